@@ -1,0 +1,27 @@
+"""What a caller may catch: one exception with a sentence that says what is wrong and a help line that says what to do."""
+
+from __future__ import annotations
+
+
+class DsdError(Exception):
+    """A user's mistake or a failed input, told in one clear sentence.
+
+    ``message`` is lower case with the thing in backticks; ``help`` says what to do about it. The command-line tools
+    print both without a traceback.
+    """
+
+    def __init__(self, message: str, *, help: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.help = help
+
+    def __str__(self) -> str:
+        return self.message if self.help is None else f"{self.message}\n  = help: {self.help}"
+
+
+def nearest(word: str, candidates: list[str] | tuple[str, ...]) -> str | None:
+    """The candidate most like ``word`` (for "did you mean"), or None when nothing is near."""
+    import difflib
+
+    matches = difflib.get_close_matches(word, candidates, n=1, cutoff=0.6)
+    return matches[0] if matches else None

@@ -1,0 +1,104 @@
+"""Exact numbers: source text in, rationals inside, canonical text out.
+
+Numbers stay exact from the source text to the last moment: ``3e-4 * 0.1`` is 3e-5 and 30% of 1000 is 300.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+Unit = Literal["ep", "it"]
+
+_MAX_EXPONENT = 400
+_NUMBER = re.compile(r"(?P<sign>[+-]?)(?P<whole>\d*)(?:\.(?P<part>\d*))?(?:[eE](?P<exponent>[+-]?\d+))?")
+
+
+def exact(text: str) -> Fraction:
+    """``"8e-4"``, ``"0.5"``, ``"50_000"``, ``"30%"`` or ``"1/3"`` as an exact rational.
+
+    Raises ``ValueError`` when the text is no number or its exponent is beyond 400 digits.
+
+    >>> exact("3e-4") * exact("0.1") == exact("3e-5")
+    True
+    """
+    body = text.replace("_", "").strip()
+    if body.endswith("%"):
+        return exact(body[:-1]) / 100
+    if "/" in body:
+        numerator, denominator = body.split("/", 1)
+        return Fraction(int(numerator), int(denominator))
+    match = _NUMBER.fullmatch(body)
+    if match is None or not (match["whole"] or match["part"]):
+        raise ValueError(f"`{text[:40]}` is not a number")
+    digits = (match["whole"] or "") + (match["part"] or "")
+    exponent = int(match["exponent"] or 0) - len(match["part"] or "")
+    if abs(exponent) > _MAX_EXPONENT or len(digits) > _MAX_EXPONENT:
+        raise ValueError(f"`{text[:40]}` is beyond the range of numbers ({_MAX_EXPONENT} digits)")
+    value = Fraction(int(digits) * 10**exponent) if exponent >= 0 else Fraction(int(digits), 10**-exponent)
+    return -value if match["sign"] == "-" else value
+
+
+def format_exact(value: Fraction) -> str:
+    """The shortest canonical text that :func:`exact` reads back: ``8e-4``, ``0.5``, ``50``, ``1/3``.
+
+    A terminating decimal is written plainly unless scientific notation is shorter; anything else is ``n/d``.
+    """
+    numerator, denominator = value.numerator, value.denominator
+    if denominator == 1:
+        return str(numerator)
+    twos, fives, rest = 0, 0, denominator
+    while rest % 2 == 0:
+        rest //= 2
+        twos += 1
+    while rest % 5 == 0:
+        rest //= 5
+        fives += 1
+    if rest != 1:
+        return f"{numerator}/{denominator}"
+    places = max(twos, fives)
+    digits = str(abs(numerator) * 10**places // denominator)
+    sign = "-" if numerator < 0 else ""
+    padded = digits.rjust(places + 1, "0")
+    plain = f"{padded[:-places]}.{padded[-places:]}"
+    mantissa = digits.rstrip("0")
+    exponent = len(digits) - 1 - places
+    point = mantissa[0] + ("." + mantissa[1:] if len(mantissa) > 1 else "")
+    scientific = f"{point}e{exponent}"
+    return sign + (scientific if len(scientific) < len(plain) else plain)
+
+
+def format_percent(value: Fraction) -> str:
+    """A ratio as a percentage: ``Fraction(1, 2)`` is ``50%``."""
+    return f"{format_exact(value * 100)}%"
+
+
+def round_half_even(value: Fraction) -> int:
+    """The nearest whole number, halves to the even one (``round`` on a ``Fraction`` is exact)."""
+    return round(value)
+
+
+class Length(NamedTuple):
+    """How long something lasts: ``50ep`` (epochs) or ``500it`` (optimizer updates)."""
+
+    value: Fraction
+    unit: Unit
+
+    def __str__(self) -> str:
+        return f"{format_exact(self.value)}{self.unit}"
+
+    def updates(self, updates_per_epoch: int) -> int:
+        """The length in optimizer updates: rounded half to even, at least 1 unless it is zero."""
+        exact_updates = self.value * updates_per_epoch if self.unit == "ep" else self.value
+        return max(1, round_half_even(exact_updates)) if exact_updates else 0
+
+
+def parse_length(text: str) -> Length:
+    """``"1.25ep"`` or ``"500it"`` as a :class:`Length`; raises ``ValueError`` without a known suffix."""
+    unit = text[-2:]
+    if unit == "ep":
+        return Length(exact(text[:-2]), "ep")
+    if unit == "it":
+        return Length(exact(text[:-2]), "it")
+    raise ValueError(f"`{text}` needs a unit: `ep` (epochs) or `it` (optimizer updates)")

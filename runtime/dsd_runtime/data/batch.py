@@ -1,0 +1,77 @@
+"""One batch for each task, as frozen data that moves between devices.
+
+Shape legend: N batch, C channels, H height, W width, T frames, F features per frame, L tokens, S target symbols.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBatch:
+    """Images [N, C, H, W] float32 with class indices [N] int64."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return int(self.labels.shape[0])
+
+    def to(self, device: torch.device | str) -> ImageBatch:
+        return ImageBatch(self.images.to(device, non_blocking=True), self.labels.to(device, non_blocking=True))
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechBatch:
+    """Features [N, T, F] float32 padded with zeros, valid frames [N], flat targets [sum S], their lengths [N], texts."""
+
+    features: Tensor
+    lengths: Tensor
+    targets: Tensor
+    target_lengths: Tensor
+    texts: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return int(self.lengths.shape[0])
+
+    def to(self, device: torch.device | str) -> SpeechBatch:
+        return SpeechBatch(
+            self.features.to(device, non_blocking=True),
+            self.lengths.to(device, non_blocking=True),
+            self.targets.to(device, non_blocking=True),
+            self.target_lengths.to(device, non_blocking=True),
+            self.texts,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionBatch:
+    """Image features [N, D], input words [N, L] (START first), target words [N, L] (END last), valid words [N].
+
+    ``references`` holds, for evaluation, the lower-case reference captions of each sample, words joined by spaces.
+    """
+
+    features: Tensor
+    words: Tensor
+    targets: Tensor
+    lengths: Tensor
+    references: tuple[tuple[str, ...], ...] = ()
+
+    def __len__(self) -> int:
+        return int(self.lengths.shape[0])
+
+    def to(self, device: torch.device | str) -> CaptionBatch:
+        return CaptionBatch(
+            self.features.to(device, non_blocking=True),
+            self.words.to(device, non_blocking=True),
+            self.targets.to(device, non_blocking=True),
+            self.lengths.to(device, non_blocking=True),
+            self.references,
+        )
+
+
+Batch = ImageBatch | SpeechBatch | CaptionBatch

@@ -1,0 +1,41 @@
+"""What every data set offers the training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from dsd_runtime.data.batch import Batch
+from dsd_runtime.data.traits import DataTraits
+
+
+class DataSource(Protocol):
+    """Deterministic batches: order and augmentation are a pure function of (key, epoch), for any number of workers."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex digest of all that changes numbers: files, splits, features, augmentation."""
+        ...
+
+    @property
+    def traits(self) -> DataTraits: ...
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Samples in `train`, `val` and `test`."""
+        ...
+
+    def updates_per_epoch(self, batch_size: int) -> int: ...
+
+    def train_batches(
+        self, *, batch_size: int, epoch: int, key: int, skip: int = 0, workers: int = 0
+    ) -> Iterator[Batch]:
+        """One epoch's batches in the order of (key, epoch); the first ``skip`` are passed over without being loaded."""
+        ...
+
+    def evaluation_batches(self, split: str, *, batch_size: int, workers: int = 0) -> Iterator[Batch]:
+        """Every sample of `val` or `test` once, always in the same order, without augmentation."""
+        ...

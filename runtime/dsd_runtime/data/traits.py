@@ -1,0 +1,30 @@
+"""What a data set tells a model about itself, without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class DataTraits:
+    """Sizes and symbols that shape a model's first and last layers; None where a field does not apply.
+
+    ``alphabet`` lists the CTC symbols after the blank (index 0); ``vocabulary`` the caption words after START/END
+    (index 0); ``word_counts`` their training frequencies (index 0 counts sentences).
+    """
+
+    task: str
+    num_classes: int | None = None
+    class_names: tuple[str, ...] = ()
+    image_shape: tuple[int, int, int] | None = None
+    alphabet: tuple[str, ...] = ()
+    num_features: int | None = None
+    sample_rate: int | None = None
+    vocabulary: tuple[str, ...] = ()
+    word_counts: tuple[int, ...] = ()
+    feature_dim: int | None = None
+
+    @property
+    def num_symbols(self) -> int:
+        """CTC outputs: the alphabet and the blank."""
+        return len(self.alphabet) + 1

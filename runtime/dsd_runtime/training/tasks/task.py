@@ -1,0 +1,30 @@
+"""What every task offers the training loop: a loss and an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from dsd_runtime.data.batch import Batch
+
+
+class Task(Protocol):
+    """A loss for training and metrics for evaluation, for one kind of problem."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def percent_metrics(self) -> frozenset[str]:
+        """The metrics given in percent points (0 to 100), without a split prefix."""
+        ...
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """The scalar to minimise, a mean over the batch."""
+        ...
+
+    def evaluate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
+        """Metrics over a whole split; the model is in evaluation mode and gradients are off."""
+        ...
