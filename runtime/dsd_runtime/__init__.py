@@ -1,0 +1,24 @@
+"""The runtime of dsd: a plan in, a trained model out.
+
+Public names are lazy, so that torch-free parts (the model catalogue, run progress) can be read without torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dsd_runtime.layers import inventory, tag
+    from dsd_runtime.session import Session, attach
+
+__all__ = ["Session", "attach", "inventory", "tag"]
+
+_HOME = {"Session": "session", "attach": "session", "inventory": "layers", "tag": "layers"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'dsd_runtime' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(f"dsd_runtime.{_HOME[name]}"), name)

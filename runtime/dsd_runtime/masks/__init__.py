@@ -1,0 +1,48 @@
+"""Masks: which weights go (scores), how many (targets, allocation), exactly k (selection), kept where (store)."""
+
+from dsd_runtime.masks.choose import Chosen, choose_masks
+from dsd_runtime.masks.n_of_m import select_n_of_m
+from dsd_runtime.masks.optimizers import preserves_zero
+from dsd_runtime.masks.selection import (
+    NonFiniteScore,
+    keep_count,
+    select_exactly,
+    select_exactly_global,
+)
+from dsd_runtime.masks.store import MaskStore
+from dsd_runtime.masks.targets import (
+    Held,
+    NofM,
+    PerSelector,
+    Pruned,
+    Ramp,
+    Remaining,
+    Target,
+    is_selection_due,
+    ramp_sparsity,
+    remaining_keep_count,
+    resolve_ramps,
+)
+
+__all__ = [
+    "Chosen",
+    "Held",
+    "MaskStore",
+    "NofM",
+    "NonFiniteScore",
+    "PerSelector",
+    "Pruned",
+    "Ramp",
+    "Remaining",
+    "Target",
+    "choose_masks",
+    "is_selection_due",
+    "keep_count",
+    "preserves_zero",
+    "ramp_sparsity",
+    "remaining_keep_count",
+    "resolve_ramps",
+    "select_exactly",
+    "select_exactly_global",
+    "select_n_of_m",
+]

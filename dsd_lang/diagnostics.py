@@ -1,0 +1,111 @@
+"""Findings as data: where, which code, what was expected, what to do, and (where possible) the edit that does it.
+
+Codes are for life. The catalogue below is the one list of them; rules and passes only name them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+Severity = Literal["error", "warning", "advice"]
+
+
+class Span(NamedTuple):
+    """A stretch of source text; lines and columns from 1 in code points, the end exclusive; offsets from 0."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    start: int
+    end: int
+
+    def to(self, other: Span) -> Span:
+        """From the start of this span to the end of the other."""
+        return Span(self.line, self.column, other.end_line, other.end_column, self.start, other.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replace the text of ``span`` by ``content``."""
+
+    span: Span
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """Edits that mend a finding; `safe` ones keep the plan's hash."""
+
+    message: str
+    edits: tuple[Edit, ...]
+    applicability: Literal["safe", "unsafe", "display"] = "unsafe"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One row of the catalogue."""
+
+    code: str
+    name: str
+    severity: Severity
+    default: bool = True
+
+
+CATALOGUE: dict[str, Code] = {
+    entry.code: entry
+    for entry in (
+        Code("DSD101", "syntax-error", "error"),
+        Code("DSD102", "missing-separator", "error"),
+        Code("DSD103", "reserved-word", "error"),
+        Code("DSD104", "unclosed-block", "error"),
+        Code("DSD105", "not-utf8", "error"),
+        Code("DSD201", "unknown-layer", "error"),
+        Code("DSD202", "unknown-argument", "error"),
+        Code("DSD203", "unknown-reference", "error"),
+        Code("DSD204", "duplicate-label", "error"),
+        Code("DSD205", "unknown-metric", "error"),
+        Code("DSD206", "duplicate-argument", "error"),
+        Code("DSD207", "unsupported-yet", "error"),
+        Code("DSD301", "missing-first-length", "error"),
+        Code("DSD302", "repeat-without-pair", "error"),
+        Code("DSD303", "ends-sparse", "warning"),
+        Code("DSD304", "redense-lr-not-lower", "warning"),
+        Code("DSD305", "restore-without-mask", "warning"),
+        Code("DSD306", "densify-by-target", "warning"),
+        Code("DSD401", "target-out-of-range", "error"),
+        Code("DSD402", "length-without-unit", "error"),
+        Code("DSD403", "lr-not-positive", "error"),
+        Code("DSD404", "bad-ramp", "error"),
+        Code("DSD405", "program-too-large", "error"),
+        Code("DSD406", "milestone-past-end", "warning"),
+        Code("DSD407", "paper-range", "advice", default=False),
+        Code("DSD501", "unequal-budgets", "warning"),
+        Code("DSD502", "one-seed-compare", "warning"),
+        Code("DSD503", "fork-without-labels", "error"),
+        Code("DSD901", "derived-value", "advice", default=False),
+        Code("DSD902", "not-canonical", "advice", default=False),
+        Code("DSD903", "unused-suppression", "warning"),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding. ``label`` is the short text beside the carets; ``help`` the line that says what to do."""
+
+    code: str
+    message: str
+    span: Span
+    label: str = ""
+    help: str = ""
+    fix: Fix | None = None
+
+    @property
+    def name(self) -> str:
+        return CATALOGUE[self.code].name
+
+    @property
+    def severity(self) -> Severity:
+        return CATALOGUE[self.code].severity

@@ -1,0 +1,141 @@
+"""Tree in, outline out: `repeat {}`, `for` and `sweep` unrolled, every phase with the values of its variables.
+
+A round of a loop is resolved like text written out; a `sweep` becomes a fork whose branches are named by the source
+text of their values (`s=25%`, `s=25%,w=1e-4`).
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import product
+
+from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.outline import Claim, Element, ForkItem, Group, Item, Round, TailItem
+from dsd_lang.passes.quantities import Bound, Names, Quantity, describe, evaluate
+from dsd_lang.syntax import nodes
+
+Texts = dict[str, str]
+
+
+def expand_loops(program: nodes.Program, findings: Findings) -> Group:
+    """The outline of a program whose size has been found acceptable."""
+    return Group(_Expansion(findings).body(program.statements, {}, {}, is_top=True))
+
+
+def whole_count(value: nodes.Value, names: Names, what: str, findings: Findings) -> int | None:
+    """A count of at least 1; None after reporting that it is none."""
+    quantity = evaluate(value, names, findings)
+    if quantity is None:
+        return None
+    if quantity.unit != "" or quantity.value.denominator != 1 or quantity.value < 1:
+        findings.add(
+            "DSD202", f"{what} must be a whole number of at least 1, found `{str(quantity)[:40]}`", value.span,
+            label="expected 1, 2, 3, ...",
+        )
+        return None
+    return int(quantity.value)
+
+
+def bind(value: nodes.Value, names: Names, findings: Findings) -> tuple[Bound, str] | None:
+    """What a loop variable holds, and its source text."""
+    if isinstance(value, nodes.Name) and value.text not in names:
+        return value, value.text
+    if isinstance(value, nodes.Text):
+        return value, value.value
+    if isinstance(value, nodes.Call | nodes.Reference):
+        return value, describe(value).strip("`")
+    quantity = evaluate(value, names, findings)
+    if quantity is None:
+        return None
+    written = value.text if isinstance(value, nodes.Number | nodes.LengthLiteral) else str(quantity)
+    return quantity, written
+
+
+class _Expansion:
+    def __init__(self, findings: Findings) -> None:
+        self.findings = findings
+        self.num_loops = 0
+
+    def body(
+        self, body: tuple[nodes.Statement, ...], names: Names, texts: Texts, *, is_top: bool = False
+    ) -> list[Element]:
+        elements: list[Element] = []
+        for statement in body:
+            elements += self.statement(statement, names, texts, is_top)
+        return elements
+
+    def statement(self, statement: nodes.Statement, names: Names, texts: Texts, is_top: bool) -> list[Element]:
+        if isinstance(statement, nodes.Phase):
+            return [Item(statement, names, texts)]
+        if isinstance(statement, nodes.RepeatTail):
+            return [TailItem(statement, names, texts)]
+        if isinstance(statement, nodes.RepeatBlock):
+            return self.repeat(statement, names, texts)
+        if isinstance(statement, nodes.ForBlock):
+            return self.loop(statement, names, texts)
+        if isinstance(statement, nodes.Fork):
+            return self.fork(statement, names, texts)
+        if isinstance(statement, nodes.Sweep):
+            return self.sweep(statement, names, texts)
+        if isinstance(statement, nodes.Compare | nodes.Expect):
+            return [Claim(statement, names)]
+        if not is_top:
+            self.findings.add(
+                "DSD202", "`set` belongs to the program, not to a block: it holds for every phase", statement.span,
+                label="inside a block", help="move it to the top of the file, or write the argument on the phases",
+            )
+        return []
+
+    def repeat(self, statement: nodes.RepeatBlock, names: Names, texts: Texts) -> list[Element]:
+        count = whole_count(statement.count, names, "the number of rounds", self.findings) or 1
+        loop = f"loop{self.num_loops}"
+        self.num_loops += 1
+        groups: list[Element] = []
+        for index in range(count):
+            inner, inner_texts = names, texts
+            if statement.variable is not None:
+                variable = statement.variable.text
+                inner = {**names, variable: Quantity(Fraction(index))}
+                inner_texts = {**texts, variable: str(index)}
+            cycle = Round(loop, index, statement.until, inner) if statement.until is not None else None
+            groups.append(Group(self.body(statement.body, inner, inner_texts), round=cycle))
+        return [Group(groups, is_block=True)]
+
+    def loop(self, statement: nodes.ForBlock, names: Names, texts: Texts) -> list[Element]:
+        variable = statement.variable.text
+        elements: list[Element] = []
+        for value in statement.values:
+            bound = bind(value, names, self.findings)
+            if bound is not None:
+                inner = {**names, variable: bound[0]}
+                elements += self.body(statement.body, inner, {**texts, variable: bound[1]})
+        return [Group(elements, is_block=True)]
+
+    def fork(self, statement: nodes.Fork, names: Names, texts: Texts) -> list[Element]:
+        seeds, rng = None, "shared"
+        for argument in statement.arguments:
+            if isinstance(argument.value, tuple):
+                continue
+            if argument.name == "seeds":
+                seeds = whole_count(argument.value, names, "`seeds=`", self.findings)
+            elif argument.name == "rng" and isinstance(argument.value, nodes.Name):
+                rng = argument.value.text
+        branches: list[tuple[str, Group]] = []
+        for index, branch in enumerate(statement.branches):
+            name = branch.label.name if branch.label is not None else f"branch{index}"
+            branches.append((name, Group(self.body(branch.body, names, texts), is_block=True)))
+        return [ForkItem(statement, tuple(branches), seeds, rng)]
+
+    def sweep(self, statement: nodes.Sweep, names: Names, texts: Texts) -> list[Element]:
+        choices: list[list[tuple[str, Bound, str]]] = []
+        for variable in statement.variables:
+            bounds = [bind(value, names, self.findings) for value in variable.values]
+            choices.append([(variable.variable.text, *bound) for bound in bounds if bound is not None])
+        branches: list[tuple[str, Group]] = []
+        for combination in product(*choices):
+            inner = {**names, **{name: bound for name, bound, _ in combination}}
+            written = {name: text for name, _, text in combination}
+            path = ",".join(f"{name}={text}" for name, text in written.items())
+            body = self.body(statement.body, inner, {**texts, **written})
+            branches.append((path, Group(body, is_block=True)))
+        return [ForkItem(statement, tuple(branches), None, "shared")]

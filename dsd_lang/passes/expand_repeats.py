@@ -1,0 +1,148 @@
+"""Outline in, outline out: every tail `repeat` replaced by copies of the last sparse...dense pair on its line.
+
+The pair is the last unbroken run of sparse phases followed by dense ones (usually one of each). Cycle k copies it with
+its learning rates multiplied by `scale` k times; an override is put on the run's first sparse or first dense phase.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import NamedTuple
+
+from dsd_lang.passes.expand_loops import whole_count
+from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.measure_program import MAX_PHASES
+from dsd_lang.passes.outline import Element, ForkItem, Group, Item, Round, TailItem
+from dsd_lang.passes.quantities import evaluate, is_too_long
+from dsd_lang.syntax import nodes
+
+
+class _Line(NamedTuple):
+    """The phases of a line so far, last first."""
+
+    item: Item
+    before: _Line | None
+
+
+def expand_repeats(outline: Group, findings: Findings) -> Group:
+    """The outline without tail repeats."""
+    expansion = _Expansion(findings)
+    group, _ = expansion.group(outline, None)
+    return group
+
+
+def pair_before(line: _Line | None) -> list[Item]:
+    """The last run of sparse phases followed by dense ones; empty when there is none."""
+    while line is not None and line.item.node.mode == "sparse":
+        line = line.before
+    run: list[Item] = []
+    while line is not None and line.item.node.mode == "dense":
+        run.append(line.item)
+        line = line.before
+    num_dense = len(run)
+    while line is not None and line.item.node.mode == "sparse":
+        run.append(line.item)
+        line = line.before
+    return run[::-1] if len(run) > num_dense > 0 else []
+
+
+class _Expansion:
+    def __init__(self, findings: Findings) -> None:
+        self.findings = findings
+        self.num_tails = 0
+        self.num_copies = 0
+
+    def group(self, group: Group, line: _Line | None) -> tuple[Group, _Line | None]:
+        elements: list[Element] = []
+        for element in group.items:
+            if isinstance(element, Item):
+                line = _Line(element, line)
+                elements.append(element)
+            elif isinstance(element, Group):
+                inner, line = self.group(element, line)
+                elements.append(inner)
+            elif isinstance(element, ForkItem):
+                branches = tuple((name, self.group(body, line)[0]) for name, body in element.branches)
+                elements.append(element._replace(branches=branches))
+            elif isinstance(element, TailItem):
+                for cycle in self.cycles(element, line):
+                    inner, line = self.group(cycle, line)
+                    elements.append(inner)
+            else:
+                elements.append(element)
+        return Group(elements, is_block=group.is_block, round=group.round), line
+
+    def cycles(self, tail: TailItem, line: _Line | None) -> list[Group]:
+        pair = pair_before(line)
+        if not pair:
+            self.findings.add(
+                "DSD302", "`repeat` copies the last sparse...dense pair, and there is none before it",
+                tail.node.span, label="nothing to repeat",
+                help="write a `sparse` and a `dense` phase first, or `repeat N { ... }`",
+            )
+            return []
+        count = 1
+        if tail.node.count is not None:
+            count = whole_count(tail.node.count, tail.names, "the number of repeats", self.findings) or 1
+        self.num_copies += count * len(pair)
+        if self.num_copies > MAX_PHASES:
+            self.findings.add(
+                "DSD405", f"the program expands past {MAX_PHASES:,} phases", tail.node.span, label="too many phases"
+            )
+            return []
+        scale = self.scale(tail)
+        loop = f"tail{self.num_tails}"
+        self.num_tails += 1
+        until = tail.node.until
+        return [
+            Group(
+                list(self.cycle(tail, pair, factor)),
+                round=Round(loop, index, until, tail.names) if until is not None else None,
+            )
+            for index, factor in enumerate(self.factors(tail, scale, count))
+        ]
+
+    def cycle(self, tail: TailItem, pair: list[Item], factor: Fraction) -> list[Item]:
+        """One copy of the pair; what `repeat` overrides goes to the first phase of its mode."""
+        overrides = {"sparse": tail.node.sparse, "dense": tail.node.dense}
+        copies: list[Item] = []
+        for original in pair:
+            override = overrides.pop(original.node.mode, None)
+            copies.append(
+                Item(
+                    original.node, tail.names, original.texts | tail.texts, original=original, override=override,
+                    scale=factor,
+                )
+            )
+        return copies
+
+    def scale(self, tail: TailItem) -> Fraction:
+        for argument in tail.node.arguments:
+            if argument.name == "scale" and not isinstance(argument.value, tuple):
+                quantity = evaluate(argument.value, tail.names, self.findings)
+                if quantity is not None and quantity.is_number and quantity.value > 0:
+                    return quantity.value
+                if quantity is not None:
+                    self.findings.add(
+                        "DSD403", "`scale=` must be a number above 0", argument.value.span, label="not above 0"
+                    )
+        return Fraction(1, 10)
+
+    def factors(self, tail: TailItem, scale: Fraction, count: int) -> list[Fraction]:
+        """The factor of each cycle: scale, scale^2, ... as far as numbers go."""
+        factors: list[Fraction] = []
+        factor = Fraction(1)
+        is_final = tail.node.sparse is not None and tail.node.dense is not None and all(
+            any(isinstance(item, nodes.Argument) and item.name == "lr" for item in phase.items)
+            for phase in (tail.node.sparse, tail.node.dense)
+        )
+        for _ in range(count):
+            factor = factor if is_final else factor * scale
+            if is_too_long(factor):
+                self.findings.add(
+                    "DSD403", "the learning rate of the last cycles leaves the range of numbers (400 digits)",
+                    tail.node.span, label="scaled down too often", help="repeat less often, or write `scale=1`",
+                )
+                break
+            factors.append(factor)
+        return factors

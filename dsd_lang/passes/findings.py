@@ -1,0 +1,34 @@
+"""What the passes and rules report into: each finding once for a place, however many rounds a loop has."""
+
+from __future__ import annotations
+
+from dsd_lang.diagnostics import Diagnostic, Fix, Span
+
+
+class Findings:
+    """Diagnostics in the order found; one for each code and place."""
+
+    __slots__ = ("_items", "_seen")
+
+    def __init__(self) -> None:
+        self._items: list[Diagnostic] = []
+        self._seen: set[tuple[str, int, int]] = set()
+
+    def add(
+        self, code: str, message: str, span: Span, *, label: str = "", help: str = "", fix: Fix | None = None
+    ) -> None:
+        """Reports one finding, unless the same code was reported at the same place before."""
+        place = (code, span.start, span.end)
+        if place not in self._seen:
+            self._seen.add(place)
+            self._items.append(Diagnostic(code, message, span, label, help, fix))
+
+    def in_source_order(self) -> tuple[Diagnostic, ...]:
+        """All findings, by place."""
+        return tuple(sorted(self._items, key=lambda item: (item.span.start, item.span.end, item.code)))
+
+    def __contains__(self, code: str) -> bool:
+        return any(item.code == code for item in self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)

@@ -1,0 +1,138 @@
+"""Program in, "it is small enough to expand" out: phases are counted by multiplying, before anything is expanded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from itertools import product
+from math import prod
+
+from dsd_lang.diagnostics import Span
+from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.quantities import Names, Quantity, evaluate
+from dsd_lang.passes.walk import bodies, is_deeper_than, names_in, statements, values_of
+from dsd_lang.syntax import nodes
+
+MAX_PHASES = 100_000
+MAX_NESTING = 64
+MAX_EXPRESSION_DEPTH = 120
+
+
+def is_measurable(program: nodes.Program, findings: Findings) -> bool:
+    """Whether no expression and no block nests too deep for the later passes; reports DSD405 where one does."""
+    before = len(findings)
+    for statement, depth in statements(program.statements):
+        if depth > MAX_NESTING:
+            findings.add(
+                "DSD405", f"blocks nest deeper than {MAX_NESTING}", statement.span, label="too deep"
+            )
+            return False
+        for root in values_of(statement):
+            if is_deeper_than(root, MAX_EXPRESSION_DEPTH):
+                findings.add(
+                    "DSD405", f"this expression nests deeper than {MAX_EXPRESSION_DEPTH}", statement.span,
+                    label="too deep",
+                )
+    return len(findings) == before
+
+
+def count_phases(program: nodes.Program, findings: Findings) -> int | None:
+    """How many phases (and rounds) the program expands to; None after reporting that there are too many."""
+    silent = Findings()
+    counter = _Counter(silent)
+    total = counter.body(program.statements, {})
+    if total > MAX_PHASES:
+        span = counter.culprit or (program.statements[-1].span if program.statements else program.span)
+        findings.add(
+            "DSD405", f"the program expands past {MAX_PHASES:,} phases", span, label="too many phases",
+            help="lower the counts of the loops, forks and sweeps that multiply here",
+        )
+        return None
+    return total
+
+
+class _Counter:
+    """Counts with the values of loop variables; stops adding up once past the limit."""
+
+    def __init__(self, silent: Findings) -> None:
+        self.silent = silent
+        self.culprit: Span | None = None
+        self._deciding: dict[int, set[str]] = {}
+
+    def body(self, body: tuple[nodes.Statement, ...], names: Names) -> int:
+        total = 0
+        for statement in body:
+            total += self.statement(statement, names)
+            if total > MAX_PHASES:
+                self.culprit = self.culprit or statement.span
+                break
+        return total
+
+    def statement(self, statement: nodes.Statement, names: Names) -> int:
+        if isinstance(statement, nodes.RepeatTail):
+            count = self.whole(statement.count, names) if statement.count is not None else 1
+            return 2 * count
+        if isinstance(statement, nodes.RepeatBlock):
+            count = self.whole(statement.count, names)
+            variable = statement.variable.text if statement.variable else None
+            if variable is None or variable not in self.deciding(statement):
+                return count * max(1, self.body(statement.body, names))
+            rounds = (Quantity(Fraction(index)) for index in range(count))
+            return self.rounds(statement.body, ({**names, variable: index} for index in rounds))
+        if isinstance(statement, nodes.ForBlock):
+            variable = statement.variable.text
+            if variable not in self.deciding(statement):
+                return len(statement.values) * max(1, self.body(statement.body, names))
+            return self.rounds(statement.body, (self.bind(names, variable, value) for value in statement.values))
+        if isinstance(statement, nodes.Sweep):
+            return self.sweep(statement, names)
+        if isinstance(statement, nodes.Fork):
+            seeds = next((item.value for item in statement.arguments if item.name == "seeds"), None)
+            count = self.whole(seeds, names) if seeds is not None and not isinstance(seeds, tuple) else 1
+            return count * sum(max(1, self.body(branch.body, names)) for branch in statement.branches)
+        return 1
+
+    def rounds(self, body: tuple[nodes.Statement, ...], bindings: Iterable[Names]) -> int:
+        """Sums round by round, where a variable decides how large a round is."""
+        total = 0
+        for names in bindings:
+            total += max(1, self.body(body, names))
+            if total > MAX_PHASES:
+                break
+        return total
+
+    def bind(self, names: Names, variable: str, value: nodes.Value) -> Names:
+        quantity = evaluate(value, names, self.silent)
+        return names if quantity is None else {**names, variable: quantity}
+
+    def sweep(self, statement: nodes.Sweep, names: Names) -> int:
+        variables = {variable.variable.text for variable in statement.variables}
+        arms = prod(len(variable.values) for variable in statement.variables)
+        if arms > MAX_PHASES or not self.deciding(statement) & variables:
+            return arms * max(1, self.body(statement.body, names))
+        return self.rounds(statement.body, self.arms(statement, names))
+
+    def arms(self, statement: nodes.Sweep, names: Names) -> Iterator[Names]:
+        for values in product(*(variable.values for variable in statement.variables)):
+            bound = names
+            for variable, value in zip(statement.variables, values, strict=True):
+                bound = self.bind(bound, variable.variable.text, value)
+            yield bound
+
+    def whole(self, value: nodes.Value, names: Names) -> int:
+        """A count as a whole number; 1 where it is none (another pass reports that), huge where it is too long."""
+        scratch = Findings()
+        quantity = evaluate(value, names, scratch)
+        if quantity is None:
+            return MAX_PHASES + 1 if "DSD405" in scratch else 1
+        return max(1, int(quantity.value)) if quantity.is_number else 1
+
+    def deciding(self, statement: nodes.Statement) -> set[str]:
+        """The words that decide how often something inside the statement runs."""
+        key = id(statement)
+        if key not in self._deciding:
+            inner = [child for body in bodies(statement) for child, _ in statements(body)]
+            self._deciding[key] = {
+                name for child in inner if not isinstance(child, nodes.Phase) for name in names_in(child)
+            }
+        return self._deciding[key]

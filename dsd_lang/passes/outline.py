@@ -1,0 +1,92 @@
+"""The program with its loops unrolled: items, groups and forks. What stands between the tree and the phases.
+
+    Group    items in order; lengths do not leak out of it
+    Item     one phase to be, with its variables; a copy made by a tail `repeat` knows its original
+    ForkItem branches that all start here; the line goes on from here afterwards
+    TailItem a tail `repeat`, until the pass `expand_repeats` replaces it by copies
+    Claim    a `compare` or `expect`, with the variables in force
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import NamedTuple
+
+from dsd_lang.passes.quantities import Names
+from dsd_lang.syntax import nodes
+
+
+class Round(NamedTuple):
+    """One round of a `repeat ... until` loop."""
+
+    loop: str
+    index: int
+    until: nodes.Until
+    names: Names
+
+
+class Item:
+    """One phase to be."""
+
+    __slots__ = ("names", "node", "original", "override", "scale", "texts")
+
+    def __init__(
+        self, node: nodes.Phase, names: Names, texts: dict[str, str], *, original: Item | None = None,
+        override: nodes.Phase | None = None, scale: Fraction = Fraction(1),
+    ) -> None:
+        self.node = node
+        self.names = names
+        self.texts = texts
+        self.original = original
+        self.override = override
+        self.scale = scale
+
+
+class TailItem(NamedTuple):
+    """A tail `repeat` that is still to be replaced by copies."""
+
+    node: nodes.RepeatTail
+    names: Names
+    texts: dict[str, str]
+
+
+class Claim(NamedTuple):
+    """A `compare` or `expect` at its place."""
+
+    node: nodes.Compare | nodes.Expect
+    names: Names
+
+
+class Group:
+    """Items in order. A block keeps the lengths written in it to itself; a round belongs to a loop with `until`."""
+
+    __slots__ = ("is_block", "items", "round")
+
+    def __init__(self, items: list[Element], *, is_block: bool = False, round: Round | None = None) -> None:
+        self.items = items
+        self.is_block = is_block
+        self.round = round
+
+
+class ForkItem(NamedTuple):
+    """Branches that start from the state here: (name, body) each; ``seeds`` is None without `seeds=`."""
+
+    node: nodes.Fork | nodes.Sweep
+    branches: tuple[tuple[str, Group], ...]
+    seeds: int | None
+    rng: str
+
+
+Element = Item | TailItem | Claim | Group | ForkItem
+
+
+def last_on_line(group: Group) -> Item | None:
+    """The last phase of a group that stands on its own line, branches left out."""
+    stack: list[Element] = [group]
+    while stack:
+        element = stack.pop()
+        if isinstance(element, Item):
+            return element
+        if isinstance(element, Group):
+            stack += element.items
+    return None

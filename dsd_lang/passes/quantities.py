@@ -1,0 +1,189 @@
+"""Values with their units: a tree of arithmetic in, one exact quantity out. Floats never.
+
+A quantity is a plain number, a percentage, a length (`ep`, `it`), or a multiple of something known only at run time:
+the optimizer's own learning rate (`optimizer`) or the final one of a phase (`last`). The algebra is one: like units
+add, anything may be scaled by a number, and a quotient of like units is a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+from dsd_lang.errors import nearest
+from dsd_lang.passes.findings import Findings
+from dsd_lang.syntax import nodes
+from dsd_lang.units import format_exact
+
+MAX_DIGITS = 400
+_MAX_BITS = 1329  # 400 decimal digits
+_UNIT_WORDS = {
+    "": "a number", "%": "a percentage", "ep": "a length in epochs", "it": "a length in updates",
+    "optimizer": "the optimizer's own learning rate", "last": "a final learning rate known only at run time",
+}
+
+
+class Quantity(NamedTuple):
+    """An exact value in a unit; ``phase`` is the index of the phase whose final rate a `last` hangs on."""
+
+    value: Fraction
+    unit: Literal["", "%", "ep", "it", "optimizer", "last"] = ""
+    phase: int = -1
+
+    @property
+    def is_number(self) -> bool:
+        return self.unit in ("", "%")
+
+    @property
+    def is_length(self) -> bool:
+        return self.unit in ("ep", "it")
+
+    def __str__(self) -> str:
+        if self.unit == "%":
+            return f"{format_exact(self.value * 100)}%"
+        return f"{format_exact(self.value)}{self.unit}"
+
+
+Bound = Quantity | nodes.Name | nodes.Text | nodes.Call | nodes.Reference
+Names = Mapping[str, Bound]
+
+NO_NAMES: Names = {}
+
+
+def is_too_long(value: Fraction) -> bool:
+    """Whether a number has more than 400 digits above or below the line."""
+    return value.numerator.bit_length() > _MAX_BITS or value.denominator.bit_length() > _MAX_BITS
+
+
+def literal(value: nodes.Value) -> Quantity | None:
+    """The quantity of a number or length as written; None for anything else."""
+    if isinstance(value, nodes.Number):
+        return Quantity(value.value, "%" if value.percent else "")
+    if isinstance(value, nodes.LengthLiteral):
+        return Quantity(value.value, value.unit)
+    return None
+
+
+def evaluate(value: nodes.Value, names: Names, findings: Findings) -> Quantity | None:
+    """The quantity an expression stands for; None after reporting why there is none."""
+    direct = literal(value)
+    if direct is not None:
+        return direct
+    if isinstance(value, nodes.Name):
+        bound = names.get(value.text)
+        if isinstance(bound, Quantity):
+            return bound
+        _report_unknown_name(value, names, findings)
+        return None
+    if isinstance(value, nodes.Unary):
+        operand = evaluate(value.operand, names, findings)
+        return operand._replace(value=-operand.value) if operand is not None else None
+    if isinstance(value, nodes.Binary):
+        left = evaluate(value.left, names, findings)
+        right = evaluate(value.right, names, findings)
+        if left is None or right is None:
+            return None
+        return _combine(value, left, right, findings)
+    findings.add(
+        "DSD202", f"expected a number, found {describe(value)}", value.span, label="no number",
+        help="numbers, loop variables and `+ - * / ^ ( )` may stand here",
+    )
+    return None
+
+
+def describe(value: nodes.Value) -> str:
+    """A value in the words of a message."""
+    if isinstance(value, nodes.Number | nodes.LengthLiteral | nodes.Name):
+        return f"`{value.text[:40]}`"
+    if isinstance(value, nodes.Text):
+        return f'the string `"{value.value[:40]}"`'
+    if isinstance(value, nodes.Reference):
+        return f"the reference `@{'.'.join(value.path)[:40]}`"
+    if isinstance(value, nodes.Call):
+        callee = value.callee
+        name = callee.text if isinstance(callee, nodes.Name) else "@" + ".".join(callee.path)
+        return f"`{name[:40]}(...)`"
+    return "an expression"
+
+
+def _report_unknown_name(value: nodes.Name, names: Names, findings: Findings) -> None:
+    known = tuple(name for name, bound in names.items() if isinstance(bound, Quantity))
+    if value.text in names:
+        message, label = f"`{value.text}` holds a word here, and a number was expected", "not a number"
+    elif value.text in ("prev", "last", "base"):
+        message, label = f"`{value.text}` has no phase before it to look at", "nothing before this"
+        findings.add("DSD403", message, value.span, label=label, help="write a number, or `set lr=` for the program")
+        return
+    else:
+        message, label = f"expected a number, found the word `{value.text[:40]}`", "not a number or a variable"
+    guess = nearest(value.text, known)
+    choices = ", ".join(f"`{name}`" for name in known)
+    text = f"did you mean `{guess}`?" if guess else f"the names known here are {choices}" if choices else ""
+    findings.add("DSD202", message, value.span, label=label, help=text or "write a number")
+
+
+def _combine(node: nodes.Binary, left: Quantity, right: Quantity, findings: Findings) -> Quantity | None:
+    result = {"+": _add, "-": _add, "*": _multiply, "/": _divide, "^": _raise}[node.operator](node, left, right)
+    if isinstance(result, str):
+        code = "DSD405" if "digits" in result else "DSD403" if "optimizer" in result or "run time" in result else "DSD202"
+        findings.add(code, result, node.span, label="cannot be computed")
+        return None
+    if is_too_long(result.value):
+        findings.add(
+            "DSD405", f"this number has more than {MAX_DIGITS} digits", node.span, label="beyond the range of numbers"
+        )
+        return None
+    return result
+
+
+def _like(left: Quantity, right: Quantity) -> bool:
+    return (left.is_number and right.is_number) or (left.unit, left.phase) == (right.unit, right.phase)
+
+
+def _add(node: nodes.Binary, left: Quantity, right: Quantity) -> Quantity | str:
+    if not _like(left, right):
+        words = f"{_UNIT_WORDS[left.unit]} and {_UNIT_WORDS[right.unit]}"
+        if left.unit in ("optimizer", "last") or right.unit in ("optimizer", "last"):
+            return f"{words} cannot be added: such a rate can only be multiplied or divided by a number"
+        return f"{words} cannot be added"
+    sign = -1 if node.operator == "-" else 1
+    unit = left.unit if left.unit == right.unit else ""
+    return left._replace(value=left.value + sign * right.value, unit=unit)
+
+
+def _multiply(node: nodes.Binary, left: Quantity, right: Quantity) -> Quantity | str:
+    if not left.is_number and not right.is_number:
+        return f"{_UNIT_WORDS[left.unit]} cannot be multiplied by {_UNIT_WORDS[right.unit]}"
+    if left.is_number and right.is_number:
+        unit: Literal["", "%"] = "%" if "%" in (left.unit, right.unit) and left.unit != right.unit else ""
+        return Quantity(left.value * right.value, unit)
+    scaled, factor = (right, left) if left.is_number else (left, right)
+    return scaled._replace(value=scaled.value * factor.value)
+
+
+def _divide(node: nodes.Binary, left: Quantity, right: Quantity) -> Quantity | str:
+    if right.value == 0:
+        return "division by zero"
+    if _like(left, right):
+        keep_percent = left.unit == "%" and right.unit == ""
+        return Quantity(left.value / right.value, "%" if keep_percent else "")
+    if not right.is_number:
+        return f"{_UNIT_WORDS[left.unit]} cannot be divided by {_UNIT_WORDS[right.unit]}"
+    return left._replace(value=left.value / right.value)
+
+
+def _raise(node: nodes.Binary, left: Quantity, right: Quantity) -> Quantity | str:
+    if not left.is_number or not right.is_number:
+        return f"{_UNIT_WORDS[left.unit]} cannot be raised to {_UNIT_WORDS[right.unit]}"
+    if right.value.denominator != 1:
+        return "a power needs a whole number as its exponent"
+    exponent = right.value.numerator
+    if left.value == 0 and exponent < 0:
+        return "division by zero"
+    bits = max(left.value.numerator.bit_length(), left.value.denominator.bit_length()) - 1
+    if bits * abs(exponent) > _MAX_BITS:
+        return f"this power has more than {MAX_DIGITS} digits"
+    if abs(left.value) == 1:
+        exponent %= 2
+    return Quantity(left.value**exponent)

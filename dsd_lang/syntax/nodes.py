@@ -1,0 +1,347 @@
+"""The syntax tree: frozen nodes with spans, as written, before any meaning is given to a name.
+
+Every statement of the language is one class here; the grammar (`grammar.lark`) and this page are read side by side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from dsd_lang.diagnostics import Span
+from dsd_lang.layers import Selector
+from dsd_lang.units import Unit
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """`12`, `8e-4`, `50_000`, or `30%` (then ``percent`` is true and ``value`` is 3/10)."""
+
+    text: str
+    value: Fraction
+    percent: bool
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class LengthLiteral:
+    """`50ep`, `1.25ep`, `500it`."""
+
+    text: str
+    value: Fraction
+    unit: Unit
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A bare word: a loop variable, `prev`, `cosine`, `on`, ... or a dotted one (`val.loss`, `sparse.test.err`)."""
+
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A quoted string, without its quotes."""
+
+    value: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """`@label.moment`: ``path`` is everything after the `@` split at the dots (`full`, `500it`), a length whole."""
+
+    path: tuple[str, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Unary:
+    """`-x`."""
+
+    operator: Literal["-"]
+    operand: Value
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """`x + y`, `x - y`, `x * y`, `x / y`, `x ^ y`."""
+
+    operator: Literal["+", "-", "*", "/", "^"]
+    left: Value
+    right: Value
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class CallArgument:
+    """One item between the parentheses of a call, named or not."""
+
+    name: str | None
+    value: Value
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`step(33%, 66%, by=0.1)`, `sgd(momentum=0.9)`, `@T.end(alpha=0.8, T=10)`, `plateau(val.loss, patience=3)`."""
+
+    callee: Name | Reference
+    arguments: tuple[CallArgument, ...]
+    span: Span
+
+
+Value = Number | LengthLiteral | Name | Text | Reference | Unary | Binary | Call
+
+# --- targets ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NofMTarget:
+    """`2:4`."""
+
+    keep: Fraction
+    of: Fraction
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class RampTarget:
+    """`0->90%`."""
+
+    start: Value
+    end: Value
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class HeldTarget:
+    """`held`."""
+
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class SelectorNode:
+    """One selector with its place."""
+
+    selector: Selector
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class SelectorTarget:
+    """`fc: 50%` inside a list target (`conv, fc: 30%` is not allowed: one selector each)."""
+
+    selector: SelectorNode
+    target: Value | NofMTarget | RampTarget
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class ListTarget:
+    """`[conv: 30%, fc: 50%]`."""
+
+    items: tuple[SelectorTarget, ...]
+    span: Span
+
+
+# --- conditions -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`val.wer < 10%`, `gain(val.err) < 0.1`: values compared."""
+
+    operator: Literal["<", "<=", ">", ">=", "==", "!="]
+    left: Value
+    right: Value
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Logical:
+    """`a and b`, `a or b`."""
+
+    operator: Literal["and", "or"]
+    left: Condition
+    right: Condition
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Negation:
+    """`not a`."""
+
+    operand: Condition
+    span: Span
+
+
+Condition = Comparison | Logical | Negation | Call
+
+# --- statements -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """`name=value`; `layers=` and `except=` carry a tuple of selectors instead of a value."""
+
+    name: str
+    name_span: Span
+    value: Value | tuple[SelectorNode, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """`until CONDITION` at the end of a phase or at the head of a repeat."""
+
+    condition: Condition
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """`name:` before a phase or a branch."""
+
+    name: str
+    span: Span
+
+
+PhaseItem = Value | NofMTarget | RampTarget | HeldTarget | ListTarget | Argument | Until
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """`[label:] dense ARG*` or `[label:] sparse TARGET ARG*`; ``items`` in the order written.
+
+    A positional value that turns out to be a length is the length; any other is the target.
+    """
+
+    label: Label | None
+    mode: Literal["dense", "sparse"]
+    mode_span: Span
+    items: tuple[PhaseItem, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class SetStatement:
+    """`set name=value ...`."""
+
+    arguments: tuple[Argument, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatTail:
+    """`repeat [N] [sparse ...] [then dense ...] [scale=0.1] [until COND]`: copies the last sparse...dense pair."""
+
+    count: Value | None
+    sparse: Phase | None
+    dense: Phase | None
+    arguments: tuple[Argument, ...]
+    until: Until | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatBlock:
+    """`repeat N [as i] [until COND] { ... }`."""
+
+    count: Value
+    variable: Name | None
+    until: Until | None
+    body: tuple[Statement, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class ForBlock:
+    """`for x in 1, 2, 4 { ... }`."""
+
+    variable: Name
+    values: tuple[Value, ...]
+    body: tuple[Statement, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """`name: { ... }` or `name: phase` inside a fork; ``label`` is None when forgotten (an error found later)."""
+
+    label: Label | None
+    body: tuple[Statement, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """`fork [seeds=N] [rng=shared|distinct] { ... }`."""
+
+    arguments: tuple[Argument, ...]
+    branches: tuple[Branch, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class SweepVariable:
+    """`s in 25%, 50%`."""
+
+    variable: Name
+    values: tuple[Value, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """`sweep s in 25%, 50% [, w in 0, 1e-4] { ... }`."""
+
+    variables: tuple[SweepVariable, ...]
+    body: tuple[Statement, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """`compare a vs b on=test.err [test=...] [at=...]`; the arms are branch paths."""
+
+    left: Name
+    right: Name
+    arguments: tuple[Argument, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """`expect a.test.err < b.test.err - 0.1`."""
+
+    condition: Condition
+    span: Span
+
+
+Statement = Phase | SetStatement | RepeatTail | RepeatBlock | ForBlock | Fork | Sweep | Compare | Expect
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """`# ...`, with whether it stands alone on its line."""
+
+    text: str
+    is_alone: bool
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A whole file: its statements and its comments, both in source order."""
+
+    statements: tuple[Statement, ...]
+    comments: tuple[Comment, ...]
+    span: Span

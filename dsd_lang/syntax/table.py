@@ -1,0 +1,42 @@
+"""`table.json` in, the parser's rows and rules out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Rule(NamedTuple):
+    """One production: what it reduces to, how many symbols it takes, what it builds, which children it keeps.
+
+    ``builds`` is "" (hand the one child on), "[]" (a list that joins its parent's children) or the name of a node;
+    a kept child is its position and whether it is such a list itself.
+    """
+
+    symbol: str
+    length: int
+    builds: str
+    kept: tuple[tuple[int, int], ...]
+
+
+class Table(NamedTuple):
+    """The LALR table: a row for each state, symbol -> state to go to, or ~rule to reduce."""
+
+    rows: list[dict[str, int]]
+    rules: list[Rule]
+    keywords: dict[str, str]
+    marks: dict[str, str]
+    patterns: dict[str, str]
+
+
+def load_table(path: Path | None = None) -> Table:
+    """The table that `python -m dsd_lang.syntax.build_table` wrote."""
+    data = json.loads((path or Path(__file__).with_name("table.json")).read_bytes())
+    names: list[str] = data["symbols"]
+    rows = [dict(zip([names[symbol] for symbol in flat[::2]], flat[1::2], strict=True)) for flat in data["states"]]
+    rules = [
+        Rule(names[symbol] if symbol >= 0 else "", length, builds, tuple((place, joins) for place, joins in kept))
+        for symbol, length, builds, kept in data["rules"]
+    ]
+    return Table(rows, rules, data["keywords"], data["marks"], data["patterns"])

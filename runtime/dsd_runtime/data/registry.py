@@ -1,0 +1,161 @@
+"""A data set's name in, a data source out.
+
+A specification is ``NAME[:PATH][,key=value...]``: ``digits``, ``digits:size=32,channels=3``,
+``imagefolder:/data/pets,val=0.2``. A first part that is no known name is a factory of the user's own,
+``package.module:factory``, called with the options.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from dsd_lang.errors import DsdError, nearest
+from dsd_runtime.data.source import DataSource
+
+Option = int | float | bool | str
+
+LOADERS: Mapping[str, str] = MappingProxyType(
+    {
+        "digits": "dsd_runtime.data.digits:open_digits",
+        "spoken": "dsd_runtime.data.spoken:open_spoken",
+        "scenes": "dsd_runtime.data.scenes:open_scenes",
+        "imagefolder": "dsd_runtime.data.imagefolder:open_imagefolder",
+        "cifar10": "dsd_runtime.data.cifar10:open_cifar10",
+        "manifest": "dsd_runtime.data.manifest:open_manifest",
+        "librispeech": "dsd_runtime.data.librispeech:open_librispeech",
+        "flickr8k": "dsd_runtime.data.flickr8k:open_flickr8k",
+    }
+)
+"""Each built-in data set's name and the function that opens it."""
+
+NEEDS_PATH = frozenset({"imagefolder", "cifar10", "manifest", "librispeech", "flickr8k"})
+
+_OPTION = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+
+
+@dataclass(frozen=True, slots=True)
+class DataSpec:
+    """A parsed specification: a known name or a user's module, what follows the colon, and the options."""
+
+    name: str
+    path: str | None
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+
+def parse_data_spec(text: str) -> DataSpec:
+    """Split ``NAME[:PATH][,key=value...]``; trailing ``key=value`` pieces are options, all before them the path.
+
+    >>> parse_data_spec("digits:size=32,channels=3")
+    DataSpec(name='digits', path=None, options={'size': 32, 'channels': 3})
+    >>> parse_data_spec("imagefolder:/data/a,b,val=0.2")
+    DataSpec(name='imagefolder', path='/data/a,b', options={'val': 0.2})
+    """
+    name, colon, rest = text.strip().partition(":")
+    pieces = rest.split(",") if colon else []
+    options: dict[str, Option] = {}
+    while pieces and (match := _OPTION.fullmatch(pieces[-1])):
+        if match[1] in options:
+            raise DsdError(f"the option `{match[1]}` is given twice in `{text}`", help="keep one of them")
+        options[match[1]] = _option_value(match[2])
+        pieces.pop()
+    path = ",".join(pieces) or None
+    return DataSpec(name, path, dict(reversed(options.items())))
+
+
+def open_data(spec: str, **options: Option) -> DataSource:
+    """The data source that ``spec`` names; ``options`` given here win over those inside ``spec``.
+
+    Raises DsdError for an unknown name (with the nearest known one), a missing path and an unknown option.
+    """
+    parsed = parse_data_spec(spec)
+    merged = {**parsed.options, **options}
+    if parsed.name in LOADERS:
+        if parsed.name in NEEDS_PATH and parsed.path is None:
+            raise DsdError(f"the data set `{parsed.name}` needs a path", help=f"write `{parsed.name}:PATH`")
+        loader = _load(LOADERS[parsed.name])
+        _check_options(parsed.name, loader, merged)
+        source: DataSource = loader(parsed.path, **merged)
+        return source
+    if parsed.path is None or not _MODULE.fullmatch(parsed.name):
+        raise _unknown_name(parsed.name)
+    factory = _load_user_factory(parsed.name, parsed.path)
+    _check_options(f"{parsed.name}:{parsed.path}", factory, merged)
+    return _checked_source(factory(**merged), f"{parsed.name}:{parsed.path}")
+
+
+def _option_value(text: str) -> Option:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _load(target: str) -> Callable[..., Any]:
+    module, _, function = target.partition(":")
+    loader: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return loader
+
+
+def _load_user_factory(module_name: str, function: str) -> Callable[..., Any]:
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        top = module_name.partition(".")[0]
+        if error.name is None or not (error.name == top or module_name.startswith(error.name)):
+            raise
+        raise _unknown_name(module_name) from error
+    factory = getattr(module, function, None)
+    if not callable(factory):
+        names = tuple(name for name in vars(module) if not name.startswith("_") and callable(getattr(module, name)))
+        guess = nearest(function, names)
+        raise DsdError(
+            f"the module `{module_name}` has no function `{function}`",
+            help=f"did you mean `{guess}`?" if guess else f"it has {', '.join(names) or 'no functions'}",
+        )
+    return factory  # type: ignore[no-any-return]
+
+
+def _check_options(name: str, loader: Callable[..., Any], options: Mapping[str, Option]) -> None:
+    """An option that the loader does not take is a mistake, not something to pass over."""
+    parameters = list(inspect.signature(loader).parameters.values())
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    known = tuple(
+        parameter.name
+        for parameter in parameters
+        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD) and parameter.name != "path"
+    )
+    for option in options:
+        if option not in known:
+            guess = nearest(option, known)
+            advice = f"did you mean `{guess}`?" if guess else f"it has {', '.join(known) or 'no options'}"
+            raise DsdError(f"the data set `{name}` has no option `{option}`", help=advice)
+
+
+def _checked_source(source: object, name: str) -> DataSource:
+    required = ("name", "fingerprint", "traits", "sizes", "updates_per_epoch", "train_batches", "evaluation_batches")
+    missing = [attribute for attribute in required if not hasattr(source, attribute)]
+    if missing:
+        raise DsdError(
+            f"`{name}` gave a `{type(source).__name__}` that lacks {', '.join(f'`{item}`' for item in missing)}",
+            help="a factory returns a DataSource, see dsd_runtime.data.source",
+        )
+    return source  # type: ignore[return-value]
+
+
+def _unknown_name(name: str) -> DsdError:
+    guess = nearest(name, tuple(LOADERS))
+    known = f"known data sets: {', '.join(LOADERS)}; or `package.module:factory` of your own"
+    message = f"`{name}` is neither a known data set nor a module that can be imported"
+    return DsdError(message, help=f"did you mean `{guess}`? {known}" if guess else known)

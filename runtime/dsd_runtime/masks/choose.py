@@ -1,0 +1,178 @@
+"""Weights and a target in, masks out: the one call a session makes at a boundary or at a ramp's re-selection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from dsd_lang.errors import DsdError
+from dsd_runtime.masks import allocation
+from dsd_runtime.masks.n_of_m import select_n_of_m
+from dsd_runtime.masks.scores import Criterion, Order, Scores, score
+from dsd_runtime.masks.selection import NonFiniteScore, select_exactly_global
+from dsd_runtime.masks.targets import Held, NofM, PerSelector, Pruned, Ramp, Remaining, Target
+
+Scope = Literal["layer", "global"]
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The masks of one selection, how many weights each keeps, and the tensors kept from being emptied."""
+
+    masks: dict[str, Tensor]
+    alive_counts: dict[str, int]
+    kept_by_minimum: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What one competition needs to know besides its target."""
+
+    weights: Mapping[str, Tensor]
+    scope: Scope
+    by: Criterion
+    order: Order
+    key: int
+    alive: Mapping[str, Tensor]
+    minimum: int
+    update: int | None
+
+
+def choose_masks(
+    *,
+    weights: Mapping[str, Tensor],
+    target: Target,
+    scope: Scope = "layer",
+    by: Criterion = "magnitude",
+    order: Order = "smallest",
+    key: int = 0,
+    alive: Mapping[str, Tensor] | None = None,
+    selectors: Mapping[str, int] | None = None,
+    minimum: int = 1,
+    update: int | None = None,
+) -> Chosen:
+    """The masks of all of `weights` (by name, in the model's order, tied weights once) under a target.
+
+    `alive` has the current masks (a parameter not in it is wholly alive); :class:`Remaining` and :class:`Held` read
+    them. `selectors` says for :class:`PerSelector` which of its targets each parameter takes; with ``scope="global"``
+    the parameters of one target compete with each other. `key` seeds ``by="random"``. At least `minimum` weights of
+    each tensor stay. Ramps are resolved before (`targets.resolve_ramps`).
+
+    Raises :class:`DsdError` naming the parameter (and `update`) when a score is NaN or infinite or a pattern does not
+    fit; nothing is changed then.
+    """
+    request = _Request(weights, scope, by, order, key, alive or {}, minimum, update)
+    chosen: dict[str, Tensor] = {}
+    raised: set[str] = set()
+    for single, names in _competitions(weights, target, selectors):
+        masks, kept_by_minimum = _choose(single, names, request)
+        chosen |= masks
+        raised |= set(kept_by_minimum)
+    ordered = {name: chosen[name] for name in weights}
+    counts = {name: int(torch.count_nonzero(mask)) for name, mask in ordered.items()}
+    return Chosen(ordered, counts, tuple(name for name in weights if name in raised))
+
+
+SingleTarget = Pruned | Remaining | NofM | Ramp | Held
+
+
+def _competitions(
+    weights: Mapping[str, Tensor], target: Target, selectors: Mapping[str, int] | None
+) -> Iterable[tuple[SingleTarget, list[str]]]:
+    """Each single target with the parameters it is for."""
+    if not isinstance(target, PerSelector):
+        return [(target, list(weights))]
+    if selectors is None or any(name not in selectors for name in weights):
+        raise ValueError("a list of targets needs to know which one each parameter takes (`selectors`)")
+    return [(single, [n for n in weights if selectors[n] == i]) for i, single in enumerate(target.targets)]
+
+
+def _choose(target: SingleTarget, names: list[str], request: _Request) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    if isinstance(target, Ramp):
+        raise ValueError("a ramp has no masks of its own: resolve it at an update first")
+    if isinstance(target, Held):
+        return {name: _alive_or_all(name, request).clone() for name in names}, ()
+    if isinstance(target, NofM):
+        return {name: _choose_n_of_m(target, name, request) for name in names}, ()
+    among = {name: _alive_or_all(name, request) for name in names} if isinstance(target, Remaining) else None
+    if request.scope == "layer":
+        return _choose_by_layer(target.pruned, names, among, request)
+    return _choose_globally(target.pruned, names, among, request)
+
+
+def _choose_n_of_m(target: NofM, name: str, request: _Request) -> Tensor:
+    try:
+        return select_n_of_m(_score(name, request).as_values(), target.n, target.m, name=name)
+    except NonFiniteScore as error:
+        raise _non_finite([name], error, request) from error
+
+
+def _choose_by_layer(
+    pruned: Fraction, names: list[str], among: Mapping[str, Tensor] | None, request: _Request
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    plan = allocation.uniform(_competing(names, among, request), pruned, minimum=request.minimum)
+    masks: dict[str, Tensor] = {}
+    for name in names:
+        masks |= _compete([name], plan.keep[name], among, request)
+    return masks, plan.kept_by_minimum
+
+
+def _choose_globally(
+    pruned: Fraction, names: list[str], among: Mapping[str, Tensor] | None, request: _Request
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """One competition; a tensor it would empty keeps its best `minimum`, taken out of the same total."""
+    competing = _competing(names, among, request)
+    keep = allocation.total(competing, pruned)
+    reserved: dict[str, int] = {}
+    while True:
+        open_names = [name for name in names if name not in reserved]
+        masks = _compete(open_names, max(0, keep - sum(reserved.values())), among, request)
+        least = {name: min(request.minimum, competing[name]) for name in open_names}
+        emptied = [name for name in open_names if int(torch.count_nonzero(masks[name])) < least[name]]
+        if not emptied:
+            break
+        reserved |= {name: least[name] for name in emptied}
+    for name, count in reserved.items():
+        masks |= _compete([name], count, among, request)
+    return masks, tuple(reserved)
+
+
+def _compete(names: list[str], keep: int, among: Mapping[str, Tensor] | None, request: _Request) -> dict[str, Tensor]:
+    """The masks of one competition over the parameters named."""
+    if not names:
+        return {}
+    scores = [_score(name, request) for name in names]
+    candidates = None if among is None else [among[name] for name in names]
+    try:
+        masks = select_exactly_global([s.values for s in scores], keep, among=candidates, ranking=scores[0].ranking)
+    except NonFiniteScore as error:
+        raise _non_finite(names, error, request) from error
+    return dict(zip(names, masks, strict=True))
+
+
+def _score(name: str, request: _Request) -> Scores:
+    return score(request.weights[name], name=name, by=request.by, order=request.order, key=request.key)
+
+
+def _competing(names: list[str], among: Mapping[str, Tensor] | None, request: _Request) -> dict[str, int]:
+    if among is None:
+        return {name: request.weights[name].numel() for name in names}
+    return {name: int(torch.count_nonzero(among[name])) for name in names}
+
+
+def _alive_or_all(name: str, request: _Request) -> Tensor:
+    mask = request.alive.get(name)
+    return torch.ones_like(request.weights[name], dtype=torch.bool) if mask is None else mask
+
+
+def _non_finite(names: list[str], error: NonFiniteScore, request: _Request) -> DsdError:
+    name = names[error.tensor]
+    when = "" if request.update is None else f" at update {request.update}"
+    value = float(request.weights[name].detach().reshape(-1)[error.index])
+    what = f"`{name}` has the weight {value} at index {error.index}{when}, so it cannot be ranked"
+    return DsdError(what, help="lower the learning rate or clip the gradients; no mask was changed")

@@ -1,0 +1,51 @@
+"""An optimizer in, whether it leaves a zero weight with zero gradient and zero state exactly zero out.
+
+Where it does, masking the gradients at every update is enough once weights and state were zeroed at the phase's entry:
+each rule below maps (w=+0, g=+0, state=+0) to itself, bit by bit. Read from torch's formulas and tested
+(`tests/runtime/masks/test_optimizers.py`) for the for-loop, foreach and fused variants, with weight decay coupled or
+decoupled (0 x anything is 0), `maximize`, Nesterov, dampening, `amsgrad` and `centered`:
+
+* SGD: the buffer is m b + (1-d) g; w - lr b.
+* Adam, AdamW, NAdam, RAdam, RMSprop, Adagrad, Adadelta: every moment is a weighted sum of g and g^2, and the step is
+  moment / (sqrt(moment) + eps). It is 0/eps = 0 where eps does not vanish in the weights' dtype; else 0/0. In float16
+  Adam's default eps of 1e-8 is 0, so there the answer is no. (Adagrad's initial accumulator is zeroed at the entry.)
+* ASGD: w (1 - lambda eta) - eta g, and its average is a mean of weights.
+
+The others need their weights and state masked after every step:
+
+* Adamax keeps max(beta |u|, |g| + eps), so its norm becomes eps; Rprop keeps a step size that never falls to 0.
+* Muon orthogonalises the momentum of a whole matrix: pruned weights move at once.
+* Adafactor's factored moments belong to rows and columns (and a one-row matrix's is of the weights' shape).
+* SparseAdam, LBFGS and anything not written by torch: not known, hence masked in full. A subclass is not its parent,
+  and an optimizer with step hooks does what its hooks do.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.optim import ASGD, SGD, Adadelta, Adagrad, Adam, AdamW, NAdam, Optimizer, RAdam, RMSprop
+
+_WITHOUT_DIVISION = (SGD, ASGD)
+_WITH_EPSILON = (Adam, AdamW, NAdam, RAdam, RMSprop, Adagrad, Adadelta)
+
+
+def preserves_zero(optimizer: Optimizer) -> bool:
+    """Whether a weight of +0.0 with gradient and state of +0.0 stays exactly so through `optimizer.step()`.
+
+    >>> preserves_zero(SGD([torch.zeros(1)], lr=0.1)), preserves_zero(torch.optim.Adamax([torch.zeros(1)]))
+    (True, False)
+    """
+    kind = type(optimizer)
+    if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
+        return False
+    if kind in _WITHOUT_DIVISION:
+        return True
+    return kind in _WITH_EPSILON and all(_epsilon_survives(group) for group in optimizer.param_groups)
+
+
+def _epsilon_survives(group: dict[str, object]) -> bool:
+    """Whether the group's eps is above zero in the dtype of each of its parameters."""
+    parameters, epsilon = group["params"], group["eps"]
+    assert isinstance(parameters, list)
+    dtypes = {parameter.dtype for parameter in parameters}
+    return all(float(torch.tensor(epsilon, dtype=dtype).real) > 0 for dtype in dtypes)

@@ -1,0 +1,225 @@
+"""Parameters and masks in, weights, gradients and optimizer state kept at zero outside the masks: kept where.
+
+A mask is one byte a weight while it lives and one bit in a checkpoint. Parameters that share memory (tied weights) have
+one mask between them, under the name that comes first. Everything is done in place: no parameter is renamed, wrapped or
+rebound, and `data_ptr` stays, so flattened recurrent buffers, EMA copies and compiled models keep working.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dsd_lang.errors import DsdError
+from dsd_runtime.masks.clearing import ClearingMask
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """One piece of weight memory: every parameter that is a view of it (one, unless weights are tied)."""
+
+    name: str
+    parameters: tuple[nn.Parameter, ...]
+
+
+class MaskStore:
+    """Which weights of which parameters may be non-zero, and the operations that keep the others at zero.
+
+    An update under masks is: backward, :meth:`apply_to_gradients`, clip, optimizer step, and then, unless
+    `optimizers.preserves_zero(optimizer)` says that zeros stay zeros, :meth:`apply_to_weights` and
+    :meth:`apply_to_optimizer_state`.
+    """
+
+    def __init__(self, named_parameters: Iterable[tuple[str, nn.Parameter]]) -> None:
+        """`named_parameters` as from ``model.named_parameters(remove_duplicate=False)``: then every name is known."""
+        self._owners, self._canonical = _group_by_memory(named_parameters)
+        self._masks: dict[str, ClearingMask] = {}
+        self._alive: dict[str, int] = {}
+
+    def owner(self, name: str) -> str:
+        """The name a parameter's mask goes by: its own, or the first of the names tied to it."""
+        if name not in self._canonical:
+            raise ValueError(f"the model has no parameter `{name}`")
+        return self._canonical[name]
+
+    def set(self, name: str, mask: Tensor) -> None:
+        """Gives a parameter a mask (bool, the parameter's shape, true where it lives). Weights are not touched yet."""
+        owner = self._owners[self.owner(name)]
+        parameter = owner.parameters[0]
+        if mask.dtype != torch.bool or mask.shape != parameter.shape:
+            raise ValueError(
+                f"the mask of `{name}` must be bool of shape {tuple(parameter.shape)}, "
+                f"not {mask.dtype} of {tuple(mask.shape)}"
+            )
+        if not (parameter.is_floating_point() or parameter.is_complex()) or parameter.element_size() > 8:
+            raise DsdError(f"`{name}` has the dtype {parameter.dtype}, which cannot be masked")
+        own = torch.empty_like(parameter, dtype=torch.bool, requires_grad=False).copy_(mask)
+        self._masks[owner.name] = ClearingMask(own)
+        self._alive[owner.name] = int(torch.count_nonzero(own))
+
+    def drop(self, name: str) -> None:
+        """Takes a parameter's mask away, if it has one."""
+        self._masks.pop(self.owner(name), None)
+        self._alive.pop(self.owner(name), None)
+
+    def clear(self) -> None:
+        """Takes every mask away."""
+        self._masks.clear()
+        self._alive.clear()
+
+    def __len__(self) -> int:
+        return len(self._masks)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._canonical.get(name) in self._masks
+
+    @property
+    def masks(self) -> dict[str, Tensor]:
+        """Every mask by its parameter's name: the live tensors, to be read and not written."""
+        return {name: clearing.mask for name, clearing in self._masks.items()}
+
+    def alive_counts(self) -> dict[str, int]:
+        """How many weights each mask keeps, exactly; tied weights count once."""
+        return dict(self._alive)
+
+    @torch.no_grad()
+    def apply_to_weights(self) -> None:
+        """Writes +0.0 over every masked weight."""
+        for name in self._masks:
+            for parameter in self._owners[name].parameters:
+                self._on_device_of(parameter, name).clear(parameter)
+
+    @torch.no_grad()
+    def apply_to_gradients(self) -> None:
+        """Writes +0.0 over every masked gradient, NaN and Inf included; parameters without a gradient have nothing."""
+        for name, clearing in self._masks.items():
+            for parameter in self._owners[name].parameters:
+                gradient = parameter.grad
+                if gradient is None:
+                    continue
+                if gradient.device != clearing.mask.device:
+                    clearing = self._on_device_of(parameter, name)
+                if gradient.layout == torch.strided:
+                    clearing.clear(gradient)
+                elif gradient.layout == torch.sparse_coo:
+                    clearing.clear_rows(gradient)
+                else:
+                    raise DsdError(f"the gradient of `{name}` has the layout {gradient.layout}, which cannot be masked")
+
+    @torch.no_grad()
+    def apply_to_optimizer_state(self, optimizer: torch.optim.Optimizer) -> None:
+        """Writes +0.0 outside the masks into every state buffer of a masked parameter's shape."""
+        for name in self._masks:
+            for parameter in self._owners[name].parameters:
+                if parameter not in optimizer.state:
+                    continue
+                clearing = self._on_device_of(parameter, name)
+                for key, buffer in optimizer.state[parameter].items():
+                    for tensor in buffer if isinstance(buffer, (list, tuple)) else (buffer,):
+                        if _is_same_shape_buffer(tensor, parameter):
+                            _clear_buffer(clearing, tensor, name=name, key=str(key))
+
+    @torch.no_grad()
+    def apply_to_copy(self, named_parameters: Iterable[tuple[str, Tensor]], *, prefix: str = "") -> None:
+        """Masks the weights of a copy of the model (EMA, SWA); `prefix` is what its names have in front (`module.`)."""
+        for name, tensor in named_parameters:
+            canonical = self._canonical.get(name.removeprefix(prefix))
+            if canonical in self._masks:
+                _moved_to(tensor.device, self._masks[canonical]).clear(tensor)
+
+    @torch.no_grad()
+    def off_mask_counts(self) -> dict[str, int]:
+        """By parameter, how many masked weights are anything but +0.0; only those with some."""
+        counts = {
+            name: sum(self._on_device_of(p, name).count_outside(p) for p in self._owners[name].parameters)
+            for name in self._masks
+        }
+        return {name: count for name, count in counts.items() if count}
+
+    def off_mask_nonzeros(self) -> int:
+        """How many masked weights are anything but +0.0, in all; 0 when the invariant holds."""
+        return sum(self.off_mask_counts().values())
+
+    def hash(self) -> str:
+        """A sha256 over names, shapes and mask bits; the order in which masks were set plays no part."""
+        digest = hashlib.sha256()
+        for name in sorted(self._masks):
+            mask = self._masks[name].mask
+            digest.update(f"{name}\0{tuple(mask.shape)}\0".encode())
+            digest.update(_packed(mask).numpy().tobytes())
+        return digest.hexdigest()
+
+    def pack(self) -> dict[str, Tensor]:
+        """Every mask as a uint8 tensor of one bit a weight (the first weight in the highest bit), on the CPU."""
+        return {name: _packed(clearing.mask) for name, clearing in self._masks.items()}
+
+    def unpack(self, packed: Mapping[str, Tensor]) -> None:
+        """Replaces all masks by those :meth:`pack` gave; weights are not touched."""
+        self.clear()
+        for name, bits in packed.items():
+            shape = self._owners[self.owner(name)].parameters[0].shape
+            if bits.dtype != torch.uint8 or bits.numel() != (shape.numel() + 7) // 8:
+                raise DsdError(f"the stored mask of `{name}` does not fit its shape {tuple(shape)}")
+            unpacked = np.unpackbits(bits.cpu().numpy(), count=shape.numel())
+            self.set(name, torch.from_numpy(unpacked).view(torch.bool).view(shape))
+
+    def _on_device_of(self, parameter: Tensor, name: str) -> ClearingMask:
+        """The mask, moved along when the model has moved to another device."""
+        clearing = self._masks[name] = _moved_to(parameter.device, self._masks[name])
+        return clearing
+
+
+def _moved_to(device: torch.device, clearing: ClearingMask) -> ClearingMask:
+    return clearing if clearing.mask.device == device else ClearingMask(clearing.mask.to(device))
+
+
+def _packed(mask: Tensor) -> Tensor:
+    return torch.from_numpy(np.packbits(mask.cpu().contiguous().numpy()))
+
+
+def _is_same_shape_buffer(value: object, parameter: Tensor) -> bool:
+    return isinstance(value, Tensor) and value.dim() > 0 and value.shape == parameter.shape
+
+
+def _clear_buffer(clearing: ClearingMask, buffer: Tensor, *, name: str, key: str) -> None:
+    if not (buffer.is_floating_point() or buffer.is_complex()):
+        raise DsdError(
+            f"the optimizer keeps `{key}` of `{name}` as {buffer.dtype}, where zero has no known code",
+            help="use an optimizer with floating-point state",
+        )
+    if buffer.layout == torch.sparse_coo:
+        clearing.clear_rows(buffer)
+    else:
+        _moved_to(buffer.device, clearing).clear(buffer)
+
+
+def _group_by_memory(
+    named_parameters: Iterable[tuple[str, nn.Parameter]],
+) -> tuple[dict[str, Owner], dict[str, str]]:
+    """Owners by their first name, and for every name the first name of the same memory."""
+    owners: dict[str, Owner] = {}
+    canonical: dict[str, str] = {}
+    by_memory: dict[tuple[object, ...], str] = {}
+    for name, parameter in named_parameters:
+        place = (parameter.device, parameter.data_ptr()) if parameter.data_ptr() else (id(parameter),)
+        first = by_memory.setdefault(place, name)
+        canonical[name] = first
+        known = owners.get(first, Owner(first, ()))
+        if any(parameter is other for other in known.parameters):
+            continue
+        if known.parameters and _layout(known.parameters[0]) != _layout(parameter):
+            raise DsdError(
+                f"`{first}` and `{name}` share memory but not their shape, so one mask cannot serve both",
+                help="tie the two as one parameter and transpose where it is used",
+            )
+        owners[first] = Owner(first, (*known.parameters, parameter))
+    return owners, canonical
+
+
+def _layout(parameter: Tensor) -> tuple[object, ...]:
+    return (parameter.dtype, tuple(parameter.shape), parameter.stride())

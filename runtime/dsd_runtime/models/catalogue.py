@@ -1,0 +1,292 @@
+"""A model's name in, what is known of it before it is built out: options, preset, layers. Never imports torch.
+
+A name is ``NAME`` or ``NAME:option=value,option=value``, as in ``ds2:hidden=128,layers=3``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from dsd_lang.errors import DsdError, nearest
+from dsd_lang.layers import LayerInfo
+from dsd_runtime.models import inventories
+
+Option = int | float | str | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """How the published system trains: what a schedule and the command line leave unsaid is taken from here.
+
+    ``lr``, ``weight_decay`` and ``clip`` are exact decimals as text; ``decay`` is in the schedule language's words.
+    """
+
+    task: Literal["classification", "ctc", "captioning"]
+    data: str
+    optimizer: str
+    optimizer_options: Mapping[str, float | bool]
+    lr: str
+    batch: int
+    weight_decay: str = "0"
+    clip: str | None = None
+    clip_kind: Literal["norm", "value"] = "norm"
+    decay: str = "constant"
+    sorta_grad: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A built-in model: ``factory`` is `module:callable`, called with every option as a keyword.
+
+    ``from_data`` maps the factory's keywords to what the data says (see registry.py); an option given wins over it.
+    """
+
+    name: str
+    summary: str
+    factory: str
+    options: Mapping[str, Option]
+    preset: Preset
+    inventory: Callable[[Mapping[str, object]], tuple[LayerInfo, ...]]
+    from_data: Mapping[str, str] = field(default_factory=dict)
+
+
+_NESTEROV: Mapping[str, float | bool] = MappingProxyType({"momentum": 0.9, "nesterov": True})
+_MOMENTUM: Mapping[str, float | bool] = MappingProxyType({"momentum": 0.9})
+_SPEECH = Preset("ctc", "spoken", "sgd", _NESTEROV, lr="3e-4", batch=16, clip="100", sorta_grad=True)
+_FB_RESNET = Preset(
+    "classification",
+    "digits:size=32,channels=3",
+    "sgd",
+    _NESTEROV,
+    lr="0.1",
+    batch=256,
+    weight_decay="1e-4",
+    decay="step(33%, 66%, by=0.1)",
+)
+_SPEECH_DATA = {"features": "num_features", "symbols": "num_symbols"}
+_SIZED_IMAGES = {"classes": "num_classes", "image_shape": "image_shape"}
+_TORCHVISION_IMAGES = {**_SIZED_IMAGES, "channels": "in_channels"}
+
+
+def _lottery(lr: str) -> Preset:
+    return Preset("classification", "digits", "adam", {}, lr=lr, batch=60)
+
+
+def _conv_spec(depth: int, lr: str, inventory: Callable[[Mapping[str, object]], tuple[LayerInfo, ...]]) -> ModelSpec:
+    return ModelSpec(
+        f"conv{depth}",
+        f"Conv-{depth} of the lottery-ticket paper",
+        f"dsd_runtime.models.lenet:conv{depth}",
+        {"classes": 10},
+        _lottery(lr),
+        inventory,
+        _SIZED_IMAGES,
+    )
+
+
+_SPECS = (
+    ModelSpec(
+        "ds1",
+        "Deep Speech 1 (Table 6): 8,139,805 parameters",
+        "dsd_runtime.models.deepspeech:DeepSpeech1",
+        {"hidden": 1024, "features": 161, "symbols": 29, "stride": 2, "dropout": 0.0},
+        _SPEECH,
+        inventories.deep_speech_1,
+        _SPEECH_DATA,
+    ),
+    ModelSpec(
+        "ds2",
+        "Deep Speech 2 (Table 8): 67,740,758 parameters",
+        "dsd_runtime.models.deepspeech:DeepSpeech2",
+        {"hidden": 1760, "layers": 7, "channels": 32, "features": 161, "symbols": 54},
+        _SPEECH,
+        inventories.deep_speech_2,
+        _SPEECH_DATA,
+    ),
+    ModelSpec(
+        "neuraltalk",
+        "NeuralTalk image captioning (Table 5): 2,876,138 parameters",
+        "dsd_runtime.models.captioning:NeuralTalk",
+        {"hidden": 256, "features": 4096, "vocabulary": 2538, "dropout": 0.5},
+        Preset(
+            "captioning",
+            "scenes",
+            "rmsprop",
+            {"alpha": 0.999, "eps": 1e-8},
+            lr="1e-3",
+            batch=100,
+            weight_decay="1e-8",
+            clip="5",
+            clip_kind="value",
+        ),
+        inventories.neural_talk,
+        {"features": "feature_dim", "vocabulary": "vocab_size", "word_counts": "word_counts"},
+    ),
+    ModelSpec(
+        "googlenet",
+        "BVLC GoogLeNet with two auxiliary heads (Table 2): 13,378,280 parameters",
+        "dsd_runtime.models.googlenet:GoogLeNet",
+        {"classes": 1000},
+        Preset(
+            "classification",
+            "digits:size=96,channels=3",
+            "sgd",
+            _MOMENTUM,
+            lr="0.01",
+            batch=32,
+            weight_decay="2e-4",
+            decay="exp(0.995)",
+        ),
+        inventories.bvlc_googlenet,
+        _SIZED_IMAGES,
+    ),
+    ModelSpec(
+        "vgg16",
+        "VGG-16 (Table 3): 138,357,544 parameters",
+        "dsd_runtime.models.torchvision_models:vgg16",
+        {"classes": 1000, "channels": 3},
+        Preset(
+            "classification",
+            "digits:size=32,channels=3",
+            "sgd",
+            _MOMENTUM,
+            lr="0.01",
+            batch=256,
+            weight_decay="5e-4",
+            decay="step(25%, 50%, 75%, by=0.1)",
+        ),
+        inventories.vgg16,
+        _TORCHVISION_IMAGES,
+    ),
+    ModelSpec(
+        "resnet18",
+        "ResNet-18 (Table 4): 11,689,512 parameters",
+        "dsd_runtime.models.torchvision_models:resnet18",
+        {"classes": 1000, "channels": 3},
+        _FB_RESNET,
+        inventories.resnet18,
+        _TORCHVISION_IMAGES,
+    ),
+    ModelSpec(
+        "resnet50",
+        "ResNet-50 (Table 4): 25,557,032 parameters",
+        "dsd_runtime.models.torchvision_models:resnet50",
+        {"classes": 1000, "channels": 3},
+        _FB_RESNET,
+        inventories.resnet50,
+        _TORCHVISION_IMAGES,
+    ),
+    ModelSpec(
+        "resnet20",
+        "ResNet-20 for CIFAR-10, type-A shortcuts (Table 10): 269,722 parameters",
+        "dsd_runtime.models.resnet_cifar:ResNet20",
+        {"width": 16, "classes": 10, "channels": 3},
+        Preset(
+            "classification",
+            "digits",
+            "sgd",
+            _NESTEROV,
+            lr="0.1",
+            batch=128,
+            weight_decay="1e-4",
+            decay="step(50%, 75%, by=0.1)",
+        ),
+        inventories.resnet20,
+        {"classes": "num_classes", "channels": "in_channels"},
+    ),
+    ModelSpec(
+        "lenet_300_100",
+        "Lenet-300-100 of the lottery-ticket paper: 266,610 parameters on 28x28 images",
+        "dsd_runtime.models.lenet:Lenet300100",
+        {"classes": 10},
+        _lottery("1.2e-3"),
+        inventories.lenet_300_100,
+        _SIZED_IMAGES,
+    ),
+    _conv_spec(2, "2e-4", inventories.conv2),
+    _conv_spec(4, "3e-4", inventories.conv4),
+    _conv_spec(6, "3e-4", inventories.conv6),
+)
+
+MODELS: Mapping[str, ModelSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})
+
+
+def _unknown_model(name: str) -> DsdError:
+    known = f"built in are {', '.join(MODELS)}; or `torchvision:NAME`, or your own `package.module:factory`"
+    guess = nearest(name, tuple(MODELS))
+    return DsdError(f"there is no model `{name}`", help=f"did you mean `{guess}`? {known}" if guess else known)
+
+
+_SWITCHES: Mapping[str, bool] = {"on": True, "true": True, "off": False, "false": False}
+
+
+def _option_value(name: str, text: str, default: Option) -> Option:
+    """The text of an option as a value of its default's type; whole numbers are 1 or more, fractions in [0, 1)."""
+    if isinstance(default, str):
+        return text
+    if isinstance(default, bool):
+        if text.lower() in _SWITCHES:
+            return _SWITCHES[text.lower()]
+        raise DsdError(f"the option `{name}={text}` is neither on nor off", help=f"write {name}=on or {name}=off")
+    wanted = "a whole number of 1 or more" if isinstance(default, int) else "a number of at least 0 and below 1"
+    try:
+        value = int(text) if isinstance(default, int) else float(text)
+    except ValueError:
+        value = -1
+    if (value < 1) if isinstance(default, int) else not 0 <= value < 1:
+        raise DsdError(f"the option `{name}={text}` is not {wanted}", help=f"the default is {name}={default}")
+    return value
+
+
+def parse_model_name(name: str) -> tuple[ModelSpec, dict[str, Option]]:
+    """A built-in model's name to its spec and the options that were given (only those).
+
+    >>> spec, options = parse_model_name("ds2:hidden=128,layers=3")
+    >>> spec.name, options
+    ('ds2', {'hidden': 128, 'layers': 3})
+
+    Raises DsdError, with what was probably meant, for an unknown model or option or an unfit value.
+    """
+    base, colon, rest = name.strip().partition(":")
+    spec = MODELS.get(base)
+    if spec is None:
+        raise _unknown_model(base)
+    options: dict[str, Option] = {}
+    for piece in rest.split(",") if colon else ():
+        option, equals, text = (part.strip() for part in piece.partition("="))
+        if not equals or not option:
+            raise DsdError(f"`{piece}` in `{name}` is not an option", help=f"write `{base}:option=value`")
+        if option not in spec.options:
+            guess = nearest(option, tuple(spec.options))
+            known = f"it has {', '.join(f'{key}={value}' for key, value in spec.options.items())}"
+            raise DsdError(
+                f"the model `{base}` has no option `{option}`",
+                help=f"did you mean `{guess}`? {known}" if guess else known,
+            )
+        if option in options:
+            raise DsdError(f"the option `{option}` is given twice in `{name}`", help="keep one of them")
+        options[option] = _option_value(option, text, spec.options[option])
+    return spec, options
+
+
+def is_built_in(name: str) -> bool:
+    """Whether a name (not `torchvision:NAME`, not `package.module:factory`) is looked up in this catalogue."""
+    base, colon, rest = name.strip().partition(":")
+    return base in MODELS or not colon or "=" in rest.partition(",")[0]
+
+
+def inventory(name: str) -> tuple[LayerInfo, ...]:
+    """The layers of a built-in model at its published size or with the options given; what the data sets is nominal.
+
+    Raises DsdError for models that can be known only by building them.
+    """
+    if not is_built_in(name):
+        raise DsdError(
+            f"the layers of `{name}` are known only once it is built",
+            help="give them in a file with `--layers FILE`, or lint without a model",
+        )
+    spec, options = parse_model_name(name)
+    return spec.inventory({**spec.options, **options})

@@ -1,0 +1,46 @@
+"""Lengths in, the valid frames of a padded batch out: layers that see only those are exact whatever the padding is.
+
+Between layers, speech travels *packed*: one row for each valid frame, frame-major. Padding is then not masked but
+absent, from batch-norm statistics too.
+
+Shape legend: N samples, T frames of the longest, M valid frames of all samples together, F features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Which of T x N padded frames are valid: ``times`` [M] and ``samples`` [M], ordered by time, then by sample."""
+
+    num_frames: int
+    num_samples: int
+    lengths: Tensor
+    times: Tensor
+    samples: Tensor
+
+    @staticmethod
+    def of(lengths: Tensor, num_frames: int) -> Frames:
+        """The valid frames of samples with these ``lengths`` [N], padded to ``num_frames``."""
+        clock = torch.arange(num_frames, device=lengths.device)
+        times, samples = torch.nonzero(clock[:, None] < lengths[None, :], as_tuple=True)
+        return Frames(num_frames, int(lengths.shape[0]), lengths, times, samples)
+
+    @property
+    def batch_first_rows(self) -> Tensor:
+        """Rows [M] of the valid frames in a tensor flattened from [N, T, ...]."""
+        return self.samples * self.num_frames + self.times
+
+    def pack(self, padded: Tensor) -> Tensor:
+        """[N, T, F] to the valid rows [M, F]."""
+        return padded.flatten(0, 1).index_select(0, self.batch_first_rows)
+
+    def unpack(self, rows: Tensor) -> Tensor:
+        """[M, F] to [N, T, F] with zeros at the padding."""
+        flat = rows.new_zeros(self.num_samples * self.num_frames, rows.shape[1])
+        return flat.index_copy(0, self.batch_first_rows, rows).unflatten(0, (self.num_samples, self.num_frames))

@@ -1,0 +1,113 @@
+"""Projected frames in, clipped-ReLU states of both directions out, as one loop over time for the two of them.
+
+One buffer ``states`` [T, 2, N, H] holds the whole recurrence: slot ``s`` has frame ``s`` of the forward direction and
+frame ``T-1-s`` of the backward one, so that a step of both is a single batched product on contiguous memory (on a
+CPU, one direction a core). It starts as the projection and becomes the states in place. Padding starts as -inf, which
+the clip turns into the zero state: nothing leaves it in either direction, forwards or backwards. The gradient of the
+two recurrent matrices is one product over all steps after the loop.
+
+Shape legend: T frames, N samples, H hidden units, M valid frames (see frames.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from dsd_runtime.models.frames import Frames
+
+
+def _slots(frames: Frames) -> tuple[Tensor, Tensor]:
+    """Rows of the valid frames in the flattened buffer: of the forward direction, of the backward direction."""
+    last = frames.num_frames - 1
+    forward = 2 * frames.num_samples * frames.times + frames.samples
+    backward = (2 * (last - frames.times) + 1) * frames.num_samples + frames.samples
+    return forward, backward
+
+
+def _scatter(rows: Tensor, frames: Frames, slots: tuple[Tensor, Tensor], padding: float) -> Tensor:
+    buffer = rows.new_full((frames.num_frames * 2 * frames.num_samples, rows.shape[1]), padding)
+    for slot in slots:
+        buffer.index_copy_(0, slot, rows)
+    return buffer.view(frames.num_frames, 2, frames.num_samples, rows.shape[1])
+
+
+def _gather_sum(buffer: Tensor, slots: tuple[Tensor, Tensor]) -> Tensor:
+    flat = buffer.view(-1, buffer.shape[-1])
+    return flat.index_select(0, slots[0]).add_(flat.index_select(0, slots[1]))
+
+
+def run_states(states: Tensor, recurrent: Tensor, clip: float) -> None:
+    """Turns the projections in ``states`` [T, 2, N, H] into states, in place; ``recurrent`` is [2, H, H]."""
+    transposed = recurrent.transpose(1, 2)
+    steps = states.unbind(0)
+    steps[0].clamp_(0, clip)
+    for previous, current in zip(steps[:-1], steps[1:], strict=True):
+        current.baddbmm_(previous, transposed).clamp_(0, clip)
+
+
+def run_gradients(gradients: Tensor, states: Tensor, recurrent: Tensor, clip: float) -> None:
+    """Turns gradients of the states into gradients of the sums before the clip, in place."""
+    through_clip = torch.ops.aten.hardtanh_backward.grad_input
+    slots, values = gradients.unbind(0), states.unbind(0)
+    for step in range(len(slots) - 1, -1, -1):
+        current = slots[step]
+        through_clip(current, values[step], 0.0, clip, grad_input=current)
+        if step:
+            slots[step - 1].baddbmm_(current, recurrent)
+
+
+def _matrix_gradient(gradients: Tensor, states: Tensor, direction: int) -> Tensor:
+    units = states.shape[-1]
+    outer = gradients[1:, direction].reshape(-1, units)
+    inner = states[:-1, direction].reshape(-1, units)
+    return outer.t() @ inner
+
+
+class _ClippedRecurrence(torch.autograd.Function):
+    """Projection [M, H] and two [H, H] matrices to the sum of the directions' states [M, H]."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, projection: Tensor, forward_matrix: Tensor, backward_matrix: Tensor, frames: Frames, clip: float
+    ) -> Tensor:
+        slots = _slots(frames)
+        with torch.autocast(projection.device.type, enabled=False):
+            states = _scatter(projection, frames, slots, -torch.inf)
+            run_states(states, torch.stack((forward_matrix, backward_matrix)), clip)
+            total = _gather_sum(states, slots)
+        ctx.save_for_backward(states, forward_matrix, backward_matrix, *slots)
+        ctx.frames, ctx.clip = frames, clip
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        states, forward_matrix, backward_matrix, *slot_list = ctx.saved_tensors
+        slots = (slot_list[0], slot_list[1])
+        with torch.autocast(gradient.device.type, enabled=False):
+            gradients = _scatter(gradient.contiguous(), ctx.frames, slots, 0.0)
+            run_gradients(gradients, states, torch.stack((forward_matrix, backward_matrix)), ctx.clip)
+            projection = _gather_sum(gradients, slots) if ctx.needs_input_grad[0] else None
+            matrices = [
+                _matrix_gradient(gradients, states, direction) if ctx.needs_input_grad[1 + direction] else None
+                for direction in (0, 1)
+            ]
+        return projection, matrices[0], matrices[1], None, None
+
+
+@torch.compiler.disable
+def clipped_recurrence(
+    projection: Tensor, forward_matrix: Tensor, backward_matrix: Tensor, frames: Frames, *, clip: float = 20.0
+) -> Tensor:
+    """h[t] = min(max(p[t] + U h[t -/+ 1], 0), clip) in both directions over each sample's own frames, summed: [M, H].
+
+    All tensors have one dtype and one device. Differentiable once in the projection and in both matrices.
+    """
+    if projection.shape[0] == 0:
+        return projection
+    result: Tensor = _ClippedRecurrence.apply(projection, forward_matrix, backward_matrix, frames, clip)
+    return result

@@ -1,0 +1,19 @@
+"""One key for each stream of random numbers, from what determines it and nothing else.
+
+A key is a pure function of (seed, seed index, stream, place), so that branches that share a stream share its numbers,
+and no stream depends on how many numbers another has drawn.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Literal
+
+Stream = Literal["init", "data", "dropout", "mask", "noise"]
+
+
+def stream_key(seed: int, seed_index: int, stream: Stream, place: str = "") -> int:
+    """A 63-bit key for `torch.manual_seed` and for generators."""
+    text = json.dumps([seed, seed_index, stream, place])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

@@ -1,0 +1,51 @@
+"""A stage in, its learning-rate schedule out: exact start, shape clock, warm-up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+from dsd_lang.errors import DsdError
+from dsd_lang.units import exact
+from dsd_runtime.learning_rate import RateSchedule, ShapeClock
+from dsd_runtime.references import ClockReading
+from dsd_runtime.timeline import Stage, Timeline
+
+
+def phase_rate(
+    stage: Stage, timeline: Timeline, last_rates: Mapping[str, float], own_rate: float, reading: ClockReading | None
+) -> RateSchedule:
+    """The schedule of a phase. ``last_rates`` holds the final rates of finished phases, ``own_rate`` the optimizer's."""
+    lr = stage.phase.lr
+    return RateSchedule(
+        _start(stage, last_rates, own_rate),
+        lr.decay,
+        _clock(stage, timeline, reading),
+        stage.updates_per_epoch,
+        lr.warmup.length.updates(stage.updates_per_epoch) if lr.warmup is not None else 0,
+    )
+
+
+def _start(stage: Stage, last_rates: Mapping[str, float], own_rate: float) -> Fraction:
+    lr = stage.phase.lr
+    if lr.start is not None:
+        return exact(lr.start)
+    scale = exact(lr.scale or "1")
+    if lr.of == "last":
+        if lr.phase not in last_rates:
+            raise DsdError(f"the learning rate hangs on the last one of phase `{lr.phase}`, which has not been trained")
+        return Fraction(str(last_rates[lr.phase])) * scale
+    return Fraction(str(own_rate)) * scale
+
+
+def _clock(stage: Stage, timeline: Timeline, reading: ClockReading | None) -> ShapeClock:
+    clock = stage.phase.clock
+    if clock.kind == "global":
+        return ShapeClock(stage.start, timeline.total_updates)
+    if clock.kind == "reference":
+        assert reading is not None
+        assert clock.reference is not None
+        lengths = {other.phase.id: other.length for other in timeline.stages}
+        total = lengths.get(clock.reference.phase or "", stage.length)
+        return ShapeClock(reading.phase_updates, total)
+    return ShapeClock(0, stage.length)

@@ -1,0 +1,61 @@
+"""A linear plan in, integer boundaries out: where each phase starts and ends in optimizer updates.
+
+These are the planned boundaries, the upper bound of a run; `until` can only end a phase earlier.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dsd_lang.plan import Phase, Plan
+
+UpdatesPerEpoch = int | Callable[[Phase], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One phase with its planned place: ``start`` and ``length`` in updates."""
+
+    index: int
+    phase: Phase
+    start: int
+    length: int
+    updates_per_epoch: int
+
+    @property
+    def end(self) -> int:
+        return self.start + self.length
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The stages of one line of phases, in order."""
+
+    stages: tuple[Stage, ...]
+
+    @property
+    def total_updates(self) -> int:
+        return self.stages[-1].end if self.stages else 0
+
+    def lookup(self, update: int) -> Stage:
+        """The stage that trains the update with that index (from 0); raises ``ValueError`` past the end."""
+        if not 0 <= update < self.total_updates:
+            raise ValueError(f"update {update} is outside the schedule (0 to {self.total_updates - 1})")
+        starts = [stage.start for stage in self.stages]
+        return self.stages[bisect_right(starts, update) - 1]
+
+
+def build_timeline(plan: Plan, updates_per_epoch: UpdatesPerEpoch) -> Timeline:
+    """The timeline of a linear plan; ``updates_per_epoch`` may depend on the phase (its batch size)."""
+    stages = []
+    start = 0
+    for index, phase in enumerate(plan.phases):
+        per_epoch = updates_per_epoch(phase) if callable(updates_per_epoch) else updates_per_epoch
+        if per_epoch < 1:
+            raise ValueError(f"steps_per_epoch must be at least 1, not {per_epoch}")
+        length = phase.duration.length.updates(per_epoch)
+        stages.append(Stage(index, phase, start, length, per_epoch))
+        start += length
+    return Timeline(tuple(stages))

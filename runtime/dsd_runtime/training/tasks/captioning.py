@@ -1,0 +1,101 @@
+"""Caption logits in, token loss out; a split in, perplexity and BLEU of decoded captions out (models.md 2.6).
+
+Shape legend: N batch, D features, L words, M words that are no padding, V vocabulary, H hidden units.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dsd_runtime.data.batch import Batch, CaptionBatch
+from dsd_runtime.data.captions import IGNORED
+from dsd_runtime.training.tasks.bleu import MAX_ORDER, corpus_bleu
+from dsd_runtime.training.tasks.captioning_decode import MAX_WORDS, beam_search, greedy
+
+DECODED_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class CaptioningTask:
+    """``vocabulary`` names each output, index 0 being END; ``beam_size`` 1 is greedy decoding, the paper's."""
+
+    vocabulary: tuple[str, ...]
+    beam_size: int = 1
+    max_words: int = MAX_WORDS
+    name: str = "captioning"
+    percent_metrics: frozenset[str] = field(
+        default=frozenset(f"bleu{order}{suffix}" for order in range(1, MAX_ORDER + 1) for suffix in ("", "_bp"))
+    )
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """The summed negative log likelihood of the batch's tokens, END included, over the number of captions."""
+        assert isinstance(batch, CaptionBatch)
+        return token_loss(model, batch) / len(batch)
+
+    def evaluate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
+        """Perplexity over all (image, caption) pairs; BLEU of one decoded caption for each image with references."""
+        total: Tensor | None = None
+        num_tokens = num_captions = 0
+        images: list[Tensor] = []
+        references: list[tuple[str, ...]] = []
+        for batch in batches:
+            assert isinstance(batch, CaptionBatch)
+            loss = token_loss(model, batch).double()
+            total = loss if total is None else total + loss
+            num_tokens += int(batch.lengths.sum())
+            num_captions += len(batch)
+            first = [row for row, several in enumerate(batch.references) if several]
+            if first:
+                images.append(batch.features[torch.tensor(first, device=batch.features.device)])
+                references.extend(batch.references[row] for row in first)
+        if total is None:
+            return {}
+        nll = float(total)
+        metrics = {"loss": nll / num_captions, "ppl": _perplexity(nll / num_tokens)}
+        if references:
+            metrics.update(_bleu_metrics(self.decode(model, torch.cat(images)), references))
+        return metrics
+
+    def decode(self, model: nn.Module, features: Tensor) -> list[str]:
+        """A caption for each of [N, D], words joined by spaces."""
+        captions: list[str] = []
+        for chunk in torch.split(features, DECODED_AT_ONCE):
+            if self.beam_size == 1:
+                decoded = greedy(model, chunk, max_words=self.max_words)
+            else:
+                decoded = beam_search(model, chunk, beam_size=self.beam_size, max_words=self.max_words)
+            captions.extend(" ".join(self.vocabulary[word] for word in words) for words in decoded)
+        return captions
+
+
+def token_loss(model: nn.Module, batch: CaptionBatch) -> Tensor:
+    """The summed cross entropy of the batch's words and ENDs, padding left out.
+
+    A model that offers ``states(features, words) -> [N, L, H]`` beside its last layer ``Wd`` has its logits computed for
+    the words that count only, half of a random batch; any other gives all [N, L, V].
+    """
+    states, last = getattr(model, "states", None), getattr(model, "Wd", None)
+    if callable(states) and isinstance(last, nn.Module):
+        counts = batch.targets != IGNORED
+        logits, targets = last(states(batch.features, batch.words)[counts]), batch.targets[counts]
+    else:
+        logits, targets = model(batch.features, batch.words).flatten(0, 1), batch.targets.flatten()
+    return functional.cross_entropy(logits.float(), targets, ignore_index=IGNORED, reduction="sum")
+
+
+def _perplexity(nats_per_token: float) -> float:
+    """2 to the mean of -log2 p, which is e to the mean of -log p."""
+    return math.exp(nats_per_token) if nats_per_token < 700 else math.inf
+
+
+def _bleu_metrics(captions: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
+    scores = corpus_bleu(captions, references)
+    plain = {f"bleu{order}": score for order, score in enumerate(scores.without_penalty, start=1)}
+    penalised = {f"bleu{order}_bp": score for order, score in enumerate(scores.with_penalty, start=1)}
+    return plain | penalised

@@ -1,0 +1,72 @@
+"""Logits and labels in, cross entropy and top-1 and top-5 errors out.
+
+Shape legend: N batch, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dsd_runtime.data.batch import Batch, ImageBatch
+
+
+@dataclass(frozen=True, slots=True)
+class ClassificationTask:
+    """Cross entropy; a network with auxiliary heads gives a tuple while training, weighted by its ``aux_weights``."""
+
+    name: str = "classification"
+    percent_metrics: frozenset[str] = frozenset({"err", "acc", "top1_err", "top5_err"})
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Mean cross entropy of the main head plus each auxiliary head's times its weight (GoogLeNet: 0.3 each)."""
+        assert isinstance(batch, ImageBatch)
+        output = model(batch.images)
+        if isinstance(output, Tensor):
+            return functional.cross_entropy(output, batch.labels)
+        main, *auxiliary = output
+        weights: tuple[float, ...] = tuple(getattr(model, "aux_weights", (0.3,) * len(auxiliary)))
+        loss = functional.cross_entropy(main, batch.labels)
+        for weight, logits in zip(weights, auxiliary, strict=True):
+            loss = loss + weight * functional.cross_entropy(logits, batch.labels)
+        return loss
+
+    def evaluate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
+        """Mean loss and errors in percent points over all samples; counts stay on the device until the end."""
+        total = 0
+        sums: Tensor | None = None
+        for batch in batches:
+            assert isinstance(batch, ImageBatch)
+            logits = model(batch.images)
+            logits = (logits if isinstance(logits, Tensor) else logits[0]).float()
+            loss = functional.cross_entropy(logits, batch.labels, reduction="sum").double()
+            top1, top5 = top_hits(logits, batch.labels)
+            counted = torch.stack([loss, top1.double(), top5.double()])
+            sums = counted if sums is None else sums + counted
+            total += len(batch)
+        if sums is None:
+            return {}
+        loss_sum, hits1, hits5 = sums.tolist()
+        top1_err, top5_err = 100 * (total - hits1) / total, 100 * (total - hits5) / total
+        return {
+            "loss": loss_sum / total,
+            "err": top1_err,
+            "acc": 100 - top1_err,
+            "top1_err": top1_err,
+            "top5_err": top5_err,
+        }
+
+
+def top_hits(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """How many of [N, K] have their label first, and among the first five (all, when there are five classes or fewer).
+
+    A row that holds a NaN counts as a miss.
+    """
+    finite = ~logits.isnan().any(dim=1)
+    ranked = logits.topk(min(5, logits.shape[1]), dim=1).indices
+    hits = (ranked == labels[:, None]) & finite[:, None]
+    return hits[:, 0].sum(), hits.any(dim=1).sum()

@@ -1,0 +1,100 @@
+"""The CTC task: loss over all alignments, greedy decoding, word and character error rates.
+
+Shape legend: N batch, T frames out of the model, S symbols with the blank at 0.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dsd_runtime.data.batch import Batch, SpeechBatch
+from dsd_runtime.data.speech_alphabet import BLANK
+from dsd_runtime.training.tasks.ctc_decoding import greedy_decode
+from dsd_runtime.training.tasks.ctc_errors import error_rates
+
+
+class CtcTask:
+    """Models `model(features [N, T0, F], lengths [N]) -> (logits [N, T, S], lengths [N])`.
+
+    The loss is the negative log likelihood of each utterance, summed over its symbols, averaged over the batch (as
+    warp-ctc had it, the loss that learning rates such as 3e-4 with a gradient norm clipped at 100 were chosen for).
+    Utterances with more symbols than frames have no alignment: they add 0 and are counted.
+    """
+
+    name = "ctc"
+    percent_metrics = frozenset({"wer", "cer"})
+
+    def __init__(self, alphabet: Sequence[str]) -> None:
+        self._alphabet = tuple(alphabet)
+        self._too_short: Tensor = torch.zeros((), dtype=torch.int64)
+        self._num_warned = 0
+
+    @property
+    def num_too_short(self) -> int:
+        """Utterances seen by ``loss`` and ``evaluate`` so far that were too short for their transcript."""
+        return int(self._too_short)
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        logits, lengths = model(_speech(batch).features, _speech(batch).lengths)
+        return self._losses(logits, lengths, _speech(batch)).mean()
+
+    def evaluate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
+        """`loss` (mean over utterances), `wer` and `cer` (percent points, whole corpus)."""
+        references: list[str] = []
+        hypotheses: list[str] = []
+        total_loss = 0.0
+        for batch in map(_speech, batches):
+            logits, lengths = model(batch.features, batch.lengths)
+            total_loss += float(self._losses(logits, lengths, batch).detach().sum())
+            references += batch.texts
+            hypotheses += greedy_decode(logits, lengths, self._alphabet)
+        self._warn_too_short()
+        rates = error_rates(references, hypotheses)
+        return {"loss": total_loss / max(1, len(references)), "wer": rates.wer, "cer": rates.cer}
+
+    def _losses(self, logits: Tensor, lengths: Tensor, batch: SpeechBatch) -> Tensor:
+        """Losses [N] float32, 0 for an utterance without any alignment."""
+        if logits.is_cuda and torch.are_deterministic_algorithms_enabled():
+            logits, batch = logits.cpu(), batch.to("cpu")  # CUDA's CTC gradient adds in no fixed order
+        log_probabilities = F.log_softmax(logits.float(), dim=-1).transpose(0, 1)
+        losses = F.ctc_loss(
+            log_probabilities,
+            batch.targets,
+            lengths.to(batch.target_lengths.device),
+            batch.target_lengths,
+            blank=BLANK,
+            reduction="none",
+            zero_infinity=True,
+        )
+        too_short = (_frames_needed(batch) > lengths.to(batch.target_lengths.device)).sum()
+        self._too_short = self._too_short.to(too_short.device) + too_short
+        return losses
+
+    def _warn_too_short(self) -> None:
+        if self.num_too_short > self._num_warned:
+            self._num_warned = self.num_too_short
+            warnings.warn(
+                f"{self._num_warned} utterances so far had more symbols than frames; they add nothing to the loss",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+
+
+def _frames_needed(batch: SpeechBatch) -> Tensor:
+    """Frames [N] the shortest alignment takes: one for each symbol, and a blank between two of a kind."""
+    owner = torch.repeat_interleave(
+        torch.arange(len(batch), device=batch.targets.device), batch.target_lengths, output_size=batch.targets.shape[0]
+    )
+    is_repeat = (batch.targets[1:] == batch.targets[:-1]) & (owner[1:] == owner[:-1])
+    return batch.target_lengths.index_add(0, owner[1:], is_repeat.long())
+
+
+def _speech(batch: Batch) -> SpeechBatch:
+    if not isinstance(batch, SpeechBatch):
+        raise ValueError(f"the CTC task needs speech batches, not {type(batch).__name__}")
+    return batch

@@ -1,0 +1,45 @@
+"""Reference and decoded texts in, word and character error rates of the whole corpus out (by jiwer)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jiwer
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRates:
+    """Percent points: edits over all utterances per 100 reference words (wer) or characters, spaces too (cer)."""
+
+    wer: float
+    cer: float
+
+
+def error_rates(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorRates:
+    """Edit distances summed over the corpus, divided by the summed length of the references.
+
+    An empty reference counts everything decoded for it as wrong; NaN when there is no reference word at all.
+
+    >>> error_rates(["go on"], ["go in"])
+    ErrorRates(wer=50.0, cer=20.0)
+    """
+    if len(references) != len(hypotheses):
+        raise ValueError(f"{len(references)} references for {len(hypotheses)} hypotheses")
+    pairs = [(" ".join(r.split()), " ".join(h.split())) for r, h in zip(references, hypotheses, strict=True)]
+    told = [pair for pair in pairs if pair[0]]
+    if not told:
+        return ErrorRates(math.nan, math.nan)
+    silent = [decoded for reference, decoded in pairs if not reference]
+    spoken, decoded = [pair[0] for pair in told], [pair[1] for pair in told]
+    words, characters = jiwer.process_words(spoken, decoded), jiwer.process_characters(spoken, decoded)
+    return ErrorRates(
+        wer=_percent(words, extra=sum(len(text.split()) for text in silent)),
+        cer=_percent(characters, extra=sum(len(text) for text in silent)),
+    )
+
+
+def _percent(alignment: jiwer.WordOutput | jiwer.CharacterOutput, *, extra: int) -> float:
+    edits = alignment.substitutions + alignment.deletions + alignment.insertions + extra
+    return 100.0 * edits / (alignment.hits + alignment.substitutions + alignment.deletions)
