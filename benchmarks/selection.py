@@ -63,7 +63,7 @@ def main() -> int:
     torch.set_num_threads(arguments.threads)
     weights = torch.randn(arguments.size, generator=torch.Generator().manual_seed(0))
     half_precision = weights.bfloat16()
-    layers = list(weights.split(arguments.size // 20 + 1))
+    layers = list(torch.split(weights, arguments.size // 20 + 1))
     ties = (weights * 8).round()
     scores = torch.rand(arguments.size, generator=torch.Generator().manual_seed(1))
     alive = scores > 0.5

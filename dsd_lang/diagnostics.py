@@ -5,8 +5,9 @@ Codes are for life. The catalogue below is the one list of them; rules and passe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
+
+from dsd_lang.records import record
 
 Severity = Literal["error", "warning", "advice"]
 
@@ -26,7 +27,7 @@ class Span(NamedTuple):
         return Span(self.line, self.column, other.end_line, other.end_column, self.start, other.end)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Edit:
     """Replace the text of ``span`` by ``content``."""
 
@@ -34,7 +35,7 @@ class Edit:
     content: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fix:
     """Edits that mend a finding; `safe` ones keep the plan's hash."""
 
@@ -43,7 +44,7 @@ class Fix:
     applicability: Literal["safe", "unsafe", "display"] = "unsafe"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Code:
     """One row of the catalogue."""
 
@@ -91,7 +92,7 @@ CATALOGUE: dict[str, Code] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Diagnostic:
     """One finding. ``label`` is the short text beside the carets; ``help`` the line that says what to do."""
 

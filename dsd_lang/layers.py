@@ -9,8 +9,9 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from dsd_lang.records import record
 
 RECURRENT_KINDS = ("rnn", "lstm", "gru")
 PRUNABLE_KINDS = ("conv", "fc", *RECURRENT_KINDS)
@@ -19,7 +20,7 @@ ROLES = ("first_conv", "output", "ctc", "prunable", "all")
 PARTS = ("ih", "hh")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WeightInfo:
     """One parameter of a layer: its qualified name, its shape, and for recurrent matrices `ih` or `hh`."""
 
@@ -41,7 +42,7 @@ class WeightInfo:
         return len(self.shape) >= 2
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LayerInfo:
     """One parameter-owning module: qualified name, kind, declared roles, its own parameters (not its children's)."""
 
@@ -52,7 +53,7 @@ class LayerInfo:
     roles: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Selector:
     """One item of `layers=`: a bare word (kind or role, maybe with a part), a glob, or a regular expression."""
 
@@ -73,7 +74,7 @@ def parse_selector(text: str) -> Selector:
 
 
 def with_inferred_roles(layers: Sequence[LayerInfo]) -> tuple[LayerInfo, ...]:
-    """Adds `first_conv` and `output` where no layer declares them: the first convolution, the last fc (or ctc) layer."""
+    """Adds `first_conv` and `output` where no layer declares them: the first convolution, the last fc or ctc layer."""
     declared = {role for layer in layers for role in layer.roles}
     convolutions = [index for index, layer in enumerate(layers) if layer.kind == "conv"]
     projections = [index for index, layer in enumerate(layers) if layer.kind in ("fc", "ctc")]

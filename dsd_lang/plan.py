@@ -208,6 +208,7 @@ class Phase(_Part):
     duration: Duration
     lr: LearningRate
     derived: tuple[str, ...] = ()
+    why: str = ""
     span: SpanInfo | None = None
     by: Function = Function(name="magnitude")
     scope: Literal["layer", "global", "row", "group"] = "layer"
@@ -353,12 +354,15 @@ class Plan(_Part):
 
 
 def meaning(phase: Phase, position: dict[str, int]) -> dict[str, Any]:
-    """What a phase does, as plain JSON data: no label, id, span, derivation; references as positions in the plan."""
+    """What a phase does, as plain JSON data: no label, id, span, derivation; references as positions in the plan.
+
+    A phase that is not in the plan (a branch's reference to another branch) keeps its id.
+    """
 
     def positions(value: Any) -> Any:
         if isinstance(value, dict):
             return {
-                key: position[item] if key in ("phase", "parent") and isinstance(item, str) else positions(item)
+                key: position.get(item, item) if key in ("phase", "parent") and isinstance(item, str) else positions(item)
                 for key, item in value.items()
             }
         if isinstance(value, list):
@@ -366,7 +370,7 @@ def meaning(phase: Phase, position: dict[str, int]) -> dict[str, Any]:
         return value
 
     data = positions(phase.model_dump(mode="json"))
-    for key in ("id", "label", "path", "span", "derived", "variables"):
+    for key in ("id", "label", "path", "span", "derived", "why", "variables"):
         data.pop(key, None)
     data["layers"] = sorted(set(phase.layers))
     data["except"] = sorted(set(phase.except_))

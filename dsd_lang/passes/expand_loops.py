@@ -9,9 +9,11 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import product
 
+from dsd_lang.arguments import BY_NAME
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.outline import Claim, Element, ForkItem, Group, Item, Round, TailItem
 from dsd_lang.passes.quantities import Bound, Names, Quantity, describe, evaluate
+from dsd_lang.passes.read_values import read_value
 from dsd_lang.syntax import nodes
 
 Texts = dict[str, str]
@@ -112,14 +114,15 @@ class _Expansion:
         return [Group(elements, is_block=True)]
 
     def fork(self, statement: nodes.Fork, names: Names, texts: Texts) -> list[Element]:
-        seeds, rng = None, "shared"
+        seeds: int | None = None
+        rng: str | None = None
         for argument in statement.arguments:
             if isinstance(argument.value, tuple):
                 continue
             if argument.name == "seeds":
                 seeds = whole_count(argument.value, names, "`seeds=`", self.findings)
-            elif argument.name == "rng" and isinstance(argument.value, nodes.Name):
-                rng = argument.value.text
+            elif argument.name == "rng":
+                rng = read_value(BY_NAME["rng"], argument.value, names, self.findings)
         branches: list[tuple[str, Group]] = []
         for index, branch in enumerate(statement.branches):
             name = branch.label.name if branch.label is not None else f"branch{index}"
@@ -138,4 +141,4 @@ class _Expansion:
             path = ",".join(f"{name}={text}" for name, text in written.items())
             body = self.body(statement.body, inner, {**texts, **written})
             branches.append((path, Group(body, is_block=True)))
-        return [ForkItem(statement, tuple(branches), None, "shared")]
+        return [ForkItem(statement, tuple(branches), None, None)]

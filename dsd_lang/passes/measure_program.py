@@ -14,7 +14,7 @@ from dsd_lang.passes.walk import bodies, is_deeper_than, names_in, statements, v
 from dsd_lang.syntax import nodes
 
 MAX_PHASES = 100_000
-MAX_NESTING = 64
+MAX_NESTING = 100
 MAX_EXPRESSION_DEPTH = 120
 
 

@@ -69,12 +69,12 @@ class Group:
 
 
 class ForkItem(NamedTuple):
-    """Branches that start from the state here: (name, body) each; ``seeds`` is None without `seeds=`."""
+    """Branches that start from the state here: (name, body) each; ``seeds`` and ``rng`` are None where not said."""
 
     node: nodes.Fork | nodes.Sweep
     branches: tuple[tuple[str, Group], ...]
     seeds: int | None
-    rng: str
+    rng: str | None
 
 
 Element = Item | TailItem | Claim | Group | ForkItem

@@ -1,0 +1,50 @@
+"""The checks, one rule a file: a page as the module's docstring, the code it reports, and the check.
+
+A rule whose mistake is found by a pass on the way has a page and no check. :data:`TREE_RULES` look at the text alone,
+:data:`ORDER_RULES` at the resolved phases.
+"""
+
+from __future__ import annotations
+
+from dsd_lang.diagnostics import CATALOGUE
+from dsd_lang.rules import (
+    bad_ramp,
+    densify_by_target,
+    derived_value,
+    duplicate_argument,
+    duplicate_label,
+    ends_sparse,
+    fork_without_labels,
+    milestone_past_end,
+    one_seed_compare,
+    paper_range,
+    redense_lr_not_lower,
+    restore_without_mask,
+    unequal_budgets,
+    unknown_argument,
+    unknown_layer,
+    unknown_metric,
+)
+
+TREE_RULES = (
+    unknown_argument.check, duplicate_argument.check, duplicate_label.check, unknown_metric.check,
+    fork_without_labels.check,
+)
+MODEL_RULES = (unknown_layer.check,)
+ORDER_RULES = (
+    ends_sparse.check, redense_lr_not_lower.check, restore_without_mask.check, densify_by_target.check, bad_ramp.check,
+    milestone_past_end.check, paper_range.check, unequal_budgets.check, one_seed_compare.check, derived_value.check,
+)
+
+
+def page(code: str) -> str | None:
+    """The manual page of a code: what it does, why it is bad, an example, what to use instead. None without one."""
+    from importlib import import_module
+
+    entry = CATALOGUE.get(code)
+    if entry is None:
+        return None
+    try:
+        return import_module(f"dsd_lang.rules.{entry.name.replace('-', '_')}").__doc__
+    except ModuleNotFoundError:
+        return None

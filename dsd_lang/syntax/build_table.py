@@ -26,12 +26,14 @@ def build(grammar: str) -> dict[str, Any]:
     from lark.lexer import PatternStr
     from lark.parsers.lalr_analysis import Shift
 
-    parser = Lark(grammar, parser="lalr", lexer="basic", maybe_placeholders=False)
-    table = parser.parser.parser._parse_table  # type: ignore[attr-defined]
+    parser: Any = Lark(grammar, parser="lalr", lexer="basic", maybe_placeholders=False)
+    table = parser.parser.parser._parse_table
     patterns = {terminal.name: terminal.pattern for terminal in parser.terminals}
     symbols = sorted({symbol for row in table.states.values() for symbol in row})
     number_of = {symbol: index for index, symbol in enumerate(symbols)}
     rule_number = {rule: index for index, rule in enumerate(parser.rules)}
+    end = table.end_states["start"]
+    table.states[end]["$END"] = (Shift, end)  # shifting the end of the text is how the driver knows it is done
     renumbered = _numbered_by_reach(table, Shift)
     states = []
     for state in renumbered:
@@ -63,7 +65,7 @@ def build(grammar: str) -> dict[str, Any]:
 
 
 def _numbered_by_reach(table: Any, shift: Any) -> dict[int, int]:
-    """Old state number -> new one, counted from the start state in the order of the symbols: the same on every machine."""
+    """Old state number -> new one, counted from the start state in the order of the symbols, on any machine alike."""
     start = table.start_states["start"]
     numbers = {start: 0}
     waiting = [start]

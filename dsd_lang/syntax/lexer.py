@@ -7,19 +7,26 @@ parser always sees balanced brackets and one mistake gives one message.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 from dsd_lang.diagnostics import Diagnostic, Edit, Fix, Span
 from dsd_lang.syntax.nodes import Comment
+from dsd_lang.syntax.table import Table
+from dsd_lang.syntax.terminals import (
+    EPOCH_WORDS,
+    MAX_ERRORS,
+    MAX_NESTING,
+    MAX_STEPS,
+    MAX_TOKENS,
+    SELECTING_WORDS,
+    STATEMENT_WORDS,
+    UPDATE_WORDS,
+    Token,
+    Tokens,
+    clipped,
+)
 from dsd_lang.units import exact
-
-MAX_NESTING = 100
-MAX_ERRORS = 1000
-STATEMENT_WORDS = frozenset({"DENSE", "SPARSE", "SET", "REPEAT", "FOR", "SWEEP", "FORK", "COMPARE", "EXPECT"})
-SELECTING_WORDS = ("layers", "except")
-EPOCH_WORDS = ("e", "ep", "eps", "epoch", "epochs")
-UPDATE_WORDS = ("i", "it", "its", "iter", "iters", "iteration", "iterations", "step", "steps", "update", "updates")
 
 _OPENS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 _CLOSES = {close: open_ for open_, close in _OPENS.items()}
@@ -31,22 +38,13 @@ _LOOKALIKES = {
     "÷": "/", "：": ":", "；": ";", "，": ",", "（": "(", "）": ")", "≤": "<=", "≥": ">=", "≠": "!=", "％": "%",
     "\u00a0": " ", "\u2003": " ", "\u2009": " ", "\u200b": "", "\u3000": " ",
 }  # fmt: skip
-
-
-class Token(NamedTuple):
-    """A terminal of the grammar with its text and place; one the lexer put in itself has an empty text."""
-
-    kind: str
-    text: str
-    span: Span
-
-
-class Tokens(NamedTuple):
-    """The tokens of a text, the last one `$END`; its comments; what was wrong with it."""
-
-    tokens: list[Token]
-    comments: list[Comment]
-    diagnostics: list[Diagnostic]
+_LINE_END = re.compile("\r\n|\n|\r")
+_BLANKS = re.compile("[ \t]*")
+_LINE = re.compile("[^\r\n]*")
+_FOLLOWING = re.compile(r"[ \t]*(\w+|\{)?")
+_NUMBER_AND_WORD = re.compile(r"((?:\d[\d_]*(?:\.\d[\d_]*)?|\.\d+)(?:[eE][+-]?\d+)?)([^\W\d]+)")
+_TYPOGRAPHIC_STRING = re.compile("[“„”‘’]([^“”„‘’\r\n]*)[“”‘’]")
+_UNKNOWN_RUN = re.compile(r"[^\w\s\"'#;:,()\[\]{}<>=+*/^-]+")
 
 
 class _Open(NamedTuple):
@@ -57,91 +55,406 @@ class _Open(NamedTuple):
     indent: int
 
 
-def master_pattern(patterns: Mapping[str, str], marks: Mapping[str, str]) -> re.Pattern[str]:
-    """One regular expression for every token, the grammar's own patterns in it."""
-    punctuation = "|".join(re.escape(mark) for mark in sorted(marks, key=len, reverse=True))
-    return re.compile(
-        "[ \\t]*(?:"
-        + "|".join(
-            f"(?P<{name}>{pattern})"
-            for name, pattern in (
-                ("NAME", r"[^\W\d]\w*(?![\w.])"),
-                ("LENGTH", patterns["LENGTH"]),
-                ("NUMBER", patterns["NUMBER"]),
-                ("ARROW", "->"),
-                ("WRONG_COMMENT", r"//[^\r\n]*"),
-                ("COMPARATOR", patterns["COMPARATOR"]),
-                ("MARK", punctuation),
-                ("NEWLINE", r"\r\n|\n|\r"),
-                ("SEMICOLON", ";"),
-                ("DOTTED", patterns["DOTTED"]),
-                ("WORD", patterns["NAME"]),
-                ("COMMENT", r"#[^\r\n]*"),
-                ("STRING", patterns["STRING"]),
-                ("REFERENCE", patterns["REFERENCE"]),
-                ("WRONG_NUMBER", r"\.?\d[\w.%]*"),
-                ("OPEN_STRING", r"[\"'][^\r\n]*"),
-                ("CONTINUED", r"\\"),
-                ("END", r"\Z"),
-                ("UNKNOWN", "."),
-            )
-        )
-        + ")"
-    )
-
-
 class Lexer:
     """One pass over a text."""
 
-    def __init__(
-        self, text: str, master: re.Pattern[str], keywords: Mapping[str, str], marks: Mapping[str, str], regex: str
-    ) -> None:
+    def __init__(self, text: str, table: Table, master: re.Pattern[str]) -> None:
         self.text = text
         self.master = master
-        self.keywords = keywords
-        self.marks = marks
-        self.regex = regex
+        self.keywords = table.keywords
+        self.marks = table.marks
+        self.regex = re.compile(table.patterns["REGEX"])
         self.tokens: list[Token] = []
         self.comments: list[Comment] = []
         self.diagnostics: list[Diagnostic] = []
         self.opened: list[_Open] = []
         self.line = 1
         self.line_start = 0
-        self.indent = 0
+        self.indent = self._indent_at(0)
         self.previous = ""  # the kind of the last token
-        self.newline_skipped = False  # a newline within brackets since the last token
-        self.continues = False  # a `\` waits for the end of its line
-        self.lacks_closing = False  # more `{` than `}`: trust the indentation to say which
+        self.newline_skipped = False  # a newline stood within brackets since they opened
+        self.continued: Span | None = None  # a `\` that waits for the end of its line
+        self.lacks_closing = text.count("{") > text.count("}")  # then the indentation says which one
         self.stopped = False
+        self.read_numbers: set[str] = set()
+        self.handlers: dict[str, Callable[[str, Span], int]] = {
+            "NAME": self._word,
+            "WORD": self._word,
+            "DOTTED": self._word,
+            "LENGTH": self._number,
+            "NUMBER": self._number,
+            "WRONG_NUMBER": self._wrong_number,
+            "MARK": self._mark,
+            "NEWLINE": self._newline,
+            "SEMICOLON": self._semicolon,
+            "COMMENT": self._comment,
+            "WRONG_COMMENT": self._wrong_comment,
+            "OPEN_STRING": self._open_string,
+            "CONTINUED": self._continued,
+            "UNKNOWN": self._unknown,
+        }
 
     def run(self) -> Tokens:
-        """The tokens, in one loop."""
-        text, match = self.text, self.master.match
-        self.lacks_closing = text.count("{") > text.count("}")
+        """The tokens, in one loop; a handler returns where the next token may start."""
+        text, match, handlers = self.text, self.master.match, self.handlers
         position = 0
-        special = self._special
-        names, keywords, tokens = ("NAME", "DOTTED"), self.keywords, self.tokens
-        while not self.stopped:
+        steps = iter(range(MAX_STEPS))
+        while not self.stopped and len(self.diagnostics) <= MAX_ERRORS:
+            if len(self.tokens) > MAX_TOKENS or next(steps, None) is None:
+                self._too_large(position)
+                break
             found = match(text, position)
-            assert found is not None, "the pattern ends in `.` and the end of the text"
+            if found is None or found.lastgroup is None:
+                raise AssertionError("the pattern ends in any character and the end of the text")
             kind = found.lastgroup
-            assert kind is not None
+            if kind == "END":
+                break
             start, end = found.span(kind)
-            if self.line_start >= position and not self.tokens_on_line:
-                self.indent = start - self.line_start
-            position = end
-            span = Span(
-                self.line, start - self.line_start + 1, self.line, end - self.line_start + 1, start, end
-            )
-            if kind == "NUMBER" or kind == "LENGTH":
-                self._number(kind, found[kind], span)
-            elif kind in names and found[kind] not in keywords and found[kind] not in SELECTING_WORDS:
-                self._name(kind, found[kind], span)
-            elif kind == "END":
-                break
+            column = start - self.line_start + 1
+            span = Span(self.line, column, self.line, column + end - start, start, end)
+            if self.continued is not None and kind not in ("NEWLINE", "COMMENT"):
+                self._stray_continuation()
+            handler = handlers.get(kind)
+            if handler is None:  # COMPARATOR, ARROW, STRING, REFERENCE
+                self.tokens.append(Token(kind, found[kind], span))
+                self.previous = kind
+                position = end
             else:
-                position = special(kind, found[kind], span)
-            if len(self.diagnostics) > MAX_ERRORS:
-                break
-        self._finish(position)
-        return Tokens(tokens, self.comments, self.diagnostics)
+                position = handler(found[kind], span)
+        self.stopped = self.stopped or len(self.diagnostics) > MAX_ERRORS
+        self._finish()
+        return Tokens(self.tokens, self.comments, self.diagnostics, self.stopped)
+
+    def _too_large(self, position: int) -> None:
+        column = position - self.line_start + 1
+        self._report(
+            "DSD405",
+            f"the schedule is too large: it has more than {MAX_TOKENS:,} words and marks",
+            Span(self.line, column, self.line, column, position, position),
+            help="nothing after this place was read; say it with `repeat` or `for`",
+        )
+        self.stopped = True
+
+    # --- words and numbers --------------------------------------------------------------------------------------------
+
+    def _word(self, text: str, span: Span) -> int:
+        keyword = self.keywords.get(text)
+        if keyword is not None:
+            return self._keyword(keyword, text, span)
+        kind = "DOTTED" if "." in text else "NAME"
+        if kind == "NAME":
+            after = self._after(span.end)
+            if after == ":" and (not self.opened or self.opened[-1].kind != "LSQB"):
+                if self.opened and self.opened[-1].kind == "LPAR":
+                    self._close_brackets(span)
+                kind = "LABEL"
+            elif after == "=" and text in SELECTING_WORDS and self._after(span.end, skip=1) != "=":
+                kind = "SELECTING"
+        return self._add(kind, text, span)
+
+    def _keyword(self, kind: str, text: str, span: Span) -> int:
+        after = self._after(span.end)
+        if text == "set" and after == "(":  # `update=set(drop=30%)`: the one reserved word that is also a method
+            return self._add("NAME", text, span)
+        if after == "=" and self._after(span.end, skip=1) != "=":
+            advice = {
+                "until": "a condition has no `=`: write `until val.err < 10%`",
+                "set": "settings are written `set lr=1e-3`",
+            }
+            self._report(
+                "DSD103",
+                f"the reserved word `{text}` cannot be the name of an argument",
+                span,
+                help=advice.get(text, ""),
+            )
+            return self._add("NAME", text, span)
+        if after == ":" and not any(bracket.kind != "LBRACE" for bracket in self.opened):
+            return self._reserved_label(kind, text, span)
+        if kind in STATEMENT_WORDS and self.opened and self.opened[-1].kind != "LBRACE":
+            self._close_brackets(span)
+        return self._add(kind, text, span)
+
+    def _reserved_label(self, kind: str, text: str, span: Span) -> int:
+        colon = self.text.index(":", span.end) + 1
+        follows = _FOLLOWING.match(self.text, colon)
+        labels = follows is not None and (follows[1] == "{" or self.keywords.get(follows[1]) is not None)
+        example = f"`{text} 50ep`, or with a label `{text}_1: {text} 50ep`"
+        if labels and follows is not None:
+            example = f"`{text}_1: {follows[1]} ...`"
+        self._report(
+            "DSD103",
+            f"the reserved word `{text}` cannot be a label",
+            span,
+            label="choose another name" if labels else "leave the colon out",
+            help=f"write {example}",
+        )
+        self._add("LABEL" if labels else kind, text, span)
+        return span.end if labels else colon
+
+    def _number(self, text: str, span: Span) -> int:
+        kind = "LENGTH" if text[-1] in "pt" else "NUMBER"
+        if text in self.read_numbers:
+            return self._add(kind, text, span)
+        try:
+            exact(text[:-2] if kind == "LENGTH" else text)
+            self.read_numbers.add(text)
+        except ValueError:
+            self._report("DSD101", f"`{clipped(text)}` is beyond the range of numbers (400 digits)", span)
+            text = "1ep" if kind == "LENGTH" else "0.5"
+        return self._add(kind, text, span)
+
+    def _wrong_number(self, text: str, span: Span) -> int:
+        found = _NUMBER_AND_WORD.fullmatch(text)
+        if found is None:
+            self._report(
+                "DSD101",
+                f"`{clipped(text)}` is not a number",
+                span,
+                help="numbers are written `12`, `0.5`, `8e-4`, `50_000`, `30%`; lengths `50ep`, `500it`",
+            )
+            return self._add("NUMBER", "0.5", span)
+        number, word = found[1], found[2].lower()
+        unit = "ep" if word in EPOCH_WORDS else "it" if word in UPDATE_WORDS else None
+        if unit is not None:
+            better = f"{number}{unit}"
+            self._report(
+                "DSD402",
+                f"`{clipped(text)}` is no length: the units are `ep` (epochs) and `it` (optimizer updates)",
+                span,
+                label=f"did you mean `{better}`?",
+                fix=Fix(f"write `{better}`", (Edit(span, better),)),
+            )
+            return self._add("LENGTH", better, span)
+        self._report(
+            "DSD101",
+            f"`{clipped(text)}` is neither a number nor a length",
+            span,
+            help="a length ends in `ep` (epochs) or `it` (optimizer updates), a percentage in `%`; "
+            "a name begins with a letter",
+        )
+        return self._add("LENGTH" if word[0] in "ei" else "NUMBER", number + ("ep" if word[0] in "ei" else ""), span)
+
+    # --- marks and brackets -------------------------------------------------------------------------------------------
+
+    def _mark(self, text: str, span: Span) -> int:
+        kind = self.marks[text]
+        if kind == "SLASH" and self.previous in _REGEX_MAY_FOLLOW:
+            return self._regular_expression(span)
+        if kind in _OPENS:
+            if kind == "LBRACE" and self.opened and self.opened[-1].kind != "LBRACE":
+                self._close_brackets(span)
+            return self._open(kind, span)
+        if kind in _CLOSES:
+            return self._close(kind, span)
+        return self._add(kind, text, span)
+
+    def _open(self, kind: str, span: Span) -> int:
+        if len(self.opened) >= MAX_NESTING:
+            self._report(
+                "DSD101",
+                f"brackets and blocks are nested more than {MAX_NESTING} deep",
+                span,
+                help="nothing after this place was read",
+            )
+            self.stopped = True
+            return span.end
+        self.opened.append(_Open(kind, span, self.indent))
+        return self._add(kind, _TEXT_OF[kind], span)
+
+    def _close(self, kind: str, span: Span) -> int:
+        wanted = _CLOSES[kind]
+        if not any(bracket.kind == wanted for bracket in self.opened) or (
+            wanted != "LBRACE" and self.opened[-1].kind == "LBRACE"
+        ):
+            self._report(
+                "DSD101", f"`{_TEXT_OF[kind]}` closes nothing", span, label=f"no `{_TEXT_OF[wanted]}` is open here"
+            )
+            return span.end
+        while self.opened[-1].kind != wanted:
+            self._close_missing()
+        if kind == "RBRACE" and self.lacks_closing and self._is_first_on_line(span):
+            while len(self.opened) > 1 and self.opened[-1].indent > self.indent:
+                self._close_missing()
+        self.opened.pop()
+        return self._add(kind, _TEXT_OF[kind], span)
+
+    def _close_brackets(self, span: Span) -> None:
+        """A statement begins within `(` or `[`: they were forgotten open."""
+        while self.opened and self.opened[-1].kind != "LBRACE":
+            self._close_missing()
+        if self.newline_skipped:
+            self._insert("_SEPARATOR")
+        self.newline_skipped = False
+
+    def _close_missing(self) -> None:
+        bracket = self.opened.pop()
+        close = _OPENS[bracket.kind]
+        self._report(
+            "DSD104",
+            f"`{_TEXT_OF[bracket.kind]}` is never closed",
+            bracket.span,
+            label=f"its `{_TEXT_OF[close]}` is missing",
+        )
+        self._insert(close)
+
+    def _finish(self) -> None:
+        if self.continued is not None:
+            self._stray_continuation()
+        while self.opened:
+            if self.stopped:
+                self._insert(_OPENS[self.opened.pop().kind])
+            else:
+                self._close_missing()
+        self._insert("$END")
+
+    # --- lines and comments -------------------------------------------------------------------------------------------
+
+    def _newline(self, text: str, span: Span) -> int:
+        ends = _LINE_END.findall(text) if len(text) > 1 else text
+        self.line += len(ends)
+        self.line_start = span.end
+        self.indent = self._indent_at(span.end)
+        if self.continued is not None:
+            self.continued = None
+        elif self.opened and self.opened[-1].kind != "LBRACE":
+            self.newline_skipped = True
+        elif self.previous not in _NEWLINE_CONTINUES:
+            place = Span(span.line, span.column, span.line, span.column + 1, span.start, span.start + 1)
+            self._add("_SEPARATOR", "\n", place)
+        return span.end
+
+    def _semicolon(self, text: str, span: Span) -> int:
+        if self.opened and self.opened[-1].kind != "LBRACE":
+            self.newline_skipped = False
+            self._close_brackets(span)
+        if self.previous not in ("_SEPARATOR", "LBRACE", ""):
+            self._add("_SEPARATOR", ";", span)
+        return span.end
+
+    def _comment(self, text: str, span: Span) -> int:
+        self.comments.append(Comment(text, self._is_first_on_line(span), span))
+        return span.end
+
+    def _wrong_comment(self, text: str, span: Span) -> int:
+        place = Span(span.line, span.column, span.line, span.column + 2, span.start, span.start + 2)
+        self._report(
+            "DSD101", "a comment starts with `#`, not with `//`", place, fix=Fix("write `#`", (Edit(place, "#"),))
+        )
+        return self._comment(text, span)
+
+    def _continued(self, text: str, span: Span) -> int:
+        self.continued = span
+        return span.end
+
+    def _stray_continuation(self) -> None:
+        span = self.continued
+        if span is not None:
+            self._report("DSD101", "`\\` joins a line to the next one, so it must be the last thing on its line", span)
+        self.continued = None
+
+    # --- strings and the rest -----------------------------------------------------------------------------------------
+
+    def _regular_expression(self, span: Span) -> int:
+        found = self.regex.match(self.text, span.start)
+        if found is None:
+            end = _LINE.match(self.text, span.start).end()  # type: ignore[union-attr]
+            self._report("DSD104", "the regular expression is never closed", span, label="its second `/` is missing")
+            body = self.text[span.start + 1 : end].split(" ", 1)[0] or "."
+            whole = self._widened(span, 1 + len(body))
+            return self._add("REGEX", f"/{re.escape(body)}/", whole)
+        whole = self._widened(span, len(found[0]))
+        try:
+            re.compile(found[0][1:-1])
+        except (re.error, RecursionError, OverflowError) as error:
+            self._report("DSD101", f"`{clipped(found[0])}` is no regular expression: {error}", whole)
+            return self._add("REGEX", "/./", whole)
+        return self._add("REGEX", found[0], whole)
+
+    def _open_string(self, text: str, span: Span) -> int:
+        quote = self._widened(span, 1)
+        self._report(
+            "DSD104",
+            f"the string is never closed: its second {text[0]} is missing",
+            quote,
+            label="a string ends on the line where it began",
+        )
+        return self._add("STRING", text + text[0], span)
+
+    def _unknown(self, text: str, span: Span) -> int:
+        meant = _LOOKALIKES.get(text)
+        if meant is not None and meant.strip() == "":
+            self._report(
+                "DSD101",
+                f"this is no plain space but U+{ord(text):04X}",
+                span,
+                label="type a space here",
+                fix=Fix("write a space", (Edit(span, " "),)),
+            )
+        elif meant is not None:
+            self._report(
+                "DSD101",
+                f"`{text}` is not `{meant}`",
+                span,
+                label=f"write `{meant}`",
+                fix=Fix(f"write `{meant}`", (Edit(span, meant),)),
+            )
+        else:
+            run = _UNKNOWN_RUN.match(self.text, span.start)
+            span = self._widened(span, len(run[0]) if run is not None else 1)
+            shown = self.text[span.start : span.end]
+            advice = {
+                "%": "a percent sign stands directly after its number: `30%`",
+                "@": "a reference is written `@label`, `@label.end` or `@init`",
+                ".": "a number is written `0.5`, a dotted name `val.loss`",
+                "&": "conditions are joined by `and`", "!": "write `not`",
+                "|": "statements are separated by `;` or a new line, conditions joined by `or`",
+            }  # fmt: skip
+            self._report("DSD101", f"`{clipped(shown)}` means nothing here", span, help=advice.get(shown[0], ""))
+        if meant == "->" or meant in self.marks:
+            return self._mark(meant, span) if meant != "->" else self._add("ARROW", "->", span)
+        if meant in ("<=", ">=", "!="):
+            return self._add("COMPARATOR", meant, span)
+        return self._quoted_by_lookalikes(text, span) if meant in ('"', "'") else span.end
+
+    def _quoted_by_lookalikes(self, text: str, span: Span) -> int:
+        found = _TYPOGRAPHIC_STRING.match(self.text, span.start)
+        if found is None:
+            return span.end
+        return self._add("STRING", f'"{found[1]}"', self._widened(span, len(found[0])))
+
+    # --- small things -------------------------------------------------------------------------------------------------
+
+    def _add(self, kind: str, text: str, span: Span) -> int:
+        self.tokens.append(Token(kind, text, span))
+        self.previous = kind
+        return span.end
+
+    def _insert(self, kind: str) -> None:
+        """A token of no width just after the last one."""
+        last = self.tokens[-1].span if self.tokens else Span(1, 1, 1, 1, 0, 0)
+        place = Span(last.end_line, last.end_column, last.end_line, last.end_column, last.end, last.end)
+        self.tokens.append(Token(kind, "", place))
+        self.previous = kind
+
+    def _report(
+        self, code: str, message: str, span: Span, *, label: str = "", help: str = "", fix: Fix | None = None
+    ) -> None:
+        self.diagnostics.append(Diagnostic(code, message, span, label, help, fix))
+
+    def _after(self, position: int, *, skip: int = 0) -> str:
+        """The next character that is no blank, or the one `skip` characters after it; empty at the end."""
+        text = self.text
+        here = text[position : position + 1]
+        if here == " " or here == "\t":
+            position = _BLANKS.match(text, position).end()  # type: ignore[union-attr]
+        return text[position + skip : position + skip + 1]
+
+    def _indent_at(self, position: int) -> int:
+        return _BLANKS.match(self.text, position).end() - position  # type: ignore[union-attr]
+
+    def _is_first_on_line(self, span: Span) -> bool:
+        return span.column - 1 == self.indent
+
+    @staticmethod
+    def _widened(span: Span, width: int) -> Span:
+        return Span(span.line, span.column, span.line, span.column + width, span.start, span.start + width)

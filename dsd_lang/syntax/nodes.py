@@ -5,18 +5,18 @@ Every statement of the language is one class here; the grammar (`grammar.lark`) 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
 from dsd_lang.diagnostics import Span
 from dsd_lang.layers import Selector
+from dsd_lang.records import record
 from dsd_lang.units import Unit
 
 # --- values -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Number:
     """`12`, `8e-4`, `50_000`, or `30%` (then ``percent`` is true and ``value`` is 3/10)."""
 
@@ -26,7 +26,7 @@ class Number:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LengthLiteral:
     """`50ep`, `1.25ep`, `500it`."""
 
@@ -36,7 +36,7 @@ class LengthLiteral:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Name:
     """A bare word: a loop variable, `prev`, `cosine`, `on`, ... or a dotted one (`val.loss`, `sparse.test.err`)."""
 
@@ -44,7 +44,7 @@ class Name:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Text:
     """A quoted string, without its quotes."""
 
@@ -52,7 +52,7 @@ class Text:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reference:
     """`@label.moment`: ``path`` is everything after the `@` split at the dots (`full`, `500it`), a length whole."""
 
@@ -60,7 +60,7 @@ class Reference:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unary:
     """`-x`."""
 
@@ -69,7 +69,7 @@ class Unary:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Binary:
     """`x + y`, `x - y`, `x * y`, `x / y`, `x ^ y`."""
 
@@ -79,7 +79,7 @@ class Binary:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallArgument:
     """One item between the parentheses of a call, named or not."""
 
@@ -88,7 +88,7 @@ class CallArgument:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """`step(33%, 66%, by=0.1)`, `sgd(momentum=0.9)`, `@T.end(alpha=0.8, T=10)`, `plateau(val.loss, patience=3)`."""
 
@@ -102,7 +102,7 @@ Value = Number | LengthLiteral | Name | Text | Reference | Unary | Binary | Call
 # --- targets ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NofMTarget:
     """`2:4`."""
 
@@ -111,7 +111,7 @@ class NofMTarget:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RampTarget:
     """`0->90%`."""
 
@@ -120,14 +120,14 @@ class RampTarget:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HeldTarget:
     """`held`."""
 
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SelectorNode:
     """One selector with its place."""
 
@@ -135,7 +135,7 @@ class SelectorNode:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SelectorTarget:
     """`fc: 50%` inside a list target (`conv, fc: 30%` is not allowed: one selector each)."""
 
@@ -144,7 +144,7 @@ class SelectorTarget:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListTarget:
     """`[conv: 30%, fc: 50%]`."""
 
@@ -155,7 +155,7 @@ class ListTarget:
 # --- conditions -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Comparison:
     """`val.wer < 10%`, `gain(val.err) < 0.1`: values compared."""
 
@@ -165,7 +165,7 @@ class Comparison:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Logical:
     """`a and b`, `a or b`."""
 
@@ -175,7 +175,7 @@ class Logical:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Negation:
     """`not a`."""
 
@@ -188,7 +188,7 @@ Condition = Comparison | Logical | Negation | Call
 # --- statements -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Argument:
     """`name=value`; `layers=` and `except=` carry a tuple of selectors instead of a value."""
 
@@ -198,7 +198,7 @@ class Argument:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Until:
     """`until CONDITION` at the end of a phase or at the head of a repeat."""
 
@@ -206,7 +206,7 @@ class Until:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Label:
     """`name:` before a phase or a branch."""
 
@@ -217,7 +217,7 @@ class Label:
 PhaseItem = Value | NofMTarget | RampTarget | HeldTarget | ListTarget | Argument | Until
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Phase:
     """`[label:] dense ARG*` or `[label:] sparse TARGET ARG*`; ``items`` in the order written.
 
@@ -231,7 +231,7 @@ class Phase:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SetStatement:
     """`set name=value ...`."""
 
@@ -239,7 +239,7 @@ class SetStatement:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RepeatTail:
     """`repeat [N] [sparse ...] [then dense ...] [scale=0.1] [until COND]`: copies the last sparse...dense pair."""
 
@@ -251,7 +251,7 @@ class RepeatTail:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RepeatBlock:
     """`repeat N [as i] [until COND] { ... }`."""
 
@@ -262,7 +262,7 @@ class RepeatBlock:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ForBlock:
     """`for x in 1, 2, 4 { ... }`."""
 
@@ -272,7 +272,7 @@ class ForBlock:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Branch:
     """`name: { ... }` or `name: phase` inside a fork; ``label`` is None when forgotten (an error found later)."""
 
@@ -281,7 +281,7 @@ class Branch:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fork:
     """`fork [seeds=N] [rng=shared|distinct] { ... }`."""
 
@@ -290,7 +290,7 @@ class Fork:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SweepVariable:
     """`s in 25%, 50%`."""
 
@@ -299,7 +299,7 @@ class SweepVariable:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sweep:
     """`sweep s in 25%, 50% [, w in 0, 1e-4] { ... }`."""
 
@@ -308,7 +308,7 @@ class Sweep:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Compare:
     """`compare a vs b on=test.err [test=...] [at=...]`; the arms are branch paths."""
 
@@ -318,7 +318,7 @@ class Compare:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Expect:
     """`expect a.test.err < b.test.err - 0.1`."""
 
@@ -329,7 +329,7 @@ class Expect:
 Statement = Phase | SetStatement | RepeatTail | RepeatBlock | ForBlock | Fork | Sweep | Compare | Expect
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Comment:
     """`# ...`, with whether it stands alone on its line."""
 
@@ -338,7 +338,7 @@ class Comment:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Program:
     """A whole file: its statements and its comments, both in source order."""
 

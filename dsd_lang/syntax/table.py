@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import os
 from typing import NamedTuple
 
 
@@ -30,9 +30,10 @@ class Table(NamedTuple):
     patterns: dict[str, str]
 
 
-def load_table(path: Path | None = None) -> Table:
+def load_table() -> Table:
     """The table that `python -m dsd_lang.syntax.build_table` wrote."""
-    data = json.loads((path or Path(__file__).with_name("table.json")).read_bytes())
+    with open(os.path.join(os.path.dirname(__file__), "table.json"), "rb") as file:
+        data = json.loads(file.read())
     names: list[str] = data["symbols"]
     rows = [dict(zip([names[symbol] for symbol in flat[::2]], flat[1::2], strict=True)) for flat in data["states"]]
     rules = [

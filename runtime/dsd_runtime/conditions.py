@@ -6,12 +6,14 @@ points (the runner's error rates) and 0.1 for any other.
 
 from __future__ import annotations
 
+import copy
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from dsd_lang.errors import DsdError
-from dsd_lang.plan import Condition
+from dsd_lang.plan import Condition, Phase
 from dsd_lang.units import exact
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -44,33 +46,51 @@ def higher_is_better(metric: str) -> bool:
 
 @dataclass(slots=True)
 class MetricHistory:
-    """Reported values: within the current phase for `plateau`, at the end of each cycle for `gain`, `drop`, `falling`."""
+    """Reported values: within the current phase for `plateau`, at the end of each cycle for `gain`, `drop`, `falling`.
+
+    A cycle's values are those reported within it: what an earlier cycle reported says nothing about a later one.
+    """
 
     latest: dict[str, float] = field(default_factory=dict)
     in_phase: dict[str, list[float]] = field(default_factory=dict)
+    in_cycle: dict[str, dict[str, float]] = field(default_factory=dict)
     at_cycle_ends: dict[str, list[dict[str, float]]] = field(default_factory=dict)
 
     def report(self, metrics: Mapping[str, float]) -> None:
         for name, value in metrics.items():
             self.latest[name] = float(value)
             self.in_phase.setdefault(name, []).append(float(value))
+            for values in self.in_cycle.values():
+                values[name] = float(value)
 
     def enter_phase(self) -> None:
         self.in_phase = {}
 
     def start_loop(self, loop: str) -> None:
         """Remembers what was last reported before a loop's first cycle."""
-        self.at_cycle_ends.setdefault(loop, [dict(self.latest)])
+        if loop not in self.at_cycle_ends:
+            self.at_cycle_ends[loop] = [dict(self.latest)]
+            self.in_cycle[loop] = {}
 
     def end_cycle(self, loop: str) -> None:
-        self.at_cycle_ends.setdefault(loop, []).append(dict(self.latest))
+        self.at_cycle_ends.setdefault(loop, []).append(self.in_cycle.get(loop, {}))
+        self.in_cycle[loop] = {}
 
-    def state_dict(self) -> dict[str, object]:
-        return {"latest": self.latest, "in_phase": self.in_phase, "at_cycle_ends": self.at_cycle_ends}
+    def with_cycle_ended(self, loop: str) -> MetricHistory:
+        """What the history would be if the loop's cycle ended now."""
+        ends = [*self.at_cycle_ends.get(loop, []), self.in_cycle.get(loop, {})]
+        return MetricHistory(self.latest, self.in_phase, self.in_cycle, {loop: ends})
+
+    def state_dict(self) -> dict[str, Any]:
+        """A copy as plain data."""
+        return {name: copy.deepcopy(getattr(self, name)) for name in _HISTORY_FIELDS}
 
     @classmethod
-    def from_state_dict(cls, state: Mapping[str, object]) -> MetricHistory:
-        return cls(**{name: state[name] for name in ("latest", "in_phase", "at_cycle_ends")})  # type: ignore[arg-type]
+    def from_state_dict(cls, state: Mapping[str, Any]) -> MetricHistory:
+        return cls(*(copy.deepcopy(dict(state[name])) for name in _HISTORY_FIELDS))
+
+
+_HISTORY_FIELDS = ("latest", "in_phase", "in_cycle", "at_cycle_ends")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,3 +183,28 @@ def metrics_of(condition: Condition) -> frozenset[str]:
     if condition.kind == "metric":
         return frozenset({condition.name or ""})
     return frozenset().union(*(metrics_of(part) for part in condition.args))
+
+
+def replayed(
+    finished: Sequence[tuple[Phase, Mapping[str, float]]], percent_metrics: frozenset[str], *, closes_last: bool
+) -> tuple[MetricHistory, set[str]]:
+    """The history that a line of finished phases leaves, and the loops whose condition ended them.
+
+    With ``closes_last`` the last phase's cycle counts as ended too, as it does once the next phase is entered.
+    """
+    history, ended = MetricHistory(), set[str]()
+    for index, (phase, metrics) in enumerate(finished):
+        if any(cycle.loop in ended for cycle in phase.cycles):
+            continue
+        for cycle in phase.cycles:
+            history.start_loop(cycle.loop)
+        history.enter_phase()
+        history.report(metrics)
+        if index == len(finished) - 1 and not closes_last:
+            break
+        for cycle in phase.cycles:
+            if cycle.is_last_of_cycle:
+                history.end_cycle(cycle.loop)
+                if Evaluation(history, percent_metrics, cycle.loop).holds(cycle.until):
+                    ended.add(cycle.loop)
+    return history, ended

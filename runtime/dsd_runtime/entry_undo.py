@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from dsd_runtime.references import tensors_of
+
 
 @dataclass(slots=True)
 class EntryUndo:
@@ -24,7 +26,7 @@ class EntryUndo:
     @classmethod
     def before(cls, model: nn.Module) -> EntryUndo:
         """Copies the model's weights and buffers."""
-        copies = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        copies = {name: value.clone() for name, value in tensors_of(model).items()}
         return cls(model, copies, {})
 
     def entered(self) -> None:
@@ -36,8 +38,8 @@ class EntryUndo:
         if self._now() != self.versions:
             return
         with torch.no_grad():
-            for name, value in self.model.state_dict(keep_vars=True).items():
-                value.detach().copy_(self.weights[name])
+            for name, value in tensors_of(self.model).items():
+                value.copy_(self.weights[name])
 
     def _now(self) -> dict[str, int]:
-        return {name: value._version for name, value in self.model.state_dict(keep_vars=True).items()}
+        return {name: value._version for name, value in tensors_of(self.model).items()}

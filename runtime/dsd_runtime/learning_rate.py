@@ -7,9 +7,11 @@ linear over the phase's first updates. Exact rationals from the plan become one 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 from torch import Tensor
 from torch.optim import Optimizer
@@ -36,10 +38,14 @@ class RateSchedule:
     clock: ShapeClock
     updates_per_epoch: int
     warmup_updates: int = 0
+    _shape: Callable[[int], float] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_shape", _shape(self.start, self.decay, self.clock.total, self.updates_per_epoch))
 
     def __call__(self, update: int) -> float:
         """The learning rate used by that update of the phase."""
-        value = _shaped(self.start, self.decay, update + self.clock.offset, self.clock.total, self.updates_per_epoch)
+        value = self._shape(update + self.clock.offset)
         if update < self.warmup_updates:
             return value * (update + 1) / self.warmup_updates
         return value
@@ -52,20 +58,27 @@ def milestone_update(milestone: Milestone, total: int, updates_per_epoch: int) -
     return Length(exact(milestone.value), milestone.unit).updates(updates_per_epoch)
 
 
-def _shaped(exact_start: Fraction, decay: Decay, update: int, total: int, updates_per_epoch: int) -> float:
+def _shape(exact_start: Fraction, decay: Decay, total: int, updates_per_epoch: int) -> Callable[[int], float]:
+    """The shape as a function of its clock; every number of the plan is read once, here."""
     start = float(exact_start)
     floor = float(exact(decay.floor)) if decay.floor is not None else 0.0
-    progress = min(1.0, update / total) if total else 0.0
     if decay.kind == "cosine":
-        return floor + (start - floor) * 0.5 * (1.0 + math.cos(math.pi * progress))
+        return lambda update: floor + (start - floor) * 0.5 * (1.0 + math.cos(math.pi * _share(update, total)))
     if decay.kind == "linear":
-        return start + (floor - start) * progress
+        return lambda update: start + (floor - start) * _share(update, total)
     if decay.kind == "step":
-        passed = sum(update >= milestone_update(point, total, updates_per_epoch) for point in decay.milestones)
-        return max(floor, float(exact_start * exact(decay.factor or "0.1") ** passed))
+        places = sorted(milestone_update(point, total, updates_per_epoch) for point in decay.milestones)
+        factor = exact(decay.factor or "0.1")
+        values = [max(floor, float(exact_start * factor**passed)) for passed in range(len(places) + 1)]
+        return lambda update: values[bisect_right(places, update)]
     if decay.kind == "exp":
-        return max(floor, start * float(exact(decay.factor or "1")) ** (update // updates_per_epoch))
-    return start
+        base = float(exact(decay.factor or "1"))
+        return lambda update: max(floor, start * base ** (update // updates_per_epoch))
+    return lambda update: start
+
+
+def _share(update: int, total: int) -> float:
+    return min(1.0, update / total) if total else 0.0
 
 
 class RateOwner:
@@ -73,47 +86,66 @@ class RateOwner:
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._optimizer = optimizer
-        rates = [float(group["lr"]) for group in optimizer.param_groups]
-        default = float(optimizer.defaults.get("lr", rates[0]))
-        self.own_rate = default if default in rates else rates[0]
-        self._ratios = [rate / self.own_rate if self.own_rate else 1.0 for rate in rates]
-        self._set: list[float] | None = None
+        self._own_rates = self.rates
+        default = float(optimizer.defaults.get("lr", self._own_rates[0]))
+        self.own_rate = default if default in self._own_rates else self._own_rates[0]
+        self._marks: list[object] | None = None
 
     @property
-    def rates(self) -> Sequence[float]:
+    def rates(self) -> list[float]:
         """The learning rate of each group as the optimizer will use it."""
         return [float(group["lr"]) for group in self._optimizer.param_groups]
 
     def set(self, rate: float) -> None:
         """Gives every group its share of the rate; a tensor learning rate is filled in place."""
-        for group, ratio in zip(self._optimizer.param_groups, self._ratios, strict=True):
+        for group, own in zip(self._optimizer.param_groups, self._own_rates, strict=True):
+            share = own if rate == self.own_rate else rate * _ratio(own, self.own_rate)
             if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate * ratio)
+                group["lr"].fill_(share)
             else:
-                group["lr"] = rate * ratio
-        self._set = list(self.rates)
+                group["lr"] = share
+        self._marks = self._marks_now()
 
     def check(self) -> None:
         """Raises :class:`DsdError` when something else changed a learning rate since it was set here."""
-        if len(self._optimizer.param_groups) != len(self._ratios):
+        if len(self._optimizer.param_groups) != len(self._own_rates):
             raise DsdError(
                 "the optimizer got a parameter group after `attach()`",
                 help="add every parameter group before `attach()`",
             )
-        if self._set is not None and self._set != list(self.rates):
-            pairs = zip(self._set, self.rates, strict=True)
-            index, (expected, found) = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
+        now = self._marks_now()
+        if self._marks is not None and self._marks != now:
+            index = next(i for i, pair in enumerate(zip(self._marks, now, strict=True)) if pair[0] != pair[1])
             raise DsdError(
-                f"the learning rate of parameter group {index} is {found:g} where the schedule set {expected:g}",
+                f"something else set the learning rate of parameter group {index}: it is {self.rates[index]:g}",
                 help="the schedule owns the learning rate: remove the other scheduler",
             )
 
-    def state_dict(self) -> dict[str, object]:
-        return {"own_rate": self.own_rate, "ratios": list(self._ratios)}
+    def follow(self, optimizer: Optimizer) -> None:
+        """Goes on with another optimizer of the same parameter groups."""
+        if optimizer is not self._optimizer:
+            self._optimizer = optimizer
+            self._marks = None
 
-    def load_state_dict(self, state: dict[str, object]) -> None:
-        ratios = state["ratios"]
-        assert isinstance(ratios, list)
-        self.own_rate = float(state["own_rate"])  # type: ignore[arg-type]
-        self._ratios = [float(ratio) for ratio in ratios]
-        self._set = None
+    def state_dict(self) -> dict[str, Any]:
+        return {"own_rate": self.own_rate, "own_rates": list(self._own_rates)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        if len(state["own_rates"]) != len(self._own_rates):
+            raise DsdError(
+                f"the saved run had {len(state['own_rates'])} parameter groups, this optimizer has "
+                f"{len(self._own_rates)}",
+                help="resume with the same parameter groups",
+            )
+        self.own_rate = float(state["own_rate"])
+        self._own_rates = [float(rate) for rate in state["own_rates"]]
+        self._marks = None
+
+    def _marks_now(self) -> list[object]:
+        """What shows that a rate was changed: the number, or a tensor's version (reading it would wait for a GPU)."""
+        rates = [group["lr"] for group in self._optimizer.param_groups]
+        return [(id(rate), rate._version) if isinstance(rate, Tensor) else rate for rate in rates]
+
+
+def _ratio(rate: float, own_rate: float) -> float:
+    return float(Fraction(str(rate)) / Fraction(str(own_rate))) if own_rate else 1.0

@@ -34,6 +34,11 @@ def _start(stage: Stage, last_rates: Mapping[str, float], own_rate: float) -> Fr
     if lr.of == "last":
         if lr.phase not in last_rates:
             raise DsdError(f"the learning rate hangs on the last one of phase `{lr.phase}`, which has not been trained")
+        if not last_rates[lr.phase]:
+            raise DsdError(
+                f"the learning rate hangs on the last one of phase `{lr.phase}`, which is 0",
+                help="give that phase's decay a `floor=`, or write a number",
+            )
         return Fraction(str(last_rates[lr.phase])) * scale
     return Fraction(str(own_rate)) * scale
 

@@ -41,10 +41,14 @@ def reference_key(point: Checkpoint | ReferenceInfo) -> str:
     return f"{point.phase}.{point.moment}{offset}"
 
 
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """A model's weights and buffers by state_dict key, detached but not copied; other state it keeps is left out."""
+    return {name: value.detach() for name, value in model.state_dict().items() if isinstance(value, Tensor)}
+
+
 def take_snapshot(model: nn.Module, reading: ClockReading) -> Snapshot:
     """A copy of the model's state on the CPU."""
-    weights = {name: value.detach().to("cpu", copy=True) for name, value in model.state_dict().items()}
-    return Snapshot(weights, reading)
+    return Snapshot({name: value.to("cpu", copy=True) for name, value in tensors_of(model).items()}, reading)
 
 
 class ReferenceStore(Protocol):
@@ -83,6 +87,11 @@ class MemoryReferences:
 
 def missing_reference(key: str) -> DsdError:
     """The error for a snapshot that was never taken."""
+    if key.endswith(".best"):
+        return DsdError(
+            f"the checkpoint `{key}` was not saved: nothing was reported in that phase",
+            help="call `session.report({...})` with the metric that `best_metric=` names (default `val.loss`)",
+        )
     return DsdError(
         f"the checkpoint `{key}` was not reached before it was needed",
         help="a phase that ended early (`until`) has no checkpoint past its end: refer to `.end` or an earlier point",
@@ -100,7 +109,7 @@ def fresh_weights(model: nn.Module, key: int) -> dict[str, Tensor]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key)
         _reset(twin, "")
-    return {name: value.detach() for name, value in twin.state_dict().items()}
+    return tensors_of(twin)
 
 
 def _reset(module: nn.Module, name: str) -> None:

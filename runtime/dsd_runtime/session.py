@@ -13,7 +13,7 @@ Between the last update of a phase and the first of the next, the model is what 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
@@ -22,20 +22,24 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dsd_lang.errors import DsdError
-from dsd_lang.plan import Cycle, Phase, Plan, Target
-from dsd_lang.units import exact
+from dsd_lang.plan import Phase, Plan, Target
 from dsd_runtime.boundary import Boundary
-from dsd_runtime.conditions import Evaluation, MetricHistory, is_better
+from dsd_runtime.entry_undo import EntryUndo
 from dsd_runtime.events import Event
 from dsd_runtime.layers import inventory
 from dsd_runtime.learning_rate import RateOwner, RateSchedule
-from dsd_runtime.overrides import DropoutRates, WeightDecay, add_l1, build_optimizer, clip_gradients, optimizer_class
+from dsd_runtime.loader_position import LoaderPosition
+from dsd_runtime.moments import Moments
+from dsd_runtime.origins import Origins
+from dsd_runtime.overrides import Overrides
 from dsd_runtime.rates import phase_rate
-from dsd_runtime.entry_undo import EntryUndo
 from dsd_runtime.references import ClockReading, MemoryReferences, ReferenceStore, reference_key, take_snapshot
-from dsd_runtime.session_state import check_prefix, prefix_of
-from dsd_runtime.support import require_supported
+from dsd_runtime.session_state import Prefix
+from dsd_runtime.succession import Succession
+from dsd_runtime.support import check_line
 from dsd_runtime.timeline import Stage, UpdatesPerEpoch, build_timeline
+from dsd_runtime.update import UpdateRule, apply_update
+from dsd_runtime.wrappers import unwrapped
 
 T = TypeVar("T")
 
@@ -78,18 +82,10 @@ def attach(
     Raises :class:`DsdError` for a plan with branches (naming them), for selectors that match nothing in the model, and
     for parts of the language that this version does not execute.
     """
-    if not plan.is_linear:
-        names = ", ".join(f'"{name}"' for name in plan.branches)
-        raise DsdError(
-            f"the plan has branches, and a session runs one line of phases; choose one of: {names}",
-            help=f'attach(plan.branch("{plan.branches[0]}"), ...)',
-        )
-    if not plan.phases:
-        raise DsdError("the plan has no phases", help="write at least one, such as `dense 1ep lr=0.1`")
-    require_supported(plan)
+    check_line(plan)
     session = Session(
         plan,
-        model,
+        unwrapped(model),
         optimizer,
         steps_per_epoch=steps_per_epoch,
         seed=seed,
@@ -117,23 +113,25 @@ class Session:
         references: ReferenceStore | None,
         best_metric: str,
         percent_metrics: frozenset[str],
+        enters_by_itself: bool = True,
     ) -> None:
         self.plan = plan
         self.model = model
-        self.optimizer = optimizer
         self.timeline = build_timeline(plan, steps_per_epoch)
         self.events: list[Event] = []
         self._references = references if references is not None else MemoryReferences()
-        self._owned_references = self._references if isinstance(self._references, MemoryReferences) else None
-        self._best_metric = best_metric
-        self._percent_metrics = percent_metrics
-        self._boundary = Boundary(model, inventory(model), plan, seed=seed, factory=factory, references=self._references)
+        origins = Origins(model, self._references, seed=seed, factory=factory)
+        self._boundary = Boundary(model, inventory(model), plan, seed=seed, origins=origins)
+        self._overrides = Overrides(model, optimizer)
+        self._overrides.check(plan)
         self._rate_owner = RateOwner(optimizer)
-        self._weight_decay = WeightDecay.of(optimizer)
-        self._dropout = DropoutRates.of(model)
+        self._succession = Succession(self.timeline, percent_metrics)
+        self._moments = Moments(plan, model, self._references, best_metric)
+        self._prefix = Prefix(plan, self.timeline)
+        self._position = LoaderPosition()
         self._schedule: RateSchedule | None = None
-        self._history = MetricHistory()
-        self._ended_loops: set[str] = set()
+        self._rule = UpdateRule(0.0, None, "norm")
+        self._has_offsets = False
         self._index = -1
         self._step = 0
         self._stopped = False
@@ -141,17 +139,16 @@ class Session:
         self._total = 0
         self._rate = self._rate_owner.own_rate
         self._last_rates: dict[str, float] = {}
-        self._epoch = 0
-        self._batch = 0
-        self._resume_batches = 0
-        self._epoch_rng: Tensor | None = None
         self._data = ClockReading()
-        self._best: float | None = None
         self._entry: EntryUndo | None = None
-        if any(point.moment == "init" for point in plan.checkpoints) or self._boundary.needs_init:
-            self._references.save("init", take_snapshot(model, ClockReading()))
+        self._enters_by_itself = enters_by_itself
 
     # --- where it stands ----------------------------------------------------------------------------------------------
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer in force: the one given to :func:`attach`, unless the phase's `opt=` names another class."""
+        return self._overrides.optimizer
 
     @property
     def stage(self) -> Stage:
@@ -183,7 +180,12 @@ class Session:
     @property
     def done(self) -> bool:
         """True after the last update of the schedule."""
-        return self._is_phase_over() and not self._following()
+        return self.is_phase_over and self._succession.following(self._index) is None
+
+    @property
+    def is_phase_over(self) -> bool:
+        """True between the last update of a phase and the first of the next (`until` included)."""
+        return self._index < 0 or self._stopped or self._step >= self.stage.length
 
     @property
     def masks(self) -> dict[str, Tensor]:
@@ -199,10 +201,20 @@ class Session:
         """The part that holds masks and selections (for logging)."""
         return self._boundary
 
+    def mask_copy(self, model: nn.Module) -> None:
+        """Masks the weights of a copy of the model in place: an EMA, an `AveragedModel`, a deepcopy.
+
+        An average still remembers what a boundary pruned; call this after the average's last update, before it is
+        evaluated or saved. Raises ``ValueError`` when the copy lacks a masked weight.
+        """
+        self._boundary.mask_copy(model)
+
     # --- the loop -----------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Enters the first phase. Until the first update the weights from before are kept (see :meth:`load_state_dict`)."""
+        if self._moments.needs_init or any(phase.restore.kind == "init" for phase in self.plan.phases):
+            self._references.save("init", take_snapshot(self.model, ClockReading()))
         first = self.timeline.stages[0].phase
         if first.mode == "sparse" or first.from_.kind != "last":
             self._entry = EntryUndo.before(self.model)
@@ -210,65 +222,65 @@ class Session:
         if self._entry is not None:
             self._entry.entered()
 
+    def enter_next(self) -> Stage:
+        """Enters exactly one phase, the next that no ended loop skips (for drivers that treat phases one by one)."""
+        following = self._succession.following(self._index)
+        if not self.is_phase_over or following is None:
+            raise ValueError("enter_next() is for a session that stands at the end of a phase with another to come")
+        self._cross(following)
+        return self.stage
+
+    def replay(self, finished: Sequence[tuple[Phase, Mapping[str, float]]]) -> None:
+        """Takes the finished phases of the line and their last metrics as this session's own past."""
+        self._succession.replay(finished)
+
     def epochs(self) -> Iterator[int]:
         """Yields the numbers of the passes over the data, from 0 (or from where a resumed run stands) to the end."""
+        position = self._position
         while not self.done:
-            epoch, before = self._epoch, (self._epoch, self._batch, self._total)
+            epoch, before = position.epoch, (position.batch, self._total)
             yield epoch
-            if self._epoch == epoch:
-                if before == (self._epoch, self._batch, self._total):
+            if position.epoch == epoch:
+                if before == (position.batch, self._total) and not self.done:
                     raise DsdError("an epoch went by without a single batch", help="is the loader empty?")
-                self._epoch, self._batch = epoch + 1, 0
+                position.end_pass()
 
     def batches(self, loader: Iterable[T]) -> Iterator[T]:
         """Yields the loader's batches, crossing a phase boundary before the batch that needs it; ends with the schedule.
 
         After a resume in the middle of an epoch, the batches that were already trained on are passed over. A loader that
-        draws its order from torch's global generator (`shuffle=True`) gives the same order again.
+        draws its order from torch's generators (`shuffle=True`) gives the same order again.
         """
-        iterator = self._resumed(loader) if self._resume_batches else self._fresh(loader)
+        position = self._position
+        iterator = position.iterate(loader)
         while not self.done:
             try:
                 batch = next(iterator)
             except StopIteration:
-                self._epoch, self._batch = self._epoch + 1, 0
+                if not position.batch:
+                    raise DsdError("the loader has no batch", help="is it an iterator that was used up?") from None
+                position.end_pass()
                 self._boundary.check_invariants(self._total)
                 return
-            self._batch += 1
             self.begin_step()
+            if self.is_phase_over:
+                return
+            position.batch += 1
             yield batch
 
-    def _fresh(self, loader: Iterable[T]) -> Iterator[T]:
-        self._batch = 0
-        self._epoch_rng = torch.get_rng_state()
-        return iter(loader)
-
-    def _resumed(self, loader: Iterable[T]) -> Iterator[T]:
-        skip, self._resume_batches = self._resume_batches, 0
-        now = torch.get_rng_state()
-        if self._epoch_rng is not None:
-            torch.set_rng_state(self._epoch_rng)
-        iterator = iter(loader)
-        for _ in range(skip):
-            if next(iterator, None) is None:
-                raise DsdError(
-                    f"the loader ended before batch {skip}, where the saved run stands in its epoch",
-                    help="resume with the same data and batch size",
-                )
-        torch.set_rng_state(now)
-        return iterator
-
     def begin_step(self) -> None:
-        """The head of an update: enters the next phase when a boundary is due, and re-selects within a ramp. Idempotent."""
-        while self._is_phase_over():
-            following = self._following()
-            if not following:
+        """The head of an update: enters the next phase when a boundary is due, and re-selects within a ramp. Idempotent.
+
+        Raises :class:`DsdError` when weights are NaN or infinite and cannot be ranked, or a checkpoint is absent; the
+        session then still stands at the end of the phase before.
+        """
+        while self.is_phase_over:
+            following = self._succession.following(self._index)
+            if following is None:
                 return
-            self._cross(following[0])
+            self._cross(following)
         if self._boundary.is_selection_due(self._step):
-            details = self._boundary.select_again(self._step, self._total)
-            self._boundary.settle(self.optimizer)
-            self._record("select", details)
+            self._record("select", self._boundary.select_again(self._step, self._total, self.optimizer))
 
     def step(
         self,
@@ -279,149 +291,97 @@ class Session:
     ) -> bool:
         """The end of an update: masks gradients, clips, steps the optimizer, masks, sets the next rate, advances clocks.
 
-        ``scaler`` is unscaled, stepped and updated here. Returns whether the update was applied: one that the scaler
-        skipped for infinite gradients advances nothing. Raises ``ValueError`` when no update is due.
+        ``scaler`` is unscaled, stepped and updated here. ``clip`` is a bound on the gradients' norm, where the phase does
+        not say its own `clip=`. ``closure`` computes the loss and its gradients, for optimizers that need one. Returns
+        whether the update was applied: one that the scaler skipped for infinite gradients advances nothing. Raises
+        ``ValueError`` when no update is due.
         """
-        if self._is_phase_over() or self._boundary.is_selection_due(self._step):
-            raise ValueError("step() without begin_step(): call it before the forward pass (batches() does)")
+        if self.is_phase_over or self._boundary.is_selection_due(self._step):
+            raise ValueError(
+                "step() after the last update of the schedule"
+                if self.done
+                else "step() without begin_step(): call it before the forward pass (batches() does)"
+            )
         self._rate_owner.check()
-        self._entry = None
-        phase = self.stage.phase
-        if scaler is not None:
-            scaler.unscale_(self.optimizer)
-        parameters = [member for group in self.optimizer.param_groups for member in group["params"]]
-        if phase.l1 is not None:
-            add_l1(parameters, float(exact(phase.l1)))
-        self._boundary.mask_gradients()
-        clip_gradients(parameters, clip if clip is not None else phase.clip)
-        if not self._apply(scaler, closure):
+        optimizer, store = self.optimizer, self._boundary.store
+        if not apply_update(self._rule, optimizer, store, scaler=scaler, clip=clip, closure=closure):
             return False
-        self._boundary.after_update(self.optimizer)
+        self._entry = None
+        self._boundary.after_update(optimizer)
         self._step += 1
         self._total += 1
-        self._save_offsets()
+        if self._has_offsets:
+            self._moments.save_offsets(self.stage, self.reading())
         if self._step >= self.stage.length:
-            self._exit()
+            self._finish_phase()
+            self._enter_empty_rest(by_reports=False)
         elif self._schedule is not None:
             self._set_rate(self._schedule(self._step))
         return True
 
-    def _apply(self, scaler: torch.amp.GradScaler | None, closure: Callable[[], Tensor] | None) -> bool:
-        if scaler is not None:
-            scale = scaler.get_scale()
-            scaler.step(self.optimizer)
-            scaler.update()
-            return bool(scaler.get_scale() >= scale)
-        if closure is None:
-            self.optimizer.step()
-            return True
-
-        def masked_closure() -> float:
-            loss = closure()
-            self._boundary.mask_gradients()
-            return float(loss)
-
-        self.optimizer.step(masked_closure)
-        return True
-
     def report(self, metrics: Mapping[str, float]) -> None:
         """Takes metrics such as `{"val.loss": 0.3}`: feeds `until`, `gain`, `drop` and `@label.best`."""
-        self._history.report(metrics)
-        self._keep_best(metrics)
-        phase = self.stage.phase
-        if phase.until is None or self._exited:
-            return
-        if Evaluation(self._history, self._percent_metrics).holds(phase.until):
+        self._succession.history.report(metrics)
+        self._moments.keep_best(metrics, self.stage, self.reading())
+        condition = self.stage.phase.until
+        if not self._exited and condition is not None and self._succession.holds(condition):
             self._stopped = True
             self._record("stop", {"step": self._step, "metrics": dict(metrics)})
-            self._exit()
+            self._finish_phase()
+        if self.is_phase_over:
+            self._enter_empty_rest(by_reports=True)
 
     # --- boundaries ---------------------------------------------------------------------------------------------------
 
-    def _is_phase_over(self) -> bool:
-        return self._index < 0 or self._stopped or self._step >= self.stage.length
-
-    def _following(self) -> list[Stage]:
-        """The stages still to be entered, without the cycles of loops that have ended (or are about to)."""
-        ended = self._ended_loops | self._ending_loops()
-        return [
-            stage
-            for stage in self.timeline.stages[self._index + 1 :]
-            if not any(cycle.loop in ended for cycle in stage.phase.cycles)
-        ]
-
-    def _closing_cycles(self) -> list[Cycle]:
-        return [] if self._index < 0 else [cycle for cycle in self.stage.phase.cycles if cycle.is_last_of_cycle]
-
-    def _ending_loops(self) -> set[str]:
-        """Loops whose condition holds at the end of the cycle that is just over."""
-        ending = set()
-        for cycle in self._closing_cycles():
-            ends = [*self._history.at_cycle_ends.get(cycle.loop, []), self._history.latest]
-            trial = MetricHistory(self._history.latest, self._history.in_phase, {cycle.loop: ends})
-            if Evaluation(trial, self._percent_metrics, cycle.loop).holds(cycle.until):
-                ending.add(cycle.loop)
-        return ending
-
     def _cross(self, stage: Stage) -> None:
-        self._ended_loops |= self._ending_loops()
-        for cycle in self._closing_cycles():
-            self._history.end_cycle(cycle.loop)
-        for cycle in stage.phase.cycles:
-            self._history.start_loop(cycle.loop)
-        self._history.enter_phase()
-        self._index, self._step, self._stopped, self._exited, self._best = stage.index, 0, False, False, None
-        self._follow_overrides(stage.phase)
-        self._save_moment("start")
-        details = self._boundary.enter(stage, self.optimizer, self._total)
-        self._follow_clock(stage)
-        self._schedule = phase_rate(
-            stage, self.timeline, self._last_rates, self._rate_owner.own_rate, self._boundary.clock_reading
-        )
-        self._set_rate(self._schedule(0))
-        self._save_moment("entered")
+        entry = self._boundary.prepare(stage, self._total)
+        clock_reading = self._clock_reading(stage)
+        schedule = self._schedule_of(stage, clock_reading)
+        self._succession.cross(self._index, stage)
+        self._index, self._step, self._stopped, self._exited = stage.index, 0, False, False
+        self._moments.best = None
+        self._moments.save("start", stage, self.reading())
+        self._follow(stage)
+        self._boundary.clock_reading, self._schedule = clock_reading, schedule
+        details = self._boundary.enter(stage, entry, self.optimizer)
+        self._set_rate(schedule(0))
+        self._moments.save("entered", stage, self.reading())
+        self._moments.save_offsets(stage, self.reading())
         self._record("enter", {"lr": self._rate, **details})
         for text in self._boundary.advice(self.optimizer):
-            warnings.warn(text, stacklevel=3)
+            warnings.warn(text, stacklevel=4)
             self._record("warning", {"text": text})
         if stage.length == 0:
             self._finish_phase()
 
-    def _follow_overrides(self, phase: Phase) -> None:
-        if phase.opt is not None and type(self.optimizer) is not optimizer_class(phase.opt.name):
-            groups = [
-                {"params": list(group["params"]), "lr": rate}
-                for group, rate in zip(self.optimizer.param_groups, self._rate_owner.rates, strict=True)
-            ]
-            self.optimizer = build_optimizer(groups, phase.opt, rate=self._rate_owner.own_rate)
-            self._rate_owner = RateOwner(self.optimizer)
-            self._weight_decay = WeightDecay.of(self.optimizer)
-        self._weight_decay.apply(self.optimizer, phase.wd)
-        if phase.dropout is not None or self._dropout.own:
-            self._dropout.apply(phase.dropout)
+    def _follow(self, stage: Stage) -> None:
+        """Sets what a phase overrides."""
+        self._overrides.apply(stage.phase)
+        self._rate_owner.follow(self.optimizer)
+        self._rule = UpdateRule.of(stage.phase)
+        self._has_offsets = self._moments.has_offsets(stage)
 
-    def _follow_clock(self, stage: Stage) -> None:
-        if stage.phase.clock.kind == "reference":
-            reference = stage.phase.clock.reference
-            assert reference is not None
-            self._boundary.clock_reading = self._references.load(reference_key(reference)).reading
-        else:
-            self._boundary.clock_reading = None
+    def _clock_reading(self, stage: Stage) -> ClockReading | None:
+        reference = stage.phase.clock.reference
+        if stage.phase.clock.kind != "reference" or reference is None:
+            return None
+        return self._references.load(reference_key(reference)).reading
 
-    def _exit(self) -> None:
-        """Ends the phase; where only phases without updates are left, they are entered at once."""
-        self._finish_phase()
-        following = self._following()
-        while following and all(stage.length == 0 for stage in following):
-            self._cross(following[0])
-            following = self._following()
+    def _schedule_of(self, stage: Stage, clock_reading: ClockReading | None) -> RateSchedule:
+        return phase_rate(stage, self.timeline, self._last_rates, self._rate_owner.own_rate, clock_reading)
+
+    def _enter_empty_rest(self, *, by_reports: bool) -> None:
+        """Where only phases without updates are left, enters them at once: nothing else would."""
+        if self._enters_by_itself and self._succession.has_only_empty_left(self._index, by_reports=by_reports):
+            while (following := self._succession.following(self._index)) is not None:
+                self._cross(following)
 
     def _finish_phase(self) -> None:
         self._exited = True
         assert self._schedule is not None
         self._last_rates[self.stage.phase.id] = self._schedule(self._step)
         self._boundary.check_invariants(self._total)
-        self._save_moment("end")
+        self._moments.save("end", self.stage, self.reading())
         self._record("exit", {"step": self._step, "mask_hash": self._boundary.store.hash(), **self._boundary.counts()})
 
     def _set_rate(self, rate: float) -> None:
@@ -431,8 +391,6 @@ class Session:
     def _record(self, kind: Literal["enter", "select", "exit", "stop", "warning"], details: dict[str, Any]) -> None:
         self.events.append(Event(kind, self._total, self.stage.phase.id, details))
 
-    # --- references ---------------------------------------------------------------------------------------------------
-
     def reading(self) -> ClockReading:
         """The clocks now."""
         return ClockReading(self._step, self._total, self._data.data_epoch, self._data.data_batch)
@@ -441,32 +399,17 @@ class Session:
         """Tells the session where the data stands, so that `clock=@ref` can find the place again."""
         self._data = ClockReading(data_epoch=epoch, data_batch=batch)
 
-    def _save_moment(self, moment: str) -> None:
-        for point in self.plan.checkpoints:
-            if point.phase == self.stage.phase.id and point.moment == moment:
-                self._references.save(reference_key(point), take_snapshot(self.model, self.reading()))
-
-    def _save_offsets(self) -> None:
-        for point in self.plan.checkpoints:
-            if point.moment != "at" or point.phase != self.stage.phase.id or point.offset is None:
-                continue
-            if point.offset.length.updates(self.stage.updates_per_epoch) == self._step:
-                self._references.save(reference_key(point), take_snapshot(self.model, self.reading()))
-
-    def _keep_best(self, metrics: Mapping[str, float]) -> None:
-        value = metrics.get(self._best_metric)
-        if value is None or (self._best is not None and not is_better(self._best_metric, value, self._best)):
-            return
-        self._best = float(value)
-        self._save_moment("best")
-
     # --- state --------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything but the model's own weights, as tensors and plain data (nothing that needs pickling)."""
+        """Everything but the model's own weights, as tensors and plain data (nothing that needs pickling).
+
+        As in torch, the optimizer's tensors are the live ones: write them out, or copy, before the next update.
+        """
+        owned = self._references.state_dict() if isinstance(self._references, MemoryReferences) else None
         return {
             "version": 1,
-            "prefix": prefix_of(self.plan, self._index),
+            "prefix": self._prefix.up_to(self._index),
             "index": self._index,
             "step": self._step,
             "stopped": self._stopped,
@@ -474,22 +417,16 @@ class Session:
             "total": self._total,
             "rate": self._rate,
             "last_rates": dict(self._last_rates),
-            "epoch": self._epoch,
-            "batch": self._batch,
-            "epoch_rng": self._epoch_rng,
+            "position": self._position.state_dict(),
             "rng": torch.get_rng_state(),
             "cuda_rng": list(torch.cuda.get_rng_state_all()) if torch.cuda.is_initialized() else [],
             "data": asdict(self._data),
-            "best": self._best,
-            "ended_loops": sorted(self._ended_loops),
-            "history": self._history.state_dict(),
+            "best": self._moments.best,
+            "succession": self._succession.state_dict(),
             "boundary": self._boundary.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "optimizer_class": type(self.optimizer).__name__,
+            "overrides": self._overrides.state_dict(),
             "rate_owner": self._rate_owner.state_dict(),
-            "weight_decay": list(self._weight_decay.own),
-            "dropout": [own for _, _, own in self._dropout.own],
-            "references": self._owned_references.state_dict() if self._owned_references is not None else None,
+            "references": owned,
             "events": [asdict(event) for event in self.events],
         }
 
@@ -500,59 +437,27 @@ class Session:
         difference. Later phases may differ. Where `attach()` has just pruned weights that were loaded before it, they
         are put back.
         """
-        check_prefix(self.plan, state)
+        self._prefix.check(state)
         if self._entry is not None:
             self._entry.undo_if_untouched()
             self._entry = None
         self._index, self._step, self._total = int(state["index"]), int(state["step"]), int(state["total"])
         self._stopped, self._exited = bool(state["stopped"]), bool(state["exited"])
         self._last_rates = dict(state["last_rates"])
-        self._epoch, self._batch = int(state["epoch"]), int(state["batch"])
-        self._resume_batches = self._batch
-        self._epoch_rng = state["epoch_rng"]
         self._data = ClockReading(**state["data"])
-        self._best = state["best"]
-        self._ended_loops = set(state["ended_loops"])
-        self._history = MetricHistory.from_state_dict(state["history"])
-        self._load_optimizer(state)
-        for (module, attribute, _), own in zip(list(self._dropout.own), state["dropout"], strict=True):
-            setattr(module, attribute, own)
-        self._dropout = DropoutRates.of(self.model)
-        if self._owned_references is not None and state["references"] is not None:
-            self._owned_references.load_state_dict(state["references"])
-        self._boundary.load_state_dict(state["boundary"], self.stage)
+        self._moments.best = state["best"]
+        self._position.load_state_dict(state["position"])
+        self._succession.load_state_dict(state["succession"])
+        if isinstance(self._references, MemoryReferences) and state["references"] is not None:
+            self._references.load_state_dict(state["references"])
+        self._overrides.load_state_dict(state["overrides"], self.stage.phase)
+        self._rate_owner.load_state_dict(state["rate_owner"])
+        self._boundary.load_state_dict(state["boundary"], self.stage, self.optimizer)
         self.events = [Event(**entry) for entry in state["events"]]
-        self._restore_rates(float(state["rate"]))
+        self._boundary.clock_reading = self._clock_reading(self.stage)
+        self._schedule = self._schedule_of(self.stage, self._boundary.clock_reading)
+        self._follow(self.stage)
+        self._set_rate(float(state["rate"]))
         torch.set_rng_state(state["rng"])
         if state["cuda_rng"] and torch.cuda.is_available():
             torch.cuda.set_rng_state_all(state["cuda_rng"])
-
-    def _load_optimizer(self, state: Mapping[str, Any]) -> None:
-        name = str(state["optimizer_class"])
-        if type(self.optimizer).__name__ != name:
-            opt = self.stage.phase.opt
-            if opt is None or optimizer_class(opt.name).__name__ != name:
-                raise DsdError(
-                    f"the saved run used the optimizer `{name}`, this one has `{type(self.optimizer).__name__}`",
-                    help=f"resume with `torch.optim.{name}`",
-                )
-            self.optimizer = build_optimizer(
-                [{"params": list(group["params"])} for group in self.optimizer.param_groups], opt, rate=0.1
-            )
-        self.optimizer.load_state_dict(state["optimizer"])
-        self._rate_owner = RateOwner(self.optimizer)
-        self._rate_owner.load_state_dict(state["rate_owner"])
-        self._weight_decay = WeightDecay(list(state["weight_decay"]))
-
-    def _restore_rates(self, rate: float) -> None:
-        if self._index < 0:
-            return
-        self._follow_clock(self.stage)
-        self._schedule = phase_rate(
-            self.stage, self.timeline, self._last_rates, self._rate_owner.own_rate, self._boundary.clock_reading
-        )
-        phase = self.stage.phase
-        self._weight_decay.apply(self.optimizer, phase.wd)
-        if phase.dropout is not None:
-            self._dropout.apply(phase.dropout)
-        self._set_rate(rate)

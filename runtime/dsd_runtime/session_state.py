@@ -7,31 +7,50 @@ from typing import Any
 
 from dsd_lang.errors import DsdError
 from dsd_lang.plan import Plan, meaning
+from dsd_runtime.timeline import Timeline
 
 
-def prefix_of(plan: Plan, index: int) -> list[dict[str, Any]]:
-    """What the phases up to and including ``index`` do, as plain data."""
-    position = {phase.id: place for place, phase in enumerate(plan.phases)}
-    return [meaning(phase, position) for phase in plan.phases[: index + 1]]
+class Prefix:
+    """What the phases of a plan do, as plain data; each is written once."""
 
+    def __init__(self, plan: Plan, timeline: Timeline) -> None:
+        self._stages = timeline.stages
+        self._position = {phase.id: place for place, phase in enumerate(plan.phases)}
+        self._meanings: list[dict[str, Any]] = []
 
-def check_prefix(plan: Plan, state: Mapping[str, Any]) -> None:
-    """Raises :class:`DsdError` at the first difference between the executed phases and the plan's."""
-    if state.get("version") != 1:
-        raise DsdError("the saved session is of another version", help="start afresh")
-    executed: list[dict[str, Any]] = list(state["prefix"])
-    present = prefix_of(plan, len(executed) - 1)
-    for place, before in enumerate(executed):
-        if place >= len(present):
+    def up_to(self, index: int) -> list[dict[str, Any]]:
+        """The phases up to and including that one, with their lengths in updates."""
+        for stage in self._stages[len(self._meanings) : index + 1]:
+            length = {"updates": stage.length, "updates_per_epoch": stage.updates_per_epoch}
+            executed = {**meaning(stage.phase, self._position), **length}
+            executed.pop("cycles", None)  # the condition of a loop changes nothing in a phase that was trained
+            self._meanings.append(executed)
+        return self._meanings[: index + 1]
+
+    def check(self, state: Mapping[str, Any]) -> None:
+        """Raises :class:`DsdError` at the first difference between the phases executed and the plan's."""
+        if state.get("version") != 1:
+            raise DsdError("the saved session is of another version", help="start afresh")
+        executed: list[dict[str, Any]] = list(state["prefix"])
+        if len(executed) > len(self._stages):
             raise DsdError(
-                f"the saved run has executed {len(executed)} phases, the schedule has {len(present)}",
+                f"the saved run has executed {len(executed)} phases, the schedule has {len(self._stages)}",
                 help="restore the schedule, or start afresh",
             )
-        now = present[place]
-        for key in sorted(set(before) | set(now)):
-            if before.get(key) != now.get(key):
-                raise DsdError(
-                    f"phase {place} was already trained with `{key}` = {before.get(key)}, the schedule now says "
-                    f"{now.get(key)}",
-                    help="restore the schedule up to there, or start afresh",
-                )
+        for place, (before, now) in enumerate(zip(executed, self.up_to(len(executed) - 1), strict=True)):
+            if before != now:
+                raise _difference(place, before, now)
+
+
+def _difference(place: int, before: Mapping[str, Any], now: Mapping[str, Any]) -> DsdError:
+    key = next(key for key in (*before, *now) if before.get(key) != now.get(key))
+    return DsdError(
+        f"phase {place} was trained with `{key}` = {_shown(before.get(key))}, now it has {_shown(now.get(key))}",
+        help="restore the schedule (and the batch size) up to there, or start afresh",
+    )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{key}={_shown(part)}" for key, part in value.items())
+    return "nothing" if value is None else str(value)

@@ -66,3 +66,23 @@ def require_supported(plan: Plan) -> None:
     fatal = [item for item in unsupported(plan) if item.is_fatal]
     if fatal:
         raise DsdError("; ".join(str(item) for item in fatal), help="remove it from the schedule, or use a later version")
+
+
+def check_line(plan: Plan) -> None:
+    """Raises :class:`DsdError` for a plan that a session cannot run: branches, no phase, parts without an engine."""
+    if not plan.is_linear:
+        names = ", ".join(f'"{name}"' for name in plan.branches)
+        raise DsdError(
+            f"the plan has branches, and a session runs one line of phases; choose one of: {names}",
+            help=f'attach(plan.branch("{plan.branches[0]}"), ...)' if plan.branches else "compile the schedule again",
+        )
+    if not plan.phases:
+        raise DsdError("the plan has no phases", help="write at least one, such as `dense 1ep lr=0.1`")
+    require_supported(plan)
+    for before, phase in zip((None, *plan.phases), plan.phases, strict=False):
+        is_held = phase.target is not None and phase.target.kind == "held"
+        if is_held and (before is None or before.mode == "dense"):
+            raise DsdError(
+                f"phase `{phase.label or phase.id}` holds masks, but none are in force then",
+                help="prune first: `sparse held` goes after another `sparse`",
+            )

@@ -43,8 +43,7 @@ class Timeline:
         """The stage that trains the update with that index (from 0); raises ``ValueError`` past the end."""
         if not 0 <= update < self.total_updates:
             raise ValueError(f"update {update} is outside the schedule (0 to {self.total_updates - 1})")
-        starts = [stage.start for stage in self.stages]
-        return self.stages[bisect_right(starts, update) - 1]
+        return self.stages[bisect_right(self.stages, update, key=lambda stage: stage.start) - 1]
 
 
 def build_timeline(plan: Plan, updates_per_epoch: UpdatesPerEpoch) -> Timeline:
@@ -53,8 +52,8 @@ def build_timeline(plan: Plan, updates_per_epoch: UpdatesPerEpoch) -> Timeline:
     start = 0
     for index, phase in enumerate(plan.phases):
         per_epoch = updates_per_epoch(phase) if callable(updates_per_epoch) else updates_per_epoch
-        if per_epoch < 1:
-            raise ValueError(f"steps_per_epoch must be at least 1, not {per_epoch}")
+        if not isinstance(per_epoch, int) or per_epoch < 1:
+            raise ValueError(f"steps_per_epoch must be a whole number of at least 1, not {per_epoch!r}")
         length = phase.duration.length.updates(per_epoch)
         stages.append(Stage(index, phase, start, length, per_epoch))
         start += length

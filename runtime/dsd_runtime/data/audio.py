@@ -52,4 +52,5 @@ def read_audio(path: Path, *, sample_rate: int, start: int = 0, samples: int | N
 
 
 def _broken(path: Path, reason: object) -> BrokenAudioError:
-    return BrokenAudioError(f"`{path}` cannot be read as audio: {reason}")
+    told = reason if path.exists() else "there is no such file"
+    return BrokenAudioError(f"`{path}` cannot be read as audio: {told}")

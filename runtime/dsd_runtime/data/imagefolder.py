@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -20,11 +21,19 @@ from dsd_runtime.data.archive import is_archive, resolve_archive
 from dsd_runtime.data.images import ImagesInMemory, LabelledImages, Presentation, require_side
 from dsd_runtime.data.images_augment import CIFAR, PLAIN
 from dsd_runtime.data.images_cache import archive_key, cached_images, folder_key
-from dsd_runtime.data.images_decode import LARGEST_SMALL_SIDE, DecodedImages, decode_all, peek, warn_of_broken
-from dsd_runtime.data.images_files import BrokenFiles, ImageFile, ImagesOnDisk
+from dsd_runtime.data.images_decode import (
+    LARGEST_SMALL_SIDE,
+    MAX_BROKEN,
+    DecodedImages,
+    decode_all,
+    peek,
+    warn_of_broken,
+)
 from dsd_runtime.data.images_listing import ImageEntry, list_folder, read_archive, read_folder
-from dsd_runtime.data.images_photo import PhotoRecipe
 from dsd_runtime.data.images_split import held_out
+
+if TYPE_CHECKING:
+    from dsd_runtime.data.images_files import ImagesOnDisk
 
 Val = float | str
 
@@ -61,7 +70,7 @@ def open_imagefolder(
     require_side("imagefolder", side)
     first = _first_image(root)
     if size is None and not first.is_small:
-        return _on_disk(resolve_archive(root), val, PhotoRecipe(side=side, augment=augment))
+        return _on_disk(resolve_archive(root), val, side=side, augment=augment)
     decoded = decoded_small_images(root, channels or first.channels, size)
     presentation = Presentation(decoded.mean, decoded.deviation)
     return in_memory("imagefolder", decoded, presentation, val=val, augment=augment)
@@ -169,7 +178,11 @@ def _first_image(root: Path) -> _FirstImage:
     )
 
 
-def _on_disk(root: Path, val: Val, recipe: PhotoRecipe) -> ImagesOnDisk:
+def _on_disk(root: Path, val: Val, *, side: int, augment: bool) -> ImagesOnDisk:
+    from dsd_runtime.data.images_files import BrokenFiles, ImageFile, ImagesOnDisk
+    from dsd_runtime.data.images_photo import PhotoRecipe  # torchvision takes a second to import: only where needed
+
+    recipe = PhotoRecipe(side=side, augment=augment)
     entries = list_folder(root)
     classes = class_names_of(entries)
     numbers = {name: index for index, name in enumerate(classes)}
@@ -180,5 +193,5 @@ def _on_disk(root: Path, val: Val, recipe: PhotoRecipe) -> ImagesOnDisk:
     digest = hashlib.sha256(f"val={val}\n".encode())
     for entry in entries:
         digest.update(f"{entry.path}\0{(root / entry.path).stat().st_size}\n".encode("utf-8", "surrogateescape"))
-    limit = max(1, len(entries) // 100)
+    limit = max(1, int(MAX_BROKEN * len(entries)))
     return ImagesOnDisk("imagefolder", root, splits, classes, recipe, digest.hexdigest(), BrokenFiles(limit))

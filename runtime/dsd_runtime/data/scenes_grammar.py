@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from dsd_runtime.data.scenes_drawing import Scene, Shape
@@ -49,16 +50,18 @@ _GROUP = (
 
 def captions(scene: Scene, draws: random.Random) -> tuple[str, ...]:
     """Five sentences, each from a template of its own."""
-    if len(scene.shapes) == 1:
-        templates, words = _SINGLE, _single_words
-    elif scene.shapes[0].kind == scene.shapes[1].kind and scene.shapes[0].colour == scene.shapes[1].colour:
-        templates, words = _GROUP, _group_words
-    else:
-        templates, words = _PAIR, _pair_words
+    templates, words = _GRAMMARS[_grammar_of(scene)]
     return tuple(
         template.format_map({"ground": _ground(scene, draws), **words(scene, draws)})
         for template in draws.sample(templates, NUM_CAPTIONS)
     )
+
+
+def _grammar_of(scene: Scene) -> str:
+    if len(scene.shapes) == 1:
+        return "single"
+    first, second = scene.shapes[:2]
+    return "group" if (first.kind, first.colour) == (second.kind, second.colour) else "pair"
 
 
 def _single_words(scene: Scene, draws: random.Random) -> dict[str, str]:
@@ -116,3 +119,8 @@ def _ground(scene: Scene, draws: random.Random) -> str:
 
 def _with_article(words: str) -> str:
     return ("an " if words[0] in "aeiou" else "a ") + words
+
+
+_GRAMMARS: Mapping[str, tuple[tuple[str, ...], Callable[[Scene, random.Random], dict[str, str]]]] = MappingProxyType(
+    {"single": (_SINGLE, _single_words), "pair": (_PAIR, _pair_words), "group": (_GROUP, _group_words)}
+)

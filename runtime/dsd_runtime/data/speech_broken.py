@@ -29,8 +29,6 @@ class BrokenFiles:
         with self._lock:
             is_new = path not in self._errors
             self._errors[path] = error
-        if is_new:
-            warnings.warn(f"{error.message}; it is left out", RuntimeWarning, stacklevel=3)
         if len(self._errors) > self._allowed:
             first = next(iter(self._errors.values()))
             raise DsdError(
@@ -38,3 +36,5 @@ class BrokenFiles:
                 f"the first: {first.message}",
                 help="repair or remove them, or allow a larger share with `max_broken`",
             )
+        if is_new:
+            warnings.warn(f"{error.message}; it is left out", RuntimeWarning, stacklevel=3)

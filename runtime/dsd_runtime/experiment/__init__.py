@@ -1,0 +1,1 @@
+"""The phase tree of a plan, walked: content keys, reuse, run folders."""

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from dsd_runtime.masks.selection import Ranking
+from dsd_runtime.masks.radix import Ranking
 
 Criterion = Literal["magnitude", "random"]
 Order = Literal["smallest", "largest"]

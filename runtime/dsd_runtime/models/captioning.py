@@ -61,11 +61,12 @@ class NeuralTalk(nn.Module):
         return logits
 
     def states(self, features: Tensor, words: Tensor) -> Tensor:
-        """The dropped-out hidden states [N, L, H] that ``Wd`` turns into logits; a loss may select valid words first."""
+        """The dropped-out hidden states [N, L, H] before ``Wd``; a loss may select the valid words first."""
         image = self.We(features).unsqueeze(0)
         inputs = torch.cat((image, self.Ws(words.t()).to(image.dtype)))
-        hidden = self.WLSTM(self.dropout(inputs))
-        return self.dropout(hidden[1:]).transpose(0, 1)
+        hidden: Tensor = self.WLSTM(self.dropout(inputs))
+        dropped: Tensor = self.dropout(hidden[1:])
+        return dropped.transpose(0, 1)
 
     def start(self, features: Tensor) -> State:
         """The state (h, c), each [N, H], after the image; a beam may gather its rows."""

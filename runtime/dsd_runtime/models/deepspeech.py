@@ -60,6 +60,7 @@ class DeepSpeech1(nn.Module):
         missing = KERNEL_FRAMES - features.shape[1]
         if missing > 0:
             features = nn.functional.pad(features, (0, 0, 0, missing))
+        lengths = lengths.to(features.device)
         lengths = ((lengths - KERNEL_FRAMES) // self.stride + 1).clamp(min=0)
         convolved = self.conv(features.transpose(1, 2)).transpose(1, 2)
         frames = Frames.of(lengths, convolved.shape[1])
@@ -104,6 +105,7 @@ class DeepSpeech2(nn.Module):
         _initialise((self.conv0, self.norm0, self.conv1, self.norm1, *self.birnn, self.fc, self.norm), self.ctc)
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        lengths = lengths.to(features.device)
         clock = torch.arange(features.shape[1], device=features.device)
         features = features.masked_fill((clock >= lengths[:, None])[:, :, None], 0.0)
         lengths = torch.div(lengths + 1, 2, rounding_mode="floor")
@@ -127,4 +129,5 @@ class DeepSpeech2(nn.Module):
 
     def _images(self, rows: Tensor, frames: Frames) -> Tensor:
         """[M, F*C] back to [N, C, F, T], zero at the padding, as if each sample were alone."""
-        return frames.unpack(rows).unflatten(2, (-1, self.conv0.out_channels)).permute(0, 3, 2, 1)
+        padded = frames.unpack(rows)
+        return padded.view(*padded.shape[:2], -1, self.conv0.out_channels).permute(0, 3, 2, 1)

@@ -43,4 +43,5 @@ class Frames:
     def unpack(self, rows: Tensor) -> Tensor:
         """[M, F] to [N, T, F] with zeros at the padding."""
         flat = rows.new_zeros(self.num_samples * self.num_frames, rows.shape[1])
-        return flat.index_copy(0, self.batch_first_rows, rows).unflatten(0, (self.num_samples, self.num_frames))
+        filled = flat.index_copy(0, self.batch_first_rows, rows)
+        return filled.view(self.num_samples, self.num_frames, rows.shape[1])

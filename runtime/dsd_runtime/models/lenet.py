@@ -49,7 +49,7 @@ class Lenet300100(nn.Module):
 
 
 class ConvN(nn.Module):
-    """``depth`` (2, 4 or 6) 3x3 convolutions in pairs of 64, 128, 256 channels, a pooling after each; 256, 256, classes."""
+    """``depth`` (2, 4 or 6) convolutions in pairs of 64, 128, 256 channels with a pooling each; 256, 256, classes."""
 
     def __init__(self, *, depth: int, classes: int = 10, image_shape: tuple[int, int, int] = (3, 32, 32)) -> None:
         super().__init__()

@@ -78,7 +78,7 @@ class _LstmRecurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, projection: Tensor, recurrent: Tensor) -> Tensor:
-        gates = projection.unflatten(2, (4, -1)).clone(memory_format=torch.contiguous_format)
+        gates = projection.clone(memory_format=torch.contiguous_format).view(*projection.shape[:2], 4, -1)
         with torch.autocast(projection.device.type, enabled=False):
             cells, hidden = _run(gates, recurrent)
         ctx.save_for_backward(gates, cells, hidden, recurrent)
@@ -94,7 +94,7 @@ class _LstmRecurrence(torch.autograd.Function):
         return flat, matrix
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def lstm_recurrence(projection: Tensor, recurrent: Tensor) -> Tensor:
     """Hidden states [T, N, H] of the LSTM above, from zero states; differentiable once in both arguments."""
     result: Tensor = _LstmRecurrence.apply(projection, recurrent)
@@ -118,13 +118,14 @@ class CaptionLstm(nn.Module):
         nn.init.uniform_(self.bias, -0.1, 0.1)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        input_columns, recurrent_columns = self.weight.split(self.hidden_size, dim=1)
+        input_columns, recurrent_columns = self.weight.tensor_split(2, dim=1)
         projection = functional.linear(inputs, input_columns, self.bias)
-        return lstm_recurrence(projection, recurrent_columns.to(projection.dtype))
+        hidden: Tensor = lstm_recurrence(projection, recurrent_columns.to(projection.dtype))
+        return hidden
 
     def step(self, inputs: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """One step [N, H] from a state (h, c) to the next."""
         gates = functional.linear(torch.cat((inputs, hidden), dim=1), self.weight, self.bias)
-        gates = _activate(gates.unflatten(1, (4, -1)).clone())
+        gates = _activate(gates.view(-1, 4, self.hidden_size).clone())
         cell = gates[:, INPUT] * gates[:, CANDIDATE] + gates[:, FORGET] * cell
         return gates[:, OUTPUT] * cell, cell

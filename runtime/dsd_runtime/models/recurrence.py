@@ -11,6 +11,7 @@ Shape legend: T frames, N samples, H hidden units, M valid frames (see frames.py
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -45,7 +46,7 @@ def run_states(states: Tensor, recurrent: Tensor, clip: float) -> None:
     transposed = recurrent.transpose(1, 2)
     steps = states.unbind(0)
     steps[0].clamp_(0, clip)
-    for previous, current in zip(steps[:-1], steps[1:], strict=True):
+    for previous, current in pairwise(steps):
         current.baddbmm_(previous, transposed).clamp_(0, clip)
 
 
@@ -99,7 +100,7 @@ class _ClippedRecurrence(torch.autograd.Function):
         return projection, matrices[0], matrices[1], None, None
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def clipped_recurrence(
     projection: Tensor, forward_matrix: Tensor, backward_matrix: Tensor, frames: Frames, *, clip: float = 20.0
 ) -> Tensor:

@@ -35,9 +35,9 @@ def test_a_convolution_is_taken_along_its_input_channels() -> None:
 
 
 def test_a_dimension_that_does_not_divide_is_an_error_with_the_name() -> None:
-    with pytest.raises(DsdError, match="`2:4` does not fit `conv1.weight`.*3 inputs, no multiple of 4"):
+    with pytest.raises(DsdError, match=r"`2:4` does not fit `conv1.weight`.*3 inputs, no multiple of 4"):
         select_n_of_m(torch.randn(64, 3, 7, 7), 2, 4, name="conv1.weight")
-    with pytest.raises(DsdError, match="`fc.bias`.*no input dimension"):
+    with pytest.raises(DsdError, match=r"`fc.bias`.*no input dimension"):
         select_n_of_m(torch.randn(64), 2, 4, name="fc.bias")
 
 

@@ -6,19 +6,23 @@ from fractions import Fraction
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dsd_runtime.masks.selection import (
-    NonFiniteScore,
-    Ranking,
-    keep_count,
-    select_exactly,
-    select_exactly_global,
-)
+from dsd_runtime.masks import selection
+from dsd_runtime.masks.radix import Ranking
+from dsd_runtime.masks.radix_device import DeviceKeys
+from dsd_runtime.masks.selection import NonFiniteScore, keep_count, select_exactly, select_exactly_global
 
 RANKINGS: tuple[Ranking, ...] = ("value", "magnitude", "smallest_magnitude")
+
+
+@pytest.fixture(autouse=True, params=["cpu", "device"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test runs on the CPU's own path and on the accelerator's, forced here."""
+    if request.param == "device":
+        monkeypatch.setattr(selection, "CpuKeys", DeviceKeys)
 
 
 def reference(scores: Tensor, keep: int, among: Tensor | None = None, ranking: Ranking = "value") -> list[bool]:
@@ -46,7 +50,7 @@ def test_competition_among_the_alive_only(ranking: Ranking) -> None:
         scores = torch.randint(-3, 4, (size,), generator=generator).float()
         among = torch.rand(size, generator=generator) < 0.6
         for keep in range(int(among.sum()) + 1):
-            mask = select_exactly(scores, keep, among=among, ranking=ranking, chunk=7)
+            mask = select_exactly(scores, keep, among=among, ranking=ranking, piece=7)
             assert mask.tolist() == reference(scores, keep, among, ranking)
 
 
@@ -66,7 +70,7 @@ def test_excluded_weights_may_be_anything() -> None:
     ),
     data=st.data(),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_global_competition_equals_one_over_the_concatenation(scores: list[list[float]], data: st.DataObject) -> None:
     tensors = [torch.tensor(values, dtype=torch.float32) for values in scores]
     whole = torch.cat(tensors) if tensors else torch.empty(0)
@@ -76,7 +80,7 @@ def test_global_competition_equals_one_over_the_concatenation(scores: list[list[
     keep = data.draw(st.integers(0, num_competing))
     ranking = data.draw(st.sampled_from(RANKINGS))
     split = None if candidates is None else list(among.split([len(tensor) for tensor in tensors]))
-    masks = select_exactly_global(tensors, keep, among=split, ranking=ranking, chunk=data.draw(st.integers(1, 13)))
+    masks = select_exactly_global(tensors, keep, among=split, ranking=ranking, piece=data.draw(st.integers(1, 13)))
     assert [len(mask) for mask in masks] == [len(tensor) for tensor in tensors]
     assert [kept for mask in masks for kept in mask.tolist()] == reference(whole, keep, candidates, ranking)
 
@@ -116,9 +120,9 @@ def test_shape_layout_and_chunks_do_not_matter() -> None:
     channels_last = weights.to(memory_format=torch.channels_last)
     expected = select_exactly(weights, 200)
     assert expected.shape == weights.shape
-    for chunk in (1, 17, 432, 1000):
-        assert torch.equal(select_exactly(channels_last, 200, chunk=chunk), expected)
-        assert torch.equal(select_exactly(weights.requires_grad_(), 200, chunk=chunk), expected)
+    for piece in (1, 17, 432, 1000):
+        assert torch.equal(select_exactly(channels_last, 200, piece=piece), expected)
+        assert torch.equal(select_exactly(weights.requires_grad_(), 200, piece=piece), expected)
 
 
 def test_a_large_tensor_agrees_with_a_stable_sort() -> None:
@@ -130,15 +134,6 @@ def test_a_large_tensor_agrees_with_a_stable_sort() -> None:
         expected = torch.zeros_like(weights, dtype=torch.bool)
         expected[order[:keep]] = True
         assert torch.equal(select_exactly(weights, keep, ranking="magnitude"), expected)
-
-
-def test_the_accelerator_path_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dsd_runtime.masks import selection
-
-    weights = (torch.randn(50_000, generator=torch.Generator().manual_seed(4)) * 50).round()
-    expected = select_exactly(weights, 12_345)
-    monkeypatch.setattr(selection, "_members", selection._members_on_device)
-    assert torch.equal(select_exactly(weights, 12_345), expected)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), -float("nan"), float("inf"), -float("inf")])

@@ -105,9 +105,7 @@ CONV_4 = [
         *[(CONV_4, n, p) for n, p in ((11, 11.1), (12, 9.2))],
     ],
 )
-def test_the_lottery_tickets_published_table(
-    layers: list[tuple[int, Fraction]], rounds: int, percent: float
-) -> None:
+def test_the_lottery_tickets_published_table(layers: list[tuple[int, Fraction]], rounds: int, percent: float) -> None:
     """Frankle & Carbin 2019: the share of weights remaining after n rounds at 20% (output and convolutions 10%)."""
     alive = survivors(layers, rounds)
     assert round(100 * sum(alive) / sum(size for size, _ in layers), 1) == percent

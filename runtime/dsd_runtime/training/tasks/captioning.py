@@ -77,8 +77,8 @@ class CaptioningTask:
 def token_loss(model: nn.Module, batch: CaptionBatch) -> Tensor:
     """The summed cross entropy of the batch's words and ENDs, padding left out.
 
-    A model that offers ``states(features, words) -> [N, L, H]`` beside its last layer ``Wd`` has its logits computed for
-    the words that count only, half of a random batch; any other gives all [N, L, V].
+    A model that offers ``states(features, words) -> [N, L, H]`` beside its last layer ``Wd`` has its logits computed
+    only for the words that count, half of a random batch; any other gives all [N, L, V].
     """
     states, last = getattr(model, "states", None), getattr(model, "Wd", None)
     if callable(states) and isinstance(last, nn.Module):

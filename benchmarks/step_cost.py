@@ -1,0 +1,304 @@
+"""What masks cost a training step: ratios to the same loop's dense step, side by side with other ways to do it.
+
+    python benchmarks/step_cost.py [--models mlp lstm resnet18] [--sparsity 0.5] [--optimizer sgd|adamw]
+                                   [--rounds 15] [--threads 2] [--clock wall|cpu]
+
+Every way has its own copy of the model and the optimizer. A round times each way once, in a rotating order; the figure
+is the median over the rounds of (way's step / dense step of the same round). Rows:
+
+* `session`: `dsd_runtime.attach` and `session.step()`, everything a user's loop pays;
+* `masks`: gradients cleared at every update, which with SGD or Adam keeps weights and state at zero;
+* `masks, in full`: gradients, weights and state cleared, as for an optimizer nothing is known about;
+* `foreach multiply`: gradients, weights and momentum by one `torch._foreach_mul_` each with float masks;
+* `naive multiply`: the same, tensor by tensor;
+* `torch.nn.utils.prune`, `torch.ao.pruning`: masked forward passes (they leave weights and momentum off the mask).
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib.util import find_spec
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize, prune
+
+from dsd_runtime.masks import MaskStore, Pruned, choose_masks, preserves_zero
+
+Step = Callable[[], None]
+OptimizerName = Literal["sgd", "adamw"]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A model, one batch of its data, and how many steps one timing takes."""
+
+    model: nn.Module
+    inputs: Tensor
+    targets: Tensor
+    steps: int
+
+
+class LastHidden(nn.Module):
+    """A 2 x 512 LSTM and a classifier on its last step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(512, 512, num_layers=2)
+        self.head = nn.Linear(512, 10)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """[T, N, 512] -> [N, 10]."""
+        logits: Tensor = self.head(self.lstm(inputs)[0][-1])
+        return logits
+
+
+def mlp() -> Case:
+    """784-1024-1024-10 at batch 128."""
+    layers = [nn.Linear(784, 1024), nn.ReLU(), nn.Linear(1024, 1024), nn.ReLU(), nn.Linear(1024, 10)]
+    return Case(nn.Sequential(*layers), torch.randn(128, 784), torch.randint(0, 10, (128,)), steps=20)
+
+
+def lstm() -> Case:
+    """2 x 512, 32 steps at batch 32."""
+    return Case(LastHidden(), torch.randn(32, 32, 512), torch.randint(0, 10, (32,)), steps=2)
+
+
+def resnet18() -> Case:
+    """torchvision's ResNet-18 on 64 x 64 images at batch 32."""
+    import torchvision
+
+    model = torchvision.models.resnet18(num_classes=10)
+    return Case(model, torch.randn(32, 3, 64, 64), torch.randint(0, 10, (32,)), steps=1)
+
+
+CASES: Mapping[str, Callable[[], Case]] = {"mlp": mlp, "lstm": lstm, "resnet18": resnet18}
+
+
+CLOCKS: Mapping[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
+
+
+def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Every weight of two or more dimensions."""
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.dim() > 1}
+
+
+def make_optimizer(name: OptimizerName, model: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer of every way: torch's own, default implementation."""
+    if name == "sgd":
+        return torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4)
+    return torch.optim.AdamW(model.parameters(), lr=1e-4)
+
+
+def backward(model: nn.Module, optimizer: torch.optim.Optimizer, case: Case) -> None:
+    """Everything of a step before the optimizer's."""
+    optimizer.zero_grad()
+    loss = nn.functional.cross_entropy(model(case.inputs), case.targets)
+    loss.backward()  # type: ignore[no-untyped-call]
+
+
+def dense_step(case: Case, name: OptimizerName, masks: Mapping[str, Tensor]) -> Step:
+    """The plain loop."""
+    model = copy.deepcopy(case.model)
+    optimizer = make_optimizer(name, model)
+
+    def step() -> None:
+        backward(model, optimizer, case)
+        optimizer.step()
+
+    return step
+
+
+def masked_step(case: Case, name: OptimizerName, masks: Mapping[str, Tensor], *, in_full: bool) -> Step:
+    """The plain loop with a mask store."""
+    model = copy.deepcopy(case.model)
+    optimizer = make_optimizer(name, model)
+    store = MaskStore(model.named_parameters())
+    for parameter, mask in masks.items():
+        store.set(parameter, mask)
+    store.apply_to_weights()
+    in_full = in_full or not preserves_zero(optimizer)
+
+    def step() -> None:
+        backward(model, optimizer, case)
+        store.apply_to_gradients()
+        optimizer.step()
+        if in_full:
+            store.apply_to_weights()
+            store.apply_to_optimizer_state(optimizer)
+
+    return step
+
+
+def session_step(case: Case, name: OptimizerName, masks: Mapping[str, Tensor]) -> Step:
+    """A user's loop through the session, in a sparse phase that outlasts the benchmark."""
+    import dsd_lang
+    import dsd_runtime
+
+    model = copy.deepcopy(case.model)
+    optimizer = make_optimizer(name, model)
+    share = 1 - sum(int(mask.sum()) for mask in masks.values()) / sum(mask.numel() for mask in masks.values())
+    plan = dsd_lang.compile(f"sparse {share:.4f} layers=all 1000000it lr=1e-3")
+    session = dsd_runtime.attach(plan, model, optimizer, steps_per_epoch=1_000_000)
+
+    def step() -> None:
+        session.begin_step()
+        backward(model, optimizer, case)
+        session.step()
+
+    return step
+
+
+def multiply_step(case: Case, name: OptimizerName, masks: Mapping[str, Tensor], *, foreach: bool) -> Step:
+    """Float masks multiplied into gradients before the update and into weights and state after it."""
+    model = copy.deepcopy(case.model)
+    optimizer = make_optimizer(name, model)
+    parameters = [model.get_parameter(parameter) for parameter in masks]
+    factors = [mask.float() for mask in masks.values()]
+
+    def multiply(tensors: list[Tensor], by: list[Tensor]) -> None:
+        if foreach:
+            torch._foreach_mul_(tensors, by)
+        else:
+            for tensor, factor in zip(tensors, by, strict=True):
+                tensor.mul_(factor)
+
+    @torch.no_grad()
+    def after() -> None:
+        multiply([*parameters], factors)
+        for index in range(2):
+            buffers = [same_shape(optimizer, parameter) for parameter in parameters]
+            if all(len(found) > index for found in buffers):
+                multiply([found[index] for found in buffers], factors)
+
+    def step() -> None:
+        backward(model, optimizer, case)
+        multiply([parameter.grad for parameter in parameters if parameter.grad is not None], factors)
+        optimizer.step()
+        after()
+
+    return step
+
+
+def same_shape(optimizer: torch.optim.Optimizer, parameter: nn.Parameter) -> list[Tensor]:
+    """The state buffers of a parameter's shape."""
+    return [v for v in optimizer.state[parameter].values() if isinstance(v, Tensor) and v.shape == parameter.shape]
+
+
+def torch_prune_step(case: Case, name: OptimizerName, masks: Mapping[str, Tensor]) -> Step:
+    """`torch.nn.utils.prune` with the same masks."""
+    model = copy.deepcopy(case.model)
+    for parameter, mask in masks.items():
+        owner, _, own_name = parameter.rpartition(".")
+        prune.custom_from_mask(model.get_submodule(owner), own_name, mask)
+    return plain_loop(model, case, name)
+
+
+def torch_ao_step(case: Case, name: OptimizerName, masks: Mapping[str, Tensor]) -> Step:
+    """`torch.ao.pruning`'s parametrization with the same masks."""
+    from torch.ao.pruning.sparsifier.utils import FakeSparsity
+
+    model = copy.deepcopy(case.model)
+    for parameter, mask in masks.items():
+        owner, _, own_name = parameter.rpartition(".")
+        parametrize.register_parametrization(model.get_submodule(owner), own_name, FakeSparsity(mask.float()))
+    return plain_loop(model, case, name)
+
+
+def plain_loop(model: nn.Module, case: Case, name: OptimizerName) -> Step:
+    """A step of a model that masks itself."""
+    optimizer = make_optimizer(name, model)
+
+    def step() -> None:
+        backward(model, optimizer, case)
+        optimizer.step()
+
+    return step
+
+
+WAYS: Mapping[str, Callable[[Case, OptimizerName, Mapping[str, Tensor]], Step]] = {
+    "dense": dense_step,
+    **({"session": session_step} if find_spec("dsd_runtime.session") else {}),
+    "masks": lambda *arguments: masked_step(*arguments, in_full=False),
+    "masks, in full": lambda *arguments: masked_step(*arguments, in_full=True),
+    "foreach multiply": lambda *arguments: multiply_step(*arguments, foreach=True),
+    "naive multiply": lambda *arguments: multiply_step(*arguments, foreach=False),
+    "torch.nn.utils.prune": torch_prune_step,
+    "torch.ao.pruning": torch_ao_step,
+}
+
+
+def measure(
+    case: Case, name: OptimizerName, sparsity: Fraction, rounds: int, clock: Callable[[], float]
+) -> dict[str, tuple[float, float] | str]:
+    """For each way its median ratio to the dense step and its median milliseconds, or why it does not run."""
+    weights = prunable(case.model)
+    masks = choose_masks(weights=weights, target=Pruned(sparsity)).masks
+    results: dict[str, tuple[float, float] | str] = {}
+    steps: dict[str, Step] = {}
+    for way, build in WAYS.items():
+        try:
+            steps[way] = build(case, name, masks)
+            for _ in range(3):
+                steps[way]()
+        except (ImportError, RuntimeError, AttributeError, KeyError, TypeError) as error:
+            steps.pop(way, None)
+            results[way] = f"{type(error).__name__}: {str(error).splitlines()[0][:60]}"
+    milliseconds: dict[str, list[float]] = {way: [] for way in steps}
+    order = list(steps)
+    for _ in range(rounds):
+        order = order[1:] + order[:1]
+        for way in order:
+            start = clock()
+            for _ in range(case.steps):
+                steps[way]()
+            milliseconds[way].append((clock() - start) / case.steps * 1e3)
+    for way, times in milliseconds.items():
+        ratios = [own / dense for own, dense in zip(times, milliseconds["dense"], strict=True)]
+        results[way] = (statistics.median(ratios), statistics.median(times))
+    return results
+
+
+def show(result: tuple[float, float] | str) -> str:
+    """A cell of the table."""
+    return result if isinstance(result, str) else f"{result[0]:.3f} ({result[1]:.1f} ms)"
+
+
+def main() -> int:
+    """Runs the comparison and prints a markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--sparsity", type=Fraction, default=Fraction(1, 2))
+    parser.add_argument("--optimizer", choices=["sgd", "adamw"], default="sgd")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--clock", choices=list(CLOCKS), default="wall", help="cpu: for busy machines, with --threads 1"
+    )
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    results = {
+        name: measure(CASES[name](), arguments.optimizer, arguments.sparsity, arguments.rounds, CLOCKS[arguments.clock])
+        for name in arguments.models
+    }
+    print(
+        f"median ratio to the dense step (median step), {arguments.optimizer}, {float(arguments.sparsity):.0%} pruned, "
+        f"{arguments.threads} threads, {arguments.clock} clock, {arguments.rounds} interleaved rounds, torch {torch.__version__}\n"
+    )
+    print(f"| way | {' | '.join(results)} |\n|---|{'---|' * len(results)}")
+    for way in WAYS:
+        print(f"| {way} | {' | '.join(show(results[name][way]) for name in results)} |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""Text in, findings and resolved phases out: the path of `dsd-lint`, light enough to start in milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from dsd_lang.diagnostics import CATALOGUE, Diagnostic
+from dsd_lang.layers import LayerInfo, with_inferred_roles
+from dsd_lang.passes.complete_phases import complete_phases
+from dsd_lang.passes.draft import Draftbook
+from dsd_lang.passes.expand_forks import expand_forks
+from dsd_lang.passes.expand_loops import expand_loops
+from dsd_lang.passes.expand_repeats import expand_repeats
+from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.measure_program import count_phases, is_measurable
+from dsd_lang.passes.read_phases import read_phases
+from dsd_lang.passes.read_settings import Settings, read_settings
+from dsd_lang.passes.resolve_claims import resolve_claims
+from dsd_lang.passes.resolve_layers import resolve_layers
+from dsd_lang.passes.resolve_learning_rates import resolve_learning_rates
+from dsd_lang.passes.resolve_lengths import resolve_lengths
+from dsd_lang.passes.resolve_references import resolve_references
+from dsd_lang.passes.walk import statements
+from dsd_lang.rules import MODEL_RULES, ORDER_RULES, TREE_RULES
+from dsd_lang.rules.subject import Subject
+from dsd_lang.syntax import nodes
+from dsd_lang.syntax.parser import parse
+
+# what a phase that could not be read may cause elsewhere
+_CONSEQUENCES = frozenset(
+    ("DSD203", "DSD301", "DSD302", "DSD303", "DSD304", "DSD305", "DSD306", "DSD406", "DSD501", "DSD502", "DSD901")
+)
+
+
+class Resolved(NamedTuple):
+    """A program without errors, resolved: what `dsd_lang.compiler` turns into a Plan."""
+
+    book: Draftbook
+    settings: Settings
+    comparisons: tuple[dict[str, Any], ...]
+    expectations: tuple[dict[str, Any], ...]
+    checkpoints: tuple[dict[str, Any], ...]
+
+
+class Analysis(NamedTuple):
+    """All findings in source order, warnings and advice too; ``resolved`` is None when there are errors."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    resolved: Resolved | None
+    program: nodes.Program
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        return tuple(item for item in self.diagnostics if CATALOGUE[item.code].severity == "error")
+
+
+def analyse(
+    text: str, *, layers: Sequence[LayerInfo] | None = None, overrides: Mapping[str, str] | None = None,
+    defaults: Mapping[str, str] | None = None,
+) -> Analysis:
+    """Parses, resolves and checks a schedule; never raises for what the text says.
+
+    ``layers`` is a model's inventory: selectors are then checked against it. ``overrides`` are `--set` flags and
+    ``defaults`` the model's preset; a mistake in those is a :class:`dsd_lang.errors.DsdError`.
+    """
+    parsed = parse(text)
+    program = parsed.program
+    inventory = None if layers is None else with_inferred_roles(layers)
+    findings = Findings()
+    subject = Subject(program, findings, layers=inventory)
+    resolved: Resolved | None = None
+    if is_measurable(program, findings):
+        for check in TREE_RULES:
+            check(subject)
+        settings = read_settings(program, overrides, defaults, findings)
+        if count_phases(program, findings) is not None:
+            resolved, subject = _resolve(program, text, settings, subject)
+            for check in ORDER_RULES:
+                check(subject)
+        for check in MODEL_RULES:
+            check(subject)
+    found = findings.in_source_order()
+    if parsed.diagnostics:
+        found = tuple(item for item in found if item.code not in _CONSEQUENCES)
+    diagnostics = tuple(
+        sorted((*parsed.diagnostics, *found), key=lambda item: (item.span.start, item.span.end, item.code))
+    )
+    has_errors = any(CATALOGUE[item.code].severity == "error" for item in diagnostics)
+    return Analysis(diagnostics, None if has_errors else resolved, program)
+
+
+def _resolve(
+    program: nodes.Program, text: str, settings: Settings, subject: Subject
+) -> tuple[Resolved, Subject]:
+    """The passes in their order; each does one thing and reports what it finds."""
+    findings, names = subject.findings, _names(program)
+    outline = expand_loops(program, findings)
+    outline = expand_repeats(outline, findings)
+    book = expand_forks(outline, findings)
+    read_phases(book, findings)
+    resolve_lengths(book, findings)
+    resolve_layers(book, settings)
+    resolve_learning_rates(book, settings, findings)
+    checkpoints = resolve_references(book, names, findings)
+    complete_phases(book, settings, findings)
+    comparisons, expectations = resolve_claims(book, names, text, findings)
+    resolved = Resolved(
+        book, settings, tuple(data for data, _ in comparisons), tuple(expectations), tuple(checkpoints)
+    )
+    return resolved, subject._replace(book=book, comparisons=comparisons)
+
+
+def _names(program: nodes.Program) -> frozenset[str]:
+    """Every label of the program."""
+    names: set[str] = set()
+    for statement, _ in statements(program.statements):
+        if isinstance(statement, nodes.Phase) and statement.label is not None:
+            names.add(statement.label.name)
+        elif isinstance(statement, nodes.Fork):
+            names.update(branch.label.name for branch in statement.branches if branch.label is not None)
+    return frozenset(names)

@@ -1,0 +1,181 @@
+"""Text in, :class:`Plan` out: the analysis of `dsd_lang.analysis` with its result put into the plan's models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dsd_lang.analysis import Resolved, analyse
+from dsd_lang.diagnostics import Diagnostic
+from dsd_lang.errors import DsdError
+from dsd_lang.passes.draft import Draft
+from dsd_lang.passes.explain import reason
+from dsd_lang.passes.quantities import Quantity
+from dsd_lang.plan import (
+    Checkpoint,
+    Comparison,
+    Cycle,
+    Duration,
+    Expectation,
+    LearningRate,
+    Phase,
+    Plan,
+    SpanInfo,
+    Target,
+)
+from dsd_lang.units import format_exact
+
+_DERIVED_ORDER = ("lr", "duration", "layers", "except", "target")
+
+
+class ScheduleError(DsdError):
+    """A schedule with errors; ``diagnostics`` has them all, the message shows them as `dsd-lint` does."""
+
+    def __init__(self, diagnostics: tuple[Diagnostic, ...], rendered: str) -> None:
+        count = len(diagnostics)
+        super().__init__(f"the schedule has {count} error{'s' if count != 1 else ''}\n\n{rendered}".rstrip())
+        self.diagnostics = diagnostics
+
+
+def compile(
+    text: str, *, source: str | None = None, overrides: Mapping[str, str] | None = None,
+    defaults: Mapping[str, str] | None = None,
+) -> Plan:
+    """The plan of a schedule; raises :class:`ScheduleError` with every error it has.
+
+    ``source`` is the file's name for messages and the plan. ``overrides`` win over the text's `set`, and that over
+    ``defaults`` (the model's preset); both map a setting to its text, as after `set`.
+
+        >>> compile("dense 2ep lr=3e-4; sparse 50%; dense").phases[2].lr.start
+        '3e-5'
+    """
+    analysis = analyse(text, overrides=overrides, defaults=defaults)
+    if analysis.errors:
+        raise ScheduleError(analysis.errors, _rendered(text, source, analysis.errors))
+    assert analysis.resolved is not None, "no errors, so the program is resolved"
+    return plan_of(analysis.resolved, source=source)
+
+
+def compile_file(
+    path: str | Path, *, overrides: Mapping[str, str] | None = None, defaults: Mapping[str, str] | None = None
+) -> Plan:
+    """The plan of a schedule file; an unreadable file is a :class:`DsdError`."""
+    return compile(read_schedule(path), source=str(path), overrides=overrides, defaults=defaults)
+
+
+def read_schedule(path: str | Path) -> str:
+    """The text of a schedule file, UTF-8."""
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DsdError(
+            f"`{path}` is not UTF-8 text: byte {error.start} cannot be read", help="save the file as UTF-8"
+        ) from error
+    except FileNotFoundError as error:
+        raise DsdError(f"there is no file `{path}`") from error
+    except OSError as error:
+        raise DsdError(f"`{path}` cannot be read: {error.strerror or error}") from error
+
+
+def plan_of(resolved: Resolved, *, source: str | None = None) -> Plan:
+    """The plan of a resolved program."""
+    builder = _PhaseBuilder()
+    phases = tuple(builder.phase(draft) for draft in resolved.book.phases)
+    settings = resolved.settings
+    plan = Plan(
+        source=source,
+        settings={name: setting.shown for name, setting in settings.items()},
+        settings_from={name: setting.origin for name, setting in settings.items()},
+        phases=phases,
+        comparisons=tuple(Comparison(**data) for data in resolved.comparisons),
+        expectations=tuple(Expectation.model_validate(data) for data in resolved.expectations),
+        checkpoints=tuple(Checkpoint.model_validate(data) for data in resolved.checkpoints),
+    )
+    return plan.with_hash()
+
+
+class _PhaseBuilder:
+    """Phases of a loop share what they share: lengths, targets and rates are built once."""
+
+    def __init__(self) -> None:
+        self._targets: dict[int, tuple[Any, Target]] = {}
+        self._durations: dict[tuple[str, str], Duration] = {}
+        self._rates: dict[str, LearningRate] = {}
+        self._spans: dict[int, SpanInfo] = {}
+        self._conditions: dict[int, tuple[Any, Any]] = {}
+
+    def phase(self, draft: Draft) -> Phase:
+        fields = dict(draft.fields)
+        fields["duration"] = self.duration(fields["duration"])
+        fields["lr"] = self.rate(fields["lr"])
+        if "target" in fields:
+            fields["target"] = self.target(fields["target"])
+        if "cycles" in fields:
+            fields["cycles"] = tuple(self.cycle(cycle) for cycle in fields["cycles"])
+        if draft.item.texts:
+            fields["variables"] = {
+                name: _exact_text(draft.item.names.get(name), text) for name, text in draft.item.texts.items()
+            }
+        if draft.seed_index:
+            fields["seed_index"] = draft.seed_index
+        if draft.rng != "shared":
+            fields["rng"] = draft.rng
+        derived = set(draft.derived)
+        return Phase(
+            id=draft.id, label=draft.label, path=draft.path,
+            parent=draft.parent.id if draft.parent is not None else None, mode=draft.mode,
+            derived=tuple(name for name in _DERIVED_ORDER if name in derived), why=reason(draft),
+            span=self.span(draft), **fields,
+        )
+
+    def duration(self, data: dict[str, str]) -> Duration:
+        key = (data["unit"], data["value"])
+        if key not in self._durations:
+            self._durations[key] = Duration.model_validate(data)
+        return self._durations[key]
+
+    def rate(self, data: dict[str, Any]) -> LearningRate:
+        key = repr(data)
+        if key not in self._rates:
+            self._rates[key] = LearningRate.model_validate(data)
+        return self._rates[key]
+
+    def target(self, data: dict[str, Any]) -> Target:
+        if id(data) not in self._targets:
+            self._targets[id(data)] = (data, Target.model_validate(data))
+        return self._targets[id(data)][1]
+
+    def cycle(self, data: dict[str, Any]) -> Cycle:
+        until = data["until"]
+        if id(until) not in self._conditions:
+            self._conditions[id(until)] = (until, Cycle.model_validate(data).until)
+        return Cycle(**{**data, "until": self._conditions[id(until)][1]})
+
+    def span(self, draft: Draft) -> SpanInfo:
+        key = id(draft.node)
+        if key not in self._spans:
+            span = draft.node.span
+            self._spans[key] = SpanInfo(
+                line=span.line, column=span.column, end_line=span.end_line, end_column=span.end_column
+            )
+        return self._spans[key]
+
+
+def _exact_text(bound: object, text: str) -> str:
+    """A variable's value: exact for a number, the word itself for a word."""
+    if isinstance(bound, Quantity):
+        return format_exact(bound.value) + (bound.unit if bound.is_length else "")
+    return text
+
+
+def _rendered(text: str, source: str | None, diagnostics: tuple[Diagnostic, ...]) -> str:
+    """The errors as `dsd-lint` shows them, or one line for each where the report package is absent."""
+    try:
+        from dsd_lang.report.full import render_full
+    except ImportError:
+        name = source or "<text>"
+        return "\n".join(
+            f"{name}:{item.span.line}:{item.span.column}: {item.code} {item.message}" for item in diagnostics
+        )
+    return str(render_full(text, source or "<text>", diagnostics))

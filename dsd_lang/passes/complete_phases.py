@@ -1,0 +1,91 @@
+"""Resolved phases in, complete plan-ready ones out: settings filled in, defaults left out, conditions of loops read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dsd_lang.arguments import BY_NAME
+from dsd_lang.passes.draft import Draft, Draftbook, Fields
+from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.outline import Round
+from dsd_lang.passes.read_conditions import read_condition
+from dsd_lang.passes.read_phases import FAILED
+from dsd_lang.passes.read_settings import Settings
+from dsd_lang.passes.read_values import length_data
+
+_PLAIN = (
+    "by", "scope", "alloc", "unit", "min", "others", "restore", "from", "clock", "state", "opt", "wd", "l1", "clip",
+    "batch", "dropout", "update", "enforce", "calibrate", "distill",
+)
+_PLAN_NAMES = {"min": "minimum"}
+_FUNCTION_DEFAULTS = {"by": "magnitude", "unit": "weight", "enforce": "hard"}
+_DEFAULTS: dict[str, Any] = {
+    "scope": "layer", "alloc": "uniform", "others": "none", "state": "zero", "min": 1,
+    "restore": {"kind": "zero"}, "from": {"kind": "last"}, "clock": {"kind": "phase"},
+    **{name: {"name": word, "arguments": {}} for name, word in _FUNCTION_DEFAULTS.items()},
+}
+_IMPLIED = {"by": ("magnitude", "order", "smallest")}
+
+
+def complete_phases(book: Draftbook, settings: Settings, findings: Findings) -> None:
+    """Fills the remaining ``fields`` of every draft, in the plan's shape."""
+    completion = _Completion(settings, findings)
+    for draft in book.phases:
+        completion.phase(draft)
+
+
+class _Completion:
+    def __init__(self, settings: Settings, findings: Findings) -> None:
+        self.settings = settings
+        self.findings = findings
+        self._lengths: dict[tuple[Any, ...], Fields] = {}
+        self._conditions: dict[int, tuple[Round, Fields | None]] = {}
+
+    def phase(self, draft: Draft) -> None:
+        fields = draft.fields
+        if draft.length is not None:
+            fields["duration"] = self._lengths.setdefault(tuple(draft.length), length_data(draft.length))
+        if draft.mode == "sparse":
+            target = draft.given.get("target")
+            if isinstance(target, dict):
+                fields["target"] = target
+            fields["layers"], fields["except"] = draft.layers, draft.exclude
+            if draft.original is not None and target is draft.original.given.get("target"):
+                draft.derived.append("target")
+        for name in _PLAIN:
+            if name not in fields:
+                self.plain(draft, name)
+        condition = draft.given.get("until")
+        if isinstance(condition, dict):
+            fields["until"] = condition
+        cycles = [self.cycle(cycle, is_last) for cycle, is_last in draft.cycles]
+        if cycles:
+            fields["cycles"] = tuple(cycle for cycle in cycles if cycle is not None)
+
+    def plain(self, draft: Draft, name: str) -> None:
+        value = draft.given.get(name)
+        if value is None and name in self.settings and self.is_from_settings(draft, name):
+            value = self.settings[name].data
+        if value is None or value is FAILED or value == {} or not isinstance(value, str | int | dict):
+            return
+        implied = _IMPLIED.get(name)
+        if implied is not None and isinstance(value, dict) and value["arguments"].get(implied[1]) == implied[2]:
+            value = {"name": value["name"], "arguments": {}}
+        if value != _DEFAULTS.get(name):
+            draft.fields[_PLAN_NAMES.get(name, name)] = value
+
+    def is_from_settings(self, draft: Draft, name: str) -> bool:
+        """Whether the program's setting reaches this phase: `restore` only where a mask is dropped."""
+        if name == "restore":
+            return draft.mode == "dense" and draft.parent is not None and draft.parent.mode == "sparse"
+        return draft.mode in BY_NAME[name].places
+
+    def cycle(self, cycle: Round, is_last: bool) -> Fields | None:
+        key = id(cycle)
+        if key not in self._conditions:
+            condition = read_condition(cycle.until.condition, cycle.names, self.findings)
+            self._conditions[key] = (cycle, condition)
+        condition = self._conditions[key][1]
+        if condition is None:
+            return None
+        return {"loop": cycle.loop, "index": cycle.index, "is_last_of_cycle": is_last, "until": condition}

@@ -1,0 +1,114 @@
+"""A phase on its way into the plan: what the passes fill in, one after the other.
+
+``fields`` holds plan-ready plain data (the JSON shapes of `dsd_lang.plan.Phase`), only what is not at its default.
+Indexes are positions in the list of drafts, which stands in execution order; the plan's ids are `p<index>`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from dsd_lang.passes.outline import Item, Round
+from dsd_lang.passes.quantities import Names, Quantity
+from dsd_lang.syntax import nodes
+
+Fields = dict[str, Any]
+
+
+class Scope:
+    """The names visible at a place: labels and branches, each with where it was finished, and the scope around."""
+
+    __slots__ = ("around", "names")
+
+    def __init__(self, around: Scope | None) -> None:
+        self.around = around
+        self.names: dict[str, list[Entry]] = {}
+
+    def define(self, name: str, entry: Entry) -> None:
+        self.names.setdefault(name, []).append(entry)
+
+
+class Instance(NamedTuple):
+    """One training of a branch: its seed (None without `seeds=`), its names, its path, its last phase."""
+
+    seed: int | None
+    scope: Scope
+    path: str
+    arm: str
+    end: int | None
+
+
+class Entry(NamedTuple):
+    """What a name stands for once the phase ``position`` is there: a phase, or the instances of a branch."""
+
+    position: int
+    phase: int | None
+    branch: tuple[Instance, ...] = ()
+
+
+class Draft:
+    """One phase, with its place in the tree and what has been resolved so far."""
+
+    __slots__ = (
+        "arm", "cycles", "derived", "exclude", "fields", "given", "index", "item", "label", "layers", "length",
+        "length_from", "lr", "mode", "original", "parent", "path", "previous_sparse", "reasons", "rng", "root", "scope",
+        "seed_index",
+    )
+
+    def __init__(
+        self, index: int, item: Item, *, parent: Draft | None, path: str, arm: str, seed_index: int, rng: str, scope: Scope,
+        length_from: Draft | None, original: Draft | None, cycles: tuple[tuple[Round, bool], ...],
+    ) -> None:
+        label = item.override.label if item.override is not None else None
+        if item.original is None:
+            label = item.node.label
+        self.index = index
+        self.item = item
+        self.mode = item.node.mode
+        self.label = label.name if label is not None else None
+        self.parent = parent
+        self.root: Draft = parent.root if parent is not None else self
+        self.previous_sparse: Draft | None = None
+        if parent is not None:
+            self.previous_sparse = parent if parent.mode == "sparse" else parent.previous_sparse
+        self.path = path
+        self.arm = arm
+        self.seed_index = seed_index
+        self.rng = rng
+        self.scope = scope
+        self.length_from = length_from
+        self.original = original
+        self.cycles = cycles
+        self.given: Fields = {}
+        self.fields: Fields = {}
+        self.length: Quantity | None = None
+        self.lr: Quantity | None = None
+        self.layers: tuple[str, ...] = ()
+        self.exclude: tuple[str, ...] = ()
+        self.derived: list[str] = []
+        self.reasons: dict[str, str] = {}
+
+    @property
+    def id(self) -> str:
+        return f"p{self.index}"
+
+    @property
+    def node(self) -> nodes.Phase:
+        """The phase as written: the override of a copy where there is one."""
+        return self.item.override or self.item.node
+
+
+class ClaimDraft(NamedTuple):
+    """A `compare` or `expect` at its place among the phases."""
+
+    node: nodes.Compare | nodes.Expect
+    names: Names
+    scope: Scope
+    position: int
+
+
+class Draftbook(NamedTuple):
+    """All phases in execution order, and what is claimed about them."""
+
+    phases: list[Draft]
+    claims: list[ClaimDraft]

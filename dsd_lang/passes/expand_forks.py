@@ -1,0 +1,123 @@
+"""Outline in, phases in execution order out: branches laid out one after the other, each with its parent and path.
+
+A branch's path is its label; `seeds=N` adds `seed0` ... (`dsd.seed3`); forks inside branches make dotted paths
+(`dsd.seed3.late`). Where a loop reaches the same fork again, the branch of round 2 is `ticket#2`, of round 3 `ticket#3`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dsd_lang.passes.draft import ClaimDraft, Draft, Draftbook, Entry, Instance, Scope
+from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.measure_program import MAX_PHASES
+from dsd_lang.passes.outline import Claim, ForkItem, Group, Item, Round, last_on_line
+
+
+class _Place(NamedTuple):
+    """Where on the tree a branch is: its path, seed, loops."""
+
+    path: str
+    arm: str
+    seed_index: int
+    rng: str
+    scope: Scope
+    cycles: tuple[tuple[Round, Item | None], ...]
+
+
+class _Line:
+    """The state at the end of a line: the phase that follows starts from ``parent``, with the length of ``length``."""
+
+    __slots__ = ("length", "parent")
+
+    def __init__(self, parent: Draft | None, length: Draft | None) -> None:
+        self.parent = parent
+        self.length = length
+
+
+def expand_forks(outline: Group, findings: Findings) -> Draftbook:
+    """The phases of an outline in execution order; stops with DSD405 past the limit."""
+    layout = _Layout(findings)
+    layout.group(outline, _Line(None, None), _Place("", "", 0, "shared", Scope(None), ()))
+    return Draftbook(layout.phases, layout.claims)
+
+
+class _Layout:
+    def __init__(self, findings: Findings) -> None:
+        self.findings = findings
+        self.phases: list[Draft] = []
+        self.claims: list[ClaimDraft] = []
+        self._paths: dict[tuple[str, str], int] = {}
+
+    def group(self, group: Group, line: _Line, place: _Place) -> None:
+        """Lays out a group; moves the line on."""
+        if group.round is not None:
+            place = place._replace(cycles=(*place.cycles, (group.round, last_on_line(group))))
+        for element in group.items:
+            if len(self.phases) > MAX_PHASES:
+                return
+            if isinstance(element, Item):
+                self.phase(element, line, place)
+            elif isinstance(element, Group):
+                inner = _Line(line.parent, line.length)
+                self.group(element, inner, place)
+                line.parent = inner.parent
+                line.length = line.length if element.is_block else inner.length
+            elif isinstance(element, ForkItem):
+                self.fork(element, line, place)
+            elif isinstance(element, Claim):
+                self.claims.append(ClaimDraft(element.node, element.names, place.scope, len(self.phases)))
+
+    def phase(self, item: Item, line: _Line, place: _Place) -> None:
+        index = len(self.phases)
+        if index >= MAX_PHASES:
+            self.findings.add(
+                "DSD405", f"the program expands past {MAX_PHASES:,} phases", item.node.span, label="too many phases"
+            )
+        draft = Draft(
+            index, item, parent=line.parent, path=place.path, arm=place.arm, seed_index=place.seed_index, rng=place.rng,
+            scope=place.scope, length_from=line.length, original=_original(item, line.parent),
+            cycles=tuple((cycle, last is item) for cycle, last in place.cycles),
+        )
+        self.phases.append(draft)
+        line.parent = line.length = draft
+        if draft.label is not None:
+            place.scope.define(draft.label, Entry(index, index))
+
+    def fork(self, fork: ForkItem, line: _Line, place: _Place) -> None:
+        """Every branch from the state of the line, once for each seed; the line itself does not move."""
+        seeds: tuple[int | None, ...] = (None,) if fork.seeds is None else tuple(range(fork.seeds))
+        views = [Scope(place.scope) for _ in seeds]
+        rng = fork.rng or place.rng
+        for name, body in fork.branches:
+            component = self.component(place.path, name)
+            arm = f"{place.arm}.{component}" if place.arm else component
+            path = f"{place.path}.{component}" if place.path else component
+            instances: list[Instance] = []
+            for seed, view in zip(seeds, views, strict=True):
+                scope = Scope(view)
+                seeded = path if seed is None else f"{path}.seed{seed}"
+                branch = _Line(line.parent, line.length)
+                index = place.seed_index if seed is None else place.seed_index * len(seeds) + seed
+                self.group(body, branch, _Place(seeded, arm, index, rng, scope, place.cycles))
+                end = branch.parent.index if branch.parent is not None else None
+                instance = Instance(seed, scope, seeded, arm, end)
+                instances.append(instance)
+                view.define(name, Entry(len(self.phases) - 1, None, (instance,)))
+            place.scope.define(name, Entry(len(self.phases) - 1, None, tuple(instances)))
+
+    def component(self, path: str, name: str) -> str:
+        """The branch's name, with `#2`, `#3`, ... where an earlier round of a loop has used it."""
+        count = self._paths.get((path, name), 0) + 1
+        self._paths[path, name] = count
+        return name if count == 1 else f"{name}#{count}"
+
+
+def _original(item: Item, parent: Draft | None) -> Draft | None:
+    """The phase on this line that a copy copies."""
+    if item.original is None:
+        return None
+    while parent is not None and parent.item is not item.original:
+        parent = parent.parent
+    assert parent is not None, "a copy's original stands on its own line"
+    return parent

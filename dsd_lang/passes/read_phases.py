@@ -1,0 +1,194 @@
+"""Phases in execution order in, the same with what each one says itself: every argument read once for each spelling.
+
+A phase of a loop is read once for each value of the variables it uses; a copy made by a tail `repeat` has what its
+original says, and over it what the override says.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dsd_lang.arguments import BY_NAME
+from dsd_lang.passes.draft import Draft, Draftbook, Fields
+from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.quantities import Names, Quantity, evaluate
+from dsd_lang.passes.read_conditions import read_condition
+from dsd_lang.passes.read_targets import TargetNode, read_target
+from dsd_lang.passes.read_values import read_value
+from dsd_lang.passes.walk import below
+from dsd_lang.syntax import nodes
+from dsd_lang.units import format_exact
+
+FAILED = object()
+"""Stands for a value that was given but does not fit; it has been reported, so nothing is inherited in its place."""
+
+_TARGETS = (nodes.NofMTarget, nodes.RampTarget, nodes.HeldTarget, nodes.ListTarget)
+
+
+def read_phases(book: Draftbook, findings: Findings) -> None:
+    """Fills ``given`` of every draft."""
+    reader = _PhaseReader(findings)
+    for draft in book.phases:
+        if draft.original is None:
+            draft.given = reader.read(draft.item.node, draft.item.names, is_override=False)
+        elif draft.item.override is None:
+            draft.given = draft.original.given
+        else:
+            override = reader.read(draft.item.override, draft.item.names, is_override=True)
+            draft.given = _overridden(draft, override, findings)
+
+
+def _overridden(draft: Draft, override: Fields, findings: Findings) -> Fields:
+    """The original's own words with the override's over them; a ramp's `every=` reaches into the target."""
+    assert draft.original is not None
+    merged = {**draft.original.given, **override}
+    target = merged.get("target")
+    if "target" not in override and isinstance(target, dict) and target["kind"] == "ramp":
+        changes = {key: override[name] for key, name in (("every", "every"), ("shape", "ramp")) if name in override}
+        merged["target"] = {**target, **changes}
+    return merged
+
+
+class _PhaseReader:
+    def __init__(self, findings: Findings) -> None:
+        self.findings = findings
+        self._words: dict[int, set[str]] = {}
+        self._read: dict[tuple[Any, ...], Fields] = {}
+
+    def read(self, node: nodes.Phase, names: Names, *, is_override: bool) -> Fields:
+        key = (id(node), *((name, str(names[name])) for name in sorted(self.words(node)) if name in names))
+        fields = self._read.get(key)
+        if fields is None:
+            fields = self._read[key] = self.fresh(node, names, is_override)
+        return fields
+
+    def words(self, node: nodes.Phase) -> set[str]:
+        words = self._words.get(id(node))
+        if words is None:
+            words = {part.text for item in node.items for part in below(item) if isinstance(part, nodes.Name)}
+            self._words[id(node)] = words
+        return words
+
+    def fresh(self, node: nodes.Phase, names: Names, is_override: bool) -> Fields:
+        fields: Fields = {}
+        target: tuple[TargetNode, Quantity | None] | None = None
+        for item in node.items:
+            if isinstance(item, nodes.Argument):
+                self.argument(node, item, names, fields)
+            elif isinstance(item, nodes.Until):
+                self.until(item, names, fields)
+            elif isinstance(item, _TARGETS):
+                target = self.one_target(node, item, None, target)
+            else:
+                quantity = self.positional(node, item, names, fields)
+                if quantity is not None:
+                    target = self.one_target(node, item, quantity, target)
+        if node.mode == "sparse":
+            self.target(node, target, names, fields, is_override)
+        return fields
+
+    def argument(self, node: nodes.Phase, item: nodes.Argument, names: Names, fields: Fields) -> None:
+        row = BY_NAME.get(item.name)
+        if row is None or node.mode not in row.places:
+            return  # the rule `unknown_argument` reports it
+        if item.name in fields:
+            return  # the rule `duplicate_argument` reports it
+        data = read_value(row, item.value, names, self.findings)
+        fields[item.name] = FAILED if data is None else data
+
+    def until(self, item: nodes.Until, names: Names, fields: Fields) -> None:
+        if "until" in fields:
+            self.findings.add(
+                "DSD206", "a phase has one `until`", item.span, label="given before",
+                help="join the conditions with `and` or `or`",
+            )
+            return
+        condition = read_condition(item.condition, names, self.findings)
+        fields["until"] = FAILED if condition is None else condition
+
+    def positional(
+        self, node: nodes.Phase, item: nodes.Value, names: Names, fields: Fields
+    ) -> Quantity | None:
+        """Takes a length; hands anything else back as the target."""
+        quantity = evaluate(item, names, self.findings)
+        if quantity is None:
+            fields.setdefault("target" if node.mode == "sparse" else "length", FAILED)
+            return None
+        if not quantity.is_length:
+            return quantity
+        if "length" in fields:
+            self.findings.add(
+                "DSD206", f"a phase has one length, found a second one, `{str(quantity)[:40]}`", item.span,
+                label="given before", help="separate two phases by `;` or a newline",
+            )
+        elif quantity.value < 0:
+            self.findings.add("DSD402", "a length cannot be negative", item.span, label="below zero")
+            fields["length"] = FAILED
+        else:
+            fields["length"] = quantity
+        return None
+
+    def one_target(
+        self, node: nodes.Phase, item: TargetNode, quantity: Quantity | None,
+        before: tuple[TargetNode, Quantity | None] | None,
+    ) -> tuple[TargetNode, Quantity | None] | None:
+        is_whole = quantity is not None and quantity.unit == "" and quantity.value >= 1
+        if is_whole and (node.mode == "dense" or before is not None):
+            assert quantity is not None
+            number = format_exact(quantity.value)[:20]
+            self.findings.add(
+                "DSD402", f"a length needs its unit, found `{number}`", item.span,
+                label=f"did you mean `{number}ep`?",
+                help="a length says its unit: `ep` for epochs, `it` for optimizer updates",
+            )
+            return before
+        if node.mode == "dense":
+            self.findings.add(
+                "DSD202", "a `dense` phase prunes nothing and takes no target", item.span, label="no target here",
+                help="write `sparse` to prune, or a length such as `50ep`",
+            )
+            return before
+        if before is not None:
+            self.findings.add(
+                "DSD206", "a phase has one target, found a second one", item.span, label="given before",
+                help="separate two phases by `;` or a newline, or write a list: `[conv: 30%, fc: 50%]`",
+            )
+            return before
+        return (item, quantity)
+
+    def target(
+        self, node: nodes.Phase, target: tuple[TargetNode, Quantity | None] | None, names: Names, fields: Fields,
+        is_override: bool,
+    ) -> None:
+        if target is None:
+            if not is_override and "target" not in fields:
+                self.findings.add(
+                    "DSD401", "`sparse` needs a target: the share that is pruned", node.mode_span,
+                    label="pruned how much?", help="write `sparse 50%`, or `sparse held` to keep the masks",
+                )
+                fields["target"] = FAILED
+            return
+        usable = {key: value for key, value in fields.items() if value is not FAILED}
+        data = read_target(target[0], names, usable, self.findings, value=target[1])
+        fields["target"] = FAILED if data is None else data
+        if data is not None:
+            self.companions(node, data, usable)
+        if isinstance(target[0], nodes.ListTarget):
+            fields.setdefault("layers", tuple(dict.fromkeys(str(item.selector.selector) for item in target[0].items)))
+            fields["layers_of_target"] = "layers" not in usable
+
+    def companions(self, node: nodes.Phase, target: Fields, given: Fields) -> None:
+        """`ramp=` and `every=` go with a ramp, `of=` with a share."""
+        kinds = {target["kind"], *(item["target"]["kind"] for item in target.get("items", ()))}
+        for name, fitting, what in (
+            ("ramp", {"ramp"}, "a ramp such as `0->90%`"),
+            ("every", {"ramp"}, "a ramp such as `0->90%`"),
+            ("of", {"fraction", "remaining"}, "a share such as `20%`"),
+        ):
+            if name in given and not kinds & fitting:
+                argument = next(
+                    item for item in node.items if isinstance(item, nodes.Argument) and item.name == name
+                )
+                self.findings.add(
+                    "DSD202", f"`{name}=` goes with {what}", argument.span, label="no effect on this target"
+                )

@@ -1,0 +1,136 @@
+"""`set` statements, command-line flags and the model's preset in, effective settings out: flag > `set` > preset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from dsd_lang.arguments import BY_NAME, Argument, allowed_at
+from dsd_lang.errors import DsdError, nearest
+from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.quantities import NO_NAMES, Quantity, evaluate, is_too_long
+from dsd_lang.passes.read_values import read_value
+from dsd_lang.syntax import nodes
+from dsd_lang.units import format_exact
+
+Origin = Literal["set", "flag", "preset"]
+
+
+class Setting(NamedTuple):
+    """One effective setting: its data for the phases, its data for the plan, who said so, and where."""
+
+    data: Any
+    shown: Any
+    origin: Origin
+    node: nodes.Argument
+
+
+Settings = dict[str, Setting]
+
+
+def read_settings(
+    program: nodes.Program, overrides: Mapping[str, str] | None, defaults: Mapping[str, str] | None, findings: Findings
+) -> Settings:
+    """The effective settings; a mistake in a flag or preset is a :class:`DsdError`, one in the text a finding."""
+    settings: Settings = {}
+    for name, text in (defaults or {}).items():
+        settings[name] = _from_text(name, str(text), "preset")
+    first: dict[str, nodes.Argument] = {}
+    for statement in program.statements:
+        if not isinstance(statement, nodes.SetStatement):
+            continue
+        for argument in statement.arguments:
+            row = BY_NAME.get(argument.name)
+            if row is None or "set" not in row.places:
+                continue
+            if argument.name in first:
+                line = first[argument.name].span.line
+                findings.add(
+                    "DSD206", f"`{argument.name}` is set twice", argument.name_span, label=f"set before on line {line}"
+                )
+                continue
+            first[argument.name] = argument
+            setting = _setting(row, argument, "set", findings)
+            if setting is not None:
+                settings[argument.name] = setting
+    for name, text in (overrides or {}).items():
+        settings[name] = _from_text(name, str(text), "flag")
+    return settings
+
+
+def _setting(row: Argument, argument: nodes.Argument, origin: Origin, findings: Findings) -> Setting | None:
+    if row.kind == "lr":
+        return _rate(argument, origin, findings)
+    if isinstance(argument.value, nodes.Reference):
+        findings.add(
+            "DSD203", f"`set {row.name}=` holds for every phase, and no phase stands before the first",
+            argument.value.span, label="nothing to refer to yet", help=f"write `{row.name}=` on the phases",
+        )
+        return None
+    data = read_value(row, argument.value, NO_NAMES, findings)
+    return None if data is None else Setting(data, _shown(row, data), origin, argument)
+
+
+def _rate(argument: nodes.Argument, origin: Origin, findings: Findings) -> Setting | None:
+    if isinstance(argument.value, tuple):
+        return None
+    quantity = evaluate(argument.value, NO_NAMES, findings)
+    if quantity is None:
+        return None
+    if not quantity.is_number or quantity.value <= 0 or is_too_long(quantity.value):
+        findings.add(
+            "DSD403", f"a learning rate is a number above 0, found `{str(quantity)[:40]}`", argument.value.span,
+            label="not above 0" if quantity.is_number else "not a rate",
+        )
+        return None
+    return Setting(Quantity(quantity.value), format_exact(quantity.value), origin, argument)
+
+
+def _shown(row: Argument, data: Any) -> Any:
+    """Plain JSON data with numbers as text: what the plan's `settings` holds."""
+    if row.kind == "length":
+        return data["value"] + data["unit"] if data else "none"
+    if row.kind in ("source",):
+        return data["kind"]
+    if row.kind == "decay":
+        return {**data, "milestones": list(data.get("milestones", ()))} if len(data) > 1 else data["kind"]
+    if row.kind in ("function", "clip"):
+        if not data:
+            return "none"
+        return data if data["arguments"] else data["name"]
+    if row.kind == "selectors":
+        return list(data)
+    return str(data)
+
+
+def _from_text(name: str, text: str, origin: Origin) -> Setting:
+    source = "--set" if origin == "flag" else "the model's preset"
+    row = BY_NAME.get(name)
+    if row is None or "set" not in row.places:
+        guess = nearest(name, allowed_at("set"))
+        raise DsdError(
+            f"{source} knows no `{name}`", help=f"did you mean `{guess}`?" if guess else "see the settings in the docs"
+        )
+    body = text.strip()
+    if row.kind == "text" and body[:1] not in ("'", '"'):
+        body = '"' + body.replace('"', "") + '"'
+    argument = _parse_argument(name, body)
+    findings = Findings()
+    setting = None if argument is None else _setting(row, argument, origin, findings)
+    if setting is None:
+        problems = findings.in_source_order()
+        message = problems[0].message if problems else f"`{text[:60]}` is no value for `{name}`"
+        raise DsdError(f"{source} `{name}`: {message}", help=(problems[0].help or None) if problems else None)
+    return setting
+
+
+def _parse_argument(name: str, text: str) -> nodes.Argument | None:
+    from dsd_lang.syntax.parser import parse
+
+    result = parse(f"set {name}={text}\n")
+    if result.diagnostics or len(result.program.statements) != 1:
+        return None
+    statement = result.program.statements[0]
+    if not isinstance(statement, nodes.SetStatement) or len(statement.arguments) != 1:
+        return None
+    return statement.arguments[0]

@@ -1,0 +1,126 @@
+"""`compare` and `expect` in, plan-ready comparisons and expectations out: every arm becomes the path of a branch.
+
+An arm is written as its path without the seeds (`dsd` stands for `dsd.seed0`, `dsd.seed1`, ...). A claim inside a
+`sweep` or loop is made once for each of its branches.
+"""
+
+from __future__ import annotations
+
+from dsd_lang.arguments import BY_NAME
+from dsd_lang.errors import nearest
+from dsd_lang.passes.draft import ClaimDraft, Draftbook, Entry, Fields, Scope
+from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.metrics import split_metric
+from dsd_lang.passes.read_conditions import read_condition
+from dsd_lang.passes.read_values import read_value
+from dsd_lang.passes.resolve_references import find
+from dsd_lang.syntax import nodes
+
+
+def resolve_claims(
+    book: Draftbook, all_names: frozenset[str], text: str, findings: Findings
+) -> tuple[list[tuple[Fields, nodes.Compare]], list[Fields]]:
+    """The comparisons (with their statements) and the expectations of a program."""
+    comparisons: dict[tuple[object, ...], tuple[Fields, nodes.Compare]] = {}
+    expectations: dict[str, Fields] = {}
+    for claim in book.claims:
+        resolver = _Claims(claim, all_names, findings)
+        if isinstance(claim.node, nodes.Compare):
+            compared = resolver.comparison(claim.node)
+            if compared is not None:
+                comparisons.setdefault(tuple(compared.items()), ({**compared, "span": span_data(claim.node)}, claim.node))
+        else:
+            expected = resolver.expectation(claim.node, text)
+            if expected is not None:
+                expectations.setdefault(repr(expected), {**expected, "span": span_data(claim.node)})
+    return list(comparisons.values()), list(expectations.values())
+
+
+def span_data(node: nodes.Statement) -> dict[str, int]:
+    """A node's place in the plan's shape."""
+    span = node.span
+    return {
+        "line": span.line, "column": span.column, "end_line": span.end_line, "end_column": span.end_column
+    }
+
+
+class _Claims:
+    def __init__(self, claim: ClaimDraft, all_names: frozenset[str], findings: Findings) -> None:
+        self.claim = claim
+        self.all_names = all_names
+        self.findings = findings
+
+    def comparison(self, node: nodes.Compare) -> Fields | None:
+        left, right = self.arm(node.left.text, node.left), self.arm(node.right.text, node.right)
+        data: Fields = {"left": left, "right": right}
+        for argument in node.arguments:
+            row = BY_NAME.get(argument.name)
+            if row is None or "compare" not in row.places or argument.name in data:
+                continue
+            value = read_value(row, argument.value, self.claim.names, self.findings)
+            if value is None:
+                return None
+            data[argument.name] = value
+        if "on" not in data:
+            self.findings.add(
+                "DSD205", "`compare` needs the metric it compares", node.span, label="compared on what?",
+                help="write `compare a vs b on=test.err`",
+            )
+            return None
+        return None if left is None or right is None else data
+
+    def expectation(self, node: nodes.Expect, text: str) -> Fields | None:
+        condition = read_condition(node.condition, self.claim.names, self.findings, rename=self.metric)
+        if condition is None:
+            return None
+        written = node.condition.span
+        return {"condition": condition, "text": " ".join(text[written.start : written.end].split())}
+
+    def metric(self, name: nodes.Name) -> str | None:
+        """A metric with the full path of its arm."""
+        arm, metric = split_metric(name.text)
+        if not arm:
+            return metric
+        path = self.arm(arm, name)
+        return None if path is None else f"{path}.{metric}"
+
+    def arm(self, name: str, node: nodes.Name) -> str | None:
+        parts = name.split(".")
+        entry = find(self.claim.scope, parts[0], self.claim.position)
+        for part in parts[1:]:
+            entry = self.inside(entry, part)
+        if entry is not None and entry.branch:
+            return entry.branch[0].arm
+        self.unknown(name, entry, node)
+        return None
+
+    def inside(self, entry: Entry | None, name: str) -> Entry | None:
+        if entry is None or not entry.branch:
+            return None
+        inner = entry.branch[0].scope.names.get(name)
+        return inner[-1] if inner else None
+
+    def unknown(self, name: str, entry: Entry | None, node: nodes.Name) -> None:
+        if entry is not None:
+            message, label = f"`{name}` is a phase, and only branches can be arms", "not a branch"
+        elif name.split(".")[0] in self.all_names and "." not in name:
+            message, label = f"the branch `{name}` is later: write this after its fork", "not there yet"
+        else:
+            guess = nearest(name, self.branches())
+            message = f"no branch is called `{name}`"
+            label = f"did you mean `{guess}`?" if guess else "unknown branch"
+        shown = ", ".join(f"`{branch}`" for branch in self.branches()[:8])
+        self.findings.add(
+            "DSD203", message, node.span, label=label, help=f"branches here: {shown}" if shown else "there is no fork"
+        )
+
+    def branches(self) -> tuple[str, ...]:
+        names: list[str] = []
+        scope: Scope | None = self.claim.scope
+        while scope is not None:
+            names += [
+                name for name, entries in scope.names.items()
+                if entries[0].branch and entries[0].position < self.claim.position
+            ]
+            scope = scope.around
+        return tuple(dict.fromkeys(names))

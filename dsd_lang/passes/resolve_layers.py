@@ -1,0 +1,59 @@
+"""Phases in, the same with their selectors: given, the last sparse phase's, `set layers=`, or `prunable`.
+
+`layers=` without `except=` excludes nothing; `except=` alone keeps the inherited `layers`. The selectors of a list
+target are its layers.
+"""
+
+from __future__ import annotations
+
+from dsd_lang.passes.draft import Draft, Draftbook
+from dsd_lang.passes.read_phases import FAILED
+from dsd_lang.passes.read_settings import Settings
+
+DEFAULT = ("prunable",)
+
+
+def resolve_layers(book: Draftbook, settings: Settings) -> None:
+    """Fills ``layers`` and ``exclude`` of every sparse draft."""
+    for draft in book.phases:
+        if draft.mode == "sparse":
+            _resolve(draft, settings)
+
+
+def _resolve(draft: Draft, settings: Settings) -> None:
+    given, original = draft.given, draft.original
+    layers, exclude = _selectors(given.get("layers")), _selectors(given.get("except"))
+    if original is not None:
+        is_same = given.get("layers") is original.given.get("layers")
+        is_same_exclude = given.get("except") is original.given.get("except")
+        draft.layers = original.layers if is_same else layers or original.layers
+        draft.exclude = original.exclude if is_same and is_same_exclude else exclude or ()
+        if is_same:
+            draft.derived.append("layers")
+        return
+    if layers is None:
+        draft.derived.append("layers")
+    source = draft.previous_sparse
+    if source is not None:
+        inherited, inherited_exclude = source.layers, source.exclude
+        if layers is None:
+            draft.reasons["layers"] = "layers inherited"
+    else:
+        inherited = settings["layers"].data if "layers" in settings else DEFAULT
+        inherited_exclude = settings["except"].data if "except" in settings else ()
+        if layers is None and "layers" in settings:
+            draft.reasons["layers"] = "layers from `set`"
+    draft.layers = layers if layers is not None else inherited
+    if exclude is not None:
+        draft.exclude = exclude
+    elif layers is None:
+        draft.exclude = inherited_exclude
+        if inherited_exclude:
+            draft.derived.append("except")
+    if given.get("layers_of_target"):
+        draft.derived.append("layers")
+        draft.reasons["layers"] = "layers those of the target"
+
+
+def _selectors(value: object) -> tuple[str, ...] | None:
+    return value if isinstance(value, tuple) and value is not FAILED else None

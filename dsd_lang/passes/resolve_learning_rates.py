@@ -1,0 +1,207 @@
+"""Phases with lengths in, the same with the start and shape of their learning rates: exact, or hanging on run time.
+
+Not said, a `sparse` phase takes the previous phase's start, a `dense` one after `sparse` a tenth of it. `last` is exact
+where the shape has a closed rational form, else it stays "the final rate of that phase" with a factor.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from dsd_lang.passes.draft import Draft, Draftbook, Fields
+from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.quantities import Bound, Quantity, evaluate, is_too_long
+from dsd_lang.passes.read_phases import FAILED
+from dsd_lang.passes.read_settings import Settings
+from dsd_lang.units import exact, format_exact
+
+REDENSE = Fraction(1, 10)
+_MAX_EPOCHS_OF_POWER = 4_000
+_ORIGINS = {"set": "`set`", "flag": "`--set`", "preset": "the model preset"}
+
+
+def resolve_learning_rates(book: Draftbook, settings: Settings, findings: Findings) -> None:
+    """Fills ``lr`` of every draft and the field `lr` in the plan's shape."""
+    rates = _Rates(settings, findings)
+    for draft in book.phases:
+        draft.lr = rates.start(draft)
+        draft.fields["lr"] = rates.data(draft)
+
+
+def final_rate(draft: Draft, decay: Fields, *, is_own_clock: bool) -> Quantity | None:
+    """The rate a phase ends with: exact where it is static, else a multiple of `last`."""
+    start = draft.lr
+    if start is None or draft.length is None:
+        return None
+    symbolic = Quantity(Fraction(1), "last", draft.index)
+    if draft.length.value == 0:
+        return start
+    if not is_own_clock or _may_stop_early(draft):
+        return start if decay["kind"] == "constant" and is_own_clock else symbolic
+    factor = _final_factor(decay, draft.length)
+    if factor is None:
+        return symbolic
+    floor = exact(decay["floor"]) if "floor" in decay else Fraction(0)
+    if start.unit:
+        return symbolic if floor else start._replace(value=start.value * factor)
+    value = max(start.value * factor, floor)
+    return symbolic if is_too_long(value) else Quantity(value)
+
+
+def _may_stop_early(draft: Draft) -> bool:
+    return isinstance(draft.given.get("until"), dict) or bool(draft.cycles)
+
+
+def _final_factor(decay: Fields, length: Quantity) -> Fraction | None:
+    """What the start is multiplied by at the end of a phase; None where only the run can say."""
+    kind = decay["kind"]
+    if kind == "constant":
+        return Fraction(1)
+    if kind in ("linear", "cosine"):
+        return Fraction(0)
+    factor = exact(decay["factor"])
+    if kind == "exp":
+        epochs = length.value
+        if length.unit != "ep" or epochs.denominator != 1 or epochs > _MAX_EPOCHS_OF_POWER:
+            return None
+        power: Fraction = factor ** int(epochs)
+        return None if is_too_long(power) else power
+    passed = 0
+    for milestone in decay["milestones"]:
+        value = exact(milestone["value"])
+        if milestone["unit"] == "ratio":
+            passed += value < 1
+        elif milestone["unit"] == length.unit:
+            passed += value < length.value
+        else:
+            return None
+    total: Fraction = factor**passed
+    return None if is_too_long(total) else total
+
+
+class _Rates:
+    def __init__(self, settings: Settings, findings: Findings) -> None:
+        self.settings = settings
+        self.findings = findings
+
+    def start(self, draft: Draft) -> Quantity | None:
+        """The exact start of a phase's learning rate, with the reason when it was not given."""
+        given = draft.given.get("lr")
+        if draft.original is not None:
+            if given is draft.original.given.get("lr"):
+                return self.copied(draft)
+            draft.reasons["copy"] = f"`repeat` copies {draft.original.index}"
+            draft.reasons["lr"] = "lr given"
+        if given is FAILED:
+            return None
+        if given is None:
+            draft.derived.append("lr")
+            return self.inherited(draft)
+        if "length" in draft.reasons:
+            draft.reasons["lr"] = "lr given"
+        return self.evaluated(draft, given)
+
+    def copied(self, draft: Draft) -> Quantity | None:
+        original = draft.original
+        assert original is not None
+        draft.derived.append("lr")
+        scale = draft.item.scale
+        factor = f" with its lr x {format_exact(scale)}" if scale != 1 else ""
+        draft.reasons["copy"] = f"`repeat` copies {original.index}{factor}"
+        if original.lr is None:
+            return None
+        return self.checked(draft, original.lr._replace(value=original.lr.value * scale))
+
+    def inherited(self, draft: Draft) -> Quantity | None:
+        parent = draft.parent
+        if parent is None:
+            setting = self.settings.get("lr")
+            if setting is not None:
+                draft.reasons["lr"] = f"lr from {_ORIGINS[setting.origin]}"
+                return Quantity(setting.data.value)
+            draft.reasons["lr"] = "lr is the optimizer's own"
+            return Quantity(Fraction(1), "optimizer")
+        if parent.lr is None:
+            return None
+        if draft.mode == "dense" and parent.mode == "sparse":
+            draft.reasons["lr"] = "lr 0.1 x the sparse phase's start"
+            return self.checked(draft, parent.lr._replace(value=parent.lr.value * REDENSE))
+        draft.reasons["lr"] = "lr inherited from the previous phase's start"
+        return parent.lr
+
+    def evaluated(self, draft: Draft, given: Any) -> Quantity | None:
+        expression, item_names = given
+        names: dict[str, Bound] = {}
+        if draft.parent is not None:
+            words = {"prev": draft.parent.lr, "last": self.final(draft.parent), "base": draft.root.lr}
+            if any(value is None for value in words.values()):
+                return None
+            names = {name: value for name, value in words.items() if value is not None}
+        quantity = evaluate(expression, {**names, **item_names}, self.findings)
+        if quantity is None:
+            return None
+        if quantity.is_length:
+            self.findings.add(
+                "DSD403", f"a learning rate is a number, found the length `{str(quantity)[:40]}`", expression.span,
+                label="not a rate",
+            )
+            return None
+        if quantity.value <= 0:
+            shown = "0" if quantity.value == 0 else str(quantity)[:40]
+            self.findings.add(
+                "DSD403", f"a learning rate must be above 0, found `{shown}`", expression.span, label="not above 0",
+                help="`last` is 0 after a `linear` or `cosine` decay without `floor=`" if shown == "0" else "",
+            )
+            return None
+        return self.checked(draft, quantity._replace(unit="") if quantity.unit == "%" else quantity)
+
+    def checked(self, draft: Draft, rate: Quantity) -> Quantity | None:
+        if is_too_long(rate.value):
+            self.findings.add(
+                "DSD403", "this learning rate leaves the range of numbers (400 digits)", draft.node.span,
+                label="scaled too often",
+            )
+            return None
+        return rate
+
+    def final(self, draft: Draft) -> Quantity | None:
+        clock = self.value(draft, "clock")
+        is_own_clock = clock is None or (isinstance(clock, dict) and clock["kind"] == "phase")
+        return final_rate(draft, self.decay(draft), is_own_clock=is_own_clock)
+
+    def value(self, draft: Draft, name: str) -> Any:
+        """What the phase says, else the program's settings; None where neither does."""
+        value = draft.given.get(name)
+        if value is FAILED:
+            return None
+        if value is None and name in self.settings:
+            return self.settings[name].data
+        return value
+
+    def decay(self, draft: Draft) -> Fields:
+        decay: Fields = dict(self.value(draft, "decay") or {"kind": "constant"})
+        floor = self.value(draft, "floor")
+        if floor is not None and decay["kind"] != "constant":
+            decay.setdefault("floor", floor)
+        elif isinstance(draft.given.get("floor"), str):
+            self.findings.add(
+                "DSD202", "`floor=` needs a `decay=` other than `constant`", draft.node.span,
+                label="nothing decays here",
+            )
+        return decay
+
+    def data(self, draft: Draft) -> Fields:
+        """The field `lr` in the plan's shape."""
+        rate = draft.lr
+        data: Fields = {"decay": self.decay(draft)}
+        if rate is not None and not rate.unit:
+            data["start"] = format_exact(rate.value)
+        elif rate is not None:
+            data.update(of=rate.unit, scale=format_exact(rate.value))
+            if rate.unit == "last":
+                data["phase"] = f"p{rate.phase}"
+        warmup = self.value(draft, "warmup")
+        if warmup:
+            data["warmup"] = warmup
+        return data

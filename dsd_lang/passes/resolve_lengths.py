@@ -1,0 +1,35 @@
+"""Phases with what they say in, the same with their lengths: given, copied, or the previous phase's in the block."""
+
+from __future__ import annotations
+
+from dsd_lang.passes.draft import Draft, Draftbook
+from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.quantities import Quantity
+from dsd_lang.passes.read_phases import FAILED
+
+
+def resolve_lengths(book: Draftbook, findings: Findings) -> None:
+    """Fills ``length`` of every draft; a first phase without one is DSD301."""
+    for draft in book.phases:
+        own = draft.given.get("length")
+        if draft.original is not None and not _is_overridden(draft):
+            draft.length = draft.original.length
+            draft.derived.append("duration")
+        elif isinstance(own, Quantity):
+            draft.length = own
+        elif own is FAILED:
+            draft.length = None
+        elif draft.length_from is None:
+            findings.add(
+                "DSD301", f"the first phase needs a length, and this `{draft.mode}` has none", draft.node.mode_span,
+                label="how long?", help="write it in epochs (`50ep`) or optimizer updates (`500it`)",
+            )
+        else:
+            draft.length = draft.length_from.length
+            draft.derived.append("duration")
+            draft.reasons["length"] = "length inherited"
+
+
+def _is_overridden(draft: Draft) -> bool:
+    """Whether the length of a copy is its own."""
+    return draft.original is not None and draft.given.get("length") is not draft.original.given.get("length")

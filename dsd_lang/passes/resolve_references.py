@@ -1,0 +1,192 @@
+"""Phases with names in, the same with checkpoints out: every `@label.moment` becomes a moment of one phase.
+
+A name is looked up from the inside out: the phase's own block, the branches beside it (in a seeded fork those of the
+same seed), the line around. In a loop it names the latest earlier occurrence. A path reaches into a branch:
+`@dsd.S1.end`, `@dsd.seed3.end`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dsd_lang.errors import nearest
+from dsd_lang.passes.draft import Draft, Draftbook, Entry, Fields, Instance, Scope
+from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.quantities import Quantity
+from dsd_lang.syntax import nodes
+from dsd_lang.units import format_exact, parse_length
+
+MOMENTS = ("start", "entered", "end", "best")
+_ARGUMENTS = ("from", "restore", "clock", "distill")
+
+
+def resolve_references(book: Draftbook, all_names: frozenset[str], findings: Findings) -> list[Fields]:
+    """Puts resolved references into ``fields`` of every draft; the checkpoints they need, in the plan's shape."""
+    resolver = _Resolver(book, all_names, findings)
+    for draft in book.phases:
+        for name in _ARGUMENTS:
+            value = draft.given.get(name)
+            if value is not None:
+                resolver.argument(draft, name, value)
+    return list(resolver.checkpoints.values())
+
+
+def find(scope: Scope | None, name: str, position: int) -> Entry | None:
+    """What a name stands for before the phase at ``position``: the latest, from the inside out."""
+    while scope is not None:
+        for entry in reversed(scope.names.get(name, ())):
+            if entry.position < position:
+                return entry
+        scope = scope.around
+    return None
+
+
+class _Resolver:
+    def __init__(self, book: Draftbook, all_names: frozenset[str], findings: Findings) -> None:
+        self.book = book
+        self.all_names = all_names
+        self.findings = findings
+        self.checkpoints: dict[tuple[Any, ...], Fields] = {}
+
+    def argument(self, draft: Draft, name: str, value: Any) -> None:
+        options: dict[str, str] = {}
+        node = value
+        if name == "distill" and isinstance(value, tuple):
+            node, options = value
+        if isinstance(node, nodes.Text):
+            draft.fields[name] = {"kind": "reference", "reference": {"moment": "file", "file": node.value}}
+            return
+        if not isinstance(node, nodes.Reference):
+            return
+        reference = self.reference(draft, node)
+        if reference is None:
+            return
+        if name == "distill":
+            draft.fields[name] = {"teacher": reference, **options}
+        else:
+            draft.fields[name] = {"kind": "reference", "reference": reference}
+
+    def reference(self, draft: Draft, node: nodes.Reference) -> Fields | None:
+        if node.path == ("init",):
+            return self.checkpoint(None, "init", None)
+        path, moment, offset = _split(node.path)
+        phase = self.phase(draft, path, node)
+        if phase is None:
+            return None
+        if offset is not None and not self.is_inside(self.book.phases[phase], offset, node):
+            return None
+        return self.checkpoint(phase, moment, offset)
+
+    def checkpoint(self, phase: int | None, moment: str, offset: Quantity | None) -> Fields:
+        data: Fields = {"moment": moment}
+        if phase is not None:
+            data["phase"] = f"p{phase}"
+        if offset is not None:
+            data["offset"] = {"unit": offset.unit, "value": format_exact(offset.value)}
+        key = (phase, moment, offset)
+        if key not in self.checkpoints:
+            self.checkpoints[key] = {"phase": None, **data}
+        return data
+
+    def is_inside(self, phase: Draft, offset: Quantity, node: nodes.Reference) -> bool:
+        length = phase.length
+        if length is None or length.unit != offset.unit or offset.value <= length.value:
+            return True
+        self.findings.add(
+            "DSD203", f"`@{'.'.join(node.path)}` lies behind the end of its phase, which lasts {length}", node.span,
+            label="never reached",
+        )
+        return False
+
+    def phase(self, draft: Draft, path: tuple[str, ...], node: nodes.Reference) -> int | None:
+        entry = find(draft.scope, path[0], draft.index)
+        if entry is None:
+            self.unknown(draft, path[0], node)
+            return None
+        for depth, component in enumerate(path[1:], start=1):
+            inner = self.inside(entry, component, path[:depth], draft, node)
+            if inner is None:
+                return None
+            entry = inner
+        if entry.phase is not None:
+            return entry.phase
+        if len(entry.branch) > 1:
+            name = ".".join(path)
+            self.findings.add(
+                "DSD203", f"`@{name}` names a branch trained with {len(entry.branch)} seeds", node.span,
+                label="which seed?", help=f"write `@{name}.seed0.end`",
+            )
+            return None
+        end = entry.branch[0].end
+        if end is None:
+            self.findings.add(
+                "DSD203", f"`@{'.'.join(path)}` names a branch without a phase", node.span, label="an empty branch"
+            )
+        return end
+
+    def inside(
+        self, entry: Entry, component: str, path: tuple[str, ...], draft: Draft, node: nodes.Reference
+    ) -> Entry | None:
+        """One step of a path: a seed of a branch, or a name in it."""
+        if entry.phase is not None:
+            self.findings.add(
+                "DSD203", f"`@{'.'.join(path)}` is a phase and has no `{component}`", node.span,
+                label="unknown moment",
+                help="a phase has `start`, `entered`, `end`, `best`, or a length such as `500it`",
+            )
+            return None
+        for instance in entry.branch:
+            if instance.seed is not None and component == f"seed{instance.seed}":
+                return Entry(entry.position, None, (instance._replace(seed=None),))
+        if len(entry.branch) == 1:
+            inner = _inside(entry.branch[0], component, draft.index)
+            if inner is not None:
+                return inner
+            known = tuple(entry.branch[0].scope.names)
+        else:
+            known = tuple(f"seed{instance.seed}" for instance in entry.branch)
+        guess = nearest(component, known)
+        self.findings.add(
+            "DSD203", f"the branch `{'.'.join(path)}` has no `{component}`", node.span,
+            label=f"did you mean `{guess}`?" if guess else "unknown in this branch",
+            help="it has " + ", ".join(f"`{name}`" for name in known[:8]) if known else "",
+        )
+        return None
+
+    def unknown(self, draft: Draft, name: str, node: nodes.Reference) -> None:
+        known: list[str] = []
+        scope: Scope | None = draft.scope
+        while scope is not None:
+            known += [
+                word for word, entries in scope.names.items() if entries[0].position < draft.index
+            ]
+            scope = scope.around
+        if name in self.all_names:
+            message, label = f"`@{name}` is later: a reference names something before it", "not there yet"
+        else:
+            message, label = f"no phase or branch is called `{name}`", "unknown"
+            guess = nearest(name, tuple(known))
+            label = f"did you mean `{guess}`?" if guess else label
+        shown = ", ".join(f"`{word}`" for word in dict.fromkeys(known[:8]))
+        self.findings.add(
+            "DSD203", message, node.span, label=label,
+            help=f"known here: {shown}" if shown else "give a phase a label: `full: dense 50ep`",
+        )
+
+
+def _inside(instance: Instance, name: str, position: int) -> Entry | None:
+    entries = [entry for entry in instance.scope.names.get(name, ()) if entry.position < position]
+    return entries[-1] if entries else None
+
+
+def _split(path: tuple[str, ...]) -> tuple[tuple[str, ...], str, Quantity | None]:
+    """A reference's names, its moment, and the offset of `@full.500it`."""
+    if len(path) == 1:
+        return path, "end", None
+    final = path[-1]
+    if final in MOMENTS:
+        return path[:-1], final, None
+    if final[:1].isdigit():
+        length = parse_length(final)
+        return path[:-1], "at", Quantity(length.value, length.unit)
+    return path, "end", None

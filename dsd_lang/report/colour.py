@@ -1,0 +1,23 @@
+"""Whether to colour, and the few colours there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+CODES = {"error": "1;31", "warning": "1;33", "advice": "1;36", "frame": "1;34", "strong": "1"}
+
+
+def wants_colour(choice: str, environment: Mapping[str, str], *, is_terminal: bool) -> bool:
+    """`--color`; with `auto` a non-empty NO_COLOR wins over FORCE_COLOR, and both over the terminal."""
+    if choice != "auto":
+        return choice == "always"
+    if environment.get("NO_COLOR"):
+        return False
+    if environment.get("FORCE_COLOR"):
+        return True
+    return is_terminal and environment.get("TERM") != "dumb"
+
+
+def paint(text: str, colour: str, *, is_coloured: bool) -> str:
+    """The text in that colour, or as it is."""
+    return f"\033[{CODES[colour]}m{text}\033[0m" if is_coloured and text else text

@@ -1,0 +1,19 @@
+"""Findings in, one line each out: `path:line:column: CODE message`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dsd_lang.report import CheckedFile
+from dsd_lang.report.colour import paint
+
+
+def render_concise(files: Sequence[CheckedFile], *, is_coloured: bool) -> str:
+    """All findings, in the order of the files."""
+    lines = [
+        f"{file.name}:{finding.span.line}:{finding.span.column}: "
+        f"{paint(finding.code, finding.severity, is_coloured=is_coloured)} {finding.message}\n"
+        for file in files
+        for finding in file.diagnostics
+    ]
+    return "".join(lines)

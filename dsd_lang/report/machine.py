@@ -1,0 +1,50 @@
+"""Findings in, JSON out: rows and columns from 1, columns in code points, the end exclusive."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from dsd_lang.diagnostics import Diagnostic, Fix, Span
+from dsd_lang.report import CheckedFile
+
+
+def render_json(files: Sequence[CheckedFile]) -> str:
+    """One JSON object for all files; `valid` says that there is no error."""
+    found = [(file.name, finding) for file in files for finding in file.diagnostics]
+    num_errors = sum(finding.severity == "error" for _, finding in found)
+    report = {
+        "format_version": "1",
+        "valid": num_errors == 0,
+        "error_count": num_errors,
+        "warning_count": sum(finding.severity == "warning" for _, finding in found),
+        "diagnostics": [_finding(name, finding) for name, finding in found],
+    }
+    return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+
+
+def _finding(name: str, finding: Diagnostic) -> dict[str, Any]:
+    return {
+        "code": finding.code,
+        "name": finding.name,
+        "severity": finding.severity,
+        "message": finding.message,
+        "help": finding.help or None,
+        "filename": name,
+        **_places(finding.span),
+        "url": None,
+        "fix": None if finding.fix is None else _fix(finding.fix),
+    }
+
+
+def _fix(fix: Fix) -> dict[str, Any]:
+    edits = [{"content": edit.content, **_places(edit.span)} for edit in fix.edits]
+    return {"applicability": fix.applicability, "message": fix.message, "edits": edits}
+
+
+def _places(span: Span) -> dict[str, dict[str, int]]:
+    return {
+        "location": {"row": span.line, "column": span.column},
+        "end_location": {"row": span.end_line, "column": span.end_column},
+    }

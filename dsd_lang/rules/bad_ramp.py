@@ -1,0 +1,58 @@
+"""A ramp cannot be followed.
+
+What it does
+------------
+Reports ramps that end lower than they start (pass `read_targets`) and ramps whose `every=` does not fit into their phase.
+
+Why is this bad
+---------------
+The last selection gives the right-hand value; without a selection inside the phase there is no ramp.
+
+Example
+-------
+::
+
+    sparse 0->90% 50it
+
+Use instead
+-----------
+::
+
+    sparse 0->90% every=10it 50it
+
+Fix safety
+----------
+There is no automatic fix.
+"""
+
+from __future__ import annotations
+
+from dsd_lang.passes.draft import Draft
+from dsd_lang.rules.subject import Subject
+from dsd_lang.units import exact
+
+CODE = "DSD404"
+
+
+def check(subject: Subject) -> None:
+    """Every ramp against the length of its phase."""
+    for draft in subject.book.phases if subject.book is not None else ():
+        target = draft.fields.get("target")
+        if target is None or draft.length is None:
+            continue
+        ramps = [part for part in (target, *(item["target"] for item in target.get("items", ()))) if "every" in part]
+        if ramps:
+            _check(subject, draft, ramps[0]["every"])
+
+
+def _check(subject: Subject, draft: Draft, every: dict[str, str]) -> None:
+    length, interval = draft.length, exact(every["value"])
+    assert length is not None
+    if interval <= 0 or length.value == 0:
+        what = "`every=` must be above 0" if interval <= 0 else "a ramp needs a phase with a length"
+        subject.findings.add(CODE, what, draft.node.span, label="no selection fits")
+    elif every["unit"] == length.unit and interval > length.value:
+        subject.findings.add(
+            CODE, f"no selection fits into this ramp: `every={every['value']}{every['unit']}` is longer than the phase, {length}",
+            draft.node.span, label="no `every` fits", help="write a shorter `every=`",
+        )

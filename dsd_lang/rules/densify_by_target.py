@@ -1,0 +1,60 @@
+"""A sparse phase prunes less than the sparse phase before it.
+
+What it does
+------------
+Reports a target below the one in force, in `sparse` right after `sparse` on the same layers.
+
+Why is this bad
+---------------
+Targets are absolute: the lower one gives weights back, at zero, which is what `dense` phases are for.
+
+Example
+-------
+::
+
+    sparse 80% 10ep; sparse 50% 10ep
+
+Use instead
+-----------
+::
+
+    sparse 80% 10ep; dense 10ep; sparse 50% 10ep
+
+Fix safety
+----------
+There is no automatic fix.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from dsd_lang.rules.subject import Subject
+from dsd_lang.units import exact, format_percent
+
+CODE = "DSD306"
+
+
+def check(subject: Subject) -> None:
+    """Every sparse phase after a sparse one."""
+    for draft in subject.book.phases if subject.book is not None else ():
+        before = draft.parent
+        if draft.mode != "sparse" or before is None or before.mode != "sparse":
+            continue
+        if set(draft.layers) != set(before.layers) or set(draft.exclude) != set(before.exclude):
+            continue
+        now, current = _share(draft.fields.get("target"), "start"), _share(before.fields.get("target"), "end")
+        if now is not None and current is not None and now < current:
+            subject.findings.add(
+                CODE, f"this phase prunes {format_percent(now)}, the sparse phase before it {format_percent(current)}",
+                draft.node.span, label="gives weights back",
+                help="targets are shares of the original size; write `dense` to give weights back",
+            )
+
+
+def _share(target: dict[str, Any] | None, end: str) -> Fraction | None:
+    """The share a target stands for at its start or end; None where it is no plain one."""
+    if target is None or target["kind"] not in ("fraction", "ramp"):
+        return None
+    return exact(target["pruned"] if target["kind"] == "fraction" else target[end])

@@ -1,0 +1,76 @@
+"""Two phases or branches of one scope have the same label.
+
+What it does
+------------
+Reports a label that is already taken in the same block. Branches of one fork need different names.
+
+Why is this bad
+---------------
+`@label` and the name of a branch must mean one thing.
+
+Example
+-------
+::
+
+    a: dense 50ep; a: dense 10ep
+
+Use instead
+-----------
+::
+
+    first: dense 50ep; second: dense 10ep
+
+Fix safety
+----------
+There is no automatic fix.
+"""
+
+from __future__ import annotations
+
+from dsd_lang.rules.subject import Subject
+from dsd_lang.syntax import nodes
+
+CODE = "DSD204"
+
+
+def check(subject: Subject) -> None:
+    """The labels of every scope: the program, and each branch of a fork. Loops belong to the scope around them."""
+    pending: list[tuple[nodes.Statement, ...]] = [subject.program.statements]
+    while pending:
+        _check_scope(subject, pending.pop(), pending)
+
+
+def _check_scope(
+    subject: Subject, body: tuple[nodes.Statement, ...], pending: list[tuple[nodes.Statement, ...]]
+) -> None:
+    phases: dict[str, nodes.Label] = {}
+    branches: dict[str, nodes.Label] = {}
+    stack = list(reversed(body))
+    while stack:
+        statement = stack.pop()
+        if isinstance(statement, nodes.Phase) and statement.label is not None:
+            _define(subject, statement.label, {**branches, **phases}, phases)
+        elif isinstance(statement, nodes.RepeatBlock | nodes.ForBlock):
+            stack += reversed(statement.body)
+        elif isinstance(statement, nodes.Sweep):
+            pending.append(statement.body)
+        elif isinstance(statement, nodes.Fork):
+            own: dict[str, nodes.Label] = {}
+            for branch in statement.branches:
+                if branch.label is not None:
+                    _define(subject, branch.label, {**phases, **own}, own)
+                pending.append(branch.body)
+            branches.update(own)
+
+
+def _define(
+    subject: Subject, label: nodes.Label, taken: dict[str, nodes.Label], into: dict[str, nodes.Label]
+) -> None:
+    if label.name in taken:
+        line = taken[label.name].span.line
+        subject.findings.add(
+            CODE, f"the label `{label.name}` is taken", label.span, label=f"first used on line {line}",
+            help="give each phase and branch of a block its own name",
+        )
+    else:
+        into[label.name] = label

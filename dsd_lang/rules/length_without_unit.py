@@ -1,0 +1,30 @@
+"""A length has no unit.
+
+What it does
+------------
+Reports a bare number where a length must stand (the parser, and passes that read lengths).
+
+Why is this bad
+---------------
+50 epochs and 50 updates are different trainings.
+
+Example
+-------
+::
+
+    dense 50 lr=8e-4
+
+Use instead
+-----------
+::
+
+    dense 50ep lr=8e-4
+
+Fix safety
+----------
+The fix (`50ep`) is unsafe: it chooses a unit.
+"""
+
+from __future__ import annotations
+
+CODE = "DSD402"

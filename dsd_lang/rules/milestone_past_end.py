@@ -1,0 +1,66 @@
+"""A milestone of the learning rate lies past the end of its phase.
+
+What it does
+------------
+Reports `decay=step(...)` milestones at or after the end of the phase, and a warm-up longer than its phase.
+
+Why is this bad
+---------------
+The step is never taken. Milestones count from the start of each phase.
+
+Example
+-------
+::
+
+    dense 50ep lr=0.1 decay=step(81ep, 122ep)
+
+Use instead
+-----------
+::
+
+    dense 50ep lr=0.1 decay=step(50%, 75%)
+
+Fix safety
+----------
+There is no automatic fix.
+"""
+
+from __future__ import annotations
+
+from dsd_lang.passes.quantities import Quantity
+from dsd_lang.rules.subject import Subject
+from dsd_lang.units import exact, format_percent
+
+CODE = "DSD406"
+
+
+def check(subject: Subject) -> None:
+    """The milestones and the warm-up of every phase that has its own clock."""
+    for draft in subject.book.phases if subject.book is not None else ():
+        if draft.length is None or draft.length.value == 0 or draft.fields.get("clock") is not None:
+            continue
+        rate = draft.fields["lr"]
+        late = [point for point in rate["decay"].get("milestones", ()) if _is_past(point, draft.length)]
+        if late:
+            shown = ", ".join(f"`{_shown(point)}`" for point in late)
+            subject.findings.add(
+                CODE, f"a step at {shown} is never taken: the phase lasts {draft.length}", draft.node.span,
+                label="ends before", help="milestones count from the start of the phase; `50%` is its middle",
+            )
+        warmup = rate.get("warmup")
+        if warmup and warmup["unit"] == draft.length.unit and exact(warmup["value"]) > draft.length.value:
+            subject.findings.add(
+                CODE, f"the warm-up lasts {_shown(warmup)}, its phase {draft.length}", draft.node.span,
+                label="ends before the warm-up",
+            )
+
+
+def _is_past(point: dict[str, str], length: Quantity) -> bool:
+    value = exact(point["value"])
+    if point["unit"] == "ratio":
+        return value >= 1
+    return point["unit"] == length.unit and value >= length.value
+
+
+def _shown(point: dict[str, str]) -> str:
+    return format_percent(exact(point["value"])) if point["unit"] == "ratio" else point["value"] + point["unit"]

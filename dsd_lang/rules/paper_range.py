@@ -1,0 +1,49 @@
+"""A target lies outside 25-50%, the range the paper found to work.
+
+What it does
+------------
+Advises on plain targets below 25% or above 50%. Off by default.
+
+Why is this bad
+---------------
+The paper's DSD gains come at 25-50%; far outside, expect little gain or a loss.
+
+Example
+-------
+::
+
+    sparse 90% 20ep
+
+Use instead
+-----------
+::
+
+    sparse 50% 20ep
+
+Fix safety
+----------
+There is no automatic fix.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from dsd_lang.rules.subject import Subject
+from dsd_lang.units import exact, format_percent
+
+CODE = "DSD407"
+
+
+LOW, HIGH = Fraction(1, 4), Fraction(1, 2)
+
+
+def check(subject: Subject) -> None:
+    """Every plain target."""
+    for draft in subject.book.phases if subject.book is not None else ():
+        target = draft.fields.get("target")
+        if target is not None and target["kind"] == "fraction" and not LOW <= exact(target["pruned"]) <= HIGH:
+            subject.findings.add(
+                CODE, f"{format_percent(exact(target['pruned']))} lies outside 25-50%, the range the paper found to work",
+                draft.node.span, label="outside the paper's range",
+            )

@@ -1,0 +1,21 @@
+"""What a rule looks at: the tree, the resolved phases where there are any, and where it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from dsd_lang.layers import LayerInfo
+from dsd_lang.passes.draft import Draftbook
+from dsd_lang.passes.findings import Findings
+from dsd_lang.syntax import nodes
+
+
+class Subject(NamedTuple):
+    """``book`` is None where the program could not be resolved; ``layers`` is the model's inventory if one is given."""
+
+    program: nodes.Program
+    findings: Findings
+    book: Draftbook | None = None
+    comparisons: Sequence[tuple[dict[str, Any], nodes.Compare]] = ()
+    layers: Sequence[LayerInfo] | None = None

@@ -1,0 +1,106 @@
+"""A selector names no kind, role or layer.
+
+What it does
+------------
+Reports a bare word in `layers=`, `except=` or a list target that is no kind (`conv fc rnn lstm gru birnn embed norm
+attention`) and no role (`first_conv output ctc prunable all`). With a model given (`--model`, `--layers`) every
+selector, globs and regular expressions too, must match at least one layer of it.
+
+Why is this bad
+---------------
+A selector that matches nothing would leave a layer dense in silence, and the experiment would measure something else.
+
+Example
+-------
+::
+
+    sparse 50% layers=fc,birn 50ep
+
+Use instead
+-----------
+::
+
+    sparse 50% layers=fc,birnn 50ep
+
+Fix safety
+----------
+The nearest name is offered and not applied: it may be the wrong one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from dsd_lang.errors import nearest
+from dsd_lang.layers import (
+    KINDS, PARTS, RECURRENT_KINDS, ROLES, LayerInfo, describe_inventory, match, parse_selector, select,
+)
+from dsd_lang.passes.draft import Draftbook
+from dsd_lang.passes.walk import statements, values_of
+from dsd_lang.rules.subject import Subject
+from dsd_lang.syntax import nodes
+
+CODE = "DSD201"
+
+
+def check(subject: Subject) -> None:
+    """Every selector written in the program."""
+    for selector in _selectors(subject):
+        if subject.layers is not None:
+            if not match(selector.selector, subject.layers):
+                _report(subject, selector, _names(subject.layers), f"this model has: {describe_inventory(subject.layers)}")
+        elif selector.selector.form == "word" and not _is_known(selector.selector.text):
+            kinds, roles = ", ".join(KINDS), ", ".join(ROLES)
+            _report(subject, selector, (), f"kinds are: {kinds}; roles are: {roles}; names of layers go in quotes")
+    if subject.layers is not None and subject.book is not None:
+        _check_selections(subject, subject.layers, subject.book)
+
+
+def _check_selections(subject: Subject, layers: Sequence[LayerInfo], book: Draftbook) -> None:
+    """Every phase prunes something of the model."""
+    seen: set[tuple[tuple[str, ...], tuple[str, ...]]] = set()
+    for draft in book.phases:
+        selection = (draft.layers, draft.exclude)
+        if draft.mode != "sparse" or selection in seen:
+            continue
+        seen.add(selection)
+        include, exclude = (tuple(parse_selector(text) for text in texts) for texts in selection)
+        chosen, missing = select(include, exclude, layers)
+        if not chosen and (not missing or draft.layers == ("prunable",)):
+            subject.findings.add(
+                CODE, "this phase selects no layer of the model", draft.node.mode_span, label="nothing to prune",
+                help=f"this model has: {describe_inventory(layers)}",
+            )
+
+
+def _selectors(subject: Subject) -> Iterator[nodes.SelectorNode]:
+    for statement, _ in statements(subject.program.statements):
+        for root in values_of(statement):
+            if isinstance(root, nodes.Argument) and isinstance(root.value, tuple) and root.name in ("layers", "except"):
+                yield from root.value
+            elif isinstance(root, nodes.ListTarget):
+                yield from (item.selector for item in root.items)
+
+
+def _is_known(word: str) -> bool:
+    name, _, part = word.partition(".")
+    if part or word.endswith("."):
+        return part in PARTS and name in (*RECURRENT_KINDS, "birnn")
+    return name in KINDS or name in ROLES
+
+
+def _names(layers: Sequence[LayerInfo]) -> tuple[str, ...]:
+    words = {layer.kind for layer in layers} | {role for layer in layers for role in layer.roles}
+    if any(layer.bidirectional for layer in layers):
+        words.add("birnn")
+    return (*sorted(words - {"other"}), *(layer.name for layer in layers))
+
+
+def _report(subject: Subject, node: nodes.SelectorNode, present: tuple[str, ...], help: str) -> None:
+    text = node.selector.text
+    parts = tuple(f"{kind}.{part}" for kind in (*RECURRENT_KINDS, "birnn") for part in PARTS) if "." in text else ()
+    # an absent kind cannot be what was meant: near names come from the model where there is one
+    guess = nearest(text, present or (*KINDS, *ROLES, *parts))
+    written = f'"{guess}"' if guess and "." in guess and guess not in parts else guess
+    label = f"did you mean `{written}`?" if guess and guess != text else "matches nothing"
+    subject.findings.add(CODE, f"no layer matches `{text}`", node.span, label=label, help=help)

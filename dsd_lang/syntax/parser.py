@@ -1,0 +1,191 @@
+"""Text in, tree and findings out: an LALR driver over the saved table that goes on after every mistake.
+
+>>> parse("dense 50ep lr=8e-4").program.statements[0].mode
+'dense'
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+from dsd_lang.diagnostics import Diagnostic, Span
+from dsd_lang.records import record
+from dsd_lang.source import position_span
+from dsd_lang.syntax import nodes
+from dsd_lang.syntax.lexer import Lexer
+from dsd_lang.syntax.recovery import Recovery
+from dsd_lang.syntax.table import Table, load_table
+from dsd_lang.syntax.terminals import MAX_ERRORS, Token, Tokens, master_pattern
+from dsd_lang.syntax.tree import TreeBuilder
+
+MAX_REPORTED = 50
+MAX_STACK = 1500
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+
+
+@record
+class ParseResult:
+    """Everything that could be read, and what was wrong with the rest; the findings in source order."""
+
+    program: nodes.Program
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def parse(text: str) -> ParseResult:
+    """The program in ``text``; never raises. At most 50 findings, then one line that says how many more there are."""
+    whole = position_span(text, 0, len(text))
+    body, controls = _without_control_characters(text)
+    if body is None:
+        return ParseResult(nodes.Program((), (), whole), tuple(controls))
+    table = _table()
+    scanned = Lexer(body, table, _master()).run()
+    driver = Driver(table, scanned)
+    statements = driver.run()
+    found = [*controls, *_merged(scanned.diagnostics, driver.builder.diagnostics)]
+    program = nodes.Program(statements, tuple(scanned.comments), whole)
+    return ParseResult(program, _capped(sorted(found, key=lambda finding: finding.span.start)))
+
+
+@cache
+def _table() -> Table:
+    return load_table()
+
+
+@cache
+def _master() -> re.Pattern[str]:
+    return master_pattern(_table().patterns, _table().marks)
+
+
+class Driver:
+    """The LALR automaton: four stacks in step (states, values, spans of first and last symbol)."""
+
+    def __init__(self, table: Table, scanned: Tokens) -> None:
+        self.rows = table.rows
+        self.rules = table.rules
+        self.keywords = table.keywords
+        self.scanned = scanned
+        self.tokens = scanned.tokens
+        self.builder = TreeBuilder()
+        self.states: list[int] = [0]
+        self.values: list[Any] = []
+        self.firsts: list[Span] = []
+        self.lasts: list[Span] = []
+
+    def run(self) -> tuple[nodes.Statement, ...]:
+        """All statements that could be read."""
+        recovery = Recovery(self, self.scanned)
+        states, values, firsts, lasts, rows, rules = (
+            self.states, self.values, self.firsts, self.lasts, self.rows, self.rules,
+        )  # fmt: skip
+        builder = self.builder
+        literals, builders, tokens = builder.literals, builder.builders, self.tokens
+        index = 0
+        while True:
+            token = tokens[index]
+            action = rows[states[-1]].get(token.kind)
+            if action is None or len(states) > MAX_STACK:
+                index = recovery.mend(index, too_deep=action is not None)
+                continue
+            if action >= 0:
+                kind, text, span = token
+                make = literals.get(kind)
+                if kind == "$END":
+                    result: tuple[nodes.Statement, ...] = values[-1]
+                    return result
+                states.append(action)
+                values.append(token if make is None else make(text, span))
+                firsts.append(span)
+                lasts.append(span)
+                if kind == "_SEPARATOR" or kind == "LBRACE":
+                    builder.is_quiet = False
+                index += 1
+                continue
+            symbol, length, builds, kept = rules[~action]
+            if not builds:
+                states[-1] = rows[states[-2]][symbol]
+                continue
+            if length:
+                first, last = firsts[-length], lasts[-1]
+                children = values[-length:]
+                del states[-length:], values[-length:], firsts[-length:], lasts[-length:]
+            else:
+                first = last = token.span
+                children = []
+            states.append(rows[states[-1]][symbol])
+            if builds == "[]":
+                values.append(_joined(children, kept))
+            else:
+                values.append(builders[builds](_children(children, kept), first, last))
+            firsts.append(first)
+            lasts.append(last)
+
+
+def _joined(children: list[Any], kept: tuple[tuple[int, int], ...]) -> list[Any]:
+    """A helper rule's list; the list of its first child is taken over, so that long lists cost linear time."""
+    result: list[Any] | None = None
+    for place, joins in kept:
+        child = children[place]
+        if joins:
+            if result is None:
+                result = child
+            else:
+                result.extend(child)
+        elif result is None:
+            result = [] if child is None else [child]
+        elif child is not None:
+            result.append(child)
+    return [] if result is None else result
+
+
+def _children(children: list[Any], kept: tuple[tuple[int, int], ...]) -> list[Any]:
+    result: list[Any] = []
+    for place, joins in kept:
+        if joins:
+            result.extend(children[place])
+        else:
+            result.append(children[place])
+    return result
+
+
+def _without_control_characters(text: str) -> tuple[str | None, list[Diagnostic]]:
+    """The text with blanks for control characters, and the finding; no text at all when it is binary."""
+    body = " " + text[1:] if text.startswith("\ufeff") else text
+    first = _CONTROL.search(body)
+    if first is None:
+        return body, []
+    count = len(_CONTROL.findall(body))
+    more = f" ({count} such characters in the file)" if count > 1 else ""
+    finding = Diagnostic(
+        "DSD105",
+        f"the control character U+{ord(first[0]):04X} cannot stand in a schedule{more}",
+        position_span(text, first.start(), first.end()),
+        help="a schedule is plain text in UTF-8" if "\x00" in body else "delete it, and type the line again",
+    )
+    return (None if "\x00" in body else _CONTROL.sub(" ", body)), [finding]
+
+
+def _merged(scanned: list[Diagnostic], parsed: list[Diagnostic]) -> list[Diagnostic]:
+    """Both lists, one finding a place: an unexpected `{` says more than an unclosed one, else the lexer does."""
+    places = {finding.span.start for finding in parsed}
+    kept = [finding for finding in scanned if not (finding.code == "DSD104" and finding.span.start in places)]
+    places = {finding.span.start for finding in kept}
+    return kept + [finding for finding in parsed if finding.span.start not in places]
+
+
+def _capped(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
+    if len(found) <= MAX_REPORTED:
+        return tuple(found)
+    more = len(found) - MAX_REPORTED
+    at_least = "at least " if len(found) >= MAX_ERRORS else ""
+    rest = Diagnostic(
+        "DSD101",
+        f"{at_least}{more} more mistakes follow and are not shown",
+        found[MAX_REPORTED].span,
+        help="mend the ones above first",
+    )
+    return (*found[:MAX_REPORTED], rest)
+
+
+__all__ = ["Driver", "ParseResult", "Token", "parse"]

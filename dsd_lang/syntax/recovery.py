@@ -1,0 +1,367 @@
+"""A place where the grammar does not go on, in; a finding in words and a place to go on from, out.
+
+First the mistakes people really make are mended so that nothing is lost (a forgotten `;`, a misspelt `sparse`, a stray
+comma); for any other, what is expected is said, the rest of the statement skipped, and what was read of it kept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dsd_lang.diagnostics import Diagnostic, Edit, Fix, Span
+from dsd_lang.errors import nearest
+from dsd_lang.syntax.phase_items import ARGUMENT_NAMES
+from dsd_lang.syntax.terminals import MAX_ERRORS, STATEMENT_WORDS, Token, Tokens
+from dsd_lang.syntax.words import expected_in_words, found_in_words
+
+if TYPE_CHECKING:
+    from dsd_lang.syntax.parser import Driver
+
+_STOPS = frozenset({"_SEPARATOR", "LBRACE", "RBRACE", "$END"})
+_WORDS_FOR_NAMES = ("dense", "sparse", "set", "repeat", "for", "sweep", "fork", "compare", "expect")
+
+
+class Recovery:
+    """Mends one driver's stacks and tokens."""
+
+    def __init__(self, driver: Driver, scanned: Tokens) -> None:
+        self.driver = driver
+        self.scanned = scanned
+        self.num_errors = 0
+
+    def mend(self, index: int, *, too_deep: bool) -> int:
+        """The index of the token to go on with, after a mistake at ``index``."""
+        token = self.driver.tokens[index]
+        self.num_errors += 1
+        if self.num_errors > MAX_ERRORS:
+            self.driver.tokens[index:] = _closing(self.driver, token)
+            return self._skip(index)
+        if too_deep:
+            self._report("DSD101", "this expression nests too deep", token.span)
+            return self._skip(index)
+        accepted = self.accepted()
+        for repair in (
+            self._repeat_without_then,
+            self._missing_separator,
+            self._stray_comma,
+            self._misread_statement,
+            self._branch_without_colon,
+            self._reserved_word,
+            self._repeat_without_count,
+            self._assignment_in_condition,
+        ):
+            resumed = repair(index, token, accepted)
+            if resumed is not None:
+                return resumed
+        self._unexpected(index, token, accepted)
+        return self._skip(index)
+
+    # --- what people really write -------------------------------------------------------------------------------------
+
+    def _repeat_without_then(self, index: int, token: Token, accepted: set[str]) -> int | None:
+        """`repeat dense lr=3`."""
+        if token.kind != "DENSE" or not index or self._kind(index - 1) != "REPEAT":
+            return None
+        place = _before(token.span)
+        self._report(
+            "DSD101",
+            "the dense phase of a `repeat` follows the word `then`",
+            token.span,
+            label="`then` is missing",
+            help="write `repeat then dense ...`; to begin a new phase, put a `;` after `repeat`",
+            fix=Fix("put in `then `", (Edit(place, "then "),)),
+        )
+        self.driver.tokens.insert(index, Token("THEN", "", place))
+        return index
+
+    def _missing_separator(self, index: int, token: Token, accepted: set[str]) -> int | None:
+        """`dense 50ep sparse 0.5`."""
+        if (token.kind not in STATEMENT_WORDS and token.kind != "LABEL") or "_SEPARATOR" not in accepted:
+            return None
+        if token.kind == "LABEL" and self._kind(index + 2) not in ("DENSE", "SPARSE", "LBRACE"):
+            return None
+        place = _before(token.span)
+        what = "phase" if token.kind in ("DENSE", "SPARSE", "LABEL") else "statement"
+        help = "put a `;` or a new line between the two"
+        if token.kind == "DENSE" and self._is_in_repeat():
+            help = "write `then dense ...` if it belongs to the `repeat`, else put a `;` or a new line between the two"
+        self._report(
+            "DSD102",
+            f"a new {what} begins here without a separator",
+            token.span,
+            label=f"`;` is missing before `{token.text}`",
+            help=help,
+            fix=Fix("put in `; `", (Edit(place, "; "),)),
+        )
+        self.driver.tokens.insert(index, Token("_SEPARATOR", "", place))
+        return index
+
+    def _stray_comma(self, index: int, token: Token, accepted: set[str]) -> int | None:
+        """`dense 50ep, lr=3`."""
+        if token.kind != "COMMA" or "SELECTING" not in accepted:
+            return None
+        self._report(
+            "DSD101",
+            "`,` joins only the items of a list",
+            token.span,
+            label="leave it out",
+            help="arguments are separated by blanks, statements by `;` or a new line",
+            fix=Fix("leave out the `,`", (Edit(token.span, ""),)),
+        )
+        if self._kind(index + 1) in STATEMENT_WORDS and "_SEPARATOR" in accepted:
+            self.driver.tokens[index] = Token("_SEPARATOR", "", token.span)
+            return index
+        return index + 1
+
+    def _misread_statement(self, index: int, token: Token, accepted: set[str]) -> int | None:
+        """`spares 0.5`, or `lr=3` without `set`."""
+        if token.kind not in ("NAME", "SELECTING") or not {"DENSE", "LABEL"} <= accepted:
+            return None
+        is_branch = "SET" not in accepted
+        if self._kind(index + 1) == "EQUAL" and not is_branch:
+            place = _before(token.span)
+            self._report(
+                "DSD101",
+                f"expected a statement, found the argument `{token.text}=`",
+                token.span,
+                label="a setting begins with `set`, an argument stands on the line of its phase",
+                help=f"write `set {token.text}=...`, or end the line above with `\\`",
+                fix=Fix("put in `set `", (Edit(place, "set "),)),
+            )
+            self.driver.tokens.insert(index, Token("SET", "", place))
+            return index
+        words = _WORDS_FOR_NAMES[:2] if is_branch else _WORDS_FOR_NAMES
+        word = nearest(token.text.lower(), words) if len(token.text) <= 20 else None
+        if word is None or self._kind(index + 1) in ("LBRACE", "EQUAL"):
+            return None
+        self._report(
+            "DSD101",
+            f"`{token.text}` begins no statement",
+            token.span,
+            label=f"did you mean `{word}`?",
+            fix=Fix(f"write `{word}`", (Edit(token.span, word),)),
+        )
+        self.driver.tokens[index] = Token(word.upper(), word, token.span)
+        return index
+
+    def _branch_without_colon(self, index: int, token: Token, accepted: set[str]) -> int | None:
+        """`a { ... }` in a fork."""
+        is_branch_place = {"LABEL", "LBRACE"} <= accepted
+        if token.kind != "NAME" or not is_branch_place or self._kind(index + 1) not in ("LBRACE", "DENSE", "SPARSE"):
+            return None
+        place = _behind(token.span)
+        self._report(
+            "DSD101",
+            f"the branch `{token.text}` needs a `:` after its name",
+            token.span,
+            label="`:` is missing after this",
+            fix=Fix("put in `:`", (Edit(place, ":"),)),
+        )
+        self.driver.tokens[index : index + 1] = [Token("LABEL", token.text, token.span), Token("COLON", "", place)]
+        return index
+
+    def _reserved_word(self, index: int, token: Token, accepted: set[str]) -> int | None:
+        """`for in in 1, 2`, `lr=then`."""
+        if token.text not in self.driver.keywords or "NAME" not in accepted or "UNTIL" in accepted:
+            return None
+        if "NUMBER" not in accepted:
+            self._report(
+                "DSD103", f"the reserved word `{token.text}` cannot be a name", token.span, label="choose another name"
+            )
+            self.driver.tokens[index] = Token("NAME", token.text, token.span)
+            return index
+        if token.kind in STATEMENT_WORDS:
+            return None
+        self._report(
+            "DSD103",
+            f"the reserved word `{token.text}` cannot be a value",
+            token.span,
+            label=f"expected {self._expected(accepted)}",
+        )
+        return self._skip(index)
+
+    def _repeat_without_count(self, index: int, token: Token, accepted: set[str]) -> int | None:
+        """`repeat { ... }`."""
+        before = self.driver.tokens[index - 1] if index else token
+        if token.kind not in ("LBRACE", "AS") or before.kind != "REPEAT":
+            return None
+        self._report(
+            "DSD101",
+            "a `repeat` block needs its number of rounds",
+            before.span,
+            label="how often?",
+            help="write `repeat 3 { ... }`; with `until COND` the number is the most rounds there can be",
+        )
+        self.driver.tokens.insert(index, Token("NUMBER", "", token.span))
+        return index
+
+    def _assignment_in_condition(self, index: int, token: Token, accepted: set[str]) -> int | None:
+        """`until val.err = 0.1`."""
+        if token.kind != "EQUAL" or "COMPARATOR" not in accepted:
+            return None
+        self._report(
+            "DSD101",
+            "a condition compares with `<`, `<=`, `>`, `>=`, `==` or `!=`, found `=`",
+            token.span,
+            label="did you mean `==`?",
+        )
+        self.driver.tokens[index] = Token("COMPARATOR", "==", token.span)
+        return index
+
+    # --- anything else ------------------------------------------------------------------------------------------------
+
+    def _unexpected(self, index: int, token: Token, accepted: set[str]) -> None:
+        if self._follows_from_the_lexer(index, token):
+            return
+        expected = self._expected(accepted)
+        found = found_in_words(token, self.driver.keywords)
+        if (token.kind in ("_SEPARATOR", "$END", "RBRACE") or not token.text) and index:
+            before = self.driver.tokens[index - 1].span
+            self._report(
+                "DSD101", f"expected {expected}, found {found}", before, label="the statement breaks off after this"
+            )
+            return
+        label, help = self._advice(index, token, accepted)
+        self._report("DSD101", f"expected {expected}, found {found}", token.span, label=label, help=help)
+
+    def _follows_from_the_lexer(self, index: int, token: Token) -> bool:
+        """Whether the lexer has already reported a mistake of this statement, of which this one may be the echo."""
+        tokens = self.driver.tokens
+        if not token.text and (token.kind != "$END" or self.scanned.stopped):
+            return True
+        begin = index
+        while begin and tokens[begin - 1].kind not in ("_SEPARATOR", "LBRACE", "RBRACE"):
+            begin -= 1
+        start, end = tokens[begin].span.start, token.span.start
+        if token.kind in ("$END", "_SEPARATOR"):
+            end += 1
+        return any(start <= finding.span.start < end for finding in self.scanned.diagnostics)
+
+    def _advice(self, index: int, token: Token, accepted: set[str]) -> tuple[str, str]:
+        """The label and the help of an unexpected token."""
+        after = self._kind(index + 1)
+        before = self._kind(index - 1) if index else ""
+        if token.kind == "LBRACE" and "SET" in accepted:
+            return "", "a block follows `repeat`, `for`, `sweep`, `fork` or the label of a branch"
+        if token.kind in STATEMENT_WORDS and before == "COLON":
+            return "", "only phases and branches of a `fork` have labels"
+        if token.kind == "COMPARATOR" and token.text == "==" and "SELECTING" in accepted:
+            return "did you mean `=`?", ""
+        if token.kind == "DENSE" and before == "REPEAT":
+            return "did you mean `then dense`?", ""
+        if token.kind == "DOTTED" and after == "COLON":
+            return "a label has no dots", ""
+        if token.kind == "THEN" and "_SEPARATOR" in accepted:
+            return "", "`then` stands only in `repeat sparse ... then dense ...`"
+        if token.kind in ("NAME", "LABEL") and token.text in ARGUMENT_NAMES:
+            return "", f"an argument is written `{token.text}=...`, without blanks"
+        return "", ""
+
+    def _skip(self, index: int) -> int:
+        """To the end of the statement or its block; what was read of the statement is closed as well as can be."""
+        tokens = self.driver.tokens
+        self.driver.builder.is_quiet = True
+        while tokens[index].kind not in _STOPS:
+            index += 1
+        kind = tokens[index].kind
+        if kind == "LBRACE" and not self._pop_to(kind, only_in_statement=True):
+            self._pop_to_statements()
+            place = tokens[index].span
+            in_fork = self._accepts(0, "LBRACE")
+            kinds = ("LABEL", "COLON") if in_fork else ("REPEAT", "NUMBER")
+            tokens[index:index] = [Token(kind, "", place) for kind in kinds]
+        elif kind != "LBRACE":
+            self._pop_to(kind)
+        return index
+
+    # --- the stacks ---------------------------------------------------------------------------------------------------
+
+    def accepted(self) -> set[str]:
+        """The terminals that could really come next (a row alone may promise too much)."""
+        row = self.driver.rows[self.driver.states[-1]]
+        return {symbol for symbol in row if symbol.isupper() and self._accepts(0, symbol)} | (
+            {"$END"} if self._accepts(0, "$END") else set()
+        )
+
+    def _accepts(self, popped: int, kind: str) -> bool:
+        """Whether the stack without its topmost ``popped`` states would shift that terminal."""
+        rows, rules, states = self.driver.rows, self.driver.rules, self.driver.states
+        depth = len(states) - popped
+        above: list[int] = []
+        while True:
+            action = rows[above[-1] if above else states[depth - 1]].get(kind)
+            if action is None or action >= 0:
+                return action is not None
+            symbol, length, _, _ = rules[~action]
+            taken = min(length, len(above))
+            if taken:
+                del above[-taken:]
+            depth -= length - taken
+            above.append(rows[above[-1] if above else states[depth - 1]][symbol])
+
+    def _is_list_state(self, state: int) -> bool:
+        row = self.driver.rows[state]
+        return "statement" in row or "phase_branch" in row
+
+    def _pop_to(self, kind: str, *, only_in_statement: bool = False) -> bool:
+        """Pops what was read last until that terminal can follow; False (and nothing popped) when it never can."""
+        states = self.driver.states
+        for popped in range(len(states)):
+            if only_in_statement and self._is_list_state(states[-1 - popped]):
+                return False
+            if self._accepts(popped, kind):
+                self._pop(popped)
+                return True
+        raise AssertionError(f"no state accepts {kind}")
+
+    def _pop_to_statements(self) -> None:
+        states = self.driver.states
+        self._pop(next(popped for popped in range(len(states)) if self._is_list_state(states[-1 - popped])))
+
+    def _pop(self, count: int) -> None:
+        if count:
+            for stack in (self.driver.states, self.driver.values, self.driver.firsts, self.driver.lasts):
+                del stack[-count:]
+
+    # --- words --------------------------------------------------------------------------------------------------------
+
+    def _kind(self, index: int) -> str:
+        tokens = self.driver.tokens
+        return tokens[index].kind if index < len(tokens) else "$END"
+
+    def _is_in_repeat(self) -> bool:
+        for state, value in zip(reversed(self.driver.states), reversed(self.driver.values), strict=False):
+            if self._is_list_state(state):
+                return False
+            if isinstance(value, Token) and value.kind == "REPEAT":
+                return True
+        return False
+
+    def _expected(self, accepted: set[str]) -> str:
+        values = self.driver.values
+        words = (value.kind for value in reversed(values) if isinstance(value, Token))
+        mode = next((kind.lower() for kind in words if kind in ("DENSE", "SPARSE")), None)
+        has_items = not (values and isinstance(values[-1], Token) and values[-1].kind in ("DENSE", "SPARSE"))
+        return expected_in_words(accepted, phase=mode, has_items=has_items)
+
+    def _report(
+        self, code: str, message: str, span: Span, *, label: str = "", help: str = "", fix: Fix | None = None
+    ) -> None:
+        self.driver.builder.diagnostics.append(Diagnostic(code, message, span, label, help, fix))
+
+
+def _closing(driver: Driver, token: Token) -> list[Token]:
+    """What ends a text early: the braces that are still open, and the end."""
+    num_open = sum(isinstance(value, Token) and value.kind == "LBRACE" for value in driver.values)
+    place = _before(token.span)
+    return [*(Token("RBRACE", "", place) for _ in range(num_open)), Token("$END", "", place)]
+
+
+def _before(span: Span) -> Span:
+    """The place just before a span."""
+    return Span(span.line, span.column, span.line, span.column, span.start, span.start)
+
+
+def _behind(span: Span) -> Span:
+    """The place just after a span."""
+    return Span(span.end_line, span.end_column, span.end_line, span.end_column, span.end, span.end)

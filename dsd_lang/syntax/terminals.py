@@ -1,0 +1,74 @@
+"""What the lexer and the parser share: tokens, limits, families of words, and the pattern that finds every token."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from dsd_lang.diagnostics import Diagnostic, Span
+from dsd_lang.syntax.nodes import Comment
+
+MAX_NESTING = 100
+MAX_ERRORS = 1000
+MAX_TOKENS = 250_000
+MAX_STEPS = 400_000
+STATEMENT_WORDS = frozenset({"DENSE", "SPARSE", "SET", "REPEAT", "FOR", "SWEEP", "FORK", "COMPARE", "EXPECT"})
+SELECTING_WORDS = ("layers", "except")
+EPOCH_WORDS = ("e", "ep", "eps", "epoch", "epochs")
+UPDATE_WORDS = ("i", "it", "its", "iter", "iters", "iteration", "iterations", "step", "steps", "update", "updates")
+
+
+class Token(NamedTuple):
+    """A terminal of the grammar with its text and place; one the lexer put in itself has an empty text."""
+
+    kind: str
+    text: str
+    span: Span
+
+
+class Tokens(NamedTuple):
+    """The tokens of a text, the last one `$END`; its comments; what was wrong with it."""
+
+    tokens: list[Token]
+    comments: list[Comment]
+    diagnostics: list[Diagnostic]
+    stopped: bool = False
+
+
+def master_pattern(patterns: Mapping[str, str], marks: Mapping[str, str]) -> re.Pattern[str]:
+    """One regular expression for every token, the grammar's own patterns in it."""
+    punctuation = "|".join(re.escape(mark) for mark in sorted(marks, key=len, reverse=True))
+    return re.compile(
+        "[ \\t]*(?:"
+        + "|".join(
+            f"(?P<{name}>{pattern})"
+            for name, pattern in (
+                ("NAME", r"[^\W\d]\w*(?![\w.])"),
+                ("LENGTH", patterns["LENGTH"]),
+                ("NUMBER", patterns["NUMBER"]),
+                ("ARROW", "->"),
+                ("WRONG_COMMENT", r"//[^\r\n]*"),
+                ("COMPARATOR", patterns["COMPARATOR"]),
+                ("MARK", punctuation),
+                ("NEWLINE", r"(?:\r\n|\n|\r)(?:[ \t]*(?:\r\n|\n|\r))*"),
+                ("SEMICOLON", ";+"),
+                ("DOTTED", patterns["DOTTED"]),
+                ("WORD", patterns["NAME"]),
+                ("COMMENT", r"#[^\r\n]*"),
+                ("STRING", patterns["STRING"]),
+                ("REFERENCE", patterns["REFERENCE"]),
+                ("WRONG_NUMBER", r"\.?\d[\w.%]*"),
+                ("OPEN_STRING", r"[\"'][^\r\n]*"),
+                ("CONTINUED", r"\\"),
+                ("END", r"\Z"),
+                ("UNKNOWN", "."),
+            )
+        )
+        + ")"
+    )
+
+
+def clipped(text: str, limit: int = 40) -> str:
+    """A text short enough to stand in a message."""
+    return text if len(text) <= limit else text[: limit - 3] + "..."

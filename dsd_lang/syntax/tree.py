@@ -1,0 +1,314 @@
+"""Productions in, nodes out: what each rule of the grammar builds, and what a grammar cannot say about values.
+
+A builder gets the kept children and the spans of the first and last symbol. A child that was found wrong is None; its
+mistake is already reported, and what needs it is left out in turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from dsd_lang.diagnostics import Diagnostic, Fix, Span
+from dsd_lang.layers import Selector
+from dsd_lang.syntax import nodes
+from dsd_lang.syntax.phase_items import checked_items
+from dsd_lang.syntax.terminals import Token
+from dsd_lang.units import exact
+
+MAX_DEPTH = 100
+CONDITIONS = (nodes.Comparison, nodes.Logical, nodes.Negation)
+Children = list[Any]
+Builder = Callable[[Children, Span, Span], Any]
+
+
+class TreeBuilder:
+    """Builds the nodes of one text and keeps what was found wrong."""
+
+    def __init__(self) -> None:
+        self.diagnostics: list[Diagnostic] = []
+        self.is_quiet = False  # while a statement with a reported mistake is closed
+        self.numbers: dict[str, Fraction] = {}
+        self.depths: dict[int, tuple[int, Any]] = {}
+        self.builders: dict[str, Builder] = {
+            name[len("build_") :]: getattr(self, name) for name in dir(self) if name.startswith("build_")
+        }
+        self.literals: dict[str, Callable[[str, Span], Any]] = {
+            "NUMBER": self.number,
+            "LENGTH": self.length,
+            "NAME": nodes.Name,
+            "DOTTED": nodes.Name,
+            "STRING": lambda text, span: nodes.Text(text[1:-1], span),
+            "REFERENCE": lambda text, span: nodes.Reference(reference_path(text), span),
+        }
+
+    def report(
+        self, code: str, message: str, span: Span, *, label: str = "", help: str = "", fix: Fix | None = None
+    ) -> None:
+        """One more finding, unless this statement has one."""
+        if not self.is_quiet:
+            self.diagnostics.append(Diagnostic(code, message, span, label, help, fix))
+
+    # --- values -------------------------------------------------------------------------------------------------------
+
+    def number(self, text: str, span: Span) -> nodes.Number:
+        value = self.numbers.get(text)
+        if value is None:
+            value = self.numbers[text] = exact(text or "1")
+        return nodes.Number(text, value, text.endswith("%"), span)
+
+    def length(self, text: str, span: Span) -> nodes.LengthLiteral:
+        value = self.numbers.get(text)
+        if value is None:
+            value = self.numbers[text] = exact(text[:-2])
+        return nodes.LengthLiteral(text, value, "ep" if text.endswith("ep") else "it", span)
+
+    def value(self, child: Any) -> Any:
+        """The child where a number may stand: no comparison."""
+        if isinstance(child, CONDITIONS):
+            self.report(
+                "DSD101",
+                "a comparison cannot stand here: a value is expected",
+                child.span,
+                help="conditions follow `until` and `expect`",
+            )
+            return None
+        return child
+
+    def condition(self, child: Any) -> Any:
+        """The child where a condition must stand: a comparison, or a test such as `plateau(val.loss)`."""
+        if child is None or isinstance(child, (*CONDITIONS, nodes.Call)):
+            return child
+        self.report(
+            "DSD101",
+            "this is no condition: a value must be compared with something",
+            child.span,
+            help="for example `val.err < 10%`, `gain(val.err) < 0.1` or `plateau(val.loss, patience=3)`",
+        )
+        return None
+
+    def deepened(self, node: Any, *parts: Any) -> Any:
+        """The node, or None when it nests too deep for the readers of the tree."""
+        depth = 1 + max((self.depths[id(part)][0] for part in parts if id(part) in self.depths), default=0)
+        if depth > MAX_DEPTH:
+            self.report("DSD101", f"this expression nests more than {MAX_DEPTH} operations", node.span)
+            self.is_quiet = True
+            return None
+        self.depths[id(node)] = (depth, node)
+        return node
+
+    def build_group(self, children: Children, first: Span, last: Span) -> Any:
+        return children[0]
+
+    def build_binary(self, children: Children, first: Span, last: Span) -> Any:
+        left, operator, right = children
+        left, right = self.value(left), self.value(right)
+        if left is None or right is None:
+            return None
+        return self.deepened(nodes.Binary(operator.text, left, right, first.to(last)), left, right)
+
+    def build_negative(self, children: Children, first: Span, last: Span) -> Any:
+        operand = self.value(children[1])
+        return None if operand is None else self.deepened(nodes.Unary("-", operand, first.to(last)), operand)
+
+    def build_call(self, children: Children, first: Span, last: Span) -> Any:
+        callee, *items = (child for child in children if child is not None)
+        node = nodes.Call(callee, tuple(items), first.to(last))
+        return self.deepened(node, *(item.value for item in items))
+
+    def build_call_item(self, children: Children, first: Span, last: Span) -> Any:
+        value = self.value(children[0])
+        return None if value is None else nodes.CallArgument(None, value, first.to(last))
+
+    def build_named_item(self, children: Children, first: Span, last: Span) -> Any:
+        value = self.value(children[1])
+        return None if value is None else nodes.CallArgument(children[0].text, value, first.to(last))
+
+    def build_comparison(self, children: Children, first: Span, last: Span) -> Any:
+        left, operator, right = children
+        left, right = self.value(left), self.value(right)
+        if left is None or right is None:
+            return None
+        return self.deepened(nodes.Comparison(operator.text, left, right, first.to(last)), left, right)
+
+    def build_logical(self, children: Children, first: Span, last: Span) -> Any:
+        left, word, right = children
+        left, right = self.condition(left), self.condition(right)
+        if left is None or right is None:
+            return None
+        return self.deepened(nodes.Logical(word.text, left, right, first.to(last)), left, right)
+
+    def build_negation(self, children: Children, first: Span, last: Span) -> Any:
+        operand = self.condition(children[0])
+        return None if operand is None else self.deepened(nodes.Negation(operand, first.to(last)), operand)
+
+    # --- targets and selectors ----------------------------------------------------------------------------------------
+
+    def build_ramp(self, children: Children, first: Span, last: Span) -> Any:
+        start, end = self.value(children[0]), self.value(children[1])
+        return None if start is None or end is None else nodes.RampTarget(start, end, first.to(last))
+
+    def build_n_of_m(self, children: Children, first: Span, last: Span) -> Any:
+        return nodes.NofMTarget(children[0].value, children[1].value, first.to(last))
+
+    def build_held(self, children: Children, first: Span, last: Span) -> Any:
+        return nodes.HeldTarget(first)
+
+    def build_list_target(self, children: Children, first: Span, last: Span) -> Any:
+        return nodes.ListTarget(tuple(child for child in children if child is not None), first.to(last))
+
+    def build_list_item(self, children: Children, first: Span, last: Span) -> Any:
+        target = self.value(children[1])
+        return None if target is None else nodes.SelectorTarget(children[0], target, first.to(last))
+
+    def build_selectors(self, children: Children, first: Span, last: Span) -> Any:
+        return tuple(children)
+
+    def build_selector(self, children: Children, first: Span, last: Span) -> Any:
+        written = children[0]
+        if isinstance(written, Token):
+            return nodes.SelectorNode(Selector("regex", written.text[1:-1]), first)
+        if isinstance(written, nodes.Text):
+            return nodes.SelectorNode(Selector("glob", written.value), first)
+        return nodes.SelectorNode(Selector("word", written.text), first)
+
+    # --- statements ---------------------------------------------------------------------------------------------------
+
+    def build_start(self, children: Children, first: Span, last: Span) -> Any:
+        return tuple(children)
+
+    def build_block(self, children: Children, first: Span, last: Span) -> Any:
+        return tuple(children)
+
+    def build_argument(self, children: Children, first: Span, last: Span) -> Any:
+        value = self.value(children[1])
+        return None if value is None else nodes.Argument(children[0].text, children[0].span, value, first.to(last))
+
+    def build_selection(self, children: Children, first: Span, last: Span) -> Any:
+        return nodes.Argument(children[0].text, children[0].span, children[1], first.to(last))
+
+    def build_until(self, children: Children, first: Span, last: Span) -> Any:
+        condition = self.condition(children[0])
+        return None if condition is None else nodes.Until(condition, first.to(last))
+
+    def build_label(self, children: Children, first: Span, last: Span) -> Any:
+        return nodes.Label(children[0].text, children[0].span)
+
+    def build_phase(self, children: Children, first: Span, last: Span) -> Any:
+        label = children.pop(0) if isinstance(children[0], nodes.Label) else None
+        word, *items = children
+        mode = word.text if word.text in ("dense", "sparse") else word.kind.lower()
+        return nodes.Phase(label, mode, word.span, checked_items(mode, items, self.report), first.to(last))
+
+    def build_tail_sparse(self, children: Children, first: Span, last: Span) -> Any:
+        return self.build_phase(children, first, last)
+
+    def build_tail_dense(self, children: Children, first: Span, last: Span) -> Any:
+        return self.build_phase(children, children[0].span, last)
+
+    def build_repeat_block(self, children: Children, first: Span, last: Span) -> Any:
+        count, *others, body = children
+        if count is None or (isinstance(count, nodes.Number) and not count.text):
+            return None
+        variable = next((other for other in others if isinstance(other, nodes.Name)), None)
+        until = next((other for other in others if isinstance(other, nodes.Until)), None)
+        return nodes.RepeatBlock(count, variable, until, body, first.to(last))
+
+    def build_repeat_tail(self, children: Children, first: Span, last: Span) -> Any:
+        arguments = [child for child in children if isinstance(child, nodes.Argument)]
+        phases = [child for child in children if isinstance(child, nodes.Phase)]
+        until = next((child for child in children if isinstance(child, nodes.Until)), None)
+        count = children[0] if children and not isinstance(children[0], _TAIL_PARTS) else None
+        if phases:
+            phases[-1], moved, moved_until = _without_scale(phases[-1])
+            arguments += moved
+            until = moved_until or until
+        sparse = next((phase for phase in phases if phase.mode == "sparse"), None)
+        dense = next((phase for phase in phases if phase.mode == "dense"), None)
+        return nodes.RepeatTail(count, sparse, dense, tuple(arguments), until, first.to(last))
+
+    def build_for(self, children: Children, first: Span, last: Span) -> Any:
+        variable, *values, body = children
+        kept = tuple(value for value in map(self.value, values) if value is not None)
+        return nodes.ForBlock(variable, kept, body, first.to(last))
+
+    def build_block_branch(self, children: Children, first: Span, last: Span) -> Any:
+        label = children[0] if isinstance(children[0], nodes.Label) else None
+        if label is not None and not label.name:
+            return None
+        return nodes.Branch(label, children[-1], first.to(last))
+
+    def build_phase_branch(self, children: Children, first: Span, last: Span) -> Any:
+        phase: nodes.Phase = children[0]
+        if phase.label is None:
+            return nodes.Branch(None, (phase,), phase.span)
+        inner = phase.mode_span.to(last)
+        bare = nodes.Phase(None, phase.mode, phase.mode_span, phase.items, inner)
+        return nodes.Branch(phase.label, (bare,), first.to(last))
+
+    def build_fork(self, children: Children, first: Span, last: Span) -> Any:
+        arguments = tuple(child for child in children if isinstance(child, nodes.Argument))
+        branches = tuple(child for child in children if isinstance(child, nodes.Branch))
+        return nodes.Fork(arguments, branches, first.to(last))
+
+    def build_sweep_binding(self, children: Children, first: Span, last: Span) -> Any:
+        value = self.value(children[1])
+        values = () if value is None else (value,)
+        return nodes.SweepVariable(children[0], values, first.to(last))
+
+    def build_sweep(self, children: Children, first: Span, last: Span) -> Any:
+        *written, body = children
+        groups: list[tuple[nodes.SweepVariable, list[Any]]] = []
+        for child in written:
+            if isinstance(child, nodes.SweepVariable):
+                groups.append((child, list(child.values)))
+            elif (value := self.value(child)) is not None:
+                groups[-1][1].append(value)
+        variables = tuple(
+            nodes.SweepVariable(head.variable, tuple(values), head.span.to(values[-1].span) if values else head.span)
+            for head, values in groups
+        )
+        return nodes.Sweep(variables, body, first.to(last))
+
+    def build_path(self, children: Children, first: Span, last: Span) -> Any:
+        return children[0]
+
+    def build_compare(self, children: Children, first: Span, last: Span) -> Any:
+        left, right, *arguments = children
+        return nodes.Compare(left, right, tuple(arguments), first.to(last))
+
+    def build_expect(self, children: Children, first: Span, last: Span) -> Any:
+        condition = self.condition(children[0])
+        return None if condition is None else nodes.Expect(condition, first.to(last))
+
+    def build_set(self, children: Children, first: Span, last: Span) -> Any:
+        return nodes.SetStatement(tuple(children), first.to(last))
+
+
+_TAIL_PARTS = (nodes.Argument, nodes.Phase, nodes.Until)
+
+
+def _without_scale(phase: nodes.Phase) -> tuple[nodes.Phase, list[nodes.Argument], nodes.Until | None]:
+    """A repeat's last phase without the repeat's own `scale=`, and without the `until` that stands after that."""
+    place = next(
+        (index for index, item in enumerate(phase.items) if isinstance(item, nodes.Argument) and item.name == "scale"),
+        None,
+    )
+    if place is None:
+        return phase, [], None
+    scale, after = phase.items[place], phase.items[place + 1 :]
+    until = next((item for item in after if isinstance(item, nodes.Until)), None)
+    items = phase.items[:place] + tuple(item for item in after if item is not until)
+    end = items[-1].span if items else phase.mode_span
+    trimmed = nodes.Phase(phase.label, phase.mode, phase.mode_span, items, phase.span.to(end))
+    assert isinstance(scale, nodes.Argument)
+    return trimmed, [scale], until
+
+
+def reference_path(text: str) -> tuple[str, ...]:
+    """`@a.b.1.25ep` as its parts, a length whole."""
+    parts = text[1:].split(".")
+    if len(parts) > 2 and parts[-1][:1].isdigit() and parts[-2].isdigit():
+        parts[-2:] = [f"{parts[-2]}.{parts[-1]}"]
+    return tuple(parts)

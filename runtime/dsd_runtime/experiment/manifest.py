@@ -1,0 +1,56 @@
+"""`manifest.json`: by what, from what and how a run was made, so that it can be made again and compared."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+from dsd_runtime.experiment.setup import Prepared
+
+_PACKAGES = ("dsd-lang", "torch", "torchaudio", "torchvision", "numpy", "safetensors")
+
+
+def build_manifest(prepared: Prepared, command: Sequence[str]) -> dict[str, Any]:
+    """Versions, command, model, data fingerprint, seed and setting as plain data."""
+    return {
+        "dsd_run": 1,
+        "command": list(command),
+        "plan_hash": prepared.plan.hash,
+        "scale": prepared.request.scale,
+        "model": prepared.model_name,
+        "data": prepared.data_spec,
+        "data_fingerprint": prepared.data.fingerprint,
+        "data_sizes": dict(prepared.data.sizes),
+        "seed": prepared.seed,
+        "setting": asdict(prepared.setting),
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+        "platform": platform.platform(),
+        "threads": torch.get_num_threads(),
+        "git": _git_revision(),
+        "finished": False,
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _git_revision() -> str | None:
+    """The revision of the working folder, with `+` when it has changes; None outside a repository or without git."""
+    try:
+        revision = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
+        changes = subprocess.run(
+            ["git", "status", "--porcelain"], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return revision.stdout.strip() + ("+" if changes.stdout.strip() else "")

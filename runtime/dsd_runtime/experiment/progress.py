@@ -1,0 +1,22 @@
+"""What of a plan a run folder already holds, for `dsd-plan FILE --out RUN`. No torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dsd_lang.errors import DsdError
+from dsd_lang.plan import Plan
+from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.experiment.keys import Setting, node_keys
+from dsd_runtime.experiment.scale import scaled_plan
+
+
+def describe_run(plan: Plan, run_folder: Path) -> list[tuple[str, str]]:
+    """The state of every phase (by id) in that folder, under the setting the folder was last run with."""
+    folder = RunFolder(Path(run_folder))
+    manifest = folder.read_manifest()
+    if manifest is None:
+        raise DsdError(f"`{run_folder}` is no run folder: it has no manifest.json", help="give the folder of a dsd-run")
+    setting = Setting(**manifest["setting"])
+    keys = node_keys(scaled_plan(plan, str(manifest.get("scale", "1"))), setting)
+    return [(phase.id, folder.state(keys[phase.id])) for phase in plan.phases]

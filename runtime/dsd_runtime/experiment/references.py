@@ -1,0 +1,65 @@
+"""Snapshots that a schedule refers to, kept on disk in the folder of the node that they belong to."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from torch import Tensor
+
+from dsd_runtime.checkpoint import load_checkpoint, numbered, save_checkpoint
+from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.references import ClockReading, Snapshot, missing_reference
+
+
+class FolderReferences:
+    """A reference store on a run folder; ``keys`` maps phase ids to node keys.
+
+    The end of a phase is its node's own checkpoint, and the initial weights are drawn again when asked for; only the
+    other moments are written.
+    """
+
+    def __init__(
+        self, folder: RunFolder, keys: Mapping[str, str], initial_weights: Callable[[], Mapping[str, Tensor]]
+    ) -> None:
+        self._folder = folder
+        self._keys = keys
+        self._initial_weights = initial_weights
+
+    def has(self, key: str) -> bool:
+        """Whether a snapshot can be loaded."""
+        folder, name = self._place(key)
+        return key == "init" or bool(numbered(folder, name))
+
+    def save(self, key: str, snapshot: Snapshot) -> None:
+        """Writes a snapshot; a newer one of the same name (`@label.best`) replaces the older once it is whole."""
+        folder, name = self._place(key)
+        if name == "end":
+            return
+        target = folder / f"{name}-{snapshot.reading.total_updates:010d}"
+        older = [path for path in numbered(folder, name) if path != target]
+        save_checkpoint(target, {"weights": snapshot.weights, "reading": asdict(snapshot.reading)})
+        for path in older:
+            shutil.rmtree(path)
+
+    def load(self, key: str) -> Snapshot:
+        if key == "init":
+            return Snapshot(dict(self._initial_weights()), ClockReading())
+        folder, name = self._place(key)
+        found = numbered(folder, name)
+        if not found:
+            raise missing_reference(key)
+        if name == "end":
+            parts = load_checkpoint(found[-1], ["weights", "session", "loop"])
+            session, clock = parts["session"], parts["loop"]["clock"]
+            reading = ClockReading(int(session["step"]), int(session["total"]), clock["epoch"], clock["batch"])
+            return Snapshot(parts["weights"], reading)
+        parts = load_checkpoint(found[-1])
+        return Snapshot(parts["weights"], ClockReading(**parts["reading"]))
+
+    def _place(self, key: str) -> tuple[Path, str]:
+        """The folder and the name of a reference key such as `p0.end` or `p0.at.500it`."""
+        phase, _, moment = key.partition(".")
+        return self._folder.node(self._keys.get(phase, phase)), "end" if moment == "end" else f"ref-{moment}"

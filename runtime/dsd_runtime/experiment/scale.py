@@ -1,0 +1,36 @@
+"""`--scale X`: a plan in, the same plan with every length multiplied out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dsd_lang.errors import DsdError
+from dsd_lang.plan import Plan
+from dsd_lang.units import exact, format_exact
+
+
+def scaled_plan(plan: Plan, scale: str) -> Plan:
+    """Multiplies every duration, warm-up, milestone given as a length, and re-selection interval by an exact number.
+
+    Raises :class:`DsdError` when the scale is not a positive number.
+    """
+    try:
+        factor = exact(scale)
+    except (ValueError, ZeroDivisionError) as error:
+        raise DsdError(f"`--scale {scale}` is not a number", help="write a positive number such as 0.05") from error
+    if factor <= 0:
+        raise DsdError(f"`--scale {scale}` is not positive", help="write a positive number such as 0.05")
+    if factor == 1:
+        return plan
+
+    def scaled(value: Any) -> Any:
+        if isinstance(value, dict):
+            if value.get("unit") in ("ep", "it") and "value" in value:
+                return {**value, "value": format_exact(exact(value["value"]) * factor)}
+            return {key: scaled(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [scaled(item) for item in value]
+        return value
+
+    data = plan.model_dump(mode="json")
+    return Plan.model_validate(scaled(data)).with_hash()

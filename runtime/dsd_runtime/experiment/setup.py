@@ -1,0 +1,162 @@
+"""What the user asked for in, everything a run needs out: plan, data, task, model builder, device, precision.
+
+Who wins, for every setting: the command line, then the schedule's `set`, then the model's preset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, cast
+
+import dsd_lang
+from torch import nn
+
+from dsd_lang.errors import DsdError
+from dsd_lang.plan import Plan
+from dsd_runtime.data.registry import open_data, parse_data_spec
+from dsd_runtime.data.source import DataSource
+from dsd_runtime.experiment.keys import Setting
+from dsd_runtime.experiment.scale import scaled_plan
+from dsd_runtime.models.catalogue import Preset, is_built_in, parse_model_name
+from dsd_runtime.models.registry import build_model
+from dsd_runtime.training.precision import Precision, PrecisionName, choose_device
+from dsd_runtime.training.tasks.choose import PRIMARY_METRIC, task_for
+from dsd_runtime.training.tasks.task import Task
+
+_GENERIC = Preset(
+    "classification", "digits", "sgd", {"momentum": 0.9, "nesterov": True}, lr="0.1", batch=128, weight_decay="1e-4"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The command line of `dsd-run`, as data; None where nothing was said."""
+
+    schedule: Path
+    model: str | None = None
+    data: str | None = None
+    out: Path | None = None
+    device: str = "auto"
+    precision: str | None = None
+    is_compiled: bool = False
+    seed: int | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    scale: str = "1"
+    mode: Literal["auto", "resume", "fresh"] = "auto"
+    is_dry: bool = False
+    workers: int = 0
+    progress: Literal["auto", "plain", "none"] = "auto"
+    as_json: bool = False
+    save_every_seconds: float = 60.0
+    write_layers: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that a run needs."""
+
+    request: Request
+    plan: Plan
+    model_name: str
+    preset: Preset
+    data_spec: str
+    data: DataSource
+    task: Task
+    seed: int
+    precision: Precision
+    build: Callable[[], nn.Module]
+    setting: Setting
+    best_metric: str
+    percent_metrics: frozenset[str]
+
+    def updates_per_epoch(self, batch: int | None) -> int:
+        return self.data.updates_per_epoch(self.batch_size(batch))
+
+    def batch_size(self, batch: int | None) -> int:
+        return batch if batch is not None else self.preset.batch
+
+
+def prepare(request: Request) -> Prepared:
+    """Compiles the schedule for its model, opens the data and fixes every setting; trains nothing."""
+    text, overrides = _read(request.schedule), dict(request.settings)
+    first = dsd_lang.compile(text, source=str(request.schedule), overrides=overrides)
+    model_name = _chosen(request.model, first, "model")
+    if model_name is None:
+        raise DsdError("no model is named", help="use `--model NAME`, or write `set model=\"...\"` in the schedule")
+    preset = preset_of(model_name)
+    plan = dsd_lang.compile(
+        text, source=str(request.schedule), overrides=overrides, defaults=preset_settings(preset)
+    )
+    plan = scaled_plan(plan, request.scale)
+    data_spec = _chosen(request.data, first, "data") or preset.data
+    data = _open(data_spec, preset)
+    task = task_for(data.traits)
+    precision = Precision(_precision(request, first), choose_device(request.device))
+    seed = request.seed if request.seed is not None else int(str(first.settings.get("seed", "0")))
+    setting = Setting(
+        model_name, f"{data_spec}#{data.fingerprint}", seed, precision.name, precision.device.type, request.is_compiled
+    )
+    return Prepared(
+        request, plan, model_name, preset, data_spec, data, task, seed, precision,
+        lambda: build_model(model_name, data.traits), setting, PRIMARY_METRIC[data.traits.task],
+        frozenset(f"{split}.{name}" for split in ("train", "val", "test") for name in task.percent_metrics),
+    )  # fmt: skip
+
+
+def preset_of(model_name: str) -> Preset:
+    """A built-in model's preset; a plain one for torchvision's and the user's own."""
+    if not is_built_in(model_name):
+        return _GENERIC
+    return parse_model_name(model_name)[0].preset
+
+
+def preset_settings(preset: Preset) -> dict[str, str]:
+    """A preset in the words of `set`."""
+    options = ", ".join(f"{name}={_word(value)}" for name, value in preset.optimizer_options.items())
+    settings = {
+        "opt": f"{preset.optimizer}({options})" if options else preset.optimizer,
+        "lr": preset.lr,
+        "wd": preset.weight_decay,
+        "batch": str(preset.batch),
+        "decay": preset.decay,
+    }
+    if preset.clip is not None:
+        settings["clip"] = f"{preset.clip_kind}({preset.clip})"
+    return settings
+
+
+def _word(value: float | bool) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return repr(value)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DsdError(f"DSD105: `{path}` is not UTF-8 (byte {error.start})", help="save it as UTF-8") from error
+    except OSError as error:
+        raise DsdError(f"`{path}` cannot be read: {error.strerror}") from error
+
+
+def _chosen(flag: str | None, plan: Plan, name: str) -> str | None:
+    if flag is not None:
+        return flag
+    value = plan.settings.get(name)
+    return str(value) if value is not None else None
+
+
+def _open(spec: str, preset: Preset) -> DataSource:
+    if preset.sorta_grad and "sorta_grad" not in parse_data_spec(spec).options and preset.task == "ctc":
+        return open_data(spec, sorta_grad=True)
+    return open_data(spec)
+
+
+def _precision(request: Request, plan: Plan) -> PrecisionName:
+    name = _chosen(request.precision, plan, "precision") or "fp32"
+    if name not in ("fp32", "bf16", "fp16"):
+        raise DsdError(f"there is no precision `{name}`", help="expected fp32, bf16 or fp16")
+    return cast(PrecisionName, name)

@@ -1,0 +1,51 @@
+"""What a radix selection needs of one tensor: scores as int32 keys in ranking order, counted half by half.
+
+A float32 score's bits, read as an integer, already have the order of its magnitude. So `magnitude` clears the sign bit,
+`smallest_magnitude` inverts the rest, and `value` flips the bits of negative numbers below the sign (after -0.0 became
++0.0, which is the same score). A weight that does not compete gets the key -1, which under `value` only -0.0 could have
+and under the others nothing has.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ranking = Literal["value", "magnitude", "smallest_magnitude"]
+"""What is kept first: the largest value, the largest absolute value, the smallest absolute value."""
+
+Counts = NDArray[np.int64]
+
+NUM_BINS = 1 << 16
+BIN_OF_ZERO = 1 << 15
+EXCLUDED_BIN = BIN_OF_ZERO - 1
+MAGNITUDE_BITS = 0x7FFFFFFF
+_INFINITY_HIGH = 0x7F80  # the high half of the bits of +inf; NaN lies above
+
+FINITE_BINS: dict[Ranking, tuple[int, int]] = {
+    "value": (BIN_OF_ZERO - _INFINITY_HIGH, BIN_OF_ZERO + _INFINITY_HIGH),
+    "magnitude": (BIN_OF_ZERO, BIN_OF_ZERO + _INFINITY_HIGH),
+    "smallest_magnitude": (NUM_BINS - _INFINITY_HIGH, NUM_BINS),
+}
+"""The first and the end of the bins that finite scores fall into."""
+
+
+class RadixKeys(Protocol):
+    """One tensor's keys; each method is one pass over them."""
+
+    def high_histogram(self) -> Counts:
+        """Competitors by the high half of their key (bin 32,768 holds key 0): 65,536 counts."""
+        ...
+
+    def low_histogram(self, high_bin: int) -> Counts:
+        """Competitors within one bin by the low half of their key: 65,536 counts."""
+        ...
+
+    def write_mask(self, threshold: int, num_ties: int) -> int:
+        """Keeps the keys above `threshold` and the first `num_ties` equal to it (all of them when negative).
+
+        Returns how many ties are left over for the tensors that follow.
+        """
+        ...

@@ -1,0 +1,159 @@
+"""A model's name and the data's traits in, the model out.
+
+A name is built in (``ds2:hidden=128``, see catalogue.py), ``torchvision:NAME``, or ``package.module:factory`` of the
+user's own, with options after a comma (``package.module:factory,depth=3``). Sizes come from the data; an option given
+wins. Every model has ``reset_parameters()``, which draws all its weights again from torch's global generator.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MethodType
+from typing import Any
+
+import torch
+from torch import nn
+
+from dsd_lang.errors import DsdError, nearest
+from dsd_runtime.data.traits import DataTraits
+from dsd_runtime.models.catalogue import is_built_in, parse_model_name
+
+TORCHVISION = "torchvision:"
+
+
+def values_of(traits: DataTraits) -> dict[str, object]:
+    """What a factory may ask for by keyword; what the data does not have is left out."""
+    values: dict[str, object | None] = {
+        "num_classes": traits.num_classes,
+        "in_channels": traits.image_shape[0] if traits.image_shape else None,
+        "image_size": traits.image_shape[1] if traits.image_shape else None,
+        "image_shape": traits.image_shape,
+        "alphabet": traits.alphabet or None,
+        "num_symbols": traits.num_symbols if traits.alphabet else None,
+        "num_features": traits.num_features,
+        "vocab_size": len(traits.vocabulary) + 1 if traits.vocabulary else None,
+        "word_counts": traits.word_counts or None,
+        "feature_dim": traits.feature_dim,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def build_model(name: str, traits: DataTraits) -> nn.Module:
+    """The model ``name`` with its first and last layers sized by the data, freshly initialised, in training mode.
+
+    Raises DsdError for an unknown name or option, for data of another task, and for a factory that fails to give a
+    model.
+
+    >>> model = build_model("resnet20:width=8", DataTraits("classification", num_classes=10, image_shape=(1, 8, 8)))
+    >>> model.fc
+    Linear(in_features=32, out_features=10, bias=True)
+    """
+    name = name.strip()
+    if name.startswith(TORCHVISION):
+        build = _torchvision_builder(name.removeprefix(TORCHVISION), traits)
+    elif is_built_in(name):
+        build = _built_in_builder(name, traits)
+    else:
+        build = _user_builder(name, traits)
+    model = build()
+    if not isinstance(model, nn.Module):
+        raise DsdError(f"`{name}` gave a `{type(model).__name__}`", help="a factory returns a torch.nn.Module")
+    if not callable(getattr(model, "reset_parameters", None)):
+        model.reset_parameters = MethodType(partial(_draw_again, build), model)  # type: ignore[assignment]
+    return model.train()
+
+
+def _draw_again(build: Callable[[], nn.Module], model: nn.Module) -> None:
+    """Overwrites a model's state, in place, with that of another built the same way."""
+    with torch.no_grad():
+        model.load_state_dict(build().state_dict())
+
+
+def _built_in_builder(name: str, traits: DataTraits) -> Callable[[], nn.Module]:
+    spec, given = parse_model_name(name)
+    if traits.task != spec.preset.task:
+        raise DsdError(
+            f"the model `{spec.name}` is for {spec.preset.task}, the data for {traits.task}",
+            help=f"its default data is `{spec.preset.data}`",
+        )
+    values = values_of(traits)
+    sized = {keyword: values[value] for keyword, value in spec.from_data.items() if value in values}
+    if "vocabulary" in given:
+        sized.pop("word_counts", None)
+    module, _, attribute = spec.factory.partition(":")
+    factory: Callable[..., nn.Module] = getattr(importlib.import_module(module), attribute)
+    return partial(factory, **{**spec.options, **sized, **given})
+
+
+def _torchvision_builder(name: str, traits: DataTraits) -> Callable[[], nn.Module]:
+    if traits.task != "classification":
+        raise DsdError(
+            f"the model `{TORCHVISION}{name}` is for classification, the data for {traits.task}",
+            help="use data with images and classes, such as `digits`",
+        )
+    from dsd_runtime.models.torchvision_models import torchvision_model
+
+    keywords = {"classes": "num_classes", "channels": "in_channels", "image_shape": "image_shape"}
+    values = values_of(traits)
+    sized: dict[str, Any] = {keyword: values[value] for keyword, value in keywords.items() if value in values}
+    return partial(torchvision_model, name, **sized)
+
+
+def _user_builder(name: str, traits: DataTraits) -> Callable[[], nn.Module]:
+    target, *pieces = name.split(",")
+    factory = _user_factory(target)
+    parameters = inspect.signature(factory).parameters
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    accepted = {key: value for key, value in values_of(traits).items() if takes_any or key in parameters}
+    options: dict[str, object] = {}
+    for piece in pieces:
+        key, _, text = piece.partition("=")
+        if not (takes_any or key in parameters):
+            guess = nearest(key, tuple(parameters))
+            known = f"it takes {', '.join(parameters) or 'no arguments'}"
+            raise DsdError(
+                f"`{target}` takes no argument `{key}`", help=f"did you mean `{guess}`? {known}" if guess else known
+            )
+        options[key] = _plain_value(text)
+    return partial(factory, **{**accepted, **options})
+
+
+def _user_factory(target: str) -> Callable[..., Any]:
+    module_name, _, attribute = target.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise DsdError(
+                f"`{module_name}` needs the module `{error.name}`, which is not there", help="install it and run again"
+            ) from error
+        raise DsdError(
+            f"`{target}` is neither a known model nor a module that can be imported",
+            help="write `package.module:factory` with the module on the Python path, or a built-in name",
+        ) from error
+    factory = getattr(module, attribute, None)
+    if not callable(factory):
+        names = tuple(key for key, value in vars(module).items() if callable(value) and not key.startswith("_"))
+        guess = nearest(attribute, names)
+        raise DsdError(
+            f"the module `{module_name}` has no factory `{attribute}`",
+            help=f"did you mean `{module_name}:{guess}`?" if guess else f"it has {', '.join(names) or 'none'}",
+        )
+    return factory  # type: ignore[no-any-return]
+
+
+_CONSTANTS: Mapping[str, bool] = {"on": True, "true": True, "off": False, "false": False}
+
+
+def _plain_value(text: str) -> int | float | bool | str:
+    if text.lower() in _CONSTANTS:
+        return _CONSTANTS[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,115 @@
+"""What happens in a run, told to everyone who records or shows it.
+
+A sink implements the methods it cares about; :class:`Tracker` tells all sinks in turn, so that the runner knows one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dsd_lang.plan import Phase
+from dsd_runtime.events import Event
+from dsd_runtime.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something happened: the phase, its node's key, and the session in it."""
+
+    phase: Phase
+    key: str
+    session: Session
+
+
+class Sink:
+    """Does nothing; a base for those that record or show."""
+
+    def reused(self, phase: Phase, key: str, metrics: dict[str, float]) -> None:
+        """A node was trained before."""
+
+    def skipped(self, phase: Phase) -> None:
+        """A node is not trained because its loop has ended."""
+
+    def resumed(self, place: Place) -> None:
+        """A node goes on from its progress checkpoint."""
+
+    def before_boundary(self, place: Place) -> None:
+        """A phase is about to be entered; the model is still what the last phase left."""
+
+    def entered(self, place: Place, events: Sequence[Event]) -> None:
+        """A phase has been entered."""
+
+    def updated(self, place: Place, *, update: int, loss: float, rate: float, samples: int) -> None:
+        """Updates were applied (see :class:`dsd_runtime.training.loop.Listener`)."""
+
+    def evaluated(self, place: Place, metrics: dict[str, float], *, epoch: float, update: int) -> None:
+        """Metrics were measured."""
+
+    def finished(self, place: Place, metrics: dict[str, float], *, seconds: float) -> None:
+        """A node has been trained to its end."""
+
+    def saved(self, path: Path) -> None:
+        """A checkpoint has been written."""
+
+    def close(self) -> None:
+        """The run is over, whichever way."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeListener:
+    """The training loop's listener for one node."""
+
+    place: Place
+    sinks: tuple[Sink, ...]
+
+    def updated(self, *, update: int, loss: float, rate: float, samples: int) -> None:
+        for sink in self.sinks:
+            sink.updated(self.place, update=update, loss=loss, rate=rate, samples=samples)
+
+    def evaluated(self, metrics: dict[str, float], *, epoch: float, update: int) -> None:
+        for sink in self.sinks:
+            sink.evaluated(self.place, metrics, epoch=epoch, update=update)
+
+
+@dataclass(frozen=True, slots=True)
+class Tracker:
+    """All sinks of a run."""
+
+    sinks: tuple[Sink, ...]
+
+    def listener(self, place: Place) -> NodeListener:
+        return NodeListener(place, self.sinks)
+
+    def reused(self, phase: Phase, key: str, metrics: dict[str, float]) -> None:
+        for sink in self.sinks:
+            sink.reused(phase, key, metrics)
+
+    def skipped(self, phase: Phase) -> None:
+        for sink in self.sinks:
+            sink.skipped(phase)
+
+    def resumed(self, place: Place) -> None:
+        for sink in self.sinks:
+            sink.resumed(place)
+
+    def before_boundary(self, place: Place) -> None:
+        for sink in self.sinks:
+            sink.before_boundary(place)
+
+    def entered(self, place: Place, events: Sequence[Event]) -> None:
+        for sink in self.sinks:
+            sink.entered(place, events)
+
+    def finished(self, place: Place, metrics: dict[str, float], *, seconds: float) -> None:
+        for sink in self.sinks:
+            sink.finished(place, metrics, seconds=seconds)
+
+    def saved(self, path: Path) -> None:
+        for sink in self.sinks:
+            sink.saved(path)
+
+    def close(self) -> None:
+        for sink in self.sinks:
+            sink.close()

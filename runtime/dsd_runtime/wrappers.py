@@ -1,0 +1,31 @@
+"""Models in wrappers: `torch.compile`, data parallelism, averages. The weights are the same; the names have a prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+
+from torch import nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+
+_PREFIXES = ("module.", "_orig_mod.")
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The user's own module inside `torch.compile` and data parallelism, whose names the schedule speaks of."""
+    while True:
+        inner = getattr(model, "_orig_mod", None)
+        if inner is None and isinstance(model, (DataParallel, DistributedDataParallel)):
+            inner = model.module
+        if not isinstance(inner, nn.Module):
+            return model
+        model = inner
+
+
+def named_alike(model: nn.Module, names: Container[str]) -> Iterator[tuple[str, nn.Parameter]]:
+    """A copy's parameters by their names in the model, whatever wrapper's prefix they have; unknown ones left out."""
+    for full_name, parameter in model.named_parameters(remove_duplicate=False):
+        name = full_name
+        while name not in names and name.startswith(_PREFIXES):
+            name = name.partition(".")[2]
+        if name in names:
+            yield name, parameter

@@ -1,0 +1,179 @@
+"""Every way `dsd-run` can end: one clear sentence, the right exit code, nothing lost."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dsd_runtime.experiment import runner
+from dsd_runtime.experiment.command import StopRequest
+
+from .conftest import DSD, SMALL, Outcome, Run
+
+
+def _is_one_sentence(outcome: Outcome) -> bool:
+    return "Traceback" not in outcome.err and outcome.err.count("error: ") == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--model", "lenet_300_10"), "did you mean `lenet_300_100`"),
+        (("--model", "no.such:thing"), "no.such"),
+        (("--data", "digit"), "did you mean `digits`"),
+        (("--data", "manifest"), "needs a path"),
+        (("--scale", "much"), "is not a number"),
+        (("--scale", "-1"), "is not positive"),
+        (("--set", "lr"), "is not KEY=VALUE"),
+        (("--data", "spoken"), "classification"),
+        (("--device", "cuda"), "CUDA"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_one_sentence(dsd_run: Run, flags: tuple[str, ...], words: str) -> None:
+    import torch
+
+    if "cuda" in flags and torch.cuda.is_available():
+        pytest.skip("there is a CUDA device here")
+    outcome = dsd_run(DSD, *flags)
+    assert outcome.code == 2
+    assert words in outcome.err
+    assert _is_one_sentence(outcome)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("dense 5ep sparse 0.5", "DSD102"),
+        ("dense 50", "DSD402"),
+        ("dense 1ep\nsparse 0.5 layers=conv", "this model has: fc (3)"),
+        ("dense 1ep\nsparse 0.5 by=snip(batches=1) 1ep", "DSD207"),
+        ("dense 1ep\ndense 1ep distill=@init", "DSD"),
+        ("dense 1ep lr=1e30", "the loss is"),
+        ("dense 1ep dropout=0.5", "no dropout layer"),
+    ],
+)
+def test_a_failed_schedule_or_run_ends_with_1_and_one_sentence(dsd_run: Run, text: str, words: str) -> None:
+    outcome = dsd_run(text)
+    assert outcome.code == 1
+    assert words in outcome.err
+    assert _is_one_sentence(outcome)
+
+
+def test_what_is_left_out_is_said(dsd_run: Run) -> None:
+    outcome = dsd_run("fork { a: dense 1ep lr=0.05\n b: dense 1ep lr=0.01 }\ncompare a vs b on=test.err")
+    assert outcome.code == 0
+    assert "DSD207" in outcome.err
+    assert "compare a vs b" in outcome.err
+
+
+def test_a_missing_schedule(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from dsd_runtime.cli import main
+
+    assert main([str(tmp_path / "absent.dsd"), *SMALL]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_resume_needs_a_run_and_an_unchanged_past(dsd_run: Run) -> None:
+    absent = dsd_run(DSD, "--resume")
+    assert absent.code == 1
+    assert "no run to resume" in absent.err
+    dsd_run(DSD)
+    assert dsd_run(DSD, "--resume").states() == ["reused"] * 3
+    changed = dsd_run(DSD.replace("sparse 50%", "sparse 60%"), "--resume")
+    assert changed.code == 1
+    assert "0.5" in changed.err
+    assert "0.6" in changed.err
+    assert dsd_run(DSD.replace("sparse 50%", "sparse 60%")).states() == ["reused", "trained", "trained"]
+
+
+def test_fresh_starts_again(dsd_run: Run) -> None:
+    first = dsd_run(DSD)
+    again = dsd_run(DSD, "--fresh")
+    assert again.states() == ["trained"] * 3
+    assert again.weights() == first.weights()
+
+
+def test_two_processes_do_not_share_a_folder(dsd_run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        outcome = dsd_run(DSD)
+    finally:
+        os.close(lock)
+    assert outcome.code == 1
+    assert "another process" in outcome.err
+
+
+@pytest.mark.parametrize("after", [1, 7, 30, 55])
+def test_a_stop_saves_and_the_same_command_goes_on_bit_identically(
+    dsd_run: Run, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    whole = dsd_run(DSD, out="whole")
+    asked = iter(range(10_000))
+
+    def stops_late(self: StopRequest) -> bool:
+        if next(asked) == after:
+            self.signal = 15
+        return self.signal is not None
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StopRequest, "__call__", stops_late)
+        stopped = dsd_run(DSD)
+    assert stopped.code == 143
+    assert "the same command goes on" in stopped.err
+    outcome = dsd_run(DSD)
+    assert outcome.code == 0
+    assert outcome.weights() == whole.weights()
+    assert [phase["metrics"] for phase in outcome.result["phases"]] == [
+        pytest.approx(phase["metrics"]) for phase in whole.result["phases"]
+    ]
+    lines = (outcome.folder / "metrics.jsonl").read_text().splitlines()
+    assert len(lines) == len(set(lines))
+
+
+def test_a_full_disk_loses_nothing(dsd_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = dsd_run(DSD, out="whole")
+    real: Any = runner.save_checkpoint
+    calls = iter(range(100))
+
+    def full_at_the_second(*arguments: Any) -> None:
+        if next(calls) == 1:
+            with monkeypatch.context() as inner:
+                inner.setattr("dsd_runtime.checkpoint.save_file", _no_space)
+                real(*arguments)
+        real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "save_checkpoint", full_at_the_second)
+        failed = dsd_run(DSD)
+    assert failed.code == 1
+    assert "the disk is full" in failed.err
+    assert _is_one_sentence(failed)
+    assert not list(failed.folder.rglob(".writing-*"))
+    outcome = dsd_run(DSD)
+    assert outcome.states() == ["reused", "trained", "trained"]
+    assert outcome.weights() == whole.weights()
+
+
+def _no_space(*_: Any, **__: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_damaged_checkpoint_names_its_file(dsd_run: Run) -> None:
+    first = dsd_run(DSD)
+    node = first.result["phases"][1]["node"]
+    file = next((first.folder / "checkpoints" / node).glob("end-*")) / "weights.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(bytes(data))
+    outcome = dsd_run(DSD.replace("d1: dense 2ep", "d1: dense 3ep"))
+    assert outcome.code == 1
+    assert "is damaged" in outcome.err
+    assert node in outcome.err

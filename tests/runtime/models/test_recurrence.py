@@ -1,0 +1,195 @@
+"""The bidirectional recurrence: right, differentiable, exact under padding, in every precision, really masked."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dsd_runtime.models.frames import Frames
+from dsd_runtime.models.recurrence import clipped_recurrence
+from dsd_runtime.models.recurrent import BidirectionalRecurrent
+
+LENGTHS = torch.tensor([7, 4, 1, 6])
+STEPS = 7
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+def _frames(lengths: Tensor = LENGTHS) -> Frames:
+    return Frames.of(lengths, int(lengths.max()))
+
+
+def _reference(projection: Tensor, matrices: tuple[Tensor, Tensor], clip: float) -> Tensor:
+    """One sample [T, H], written as in the paper, with an ordinary autograd graph."""
+    outputs = []
+    for matrix, order in zip(matrices, (range(len(projection)), reversed(range(len(projection)))), strict=True):
+        state, states = torch.zeros_like(projection[0]), {}
+        for step in order:
+            state = (projection[step] + matrix @ state).clamp(0, clip)
+            states[step] = state
+        outputs.append(torch.stack([states[step] for step in range(len(projection))]))
+    return outputs[0] + outputs[1]
+
+
+def _arguments(units: int = 5, scale: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
+    rows = int(LENGTHS.sum())
+    shapes = ((rows, units), (units, units), (units, units))
+    first, second, third = (torch.randn(*shape, dtype=torch.double) * scale for shape in shapes)
+    return first.requires_grad_(), second.requires_grad_(), third.requires_grad_()
+
+
+@pytest.mark.parametrize("clip", [20.0, 1.5])
+def test_values_and_gradients_equal_the_written_out_recurrence(clip: float) -> None:
+    frames = _frames()
+    projection, *matrices = _arguments()
+    ours = clipped_recurrence(projection, *matrices, frames, clip=clip)
+    padded = frames.unpack(projection)
+    alone = [
+        _reference(padded[i, :length], (matrices[0], matrices[1]), clip) for i, length in enumerate(LENGTHS.tolist())
+    ]
+    theirs = frames.pack(nn.utils.rnn.pad_sequence(alone, batch_first=True))
+    torch.testing.assert_close(ours, theirs)
+    weights = torch.randn_like(ours)
+    for mine, expected in zip(
+        torch.autograd.grad((ours * weights).sum(), (projection, *matrices)),
+        torch.autograd.grad((theirs * weights).sum(), (projection, *matrices)),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, expected)
+
+
+@pytest.mark.parametrize("clip", [20.0, 1.5])
+def test_gradcheck(clip: float) -> None:
+    frames = _frames()
+    arguments = _arguments(units=3, scale=0.6)
+    assert torch.autograd.gradcheck(
+        lambda *tensors: clipped_recurrence(*tensors, frames, clip=clip), arguments, eps=1e-7, atol=1e-5
+    )
+
+
+def test_the_clip_holds_a_growing_state() -> None:
+    frames = Frames.of(torch.tensor([50]), 50)
+    output = clipped_recurrence(torch.ones(50, 2), 2 * torch.eye(2), 2 * torch.eye(2), frames)
+    assert output.max() == 40  # 20 from each direction
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_a_sample_does_not_depend_on_its_batch(batch_norm: bool) -> None:
+    layer = BidirectionalRecurrent(6, 16, batch_norm=batch_norm)
+    inputs = torch.randn(4, STEPS, 6)
+    inputs[torch.arange(STEPS) >= LENGTHS[:, None]] = 1e6  # padding may hold anything
+    frames = _frames()
+    layer(frames.pack(inputs), frames)  # moves the running statistics
+    layer.eval()
+    together = frames.unpack(layer(frames.pack(inputs), frames))
+    for index, length in enumerate(LENGTHS.tolist()):
+        frames_alone = Frames.of(LENGTHS[index : index + 1], length)
+        alone = layer(inputs[index, :length], frames_alone)
+        torch.testing.assert_close(together[index, :length], alone, rtol=1e-5, atol=1e-5)
+        assert not together[index, length:].any()
+
+
+def test_batch_norm_statistics_leave_padding_out() -> None:
+    layer = BidirectionalRecurrent(6, 16, batch_norm=True)
+    frames = _frames()
+    rows = torch.randn(int(LENGTHS.sum()), 6)
+    layer(rows, frames)
+    assert layer.norm is not None
+    projection = rows @ layer.weight_ih.t()
+    torch.testing.assert_close(layer.norm.running_mean, 0.1 * projection.mean(0))
+    torch.testing.assert_close(layer.norm.running_var, 0.9 + 0.1 * projection.var(0))
+
+
+def test_one_projection_is_shared_by_both_directions() -> None:
+    layer = BidirectionalRecurrent(1024, 1024)
+    assert [name for name, _ in layer.named_parameters()] == [
+        "weight_ih",
+        "weight_hh_forward",
+        "weight_hh_backward",
+        "bias",
+    ]
+    assert sum(parameter.numel() for parameter in layer.parameters()) == 3_146_752
+
+
+def test_table_8_counts() -> None:
+    for inputs, count in ((1312, 8_507_840), (1760, 9_296_320)):
+        layer = BidirectionalRecurrent(inputs, 1760, batch_norm=True)
+        assert sum(parameter.numel() for parameter in layer.parameters()) == count
+
+
+@pytest.mark.parametrize("matrix", ["weight_ih", "weight_hh_forward", "weight_hh_backward"])
+def test_masking_a_matrix_in_place_changes_the_output(matrix: str) -> None:
+    layer = BidirectionalRecurrent(6, 16).eval()
+    frames = _frames()
+    rows = torch.randn(int(LENGTHS.sum()), 6)
+    with torch.no_grad():
+        before = layer(rows, frames)
+        parameter = layer.get_parameter(matrix)
+        pointer = parameter.data_ptr()
+        parameter.mul_(torch.rand_like(parameter) > 0.5)
+        after = layer(rows, frames)
+    assert parameter.data_ptr() == pointer
+    assert not torch.equal(before, after)
+
+
+def test_a_step_of_sgd_moves_every_parameter() -> None:
+    layer = BidirectionalRecurrent(6, 16)
+    before = {name: value.clone() for name, value in layer.state_dict().items()}
+    frames = _frames()
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+    layer(torch.randn(int(LENGTHS.sum()), 6), frames).sum().backward()
+    optimizer.step()
+    assert all(not torch.equal(before[name], value) for name, value in layer.state_dict().items())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_autocast(dtype: torch.dtype, batch_norm: bool) -> None:
+    layer = BidirectionalRecurrent(6, 16, batch_norm=batch_norm)
+    frames = _frames()
+    rows = torch.randn(int(LENGTHS.sum()), 6, requires_grad=True)
+    exact = layer(rows, frames)
+    with torch.autocast("cpu", dtype=dtype):
+        rounded = layer(rows, frames)
+    assert rounded.dtype == dtype
+    torch.testing.assert_close(rounded.float(), exact, rtol=0.1, atol=0.1)
+    rounded.float().sum().backward()
+    assert all(value.grad is not None and value.grad.dtype == torch.float32 for value in layer.parameters())
+    assert rows.grad is not None
+    assert rows.grad.isfinite().all()
+
+
+def test_double_precision_and_no_grad() -> None:
+    layer = BidirectionalRecurrent(6, 16).double()
+    frames = _frames()
+    rows = torch.randn(int(LENGTHS.sum()), 6, dtype=torch.double)
+    with torch.no_grad():
+        quiet = layer(rows, frames)
+    assert quiet.dtype == torch.double
+    assert not quiet.requires_grad
+    torch.testing.assert_close(quiet, layer(rows, frames))
+
+
+def test_no_valid_frame_at_all() -> None:
+    frames = Frames.of(torch.tensor([0, 0]), 3)
+    assert BidirectionalRecurrent(6, 16)(torch.empty(0, 6), frames).shape == (0, 16)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_equals_cpu() -> None:
+    layer = BidirectionalRecurrent(6, 16)
+    rows = torch.randn(int(LENGTHS.sum()), 6)
+    expected = layer(rows, _frames())
+    expected.sum().backward()
+    gradients = [value.grad.clone() for value in layer.parameters()]
+    layer.zero_grad()
+    layer.cuda()
+    output = layer(rows.cuda(), _frames(LENGTHS.cuda()))
+    output.sum().backward()
+    torch.testing.assert_close(output.cpu(), expected, rtol=1e-3, atol=1e-3)
+    for value, gradient in zip(layer.parameters(), gradients, strict=True):
+        torch.testing.assert_close(value.grad.cpu(), gradient, rtol=1e-2, atol=1e-2)
