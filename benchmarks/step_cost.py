@@ -198,7 +198,7 @@ def torch_prune_step(case: Case, name: OptimizerName, masks: Mapping[str, Tensor
     model = copy.deepcopy(case.model)
     for parameter, mask in masks.items():
         owner, _, own_name = parameter.rpartition(".")
-        prune.custom_from_mask(model.get_submodule(owner), own_name, mask)
+        prune.custom_from_mask(model.get_submodule(owner), own_name, mask)  # type: ignore[no-untyped-call]
     return plain_loop(model, case, name)
 
 
@@ -209,7 +209,8 @@ def torch_ao_step(case: Case, name: OptimizerName, masks: Mapping[str, Tensor]) 
     model = copy.deepcopy(case.model)
     for parameter, mask in masks.items():
         owner, _, own_name = parameter.rpartition(".")
-        parametrize.register_parametrization(model.get_submodule(owner), own_name, FakeSparsity(mask.float()))
+        fake = FakeSparsity(mask.float())  # type: ignore[no-untyped-call]
+        parametrize.register_parametrization(model.get_submodule(owner), own_name, fake)
     return plain_loop(model, case, name)
 
 
@@ -237,16 +238,16 @@ WAYS: Mapping[str, Callable[[Case, OptimizerName, Mapping[str, Tensor]], Step]] 
 
 
 def measure(
-    case: Case, name: OptimizerName, sparsity: Fraction, rounds: int, clock: Callable[[], float]
+    case: Case, name: OptimizerName, sparsity: Fraction, rounds: int, clock: Callable[[], float], ways: list[str]
 ) -> dict[str, tuple[float, float] | str]:
     """For each way its median ratio to the dense step and its median milliseconds, or why it does not run."""
     weights = prunable(case.model)
     masks = choose_masks(weights=weights, target=Pruned(sparsity)).masks
     results: dict[str, tuple[float, float] | str] = {}
     steps: dict[str, Step] = {}
-    for way, build in WAYS.items():
+    for way in ways:
         try:
-            steps[way] = build(case, name, masks)
+            steps[way] = WAYS[way](case, name, masks)
             for _ in range(3):
                 steps[way]()
         except (ImportError, RuntimeError, AttributeError, KeyError, TypeError) as error:
@@ -283,19 +284,23 @@ def main() -> int:
     parser.add_argument(
         "--clock", choices=list(CLOCKS), default="wall", help="cpu: for busy machines, with --threads 1"
     )
+    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     arguments = parser.parse_args()
+    ways = ["dense", *(way for way in arguments.ways if way != "dense")]
+    clock = CLOCKS[arguments.clock]
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     results = {
-        name: measure(CASES[name](), arguments.optimizer, arguments.sparsity, arguments.rounds, CLOCKS[arguments.clock])
+        name: measure(CASES[name](), arguments.optimizer, arguments.sparsity, arguments.rounds, clock, ways)
         for name in arguments.models
     }
     print(
         f"median ratio to the dense step (median step), {arguments.optimizer}, {float(arguments.sparsity):.0%} pruned, "
-        f"{arguments.threads} threads, {arguments.clock} clock, {arguments.rounds} interleaved rounds, torch {torch.__version__}\n"
+        f"{arguments.threads} threads, {arguments.clock} clock, {arguments.rounds} interleaved rounds, "
+        f"torch {torch.__version__}\n"
     )
     print(f"| way | {' | '.join(results)} |\n|---|{'---|' * len(results)}")
-    for way in WAYS:
+    for way in ways:
         print(f"| {way} | {' | '.join(show(results[name][way]) for name in results)} |")
     return 0
 

@@ -28,6 +28,9 @@ from dsd_lang.units import format_exact
 
 _DERIVED_ORDER = ("lr", "duration", "layers", "except", "target")
 
+# shared, where pydantic would copy a default for every phase
+_DEFAULT_FUNCTIONS = {name: Phase.model_fields[name].default for name in ("by", "unit", "enforce")}
+
 
 class ScheduleError(DsdError):
     """A schedule with errors; ``diagnostics`` has them all, the message shows them as `dsd-lint` does."""
@@ -106,7 +109,7 @@ class _PhaseBuilder:
         self._conditions: dict[int, tuple[Any, Any]] = {}
 
     def phase(self, draft: Draft) -> Phase:
-        fields = dict(draft.fields)
+        fields: dict[str, Any] = {**_DEFAULT_FUNCTIONS, **draft.fields}
         fields["duration"] = self.duration(fields["duration"])
         fields["lr"] = self.rate(fields["lr"])
         if "target" in fields:

@@ -11,7 +11,8 @@ import hashlib
 import json
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import Any, Literal
+from functools import cache
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
@@ -25,18 +26,34 @@ class _Part(BaseModel):
     """Frozen, strict about unknown keys, and silent about defaults when written (but for ``_always``)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
-    _always: frozenset[str] = frozenset()
+    _always: ClassVar[frozenset[str]] = frozenset()
 
     @model_serializer(mode="wrap")
     def _omit_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         written: dict[str, Any] = handler(self)
         kept: dict[str, Any] = {}
-        for name, field in type(self).model_fields.items():
-            key = field.alias or name
-            is_default = not field.is_required() and getattr(self, name) == field.get_default(call_default_factory=True)
-            if key in written and (not is_default or name in self._always):
+        for name, key, default in _defaults_of(type(self)):
+            value = getattr(self, name)
+            if value is not default and key in written and value != default:
                 kept[key] = written[key]
         return kept
+
+
+_REQUIRED = object()
+
+
+@cache
+def _defaults_of(part: type[_Part]) -> tuple[tuple[str, str, Any], ...]:
+    """Each field's name, its key in the JSON, and the default that is left out (a mark equal to nothing: never)."""
+    always = part._always
+    return tuple(
+        (
+            name,
+            field.alias or name,
+            _REQUIRED if field.is_required() or name in always else field.get_default(call_default_factory=True),
+        )
+        for name, field in part.model_fields.items()
+    )
 
 
 class SpanInfo(_Part):
@@ -73,7 +90,7 @@ class Decay(_Part):
     milestones: tuple[Milestone, ...] = ()
     factor: str | None = None
     floor: str | None = None
-    _always: frozenset[str] = frozenset({"kind"})
+    _always: ClassVar[frozenset[str]] = frozenset({"kind"})
 
 
 class LearningRate(_Part):
@@ -89,7 +106,7 @@ class LearningRate(_Part):
     scale: str | None = None
     decay: Decay = Decay()
     warmup: Duration | None = None
-    _always: frozenset[str] = frozenset({"decay"})
+    _always: ClassVar[frozenset[str]] = frozenset({"decay"})
 
 
 class SelectorTarget(_Part):
@@ -141,7 +158,7 @@ class Source(_Part):
 
     kind: Literal["last", "random", "reference"] = "last"
     reference: ReferenceInfo | None = None
-    _always: frozenset[str] = frozenset({"kind"})
+    _always: ClassVar[frozenset[str]] = frozenset({"kind"})
 
 
 class Restore(_Part):
@@ -149,7 +166,7 @@ class Restore(_Part):
 
     kind: Literal["zero", "saved", "init", "random", "reference"] = "zero"
     reference: ReferenceInfo | None = None
-    _always: frozenset[str] = frozenset({"kind"})
+    _always: ClassVar[frozenset[str]] = frozenset({"kind"})
 
 
 class Clock(_Part):
@@ -157,7 +174,7 @@ class Clock(_Part):
 
     kind: Literal["phase", "global", "reference"] = "phase"
     reference: ReferenceInfo | None = None
-    _always: frozenset[str] = frozenset({"kind"})
+    _always: ClassVar[frozenset[str]] = frozenset({"kind"})
 
 
 class Distillation(_Part):
@@ -235,7 +252,7 @@ class Phase(_Part):
     seed_index: int = 0
     rng: Literal["shared", "distinct"] = "shared"
     variables: dict[str, str] = Field(default_factory=dict)
-    _always: frozenset[str] = frozenset(
+    _always: ClassVar[frozenset[str]] = frozenset(
         {"label", "path", "parent", "target", "layers", "except_", "derived", "span"}
     )
 
@@ -279,7 +296,7 @@ class Plan(_Part):
     comparisons: tuple[Comparison, ...] = ()
     expectations: tuple[Expectation, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
-    _always: frozenset[str] = frozenset(
+    _always: ClassVar[frozenset[str]] = frozenset(
         {"version", "hash", "source", "settings", "comparisons", "expectations", "checkpoints"}
     )
 
@@ -353,6 +370,9 @@ class Plan(_Part):
         return self.model_copy(update={"hash": semantic_hash(self.phases)})
 
 
+_WITH_PHASES = ("lr", "from", "restore", "clock", "distill")
+
+
 def meaning(phase: Phase, position: dict[str, int]) -> dict[str, Any]:
     """What a phase does, as plain JSON data: no label, id, span, derivation; references as positions in the plan.
 
@@ -369,7 +389,11 @@ def meaning(phase: Phase, position: dict[str, int]) -> dict[str, Any]:
             return [positions(item) for item in value]
         return value
 
-    data = positions(phase.model_dump(mode="json"))
+    data = phase.model_dump(mode="json")
+    for key in _WITH_PHASES:
+        if key in data:
+            data[key] = positions(data[key])
+    data["parent"] = None if phase.parent is None else position.get(phase.parent, phase.parent)
     for key in ("id", "label", "path", "span", "derived", "why", "variables"):
         data.pop(key, None)
     data["layers"] = sorted(set(phase.layers))

@@ -8,6 +8,7 @@ from dsd_lang.arguments import BY_NAME
 from dsd_lang.passes.draft import Draft, Draftbook, Fields
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.outline import Round
+from dsd_lang.passes.quantities import Quantity
 from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_phases import FAILED
 from dsd_lang.passes.read_settings import Settings
@@ -38,13 +39,16 @@ class _Completion:
     def __init__(self, settings: Settings, findings: Findings) -> None:
         self.settings = settings
         self.findings = findings
-        self._lengths: dict[tuple[Any, ...], Fields] = {}
+        self._plain: dict[tuple[int, str, bool], Fields] = {}
+        self._lengths: dict[Quantity, Fields] = {}
         self._conditions: dict[int, tuple[Round, Fields | None]] = {}
 
     def phase(self, draft: Draft) -> None:
         fields = draft.fields
         if draft.length is not None:
-            fields["duration"] = self._lengths.setdefault(tuple(draft.length), length_data(draft.length))
+            if draft.length not in self._lengths:
+                self._lengths[draft.length] = length_data(draft.length)
+            fields["duration"] = self._lengths[draft.length]
         if draft.mode == "sparse":
             target = draft.given.get("target")
             if isinstance(target, dict):
@@ -52,9 +56,8 @@ class _Completion:
             fields["layers"], fields["except"] = draft.layers, draft.exclude
             if draft.original is not None and target is draft.original.given.get("target"):
                 draft.derived.append("target")
-        for name in _PLAIN:
-            if name not in fields:
-                self.plain(draft, name)
+        for name, value in self.plain_fields(draft).items():
+            fields.setdefault(name, value)
         condition = draft.given.get("until")
         if isinstance(condition, dict):
             fields["until"] = condition
@@ -62,17 +65,29 @@ class _Completion:
         if cycles:
             fields["cycles"] = tuple(cycle for cycle in cycles if cycle is not None)
 
-    def plain(self, draft: Draft, name: str) -> None:
+    def plain_fields(self, draft: Draft) -> Fields:
+        """What the phase says, else the settings, defaults left out; read once for what is written once."""
+        is_redense = draft.mode == "dense" and draft.parent is not None and draft.parent.mode == "sparse"
+        key = (id(draft.given), draft.mode, is_redense)
+        if key not in self._plain:
+            fields: Fields = {}
+            for name in _PLAIN:
+                value = self.plain(draft, name)
+                if value is not None:
+                    fields[_PLAN_NAMES.get(name, name)] = value
+            self._plain[key] = fields
+        return self._plain[key]
+
+    def plain(self, draft: Draft, name: str) -> Any:
         value = draft.given.get(name)
         if value is None and name in self.settings and self.is_from_settings(draft, name):
             value = self.settings[name].data
         if value is None or value is FAILED or value == {} or not isinstance(value, str | int | dict):
-            return
+            return None
         implied = _IMPLIED.get(name)
         if implied is not None and isinstance(value, dict) and value["arguments"].get(implied[1]) == implied[2]:
             value = {"name": value["name"], "arguments": {}}
-        if value != _DEFAULTS.get(name):
-            draft.fields[_PLAN_NAMES.get(name, name)] = value
+        return None if value == _DEFAULTS.get(name) else value
 
     def is_from_settings(self, draft: Draft, name: str) -> bool:
         """Whether the program's setting reaches this phase: `restore` only where a mask is dropped."""

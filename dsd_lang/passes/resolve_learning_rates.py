@@ -14,9 +14,12 @@ from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Bound, Quantity, evaluate, is_too_long
 from dsd_lang.passes.read_phases import FAILED
 from dsd_lang.passes.read_settings import Settings
+from dsd_lang.passes.walk import below
+from dsd_lang.syntax import nodes
 from dsd_lang.units import exact, format_exact
 
 REDENSE = Fraction(1, 10)
+_CONSTANT: Fields = {"kind": "constant"}
 _MAX_EPOCHS_OF_POWER = 4_000
 _ORIGINS = {"set": "`set`", "flag": "`--set`", "preset": "the model preset"}
 
@@ -84,6 +87,7 @@ class _Rates:
     def __init__(self, settings: Settings, findings: Findings) -> None:
         self.settings = settings
         self.findings = findings
+        self._words: dict[int, frozenset[str]] = {}
 
     def start(self, draft: Draft) -> Quantity | None:
         """The exact start of a phase's learning rate, with the reason when it was not given."""
@@ -134,10 +138,13 @@ class _Rates:
         expression, item_names = given
         names: dict[str, Bound] = {}
         if draft.parent is not None:
-            words = {"prev": draft.parent.lr, "last": self.final(draft.parent), "base": draft.root.lr}
-            if any(value is None for value in words.values()):
-                return None
-            names = {name: value for name, value in words.items() if value is not None}
+            for name in self.words_of(expression):
+                rate = {"prev": draft.parent.lr, "base": draft.root.lr}.get(name) or (
+                    self.final(draft.parent) if name == "last" else None
+                )
+                if rate is None:
+                    return None
+                names[name] = rate
         quantity = evaluate(expression, {**names, **item_names}, self.findings)
         if quantity is None:
             return None
@@ -155,6 +162,14 @@ class _Rates:
             )
             return None
         return self.checked(draft, quantity._replace(unit="") if quantity.unit == "%" else quantity)
+
+    def words_of(self, expression: nodes.Value) -> frozenset[str]:
+        """Which of `prev`, `last` and `base` an expression uses."""
+        key = id(expression)
+        if key not in self._words:
+            names = {part.text for part in below(expression) if isinstance(part, nodes.Name)}
+            self._words[key] = frozenset(names & {"prev", "last", "base"})
+        return self._words[key]
 
     def checked(self, draft: Draft, rate: Quantity) -> Quantity | None:
         if is_too_long(rate.value):
@@ -180,10 +195,10 @@ class _Rates:
         return value
 
     def decay(self, draft: Draft) -> Fields:
-        decay: Fields = dict(self.value(draft, "decay") or {"kind": "constant"})
+        decay: Fields = self.value(draft, "decay") or _CONSTANT
         floor = self.value(draft, "floor")
         if floor is not None and decay["kind"] != "constant":
-            decay.setdefault("floor", floor)
+            decay = {"floor": floor, **decay}
         elif isinstance(draft.given.get("floor"), str):
             self.findings.add(
                 "DSD202", "`floor=` needs a `decay=` other than `constant`", draft.node.span,

@@ -36,9 +36,11 @@ CODE = "DSD901"
 
 def check(subject: Subject) -> None:
     """Every phase that says less than it does."""
+    seen: set[int] = set()
     for draft in subject.book.phases if subject.book is not None else ():
-        if draft.original is not None:
+        if draft.original is not None or not draft.derived or id(draft.node) in seen:
             continue
+        seen.add(id(draft.node))
         parts: list[str] = []
         if "duration" in draft.derived and draft.length is not None:
             parts.append(f"its length ({draft.length})")

@@ -43,6 +43,7 @@ _BLANKS = re.compile("[ \t]*")
 _LINE = re.compile("[^\r\n]*")
 _FOLLOWING = re.compile(r"[ \t]*(\w+|\{)?")
 _NUMBER_AND_WORD = re.compile(r"((?:\d[\d_]*(?:\.\d[\d_]*)?|\.\d+)(?:[eE][+-]?\d+)?)([^\W\d]+)")
+_DASHED = re.compile(r"((?:\d[\d_]*(?:\.\d+)?|\.\d+)[eE])([–−—])(\d{1,3})(?!\w)")
 _TYPOGRAPHIC_STRING = re.compile("[“„”‘’]([^“”„‘’\r\n]*)[“”‘’]")
 _UNKNOWN_RUN = re.compile(r"[^\w\s\"'#;:,()\[\]{}<>=+*/^-]+")
 
@@ -178,7 +179,7 @@ class Lexer:
         colon = self.text.index(":", span.end) + 1
         follows = _FOLLOWING.match(self.text, colon)
         labels = follows is not None and (follows[1] == "{" or self.keywords.get(follows[1]) is not None)
-        example = f"`{text} 50ep`, or with a label `{text}_1: {text} 50ep`"
+        example = f"`{text} ...`, or with a label `{text}_1: {text} ...`"
         if labels and follows is not None:
             example = f"`{text}_1: {follows[1]} ...`"
         self._report(
@@ -204,6 +205,11 @@ class Lexer:
         return self._add(kind, text, span)
 
     def _wrong_number(self, text: str, span: Span) -> int:
+        dashed = _DASHED.match(self.text, span.start)
+        if dashed is not None:
+            dash = span._replace(column=span.column + len(dashed[1]), start=span.start + len(dashed[1]))
+            self._not_that_sign(dashed[2], "-", self._widened(dash, 1))
+            return self._add("NUMBER", f"{dashed[1]}-{dashed[3]}", self._widened(span, len(dashed[0])))
         found = _NUMBER_AND_WORD.fullmatch(text)
         if found is None:
             self._report(
@@ -338,7 +344,7 @@ class Lexer:
     def _wrong_comment(self, text: str, span: Span) -> int:
         place = Span(span.line, span.column, span.line, span.column + 2, span.start, span.start + 2)
         self._report(
-            "DSD101", "a comment starts with `#`, not with `//`", place, fix=Fix("write `#`", (Edit(place, "#"),))
+            "DSD101", "a comment starts with `#`, not with `//`", place, label="write `#`", fix=Fix("write `#`", (Edit(place, "#"),))
         )
         return self._comment(text, span)
 
@@ -387,17 +393,11 @@ class Lexer:
                 "DSD101",
                 f"this is no plain space but U+{ord(text):04X}",
                 span,
-                label="type a space here",
-                fix=Fix("write a space", (Edit(span, " "),)),
+                label="type a space here" if meant else "delete this invisible character",
+                fix=Fix("write a space" if meant else "delete it", (Edit(span, meant),)),
             )
         elif meant is not None:
-            self._report(
-                "DSD101",
-                f"`{text}` is not `{meant}`",
-                span,
-                label=f"write `{meant}`",
-                fix=Fix(f"write `{meant}`", (Edit(span, meant),)),
-            )
+            self._not_that_sign(text, meant, span)
         else:
             run = _UNKNOWN_RUN.match(self.text, span.start)
             span = self._widened(span, len(run[0]) if run is not None else 1)
@@ -415,6 +415,10 @@ class Lexer:
         if meant in ("<=", ">=", "!="):
             return self._add("COMPARATOR", meant, span)
         return self._quoted_by_lookalikes(text, span) if meant in ('"', "'") else span.end
+
+    def _not_that_sign(self, found: str, meant: str, span: Span) -> None:
+        fix = Fix(f"write `{meant}`", (Edit(span, meant),))
+        self._report("DSD101", f"`{found}` is not `{meant}`", span, label=f"write `{meant}`", fix=fix)
 
     def _quoted_by_lookalikes(self, text: str, span: Span) -> int:
         found = _TYPOGRAPHIC_STRING.match(self.text, span.start)

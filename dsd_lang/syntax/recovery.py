@@ -216,6 +216,8 @@ class Recovery:
         expected = self._expected(accepted)
         found = found_in_words(token, self.driver.keywords)
         if (token.kind in ("_SEPARATOR", "$END", "RBRACE") or not token.text) and index:
+            while index > 1 and (self._kind(index - 1) == "_SEPARATOR" or not self.driver.tokens[index - 1].text):
+                index -= 1
             before = self.driver.tokens[index - 1].span
             self._report(
                 "DSD101", f"expected {expected}, found {found}", before, label="the statement breaks off after this"
@@ -253,7 +255,7 @@ class Recovery:
             return "a label has no dots", ""
         if token.kind == "THEN" and "_SEPARATOR" in accepted:
             return "", "`then` stands only in `repeat sparse ... then dense ...`"
-        if token.kind in ("NAME", "LABEL") and token.text in ARGUMENT_NAMES:
+        if token.kind == "LABEL" and token.text in ARGUMENT_NAMES:
             return "", f"an argument is written `{token.text}=...`, without blanks"
         return "", ""
 
@@ -309,6 +311,9 @@ class Recovery:
         for popped in range(len(states)):
             if only_in_statement and self._is_list_state(states[-1 - popped]):
                 return False
+            lowest = self.driver.values[-popped] if popped else None
+            if isinstance(lowest, Token) and lowest.kind == "EQUAL":
+                continue  # `lr=` without a value: the name goes too
             if self._accepts(popped, kind):
                 self._pop(popped)
                 return True

@@ -13,7 +13,8 @@ _OPERATORS = frozenset(
 _ENDS = frozenset({"_SEPARATOR", "$END", "RBRACE"})
 _NAMED = {
     "_SEPARATOR": "the end of the statement", "$END": "the end of the file", "NAME": "a name",
-    "DOTTED": "a dotted name", "LABEL": "a label", "NUMBER": "a number", "LENGTH": "a length", "STRING": "a string", "SELECTING": "`layers=`",
+    "DOTTED": "a dotted name", "LABEL": "a label", "NUMBER": "a number", "LENGTH": "a length", "STRING": "a string",
+    "SELECTING": "`layers=`",
     "REFERENCE": "a reference", "REGEX": "a regular expression", "COMPARATOR": "a comparison such as `<`",
     "COLON": "`:`", "COMMA": "`,`", "EQUAL": "`=`", "LBRACE": "`{`", "RBRACE": "`}`", "LPAR": "`(`", "RPAR": "`)`",
     "LSQB": "`[`", "RSQB": "`]`", "ARROW": "`->`", "PLUS": "`+`", "MINUS": "`-`", "STAR": "`*`", "SLASH": "`/`",

@@ -53,6 +53,8 @@ def _version() -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     parsed = build_parser().parse_args(arguments)
+    if str(Path.cwd()) not in sys.path:  # the user's own `package.module:factory` lies where the command is called
+        sys.path.insert(0, str(Path.cwd()))
     settings: dict[str, str] = {}
     for item in parsed.settings:
         name, equals, value = item.partition("=")

@@ -287,7 +287,7 @@ class Session:
         *,
         scaler: torch.amp.GradScaler | None = None,
         clip: float | None = None,
-        closure: Callable[[], Tensor] | None = None,
+        closure: Callable[[], Tensor | float] | None = None,
     ) -> bool:
         """The end of an update: masks gradients, clips, steps the optimizer, masks, sets the next rate, advances clocks.
 

@@ -53,7 +53,7 @@ def apply_update(
     *,
     scaler: torch.amp.GradScaler | None,
     clip: float | None,
-    closure: Callable[[], Tensor] | None,
+    closure: Callable[[], Tensor | float] | None,
 ) -> bool:
     """One optimizer step; returns whether it was applied (False: the scaler found infinite gradients)."""
     if closure is not None:
@@ -66,7 +66,7 @@ def apply_update(
             with torch.enable_grad():
                 loss = closure()
             rule.prepare_gradients(optimizer, store, clip)
-            return float(loss)
+            return float(loss.detach()) if isinstance(loss, Tensor) else float(loss)
 
         optimizer.step(prepared)
         return True

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class DataTraits:
     """Sizes and symbols that shape a model's first and last layers; None where a field does not apply.
 
-    ``alphabet`` lists the CTC symbols after the blank (index 0); ``vocabulary`` the caption words after START/END
-    (index 0); ``word_counts`` their training frequencies (index 0 counts sentences).
+    ``alphabet`` lists the CTC symbols after the blank (index 0); ``vocabulary`` the caption words, START/END at
+    index 0; ``word_counts`` their training frequencies (index 0 counts sentences).
     """
 
     task: str

@@ -34,7 +34,7 @@ def values_of(traits: DataTraits) -> dict[str, object]:
         "alphabet": traits.alphabet or None,
         "num_symbols": traits.num_symbols if traits.alphabet else None,
         "num_features": traits.num_features,
-        "vocab_size": len(traits.vocabulary) + 1 if traits.vocabulary else None,
+        "vocab_size": len(traits.vocabulary) or None,
         "word_counts": traits.word_counts or None,
         "feature_dim": traits.feature_dim,
     }

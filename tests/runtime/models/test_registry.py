@@ -18,7 +18,7 @@ DIGITS = DataTraits("classification", num_classes=10, image_shape=(1, 8, 8))
 IMAGENET = DataTraits("classification", num_classes=1000, image_shape=(3, 224, 224))
 CIFAR = DataTraits("classification", num_classes=10, image_shape=(3, 32, 32))
 SPEECH = DataTraits("ctc", alphabet=("'", " ", *"abcdefghijklmnopqrstuvwxyz"), num_features=161)
-SCENES = DataTraits("captioning", vocabulary=("a", "dog"), word_counts=(4, 8, 2), feature_dim=20)
+SCENES = DataTraits("captioning", vocabulary=("#START#", "a", "dog"), word_counts=(4, 8, 2), feature_dim=20)
 
 
 def _count(model: nn.Module) -> int:
