@@ -1,9 +1,9 @@
 """dsd: when a network is dense, when it is sparse, where, and at what learning rate. Schedules in, plans out; no torch.
 
-    >>> import dsd_lang
-    >>> plan = dsd_lang.compile("dense 50ep lr=8e-4; sparse 50% 50ep; dense")
-    >>> [phase.lr.start for phase in plan.phases]
-    ['8e-4', '8e-4', '8e-5']
+>>> import dsd_lang
+>>> plan = dsd_lang.compile("dense 50ep lr=8e-4; sparse 50% 50ep; dense")
+>>> [phase.lr.start for phase in plan.phases]
+['8e-4', '8e-4', '8e-5']
 """
 
 from __future__ import annotations
@@ -11,7 +11,15 @@ from __future__ import annotations
 __version__ = "0.1.0"
 
 __all__ = [
-    "DsdError", "PhaseGraph", "Plan", "ScheduleError", "__version__", "analyse", "compile", "compile_file", "parse",
+    "DsdError",
+    "PhaseGraph",
+    "Plan",
+    "ScheduleError",
+    "__version__",
+    "analyse",
+    "compile",
+    "compile_file",
+    "parse",
 ]
 
 _HOMES = {

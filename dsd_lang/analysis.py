@@ -56,7 +56,10 @@ class Analysis(NamedTuple):
 
 
 def analyse(
-    text: str, *, layers: Sequence[LayerInfo] | None = None, overrides: Mapping[str, str] | None = None,
+    text: str,
+    *,
+    layers: Sequence[LayerInfo] | None = None,
+    overrides: Mapping[str, str] | None = None,
     defaults: Mapping[str, str] | None = None,
 ) -> Analysis:
     """Parses, resolves and checks a schedule; never raises for what the text says.
@@ -82,7 +85,8 @@ def analyse(
             check(subject)
     found = findings.in_source_order()
     if parsed.diagnostics:
-        found = tuple(item for item in found if item.code not in _CONSEQUENCES)
+        reported = {item.span.start for item in parsed.diagnostics}
+        found = tuple(item for item in found if item.code not in _CONSEQUENCES and item.span.start not in reported)
     diagnostics = tuple(
         sorted((*parsed.diagnostics, *found), key=lambda item: (item.span.start, item.span.end, item.code))
     )
@@ -90,9 +94,7 @@ def analyse(
     return Analysis(diagnostics, None if has_errors else resolved, program)
 
 
-def _resolve(
-    program: nodes.Program, text: str, settings: Settings, subject: Subject
-) -> tuple[Resolved, Subject]:
+def _resolve(program: nodes.Program, text: str, settings: Settings, subject: Subject) -> tuple[Resolved, Subject]:
     """The passes in their order; each does one thing and reports what it finds."""
     findings, names = subject.findings, _names(program)
     outline = expand_loops(program, findings)
@@ -105,9 +107,7 @@ def _resolve(
     checkpoints = resolve_references(book, names, findings)
     complete_phases(book, settings, findings)
     comparisons, expectations = resolve_claims(book, names, text, findings)
-    resolved = Resolved(
-        book, settings, tuple(data for data, _ in comparisons), tuple(expectations), tuple(checkpoints)
-    )
+    resolved = Resolved(book, settings, tuple(data for data, _ in comparisons), tuple(expectations), tuple(checkpoints))
     return resolved, subject._replace(book=book, comparisons=comparisons)
 
 

@@ -42,7 +42,10 @@ class ScheduleError(DsdError):
 
 
 def compile(
-    text: str, *, source: str | None = None, overrides: Mapping[str, str] | None = None,
+    text: str,
+    *,
+    source: str | None = None,
+    overrides: Mapping[str, str] | None = None,
     defaults: Mapping[str, str] | None = None,
 ) -> Plan:
     """The plan of a schedule; raises :class:`ScheduleError` with every error it has.
@@ -126,10 +129,15 @@ class _PhaseBuilder:
             fields["rng"] = draft.rng
         derived = set(draft.derived)
         return Phase(
-            id=draft.id, label=draft.label, path=draft.path,
-            parent=draft.parent.id if draft.parent is not None else None, mode=draft.mode,
-            derived=tuple(name for name in _DERIVED_ORDER if name in derived), why=reason(draft),
-            span=self.span(draft), **fields,
+            id=draft.id,
+            label=draft.label,
+            path=draft.path,
+            parent=draft.parent.id if draft.parent is not None else None,
+            mode=draft.mode,
+            derived=tuple(name for name in _DERIVED_ORDER if name in derived),
+            why=reason(draft),
+            span=self.span(draft),
+            **fields,
         )
 
     def duration(self, data: dict[str, str]) -> Duration:
@@ -173,12 +181,8 @@ def _exact_text(bound: object, text: str) -> str:
 
 
 def _rendered(text: str, source: str | None, diagnostics: tuple[Diagnostic, ...]) -> str:
-    """The errors as `dsd-lint` shows them, or one line for each where the report package is absent."""
-    try:
-        from dsd_lang.report.full import render_full
-    except ImportError:
-        name = source or "<text>"
-        return "\n".join(
-            f"{name}:{item.span.line}:{item.span.column}: {item.code} {item.message}" for item in diagnostics
-        )
-    return str(render_full(text, source or "<text>", diagnostics))
+    """The errors as `dsd-lint` shows them."""
+    from dsd_lang.report import CheckedFile, render
+    from dsd_lang.source import Source
+
+    return render((CheckedFile(source or "<text>", Source(text), diagnostics),), "full")

@@ -15,14 +15,38 @@ from dsd_lang.passes.read_settings import Settings
 from dsd_lang.passes.read_values import length_data
 
 _PLAIN = (
-    "by", "scope", "alloc", "unit", "min", "others", "restore", "from", "clock", "state", "opt", "wd", "l1", "clip",
-    "batch", "dropout", "update", "enforce", "calibrate", "distill",
+    "by",
+    "scope",
+    "alloc",
+    "unit",
+    "min",
+    "others",
+    "restore",
+    "from",
+    "clock",
+    "state",
+    "opt",
+    "wd",
+    "l1",
+    "clip",
+    "batch",
+    "dropout",
+    "update",
+    "enforce",
+    "calibrate",
+    "distill",
 )
 _PLAN_NAMES = {"min": "minimum"}
 _FUNCTION_DEFAULTS = {"by": "magnitude", "unit": "weight", "enforce": "hard"}
 _DEFAULTS: dict[str, Any] = {
-    "scope": "layer", "alloc": "uniform", "others": "none", "state": "zero", "min": 1,
-    "restore": {"kind": "zero"}, "from": {"kind": "last"}, "clock": {"kind": "phase"},
+    "scope": "layer",
+    "alloc": "uniform",
+    "others": "none",
+    "state": "zero",
+    "min": 1,
+    "restore": {"kind": "zero"},
+    "from": {"kind": "last"},
+    "clock": {"kind": "phase"},
     **{name: {"name": word, "arguments": {}} for name, word in _FUNCTION_DEFAULTS.items()},
 }
 _IMPLIED = {"by": ("magnitude", "order", "smallest")}
@@ -103,4 +127,4 @@ class _Completion:
         condition = self._conditions[key][1]
         if condition is None:
             return None
-        return {"loop": cycle.loop, "index": cycle.index, "is_last_of_cycle": is_last, "until": condition}
+        return {"loop": cycle.loop, "index": cycle.number, "is_last_of_cycle": is_last, "until": condition}

@@ -50,14 +50,45 @@ class Draft:
     """One phase, with its place in the tree and what has been resolved so far."""
 
     __slots__ = (
-        "arm", "cycles", "derived", "exclude", "fields", "given", "index", "item", "label", "layers", "length",
-        "length_from", "lr", "mode", "original", "parent", "path", "previous_sparse", "reasons", "rng", "root", "scope",
+        "arm",
+        "cycles",
+        "derived",
+        "exclude",
+        "fields",
+        "given",
+        "index",
+        "item",
+        "label",
+        "layers",
+        "length",
+        "length_from",
+        "lr",
+        "mode",
+        "original",
+        "parent",
+        "path",
+        "previous_sparse",
+        "reasons",
+        "rng",
+        "root",
+        "scope",
         "seed_index",
     )
 
     def __init__(
-        self, index: int, item: Item, *, parent: Draft | None, path: str, arm: str, seed_index: int, rng: str, scope: Scope,
-        length_from: Draft | None, original: Draft | None, cycles: tuple[tuple[Round, bool], ...],
+        self,
+        index: int,
+        item: Item,
+        *,
+        parent: Draft | None,
+        path: str,
+        arm: str,
+        seed_index: int,
+        rng: str,
+        scope: Scope,
+        length_from: Draft | None,
+        original: Draft | None,
+        cycles: tuple[tuple[Round, bool], ...],
     ) -> None:
         label = item.override.label if item.override is not None else None
         if item.original is None:

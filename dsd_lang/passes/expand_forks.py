@@ -47,6 +47,8 @@ class _Layout:
         self.findings = findings
         self.phases: list[Draft] = []
         self.claims: list[ClaimDraft] = []
+        # the last occurrence of an item stands on the line that is being laid out
+        self._latest: dict[int, Draft] = {}
         self._paths: dict[tuple[str, str], int] = {}
 
     def group(self, group: Group, line: _Line, place: _Place) -> None:
@@ -75,11 +77,20 @@ class _Layout:
                 "DSD405", f"the program expands past {MAX_PHASES:,} phases", item.node.span, label="too many phases"
             )
         draft = Draft(
-            index, item, parent=line.parent, path=place.path, arm=place.arm, seed_index=place.seed_index, rng=place.rng,
-            scope=place.scope, length_from=line.length, original=_original(item, line.parent),
+            index,
+            item,
+            parent=line.parent,
+            path=place.path,
+            arm=place.arm,
+            seed_index=place.seed_index,
+            rng=place.rng,
+            scope=place.scope,
+            length_from=line.length,
+            original=self._latest.get(id(item.original)),
             cycles=tuple((cycle, last is item) for cycle, last in place.cycles),
         )
         self.phases.append(draft)
+        self._latest[id(item)] = draft
         line.parent = line.length = draft
         if draft.label is not None:
             place.scope.define(draft.label, Entry(index, index))
@@ -111,13 +122,3 @@ class _Layout:
         count = self._paths.get((path, name), 0) + 1
         self._paths[path, name] = count
         return name if count == 1 else f"{name}#{count}"
-
-
-def _original(item: Item, parent: Draft | None) -> Draft | None:
-    """The phase on this line that a copy copies."""
-    if item.original is None:
-        return None
-    while parent is not None and parent.item is not item.original:
-        parent = parent.parent
-    assert parent is not None, "a copy's original stands on its own line"
-    return parent

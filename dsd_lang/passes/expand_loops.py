@@ -31,7 +31,9 @@ def whole_count(value: nodes.Value, names: Names, what: str, findings: Findings)
         return None
     if quantity.unit != "" or quantity.value.denominator != 1 or quantity.value < 1:
         findings.add(
-            "DSD202", f"{what} must be a whole number of at least 1, found `{str(quantity)[:40]}`", value.span,
+            "DSD202",
+            f"{what} must be a whole number of at least 1, found `{str(quantity)[:40]}`",
+            value.span,
             label="expected 1, 2, 3, ...",
         )
         return None
@@ -83,8 +85,11 @@ class _Expansion:
             return [Claim(statement, names)]
         if not is_top:
             self.findings.add(
-                "DSD202", "`set` belongs to the program, not to a block: it holds for every phase", statement.span,
-                label="inside a block", help="move it to the top of the file, or write the argument on the phases",
+                "DSD202",
+                "`set` belongs to the program, not to a block: it holds for every phase",
+                statement.span,
+                label="inside a block",
+                help="move it to the top of the file, or write the argument on the phases",
             )
         return []
 

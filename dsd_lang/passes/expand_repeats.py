@@ -76,8 +76,10 @@ class _Expansion:
         pair = pair_before(line)
         if not pair:
             self.findings.add(
-                "DSD302", "`repeat` copies the last sparse...dense pair, and there is none before it",
-                tail.node.span, label="nothing to repeat",
+                "DSD302",
+                "`repeat` copies the last sparse...dense pair, and there is none before it",
+                tail.node.span,
+                label="nothing to repeat",
                 help="write a `sparse` and a `dense` phase first, or `repeat N { ... }`",
             )
             return []
@@ -110,7 +112,11 @@ class _Expansion:
             override = overrides.pop(original.node.mode, None)
             copies.append(
                 Item(
-                    original.node, tail.names, original.texts | tail.texts, original=original, override=override,
+                    original.node,
+                    tail.names,
+                    original.texts | tail.texts,
+                    original=original,
+                    override=override,
                     scale=factor,
                 )
             )
@@ -132,16 +138,23 @@ class _Expansion:
         """The factor of each cycle: scale, scale^2, ... as far as numbers go."""
         factors: list[Fraction] = []
         factor = Fraction(1)
-        is_final = tail.node.sparse is not None and tail.node.dense is not None and all(
-            any(isinstance(item, nodes.Argument) and item.name == "lr" for item in phase.items)
-            for phase in (tail.node.sparse, tail.node.dense)
+        is_final = (
+            tail.node.sparse is not None
+            and tail.node.dense is not None
+            and all(
+                any(isinstance(item, nodes.Argument) and item.name == "lr" for item in phase.items)
+                for phase in (tail.node.sparse, tail.node.dense)
+            )
         )
         for _ in range(count):
             factor = factor if is_final else factor * scale
             if is_too_long(factor):
                 self.findings.add(
-                    "DSD403", "the learning rate of the last cycles leaves the range of numbers (400 digits)",
-                    tail.node.span, label="scaled down too often", help="repeat less often, or write `scale=1`",
+                    "DSD403",
+                    "the learning rate of the last cycles leaves the range of numbers (400 digits)",
+                    tail.node.span,
+                    label="scaled down too often",
+                    help="repeat less often, or write `scale=1`",
                 )
                 break
             factors.append(factor)

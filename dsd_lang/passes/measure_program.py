@@ -23,14 +23,14 @@ def is_measurable(program: nodes.Program, findings: Findings) -> bool:
     before = len(findings)
     for statement, depth in statements(program.statements):
         if depth > MAX_NESTING:
-            findings.add(
-                "DSD405", f"blocks nest deeper than {MAX_NESTING}", statement.span, label="too deep"
-            )
+            findings.add("DSD405", f"blocks nest deeper than {MAX_NESTING}", statement.span, label="too deep")
             return False
         for root in values_of(statement):
             if is_deeper_than(root, MAX_EXPRESSION_DEPTH):
                 findings.add(
-                    "DSD405", f"this expression nests deeper than {MAX_EXPRESSION_DEPTH}", statement.span,
+                    "DSD405",
+                    f"this expression nests deeper than {MAX_EXPRESSION_DEPTH}",
+                    statement.span,
                     label="too deep",
                 )
     return len(findings) == before
@@ -44,7 +44,10 @@ def count_phases(program: nodes.Program, findings: Findings) -> int | None:
     if total > MAX_PHASES:
         span = counter.culprit or (program.statements[-1].span if program.statements else program.span)
         findings.add(
-            "DSD405", f"the program expands past {MAX_PHASES:,} phases", span, label="too many phases",
+            "DSD405",
+            f"the program expands past {MAX_PHASES:,} phases",
+            span,
+            label="too many phases",
             help="lower the counts of the loops, forks and sweeps that multiply here",
         )
         return None

@@ -4,8 +4,22 @@ from __future__ import annotations
 
 SPLITS = ("train", "val", "test")
 KNOWN = (
-    "loss", "err", "acc", "top1_err", "top5_err", "wer", "cer", "ppl", "bleu1", "bleu2", "bleu3", "bleu4",
-    "bleu1_bp", "bleu2_bp", "bleu3_bp", "bleu4_bp",
+    "loss",
+    "err",
+    "acc",
+    "top1_err",
+    "top5_err",
+    "wer",
+    "cer",
+    "ppl",
+    "bleu1",
+    "bleu2",
+    "bleu3",
+    "bleu4",
+    "bleu1_bp",
+    "bleu2_bp",
+    "bleu3_bp",
+    "bleu4_bp",
 )
 
 

@@ -1,10 +1,10 @@
 """The program with its loops unrolled: items, groups and forks. What stands between the tree and the phases.
 
-    Group    items in order; lengths do not leak out of it
-    Item     one phase to be, with its variables; a copy made by a tail `repeat` knows its original
-    ForkItem branches that all start here; the line goes on from here afterwards
-    TailItem a tail `repeat`, until the pass `expand_repeats` replaces it by copies
-    Claim    a `compare` or `expect`, with the variables in force
+Group    items in order; lengths do not leak out of it
+Item     one phase to be, with its variables; a copy made by a tail `repeat` knows its original
+ForkItem branches that all start here; the line goes on from here afterwards
+TailItem a tail `repeat`, until the pass `expand_repeats` replaces it by copies
+Claim    a `compare` or `expect`, with the variables in force
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Round(NamedTuple):
     """One round of a `repeat ... until` loop."""
 
     loop: str
-    index: int
+    number: int
     until: nodes.Until
     names: Names
 
@@ -31,8 +31,14 @@ class Item:
     __slots__ = ("names", "node", "original", "override", "scale", "texts")
 
     def __init__(
-        self, node: nodes.Phase, names: Names, texts: dict[str, str], *, original: Item | None = None,
-        override: nodes.Phase | None = None, scale: Fraction = Fraction(1),
+        self,
+        node: nodes.Phase,
+        names: Names,
+        texts: dict[str, str],
+        *,
+        original: Item | None = None,
+        override: nodes.Phase | None = None,
+        scale: Fraction = Fraction(1),
     ) -> None:
         self.node = node
         self.names = names

@@ -14,13 +14,17 @@ from typing import Literal, NamedTuple
 from dsd_lang.errors import nearest
 from dsd_lang.passes.findings import Findings
 from dsd_lang.syntax import nodes
-from dsd_lang.units import format_exact
+from dsd_lang.units import exact, format_exact
 
 MAX_DIGITS = 400
 _MAX_BITS = 1329  # 400 decimal digits
 _UNIT_WORDS = {
-    "": "a number", "%": "a percentage", "ep": "a length in epochs", "it": "a length in updates",
-    "optimizer": "the optimizer's own learning rate", "last": "a final learning rate known only at run time",
+    "": "a number",
+    "%": "a percentage",
+    "ep": "a length in epochs",
+    "it": "a length in updates",
+    "optimizer": "the optimizer's own learning rate",
+    "last": "a final learning rate known only at run time",
 }
 
 
@@ -52,8 +56,16 @@ NO_NAMES: Names = {}
 
 
 def is_too_long(value: Fraction) -> bool:
-    """Whether a number has more than 400 digits above or below the line."""
-    return value.numerator.bit_length() > _MAX_BITS or value.denominator.bit_length() > _MAX_BITS
+    """Whether the plan could not write a number so that it is read back: more than 400 digits in all."""
+    bits = max(value.numerator.bit_length(), value.denominator.bit_length())
+    if bits <= MAX_DIGITS:
+        return False
+    if bits > _MAX_BITS:
+        return True
+    try:
+        return exact(format_exact(value)) != value
+    except ValueError:
+        return True
 
 
 def literal(value: nodes.Value) -> Quantity | None:
@@ -86,7 +98,10 @@ def evaluate(value: nodes.Value, names: Names, findings: Findings) -> Quantity |
             return None
         return _combine(value, left, right, findings)
     findings.add(
-        "DSD202", f"expected a number, found {describe(value)}", value.span, label="no number",
+        "DSD202",
+        f"expected a number, found {describe(value)}",
+        value.span,
+        label="no number",
         help="numbers, loop variables and `+ - * / ^ ( )` may stand here",
     )
     return None
@@ -126,7 +141,9 @@ def _report_unknown_name(value: nodes.Name, names: Names, findings: Findings) ->
 def _combine(node: nodes.Binary, left: Quantity, right: Quantity, findings: Findings) -> Quantity | None:
     result = {"+": _add, "-": _add, "*": _multiply, "/": _divide, "^": _raise}[node.operator](node, left, right)
     if isinstance(result, str):
-        code = "DSD405" if "digits" in result else "DSD403" if "optimizer" in result or "run time" in result else "DSD202"
+        code = (
+            "DSD405" if "digits" in result else "DSD403" if "optimizer" in result or "run time" in result else "DSD202"
+        )
         findings.add(code, result, node.span, label="cannot be computed")
         return None
     if is_too_long(result.value):

@@ -51,8 +51,11 @@ class _Reader:
         call = self.call(node)
         if call is not None and not FUNCTIONS[call["name"]][0]:
             self.findings.add(
-                "DSD202", f"`{call['name']}(...)` is a number, not yet a condition", node.span,
-                label="compare it with a number", help=f"write `{call['name']}(val.err) < 0.1`",
+                "DSD202",
+                f"`{call['name']}(...)` is a number, not yet a condition",
+                node.span,
+                label="compare it with a number",
+                help=f"write `{call['name']}(val.err) < 0.1`",
             )
             return None
         return call
@@ -116,7 +119,9 @@ class _Reader:
         if name not in FUNCTIONS:
             guess = nearest(name, tuple(FUNCTIONS))
             self.findings.add(
-                "DSD202", f"a condition has no {describe(node.callee)}", node.callee.span,
+                "DSD202",
+                f"a condition has no {describe(node.callee)}",
+                node.callee.span,
                 label=f"did you mean `{guess}`?" if guess else "unknown here",
                 help="conditions know `plateau`, `falling`, `gain`, `drop` and comparisons of metrics",
             )
@@ -145,7 +150,9 @@ class _Reader:
         if name not in known:
             guess = nearest(name, known)
             self.findings.add(
-                "DSD202", f"`{function}` takes no `{name}`", item.span,
+                "DSD202",
+                f"`{function}` takes no `{name}`",
+                item.span,
                 label=f"did you mean `{guess}`?" if guess else "unknown here",
                 help=f"`{function}` takes {', '.join(f'`{option}=`' for option in known) or 'one metric'}",
             )

@@ -99,16 +99,17 @@ class _PhaseReader:
     def until(self, item: nodes.Until, names: Names, fields: Fields) -> None:
         if "until" in fields:
             self.findings.add(
-                "DSD206", "a phase has one `until`", item.span, label="given before",
+                "DSD206",
+                "a phase has one `until`",
+                item.span,
+                label="given before",
                 help="join the conditions with `and` or `or`",
             )
             return
         condition = read_condition(item.condition, names, self.findings)
         fields["until"] = FAILED if condition is None else condition
 
-    def positional(
-        self, node: nodes.Phase, item: nodes.Value, names: Names, fields: Fields
-    ) -> Quantity | None:
+    def positional(self, node: nodes.Phase, item: nodes.Value, names: Names, fields: Fields) -> Quantity | None:
         """Takes a length; hands anything else back as the target."""
         quantity = evaluate(item, names, self.findings)
         if quantity is None:
@@ -118,8 +119,11 @@ class _PhaseReader:
             return quantity
         if "length" in fields:
             self.findings.add(
-                "DSD206", f"a phase has one length, found a second one, `{str(quantity)[:40]}`", item.span,
-                label="given before", help="separate two phases by `;` or a newline",
+                "DSD206",
+                f"a phase has one length, found a second one, `{str(quantity)[:40]}`",
+                item.span,
+                label="given before",
+                help="separate two phases by `;` or a newline",
             )
         elif quantity.value < 0:
             self.findings.add("DSD402", "a length cannot be negative", item.span, label="below zero")
@@ -129,7 +133,10 @@ class _PhaseReader:
         return None
 
     def one_target(
-        self, node: nodes.Phase, item: TargetNode, quantity: Quantity | None,
+        self,
+        node: nodes.Phase,
+        item: TargetNode,
+        quantity: Quantity | None,
         before: tuple[TargetNode, Quantity | None] | None,
     ) -> tuple[TargetNode, Quantity | None] | None:
         is_whole = quantity is not None and quantity.unit == "" and quantity.value >= 1
@@ -137,34 +144,49 @@ class _PhaseReader:
             assert quantity is not None
             number = format_exact(quantity.value)[:20]
             self.findings.add(
-                "DSD402", f"a length needs its unit, found `{number}`", item.span,
+                "DSD402",
+                f"a length needs its unit, found `{number}`",
+                item.span,
                 label=f"did you mean `{number}ep`?",
                 help="a length says its unit: `ep` for epochs, `it` for optimizer updates",
             )
             return before
         if node.mode == "dense":
             self.findings.add(
-                "DSD202", "a `dense` phase prunes nothing and takes no target", item.span, label="no target here",
+                "DSD202",
+                "a `dense` phase prunes nothing and takes no target",
+                item.span,
+                label="no target here",
                 help="write `sparse` to prune, or a length such as `50ep`",
             )
             return before
         if before is not None:
             self.findings.add(
-                "DSD206", "a phase has one target, found a second one", item.span, label="given before",
+                "DSD206",
+                "a phase has one target, found a second one",
+                item.span,
+                label="given before",
                 help="separate two phases by `;` or a newline, or write a list: `[conv: 30%, fc: 50%]`",
             )
             return before
         return (item, quantity)
 
     def target(
-        self, node: nodes.Phase, target: tuple[TargetNode, Quantity | None] | None, names: Names, fields: Fields,
+        self,
+        node: nodes.Phase,
+        target: tuple[TargetNode, Quantity | None] | None,
+        names: Names,
+        fields: Fields,
         is_override: bool,
     ) -> None:
         if target is None:
             if not is_override and "target" not in fields:
                 self.findings.add(
-                    "DSD401", "`sparse` needs a target: the share that is pruned", node.mode_span,
-                    label="pruned how much?", help="write `sparse 50%`, or `sparse held` to keep the masks",
+                    "DSD401",
+                    "`sparse` needs a target: the share that is pruned",
+                    node.mode_span,
+                    label="pruned how much?",
+                    help="write `sparse 50%`, or `sparse held` to keep the masks",
                 )
                 fields["target"] = FAILED
             return
@@ -186,9 +208,7 @@ class _PhaseReader:
             ("of", {"fraction", "remaining"}, "a share such as `20%`"),
         ):
             if name in given and not kinds & fitting:
-                argument = next(
-                    item for item in node.items if isinstance(item, nodes.Argument) and item.name == name
-                )
+                argument = next(item for item in node.items if isinstance(item, nodes.Argument) and item.name == name)
                 self.findings.add(
                     "DSD202", f"`{name}=` goes with {what}", argument.span, label="no effect on this target"
                 )

@@ -63,8 +63,11 @@ def _setting(row: Argument, argument: nodes.Argument, origin: Origin, findings: 
         return _rate(argument, origin, findings)
     if isinstance(argument.value, nodes.Reference):
         findings.add(
-            "DSD203", f"`set {row.name}=` holds for every phase, and no phase stands before the first",
-            argument.value.span, label="nothing to refer to yet", help=f"write `{row.name}=` on the phases",
+            "DSD203",
+            f"`set {row.name}=` holds for every phase, and no phase stands before the first",
+            argument.value.span,
+            label="nothing to refer to yet",
+            help=f"write `{row.name}=` on the phases",
         )
         return None
     data = read_value(row, argument.value, NO_NAMES, findings)
@@ -79,7 +82,9 @@ def _rate(argument: nodes.Argument, origin: Origin, findings: Findings) -> Setti
         return None
     if not quantity.is_number or quantity.value <= 0 or is_too_long(quantity.value):
         findings.add(
-            "DSD403", f"a learning rate is a number above 0, found `{str(quantity)[:40]}`", argument.value.span,
+            "DSD403",
+            f"a learning rate is a number above 0, found `{str(quantity)[:40]}`",
+            argument.value.span,
             label="not above 0" if quantity.is_number else "not a rate",
         )
         return None

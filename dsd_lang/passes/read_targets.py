@@ -44,7 +44,9 @@ def _share(quantity: Quantity, node: nodes.Value, findings: Findings) -> Fractio
     """A share from 0 to below 1; DSD401 with the hint `50%?` otherwise."""
     if quantity.is_length:
         findings.add(
-            "DSD401", f"a target is a share, found the length `{str(quantity)[:40]}`", node.span,
+            "DSD401",
+            f"a target is a share, found the length `{str(quantity)[:40]}`",
+            node.span,
             label="expected a share such as `50%`",
         )
         return None
@@ -62,8 +64,12 @@ def _share(quantity: Quantity, node: nodes.Value, findings: Findings) -> Fractio
     is_literal = isinstance(node, nodes.Number)
     fix = Fix(f"write `{guess}`", (Edit(node.span, guess),)) if guess and is_literal else None
     findings.add(
-        "DSD401", message, node.span, label=label,
-        help="write the pruned share as a percentage (`50%`) or as a number below 1 (`0.5`)", fix=fix,
+        "DSD401",
+        message,
+        node.span,
+        label=label,
+        help="write the pruned share as a percentage (`50%`) or as a number below 1 (`0.5`)",
+        fix=fix,
     )
     return None
 
@@ -72,16 +78,16 @@ def _n_of_m(node: nodes.NofMTarget, findings: Findings) -> dict[str, Any] | None
     keep, total = node.keep, node.of
     if keep.denominator != 1 or total.denominator != 1 or not 0 < keep < total:
         findings.add(
-            "DSD401", "`N:M` keeps N of each M weights: two whole numbers with 0 < N < M", node.span,
+            "DSD401",
+            "`N:M` keeps N of each M weights: two whole numbers with 0 < N < M",
+            node.span,
             label="expected a pattern such as `2:4`",
         )
         return None
     return {"kind": "nm", "n": int(keep), "m": int(total)}
 
 
-def _ramp(
-    node: nodes.RampTarget, names: Names, given: dict[str, Any], findings: Findings
-) -> dict[str, Any] | None:
+def _ramp(node: nodes.RampTarget, names: Names, given: dict[str, Any], findings: Findings) -> dict[str, Any] | None:
     start, end = evaluate(node.start, names, findings), evaluate(node.end, names, findings)
     first = None if start is None else _share(start, node.start, findings)
     final = None if end is None else _share(end, node.end, findings)
@@ -89,12 +95,17 @@ def _ramp(
         return None
     if final < first:
         findings.add(
-            "DSD404", f"a ramp ends no lower than it starts, found {format_percent(first)} -> {format_percent(final)}",
-            node.span, label="ends lower than it starts",
+            "DSD404",
+            f"a ramp ends no lower than it starts, found {format_percent(first)} -> {format_percent(final)}",
+            node.span,
+            label="ends lower than it starts",
             help="to give weights back, write a `dense` phase or a lower target in a phase of its own",
         )
         return None
     return {
-        "kind": "ramp", "start": format_exact(first), "end": format_exact(final),
-        "shape": given.get("ramp", "cubic"), "every": given.get("every", _EVERY),
+        "kind": "ramp",
+        "start": format_exact(first),
+        "end": format_exact(final),
+        "shape": given.get("ramp", "cubic"),
+        "every": given.get("every", _EVERY),
     }

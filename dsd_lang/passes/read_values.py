@@ -45,15 +45,23 @@ def expected(argument: Argument) -> str:
     if argument.kind in ("choice", "function", "decay", "clip") or argument.options:
         words = ", ".join(f"`{option.name}`" for option in argument.options)
         more = {
-            "source": " or a reference such as `@label.end`", "length": " or a length such as `5ep`",
-            "distill": " or a reference such as `@teacher.end`", "clip": " or a number",
+            "source": " or a reference such as `@label.end`",
+            "length": " or a length such as `5ep`",
+            "distill": " or a reference such as `@teacher.end`",
+            "clip": " or a number",
         }
         return f"one of {words}{more.get(argument.kind, '')}" if words else f"a value{more.get(argument.kind, '')}"
     return {
-        "lr": "a number such as `8e-4`, or `prev/10`", "number": "a number of 0 or more", "positive": "a number above 0",
-        "ratio": "a share such as `30%`", "whole": "a whole number", "length": "a length such as `5ep` or `100it`",
-        "selectors": "layers such as `fc,birnn`", "text": 'a name in quotes such as `"ds2"`',
-        "metric": "a metric such as `test.err`", "scale": "a number above 0",
+        "lr": "a number such as `8e-4`, or `prev/10`",
+        "number": "a number of 0 or more",
+        "positive": "a number above 0",
+        "ratio": "a share such as `30%`",
+        "whole": "a whole number",
+        "length": "a length such as `5ep` or `100it`",
+        "selectors": "layers such as `fc,birnn`",
+        "text": 'a name in quotes such as `"ds2"`',
+        "metric": "a metric such as `test.err`",
+        "scale": "a number above 0",
     }.get(argument.kind, "another value")
 
 
@@ -62,9 +70,7 @@ def read_selectors(value: tuple[nodes.SelectorNode, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(node.selector) for node in value))
 
 
-def function_data(
-    argument: Argument, value: nodes.Value, names: Names, findings: Findings
-) -> dict[str, Any] | None:
+def function_data(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> dict[str, Any] | None:
     """`word` or `word(...)` out of the argument's options as a plan `Function`."""
     callee = value.callee if isinstance(value, nodes.Call) else value
     if not isinstance(callee, nodes.Name):
@@ -103,8 +109,11 @@ def _is_parameter(
     guess = nearest(name, choices)
     takes = ", ".join(f"`{choice}=`" for choice in choices) or "nothing between the parentheses"
     findings.add(
-        "DSD202", f"`{option.name}` takes no `{name}`", item.span,
-        label=f"did you mean `{guess}`?" if guess else "unknown here", help=f"`{option.name}` takes {takes}",
+        "DSD202",
+        f"`{option.name}` takes no `{name}`",
+        item.span,
+        label=f"did you mean `{guess}`?" if guess else "unknown here",
+        help=f"`{option.name}` takes {takes}",
     )
     return False
 
@@ -139,7 +148,9 @@ def _report(argument: Argument, value: nodes.Value, findings: Findings) -> None:
     words = [option.name for option in argument.options]
     guess = nearest(value.text, words) if isinstance(value, nodes.Name) else None
     findings.add(
-        "DSD202", f"`{argument.name}=` does not take {describe(value)}", value.span,
+        "DSD202",
+        f"`{argument.name}=` does not take {describe(value)}",
+        value.span,
         label=f"did you mean `{guess}`?" if guess else "not a value it takes",
         help=f"`{argument.name}=` takes {expected(argument)}",
     )
@@ -168,7 +179,9 @@ def _number_in(
         return None
     if not quantity.is_number or not fits(quantity.value):
         findings.add(
-            "DSD202", f"`{argument.name}=` takes {expected(argument)}, found `{str(quantity)[:40]}`", value.span,
+            "DSD202",
+            f"`{argument.name}=` takes {expected(argument)}, found `{str(quantity)[:40]}`",
+            value.span,
             label=f"expected {expected(argument)}",
         )
         return None
@@ -192,9 +205,7 @@ def _read_ratio(argument: Argument, value: nodes.Value, names: Names, findings: 
 
 def _read_whole(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Any:
     least = 0 if argument.name in ("min", "seed") else 1
-    quantity = _number_in(
-        argument, value, names, findings, lambda number: number.denominator == 1 and number >= least
-    )
+    quantity = _number_in(argument, value, names, findings, lambda number: number.denominator == 1 and number >= least)
     return None if quantity is None else int(quantity.value)
 
 
@@ -206,9 +217,12 @@ def _read_length(argument: Argument, value: nodes.Value, names: Names, findings:
         return None
     if not quantity.is_length:
         findings.add(
-            "DSD402", f"`{argument.name}=` takes a length, found `{str(quantity)[:40]}`", value.span,
+            "DSD402",
+            f"`{argument.name}=` takes a length, found `{str(quantity)[:40]}`",
+            value.span,
             label=f"did you mean `{format_exact(quantity.value)[:20]}it` or `{format_exact(quantity.value)[:20]}ep`?"
-            if quantity.unit == "" else "not a length",
+            if quantity.unit == ""
+            else "not a length",
             help="a length says its unit: `ep` for epochs, `it` for optimizer updates",
         )
         return None
@@ -249,7 +263,10 @@ def _read_distill(argument: Argument, value: nodes.Value, names: Names, findings
         name = {"alpha": "alpha", "T": "temperature"}.get(item.name or "")
         if name is None:
             findings.add(
-                "DSD202", f"`distill=` takes no `{item.name or 'unnamed value'}`", item.span, label="unknown here",
+                "DSD202",
+                f"`distill=` takes no `{item.name or 'unnamed value'}`",
+                item.span,
+                label="unknown here",
                 help="it takes `alpha=` and `T=`: `distill=@teacher.end(alpha=0.8, T=10)`",
             )
             return None
@@ -339,7 +356,9 @@ class _DecayReader:
         is_bare = quantity.unit == "" and quantity.value >= 1
         if quantity.value < 0 or is_bare:
             self.findings.add(
-                "DSD402", f"a milestone is a share of the phase or a length, found `{str(quantity)[:40]}`", item.span,
+                "DSD402",
+                f"a milestone is a share of the phase or a length, found `{str(quantity)[:40]}`",
+                item.span,
                 label=f"did you mean `{format_exact(quantity.value)}ep`?" if is_bare else "below zero",
                 help="write `33%`, `80ep` or `500it`",
             )
@@ -363,7 +382,10 @@ class _DecayReader:
         if self.kind == "step":
             if "milestones" not in data:
                 self.findings.add(
-                    "DSD202", "`step` needs its milestones", value.span, label="no milestone",
+                    "DSD202",
+                    "`step` needs its milestones",
+                    value.span,
+                    label="no milestone",
                     help="write `decay=step(33%, 66%, by=0.1)`",
                 )
                 return None
@@ -377,8 +399,20 @@ class _DecayReader:
 
 
 _READERS: dict[str, Reader] = {
-    "lr": _read_lr, "number": _read_number, "positive": _read_positive, "ratio": _read_ratio, "whole": _read_whole,
-    "length": _read_length, "selectors": _read_selectors, "choice": _read_choice, "function": _read_function,
-    "decay": _read_decay, "source": _read_source, "distill": _read_distill, "clip": _read_clip, "text": _read_text,
-    "metric": _read_text, "scale": _read_positive,
+    "lr": _read_lr,
+    "number": _read_number,
+    "positive": _read_positive,
+    "ratio": _read_ratio,
+    "whole": _read_whole,
+    "length": _read_length,
+    "selectors": _read_selectors,
+    "choice": _read_choice,
+    "function": _read_function,
+    "decay": _read_decay,
+    "source": _read_source,
+    "distill": _read_distill,
+    "clip": _read_clip,
+    "text": _read_text,
+    "metric": _read_text,
+    "scale": _read_positive,
 }

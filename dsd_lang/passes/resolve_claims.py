@@ -28,7 +28,9 @@ def resolve_claims(
         if isinstance(claim.node, nodes.Compare):
             compared = resolver.comparison(claim.node)
             if compared is not None:
-                comparisons.setdefault(tuple(compared.items()), ({**compared, "span": span_data(claim.node)}, claim.node))
+                comparisons.setdefault(
+                    tuple(compared.items()), ({**compared, "span": span_data(claim.node)}, claim.node)
+                )
         else:
             expected = resolver.expectation(claim.node, text)
             if expected is not None:
@@ -39,9 +41,7 @@ def resolve_claims(
 def span_data(node: nodes.Statement) -> dict[str, int]:
     """A node's place in the plan's shape."""
     span = node.span
-    return {
-        "line": span.line, "column": span.column, "end_line": span.end_line, "end_column": span.end_column
-    }
+    return {"line": span.line, "column": span.column, "end_line": span.end_line, "end_column": span.end_column}
 
 
 class _Claims:
@@ -63,7 +63,10 @@ class _Claims:
             data[argument.name] = value
         if "on" not in data:
             self.findings.add(
-                "DSD205", "`compare` needs the metric it compares", node.span, label="compared on what?",
+                "DSD205",
+                "`compare` needs the metric it compares",
+                node.span,
+                label="compared on what?",
                 help="write `compare a vs b on=test.err`",
             )
             return None
@@ -119,7 +122,8 @@ class _Claims:
         scope: Scope | None = self.claim.scope
         while scope is not None:
             names += [
-                name for name, entries in scope.names.items()
+                name
+                for name, entries in scope.names.items()
                 if entries[0].branch and entries[0].position < self.claim.position
             ]
             scope = scope.around

@@ -150,14 +150,19 @@ class _Rates:
             return None
         if quantity.is_length:
             self.findings.add(
-                "DSD403", f"a learning rate is a number, found the length `{str(quantity)[:40]}`", expression.span,
+                "DSD403",
+                f"a learning rate is a number, found the length `{str(quantity)[:40]}`",
+                expression.span,
                 label="not a rate",
             )
             return None
         if quantity.value <= 0:
             shown = "0" if quantity.value == 0 else str(quantity)[:40]
             self.findings.add(
-                "DSD403", f"a learning rate must be above 0, found `{shown}`", expression.span, label="not above 0",
+                "DSD403",
+                f"a learning rate must be above 0, found `{shown}`",
+                expression.span,
+                label="not above 0",
                 help="`last` is 0 after a `linear` or `cosine` decay without `floor=`" if shown == "0" else "",
             )
             return None
@@ -174,7 +179,9 @@ class _Rates:
     def checked(self, draft: Draft, rate: Quantity) -> Quantity | None:
         if is_too_long(rate.value):
             self.findings.add(
-                "DSD403", "this learning rate leaves the range of numbers (400 digits)", draft.node.span,
+                "DSD403",
+                "this learning rate leaves the range of numbers (400 digits)",
+                draft.node.span,
                 label="scaled too often",
             )
             return None
@@ -201,7 +208,9 @@ class _Rates:
             decay = {"floor": floor, **decay}
         elif isinstance(draft.given.get("floor"), str):
             self.findings.add(
-                "DSD202", "`floor=` needs a `decay=` other than `constant`", draft.node.span,
+                "DSD202",
+                "`floor=` needs a `decay=` other than `constant`",
+                draft.node.span,
                 label="nothing decays here",
             )
         return decay

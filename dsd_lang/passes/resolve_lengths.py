@@ -21,8 +21,11 @@ def resolve_lengths(book: Draftbook, findings: Findings) -> None:
             draft.length = None
         elif draft.length_from is None:
             findings.add(
-                "DSD301", f"the first phase needs a length, and this `{draft.mode}` has none", draft.node.mode_span,
-                label="how long?", help="write it in epochs (`50ep`) or optimizer updates (`500it`)",
+                "DSD301",
+                f"the first phase needs a length, and this `{draft.mode}` has none",
+                draft.node.mode_span,
+                label="how long?",
+                help="write it in epochs (`50ep`) or optimizer updates (`500it`)",
             )
         else:
             draft.length = draft.length_from.length

@@ -93,7 +93,9 @@ class _Resolver:
         if length is None or length.unit != offset.unit or offset.value <= length.value:
             return True
         self.findings.add(
-            "DSD203", f"`@{'.'.join(node.path)}` lies behind the end of its phase, which lasts {length}", node.span,
+            "DSD203",
+            f"`@{'.'.join(node.path)}` lies behind the end of its phase, which lasts {length}",
+            node.span,
             label="never reached",
         )
         return False
@@ -113,8 +115,11 @@ class _Resolver:
         if len(entry.branch) > 1:
             name = ".".join(path)
             self.findings.add(
-                "DSD203", f"`@{name}` names a branch trained with {len(entry.branch)} seeds", node.span,
-                label="which seed?", help=f"write `@{name}.seed0.end`",
+                "DSD203",
+                f"`@{name}` names a branch trained with {len(entry.branch)} seeds",
+                node.span,
+                label="which seed?",
+                help=f"write `@{name}.seed0.end`",
             )
             return None
         end = entry.branch[0].end
@@ -130,7 +135,9 @@ class _Resolver:
         """One step of a path: a seed of a branch, or a name in it."""
         if entry.phase is not None:
             self.findings.add(
-                "DSD203", f"`@{'.'.join(path)}` is a phase and has no `{component}`", node.span,
+                "DSD203",
+                f"`@{'.'.join(path)}` is a phase and has no `{component}`",
+                node.span,
                 label="unknown moment",
                 help="a phase has `start`, `entered`, `end`, `best`, or a length such as `500it`",
             )
@@ -147,7 +154,9 @@ class _Resolver:
             known = tuple(f"seed{instance.seed}" for instance in entry.branch)
         guess = nearest(component, known)
         self.findings.add(
-            "DSD203", f"the branch `{'.'.join(path)}` has no `{component}`", node.span,
+            "DSD203",
+            f"the branch `{'.'.join(path)}` has no `{component}`",
+            node.span,
             label=f"did you mean `{guess}`?" if guess else "unknown in this branch",
             help="it has " + ", ".join(f"`{name}`" for name in known[:8]) if known else "",
         )
@@ -157,9 +166,7 @@ class _Resolver:
         known: list[str] = []
         scope: Scope | None = draft.scope
         while scope is not None:
-            known += [
-                word for word, entries in scope.names.items() if entries[0].position < draft.index
-            ]
+            known += [word for word, entries in scope.names.items() if entries[0].position < draft.index]
             scope = scope.around
         if name in self.all_names:
             message, label = f"`@{name}` is later: a reference names something before it", "not there yet"
@@ -169,7 +176,10 @@ class _Resolver:
             label = f"did you mean `{guess}`?" if guess else label
         shown = ", ".join(f"`{word}`" for word in dict.fromkeys(known[:8]))
         self.findings.add(
-            "DSD203", message, node.span, label=label,
+            "DSD203",
+            message,
+            node.span,
+            label=label,
             help=f"known here: {shown}" if shown else "give a phase a label: `full: dense 50ep`",
         )
 

@@ -7,8 +7,14 @@ from collections.abc import Iterable, Iterator
 from dsd_lang.syntax import nodes
 
 Node = (
-    nodes.Value | nodes.Condition | nodes.NofMTarget | nodes.RampTarget | nodes.HeldTarget | nodes.ListTarget
-    | nodes.Argument | nodes.Until
+    nodes.Value
+    | nodes.Condition
+    | nodes.NofMTarget
+    | nodes.RampTarget
+    | nodes.HeldTarget
+    | nodes.ListTarget
+    | nodes.Argument
+    | nodes.Until
 )
 
 

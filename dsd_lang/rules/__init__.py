@@ -27,13 +27,24 @@ from dsd_lang.rules import (
 )
 
 TREE_RULES = (
-    unknown_argument.check, duplicate_argument.check, duplicate_label.check, unknown_metric.check,
+    unknown_argument.check,
+    duplicate_argument.check,
+    duplicate_label.check,
+    unknown_metric.check,
     fork_without_labels.check,
 )
 MODEL_RULES = (unknown_layer.check,)
 ORDER_RULES = (
-    ends_sparse.check, redense_lr_not_lower.check, restore_without_mask.check, densify_by_target.check, bad_ramp.check,
-    milestone_past_end.check, paper_range.check, unequal_budgets.check, one_seed_compare.check, derived_value.check,
+    ends_sparse.check,
+    redense_lr_not_lower.check,
+    restore_without_mask.check,
+    densify_by_target.check,
+    bad_ramp.check,
+    milestone_past_end.check,
+    paper_range.check,
+    unequal_budgets.check,
+    one_seed_compare.check,
+    derived_value.check,
 )
 
 

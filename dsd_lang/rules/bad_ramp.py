@@ -2,7 +2,8 @@
 
 What it does
 ------------
-Reports ramps that end lower than they start (pass `read_targets`) and ramps whose `every=` does not fit into their phase.
+Reports ramps that end lower than they start (pass `read_targets`) and ramps whose `every=` does not fit into their
+phase.
 
 Why is this bad
 ---------------
@@ -53,6 +54,9 @@ def _check(subject: Subject, draft: Draft, every: dict[str, str]) -> None:
         subject.findings.add(CODE, what, draft.node.span, label="no selection fits")
     elif every["unit"] == length.unit and interval > length.value:
         subject.findings.add(
-            CODE, f"no selection fits into this ramp: `every={every['value']}{every['unit']}` is longer than the phase, {length}",
-            draft.node.span, label="no `every` fits", help="write a shorter `every=`",
+            CODE,
+            f"no selection fits into this ramp: `every={every['value']}{every['unit']}` is longer than the phase, {length}",
+            draft.node.span,
+            label="no `every` fits",
+            help="write a shorter `every=`",
         )

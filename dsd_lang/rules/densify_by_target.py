@@ -47,8 +47,10 @@ def check(subject: Subject) -> None:
         now, current = _share(draft.fields.get("target"), "start"), _share(before.fields.get("target"), "end")
         if now is not None and current is not None and now < current:
             subject.findings.add(
-                CODE, f"this phase prunes {format_percent(now)}, the sparse phase before it {format_percent(current)}",
-                draft.node.span, label="gives weights back",
+                CODE,
+                f"this phase prunes {format_percent(now)}, the sparse phase before it {format_percent(current)}",
+                draft.node.span,
+                label="gives weights back",
                 help="targets are shares of the original size; write `dense` to give weights back",
             )
 

@@ -48,5 +48,9 @@ def check(subject: Subject) -> None:
             parts.append(f"its lr ({format_exact(draft.lr.value)}{'' if not draft.lr.unit else ' x ' + draft.lr.unit})")
         if parts:
             subject.findings.add(
-                CODE, f"this phase derives {' and '.join(parts)}", draft.node.mode_span, label="derived", help=reason(draft)
+                CODE,
+                f"this phase derives {' and '.join(parts)}",
+                draft.node.mode_span,
+                label="derived",
+                help=reason(draft),
             )

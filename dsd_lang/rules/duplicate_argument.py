@@ -48,7 +48,10 @@ def _check(subject: Subject, arguments: tuple[nodes.Argument, ...]) -> None:
     for argument in arguments:
         if argument.name in seen:
             subject.findings.add(
-                CODE, f"`{argument.name}=` is given twice", argument.name_span, label="given before",
+                CODE,
+                f"`{argument.name}=` is given twice",
+                argument.name_span,
+                label="given before",
                 help="keep one of them",
             )
         seen.add(argument.name)

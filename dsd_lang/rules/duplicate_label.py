@@ -63,13 +63,14 @@ def _check_scope(
             branches.update(own)
 
 
-def _define(
-    subject: Subject, label: nodes.Label, taken: dict[str, nodes.Label], into: dict[str, nodes.Label]
-) -> None:
+def _define(subject: Subject, label: nodes.Label, taken: dict[str, nodes.Label], into: dict[str, nodes.Label]) -> None:
     if label.name in taken:
         line = taken[label.name].span.line
         subject.findings.add(
-            CODE, f"the label `{label.name}` is taken", label.span, label=f"first used on line {line}",
+            CODE,
+            f"the label `{label.name}` is taken",
+            label.span,
+            label=f"first used on line {line}",
             help="give each phase and branch of a block its own name",
         )
     else:

@@ -43,6 +43,9 @@ def check(subject: Subject) -> None:
     if any(draft.parent is final for draft in subject.book.phases):
         return
     subject.findings.add(
-        CODE, "the schedule ends with a sparse phase, which leaves its masks on", final.node.mode_span,
-        label="last phase", help="add a `dense` phase, or `# dsd: ignore[DSD303]` where a sparse network is wanted",
+        CODE,
+        "the schedule ends with a sparse phase, which leaves its masks on",
+        final.node.mode_span,
+        label="last phase",
+        help="add a `dense` phase, or `# dsd: ignore[DSD303]` where a sparse network is wanted",
     )

@@ -40,6 +40,9 @@ def check(subject: Subject) -> None:
         for branch in statement.branches if isinstance(statement, nodes.Fork) else ():
             if branch.label is None:
                 subject.findings.add(
-                    CODE, "every branch of a fork needs a name", branch.span, label="no name",
+                    CODE,
+                    "every branch of a fork needs a name",
+                    branch.span,
+                    label="no name",
                     help="write `name: { ... }` or `name: dense 10ep`",
                 )

@@ -44,13 +44,18 @@ def check(subject: Subject) -> None:
         if late:
             shown = ", ".join(f"`{_shown(point)}`" for point in late)
             subject.findings.add(
-                CODE, f"a step at {shown} is never taken: the phase lasts {draft.length}", draft.node.span,
-                label="ends before", help="milestones count from the start of the phase; `50%` is its middle",
+                CODE,
+                f"a step at {shown} is never taken: the phase lasts {draft.length}",
+                draft.node.span,
+                label="ends before",
+                help="milestones count from the start of the phase; `50%` is its middle",
             )
         warmup = rate.get("warmup")
         if warmup and warmup["unit"] == draft.length.unit and exact(warmup["value"]) > draft.length.value:
             subject.findings.add(
-                CODE, f"the warm-up lasts {_shown(warmup)}, its phase {draft.length}", draft.node.span,
+                CODE,
+                f"the warm-up lasts {_shown(warmup)}, its phase {draft.length}",
+                draft.node.span,
                 label="ends before the warm-up",
             )
 

@@ -45,6 +45,9 @@ def check(subject: Subject) -> None:
     for data, node in subject.comparisons:
         if min(len(paths.get(data[side], ())) for side in ("left", "right")) == 1:
             subject.findings.add(
-                CODE, f"`{data['left']}` and `{data['right']}` are compared on one training each", node.span,
-                label="no spread", help="write `fork seeds=5 { ... }`",
+                CODE,
+                f"`{data['left']}` and `{data['right']}` are compared on one training each",
+                node.span,
+                label="no spread",
+                help="write `fork seeds=5 { ... }`",
             )

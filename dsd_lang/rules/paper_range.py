@@ -44,6 +44,8 @@ def check(subject: Subject) -> None:
         target = draft.fields.get("target")
         if target is not None and target["kind"] == "fraction" and not LOW <= exact(target["pruned"]) <= HIGH:
             subject.findings.add(
-                CODE, f"{format_percent(exact(target['pruned']))} lies outside 25-50%, the range the paper found to work",
-                draft.node.span, label="outside the paper's range",
+                CODE,
+                f"{format_percent(exact(target['pruned']))} lies outside 25-50%, the range the paper found to work",
+                draft.node.span,
+                label="outside the paper's range",
             )

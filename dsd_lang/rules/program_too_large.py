@@ -2,7 +2,8 @@
 
 What it does
 ------------
-Reports loops, forks and sweeps whose product is too large, before anything is expanded, and numbers beyond 400 digits (pass `measure_program`).
+Reports loops, forks and sweeps whose product is too large, before anything is expanded, and numbers beyond 400 digits
+(pass `measure_program`).
 
 Why is this bad
 ---------------

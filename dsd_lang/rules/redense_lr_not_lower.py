@@ -2,7 +2,8 @@
 
 What it does
 ------------
-Reports a `dense` phase after `sparse` whose learning rate is as high as the sparse phase's or higher. Phases on a global clock and sparse phases of no length are left alone.
+Reports a `dense` phase after `sparse` whose learning rate is as high as the sparse phase's or higher. Phases on a
+global clock and sparse phases of no length are left alone.
 
 Why is this bad
 ---------------
@@ -46,8 +47,11 @@ def check(subject: Subject) -> None:
         if rate is None or before is None or rate[1:] != before[1:] or rate.value < before.value:
             continue
         subject.findings.add(
-            CODE, f"this re-dense phase starts at lr {rate_text(rate)}, its sparse phase at {rate_text(before)}",
-            draft.node.span, label="not lower", help="without `lr=` it starts at a tenth of the sparse phase's",
+            CODE,
+            f"this re-dense phase starts at lr {rate_text(rate)}, its sparse phase at {rate_text(before)}",
+            draft.node.span,
+            label="not lower",
+            help="without `lr=` it starts at a tenth of the sparse phase's",
         )
 
 

@@ -2,7 +2,8 @@
 
 What it does
 ------------
-Reports `restore=` on a `dense` phase that does not follow a sparse one, and `sparse held` without a sparse phase right before it.
+Reports `restore=` on a `dense` phase that does not follow a sparse one, and `sparse held` without a sparse phase
+right before it.
 
 Why is this bad
 ---------------
@@ -39,12 +40,18 @@ def check(subject: Subject) -> None:
             continue
         if draft.mode == "dense" and draft.given.get("restore") is not None:
             subject.findings.add(
-                CODE, "`restore=` has nothing to restore: no masks are on before this phase", draft.node.span,
-                label="no sparse phase before it", help="leave `restore=` out, or write a `sparse` phase before",
+                CODE,
+                "`restore=` has nothing to restore: no masks are on before this phase",
+                draft.node.span,
+                label="no sparse phase before it",
+                help="leave `restore=` out, or write a `sparse` phase before",
             )
         target = draft.fields.get("target")
         if target is not None and target["kind"] == "held":
             subject.findings.add(
-                CODE, "`held` has nothing to hold: no masks are on before this phase", draft.node.span,
-                label="no sparse phase before it", help="say how much is pruned: `sparse 50%`",
+                CODE,
+                "`held` has nothing to hold: no masks are on before this phase",
+                draft.node.span,
+                label="no sparse phase before it",
+                help="say how much is pruned: `sparse 50%`",
             )

@@ -2,7 +2,8 @@
 
 What it does
 ------------
-Reports bare numbers of 1 or more (`sparse 50`), 100% and above, negative shares, and patterns `N:M` without 0 < N < M (pass `read_targets`).
+Reports bare numbers of 1 or more (`sparse 50`), 100% and above, negative shares, and patterns `N:M` without 0 < N < M
+(pass `read_targets`).
 
 Why is this bad
 ---------------

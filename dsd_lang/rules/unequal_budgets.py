@@ -47,8 +47,11 @@ def check(subject: Subject) -> None:
         left, right = totals.get(data["left"]), totals.get(data["right"])
         if left is not None and right is not None and left != right:
             subject.findings.add(
-                CODE, f"`{data['left']}` trains for {_shown(left)}, `{data['right']}` for {_shown(right)}", node.span,
-                label="unequal budgets", help="give both arms the same total, or say with a suppression that it is meant",
+                CODE,
+                f"`{data['left']}` trains for {_shown(left)}, `{data['right']}` for {_shown(right)}",
+                node.span,
+                label="unequal budgets",
+                help="give both arms the same total, or say with a suppression that it is meant",
             )
 
 

@@ -38,7 +38,11 @@ CODE = "DSD202"
 
 
 _PLACES: dict[str, str] = {
-    "dense": "`dense`", "sparse": "`sparse`", "set": "`set`", "repeat": "`repeat`", "fork": "`fork`",
+    "dense": "`dense`",
+    "sparse": "`sparse`",
+    "set": "`set`",
+    "repeat": "`repeat`",
+    "fork": "`fork`",
     "compare": "`compare`",
 }
 
@@ -74,14 +78,20 @@ def _check(subject: Subject, argument: nodes.Argument, place: Place) -> None:
     if row is not None:
         where = " or ".join(_PLACES[name] for name in row.places)
         subject.findings.add(
-            CODE, f"`{argument.name}=` belongs to {where}, not to {_PLACES[place]}", argument.name_span,
-            label="not here", help=f"{row.name}: {row.meaning}",
+            CODE,
+            f"`{argument.name}=` belongs to {where}, not to {_PLACES[place]}",
+            argument.name_span,
+            label="not here",
+            help=f"{row.name}: {row.meaning}",
         )
         return
     guess = nearest(argument.name, here)
     fix = Fix(f"write `{guess}`", (Edit(argument.name_span, guess),)) if guess else None
     subject.findings.add(
-        CODE, f"{_PLACES[place]} has no argument `{argument.name}`", argument.name_span,
+        CODE,
+        f"{_PLACES[place]} has no argument `{argument.name}`",
+        argument.name_span,
         label=f"did you mean `{guess}`?" if guess else "unknown argument",
-        help=f"{_PLACES[place]} takes {', '.join(f'`{name}=`' for name in here)}", fix=fix,
+        help="" if guess else f"{_PLACES[place]} takes {', '.join(f'`{name}=`' for name in here)}",
+        fix=fix,
     )

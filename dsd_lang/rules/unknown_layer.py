@@ -33,7 +33,15 @@ from collections.abc import Iterator, Sequence
 
 from dsd_lang.errors import nearest
 from dsd_lang.layers import (
-    KINDS, PARTS, RECURRENT_KINDS, ROLES, LayerInfo, describe_inventory, match, parse_selector, select,
+    KINDS,
+    PARTS,
+    RECURRENT_KINDS,
+    ROLES,
+    LayerInfo,
+    describe_inventory,
+    match,
+    parse_selector,
+    select,
 )
 from dsd_lang.passes.draft import Draftbook
 from dsd_lang.passes.walk import statements, values_of
@@ -48,7 +56,9 @@ def check(subject: Subject) -> None:
     for selector in _selectors(subject):
         if subject.layers is not None:
             if not match(selector.selector, subject.layers):
-                _report(subject, selector, _names(subject.layers), f"this model has: {describe_inventory(subject.layers)}")
+                _report(
+                    subject, selector, _names(subject.layers), f"this model has: {describe_inventory(subject.layers)}"
+                )
         elif selector.selector.form == "word" and not _is_known(selector.selector.text):
             kinds, roles = ", ".join(KINDS), ", ".join(ROLES)
             _report(subject, selector, (), f"kinds are: {kinds}; roles are: {roles}; names of layers go in quotes")
@@ -68,7 +78,10 @@ def _check_selections(subject: Subject, layers: Sequence[LayerInfo], book: Draft
         chosen, missing = select(include, exclude, layers)
         if not chosen and (not missing or draft.layers == ("prunable",)):
             subject.findings.add(
-                CODE, "this phase selects no layer of the model", draft.node.mode_span, label="nothing to prune",
+                CODE,
+                "this phase selects no layer of the model",
+                draft.node.mode_span,
+                label="nothing to prune",
                 help=f"this model has: {describe_inventory(layers)}",
             )
 

@@ -2,7 +2,8 @@
 
 What it does
 ------------
-Reports metrics outside `train.loss`, `val.*`, `test.*`, `entropy.relu` and `sparsity`, and misspellings of the built-in
+Reports metrics outside `train.loss`, `val.*`, `test.*`, `entropy.relu` and `sparsity`, and misspellings of the
+built-in
 ones. Any other word after `val.` or `test.` is taken as a metric of your own.
 
 Why is this bad
@@ -54,18 +55,14 @@ def check(subject: Subject) -> None:
 def _variables(program: nodes.Program) -> set[str]:
     names: set[str] = set()
     for statement, _ in statements(program.statements):
-        if isinstance(statement, nodes.RepeatBlock) and statement.variable is not None:
-            names.add(statement.variable.text)
-        elif isinstance(statement, nodes.ForBlock):
+        if isinstance(statement, nodes.RepeatBlock | nodes.ForBlock) and statement.variable is not None:
             names.add(statement.variable.text)
         elif isinstance(statement, nodes.Sweep):
             names.update(variable.variable.text for variable in statement.variables)
     return names
 
 
-def _check_condition(
-    subject: Subject, condition: nodes.Condition, variables: set[str], *, has_arms: bool
-) -> None:
+def _check_condition(subject: Subject, condition: nodes.Condition, variables: set[str], *, has_arms: bool) -> None:
     for node in below(condition):
         if isinstance(node, nodes.Name) and node.text not in variables:
             metric = split_metric(node.text)[1] if has_arms else node.text
@@ -80,6 +77,10 @@ def _check_name(subject: Subject, node: nodes.Name, metric: str) -> None:
     prefix = node.text[: len(node.text) - len(metric)]
     fix = Fix(f"write `{prefix}{guess}`", (Edit(node.span, prefix + guess),)) if guess else None
     subject.findings.add(
-        CODE, message, node.span, label=f"did you mean `{prefix}{guess}`?" if guess else "unknown metric",
-        help="metrics are `train.loss`, `val.*`, `test.*`, `entropy.relu` and `sparsity`", fix=fix,
+        CODE,
+        message,
+        node.span,
+        label=f"did you mean `{prefix}{guess}`?" if guess else "unknown metric",
+        help="metrics are `train.loss`, `val.*`, `test.*`, `entropy.relu` and `sparsity`",
+        fix=fix,
     )

@@ -28,6 +28,7 @@ class Recovery:
         self.driver = driver
         self.scanned = scanned
         self.num_errors = 0
+        self.guessed: list[int] = []  # where a word was taken for another: what follows may not fit it
 
     def mend(self, index: int, *, too_deep: bool) -> int:
         """The index of the token to go on with, after a mistake at ``index``."""
@@ -35,9 +36,11 @@ class Recovery:
         self.num_errors += 1
         if self.num_errors > MAX_ERRORS:
             self.driver.tokens[index:] = _closing(self.driver, token)
-            return self._skip(index)
+            self._pop_to_statements()
+            return index
         if too_deep:
             self._report("DSD101", "this expression nests too deep", token.span)
+            self._pop_to_statements()
             return self._skip(index)
         accepted = self.accepted()
         for repair in (
@@ -142,6 +145,7 @@ class Recovery:
             fix=Fix(f"write `{word}`", (Edit(token.span, word),)),
         )
         self.driver.tokens[index] = Token(word.upper(), word, token.span)
+        self.guessed.append(token.span.start)
         return index
 
     def _branch_without_colon(self, index: int, token: Token, accepted: set[str]) -> int | None:
@@ -237,7 +241,8 @@ class Recovery:
         start, end = tokens[begin].span.start, token.span.start
         if token.kind in ("$END", "_SEPARATOR"):
             end += 1
-        return any(start <= finding.span.start < end for finding in self.scanned.diagnostics)
+        reported = (finding.span.start for finding in self.scanned.diagnostics)
+        return any(start <= place < end for place in (*reported, *self.guessed))
 
     def _advice(self, index: int, token: Token, accepted: set[str]) -> tuple[str, str]:
         """The label and the help of an unexpected token."""

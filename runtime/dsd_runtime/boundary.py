@@ -258,16 +258,15 @@ class Boundary:
     # --- what is so ---------------------------------------------------------------------------------------------------
 
     def sparsity(self) -> dict[str, float]:
-        """The pruned fraction of each selected weight and of all together (`total`); in a dense phase of the prunable."""
-        masks = self.store.masks
-        sizes = {name: mask.numel() for name, mask in masks.items()}
-        alive = self.store.alive_counts()
-        if not masks:
+        """The pruned fraction of each masked weight and of all together (`total`); in a dense phase, of the prunable."""
+        sizes = {name: mask.numel() for name, mask in self.store.masks.items()}
+        if not sizes:
             weights, _ = select((), (), self.layers)
             names = dict.fromkeys(self.store.owner(weight.name) for weight in weights)
             return {**dict.fromkeys(names, 0.0), "total": 0.0}
-        result = {name: 1.0 - alive[name] / size if size else 0.0 for name, size in sizes.items()}
-        return {**result, "total": 1.0 - sum(alive.values()) / max(1, sum(sizes.values()))}
+        pruned = {name: sizes[name] - alive for name, alive in self.store.alive_counts().items()}
+        result = {name: pruned[name] / max(1, size) for name, size in sizes.items()}
+        return {**result, "total": sum(pruned.values()) / max(1, sum(sizes.values()))}
 
     def counts(self) -> dict[str, Any]:
         """Exact sizes and non-masked counts of what is masked now."""

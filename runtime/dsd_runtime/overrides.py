@@ -88,17 +88,18 @@ class WeightDecay:
     """The weight decay of each group as the optimizer came, and the override in force."""
 
     own: list[float]
+    applied_to: Optimizer
     is_overridden: bool = False
 
     @classmethod
     def of(cls, optimizer: Optimizer) -> WeightDecay:
-        return cls([float(group.get("weight_decay", 0.0)) for group in optimizer.param_groups])
+        return cls([float(group.get("weight_decay", 0.0)) for group in optimizer.param_groups], optimizer)
 
     def apply(self, optimizer: Optimizer, override: str | None) -> None:
         """Sets the override on every group that decays at all (all, when none does); None restores the own values."""
-        if override is None and not self.is_overridden:
+        if override is None and not self.is_overridden and optimizer is self.applied_to:
             return
-        self.is_overridden = override is not None
+        self.is_overridden, self.applied_to = override is not None, optimizer
         decays = any(self.own)
         value = float(exact(override)) if override is not None else None
         for group, own in zip(optimizer.param_groups, self.own, strict=True):

@@ -52,5 +52,5 @@ def _difference(place: int, before: Mapping[str, Any], now: Mapping[str, Any]) -
 
 def _shown(value: Any) -> str:
     if isinstance(value, Mapping):
-        return " ".join(f"{key}={_shown(part)}" for key, part in value.items())
+        return "(" + ", ".join(f"{key}={_shown(part)}" for key, part in value.items()) + ")"
     return "nothing" if value is None else str(value)

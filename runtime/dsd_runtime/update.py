@@ -76,10 +76,20 @@ def apply_update(
     if scaler is None:
         optimizer.step()
         return True
+    return _scaled_step(optimizer, scaler)
+
+
+def _scaled_step(optimizer: Optimizer, scaler: torch.amp.GradScaler) -> bool:
+    """Whether the scaler let the step through; the scale falls when it did not."""
+    stateless = [parameter for parameter in _parameters(optimizer) if not optimizer.state.get(parameter)]
     scale = scaler.get_scale()
     scaler.step(optimizer)
     scaler.update()
-    return bool(scaler.get_scale() >= scale)
+    if scaler.get_scale() >= scale:
+        return True
+    for parameter in stateless:  # a fused SGD that skips its first step leaves a buffer that was never written
+        optimizer.state.pop(parameter, None)
+    return False
 
 
 def add_l1(parameters: list[nn.Parameter], strength: float) -> None:

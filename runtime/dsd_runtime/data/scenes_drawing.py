@@ -1,8 +1,8 @@
 """A scene of coloured shapes in, its picture and the picture's features out.
 
-The features are read from the pixels alone: for each cell of an 8x8 grid, the shares of 40 colours (5 levels of green,
-4 of red, 2 of blue) and the strength of edges in 8 directions of each colour channel.
-Shape legend: N scenes, S side of the picture in pixels, G cells a side, B bins a cell.
+The features are read from the pixels alone: for the whole picture, its quarters and its sixteenths, the shares of 40
+colours (5 levels of green, 4 of red, 2 of blue) and the strength of edges in 8 directions of each colour channel.
+Shape legend: N scenes, S side of the picture in pixels, G finest cells a side, B bins a cell.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIDE = 64
-GRID = 8
+GRID = 4
+LEVELS = (1, 2, 4)
 COLOUR_BINS = 40
 EDGE_BINS = 24
-NUM_FEATURES = GRID * GRID * (COLOUR_BINS + EDGE_BINS)
+NUM_FEATURES = sum(level**2 for level in LEVELS) * (COLOUR_BINS + EDGE_BINS)
 
 COLOURS = MappingProxyType(
     {
@@ -68,10 +69,18 @@ def draw(scene: Scene) -> Bytes:
 
 
 def features(pictures: Sequence[Bytes]) -> Floats:
-    """Pictures [3, S, S] to features [N, 4096]: shares of colours (0 to 1) and mean strengths of edges of each cell."""
+    """Pictures [3, S, S] to features [N, 1344]: square roots of shares and strengths, so that small shapes count."""
     stacked: Floats = np.stack(pictures).astype(np.float32) / np.float32(255)
     cells = np.concatenate([_colour_histogram(stacked), _edge_histogram(stacked)], axis=2)
-    return np.ascontiguousarray(cells.reshape(len(pictures), NUM_FEATURES))
+    return np.concatenate([_pooled(cells, level) for level in LEVELS], axis=1)
+
+
+def _pooled(cells: Floats, level: int) -> Floats:
+    """[N, G*G, B] to the roots of the means over ``level`` x ``level`` larger cells, [N, level * level * B]."""
+    count, _, bins = cells.shape
+    means = cells.reshape(count, level, GRID // level, level, GRID // level, bins).mean(axis=(2, 4))
+    roots: Floats = np.sqrt(means, dtype=np.float32).reshape(count, -1)
+    return roots
 
 
 def _covered(shape: Shape) -> Flags:

@@ -1,6 +1,6 @@
 """The embedded corpus of spoken commands and numbers (`--data spoken`): package data in, a speech source out.
 
-Synthesized once by `tools/make_spoken_corpus.py`: 900/120/120 utterances of one to three words out of 27, each split in
+Synthesized once by `tools/make_spoken_corpus.py`: 900/120/120 utterances of one to three words out of 24, each split in
 voices of its own. The alphabet is fixed: space, apostrophe, a to z (29 outputs with the blank).
 """
 

@@ -85,7 +85,7 @@ class TensorBoard(Sink):
     def _write_graph(self, writer: Any) -> None:
         from dsd_lang.graph import PhaseGraph
 
-        writer.add_text("plan/graph", f"```mermaid\n{PhaseGraph.from_plan(self._plan).to_mermaid()}\n```", 0)
+        writer.add_text("plan/graph", f"```mermaid\n{PhaseGraph(self._plan).to_mermaid()}\n```", 0)
         writer.add_text("plan/json", f"```json\n{self._plan.to_json()}\n```", 0)
 
     def _histograms(self, place: Place, side: str) -> None:

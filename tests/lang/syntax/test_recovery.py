@@ -46,19 +46,19 @@ def check_places(text: str) -> None:
             assert 0 <= edit.span.start <= edit.span.end <= len(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.text(max_size=200))
 def test_any_text(text: str) -> None:
     check_places(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=60))
 def test_any_words(words: list[str]) -> None:
     check_places(" ".join(words))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.integers(0, len(PROGRAM)), st.integers(0, 15), st.sampled_from(["", *PIECES]))
 def test_a_program_with_one_change(start: int, length: int, put_in: str) -> None:
     check_places(PROGRAM[:start] + put_in + PROGRAM[start + length :])
@@ -77,7 +77,7 @@ def test_every_statement_of_a_valid_file_is_kept(left_out: set[int]) -> None:
 
 
 def test_all_mistakes_of_a_file_at_once() -> None:
-    text = "dense 50\nsparse 0.5 layers=\nfoo 3\ndense: dense 3ep\ndense 3ep sparse 3\nset x=(1\ndense 3ep )\n"
+    text = "dense 50\nsparse 0.5 layers=\nxyz 3\ndense: dense 3ep\ndense 3ep sparse 3\nset x=(1\ndense 3ep )\n"
     assert codes(text) == ["DSD402", "DSD101", "DSD101", "DSD103", "DSD102", "DSD104", "DSD101"]
 
 
@@ -114,7 +114,7 @@ def test_control_characters() -> None:
 
 
 def test_reports_are_capped() -> None:
-    result = parse("foo bar\n" * 500)
+    result = parse("xyz abc\n" * 500)
     assert len(result.diagnostics) == MAX_REPORTED + 1
     assert result.diagnostics[-1].message == "450 more mistakes follow and are not shown"
 
@@ -124,7 +124,7 @@ def test_words_of_an_expectation() -> None:
         return parse(text).diagnostics[0].message
 
     assert message("dense 3ep : ") == "expected a length, an argument or the end of the statement, found `:`"
-    assert message("sparse : ") == "expected a target, a length, an argument or the end of the statement, found `:`"
+    assert message("sparse * ") == "expected a target, a length, an argument or the end of the statement, found `*`"
     assert message("dense lr=*") == "expected a value, found `*`"
     assert message("dense until") == "expected a condition, found the end of the file"
     assert message("for x of 1 { }") == "expected `in`, found `of`"
@@ -160,6 +160,6 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_programs_end(name: str) -> None:
     began = time.process_time()
-    result = parse(HOSTILE[name])
+    num_findings = len(parse(HOSTILE[name]).diagnostics)
     assert time.process_time() - began < 5
-    assert result.diagnostics or name in ("closing", "comments")
+    assert num_findings > 0

@@ -113,7 +113,7 @@ class TestScenes:
         assert dict(first.sizes) == {"train": 600, "val": 60, "test": 60}
 
     def test_no_two_pictures_have_the_same_features(self, scenes):
-        assert scenes.features.shape == (720, 4096)
+        assert scenes.features.shape == (720, 1344)
         assert torch.isfinite(scenes.features).all()
         assert len(scenes.features.unique(dim=0)) == 720
 

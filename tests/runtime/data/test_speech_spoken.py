@@ -25,8 +25,7 @@ def test_sizes_and_alphabet():
 
 def test_every_voice_speaks_in_one_split_only(index):
     voices = {
-        split: {entry["voice"].split("+")[1] for entry in described["utterances"]}
-        for split, described in index["splits"].items()
+        split: {entry["voice"] for entry in described["utterances"]} for split, described in index["splits"].items()
     }
     assert not voices["train"] & voices["val"]
     assert not voices["train"] & voices["test"]

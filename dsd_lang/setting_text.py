@@ -1,0 +1,32 @@
+"""A plan's setting as data in, its text as after `set` out: what makes a saved plan's flags and preset usable again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_MILESTONE_UNITS = {"ratio": "", "ep": "ep", "it": "it"}
+
+
+def setting_text(value: Any) -> str:
+    """`sgd(momentum=0.9, nesterov=on)`, `step(0.33, 0.66, by=0.1)`, `fc,birnn`, `128`."""
+    if isinstance(value, dict) and "kind" in value:
+        return _decay_text(value)
+    if isinstance(value, dict):
+        switches = {True: "on", False: "off"}
+        arguments = [
+            ("" if name.isdigit() else f"{name}=") + (switches[item] if isinstance(item, bool) else str(item))
+            for name, item in value.get("arguments", {}).items()
+        ]
+        return f"{value['name']}({', '.join(arguments)})" if arguments else str(value["name"])
+    if isinstance(value, list | tuple):
+        return ",".join(str(item) for item in value)
+    return str(value)
+
+
+def _decay_text(decay: dict[str, Any]) -> str:
+    arguments = [point["value"] + _MILESTONE_UNITS[point["unit"]] for point in decay.get("milestones", ())]
+    if "factor" in decay:
+        arguments.append(decay["factor"] if decay["kind"] == "exp" else f"by={decay['factor']}")
+    if "floor" in decay:
+        arguments.append(f"floor={decay['floor']}")
+    return f"{decay['kind']}({', '.join(arguments)})" if arguments else str(decay["kind"])

@@ -1,0 +1,95 @@
+"""The examples of README.md and docs/ run: schedules compile or give the code they name, Python blocks execute."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import dsd_lang
+from dsd_lang.cli.lint import check_text
+from dsd_lang.diagnostics import CATALOGUE
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PAGES = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))
+FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+DEFAULT_CODES = frozenset(entry.code for entry in CATALOGUE.values() if entry.default)
+
+
+class Example(NamedTuple):
+    page: str
+    line: int
+    info: str
+    body: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def examples(language: str) -> list[Example]:
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in FENCE.finditer(text):
+            words = match["info"].split()
+            if words[:1] == [language]:
+                line = text.count("\n", 0, match.start()) + 1
+                found.append(Example(page.name, line, " ".join(words[1:]), match["body"]))
+    return found
+
+
+SCHEDULES = examples("dsd")
+
+
+def test_there_are_examples() -> None:
+    assert len(SCHEDULES) > 40
+    assert len(examples("python")) >= 5
+
+
+@pytest.mark.parametrize("example", [item for item in SCHEDULES if not item.info], ids=lambda item: item.name)
+def test_schedule_compiles(example: Example) -> None:
+    assert dsd_lang.compile(example.body).phases
+
+
+@pytest.mark.parametrize("example", [item for item in SCHEDULES if item.info], ids=lambda item: item.name)
+def test_schedule_gives_the_code_it_names(example: Example) -> None:
+    severity, code = example.info.split()
+    found = {finding.code: finding.severity for finding in check_text(example.body, selected=DEFAULT_CODES)}
+    assert found.get(code) == severity, found
+    if severity == "error":
+        with pytest.raises(dsd_lang.ScheduleError):
+            dsd_lang.compile(example.body)
+    else:
+        assert dsd_lang.compile(example.body).phases
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_blocks_of_a_page_run_in_order(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One namespace for each page, in the repository's root, so that a later block may use what an earlier one made."""
+    blocks = [example for example in examples("python") if example.page == page.name]
+    monkeypatch.chdir(REPOSITORY)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    namespace: dict[str, object] = {"__name__": "__example__"}
+    for block in blocks:
+        padding = "\n" * block.line  # so that a traceback shows the page's own lines
+        exec(compile(padding + block.body, str(page), "exec"), namespace)
+
+
+def test_every_code_is_in_the_reference() -> None:
+    page = (REPOSITORY / "docs" / "language.md").read_text(encoding="utf-8")
+    for entry in CATALOGUE.values():
+        severity = entry.severity if entry.default else f"{entry.severity}, off by default"
+        assert f"| {entry.code} | {entry.name} | {severity} |" in page
+
+
+def test_every_argument_is_in_the_reference() -> None:
+    from dsd_lang.arguments import ARGUMENTS
+
+    page = (REPOSITORY / "docs" / "language.md").read_text(encoding="utf-8")
+    for argument in ARGUMENTS:
+        assert re.search(rf"\b{argument.name}\b", page), argument.name
+        for option in argument.options:
+            assert re.search(rf"\b{option.name}\b", page), f"{argument.name}={option.name}"
