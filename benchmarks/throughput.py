@@ -2,21 +2,22 @@
 
     python benchmarks/throughput.py --data cifar10:PATH [--model resnet20] [--updates 20] [--rounds 7]
 
-Rounds are interleaved (plain, dense phase, sparse phase, plain, ...); medians are printed, and their ratios to the plain
-loop. The plain loop is what one writes without this project: zero_grad, forward, loss, backward, step.
+Rounds are interleaved (plain, dense phase, sparse phase, plain, ...); medians are printed, and their ratios to the
+plain loop. The plain loop is what one writes without this project: zero_grad, forward, loss, backward, step.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import statistics
 import time
 from collections.abc import Callable
 
-import dsd_lang
 import torch
 from torch.nn import functional
 
+import dsd_lang
 from dsd_runtime.data.registry import open_data
 from dsd_runtime.data.source import DataSource
 from dsd_runtime.models.registry import build_model
@@ -81,10 +82,8 @@ def our_loop(text: str, model_name: str, data: DataSource, batch: int, device: t
         before = session.total_updates
         run_state.should_stop = lambda: session.total_updates >= before + updates
         started = time.perf_counter()
-        try:
+        with contextlib.suppress(Stopped):
             train_phase(run_state)
-        except Stopped:
-            pass
         if device.type == "cuda":
             torch.cuda.synchronize()
         return (time.perf_counter() - started) / (session.total_updates - before)
@@ -102,7 +101,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
     data, device = open_data(options.data), choose_device(options.device)
-    settings = 'set opt=sgd(momentum=0.9, nesterov=on) wd=1e-4 lr=0.01\n'
+    settings = "set opt=sgd(momentum=0.9, nesterov=on) wd=1e-4 lr=0.01\n"
     loops = {
         "plain loop": plain_loop(options.model, data, options.batch, device),
         "dense phase": our_loop(f"{settings}dense 10000ep", options.model, data, options.batch, device),
@@ -114,8 +113,11 @@ def main() -> None:
             elapsed = run(options.updates)
             if round_number:
                 seconds[name].append(elapsed)
+    threads = torch.get_num_threads()
     base = statistics.median(seconds["plain loop"])
-    print(f"{options.model}, batch {options.batch}, {device}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    print(
+        f"{options.model}, batch {options.batch}, {device}, {threads} threads, torch {torch.__version__}"
+    )
     print("| loop | images/s | throughput against the plain loop |\n|---|---|---|")
     for name, values in seconds.items():
         median = statistics.median(values)

@@ -119,8 +119,8 @@ class SelectorTarget(_Part):
 class Target(_Part):
     """How much is pruned.
 
-    fraction/remaining: ``pruned``; nm: keep ``n`` of ``m``; ramp: ``start``, ``end``, ``shape``, ``every``; held: nothing;
-    list: ``items``, first match wins.
+    fraction/remaining: ``pruned``; nm: keep ``n`` of ``m``; ramp: ``start``, ``end``, ``shape``, ``every``;
+    held: nothing; list: ``items``, first match wins.
     """
 
     kind: Literal["fraction", "remaining", "nm", "ramp", "held", "list"]
@@ -145,7 +145,7 @@ class Function(_Part):
 
 
 class ReferenceInfo(_Part):
-    """A checkpoint on the line of a phase: `start`, `entered`, `end`, `best`, `at` (then ``offset``), or `init`/`file`."""
+    """A checkpoint of a phase: `start`, `entered`, `end`, `best`, `at` (then ``offset``), or `init`/`file`."""
 
     moment: Literal["start", "entered", "end", "best", "at", "init", "file"]
     phase: str | None = None
@@ -360,7 +360,10 @@ class Plan(_Part):
         kept = {phase.id for phase in phases}
         checkpoints = tuple(point for point in self.checkpoints if point.phase is None or point.phase in kept)
         trimmed = Plan(
-            source=self.source, settings=self.settings, settings_from=self.settings_from, phases=phases,
+            source=self.source,
+            settings=self.settings,
+            settings_from=self.settings_from,
+            phases=phases,
             checkpoints=checkpoints,
         )
         return trimmed.with_hash()
@@ -382,7 +385,7 @@ def meaning(phase: Phase, position: dict[str, int]) -> dict[str, Any]:
     def positions(value: Any) -> Any:
         if isinstance(value, dict):
             return {
-                key: position.get(item, item) if key in ("phase", "parent") and isinstance(item, str) else positions(item)
+                key: position.get(item, item) if key == "phase" and isinstance(item, str) else positions(item)
                 for key, item in value.items()
             }
         if isinstance(value, list):
@@ -405,7 +408,7 @@ def meaning(phase: Phase, position: dict[str, int]) -> dict[str, Any]:
 
 
 def semantic_hash(phases: Iterable[Phase]) -> str:
-    """`sha256:` over what the phases do; two spellings of one schedule have one hash (language reference, section 11)."""
+    """`sha256:` over what the phases do; two spellings of one schedule have one hash (language reference, 11)."""
     ordered = tuple(phases)
     position = {phase.id: index for index, phase in enumerate(ordered)}
     payload = json.dumps([meaning(phase, position) for phase in ordered], sort_keys=True, separators=(",", ":"))

@@ -97,8 +97,8 @@ def _parse(base: str, line: str) -> _Pattern | None:
 def _translated(glob: str) -> str:
     """A gitignore glob as a regular expression: `*` and `?` stay within a folder's name, `**` does not."""
     pieces: list[str] = []
-    for piece in re.findall(r"\*\*/|/\*\*|\*\*|\*|\?|\[!?[^\]]+\]|\\.|.", glob):
-        known = {"**/": "(?:.*/)?", "/**": "/.*", "**": ".*", "*": "[^/]*", "?": "[^/]"}.get(piece)
+    for piece in re.findall(r"/\*\*/|\*\*/|/\*\*$|\*\*|\*|\?|\[!?[^\]]+\]|\\.|.", glob):
+        known = {"/**/": "/(?:.*/)?", "**/": "(?:.*/)?", "/**": "/.*", "**": ".*", "*": "[^/]*", "?": "[^/]"}.get(piece)
         if known is not None:
             pieces.append(known)
         elif piece.startswith("["):

@@ -24,7 +24,7 @@ KNOWN = (
 
 
 def split_metric(text: str) -> tuple[str, str]:
-    """The arm and the metric of a dotted name: `dsd.test.err` is (`dsd`, `test.err`), `sparsity` is (``, `sparsity`)."""
+    """A dotted name as arm and metric: `dsd.test.err` is (`dsd`, `test.err`), `sparsity` has no arm."""
     parts = text.split(".")
     size = 1 if parts[-1] == "sparsity" else 2
     return ".".join(parts[:-size]), ".".join(parts[-size:])

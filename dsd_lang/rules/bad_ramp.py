@@ -55,7 +55,7 @@ def _check(subject: Subject, draft: Draft, every: dict[str, str]) -> None:
     elif every["unit"] == length.unit and interval > length.value:
         subject.findings.add(
             CODE,
-            f"no selection fits into this ramp: `every={every['value']}{every['unit']}` is longer than the phase, {length}",
+            f"no selection fits: `every={every['value']}{every['unit']}` is longer than the phase, {length}",
             draft.node.span,
             label="no `every` fits",
             help="write a shorter `every=`",

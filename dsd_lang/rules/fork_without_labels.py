@@ -18,7 +18,7 @@ Use instead
 -----------
 ::
 
-    fork { short: dense 10ep  long: dense 20ep }
+    fork { short: dense 10ep; long: dense 20ep }
 
 Fix safety
 ----------

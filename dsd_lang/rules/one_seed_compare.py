@@ -12,14 +12,14 @@ Example
 -------
 ::
 
-    fork { a: dense 10ep  b: dense 10ep }
+    fork { a: dense 10ep; b: dense 10ep }
     compare a vs b on=test.err
 
 Use instead
 -----------
 ::
 
-    fork seeds=5 { a: dense 10ep  b: dense 10ep }
+    fork seeds=5 { a: dense 10ep; b: dense 10ep }
     compare a vs b on=test.err
 
 Fix safety

@@ -12,14 +12,14 @@ Example
 -------
 ::
 
-    fork { a: dense 10ep  b: dense 30ep }
+    fork { a: dense 10ep; b: dense 30ep }
     compare a vs b on=test.err
 
 Use instead
 -----------
 ::
 
-    fork { a: dense 30ep  b: dense 30ep }
+    fork { a: dense 30ep; b: dense 30ep }
     compare a vs b on=test.err
 
 Fix safety

@@ -344,7 +344,11 @@ class Lexer:
     def _wrong_comment(self, text: str, span: Span) -> int:
         place = Span(span.line, span.column, span.line, span.column + 2, span.start, span.start + 2)
         self._report(
-            "DSD101", "a comment starts with `#`, not with `//`", place, label="write `#`", fix=Fix("write `#`", (Edit(place, "#"),))
+            "DSD101",
+            "a comment starts with `#`, not with `//`",
+            place,
+            label="write `#`",
+            fix=Fix("write `#`", (Edit(place, "#"),)),
         )
         return self._comment(text, span)
 

@@ -17,7 +17,7 @@ from torch.optim import LBFGS, Optimizer
 from dsd_lang.errors import DsdError
 from dsd_lang.layers import LayerInfo, select
 from dsd_lang.plan import Phase, Plan
-from dsd_runtime.masks import Held, MaskStore, Ramp, Target, choose_masks, preserves_zero, resolve_ramps
+from dsd_runtime.masks import Held, MaskStore, Ramp, Target, choose_masks, input_axes, preserves_zero, resolve_ramps
 from dsd_runtime.masks.targets import PerSelector
 from dsd_runtime.optimizer_state import forget_all_state, forget_state, largest_update_ratio, zero_state
 from dsd_runtime.origins import Origins, Weights, copy_into
@@ -52,6 +52,7 @@ class Boundary:
         self.clock_reading: ClockReading | None = None
         self._parameters = dict(model.named_parameters(remove_duplicate=False))
         self._views = _views_by_owner(self._parameters, self.store)
+        self._input_axes = input_axes(model)
         self._seed = seed
         self._origins = origins
         self._keeps_saved = any(phase.restore.kind == "saved" for phase in plan.phases)
@@ -146,6 +147,7 @@ class Boundary:
             selectors=selection.assignment or None,
             minimum=phase.minimum,
             update=update,
+            input_axes=self._input_axes,
         )
         return chosen.masks, chosen.kept_by_minimum
 

@@ -89,7 +89,9 @@ def numbered(folder: Path, prefix: str) -> list[Path]:
     """The complete checkpoints `<prefix>-<number>` in a folder, the latest last."""
     if not folder.is_dir():
         return []
-    found = [path for path in folder.glob(f"{prefix}-*") if path.name[len(prefix) + 1 :].isdigit() and is_complete(path)]
+    found = [
+        path for path in folder.glob(f"{prefix}-*") if path.name[len(prefix) + 1 :].isdigit() and is_complete(path)
+    ]
     return sorted(found, key=lambda path: int(path.name[len(prefix) + 1 :]))
 
 

@@ -19,14 +19,20 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line; a frozen test holds its flags."""
     parser = argparse.ArgumentParser(prog="dsd-run", description="Train a model by a schedule.")
     parser.add_argument("schedule", type=Path, metavar="SCHEDULE", help="the .dsd file")
-    parser.add_argument("--model", metavar="NAME", help="ds2, resnet20:width=8, torchvision:NAME, package.module:factory")
-    parser.add_argument("--data", metavar="NAME[:PATH]", help="digits, spoken, scenes, manifest:PATH, cifar10:PATH, ...")
+    parser.add_argument(
+        "--model", metavar="NAME", help="ds2, resnet20:width=8, torchvision:NAME, package.module:factory"
+    )
+    parser.add_argument(
+        "--data", metavar="NAME[:PATH]", help="digits, spoken, scenes, manifest:PATH, cifar10:PATH, ..."
+    )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="the run folder (default runs/SCHEDULE-MODEL)")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"))
     parser.add_argument("--compile", action="store_true", dest="is_compiled", help="torch.compile the model")
     parser.add_argument("--seed", type=int, metavar="N")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="wins over `set`")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="wins over `set`"
+    )
     parser.add_argument("--scale", default="1", metavar="X", help="multiply every length, for smoke runs")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--resume", action="store_const", const="resume", dest="mode", default="auto")
@@ -34,8 +40,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--dry-run", action="store_true", dest="is_dry", help="show what would be trained, and stop")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes that load data ahead")
     parser.add_argument("--progress", default="auto", choices=("auto", "plain", "none"))
-    parser.add_argument("--save-every", type=float, default=60.0, metavar="SECONDS", help="between progress checkpoints")
-    parser.add_argument("--write-layers", type=Path, metavar="FILE", help="write the model's layers for dsd-lint --layers")
+    parser.add_argument(
+        "--save-every", type=float, default=60.0, metavar="SECONDS", help="between progress checkpoints"
+    )
+    parser.add_argument(
+        "--write-layers", type=Path, metavar="FILE", help="write the model's layers for dsd-lint --layers"
+    )
     parser.add_argument("--json", action="store_true", dest="as_json", help="print the result as JSON")
     parser.add_argument("--version", action="version", version=_version())
     return parser

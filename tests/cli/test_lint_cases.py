@@ -33,7 +33,10 @@ def sections() -> list[tuple[Path, re.Match[str]]]:
     ("path", "section"), [pytest.param(path, found, id=f"{path.stem}: {found['title']}") for path, found in sections()]
 )
 def test_case(
-    path: Path, section: re.Match[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    path: Path,
+    section: re.Match[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)

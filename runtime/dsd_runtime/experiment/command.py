@@ -14,9 +14,9 @@ from types import FrameType
 from typing import Any
 
 import torch
-from dsd_lang import ScheduleError
 from torch import nn
 
+from dsd_lang import ScheduleError
 from dsd_lang.errors import DsdError
 from dsd_lang.plan import Plan, meaning
 from dsd_runtime.checkpoint import remove_leftovers, write_json
@@ -79,7 +79,9 @@ def execute(request: Request, *, command: Sequence[str]) -> int:
     except MemoryError:
         return _say(DsdError("the machine is out of memory", help="use a smaller `--set batch=...`"), 1, saved.path)
     except KeyboardInterrupt:
-        return _say(DsdError("stopped at once", help="the same command goes on from the last checkpoint"), 130, saved.path)
+        return _say(
+            DsdError("stopped at once", help="the same command goes on from the last checkpoint"), 130, saved.path
+        )
 
 
 def _run(prepared: Prepared, model: nn.Module, saved: LastSaved, command: Sequence[str]) -> int:
@@ -156,8 +158,11 @@ def _compare_with_earlier(prepared: Prepared, folder: RunFolder, keys: dict[str,
         return []
     before = Plan.from_json(folder.plan.read_text(encoding="utf-8"))
     old_keys = node_keys(before, Setting(**manifest["setting"]))
-    lost = [phase for phase in before.phases if folder.state(old_keys[phase.id]) != "to train"
-            and old_keys[phase.id] not in keys.values()]
+    lost = [
+        phase
+        for phase in before.phases
+        if folder.state(old_keys[phase.id]) != "to train" and old_keys[phase.id] not in keys.values()
+    ]
     if not lost:
         return []
     text = _first_difference(prepared, before, manifest)
@@ -187,8 +192,11 @@ def _print_head(prepared: Prepared, folder: RunFolder, model: nn.Module, lines: 
     stream = sys.stderr if prepared.request.as_json else sys.stdout
     print(f"model   {prepared.model_name}, {num_parameters:,} parameters", file=stream)
     print(f"data    {prepared.data_spec} ({sizes})", file=stream)
-    print(f"run     {folder.root}, {prepared.precision.device.type}, {prepared.precision.name}, seed {prepared.seed}"
-          + (f", every length x {prepared.request.scale}" if prepared.request.scale != "1" else ""), file=stream)
+    print(
+        f"run     {folder.root}, {prepared.precision.device.type}, {prepared.precision.name}, seed {prepared.seed}"
+        + (f", every length x {prepared.request.scale}" if prepared.request.scale != "1" else ""),
+        file=stream,
+    )
     print("", *lines, "", sep="\n", file=stream)
     for item in unsupported(prepared.plan):
         print(f"note: {item}; the phases are trained, this is left out", file=sys.stderr)
@@ -203,11 +211,15 @@ def _print_results(prepared: Prepared, folder: RunFolder, results: list[NodeResu
         ]  # fmt: skip
         print(json.dumps({"run": str(folder.root), "plan_hash": prepared.plan.hash, "phases": phases}))
         return
-    print("\nat the end of each phase" + (f" (every length x {prepared.request.scale})"
-                                          if prepared.request.scale != "1" else ""))
+    print(
+        "\nat the end of each phase"
+        + (f" (every length x {prepared.request.scale})" if prepared.request.scale != "1" else "")
+    )
     for result in results:
         print(f"  {phase_name(result.phase):24} {result.state:8} {format_metrics(result.metrics)}")
-    weights = [path for path in (folder.final, *sorted((folder.root / 'branches').glob('*.safetensors'))) if path.is_file()]
+    weights = [
+        path for path in (folder.final, *sorted((folder.root / "branches").glob("*.safetensors"))) if path.is_file()
+    ]
     print("\nweights: " + ", ".join(str(path) for path in weights))
 
 

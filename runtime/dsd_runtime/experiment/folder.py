@@ -78,7 +78,9 @@ class RunFolder:
         if (self.node(key) / "skipped.json").is_file():
             return "skipped"
         progress = self.latest(key, "progress")
-        return f"unfinished ({progress.name.split('-')[1].lstrip('0') or '0'}it)" if progress is not None else "to train"
+        return (
+            f"unfinished ({progress.name.split('-')[1].lstrip('0') or '0'}it)" if progress is not None else "to train"
+        )
 
     def read_manifest(self) -> dict[str, Any] | None:
         """The manifest, or None where there is none; a damaged one is an error."""
@@ -87,7 +89,9 @@ class RunFolder:
         try:
             manifest: dict[str, Any] = json.loads(self.manifest.read_text())
         except (OSError, ValueError) as error:
-            raise DsdError(f"`{self.manifest}` cannot be read: {error}", help="use another `--out`, or `--fresh`") from error
+            raise DsdError(
+                f"`{self.manifest}` cannot be read: {error}", help="use another `--out`, or `--fresh`"
+            ) from error
         return manifest
 
     @contextmanager
@@ -97,7 +101,9 @@ class RunFolder:
             self.root.mkdir(parents=True, exist_ok=True)
             lock = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            raise DsdError(f"`{self.root}` cannot be written: {error.strerror}", help="choose another `--out`") from error
+            raise DsdError(
+                f"`{self.root}` cannot be written: {error.strerror}", help="choose another `--out`"
+            ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

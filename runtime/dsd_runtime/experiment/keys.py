@@ -78,7 +78,7 @@ def _reference(value: Any, keys: Mapping[str, str], root: str) -> str:
         try:
             return hashlib.sha256(path.read_bytes()).hexdigest()
         except OSError as error:
-            raise DsdError(f"`from=\"{path}\"` cannot be read: {error.strerror}") from error
+            raise DsdError(f'`from="{path}"` cannot be read: {error.strerror}') from error
     node = keys[reference.phase] if reference.phase is not None else root
     offset = str(reference.offset.length) if reference.offset is not None else ""
     return f"{node}.{reference.moment}{offset}"

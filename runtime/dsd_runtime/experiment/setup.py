@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
-import dsd_lang
 from torch import nn
 
+import dsd_lang
 from dsd_lang.errors import DsdError
 from dsd_lang.plan import Plan
 from dsd_runtime.data.registry import open_data, parse_data_spec
@@ -84,11 +84,9 @@ def prepare(request: Request) -> Prepared:
     first = dsd_lang.compile(text, source=str(request.schedule), overrides=overrides)
     model_name = _chosen(request.model, first, "model")
     if model_name is None:
-        raise DsdError("no model is named", help="use `--model NAME`, or write `set model=\"...\"` in the schedule")
+        raise DsdError("no model is named", help='use `--model NAME`, or write `set model="..."` in the schedule')
     preset = preset_of(model_name)
-    plan = dsd_lang.compile(
-        text, source=str(request.schedule), overrides=overrides, defaults=preset_settings(preset)
-    )
+    plan = dsd_lang.compile(text, source=str(request.schedule), overrides=overrides, defaults=preset_settings(preset))
     plan = scaled_plan(plan, request.scale)
     data_spec = _chosen(request.data, first, "data") or preset.data
     data = _open(data_spec, preset)

@@ -1,4 +1,4 @@
-"""What a run is going to do, before it does it: the resolved phases, the layers matched, the time and the disk it takes."""
+"""What a run is going to do, before it does it: resolved phases, layers matched, the time and the disk it takes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from dsd_lang.plan import Phase, Plan
-from dsd_lang.plan import Target as PlanTarget
-from dsd_lang.units import exact, format_percent
+from dsd_lang.plan_table import aligned, layers_text, rate_text, target_text
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.layers import inventory
@@ -62,23 +60,6 @@ def timelines(prepared: Prepared) -> dict[str, Timeline]:
     }
 
 
-def describe_target(target: PlanTarget | None) -> str:
-    """A target in a few characters: `50%`, `20% of remaining`, `2:4`, `0->90%`, `held`."""
-    if target is None:
-        return "0"
-    if target.kind == "fraction":
-        return format_percent(exact(target.pruned or "0"))
-    if target.kind == "remaining":
-        return f"{format_percent(exact(target.pruned or '0'))} of remaining"
-    if target.kind == "nm":
-        return f"{target.n}:{target.m}"
-    if target.kind == "ramp":
-        return f"{format_percent(exact(target.start or '0'))}->{format_percent(exact(target.end or '0'))}"
-    if target.kind == "held":
-        return "held"
-    return ", ".join(f"{item.selector}: {describe_target(item.target)}" for item in target.items)
-
-
 def phase_rows(prepared: Prepared, model: nn.Module, folder: RunFolder, keys: dict[str, str]) -> list[PhaseRow]:
     """The table of a run; raises :class:`DsdError` for a selector that matches nothing in the model."""
     layers = inventory(model)
@@ -89,35 +70,31 @@ def phase_rows(prepared: Prepared, model: nn.Module, folder: RunFolder, keys: di
         matched = "-"
         if phase.mode == "sparse" and not (phase.target and phase.target.kind == "held"):
             names = select_weights(phase, layers).names
-            what = ", ".join(phase.layers) or "prunable"
-            without = f" except {', '.join(phase.except_)}" if phase.except_ else ""
-            matched = f"{what}{without} ({len(names)} matrices, {sum(sizes[name] for name in names):,} weights)"
+            total = sum(sizes[name] for name in names)
+            matched = f"{layers_text(phase)} ({len(names)} matrices, {total:,} weights)"
         rows.append(
             PhaseRow(
-                index, phase_name(phase), phase.mode, describe_target(phase.target), matched,
-                str(phase.duration.length), lengths[phase.id], _rate(phase), folder.state(keys[phase.id]),
-            )  # fmt: skip
+                index,
+                phase_name(phase),
+                phase.mode,
+                target_text(phase.target),
+                matched,
+                str(phase.duration.length),
+                lengths[phase.id],
+                rate_text(phase.lr),
+                folder.state(keys[phase.id]),
+            )
         )
     return rows
 
 
-def _rate(phase: Phase) -> str:
-    if phase.lr.start is not None:
-        return phase.lr.start
-    return f"{phase.lr.scale} x {'the optimizer' if phase.lr.of == 'optimizer' else 'the last rate'}"
-
-
 def format_rows(rows: list[PhaseRow]) -> str:
     """The rows as an aligned plain-text table."""
-    header = ("#", "phase", "mode", "pruned", "layers", "length", "updates", "start lr", "state")
+    headers = ("#", "phase", "mode", "pruned", "layers", "length", "updates", "start lr", "state")
     cells = [
         (str(r.index), r.name, r.mode, r.pruned, r.layers, r.length, str(r.updates), r.rate, r.state) for r in rows
     ]
-    widths = [max(len(row[column]) for row in (header, *cells)) for column in range(len(header))]
-    lines = [
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in (header, *cells)
-    ]
-    return "\n".join(lines)
+    return aligned(headers, cells)
 
 
 def estimate_cost(prepared: Prepared, model: nn.Module, rows: list[PhaseRow]) -> RunCost:
@@ -129,7 +106,7 @@ def estimate_cost(prepared: Prepared, model: nn.Module, rows: list[PhaseRow]) ->
 
 
 def _seconds_per_update(prepared: Prepared, model: nn.Module) -> float:
-    plan: Plan = prepared.plan
+    plan = prepared.plan
     device = prepared.precision.device
     twin = copy.deepcopy(model).to(device).train()
     first = plan.phases[0]

@@ -1,6 +1,7 @@
 """Masks: which weights go (scores), how many (targets, allocation), exactly k (selection), kept where (store)."""
 
 from dsd_runtime.masks.choose import Chosen, choose_masks
+from dsd_runtime.masks.input_axes import InputAxis, input_axes
 from dsd_runtime.masks.n_of_m import select_n_of_m
 from dsd_runtime.masks.optimizers import preserves_zero
 from dsd_runtime.masks.selection import (
@@ -27,6 +28,7 @@ from dsd_runtime.masks.targets import (
 __all__ = [
     "Chosen",
     "Held",
+    "InputAxis",
     "MaskStore",
     "NofM",
     "NonFiniteScore",
@@ -36,6 +38,7 @@ __all__ = [
     "Remaining",
     "Target",
     "choose_masks",
+    "input_axes",
     "is_selection_due",
     "keep_count",
     "preserves_zero",

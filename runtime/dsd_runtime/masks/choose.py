@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dsd_lang.errors import DsdError
 from dsd_runtime.masks import allocation
+from dsd_runtime.masks.input_axes import COLUMNS, InputAxis
 from dsd_runtime.masks.n_of_m import select_n_of_m
 from dsd_runtime.masks.scores import Criterion, Order, Scores, score
 from dsd_runtime.masks.selection import NonFiniteScore, select_exactly_global
@@ -41,6 +42,7 @@ class _Request:
     alive: Mapping[str, Tensor]
     minimum: int
     update: int | None
+    input_axes: Mapping[str, InputAxis]
 
 
 def choose_masks(
@@ -55,18 +57,20 @@ def choose_masks(
     selectors: Mapping[str, int] | None = None,
     minimum: int = 1,
     update: int | None = None,
+    input_axes: Mapping[str, InputAxis] | None = None,
 ) -> Chosen:
     """The masks of all of `weights` (by name, in the model's order, tied weights once) under a target.
 
     `alive` has the current masks (a parameter not in it is wholly alive); :class:`Remaining` and :class:`Held` read
     them. `selectors` says for :class:`PerSelector` which of its targets each parameter takes; with ``scope="global"``
     the parameters of one target compete with each other. `key` seeds ``by="random"``. At least `minimum` weights of
-    each tensor stay. Ramps are resolved before (`targets.resolve_ramps`).
+    each tensor stay. `input_axes` has the parameters whose inputs do not lie along dim 1, for :class:`NofM`. Ramps are
+    resolved before (`targets.resolve_ramps`).
 
     Raises :class:`DsdError` naming the parameter (and `update`) when a score is NaN or infinite or a pattern does not
     fit; nothing is changed then.
     """
-    request = _Request(weights, scope, by, order, key, alive or {}, minimum, update)
+    request = _Request(weights, scope, by, order, key, alive or {}, minimum, update, input_axes or {})
     chosen: dict[str, Tensor] = {}
     raised: set[str] = set()
     for single, names in _competitions(weights, target, selectors):
@@ -106,8 +110,9 @@ def _choose(target: SingleTarget, names: list[str], request: _Request) -> tuple[
 
 
 def _choose_n_of_m(target: NofM, name: str, request: _Request) -> Tensor:
+    axis = request.input_axes.get(name, COLUMNS)
     try:
-        return select_n_of_m(_score(name, request).as_values(), target.n, target.m, name=name)
+        return select_n_of_m(_score(name, request).as_values(), target.n, target.m, name=name, axis=axis)
     except NonFiniteScore as error:
         raise _non_finite([name], error, request) from error
 

@@ -1,7 +1,8 @@
 """Scores in, the mask that keeps the largest N of each M consecutive weights along the input dimension out.
 
 Shapes: a fully connected or recurrent matrix is [out, in], a convolution [out, in, kh, kw]; groups run along dim 1, so
-a convolution's are taken channel by channel at one kernel place (as if permuted 0, 2, 3, 1).
+a convolution's are taken channel by channel at one kernel place (as if permuted 0, 2, 3, 1). A transposed convolution
+is [in, out, kh, kw] and has its groups along dim 0 (input_axes.py).
 """
 
 from __future__ import annotations
@@ -12,30 +13,33 @@ import torch
 from torch import Tensor
 
 from dsd_lang.errors import DsdError
+from dsd_runtime.masks.input_axes import COLUMNS, InputAxis
 from dsd_runtime.masks.selection import NonFiniteScore
 
 
-def select_n_of_m(scores: Tensor, n: int, m: int, *, name: str) -> Tensor:
+def select_n_of_m(scores: Tensor, n: int, m: int, *, name: str, axis: InputAxis = COLUMNS) -> Tensor:
     """The bool mask, shaped like `scores`, of the N largest scores of each group of M; ties go to the lowest index.
 
-    Raises :class:`DsdError` naming the parameter when its input dimension is no multiple of M (a pattern that skips a
-    layer in silence is a defect), :class:`NonFiniteScore` for NaN or Inf.
+    `axis` says along which dimension the inputs lie. Raises :class:`DsdError` naming the parameter when their number
+    is no multiple of M (a pattern that skips a layer in silence is a defect), :class:`NonFiniteScore` for NaN or Inf.
 
     >>> select_n_of_m(torch.tensor([[4.0, 1.0, 2.0, 3.0]]), 2, 4, name="w").tolist()
     [[True, False, False, True]]
     """
     if not 0 < n <= m:
         raise ValueError(f"{n}:{m} is no pattern: N must be between 1 and M")
-    if scores.dim() < 2 or scores.shape[1] % m:
+    has_inputs = scores.dim() >= 2
+    num_inputs = scores.shape[axis.dim] // axis.blocks if has_inputs else 0
+    if not has_inputs or num_inputs % m:
         raise DsdError(
             f"`{n}:{m}` does not fit `{name}`: its shape {tuple(scores.shape)} has "
-            + ("no input dimension" if scores.dim() < 2 else f"{scores.shape[1]} inputs, no multiple of {m}"),
+            + (f"{num_inputs} inputs, no multiple of {m}" if has_inputs else "no input dimension"),
             help=f'leave it out with `except="{name.rpartition(".")[0] or name}"`, or choose another pattern',
         )
     finite = torch.isfinite(scores)
     if not bool(finite.all()):
         raise NonFiniteScore(0, int((~finite).reshape(-1).nonzero()[0]))
-    by_inputs = scores.detach().movedim(1, -1).float()
+    by_inputs = scores.detach().movedim(axis.dim, -1).float()
     groups = by_inputs.reshape(*by_inputs.shape[:-1], -1, m)
     members = [groups[..., i].contiguous() for i in range(m)]
     losses = [torch.zeros(member.shape, dtype=torch.int16, device=scores.device) for member in members]
@@ -44,4 +48,4 @@ def select_n_of_m(scores: Tensor, n: int, m: int, *, name: str) -> Tensor:
         losses[second] += first_wins
         losses[first] += ~first_wins
     kept = torch.stack([lost < n for lost in losses], dim=-1)
-    return kept.flatten(-2).movedim(-1, 1).contiguous()
+    return kept.flatten(-2).movedim(-1, axis.dim).contiguous()

@@ -54,8 +54,9 @@ class BidirectionalRecurrent(nn.Module):
     def reset_parameters(self) -> None:
         """He-uniform projection; recurrent matrices half the identity and a little noise.
 
-        A state that starts as a leaky sum of its own past neither dies nor saturates. On AN4 (`ds1:hidden=256`) the
-        validation loss after two epochs was 43, with orthogonal matrices 45, with uniform +-1/sqrt(H) ones 83.
+        A state that starts as a leaky sum of its own past neither dies nor saturates. On AN4 (`ds1:hidden=256`, one
+        seed each) the validation loss after two epochs was 43, with orthogonal matrices 45, with uniform +-1/sqrt(H)
+        ones 83.
         """
         noise = 0.1 / math.sqrt(self.hidden_size)
         nn.init.kaiming_uniform_(self.weight_ih, nonlinearity="relu")

@@ -45,7 +45,9 @@ def format_metrics(metrics: dict[str, float]) -> str:
 class ConsoleProgress(Sink):
     """Prints what happens; ``total_updates`` is what is left to train over all nodes."""
 
-    def __init__(self, mode: Literal["auto", "plain", "none"], total_updates: int, stream: TextIO | None = None) -> None:
+    def __init__(
+        self, mode: Literal["auto", "plain", "none"], total_updates: int, stream: TextIO | None = None
+    ) -> None:
         self._stream = stream or sys.stderr
         self._total = max(1, total_updates)
         self._done = 0

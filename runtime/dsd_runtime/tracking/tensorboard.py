@@ -77,7 +77,7 @@ class TensorBoard(Sink):
         if path not in self._writers:
             start = purge_step if purge_step is not None else place.session.total_updates
             folder = self._folder / (path.replace("/", "_") or "main")
-            writer = SummaryWriter(str(folder), purge_step=start or None)  # type: ignore[no-untyped-call]
+            writer = SummaryWriter(str(folder), purge_step=start or None)
             self._writers[path] = writer
             self._write_graph(writer)
         return self._writers[path]
@@ -118,4 +118,3 @@ def _histogram(values: Tensor) -> tuple[list[float], list[float]]:
     counts = torch.histc(values, bins=_NUM_BINS, min=-bound, max=bound)
     limits = np.linspace(-bound, bound, _NUM_BINS + 1)[1:]
     return counts.cpu().tolist(), limits.tolist()
-

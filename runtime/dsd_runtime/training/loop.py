@@ -41,7 +41,7 @@ class Listener(Protocol):
     """Who is told what the loop does."""
 
     def updated(self, *, update: int, loss: float, rate: float, samples: int) -> None:
-        """Some updates were applied: the last one's number and rate, the mean loss and the samples since the last call."""
+        """Updates were applied: the last one's number and rate, the mean loss and the samples since the last call."""
 
     def evaluated(self, metrics: dict[str, float], *, epoch: float, update: int) -> None:
         """Metrics were measured, with their split in front (`val.loss`); ``epoch`` counts passes within the phase."""
@@ -99,8 +99,9 @@ def train_phase(run: PhaseRun) -> dict[str, float]:
         session.report(metrics)
         if session.is_phase_over and not is_over:
             metrics |= evaluate(run, ("test",))
-        run.listener.evaluated(metrics, epoch=session.phase.step / session.stage.updates_per_epoch,
-                               update=session.phase.step)
+        run.listener.evaluated(
+            metrics, epoch=session.phase.step / session.stage.updates_per_epoch, update=session.phase.step
+        )
         run.pass_loss, run.pass_updates = 0.0, 0
         if session.is_phase_over:
             return metrics

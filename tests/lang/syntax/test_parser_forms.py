@@ -78,9 +78,16 @@ def test_newlines_that_do_not_end_a_statement(spelling: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value", "is_percent"),
-    [("12", 12, False), ("0.5", Fraction(1, 2), False), ("8e-4", Fraction(1, 1250), False), ("50_000", 50_000, False),
-     ("30%", Fraction(3, 10), True), ("12.5%", Fraction(1, 8), True), (".5", Fraction(1, 2), False),
-     ("1E3", 1000, False)],
+    [
+        ("12", 12, False),
+        ("0.5", Fraction(1, 2), False),
+        ("8e-4", Fraction(1, 1250), False),
+        ("50_000", 50_000, False),
+        ("30%", Fraction(3, 10), True),
+        ("12.5%", Fraction(1, 8), True),
+        (".5", Fraction(1, 2), False),
+        ("1E3", 1000, False),
+    ],
 )
 def test_numbers(text: str, value: Fraction, is_percent: bool) -> None:
     number = argument(f"x={text}")
@@ -89,8 +96,13 @@ def test_numbers(text: str, value: Fraction, is_percent: bool) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value", "unit"),
-    [("50ep", 50, "ep"), ("1.25ep", Fraction(5, 4), "ep"), ("500it", 500, "it"), ("0ep", 0, "ep"),
-     ("50_000it", 50_000, "it")],
+    [
+        ("50ep", 50, "ep"),
+        ("1.25ep", Fraction(5, 4), "ep"),
+        ("500it", 500, "it"),
+        ("0ep", 0, "ep"),
+        ("50_000it", 50_000, "it"),
+    ],
 )
 def test_lengths(text: str, value: Fraction, unit: str) -> None:
     length = only(f"dense {text}").items[0]
@@ -147,8 +159,14 @@ def test_calls(text: str, callee: str, names: list[str | None]) -> None:
 
 @pytest.mark.parametrize(
     ("text", "path"),
-    [("@init", ("init",)), ("@full", ("full",)), ("@full.500it", ("full", "500it")),
-     ("@dsd.S1.end", ("dsd", "S1", "end")), ("@a.1.25ep", ("a", "1.25ep")), ("@a.b.3ep", ("a", "b", "3ep"))],
+    [
+        ("@init", ("init",)),
+        ("@full", ("full",)),
+        ("@full.500it", ("full", "500it")),
+        ("@dsd.S1.end", ("dsd", "S1", "end")),
+        ("@a.1.25ep", ("a", "1.25ep")),
+        ("@a.b.3ep", ("a", "b", "3ep")),
+    ],
 )
 def test_references(text: str, path: tuple[str, ...]) -> None:
     assert argument(f"from={text}").path == path
@@ -228,7 +246,9 @@ def test_for() -> None:
 
 
 def test_fork() -> None:
-    fork = only("fork seeds=16 rng=distinct {\n a: { dense 3ep; dense 3ep }\n\n b: dense 4ep\n c: { dense 1ep } d: dense 2ep }")
+    fork = only(
+        "fork seeds=16 rng=distinct {\n a: { dense 3ep; dense 3ep }\n\n b: dense 4ep\n c: { dense 1ep } d: dense 2ep }"
+    )
     assert [item.name for item in fork.arguments] == ["seeds", "rng"]
     assert [branch.label.name for branch in fork.branches] == ["a", "b", "c", "d"]
     assert [len(branch.body) for branch in fork.branches] == [2, 1, 1, 1]
@@ -273,7 +293,9 @@ def test_spans_cut_out_what_was_written() -> None:
     assert text[first.span.start : first.span.end] == "a: dense 50ep lr=prev/2"
     assert [text[item.span.start : item.span.end] for item in first.items] == ["50ep", "lr=prev/2"]
     assert [text[item.span.start : item.span.end] for item in second.items] == [
-        "[conv: 30%, fc: 50%]", "3ep", "until val.err < 1",
+        "[conv: 30%, fc: 50%]",
+        "3ep",
+        "until val.err < 1",
     ]
     assert (second.span.line, second.span.column, second.span.end_column) == (2, 3, 52)
 

@@ -26,8 +26,8 @@ compare dsd vs cosine on=test.err test=paired
 expect dsd.test.err < cosine.test.err - 0.1
 """
 PIECES = (
-    *"dense sparse set repeat for sweep fork compare expect until held as in vs then and or not lr layers fc".split(),
-    *"{ } ( ) [ ] ; , = == < -> : + - * / ^ @a.500it 50ep 30% 0.5 2:4 \"x\" ' /a/ # \\ % “ . 日 \t \r \x00".split(" "),
+    *["dense", "sparse", "set", "repeat", "for", "sweep", "fork", "compare", "expect", "until", "held", "as", "in", "vs", "then", "and", "or", "not", "lr", "layers", "fc"],
+    *['{', '}', '(', ')', '[', ']', ';', ',', '=', '==', '<', '->', ':', '+', '-', '*', '/', '^', '@a.500it', '50ep', '30%', '0.5', '2:4', '"x"', "'", '/a/', '#', '\\', '%', '“', '.', '日', '\t', '\r', '\x00'],
     "\n",
 )
 
@@ -133,6 +133,7 @@ def test_words_of_an_expectation() -> None:
     assert message("x: set a=1") == "expected `dense` or `sparse`, found the reserved word `set`"
 
 
+DICE = random.Random(1)
 HOSTILE = {
     "nested braces": "{" * 10_000,
     "nested repeats": "repeat 2 { " * 10_000 + "dense 1ep" + " }" * 10_000,
@@ -152,8 +153,8 @@ HOSTILE = {
     "selectors": "sparse 0.5 layers=" + "fc," * 300_000 + "fc",
     "comments": "#\n" * 500_000,
     "continuations": "\\\n" * 500_000,
-    "garbage": "".join(chr(random.Random(1).randrange(1, 256)) for _ in range(1_000_000)),
-    "brackets": "".join(random.Random(2).choice("(){}[];\n =,a1") for _ in range(1_000_000)),
+    "garbage": "".join(chr(DICE.randrange(1, 256)) for _ in range(1_000_000)),
+    "brackets": "".join(DICE.choice("(){}[];\n =,a1") for _ in range(1_000_000)),
 }
 
 

@@ -15,7 +15,16 @@ from dsd_runtime.checkpoint import weights_fingerprint
 from dsd_runtime.cli import main
 
 DSD = "d0: dense 2ep lr=0.05\ns: sparse 50% 2ep\nd1: dense 2ep\n"
-SMALL = ("--model", "lenet_300_100", "--set", "opt=sgd(momentum=0.9, nesterov=on)", "--progress", "none", "--device", "cpu")
+SMALL = (
+    "--model",
+    "lenet_300_100",
+    "--set",
+    "opt=sgd(momentum=0.9, nesterov=on)",
+    "--progress",
+    "none",
+    "--device",
+    "cpu",
+)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from dsd_lang.errors import DsdError
+from dsd_runtime.masks.input_axes import InputAxis
 from dsd_runtime.masks.n_of_m import select_n_of_m
 from dsd_runtime.masks.selection import NonFiniteScore
 
@@ -32,6 +33,23 @@ def test_a_convolution_is_taken_along_its_input_channels() -> None:
     permuted = select_n_of_m(scores.permute(0, 2, 3, 1).reshape(-1, 8), 2, 4, name="matrix")
     assert torch.equal(mask.permute(0, 2, 3, 1).reshape(-1, 8), permuted)
     assert (mask.view(5, 2, 4, 3, 3).sum(2) == 2).all()
+
+
+@pytest.mark.parametrize("shape", [(8, 5), (8, 5, 3), (8, 5, 3, 2), (8, 5, 2, 2, 2)])
+def test_inputs_along_dim_0_are_the_transpose(shape: tuple[int, ...]) -> None:
+    scores = torch.randn(shape)
+    mask = select_n_of_m(scores, 2, 4, name="up.weight", axis=InputAxis(dim=0))
+    assert mask.is_contiguous()
+    assert torch.equal(mask.transpose(0, 1), select_n_of_m(scores.transpose(0, 1), 2, 4, name="matrix"))
+
+
+def test_each_block_of_inputs_must_fit_by_itself() -> None:
+    scores = torch.randn(8, 3, 3, 3)
+    mask = select_n_of_m(scores, 2, 4, name="up.weight", axis=InputAxis(dim=0, blocks=2))
+    halves = [select_n_of_m(half, 2, 4, name="half", axis=InputAxis(dim=0)) for half in scores.chunk(2)]
+    assert torch.equal(mask, torch.cat(halves))
+    with pytest.raises(DsdError, match=r"`up.weight`.*2 inputs, no multiple of 4"):
+        select_n_of_m(scores, 2, 4, name="up.weight", axis=InputAxis(dim=0, blocks=4))
 
 
 def test_a_dimension_that_does_not_divide_is_an_error_with_the_name() -> None:

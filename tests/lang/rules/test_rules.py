@@ -1,0 +1,206 @@
+"""Every rule: texts that it reports, with the place and the hint, and texts that it leaves alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from dsd_lang.analysis import analyse
+from dsd_lang.diagnostics import CATALOGUE
+from dsd_lang.layers import LayerInfo, WeightInfo
+from dsd_lang.rules import page
+
+D = "dense 9ep lr=1e-2; sparse 50%; dense; "
+AB = "fork seeds=2 { a: dense 9ep; b: dense 9ep }\n"
+
+# code, text, the text under the carets, a part of the label
+BAD = [
+    ("DSD201", "sparse 50% layers=fc,birn 9ep", "birn", "did you mean `birnn`?"),
+    ("DSD201", "sparse 50% except=embd 9ep", "embd", "did you mean `embed`?"),
+    ("DSD201", "sparse [cnv: 30%, fc: 50%] 9ep", "cnv", "did you mean `conv`?"),
+    ("DSD201", "sparse 50% layers=fc.hh 9ep", "fc.hh", ""),
+    ("DSD202", "dense 9ep lrr=1", "lrr", "did you mean `lr`?"),
+    ("DSD202", "sparse 50% 9ep by=magnitud", "magnitud", "did you mean `magnitude`?"),
+    ("DSD202", "sparse 50% 9ep by=magnitude(ordr=largest)", "ordr=largest", "did you mean `order`?"),
+    ("DSD202", "sparse 50% 9ep scope=globl", "globl", "did you mean `global`?"),
+    ("DSD202", "set seeed=3\ndense 9ep", "seeed", "did you mean `seed`?"),
+    ("DSD202", "set precision=bf61\ndense 9ep", "bf61", "did you mean `bf16`?"),
+    ("DSD202", "set opt=sdg\ndense 9ep", "sdg", "did you mean `sgd`?"),
+    ("DSD202", "dense 9ep scope=global", "scope", "not here"),
+    ("DSD202", "sparse 50% 9ep restore=saved", "restore", "not here"),
+    ("DSD202", "dense 9ep decay=cosin", "cosin", "did you mean `cosine`?"),
+    ("DSD202", "dense 9ep decay=step", "step", "no milestone"),
+    ("DSD202", "dense 9ep batch=1.5", "1.5", "whole number"),
+    ("DSD202", "dense 9ep wd=-1", "-1", "0 or more"),
+    ("DSD202", "dense 9ep dropout=1", "1", "share"),
+    ("DSD202", "dense 9ep floor=1e-5", "dense 9ep floor=1e-5", ""),
+    ("DSD202", "sparse 50% 9ep every=10it", "every=10it", "no effect"),
+    ("DSD202", "sparse 2:4 of=remaining 9ep", "of=remaining", "no effect"),
+    ("DSD202", "fork rng=shard { a: dense 9ep }", "shard", "did you mean `shared`?"),
+    ("DSD202", "repeat 1.5 { dense 9ep }", "1.5", ""),
+    ("DSD202", "repeat 0 { dense 9ep }", "0", ""),
+    ("DSD202", "dense x 9ep", "x", ""),
+    ("DSD202", "dense 9ep until platau(val.loss)", "platau", "did you mean `plateau`?"),
+    ("DSD202", "dense 9ep until plateau(val.loss, patienc=3)", "patienc=3", "did you mean `patience`?"),
+    ("DSD202", "dense 9ep until gain(val.loss)", "gain(val.loss)", "compare it"),
+    ("DSD202", "dense 9ep lr=1ep*1ep", "1ep*1ep", ""),
+    ("DSD202", "fork { a: { set wd=1; dense 9ep } }", "set wd=1", "inside a block"),
+    ("DSD203", "full: dense 9ep; dense from=@ful.start", "@ful.start", "did you mean `full`?"),
+    ("DSD203", "dense 9ep from=@later; later: dense", "@later", "not there yet"),
+    ("DSD203", "me: dense 9ep from=@me", "@me", "not there yet"),
+    ("DSD203", AB + "dense 9ep from=@a", "@a", "which seed?"),
+    ("DSD203", "a: dense 9ep; dense from=@a.b", "@a.b", ""),
+    ("DSD203", "a: dense 9it; dense from=@a.10it", "@a.10it", "never reached"),
+    ("DSD203", AB + "compare a vs c on=test.err", "c", ""),
+    ("DSD203", AB + "expect aa.test.err < 1", "aa.test.err", "did you mean `a`?"),
+    ("DSD203", "set restore=@init\ndense 9ep", "@init", ""),
+    ("DSD204", "a: dense 9ep; a: dense", "a", "first used on line 1"),
+    ("DSD204", "fork { a: dense 9ep; a: dense 9ep }", "a", "first used"),
+    ("DSD205", "dense 9ep until val.los < 1", "val.los", "did you mean `val.loss`?"),
+    ("DSD205", "dense 9ep until valid.loss < 1", "valid.loss", "did you mean `val.loss`?"),
+    ("DSD205", "dense 9ep until wer < 1", "wer", "did you mean `val.wer`?"),
+    ("DSD205", AB + "compare a vs b on=test.errr", "test.errr", "did you mean `test.err`?"),
+    ("DSD206", "dense 9ep lr=1 lr=2", "lr", "given before"),
+    ("DSD206", "dense 9ep 8ep", "8ep", "given before"),
+    ("DSD206", "set lr=1; set lr=2\ndense 9ep", "lr", "set before on line 1"),
+    ("DSD301", "dense lr=1", "dense", "how long?"),
+    ("DSD301", "fork { a: dense; b: dense 1ep }", "dense", "how long?"),
+    ("DSD302", "dense 9ep; repeat", "repeat", "nothing to repeat"),
+    ("DSD302", "fork { a: { sparse 50% 9ep; dense } }; repeat", "repeat", "nothing to repeat"),
+    ("DSD303", "dense 9ep; sparse 50%", "sparse", "last phase"),
+    ("DSD304", "dense 9ep lr=1; sparse 50% lr=0.1; dense lr=0.1", "dense lr=0.1", "not lower"),
+    ("DSD305", "dense 9ep restore=saved", "dense 9ep restore=saved", ""),
+    ("DSD305", "dense 9ep; sparse held; dense", "sparse held", ""),
+    ("DSD306", "sparse 80% 9ep; sparse 50%; dense", "sparse 50%", "gives weights back"),
+    ("DSD401", "sparse 50 9ep", "50", "did you mean `50%`?"),
+    ("DSD401", "sparse 100% 9ep", "100%", "less than 100%"),
+    ("DSD401", "sparse -0.5 9ep", "-0.5", "below zero"),
+    ("DSD401", "sparse 4:2 9ep", "4:2", "2:4"),
+    ("DSD401", "sparse 9ep", "sparse", "pruned how much?"),
+    ("DSD401", "for s in 50%, 1.5 { sparse s 9ep }", "s", "1.5%"),
+    ("DSD402", "dense 9ep warmup=5", "5", "did you mean `5it` or `5ep`?"),
+    ("DSD402", "dense 9ep decay=step(80)", "80", "did you mean `80ep`?"),
+    ("DSD403", "dense 9ep lr=0", "0", "not above 0"),
+    ("DSD403", "dense 9ep lr=1-2", "1-2", "not above 0"),
+    ("DSD403", "dense 9ep lr=prev", "prev", "nothing before"),
+    ("DSD403", "dense 9ep; dense lr=prev+0.1", "prev+0.1", ""),
+    ("DSD403", "dense 9ep lr=1 decay=cosine; dense lr=last", "last", "not above 0"),
+    ("DSD403", "dense 9ep lr=2*5ep", "2*5ep", ""),
+    ("DSD404", "sparse 90%->10% 9ep", "90%->10%", "lower than it starts"),
+    ("DSD404", "sparse 0->90% 50it", "sparse 0->90% 50it", "no `every` fits"),
+    ("DSD406", "dense 50ep lr=1 decay=step(25ep, 81ep)", "dense 50ep lr=1 decay=step(25ep, 81ep)", ""),
+    ("DSD406", "dense 5ep warmup=6ep", "dense 5ep warmup=6ep", ""),
+    ("DSD407", D + "sparse 90%; dense", "sparse 90%", ""),
+    ("DSD501", "fork seeds=2 { a: dense 9ep; b: dense 8ep }\ncompare a vs b on=test.err", "compare a vs b on=test.err", ""),
+    ("DSD502", "fork { a: dense 9ep; b: dense 9ep }\ncompare a vs b on=test.err", "compare a vs b on=test.err", "no spread"),
+    ("DSD503", "fork { dense 9ep }", "dense 9ep", "no name"),
+    ("DSD901", "dense 9ep lr=1; sparse 50%", "sparse", "derived"),
+]  # fmt: skip
+
+GOOD = [
+    "dense 9ep; sparse 50% layers=birnn.hh,lstm.ih,first_conv,'enc.*',/block[12]/ except=output; dense",
+    "dense 9ep until val.f1 > 0.9 or train.loss < 1e-3 or sparsity > 0.5; dense",
+    "dense 9ep; sparse 30%; sparse 80%; dense",
+    "dense 9ep; sparse 80% layers=fc; sparse 50% layers=conv; dense",
+    D + "sparse 50%; sparse held; dense",
+    "set clock=global lr=1\ndense 9ep; sparse 50%; dense lr=prev",
+    "base: dense 9ep; fork { one: sparse 50%; two: dense }",
+    "base: dense 9ep; sparse 50%; fork { one: dense; two: dense }",
+    "dense 9ep; sparse 0->90% every=10it 50it; dense",
+    AB + "compare a vs b on=test.err test=paired at=best\nexpect a.test.err < b.test.err - 0.1 and test.acc > 0",
+    "dense 9ep; sparse 50%; dense; repeat 2 sparse 25% then dense lr=1e-5 scale=0.5",
+    "sparse 50% update=set(drop=30%, every=100it) 9ep; dense",
+    "dense 9ep opt=adam(beta1=0.8) clip=none calibrate=off distill=none; dense",
+    "fork { a: dense 9ep; b: dense 9ep }; fork { a: dense 9ep }",
+]
+OFF = {"DSD407", "DSD901"}
+
+
+def under_the_carets(text: str, span) -> str:
+    return text[span.start : span.end]
+
+
+@pytest.mark.parametrize(("code", "text", "place", "label"), BAD)
+def test_reports(code: str, text: str, place: str, label: str) -> None:
+    found = [item for item in analyse(text).diagnostics if item.code == code]
+    assert found, [item.code for item in analyse(text).diagnostics]
+    assert label in found[0].label
+    assert under_the_carets(text, found[0].span).startswith(place.split("{")[0].strip()), found[0].span
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_leaves_alone(text: str) -> None:
+    assert [(item.code, item.message) for item in analyse(text).diagnostics if item.code not in OFF] == []
+
+
+@pytest.mark.parametrize("text", [text for _, text, _, _ in BAD])
+def test_an_error_is_said_once(text: str) -> None:
+    errors = analyse(text).errors
+    assert len({(item.span.start, item.span.end) for item in errors}) == len(errors)
+
+
+def test_every_error_of_a_file_in_one_go() -> None:
+    text = "dense 9ep lrr=1\nsparse 150% laers=fc\ndense until val.los < 1\na: dense lr=0\na: dense from=@b\n"
+    codes = {item.code for item in analyse(text).diagnostics}
+    assert {"DSD202", "DSD401", "DSD205", "DSD403", "DSD204", "DSD203"} <= codes
+
+
+def test_a_loop_reports_once() -> None:
+    assert len(analyse("repeat 500 { sparse 150% 9ep }").errors) == 1
+
+
+def matrix(name: str, kind: str, *, bidirectional: bool = False) -> LayerInfo:
+    return LayerInfo(name, kind, (WeightInfo(f"{name}.weight", (4, 4)),), bidirectional)
+
+
+SPEECH = (
+    matrix("conv1", "conv"), matrix("conv2", "conv"), matrix("rnn1", "rnn", bidirectional=True), matrix("fc", "fc"),
+)  # fmt: skip
+
+
+def test_selectors_are_checked_against_the_model() -> None:
+    found = analyse("sparse 0.5 layers=fc,birn 9ep", layers=SPEECH).errors
+    assert [(item.code, item.message, item.label) for item in found] == [
+        ("DSD201", "no layer matches `birn`", "did you mean `birnn`?")
+    ]
+    assert found[0].help == "this model has: conv (2), birnn (1), fc (1)"
+
+
+@pytest.mark.parametrize(
+    ("selectors", "codes"),
+    [
+        ("layers=lstm", ["DSD201"]), ('layers="conv*"', []), ('layers="cnv1"', ["DSD201"]), ("layers=/rnn[0-9]/", []),
+        ("layers=fc except=output", ["DSD201"]), ("except=conv", []), ("layers=first_conv,birnn", []),
+    ],
+)  # fmt: skip
+def test_globs_regular_expressions_and_empty_selections(selectors: str, codes: list[str]) -> None:
+    assert [item.code for item in analyse(f"sparse 50% {selectors} 9ep; dense", layers=SPEECH).errors] == codes
+
+
+@pytest.mark.parametrize("code", [code for code in CATALOGUE if code[3] in "2345"])
+def test_every_code_has_its_page(code: str) -> None:
+    text = page(code) or ""
+    for heading in ("What it does", "Why is this bad", "Example", "Use instead", "Fix safety"):
+        assert f"\n{heading}\n---" in text
+
+
+@pytest.mark.parametrize("code", [code for code in CATALOGUE if code[3] in "2345" and code not in ("DSD207",)])
+def test_the_examples_of_the_pages_are_true(code: str) -> None:
+    text = page(code) or ""
+    bad, good = (
+        "\n".join(line[4:] for line in part.split("::\n\n")[1].split("\n\n")[0].split("\n"))
+        for part in (text.split("Example\n")[1], text.split("Use instead\n")[1])
+    )
+    assert code in {item.code for item in analyse(bad).diagnostics}
+    assert code not in {item.code for item in analyse(good).diagnostics}
+
+
+def test_the_lint_path_is_light() -> None:
+    import subprocess
+    import sys
+
+    program = (
+        "import sys, dsd_lang.analysis as a; a.analyse('dense 9ep; sparse 50%; dense'); "
+        "print([m for m in ('pydantic', 'networkx', 'torch', 'numpy', 'lark', 'argparse') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
