@@ -11,41 +11,31 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from dsd_lang.diagnostics import Diagnostic, Edit, Fix, Span
+from dsd_lang.syntax.lookalikes import (
+    ADVICE,
+    TYPOGRAPHIC_STRING,
+)
 from dsd_lang.syntax.nodes import Comment
 from dsd_lang.syntax.table import Table
 from dsd_lang.syntax.terminals import (
-    EPOCH_WORDS,
     MAX_ERRORS,
-    MAX_NESTING,
     MAX_STEPS,
     MAX_TOKENS,
     SELECTING_WORDS,
-    STATEMENT_WORDS,
-    UPDATE_WORDS,
     Token,
     Tokens,
     clipped,
 )
-from dsd_lang.units import exact
 
 _OPENS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 _CLOSES = {close: open_ for open_, close in _OPENS.items()}
 _TEXT_OF = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
 _REGEX_MAY_FOLLOW = frozenset({"EQUAL", "COMMA", "LSQB"})
 _NEWLINE_CONTINUES = frozenset({"COMMA", "ARROW", "_SEPARATOR", "LBRACE", ""})
-_LOOKALIKES = {
-    "→": "->", "“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "–": "-", "−": "-", "—": "-", "×": "*", "·": "*",
-    "÷": "/", "：": ":", "；": ";", "，": ",", "（": "(", "）": ")", "≤": "<=", "≥": ">=", "≠": "!=", "％": "%",
-    "\u00a0": " ", "\u2003": " ", "\u2009": " ", "\u200b": "", "\u3000": " ",
-}  # fmt: skip
 _LINE_END = re.compile("\r\n|\n|\r")
 _BLANKS = re.compile("[ \t]*")
 _LINE = re.compile("[^\r\n]*")
 _FOLLOWING = re.compile(r"[ \t]*(\w+|\{)?")
-_NUMBER_AND_WORD = re.compile(r"((?:\d[\d_]*(?:\.\d[\d_]*)?|\.\d+)(?:[eE][+-]?\d+)?)([^\W\d]+)")
-_DASHED = re.compile(r"((?:\d[\d_]*(?:\.\d+)?|\.\d+)[eE])([–−—])(\d{1,3})(?!\w)")
-_TYPOGRAPHIC_STRING = re.compile("[“„”‘’]([^“”„‘’\r\n]*)[“”‘’]")
-_UNKNOWN_RUN = re.compile(r"[^\w\s\"'#;:,()\[\]{}<>=+*/^-]+")
 
 
 class _Open(NamedTuple):
@@ -205,12 +195,12 @@ class Lexer:
         return self._add(kind, text, span)
 
     def _wrong_number(self, text: str, span: Span) -> int:
-        dashed = _DASHED.match(self.text, span.start)
+        dashed = DASHED.match(self.text, span.start)
         if dashed is not None:
             dash = span._replace(column=span.column + len(dashed[1]), start=span.start + len(dashed[1]))
             self._not_that_sign(dashed[2], "-", self._widened(dash, 1))
             return self._add("NUMBER", f"{dashed[1]}-{dashed[3]}", self._widened(span, len(dashed[0])))
-        found = _NUMBER_AND_WORD.fullmatch(text)
+        found = NUMBER_AND_WORD.fullmatch(text)
         if found is None:
             self._report(
                 "DSD101",
@@ -391,7 +381,7 @@ class Lexer:
         return self._add("STRING", text + text[0], span)
 
     def _unknown(self, text: str, span: Span) -> int:
-        meant = _LOOKALIKES.get(text)
+        meant = LOOKALIKES.get(text)
         if meant is not None and meant.strip() == "":
             self._report(
                 "DSD101",
@@ -403,17 +393,10 @@ class Lexer:
         elif meant is not None:
             self._not_that_sign(text, meant, span)
         else:
-            run = _UNKNOWN_RUN.match(self.text, span.start)
+            run = UNKNOWN_RUN.match(self.text, span.start)
             span = self._widened(span, len(run[0]) if run is not None else 1)
             shown = self.text[span.start : span.end]
-            advice = {
-                "%": "a percent sign stands directly after its number: `30%`",
-                "@": "a reference is written `@label`, `@label.end` or `@init`",
-                ".": "a number is written `0.5`, a dotted name `val.loss`",
-                "&": "conditions are joined by `and`", "!": "write `not`",
-                "|": "statements are separated by `;` or a new line, conditions joined by `or`",
-            }  # fmt: skip
-            self._report("DSD101", f"`{clipped(shown)}` means nothing here", span, help=advice.get(shown[0], ""))
+            self._report("DSD101", f"`{clipped(shown)}` means nothing here", span, help=ADVICE.get(shown[0], ""))
         if meant == "->" or meant in self.marks:
             return self._mark(meant, span) if meant != "->" else self._add("ARROW", "->", span)
         if meant in ("<=", ">=", "!="):
@@ -425,7 +408,7 @@ class Lexer:
         self._report("DSD101", f"`{found}` is not `{meant}`", span, label=f"write `{meant}`", fix=fix)
 
     def _quoted_by_lookalikes(self, text: str, span: Span) -> int:
-        found = _TYPOGRAPHIC_STRING.match(self.text, span.start)
+        found = TYPOGRAPHIC_STRING.match(self.text, span.start)
         if found is None:
             return span.end
         return self._add("STRING", f'"{found[1]}"', self._widened(span, len(found[0])))

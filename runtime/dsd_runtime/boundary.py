@@ -100,7 +100,8 @@ class Boundary:
             if not isinstance(target, Held):
                 masks, forced = self._choose(stage, target, 0, update)
             elif not len(self.store):
-                raise DsdError(f"phase `{phase.label or phase.id}` holds masks, but none are in force", help="prune first")
+                message = f"phase `{phase.label or phase.id}` holds masks, but none are in force"
+                raise DsdError(message, help="prune first")
         return Entry(masks, forced, self._origins.starting(stage), self._restored(stage))
 
     def enter(self, stage: Stage, entry: Entry, optimizer: Optimizer) -> dict[str, Any]:
@@ -170,7 +171,8 @@ class Boundary:
         if stage.phase.restore.kind != "saved":
             return self._origins.restoring(stage)
         if any(name not in self._saved for name in self.store.masks):
-            raise DsdError("the pruned values were not kept", help="`restore=saved` must be planned before they are pruned")
+            help_line = "`restore=saved` must be planned before they are pruned"
+            raise DsdError("the pruned values were not kept", help=help_line)
         return self._saved
 
     def _restore(self, revived: Mapping[str, Tensor], values: Mapping[str, Tensor] | None) -> None:

@@ -10,6 +10,7 @@ import copy
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from dsd_lang.errors import DsdError
@@ -162,7 +163,7 @@ class Evaluation:
         if call.name == "falling":
             rounds = int(exact(call.options.get("rounds", "1")))
             values = self._cycle_values(metric)[-(rounds + 1) :]
-            return len(values) == rounds + 1 and all(b < a for a, b in zip(values, values[1:], strict=False))
+            return len(values) == rounds + 1 and all(b < a for a, b in pairwise(values))
         raise DsdError(f"`{call.name}` is not a condition; `plateau` and `falling` are")
 
     def _is_plateau(self, metric: str, call: Condition) -> bool:

@@ -1,7 +1,7 @@
 """The learning rate of every update, in closed form, and its one owner.
 
-``rate(t) = start x shape(t) x warm-up(t)``: the shape runs over the phase (or the clock the phase names), the warm-up is
-linear over the phase's first updates. Exact rationals from the plan become one float at the end.
+``rate(t) = start x shape(t) x warm-up(t)``: the shape runs over the phase (or the clock the phase names), the warm-up
+is linear over the phase's first updates. Exact rationals from the plan become one float at the end.
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ class RateOwner:
         self._own_rates = self.rates
         default = float(optimizer.defaults.get("lr", self._own_rates[0]))
         self.own_rate = default if default in self._own_rates else self._own_rates[0]
+        self._ratios = self._ratios_now()
         self._marks: list[object] | None = None
 
     @property
@@ -98,8 +99,9 @@ class RateOwner:
 
     def set(self, rate: float) -> None:
         """Gives every group its share of the rate; a tensor learning rate is filled in place."""
-        for group, own in zip(self._optimizer.param_groups, self._own_rates, strict=True):
-            share = own if rate == self.own_rate else rate * _ratio(own, self.own_rate)
+        is_own = rate == self.own_rate
+        for group, own, ratio in zip(self._optimizer.param_groups, self._own_rates, self._ratios, strict=True):
+            share = own if is_own else rate * ratio
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(share)
             else:
@@ -139,6 +141,7 @@ class RateOwner:
             )
         self.own_rate = float(state["own_rate"])
         self._own_rates = [float(rate) for rate in state["own_rates"]]
+        self._ratios = self._ratios_now()
         self._marks = None
 
     def _marks_now(self) -> list[object]:
@@ -146,6 +149,7 @@ class RateOwner:
         rates = [group["lr"] for group in self._optimizer.param_groups]
         return [(id(rate), rate._version) if isinstance(rate, Tensor) else rate for rate in rates]
 
-
-def _ratio(rate: float, own_rate: float) -> float:
-    return float(Fraction(str(rate)) / Fraction(str(own_rate))) if own_rate else 1.0
+    def _ratios_now(self) -> list[float]:
+        if not self.own_rate:
+            return [1.0] * len(self._own_rates)
+        return [float(Fraction(str(rate)) / Fraction(str(self.own_rate))) for rate in self._own_rates]

@@ -1,4 +1,4 @@
-"""The moments of a run that a plan refers to: `@label.start|entered|end|best|500it|3ep` and `@init` are saved as they pass."""
+"""The moments a plan refers to: `@label.start|entered|end|best|500it|3ep` and `@init` are saved as they pass."""
 
 from __future__ import annotations
 

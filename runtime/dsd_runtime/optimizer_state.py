@@ -21,7 +21,7 @@ def zero_state(optimizer: Optimizer, parameter: Parameter, where: Tensor) -> Non
             value.masked_fill_(where, 0)
 
 
-def forget_state(optimizer: Optimizer, parameter: Parameter) -> None:
+def forget_state(optimizer: Optimizer, parameter: Tensor) -> None:
     """Drops all state of a parameter, so that the optimizer starts it anew at its next update."""
     state = optimizer.state.pop(parameter, None)
     if state is not None and isinstance(optimizer, Adagrad):  # the one that makes its state when it is built

@@ -1,7 +1,7 @@
 """Where weights come from at a boundary: `from=` and `restore=` in, values by state_dict key out.
 
-References are looked up, files read and fresh weights drawn before a phase is entered, so that what is absent is an error
-while the phase before is still in force.
+References are looked up, files read and fresh weights drawn before a phase is entered, so that what is absent is an
+error while the phase before is still in force.
 """
 
 from __future__ import annotations

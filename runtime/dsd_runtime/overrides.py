@@ -69,7 +69,11 @@ def optimizer_options(choice: Function) -> dict[str, Any]:
 
 
 def build_optimizer(
-    parameters: Iterable[nn.Parameter] | list[dict[str, Any]], choice: Function, *, rate: float, weight_decay: float = 0.0
+    parameters: Iterable[nn.Parameter] | list[dict[str, Any]],
+    choice: Function,
+    *,
+    rate: float,
+    weight_decay: float = 0.0,
 ) -> Optimizer:
     """An optimizer of `torch.optim` from the plan's words."""
     chosen = optimizer_class(choice.name)
@@ -141,7 +145,7 @@ class OptimizerChoice:
             return self.current
         before, self._choice = self.current, choice
         if choice is not None and optimizer_class(choice.name) is not type(self.own):
-            groups = [
+            groups: list[dict[str, Any]] = [
                 {key: group[key] for key in ("params", "lr", "weight_decay") if key in group}
                 for group in self.own.param_groups
             ]
@@ -238,7 +242,8 @@ class Overrides:
         try:
             optimizer.load_state_dict(state["optimizer"])
         except ValueError as error:
-            raise DsdError(f"the saved optimizer does not fit this one: {error}", help="resume with the same model") from error
+            message = f"the saved optimizer does not fit this one: {error}"
+            raise DsdError(message, help="resume with the same model") from error
         self._weight_decay.own = list(state["weight_decay"])
         pairs = zip(self._dropout.own, state["dropout"], strict=True)
         self._dropout.own = [(module, attribute, own) for (module, attribute, _), own in pairs]

@@ -15,7 +15,7 @@ from dsd_runtime.timeline import Stage, Timeline
 def phase_rate(
     stage: Stage, timeline: Timeline, last_rates: Mapping[str, float], own_rate: float, reading: ClockReading | None
 ) -> RateSchedule:
-    """The schedule of a phase. ``last_rates`` holds the final rates of finished phases, ``own_rate`` the optimizer's."""
+    """The schedule of a phase; ``last_rates`` are the final rates of finished phases, ``own_rate`` the optimizer's."""
     lr = stage.phase.lr
     return RateSchedule(
         _start(stage, last_rates, own_rate),
@@ -32,7 +32,7 @@ def _start(stage: Stage, last_rates: Mapping[str, float], own_rate: float) -> Fr
         return exact(lr.start)
     scale = exact(lr.scale or "1")
     if lr.of == "last":
-        if lr.phase not in last_rates:
+        if lr.phase is None or lr.phase not in last_rates:
             raise DsdError(f"the learning rate hangs on the last one of phase `{lr.phase}`, which has not been trained")
         if not last_rates[lr.phase]:
             raise DsdError(

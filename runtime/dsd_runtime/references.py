@@ -99,7 +99,7 @@ def missing_reference(key: str) -> DsdError:
 
 
 def fresh_weights(model: nn.Module, key: int) -> dict[str, Tensor]:
-    """A new draw from the model's own initialisation, seeded by ``key``; torch's global generators are left as they were.
+    """A new draw from the model's own initialisation, seeded by ``key``; torch's global generators stay as they were.
 
     Every module that owns weights must have `reset_parameters()` (those of `torch.nn` do), or a module above it must.
     """

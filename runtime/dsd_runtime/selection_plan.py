@@ -29,7 +29,7 @@ _DEFAULT_EVERY_UPDATES = 100
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The parameters a sparse phase prunes, by qualified name in the model's order, and each one's place in a list target."""
+    """The parameters a sparse phase prunes, by name in the model's order, and each one's place in a list target."""
 
     names: tuple[str, ...]
     assignment: dict[str, int]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -32,6 +32,8 @@ from dsd_runtime.loader_position import LoaderPosition
 from dsd_runtime.moments import Moments
 from dsd_runtime.origins import Origins
 from dsd_runtime.overrides import Overrides
+from dsd_runtime.phase_view import PhaseView
+from dsd_runtime.randomness import generator_states, set_generator_states
 from dsd_runtime.rates import phase_rate
 from dsd_runtime.references import ClockReading, MemoryReferences, ReferenceStore, reference_key, take_snapshot
 from dsd_runtime.session_state import Prefix
@@ -42,22 +44,6 @@ from dsd_runtime.update import UpdateRule, apply_update
 from dsd_runtime.wrappers import unwrapped
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseView:
-    """Where a session stands: the phase, the rate of its current update, epochs and updates done within it."""
-
-    index: int
-    id: str
-    label: str | None
-    mode: Literal["dense", "sparse"]
-    target: Target | None
-    lr: float
-    epoch: int
-    step: int
-    length: int
-    batch: int | None
 
 
 def attach(
@@ -74,10 +60,10 @@ def attach(
 ) -> Session:
     """Binds a linear plan to a model and its optimizer, enters the first phase and returns the session.
 
-    ``steps_per_epoch`` counts optimizer updates (with gradient accumulation: fewer than batches), or is a function of the
-    plan's phase. ``factory`` builds a model like this one, for `from=random` and `restore=random`; without it the
-    modules' own `reset_parameters()` is used. ``best_metric`` decides `@label.best`. ``percent_metrics`` are reported in
-    percent points, so that `10%` in a condition means 10 for them.
+    ``steps_per_epoch`` counts optimizer updates (with gradient accumulation: fewer than batches), or is a function of
+    the plan's phase. ``factory`` builds a model like this one, for `from=random` and `restore=random`; without it the
+    modules' own `reset_parameters()` is used. ``best_metric`` decides `@label.best`. ``percent_metrics`` are reported
+    in percent points, so that `10%` in a condition means 10 for them.
 
     Raises :class:`DsdError` for a plan with branches (naming them), for selectors that match nothing in the model, and
     for parts of the language that this version does not execute.
@@ -158,12 +144,7 @@ class Session:
     @property
     def phase(self) -> PhaseView:
         """The current phase."""
-        stage = self.stage
-        phase = stage.phase
-        return PhaseView(
-            stage.index, phase.id, phase.label, phase.mode, phase.target, self._rate,
-            self._step // stage.updates_per_epoch, self._step, stage.length, phase.batch,
-        )  # fmt: skip
+        return PhaseView.of(self.stage, self._step, self._rate)
 
     @property
     def total_updates(self) -> int:
@@ -212,7 +193,7 @@ class Session:
     # --- the loop -----------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Enters the first phase. Until the first update the weights from before are kept (see :meth:`load_state_dict`)."""
+        """Enters the first phase; until an update the weights from before are kept (see :meth:`load_state_dict`)."""
         if self._moments.needs_init or any(phase.restore.kind == "init" for phase in self.plan.phases):
             self._references.save("init", take_snapshot(self.model, ClockReading()))
         first = self.timeline.stages[0].phase
@@ -246,10 +227,10 @@ class Session:
                 position.end_pass()
 
     def batches(self, loader: Iterable[T]) -> Iterator[T]:
-        """Yields the loader's batches, crossing a phase boundary before the batch that needs it; ends with the schedule.
+        """Yields the loader's batches, crossing a boundary before the batch that needs it; ends with the schedule.
 
-        After a resume in the middle of an epoch, the batches that were already trained on are passed over. A loader that
-        draws its order from torch's generators (`shuffle=True`) gives the same order again.
+        After a resume in the middle of an epoch, the batches that were already trained on are passed over. A loader
+        that draws its order from torch's generators (`shuffle=True`) gives the same order again.
         """
         position = self._position
         iterator = position.iterate(loader)
@@ -269,7 +250,7 @@ class Session:
             yield batch
 
     def begin_step(self) -> None:
-        """The head of an update: enters the next phase when a boundary is due, and re-selects within a ramp. Idempotent.
+        """The head of an update: enters the next phase when one is due, and re-selects within a ramp. Idempotent.
 
         Raises :class:`DsdError` when weights are NaN or infinite and cannot be ranked, or a checkpoint is absent; the
         session then still stands at the end of the phase before.
@@ -289,12 +270,12 @@ class Session:
         clip: float | None = None,
         closure: Callable[[], Tensor | float] | None = None,
     ) -> bool:
-        """The end of an update: masks gradients, clips, steps the optimizer, masks, sets the next rate, advances clocks.
+        """The end of an update: masks gradients, clips, steps the optimizer, masks, next rate, advances the clocks.
 
-        ``scaler`` is unscaled, stepped and updated here. ``clip`` is a bound on the gradients' norm, where the phase does
-        not say its own `clip=`. ``closure`` computes the loss and its gradients, for optimizers that need one. Returns
-        whether the update was applied: one that the scaler skipped for infinite gradients advances nothing. Raises
-        ``ValueError`` when no update is due.
+        ``scaler`` is unscaled, stepped and updated here. ``clip`` is a bound on the gradients' norm, where the phase
+        does not say its own `clip=`. ``closure`` computes the loss and its gradients, for optimizers that need one.
+        Returns whether the update was applied: one that the scaler skipped for infinite gradients advances nothing.
+        Raises ``ValueError`` when no update is due.
         """
         if self.is_phase_over or self._boundary.is_selection_due(self._step):
             raise ValueError(
@@ -418,8 +399,7 @@ class Session:
             "rate": self._rate,
             "last_rates": dict(self._last_rates),
             "position": self._position.state_dict(),
-            "rng": torch.get_rng_state(),
-            "cuda_rng": list(torch.cuda.get_rng_state_all()) if torch.cuda.is_initialized() else [],
+            "generators": generator_states(),
             "data": asdict(self._data),
             "best": self._moments.best,
             "succession": self._succession.state_dict(),
@@ -458,6 +438,4 @@ class Session:
         self._schedule = self._schedule_of(self.stage, self._boundary.clock_reading)
         self._follow(self.stage)
         self._set_rate(float(state["rate"]))
-        torch.set_rng_state(state["rng"])
-        if state["cuda_rng"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(state["cuda_rng"])
+        set_generator_states(state["generators"])

@@ -10,7 +10,7 @@ from dsd_lang.plan import Condition, Phase, Plan, SpanInfo
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """One thing a plan asks for that has no engine yet; `is_fatal` when training without it would be another schedule."""
+    """One thing a plan asks for that has no engine yet; `is_fatal`: training without it would be another schedule."""
 
     what: str
     span: SpanInfo | None
@@ -65,7 +65,8 @@ def require_supported(plan: Plan) -> None:
     """Raises :class:`DsdError` naming everything whose absence would change the training."""
     fatal = [item for item in unsupported(plan) if item.is_fatal]
     if fatal:
-        raise DsdError("; ".join(str(item) for item in fatal), help="remove it from the schedule, or use a later version")
+        message = "; ".join(str(item) for item in fatal)
+        raise DsdError(message, help="remove it from the schedule, or use a later version")
 
 
 def check_line(plan: Plan) -> None:

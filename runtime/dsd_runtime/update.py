@@ -1,7 +1,7 @@
 """One update: gradients in, an applied optimizer step out (or none, where the loss scaler skips it).
 
-unscale -> l1 -> mask gradients -> clip -> optimizer. With a closure the optimizer computes the gradients itself, as often
-as it likes; each time they go the same way.
+unscale -> l1 -> mask gradients -> clip -> optimizer. With a closure the optimizer computes the gradients itself, as
+often as it likes; each time they go the same way.
 """
 
 from __future__ import annotations

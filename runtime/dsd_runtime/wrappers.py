@@ -1,4 +1,4 @@
-"""Models in wrappers: `torch.compile`, data parallelism, averages. The weights are the same; the names have a prefix."""
+"""Models in wrappers (`torch.compile`, data parallelism, averages): the same weights, their names with a prefix."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 Layout: ``train/<class>/*.jpg`` with ``test/`` and perhaps ``val/`` beside it (``.jpg``, ``.png``, ...), possibly below
 one folder more. Small images (64 pixels a side at most, or any with ``size=``) are decoded once, kept as one array in
-memory and in the cache folder, and augmented by the CIFAR recipe; larger ones are decoded as they are needed, by the
-ImageNet recipe.
+memory and in the cache folder, and augmented by the CIFAR recipe; larger ones are decoded as they are needed, and cut
+and normalised by the recipe of one of the paper's ImageNet baselines.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from dsd_lang.errors import DsdError
+from dsd_lang.errors import DsdError, nearest
 from dsd_runtime.data.archive import is_archive, resolve_archive
 from dsd_runtime.data.images import ImagesInMemory, LabelledImages, Presentation, require_side
 from dsd_runtime.data.images_augment import CIFAR, PLAIN
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from dsd_runtime.data.images_files import ImagesOnDisk
 
 Val = float | str
+
+RECIPES = ("resnet", "googlenet", "vgg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +59,26 @@ def open_imagefolder(
     channels: int | None = None,
     augment: bool = True,
     side: int = 224,
+    recipe: str = "resnet",
 ) -> ImagesInMemory | ImagesOnDisk:
     """Images of ``path`` as a data source.
 
     ``val`` is the share of each class held out of ``train/`` where there is no ``val/`` folder (0: none; ``test``:
     train on all and validate on the test images, as the paper's baselines did). ``size`` resizes all images to a square
-    kept in memory; ``channels`` makes them grey (1) or RGB (3); ``side`` is the crop's side for large images;
-    ``augment=false`` leaves the training images as they are.
+    kept in memory; ``channels`` makes them grey (1) or RGB (3). ``augment=false`` leaves the training images as they are.
+
+    For large images alone: ``side`` is the crop's side, and ``recipe`` the baseline whose crops, colours and
+    normalisation are used: ``resnet`` (crops of 8 to 100% of the area, jitter and lighting, mean 0 and deviation 1),
+    or ``googlenet`` and ``vgg`` (stretched to 256x256, crops of 224, the mean subtracted from bytes). The presets of
+    the models `googlenet` and `vgg16` ask for theirs.
     """
+    _require_recipe(recipe)
     root = _existing(path)
     require_side("imagefolder", size)
     require_side("imagefolder", side)
     first = _first_image(root)
     if size is None and not first.is_small:
-        return _on_disk(resolve_archive(root), val, side=side, augment=augment)
+        return _on_disk(resolve_archive(root), val, recipe_name=recipe, side=side, augment=augment)
     decoded = decoded_small_images(root, channels or first.channels, size)
     presentation = Presentation(decoded.mean, decoded.deviation)
     return in_memory("imagefolder", decoded, presentation, val=val, augment=augment)
@@ -162,6 +170,16 @@ def _existing(path: str | None) -> Path:
     return root
 
 
+def _require_recipe(name: str) -> None:
+    if name not in RECIPES:
+        guess = nearest(name, RECIPES)
+        known = f"there are {', '.join(RECIPES)}"
+        raise DsdError(
+            f"the data set `imagefolder` has no recipe `{name}`",
+            help=f"did you mean `{guess}`? {known}" if guess else known,
+        )
+
+
 def _first_image(root: Path) -> _FirstImage:
     """The shape of the first image that can be read; nothing else is decoded."""
     pairs: Iterator[tuple[ImageEntry, bytes]]
@@ -178,11 +196,11 @@ def _first_image(root: Path) -> _FirstImage:
     )
 
 
-def _on_disk(root: Path, val: Val, *, side: int, augment: bool) -> ImagesOnDisk:
+def _on_disk(root: Path, val: Val, *, recipe_name: str, side: int, augment: bool) -> ImagesOnDisk:
     from dsd_runtime.data.images_files import BrokenFiles, ImageFile, ImagesOnDisk
-    from dsd_runtime.data.images_photo import PhotoRecipe  # torchvision takes a second to import: only where needed
+    from dsd_runtime.data.images_recipes import recipe_named  # torchvision takes a second to import: only where needed
 
-    recipe = PhotoRecipe(side=side, augment=augment)
+    recipe = recipe_named(recipe_name, side=side, augment=augment)
     entries = list_folder(root)
     classes = class_names_of(entries)
     numbers = {name: index for index, name in enumerate(classes)}

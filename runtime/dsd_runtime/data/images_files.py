@@ -19,7 +19,7 @@ from dsd_runtime.data.batch import ImageBatch
 from dsd_runtime.data.draws import epoch_order, generator
 from dsd_runtime.data.images import RECIPE_VERSION, num_batches
 from dsd_runtime.data.images_decode import MAX_BROKEN
-from dsd_runtime.data.images_photo import PhotoRecipe
+from dsd_runtime.data.images_recipes import Recipe
 from dsd_runtime.data.prefetch import ordered_map
 from dsd_runtime.data.traits import DataTraits
 
@@ -62,7 +62,7 @@ class ImagesOnDisk:
     root: Path
     splits: Mapping[str, tuple[ImageFile, ...]]
     class_names: tuple[str, ...]
-    recipe: PhotoRecipe
+    recipe: Recipe
     content: str
     broken: BrokenFiles
     task: str = field(default="classification", init=False)

@@ -90,6 +90,20 @@ def open_data(spec: str, **options: Option) -> DataSource:
     return _checked_source(factory(**merged), f"{parsed.name}:{parsed.path}")
 
 
+def takes_option(spec: str, option: str) -> bool:
+    """Whether the loader of ``spec`` has an option of this very name; false where nothing is known by that name.
+
+    >>> takes_option("imagefolder:/data/pets", "recipe"), takes_option("digits", "recipe")
+    (True, False)
+    """
+    parsed = parse_data_spec(spec)
+    if parsed.name in LOADERS:
+        return option in _named_options(_load(LOADERS[parsed.name]))
+    if parsed.path is None or not _MODULE.fullmatch(parsed.name):
+        return False
+    return option in _named_options(_load_user_factory(parsed.name, parsed.path))
+
+
 def _option_value(text: str) -> Option:
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
@@ -128,19 +142,22 @@ def _load_user_factory(module_name: str, function: str) -> Callable[..., Any]:
 
 def _check_options(name: str, loader: Callable[..., Any], options: Mapping[str, Option]) -> None:
     """An option that the loader does not take is a mistake, not something to pass over."""
-    parameters = list(inspect.signature(loader).parameters.values())
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in inspect.signature(loader).parameters.values()):
         return
-    known = tuple(
-        parameter.name
-        for parameter in parameters
-        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD) and parameter.name != "path"
-    )
+    known = _named_options(loader)
     for option in options:
         if option not in known:
             guess = nearest(option, known)
             advice = f"did you mean `{guess}`?" if guess else f"it has {', '.join(known) or 'no options'}"
             raise DsdError(f"the data set `{name}` has no option `{option}`", help=advice)
+
+
+def _named_options(loader: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(
+        parameter.name
+        for parameter in inspect.signature(loader).parameters.values()
+        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD) and parameter.name != "path"
+    )
 
 
 def _checked_source(source: object, name: str) -> DataSource:

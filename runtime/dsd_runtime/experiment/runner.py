@@ -157,7 +157,7 @@ class Runner:
     # --- lines --------------------------------------------------------------------------------------------------------
 
     def _line_at_start_of(self, phase: Phase) -> _Line:
-        """The live line when it stands at the end of the phase's parent, else one loaded from the parent's checkpoint."""
+        """The live line when it stands at the end of the phase's parent, else one loaded from its checkpoint."""
         parent = self._trained_ancestor(phase)
         line = self._line
         goes_on = line is not None and line.at == (parent.id if parent else None)

@@ -15,9 +15,10 @@ from torch import nn
 import dsd_lang
 from dsd_lang.errors import DsdError
 from dsd_lang.plan import Plan
-from dsd_runtime.data.registry import open_data, parse_data_spec
+from dsd_runtime.data.registry import open_data, parse_data_spec, takes_option
 from dsd_runtime.data.source import DataSource
 from dsd_runtime.experiment.keys import Setting
+from dsd_runtime.experiment.metrics import Measured, require_measured
 from dsd_runtime.experiment.scale import scaled_plan
 from dsd_runtime.models.catalogue import Preset, is_built_in, parse_model_name
 from dsd_runtime.models.registry import build_model
@@ -91,6 +92,8 @@ def prepare(request: Request) -> Prepared:
     data_spec = _chosen(request.data, first, "data") or preset.data
     data = _open(data_spec, preset)
     task = task_for(data.traits)
+    best_metric = PRIMARY_METRIC[data.traits.task]
+    require_measured(plan, Measured(task.name, task.metrics, data.sizes, best_metric))
     precision = Precision(_precision(request, first), choose_device(request.device))
     seed = request.seed if request.seed is not None else int(str(first.settings.get("seed", "0")))
     setting = Setting(
@@ -98,7 +101,7 @@ def prepare(request: Request) -> Prepared:
     )
     return Prepared(
         request, plan, model_name, preset, data_spec, data, task, seed, precision,
-        lambda: build_model(model_name, data.traits), setting, PRIMARY_METRIC[data.traits.task],
+        lambda: build_model(model_name, data.traits), setting, best_metric,
         frozenset(f"{split}.{name}" for split in ("train", "val", "test") for name in task.percent_metrics),
     )  # fmt: skip
 
@@ -148,9 +151,10 @@ def _chosen(flag: str | None, plan: Plan, name: str) -> str | None:
 
 
 def _open(spec: str, preset: Preset) -> DataSource:
-    if preset.sorta_grad and "sorta_grad" not in parse_data_spec(spec).options and preset.task == "ctc":
-        return open_data(spec, sorta_grad=True)
-    return open_data(spec)
+    """The data with the preset's options; what the specification says wins, what its loader does not take is left out."""
+    said = parse_data_spec(spec).options
+    wanted = {name: value for name, value in preset.data_options.items() if name not in said}
+    return open_data(spec, **{name: value for name, value in wanted.items() if takes_option(spec, name)})
 
 
 def _precision(request: Request, plan: Plan) -> PrecisionName:

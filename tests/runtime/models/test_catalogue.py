@@ -132,7 +132,7 @@ def test_the_published_presets() -> None:
     speech = MODELS["ds2"].preset
     assert (speech.optimizer, dict(speech.optimizer_options)) == ("sgd", {"momentum": 0.9, "nesterov": True})
     assert (speech.lr, speech.batch, speech.clip, speech.clip_kind) == ("3e-4", 16, "100", "norm")
-    assert speech.sorta_grad
+    assert speech.data_options == {"sorta_grad": True}
     assert speech.data == "spoken"
     captions = MODELS["neuraltalk"].preset
     assert (captions.optimizer, captions.optimizer_options["alpha"]) == ("rmsprop", 0.999)

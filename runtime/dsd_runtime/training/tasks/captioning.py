@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from dsd_runtime.training.tasks.bleu import MAX_ORDER, corpus_bleu
 from dsd_runtime.training.tasks.captioning_decode import MAX_WORDS, beam_search, greedy
 
 DECODED_AT_ONCE = 500
+_BLEU = tuple(f"bleu{order}{suffix}" for suffix in ("", "_bp") for order in range(1, MAX_ORDER + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,8 @@ class CaptioningTask:
     beam_size: int = 1
     max_words: int = MAX_WORDS
     name: str = "captioning"
-    percent_metrics: frozenset[str] = field(
-        default=frozenset(f"bleu{order}{suffix}" for order in range(1, MAX_ORDER + 1) for suffix in ("", "_bp"))
-    )
+    metrics: tuple[str, ...] = ("loss", "ppl", *_BLEU)
+    percent_metrics: frozenset[str] = frozenset(_BLEU)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """The summed negative log likelihood of the batch's tokens, END included, over the number of captions."""

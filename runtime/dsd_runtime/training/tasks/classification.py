@@ -20,6 +20,7 @@ class ClassificationTask:
     """Cross entropy; a network with auxiliary heads gives a tuple while training, weighted by its ``aux_weights``."""
 
     name: str = "classification"
+    metrics: tuple[str, ...] = ("loss", "err", "acc", "top1_err", "top5_err")
     percent_metrics: frozenset[str] = frozenset({"err", "acc", "top1_err", "top5_err"})
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:

@@ -27,6 +27,7 @@ class CtcTask:
     """
 
     name = "ctc"
+    metrics = ("loss", "wer", "cer")
     percent_metrics = frozenset({"wer", "cer"})
 
     def __init__(self, alphabet: Sequence[str]) -> None:

@@ -17,6 +17,11 @@ class Task(Protocol):
     def name(self) -> str: ...
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names that `evaluate` may give, without a split prefix; some only where the data allows (BLEU)."""
+        ...
+
+    @property
     def percent_metrics(self) -> frozenset[str]:
         """The metrics given in percent points (0 to 100), without a split prefix."""
         ...

@@ -1,0 +1,79 @@
+"""A plan, a task and the data's sizes in, a complaint out when a condition reads what will not be measured.
+
+A comparison with a metric that is never reported is never true: a phase would go on to its bound without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from dsd_lang.errors import DsdError, nearest
+from dsd_lang.plan import Condition, Phase, Plan
+from dsd_runtime.conditions import metrics_of
+
+_REFUSED_ELSEWHERE = "entropy."
+"""Metrics without an engine, which `dsd_runtime.support` refuses by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a run measures: the task's name and metrics, and how many samples each split has."""
+
+    task: str
+    metrics: Collection[str]
+    sizes: Mapping[str, int]
+    best_metric: str
+
+    def names(self, *, at_end: bool) -> tuple[str, ...]:
+        """The metrics reported after each pass over the data, or (with those of the test split) at a phase's end."""
+        splits = [split for split in ("val", "test") if self.sizes.get(split) and (split == "val" or at_end)]
+        return ("train.loss", *(f"{split}.{name}" for split in splits for name in self.metrics))
+
+
+def require_measured(plan: Plan, measured: Measured) -> None:
+    """Raises :class:`DsdError` for the first `until` or `@label.best` that hangs on a metric the run will not have."""
+    for phase in plan.phases:
+        for condition, at_end in _conditions(phase):
+            for metric in sorted(metrics_of(condition)):
+                _require(metric, measured, at_end=at_end, who=f"`until` reads `{metric}`", phase=phase)
+    labels = {phase.id: phase for phase in plan.phases}
+    for point in plan.checkpoints:
+        if point.moment == "best" and point.phase in labels:
+            who = f"`@best` goes by `{measured.best_metric}`"
+            _require(measured.best_metric, measured, at_end=False, who=who, phase=labels[point.phase])
+
+
+def _conditions(phase: Phase) -> Iterator[tuple[Condition, bool]]:
+    """A phase's conditions, and whether they are decided at a phase's end (those of loops) or after each pass."""
+    if phase.until is not None:
+        yield phase.until, False
+    for cycle in phase.cycles:
+        yield cycle.until, True
+
+
+def _require(metric: str, measured: Measured, *, at_end: bool, who: str, phase: Phase) -> None:
+    known = measured.names(at_end=at_end)
+    if metric in known or metric.startswith(_REFUSED_ELSEWHERE):
+        return
+    place = f"line {phase.span.line}" if phase.span else f"phase `{phase.label or phase.id}`"
+    split, _, name = metric.partition(".")
+    if split in ("val", "test") and name in measured.metrics:
+        if not measured.sizes.get(split):
+            raise DsdError(f"{place}: {who}, but the data has no {split} samples", help=_ways_out(split))
+        raise DsdError(
+            f"{place}: {who}, which is measured only at the end of a phase",
+            help=f"read `val.{name}`, or put the condition on a `repeat`",
+        )
+    guess = nearest(metric, known)
+    listed = f"this run measures {', '.join(known)}"
+    raise DsdError(
+        f"{place}: {who}, which the task {measured.task} does not measure",
+        help=f"did you mean `{guess}`? {listed}" if guess else listed,
+    )
+
+
+def _ways_out(split: str) -> str:
+    if split == "val":
+        return "hold some out of training (`val=0.1`), validate on the test samples (`val=test`), or read `train.loss`"
+    return "give the data a test split, or read a `val.` metric"
