@@ -373,6 +373,9 @@ class Plan(_Part):
         return self.model_copy(update={"hash": semantic_hash(self.phases)})
 
 
+_NOT_MEANT = ("id", "label", "path", "span", "derived", "why", "variables")
+_MEANT = tuple(name for name in Phase.model_fields if name not in (*_NOT_MEANT, "parent"))
+_SMALL = ("layers", "except_")
 _WITH_PHASES = ("lr", "from", "restore", "clock", "distill")
 
 
@@ -397,7 +400,7 @@ def meaning(phase: Phase, position: dict[str, int]) -> dict[str, Any]:
         if key in data:
             data[key] = positions(data[key])
     data["parent"] = None if phase.parent is None else position.get(phase.parent, phase.parent)
-    for key in ("id", "label", "path", "span", "derived", "why", "variables"):
+    for key in _NOT_MEANT:
         data.pop(key, None)
     data["layers"] = sorted(set(phase.layers))
     data["except"] = sorted(set(phase.except_))
@@ -411,8 +414,24 @@ def semantic_hash(phases: Iterable[Phase]) -> str:
     """`sha256:` over what the phases do; two spellings of one schedule have one hash (language reference, 11)."""
     ordered = tuple(phases)
     position = {phase.id: index for index, phase in enumerate(ordered)}
-    payload = json.dumps([meaning(phase, position) for phase in ordered], sort_keys=True, separators=(",", ":"))
+    alike: dict[tuple[Any, ...], dict[str, Any]] = {}
+    meanings: list[dict[str, Any]] = []
+    for phase in ordered:
+        key = _likeness(phase)
+        if key not in alike:
+            alike[key] = meaning(phase, position)
+        parent = None if phase.parent is None else position.get(phase.parent, phase.parent)
+        meanings.append({**alike[key], "parent": parent})
+    payload = json.dumps(meanings, sort_keys=True, separators=(",", ":"))
     return "sha256:" + hashlib.sha256(payload.encode()).hexdigest()
+
+
+def _likeness(phase: Phase) -> tuple[Any, ...]:
+    """Equal only for phases that do the same but for their parent: the rounds of a loop share their parts."""
+    values = phase.__dict__
+    return tuple(
+        values[name] if name in _SMALL or isinstance(values[name], str | int) else id(values[name]) for name in _MEANT
+    )
 
 
 def fraction(text: str | None) -> Fraction:

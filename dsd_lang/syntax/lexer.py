@@ -11,21 +11,23 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from dsd_lang.diagnostics import Diagnostic, Edit, Fix, Span
-from dsd_lang.syntax.lookalikes import (
-    ADVICE,
-    TYPOGRAPHIC_STRING,
-)
+from dsd_lang.syntax.lookalikes import ADVICE, DASHED, LOOKALIKES, NUMBER_AND_WORD, TYPOGRAPHIC_STRING, UNKNOWN_RUN
 from dsd_lang.syntax.nodes import Comment
 from dsd_lang.syntax.table import Table
 from dsd_lang.syntax.terminals import (
+    EPOCH_WORDS,
     MAX_ERRORS,
+    MAX_NESTING,
     MAX_STEPS,
     MAX_TOKENS,
     SELECTING_WORDS,
+    STATEMENT_WORDS,
+    UPDATE_WORDS,
     Token,
     Tokens,
     clipped,
 )
+from dsd_lang.units import exact
 
 _OPENS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 _CLOSES = {close: open_ for open_, close in _OPENS.items()}

@@ -262,7 +262,7 @@ class Boundary:
     # --- what is so ---------------------------------------------------------------------------------------------------
 
     def sparsity(self) -> dict[str, float]:
-        """The pruned fraction of each masked weight and of all together (`total`); in a dense phase, of the prunable."""
+        """The pruned fraction of each masked weight and of all together (`total`); when dense, of the prunable."""
         sizes = {name: mask.numel() for name, mask in self.store.masks.items()}
         if not sizes:
             weights, _ = select((), (), self.layers)

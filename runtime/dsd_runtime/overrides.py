@@ -1,6 +1,7 @@
 """What a phase overrides for its own length: `opt= wd= dropout=`, undone at the next phase that does not.
 
-`l1=` and `clip=` are part of each update (`update.py`); `batch=` is the data loader's business: the runner follows it, a user's own loop reads it from `session.phase.batch`.
+`l1=` and `clip=` are part of each update (`update.py`); `batch=` is the data loader's business: the runner follows it,
+a user's own loop reads it from `session.phase.batch`.
 """
 
 from __future__ import annotations

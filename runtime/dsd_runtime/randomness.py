@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any, Literal
-
-import torch
+from typing import Literal
 
 Stream = Literal["init", "data", "dropout", "mask", "noise"]
 
@@ -20,16 +17,3 @@ def stream_key(seed: int, seed_index: int, stream: Stream, place: str = "") -> i
     """A 63-bit key for `torch.manual_seed` and for generators."""
     text = json.dumps([seed, seed_index, stream, place])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
-
-
-def generator_states() -> dict[str, Any]:
-    """Where torch's global generators stand, on the CPU and on every GPU in use."""
-    is_cuda_in_use = torch.cuda.is_available() and torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    return {"cpu": torch.get_rng_state(), "cuda": list(torch.cuda.get_rng_state_all()) if is_cuda_in_use else []}
-
-
-def set_generator_states(states: Mapping[str, Any]) -> None:
-    """Puts torch's global generators back where they stood."""
-    torch.set_rng_state(states["cpu"])
-    if states["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(states["cuda"])

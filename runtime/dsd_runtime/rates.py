@@ -8,7 +8,7 @@ from fractions import Fraction
 from dsd_lang.errors import DsdError
 from dsd_lang.units import exact
 from dsd_runtime.learning_rate import RateSchedule, ShapeClock
-from dsd_runtime.references import ClockReading
+from dsd_runtime.references import ClockReading, ReferenceStore, reference_key
 from dsd_runtime.timeline import Stage, Timeline
 
 
@@ -24,6 +24,14 @@ def phase_rate(
         stage.updates_per_epoch,
         lr.warmup.length.updates(stage.updates_per_epoch) if lr.warmup is not None else 0,
     )
+
+
+def reading_of(stage: Stage, references: ReferenceStore) -> ClockReading | None:
+    """The clocks at the moment that `clock=@ref` names; None for the phase's own or the global clock."""
+    clock = stage.phase.clock
+    if clock.kind != "reference" or clock.reference is None:
+        return None
+    return references.load(reference_key(clock.reference)).reading
 
 
 def _start(stage: Stage, last_rates: Mapping[str, float], own_rate: float) -> Fraction:

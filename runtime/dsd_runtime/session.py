@@ -22,20 +22,20 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dsd_lang.errors import DsdError
-from dsd_lang.plan import Phase, Plan, Target
+from dsd_lang.plan import Phase, Plan
 from dsd_runtime.boundary import Boundary
 from dsd_runtime.entry_undo import EntryUndo
 from dsd_runtime.events import Event
+from dsd_runtime.generators import generator_states, set_generator_states
 from dsd_runtime.layers import inventory
 from dsd_runtime.learning_rate import RateOwner, RateSchedule
 from dsd_runtime.loader_position import LoaderPosition
 from dsd_runtime.moments import Moments
 from dsd_runtime.origins import Origins
 from dsd_runtime.overrides import Overrides
-from dsd_runtime.phase_view import PhaseView
-from dsd_runtime.randomness import generator_states, set_generator_states
-from dsd_runtime.rates import phase_rate
-from dsd_runtime.references import ClockReading, MemoryReferences, ReferenceStore, reference_key, take_snapshot
+from dsd_runtime.phase_view import PhaseView, Place
+from dsd_runtime.rates import phase_rate, reading_of
+from dsd_runtime.references import ClockReading, MemoryReferences, ReferenceStore, take_snapshot
 from dsd_runtime.session_state import Prefix
 from dsd_runtime.succession import Succession
 from dsd_runtime.support import check_line
@@ -118,13 +118,7 @@ class Session:
         self._schedule: RateSchedule | None = None
         self._rule = UpdateRule(0.0, None, "norm")
         self._has_offsets = False
-        self._index = -1
-        self._step = 0
-        self._stopped = False
-        self._exited = True
-        self._total = 0
-        self._rate = self._rate_owner.own_rate
-        self._last_rates: dict[str, float] = {}
+        self._place = Place(rate=self._rate_owner.own_rate)
         self._data = ClockReading()
         self._entry: EntryUndo | None = None
         self._enters_by_itself = enters_by_itself
@@ -139,34 +133,34 @@ class Session:
     @property
     def stage(self) -> Stage:
         """The stage the session is in (or has just finished)."""
-        return self.timeline.stages[max(self._index, 0)]
+        return self.timeline.stages[max(self._place.index, 0)]
 
     @property
     def phase(self) -> PhaseView:
         """The current phase."""
-        return PhaseView.of(self.stage, self._step, self._rate)
+        return PhaseView.of(self.stage, self._place.step, self._place.rate)
 
     @property
     def total_updates(self) -> int:
         """Updates applied so far over the whole line."""
-        return self._total
+        return self._place.total
 
     @property
     def progress(self) -> float:
         """The share of the planned updates that is behind, 0 to 1; phases ended or skipped early count as whole."""
         if self.done:
             return 1.0
-        return (self.stage.start + self._step) / max(1, self.timeline.total_updates)
+        return (self.stage.start + self._place.step) / max(1, self.timeline.total_updates)
 
     @property
     def done(self) -> bool:
         """True after the last update of the schedule."""
-        return self.is_phase_over and self._succession.following(self._index) is None
+        return self.is_phase_over and self._succession.following(self._place.index) is None
 
     @property
     def is_phase_over(self) -> bool:
         """True between the last update of a phase and the first of the next (`until` included)."""
-        return self._index < 0 or self._stopped or self._step >= self.stage.length
+        return self._place.index < 0 or self._place.stopped or self._place.step >= self.stage.length
 
     @property
     def masks(self) -> dict[str, Tensor]:
@@ -205,7 +199,7 @@ class Session:
 
     def enter_next(self) -> Stage:
         """Enters exactly one phase, the next that no ended loop skips (for drivers that treat phases one by one)."""
-        following = self._succession.following(self._index)
+        following = self._succession.following(self._place.index)
         if not self.is_phase_over or following is None:
             raise ValueError("enter_next() is for a session that stands at the end of a phase with another to come")
         self._cross(following)
@@ -219,10 +213,10 @@ class Session:
         """Yields the numbers of the passes over the data, from 0 (or from where a resumed run stands) to the end."""
         position = self._position
         while not self.done:
-            epoch, before = position.epoch, (position.batch, self._total)
+            epoch, before = position.epoch, (position.batch, self._place.total)
             yield epoch
             if position.epoch == epoch:
-                if before == (position.batch, self._total) and not self.done:
+                if before == (position.batch, self._place.total) and not self.done:
                     raise DsdError("an epoch went by without a single batch", help="is the loader empty?")
                 position.end_pass()
 
@@ -241,7 +235,7 @@ class Session:
                 if not position.batch:
                     raise DsdError("the loader has no batch", help="is it an iterator that was used up?") from None
                 position.end_pass()
-                self._boundary.check_invariants(self._total)
+                self._boundary.check_invariants(self._place.total)
                 return
             self.begin_step()
             if self.is_phase_over:
@@ -256,12 +250,12 @@ class Session:
         session then still stands at the end of the phase before.
         """
         while self.is_phase_over:
-            following = self._succession.following(self._index)
+            following = self._succession.following(self._place.index)
             if following is None:
                 return
             self._cross(following)
-        if self._boundary.is_selection_due(self._step):
-            self._record("select", self._boundary.select_again(self._step, self._total, self.optimizer))
+        if self._boundary.is_selection_due(self._place.step):
+            self._record("select", self._boundary.select_again(self._place.step, self._place.total, self.optimizer))
 
     def step(
         self,
@@ -277,7 +271,7 @@ class Session:
         Returns whether the update was applied: one that the scaler skipped for infinite gradients advances nothing.
         Raises ``ValueError`` when no update is due.
         """
-        if self.is_phase_over or self._boundary.is_selection_due(self._step):
+        if self.is_phase_over or self._boundary.is_selection_due(self._place.step):
             raise ValueError(
                 "step() after the last update of the schedule"
                 if self.done
@@ -289,25 +283,28 @@ class Session:
             return False
         self._entry = None
         self._boundary.after_update(optimizer)
-        self._step += 1
-        self._total += 1
+        self._place.step += 1
+        self._place.total += 1
         if self._has_offsets:
             self._moments.save_offsets(self.stage, self.reading())
-        if self._step >= self.stage.length:
+        if self._place.step >= self.stage.length:
             self._finish_phase()
             self._enter_empty_rest(by_reports=False)
         elif self._schedule is not None:
-            self._set_rate(self._schedule(self._step))
+            self._set_rate(self._schedule(self._place.step))
         return True
 
     def report(self, metrics: Mapping[str, float]) -> None:
-        """Takes metrics such as `{"val.loss": 0.3}`: feeds `until`, `gain`, `drop` and `@label.best`."""
-        self._succession.history.report(metrics)
+        """Takes metrics such as `{"val.loss": 0.3}`: feeds `until`, `gain`, `drop` and `@label.best`.
+
+        The total `sparsity` (a ratio) is reported with them, unless they have their own.
+        """
+        self._succession.history.report({"sparsity": self.sparsity()["total"], **metrics})
         self._moments.keep_best(metrics, self.stage, self.reading())
         condition = self.stage.phase.until
-        if not self._exited and condition is not None and self._succession.holds(condition):
-            self._stopped = True
-            self._record("stop", {"step": self._step, "metrics": dict(metrics)})
+        if not self._place.exited and condition is not None and self._succession.holds(condition):
+            self._place.stopped = True
+            self._record("stop", {"step": self._place.step, "metrics": dict(metrics)})
             self._finish_phase()
         if self.is_phase_over:
             self._enter_empty_rest(by_reports=True)
@@ -315,11 +312,10 @@ class Session:
     # --- boundaries ---------------------------------------------------------------------------------------------------
 
     def _cross(self, stage: Stage) -> None:
-        entry = self._boundary.prepare(stage, self._total)
-        clock_reading = self._clock_reading(stage)
-        schedule = self._schedule_of(stage, clock_reading)
-        self._succession.cross(self._index, stage)
-        self._index, self._step, self._stopped, self._exited = stage.index, 0, False, False
+        entry = self._boundary.prepare(stage, self._place.total)
+        schedule, clock_reading = self._schedule_of(stage)
+        self._succession.cross(self._place.index, stage)
+        self._place.enter(stage.index)
         self._moments.best = None
         self._moments.save("start", stage, self.reading())
         self._follow(stage)
@@ -328,7 +324,7 @@ class Session:
         self._set_rate(schedule(0))
         self._moments.save("entered", stage, self.reading())
         self._moments.save_offsets(stage, self.reading())
-        self._record("enter", {"lr": self._rate, **details})
+        self._record("enter", {"lr": self._place.rate, **details})
         for text in self._boundary.advice(self.optimizer):
             warnings.warn(text, stacklevel=4)
             self._record("warning", {"text": text})
@@ -342,39 +338,37 @@ class Session:
         self._rule = UpdateRule.of(stage.phase)
         self._has_offsets = self._moments.has_offsets(stage)
 
-    def _clock_reading(self, stage: Stage) -> ClockReading | None:
-        reference = stage.phase.clock.reference
-        if stage.phase.clock.kind != "reference" or reference is None:
-            return None
-        return self._references.load(reference_key(reference)).reading
-
-    def _schedule_of(self, stage: Stage, clock_reading: ClockReading | None) -> RateSchedule:
-        return phase_rate(stage, self.timeline, self._last_rates, self._rate_owner.own_rate, clock_reading)
+    def _schedule_of(self, stage: Stage) -> tuple[RateSchedule, ClockReading | None]:
+        own_rate = self._rate_owner.own_rate
+        reading = reading_of(stage, self._references)
+        return phase_rate(stage, self.timeline, self._place.last_rates, own_rate, reading), reading
 
     def _enter_empty_rest(self, *, by_reports: bool) -> None:
         """Where only phases without updates are left, enters them at once: nothing else would."""
-        if self._enters_by_itself and self._succession.has_only_empty_left(self._index, by_reports=by_reports):
-            while (following := self._succession.following(self._index)) is not None:
+        if self._enters_by_itself and self._succession.has_only_empty_left(self._place.index, by_reports=by_reports):
+            while (following := self._succession.following(self._place.index)) is not None:
                 self._cross(following)
 
     def _finish_phase(self) -> None:
-        self._exited = True
+        self._place.exited = True
         assert self._schedule is not None
-        self._last_rates[self.stage.phase.id] = self._schedule(self._step)
-        self._boundary.check_invariants(self._total)
+        self._place.last_rates[self.stage.phase.id] = self._schedule(self._place.step)
+        self._boundary.check_invariants(self._place.total)
         self._moments.save("end", self.stage, self.reading())
-        self._record("exit", {"step": self._step, "mask_hash": self._boundary.store.hash(), **self._boundary.counts()})
+        self._record(
+            "exit", {"step": self._place.step, "mask_hash": self._boundary.store.hash(), **self._boundary.counts()}
+        )
 
     def _set_rate(self, rate: float) -> None:
-        self._rate = rate
+        self._place.rate = rate
         self._rate_owner.set(rate)
 
     def _record(self, kind: Literal["enter", "select", "exit", "stop", "warning"], details: dict[str, Any]) -> None:
-        self.events.append(Event(kind, self._total, self.stage.phase.id, details))
+        self.events.append(Event(kind, self._place.total, self.stage.phase.id, details))
 
     def reading(self) -> ClockReading:
         """The clocks now."""
-        return ClockReading(self._step, self._total, self._data.data_epoch, self._data.data_batch)
+        return ClockReading(self._place.step, self._place.total, self._data.data_epoch, self._data.data_batch)
 
     def set_data_position(self, epoch: int, batch: int) -> None:
         """Tells the session where the data stands, so that `clock=@ref` can find the place again."""
@@ -390,14 +384,8 @@ class Session:
         owned = self._references.state_dict() if isinstance(self._references, MemoryReferences) else None
         return {
             "version": 1,
-            "prefix": self._prefix.up_to(self._index),
-            "index": self._index,
-            "step": self._step,
-            "stopped": self._stopped,
-            "exited": self._exited,
-            "total": self._total,
-            "rate": self._rate,
-            "last_rates": dict(self._last_rates),
+            "prefix": self._prefix.up_to(self._place.index),
+            **asdict(self._place),
             "position": self._position.state_dict(),
             "generators": generator_states(),
             "data": asdict(self._data),
@@ -421,9 +409,7 @@ class Session:
         if self._entry is not None:
             self._entry.undo_if_untouched()
             self._entry = None
-        self._index, self._step, self._total = int(state["index"]), int(state["step"]), int(state["total"])
-        self._stopped, self._exited = bool(state["stopped"]), bool(state["exited"])
-        self._last_rates = dict(state["last_rates"])
+        self._place = Place.of(state)
         self._data = ClockReading(**state["data"])
         self._moments.best = state["best"]
         self._position.load_state_dict(state["position"])
@@ -434,8 +420,7 @@ class Session:
         self._rate_owner.load_state_dict(state["rate_owner"])
         self._boundary.load_state_dict(state["boundary"], self.stage, self.optimizer)
         self.events = [Event(**entry) for entry in state["events"]]
-        self._boundary.clock_reading = self._clock_reading(self.stage)
-        self._schedule = self._schedule_of(self.stage, self._boundary.clock_reading)
+        self._schedule, self._boundary.clock_reading = self._schedule_of(self.stage)
         self._follow(self.stage)
-        self._set_rate(float(state["rate"]))
+        self._set_rate(self._place.rate)
         set_generator_states(state["generators"])

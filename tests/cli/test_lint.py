@@ -12,6 +12,8 @@ import pytest
 
 from dsd_lang.cli import lint
 from dsd_lang.cli.lint import main
+from dsd_lang.errors import DsdError
+from dsd_lang.layers import LayerInfo, WeightInfo
 
 CLEAN = "dense 50ep lr=8e-4\n"
 WRONG = "dense 50 lr=8e-4\n"
@@ -203,3 +205,28 @@ def test_all_example_schedules_are_clean_or_known(repository: Path, capsys: pyte
     if not schedules:
         pytest.skip("schedules/ is empty")
     assert main([*map(str, schedules), "--select", "DSD1,DSD2,DSD4", "--ignore", "paper-range"]) == 0
+
+
+def test_layers_of_a_named_model(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def inventory(name: str) -> tuple[LayerInfo, ...]:
+        if name != "small":
+            raise DsdError(f"there is no model `{name}`", help="did you mean `small`?")
+        return (LayerInfo("fc", "fc", (WeightInfo("fc.weight", (10, 4)),)),)
+
+    class Entry:
+        value = "somewhere:inventory"
+
+        def load(self) -> object:
+            return inventory
+
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda *, group: [Entry()])
+    Path("a.dsd").write_text("dense 5ep lr=0.1; sparse 50% layers=lstm; dense\n")
+    assert main(["a.dsd", "--model", "small", "--output-format", "concise"]) == 1
+    assert "DSD201" in capsys.readouterr().out
+    assert failure(capsys, "a.dsd", "--model", "smal") == (
+        "there is no model `smal`\n  = help: did you mean `small`?\n"
+    )
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda *, group: [])
+    assert "nothing installed knows the layers of the model `small`" in failure(capsys, "a.dsd", "--model", "small")

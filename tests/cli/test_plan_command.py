@@ -57,7 +57,8 @@ def test_graphs(schedule, capsys, format: str, head: str) -> None:
 def test_settings_show_who_won(tmp_path, capsys) -> None:
     path = tmp_path / "a.dsd"
     path.write_text(
-        "set lr=0.1 opt=sgd(momentum=0.9, nesterov=on)\nfork { a: dense 5ep until val.err < 1; b: sparse 0->90% 9ep by=random }\n"
+        "set lr=0.1 opt=sgd(momentum=0.9, nesterov=on)\n"
+        "fork { a: dense 5ep until val.err < 1; b: sparse 0->90% 9ep by=random }\n"
     )
     assert command.main([str(path), "--set", "lr=0.2"]) == 0
     out = capsys.readouterr().out

@@ -155,7 +155,7 @@ def test_flags_win_over_set_and_set_over_the_preset() -> None:
     text = "set lr=3e-4 wd=1e-4\ndense 1ep; sparse 50% wd=0; dense"
     plan = dsd_lang.compile(
         text, overrides={"lr": "1e-3", "model": "ds2:hidden=128"},
-        defaults={"lr": "0.5", "wd": "0.5", "clip": "norm(400)", "opt": "sgd(momentum=0.9, nesterov=on)", "batch": "16"},
+        defaults={"lr": "0.5", "wd": "0.5", "clip": "norm(4)", "opt": "sgd(momentum=0.9, nesterov=on)", "batch": "16"},
     )  # fmt: skip
     assert plan.settings_from == {
         "lr": "flag", "wd": "set", "clip": "preset", "opt": "preset", "batch": "preset", "model": "flag",

@@ -38,9 +38,10 @@ def fractions(text: str) -> list[Fraction]:
 
 
 def test_every_schedule_is_here() -> None:
-    expected = """ablation acdc deepspeech deepspeech2 diminishing gmp googlenet lottery_ticket neuraltalk one_shot quickstart
-        resnet resnet20_significance rewinding sensitivity sparse_double_descent vgg16""".split()
-    assert [file.stem for file in FILES] == expected
+    systems = {"googlenet", "vgg16", "resnet", "neuraltalk", "deepspeech", "deepspeech2", "resnet20_significance"}
+    methods = {"acdc", "gmp", "lottery_ticket", "one_shot", "rewinding", "sparse_double_descent"}
+    studies = {"ablation", "diminishing", "quickstart", "sensitivity"}
+    assert systems | methods | studies <= {file.stem for file in FILES}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -131,7 +132,8 @@ def test_significance_has_sixteen_retrainings_of_each_arm_from_one_baseline() ->
     assert len(plan.branches) == 32
     assert {plan.branch(branch).phases[0].id for branch in plan.branches} == {"p0"}
     [comparison] = plan.comparisons
-    assert (comparison.left, comparison.right, comparison.on, comparison.test) == ("dsd", "finetune", "test.err", "student")
+    assert (comparison.left, comparison.right) == ("dsd", "finetune")
+    assert (comparison.on, comparison.test) == ("test.err", "student")
 
 
 def test_ablation_arms_have_equal_budgets() -> None:

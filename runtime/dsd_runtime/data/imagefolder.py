@@ -65,7 +65,8 @@ def open_imagefolder(
 
     ``val`` is the share of each class held out of ``train/`` where there is no ``val/`` folder (0: none; ``test``:
     train on all and validate on the test images, as the paper's baselines did). ``size`` resizes all images to a square
-    kept in memory; ``channels`` makes them grey (1) or RGB (3). ``augment=false`` leaves the training images as they are.
+    kept in memory; ``channels`` makes them grey (1) or RGB (3). ``augment=false`` leaves the training images as they
+    are.
 
     For large images alone: ``side`` is the crop's side, and ``recipe`` the baseline whose crops, colours and
     normalisation are used: ``resnet`` (crops of 8 to 100% of the area, jitter and lighting, mean 0 and deviation 1),

@@ -1,10 +1,10 @@
 """One photograph in, one 224x224 training or test picture out: the recipe of the paper's Caffe baselines.
 
-BVLC GoogLeNet and VGG-16 (models.md 2.2, 2.3): stretched to 256x256 whatever its shape, a random 224 crop, mirrored half
-the time, the data set's mean colour subtracted; test: the centre 224. Pixels stay in byte units (about -128 to 151), as
-Caffe's data layer gave them. Channels are RGB, where Caffe's were BGR: the means are turned with them, so that a network
-trained from a random start cannot tell, but weights converted from Caffe need their first convolution's input channels
-reversed. The stretch is bilinear with antialiasing, where OpenCV's has none.
+BVLC GoogLeNet and VGG-16 (models.md 2.2, 2.3): stretched to 256x256 whatever its shape, a random 224 crop, mirrored
+half the time, ImageNet's mean colour subtracted; test: the centre 224. Pixels stay in byte units (-124 to 151), as
+Caffe's data layer gave them. Channels are RGB, where Caffe's were BGR: the means are turned with them, so that a
+network trained from a random start cannot tell, but weights converted from Caffe need their first convolution's input
+channels reversed. The stretch is bilinear with antialiasing, where OpenCV's has none.
 Shape legend: H height, W width; images are [3, H, W].
 """
 
@@ -50,4 +50,5 @@ class CaffeRecipe:
     def _cut(self, image: Image.Image, top: int, left: int) -> Tensor:
         square = image.resize((self.resize, self.resize), Image.Resampling.BILINEAR)
         cut = square.crop((left, top, left + self.side, top + self.side))
-        return functional.pil_to_tensor(cut).to(torch.float32) - torch.tensor(self.mean)[:, None, None]
+        pixels: Tensor = functional.pil_to_tensor(cut)
+        return pixels.to(torch.float32) - torch.tensor(self.mean)[:, None, None]

@@ -13,7 +13,7 @@ from dsd_runtime.data.images_photo import PhotoRecipe
 
 
 class Recipe(Protocol):
-    """RGB photographs to normalised pictures [3, side, side] float32; its `repr` is part of a data set's fingerprint."""
+    """Photographs to normalised pictures [3, side, side] float32; the `repr` is part of a data set's fingerprint."""
 
     @property
     def side(self) -> int: ...

@@ -28,7 +28,7 @@ class Measured:
     def names(self, *, at_end: bool) -> tuple[str, ...]:
         """The metrics reported after each pass over the data, or (with those of the test split) at a phase's end."""
         splits = [split for split in ("val", "test") if self.sizes.get(split) and (split == "val" or at_end)]
-        return ("train.loss", *(f"{split}.{name}" for split in splits for name in self.metrics))
+        return ("train.loss", "sparsity", *(f"{split}.{name}" for split in splits for name in self.metrics))
 
 
 def require_measured(plan: Plan, measured: Measured) -> None:
@@ -67,8 +67,9 @@ def _require(metric: str, measured: Measured, *, at_end: bool, who: str, phase: 
         )
     guess = nearest(metric, known)
     listed = f"this run measures {', '.join(known)}"
+    measurer = f"the task {measured.task} does not measure" if split in ("val", "test") else "`dsd-run` does not report"
     raise DsdError(
-        f"{place}: {who}, which the task {measured.task} does not measure",
+        f"{place}: {who}, which {measurer}",
         help=f"did you mean `{guess}`? {listed}" if guess else listed,
     )
 

@@ -151,7 +151,7 @@ def _chosen(flag: str | None, plan: Plan, name: str) -> str | None:
 
 
 def _open(spec: str, preset: Preset) -> DataSource:
-    """The data with the preset's options; what the specification says wins, what its loader does not take is left out."""
+    """The data with the preset's options where its loader takes them; what the specification says wins."""
     said = parse_data_spec(spec).options
     wanted = {name: value for name, value in preset.data_options.items() if name not in said}
     return open_data(spec, **{name: value for name, value in wanted.items() if takes_option(spec, name)})

@@ -10,6 +10,7 @@ from dsd_lang.layers import LayerInfo, WeightInfo
 from dsd_lang.rules import page
 
 D = "dense 9ep lr=1e-2; sparse 50%; dense; "
+COMPARE = "compare a vs b on=test.err"
 AB = "fork seeds=2 { a: dense 9ep; b: dense 9ep }\n"
 
 # code, text, the text under the carets, a part of the label
@@ -90,8 +91,8 @@ BAD = [
     ("DSD406", "dense 50ep lr=1 decay=step(25ep, 81ep)", "dense 50ep lr=1 decay=step(25ep, 81ep)", ""),
     ("DSD406", "dense 5ep warmup=6ep", "dense 5ep warmup=6ep", ""),
     ("DSD407", D + "sparse 90%; dense", "sparse 90%", ""),
-    ("DSD501", "fork seeds=2 { a: dense 9ep; b: dense 8ep }\ncompare a vs b on=test.err", "compare a vs b on=test.err", ""),
-    ("DSD502", "fork { a: dense 9ep; b: dense 9ep }\ncompare a vs b on=test.err", "compare a vs b on=test.err", "no spread"),
+    ("DSD501", "fork seeds=2 { a: dense 9ep; b: dense 8ep }\n" + COMPARE, COMPARE, ""),
+    ("DSD502", "fork { a: dense 9ep; b: dense 9ep }\n" + COMPARE, COMPARE, "no spread"),
     ("DSD503", "fork { dense 9ep }", "dense 9ep", "no name"),
     ("DSD901", "dense 9ep lr=1; sparse 50%", "sparse", "derived"),
 ]  # fmt: skip

@@ -11,9 +11,11 @@ import torch
 from PIL import Image
 
 from dsd_lang.errors import DsdError
-from dsd_runtime.data.imagefolder import open_imagefolder
+from dsd_runtime.data.imagefolder import RECIPES, open_imagefolder
 from dsd_runtime.data.images import ImagesInMemory
+from dsd_runtime.data.images_caffe import VGG_MEAN
 from dsd_runtime.data.images_files import ImagesOnDisk
+from dsd_runtime.data.images_recipes import recipe_named
 from dsd_runtime.data.images_split import held_out
 
 
@@ -189,6 +191,47 @@ class TestLargeImages:
         mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
         expected = (centre - mean[:, None, None]) / deviation[:, None, None]
         assert torch.allclose(batches[0].images[0], expected, atol=1e-5)
+
+    @pytest.mark.parametrize(("recipe", "mean"), [("googlenet", (123, 117, 104)), ("vgg", (123.68, 116.779, 103.939))])
+    def test_the_caffe_recipes_stretch_crop_and_subtract_the_mean(self, large, recipe, mean):
+        source = open_imagefolder(str(large), side=70, recipe=recipe)  # stretched to 80 pixels, which is their own size
+        image = Image.open(large / "test" / "cat" / "000.jpg").convert("RGB")
+        whole = torch.from_numpy(np.asarray(image).transpose(2, 0, 1).copy()) - torch.tensor(mean)[:, None, None]
+        tested = next(source.evaluation_batches("test", batch_size=4)).images[0]
+        assert torch.equal(tested, whole[:, 5:75, 5:75])
+        assert source.recipe.resize == 80
+
+    def test_caffe_crops_are_anywhere_mirrored_and_repeatable(self, large):
+        recipe = recipe_named("vgg", side=70, augment=True)
+        image = Image.open(large / "test" / "cat" / "000.jpg").convert("RGB")
+        whole = torch.from_numpy(np.asarray(image).transpose(2, 0, 1).copy()) - torch.tensor(VGG_MEAN)[:, None, None]
+        windows = {
+            (top, left, mirrored): window.flip(-1) if mirrored else window
+            for top in range(11)
+            for left in range(11)
+            for window in (whole[:, top : top + 70, left : left + 70],)
+            for mirrored in (False, True)
+        }
+        drawn = [recipe.training(image, torch.Generator().manual_seed(seed)) for seed in range(60)]
+        found = [next(place for place, window in windows.items() if torch.equal(window, one)) for one in drawn]
+        assert {top for top, _, _ in found} == {left for _, left, _ in found} == set(range(11))
+        assert 15 < sum(mirrored for _, _, mirrored in found) < 45
+        assert torch.equal(drawn[7], recipe.training(image, torch.Generator().manual_seed(7)))
+
+    def test_an_oblong_photograph_is_stretched_to_a_square(self):
+        recipe = recipe_named("googlenet", side=224, augment=False)
+        columns = np.repeat(np.arange(0, 512, dtype=np.uint16)[None, :, None] // 2, 300, axis=0).astype(np.uint8)
+        image = Image.fromarray(np.repeat(columns, 3, axis=2))
+        shown = recipe.training(image, torch.Generator()) + torch.tensor([123.0, 117, 104])[:, None, None]
+        assert shown.shape == (3, 224, 224)
+        assert torch.allclose(shown[0, 100], torch.arange(16.0, 240), atol=1.0)
+
+    def test_recipes_are_part_of_the_fingerprint_and_checked(self, large, small):
+        prints = {open_imagefolder(str(large), side=32, recipe=name).fingerprint for name in RECIPES}
+        assert len(prints) == len(RECIPES) == 3
+        for folder in (large, small):
+            with pytest.raises(DsdError, match=r"no recipe `vg`(.|\n)*did you mean `vgg`"):
+                open_imagefolder(str(folder), recipe="vg")
 
     def test_a_broken_file_is_named_once_then_too_many(self, large):
         (large / "test" / "cat" / "001.jpg").write_bytes(b"no image")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import dsd_lang
 import torch
-from dsd_runtime import Session, attach
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+import dsd_lang
+from dsd_runtime import Session, attach
 
 Build = Callable[[list[nn.Parameter]], Optimizer]
 

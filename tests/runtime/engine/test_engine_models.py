@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
-import dsd_lang
-import dsd_runtime
 import pytest
 import torch
-from dsd_lang.errors import DsdError
 from engine_loops import assert_masked, backward, begin, network, one_update, run, samples
 from torch import nn, optim
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+import dsd_lang
+import dsd_runtime
+from dsd_lang.errors import DsdError
 
 
 @pytest.mark.parametrize("kind", ["ema", "swa", "deepcopy"])
@@ -138,7 +139,10 @@ def test_revived_weights_start_at_zero_and_a_zero_gradient_moves_nothing() -> No
             assert not bool(model.get_parameter(name)[~mask].any())
 
 
-def _restored(restore: str, **options: object) -> tuple[nn.Sequential, dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+Tensors = dict[str, torch.Tensor]
+
+
+def _restored(restore: str, **options: object) -> tuple[nn.Sequential, Tensors, Tensors]:
     """A model just after a re-dense, the masks before it, and the weights just before they were pruned."""
     model = network()
     text = f"dense 3it lr=0.1; sparse 50% 3it; sparse 80% 3it; dense 2it {restore}"
@@ -297,7 +301,7 @@ def test_a_plan_with_branches_is_refused_with_their_names() -> None:
 
 
 def test_weights_from_a_file(tmp_path: Path) -> None:
-    """`from="file"`: the weights of a safetensors file; what is wrong with it is one sentence, before anything changes."""
+    """`from="file"`: the weights of a safetensors file; what is wrong with it is one sentence, in time."""
     from safetensors.torch import save_file
 
     other, model = network(5), network()

@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from dsd_lang.errors import DsdError
 from engine_loops import backward, begin, network, one_update, run, samples
 from torch import optim
+
+from dsd_lang.errors import DsdError
 
 STEPS = 5
 
@@ -54,7 +55,8 @@ SHAPES: dict[str, Callable[[int, int], float]] = {
 def test_every_update_uses_the_closed_form(shape: str, warmup: int) -> None:
     """Row 16: logged = used = closed form, restarted in each phase, with a linear warm-up at its head."""
     head = f"warmup={warmup}it" if warmup else ""
-    text = f"dense 2ep lr=0.2 {shape} {head}; sparse 50% 13it lr=0.2 {shape} {head}; dense 0ep lr=9; dense 1ep lr=0.2 {shape} {head}"
+    said = f"lr=0.2 {shape} {head}"
+    text = f"dense 2ep {said}; sparse 50% 13it {said}; dense 0ep lr=9; dense 1ep {said}"
     used = _used(text)
     assert len(used) == 10 + 13 + 5
     for phase, t, rate in used:
@@ -141,7 +143,9 @@ def test_a_tensor_rate_is_filled_in_place(kind: type) -> None:
         one_update(session, model)
 
 
-@pytest.mark.parametrize("build", [lambda o: optim.lr_scheduler.StepLR(o, 1), lambda o: optim.lr_scheduler.CosineAnnealingLR(o, 9)])
+@pytest.mark.parametrize(
+    "build", [lambda o: optim.lr_scheduler.StepLR(o, 1), lambda o: optim.lr_scheduler.CosineAnnealingLR(o, 9)]
+)
 def test_another_scheduler_is_detected(build: Callable[[optim.Optimizer], optim.lr_scheduler.LRScheduler]) -> None:
     """Row 16: whoever else sets the rate is found before the next update uses it."""
     model = network()

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 import torch
-from dsd_lang.errors import DsdError
-from dsd_runtime import Session
 from engine_loops import backward, begin, network, one_update, run, samples, shuffled_loader
 from torch import nn, optim
+
+from dsd_lang.errors import DsdError
+from dsd_runtime import Session
 
 Build = Callable[[nn.Module], optim.Optimizer]
 BUILDS: dict[str, Build] = {
@@ -23,17 +24,23 @@ BUILDS: dict[str, Build] = {
 SCHEDULES = {
     "d-s-d": "dense 1.5ep lr=0.05; sparse 50% 2ep; dense 1ep state=reset",
     "ramp": "sparse 0->80% every=2it 2ep lr=0.05 decay=cosine; dense 1ep warmup=2it restore=saved state=reset",
-    "until": "dense 3ep lr=0.05 until val.loss < 9 and plateau(val.loss, patience=1); sparse 50% 1ep; dense 1ep state=reset",
+    "until": "dense 3ep lr=0.05 until val.loss < 9 and plateau(val.loss, patience=1); sparse 50% 1ep; "
+    "dense 1ep state=reset",
     "references": "a: dense 1ep lr=0.05; dense 1ep; sparse 60% from=@a.2it 1.25ep clock=@a.2it decay=linear; "
     "dense 1ep restore=@init state=reset",
-    "overrides": "dense 1ep lr=0.05 dropout=0.5 wd=0.1; sparse 50% 1ep opt=adagrad l1=1e-3; dense 1ep opt=sgd(momentum=0.5); "
-    "dense 2it",
-    "loop": "repeat 3 until gain(val.loss) < 0.001 { dense 1ep lr=0.05; sparse 50% 3it state=reset }; dense 1ep state=reset",
+    "overrides": "dense 1ep lr=0.05 dropout=0.5 wd=0.1; sparse 50% 1ep opt=adagrad l1=1e-3; "
+    "dense 1ep opt=sgd(momentum=0.5); dense 2it",
+    "loop": "repeat 3 until gain(val.loss) < 0.001 { dense 1ep lr=0.05; sparse 50% 3it state=reset }; "
+    "dense 1ep state=reset",
 }
 
 
 def _train(
-    session: Session, model: nn.Module, loader: torch.utils.data.DataLoader, *, saves: list[Any] | None = None,
+    session: Session,
+    model: nn.Module,
+    loader: torch.utils.data.DataLoader,
+    *,
+    saves: list[Any] | None = None,
     stop_after: int | None = None,
 ) -> None:
     """The contract's loop; keeps (model, session) after every update in ``saves``."""
@@ -184,7 +191,8 @@ def _resumed(text: str, saved: Any, **options: Any) -> tuple[Session, nn.Module]
 def test_a_changed_tail_goes_on() -> None:
     """Row 18: what was executed is unchanged; labels, comments and later phases may be other ones."""
     saved = _state_after("dense 3it lr=0.1; sparse 50% 4it; dense 2it", 5)
-    session, model = _resumed("first: dense 3it lr=0.1 # the same\nsparse 0.5 4it; sparse 75% 3it; dense 5it lr=0.02", saved)
+    text = "first: dense 3it lr=0.1 # the same\nsparse 0.5 4it; sparse 75% 3it; dense 5it lr=0.02"
+    session, model = _resumed(text, saved)
     run(session, model)
     assert session.total_updates == 15
     assert session.phase.lr == 0.02
@@ -253,7 +261,8 @@ def test_a_dense_only_plan_is_the_plain_loop(optimizer: str, groups: int) -> Non
 
     def build(model: nn.Sequential) -> optim.Optimizer:
         kind = {"sgd": optim.SGD, "adamw": optim.AdamW}[optimizer]
-        parts = [{"params": model[0].parameters(), "lr": 0.013}, {"params": [*model[3].parameters(), *model[5].parameters()]}]
+        rest = [*model[3].parameters(), *model[5].parameters()]
+        parts = [{"params": model[0].parameters(), "lr": 0.013}, {"params": rest}]
         return kind(parts if groups == 2 else model.parameters(), lr=0.03)
 
     plain = network(dropout=0.3)

@@ -106,7 +106,8 @@ def test_sparse_gradients_are_masked() -> None:
     """Row 1: an embedding with sparse gradients under SparseAdam."""
     torch.manual_seed(0)
     model = nn.Embedding(10, 6, sparse=True)
-    session = begin("dense 2it lr=0.1; sparse 50% layers=embed 5it", model, optim.SparseAdam(model.parameters(), lr=0.1))
+    optimizer = optim.SparseAdam(model.parameters(), lr=0.1)
+    session = begin("dense 2it lr=0.1; sparse 50% layers=embed 5it", model, optimizer)
     for _ in range(7):
         session.begin_step()
         session.optimizer.zero_grad()
@@ -186,8 +187,8 @@ def test_no_warning_where_there_is_no_need(text: str) -> None:
 def test_the_warning_is_also_an_event() -> None:
     """Row 2: the log has it too."""
     model = network()
+    session = begin("dense 50it lr=1e-3; sparse 50% 50it; dense 1it", model, optim.AdamW(model.parameters()))
     with pytest.warns(UserWarning, match="x the learning rate"):
-        session = begin("dense 50it lr=1e-3; sparse 50% 50it; dense 1it", model, optim.AdamW(model.parameters()))
         run(session, model)
     assert [event.kind for event in session.events].count("warning") == 1
 

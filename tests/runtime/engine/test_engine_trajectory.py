@@ -83,7 +83,9 @@ def _gradient_norm(model: nn.Module) -> float:
     return float(torch.cat([weight.grad.flatten() for weight in model.parameters() if weight.grad is not None]).norm())
 
 
-@pytest.mark.parametrize(("text", "largest"), [("clip=value(1e-3)", 1e-3), ("clip=norm(1e-3)", 1e-3), ("clip=1e-3", 1e-3)])
+@pytest.mark.parametrize(
+    ("text", "largest"), [("clip=value(1e-3)", 1e-3), ("clip=norm(1e-3)", 1e-3), ("clip=1e-3", 1e-3)]
+)
 def test_a_phase_clips_as_it_says_and_the_next_does_not(text: str, largest: float) -> None:
     """`clip=` is a norm or a bound on values, for its own phase; it wins over the loop's own bound."""
     model = network()

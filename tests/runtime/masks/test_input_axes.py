@@ -45,7 +45,7 @@ def test_a_session_groups_each_weight_along_its_own_inputs() -> None:
     assert (masks["up.weight"].view(2, 4, 6, 3, 3).sum(1) == 2).all()
     for name in ("down.weight", "fc.weight", "cell.weight_ih_l0", "cell.weight_hh_l0"):
         rows = masks[name].movedim(1, -1)
-        assert (rows.unflatten(-1, (-1, 4)).sum(-1) == 2).all(), name
+        assert (rows.reshape(-1, 4).sum(-1) == 2).all(), name
 
 
 def test_a_grouped_transposed_convolution_that_does_not_fit_is_named() -> None:

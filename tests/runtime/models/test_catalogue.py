@@ -138,3 +138,15 @@ def test_the_published_presets() -> None:
     assert (captions.optimizer, captions.optimizer_options["alpha"]) == ("rmsprop", 0.999)
     assert (captions.lr, captions.batch, captions.clip, captions.clip_kind) == ("1e-3", 100, "5", "value")
     assert (captions.weight_decay, captions.data) == ("1e-8", "scenes")
+
+
+def test_the_published_presets_of_the_caffe_models() -> None:
+    vgg, googlenet = MODELS["vgg16"].preset, MODELS["googlenet"].preset
+    assert (vgg.lr, vgg.batch, vgg.weight_decay, vgg.decay) == ("0.01", 256, "5e-4", "step(25%, 50%, 75%, by=0.1)")
+    assert (googlenet.lr, googlenet.batch, googlenet.weight_decay) == ("0.01", 32, "2e-4")
+    per_pass = float(googlenet.decay.removeprefix("exp(").removesuffix(")"))
+    passes = 320_000 * 32 / 1_281_167
+    assert per_pass**passes == pytest.approx(0.96, abs=1e-4)
+    for preset, recipe in ((vgg, "vgg"), (googlenet, "googlenet")):
+        assert dict(preset.optimizer_options) == {"momentum": 0.9}
+        assert preset.data_options == {"recipe": recipe}

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from dsd_lang.errors import DsdError
-from dsd_runtime.data.registry import LOADERS, DataSpec, open_data, parse_data_spec
+from dsd_runtime.data.registry import LOADERS, DataSpec, open_data, parse_data_spec, takes_option
 
 
 @pytest.mark.parametrize(
@@ -79,3 +79,11 @@ def test_a_users_factory_must_exist_and_give_a_source(user_module):
         open_data(f"{user_module}:mak")
     with pytest.raises(DsdError, match="lacks `name`"):
         open_data(f"{user_module}:wrong")
+
+
+def test_which_options_a_loader_names(user_module):
+    assert takes_option("imagefolder:/any/where,val=0", "recipe")
+    assert takes_option(f"{user_module}:make", "size")
+    for spec in ("digits", f"{user_module}:make", "digit", "no spec at all"):
+        assert not takes_option(spec, "recipe")
+    assert not takes_option("imagefolder:/any/where", "path")

@@ -1,0 +1,91 @@
+"""A condition on a metric that will not be measured is a mistake told before training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import dsd_lang
+from dsd_lang.errors import DsdError
+from dsd_runtime.experiment.metrics import Measured, require_measured
+from dsd_runtime.training.tasks.captioning import CaptioningTask
+from dsd_runtime.training.tasks.classification import ClassificationTask
+from dsd_runtime.training.tasks.ctc import CtcTask
+from dsd_runtime.training.tasks.task import Task
+
+from .conftest import Run
+
+ALL = {"train": 10, "val": 5, "test": 5}
+NO_VAL = {"train": 10, "val": 0, "test": 5}
+TASKS: tuple[Task, ...] = (ClassificationTask(), CtcTask(("a",)), CaptioningTask(("END", "a")))
+
+
+def _check(text: str, sizes: Mapping[str, int] = ALL, task: Task = TASKS[0], best: str = "val.err") -> None:
+    require_measured(dsd_lang.compile(text), Measured(task.name, task.metrics, sizes, best))
+
+
+@pytest.mark.parametrize(
+    ("text", "sizes"),
+    [
+        ("dense 5ep lr=0.1 until val.err < 10% and plateau(val.loss)", ALL),
+        ("dense 5ep lr=0.1 until train.loss < 0.1", NO_VAL),
+        ("dense 5ep lr=0.1", {"train": 10}),
+        ("dense 1ep lr=0.1\nrepeat 3 until gain(test.err) < 1 { sparse 50% 1ep; dense 1ep }", NO_VAL),
+        ("a: dense 5ep lr=0.1\ndense 1ep from=@a.best", ALL),
+    ],
+)
+def test_what_is_measured_passes(text: str, sizes: Mapping[str, int]) -> None:
+    _check(text, sizes)
+
+
+@pytest.mark.parametrize(
+    ("text", "sizes", "message", "help_text"),
+    [
+        ("dense 5ep lr=0.1 until val.err < 10%", NO_VAL, "line 1: `until` reads `val.err`, but the data has no val",
+         "val=test"),
+        ("dense 5ep lr=0.1 until not (val.acc - 1 > 3 or train.loss < 1)", NO_VAL, "`val.acc`", "`train.loss`"),
+        ("\ndense 5ep lr=0.1 until val.wer < 10%", ALL, "line 2: `until` reads `val.wer`, which the task class",
+         "val.loss, val.err, val.acc, val.top1_err, val.top5_err"),
+        ("dense 5ep lr=0.1 until val.f1 > 0.5", ALL, "`val.f1`", "this run measures train.loss, val.loss"),
+        ("dense 1ep lr=0.1\nrepeat 3 until gain(val.err) < 1 { sparse 50% 1ep; dense 1ep }", NO_VAL, "no val samples",
+         "val=0.1"),
+        ("dense 1ep lr=0.1\nrepeat 3 until drop(test.err) > 1 { sparse 50% 1ep; dense 1ep }", {"train": 9, "val": 9},
+         "no test samples", "test split"),
+        ("dense 5ep lr=0.1 until test.err < 10%", ALL, "only at the end of a phase", "`val.err`"),
+        ("dense 5ep lr=0.1 until sparsity > 90%", ALL, "`dsd-run` does not report", "val.err"),
+        ("a: dense 5ep lr=0.1\ndense 1ep from=@a.best", NO_VAL, "`@best` goes by `val.err`", "val=0.1"),
+    ],
+)  # fmt: skip
+def test_what_is_not_measured_is_told(text: str, sizes: Mapping[str, int], message: str, help_text: str) -> None:
+    with pytest.raises(DsdError) as caught:
+        _check(text, sizes)
+    assert message in caught.value.message
+    assert help_text in (caught.value.help or "")
+
+
+def test_every_task_lists_its_metrics() -> None:
+    for task in TASKS:
+        assert task.percent_metrics <= set(task.metrics)
+        assert "loss" in task.metrics
+        for name in task.metrics:
+            _check(f"dense 5ep lr=0.1 until val.{name} < 1", task=task, best="val.loss")
+
+
+def test_dsd_run_says_so_before_it_trains(dsd_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DSD_CACHE", str(tmp_path / "cache"))
+    for split, name, seed in ((s, n, i) for i, s in enumerate(("train", "test")) for n in ("cat", "dog")):
+        folder = tmp_path / "set" / split / name
+        folder.mkdir(parents=True)
+        pixels = np.random.default_rng(seed).integers(0, 256, (28, 28, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "0.png")
+    outcome = dsd_run("dense 1ep lr=0.01 until val.loss < 0", "--data", f"imagefolder:{tmp_path / 'set'},val=0")
+    assert outcome.code == 2
+    assert "no val samples" in outcome.err
+    assert not outcome.folder.exists()
+    wrong = dsd_run("dense 1ep lr=0.01 until val.wer < 10%")
+    assert wrong.code == 2
+    assert "did you mean `val.err`" in wrong.err
