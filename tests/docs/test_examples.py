@@ -93,3 +93,34 @@ def test_every_argument_is_in_the_reference() -> None:
         assert re.search(rf"\b{argument.name}\b", page), argument.name
         for option in argument.options:
             assert re.search(rf"\b{option.name}\b", page), f"{argument.name}={option.name}"
+
+
+def test_every_model_and_data_set_is_in_the_engine_page() -> None:
+    import inspect
+    from importlib import import_module
+
+    from dsd_runtime.data.registry import LOADERS
+    from dsd_runtime.models.catalogue import MODELS
+
+    page = (REPOSITORY / "docs" / "engine.md").read_text(encoding="utf-8")
+    for name, spec in MODELS.items():
+        [row] = [line for line in page.splitlines() if line.startswith("|") and f"`{name}`" in line.split("|")[1]]
+        for option in spec.options:
+            assert option in row, f"{name}: {option}"
+    for name, target in LOADERS.items():
+        rows = [line for line in page.splitlines() if re.match(rf"\| `{name}(:PATH)?` \|", line)]
+        [row] = rows
+        module, _, function = target.partition(":")
+        loader = getattr(import_module(module), function)
+        for option in list(inspect.signature(loader).parameters)[1:]:
+            assert option in row or ("as `manifest`" in row and option in page), f"{name}: {option}"
+
+
+def test_every_flag_of_dsd_run_is_in_the_engine_page() -> None:
+    from dsd_runtime.cli import build_parser
+
+    page = (REPOSITORY / "docs" / "engine.md").read_text(encoding="utf-8")
+    for action in build_parser()._actions:
+        for flag in action.option_strings:
+            if flag.startswith("--") and flag not in ("--help", "--version"):
+                assert flag in page, flag

@@ -34,19 +34,17 @@ def node_keys(plan: Plan, setting: Setting) -> dict[str, str]:
     """The key of every phase by its id, 16 hex digits each."""
     root = _digest({"dsd_run": 1, **asdict(setting)})
     keys: dict[str, str] = {}
+    horizons: dict[str, list[str]] = {}
     positions = {phase.id: index for index, phase in enumerate(plan.phases)}
     for phase in plan.phases:
         parent = keys[phase.parent] if phase.parent is not None else root
         content = {"parent": parent, "phase": _numbers(phase, positions, keys, root)}
         if phase.clock.kind == "global":
-            line = plan.branch(phase.path).phases if phase.path else _main_line(plan)
-            content["horizon"] = [str(member.duration.length) for member in line]
+            if phase.path not in horizons:
+                horizons[phase.path] = [str(member.duration.length) for member in plan.branch(phase.path).phases]
+            content["horizon"] = horizons[phase.path]
         keys[phase.id] = _digest(content)[:16]
     return keys
-
-
-def _main_line(plan: Plan) -> tuple[Phase, ...]:
-    return tuple(phase for phase in plan.phases if not phase.path)
 
 
 def _numbers(phase: Phase, positions: dict[str, int], keys: Mapping[str, str], root: str) -> dict[str, Any]:

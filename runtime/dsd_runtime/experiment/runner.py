@@ -69,6 +69,8 @@ class Runner:
         self.keys = node_keys(prepared.plan, prepared.setting)
         self._lines = {path: self.plan.branch(path) for path in dict.fromkeys(phase.path for phase in self.plan.phases)}
         self._line: _Line | None = None
+        self._phases = {phase.id: phase for phase in self.plan.phases}
+        self._has_loops = any(phase.cycles for phase in self.plan.phases)
         self._results: dict[str, NodeResult] = {}
 
     def run(self) -> list[NodeResult]:
@@ -119,7 +121,8 @@ class Runner:
 
     def _enter(self, phase: Phase, key: str, run: PhaseRun, line: _Line) -> None:
         self._seed_dropout(phase, line.session)
-        line.session.replay(self._past(phase))
+        if self._has_loops:
+            line.session.replay(self._past(phase))
         before = len(line.session.events)
         self._tracker.before_boundary(Place(phase, key, line.session))
         line.session.enter_next()
@@ -205,10 +208,10 @@ class Runner:
 
     def _trained_ancestor(self, phase: Phase) -> Phase | None:
         """The nearest phase above that was not skipped."""
-        for ancestor in reversed(self.plan.line(phase.id)[:-1]):
-            if self._results[ancestor.id].state != "skipped":
-                return ancestor
-        return None
+        parent = phase.parent
+        while parent is not None and self._results[parent].state == "skipped":
+            parent = self._phases[parent].parent
+        return self._phases[parent] if parent is not None else None
 
     def _is_skipped(self, phase: Phase) -> bool:
         """Whether a loop that this phase belongs to had ended before it."""

@@ -6,10 +6,12 @@ later lines are taken out first, so that no value stands twice.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from dsd_lang.errors import DsdError
 from dsd_runtime.events import Event
@@ -21,6 +23,7 @@ class MetricsFile(Sink):
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._earlier = {entry.get("node") for entry in self._entries()}
 
     def resumed(self, place: Place) -> None:
         self._drop_after(place.key, place.session.phase.step)
@@ -52,17 +55,22 @@ class MetricsFile(Sink):
         except OSError as error:
             raise DsdError(f"`{self._path}` could not be written: {error.strerror}") from error
 
-    def _drop_after(self, key: str, update: int) -> None:
+    def _entries(self) -> list[dict[str, Any]]:
+        """What the file holds; the torn last line of a killed process is left out."""
         if not self._path.is_file():
+            return []
+        entries = []
+        for line in self._path.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(ValueError):
+                entries.append(json.loads(line))
+        return entries
+
+    def _drop_after(self, key: str, update: int) -> None:
+        """Takes out a node's lines past that update, where an earlier run left some."""
+        if key not in self._earlier:
             return
-        kept = []
-        for line in self._path.read_text(encoding="utf-8").splitlines(keepends=True):
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue  # the torn last line of a killed process
-            if entry.get("node") != key or entry.get("update", 0) <= update:
-                kept.append(line)
+        self._earlier.discard(key)
+        kept = [entry for entry in self._entries() if entry.get("node") != key or entry.get("update", 0) <= update]
         temporary = self._path.with_suffix(".jsonl.new")
-        temporary.write_text("".join(kept), encoding="utf-8")
+        temporary.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
         os.replace(temporary, self._path)
