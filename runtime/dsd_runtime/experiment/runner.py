@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
@@ -125,7 +126,8 @@ class Runner:
             line.session.replay(self._past(phase))
         before = len(line.session.events)
         self._tracker.before_boundary(Place(phase, key, line.session))
-        line.session.enter_next()
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # they are events, shown by the console
+            line.session.enter_next()
         line.clock = start_of_phase_clock(line.session, line.clock)
         line.session.set_data_position(line.clock.epoch, line.clock.batch)
         run.clock = line.clock

@@ -37,9 +37,14 @@ def format_seconds(seconds: float) -> str:
     return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
 
 
+def shown_metrics(metrics: dict[str, float]) -> dict[str, float]:
+    """Without those that say the same as another (`acc` and `top1_err` as `err`, BLEU with brevity penalty)."""
+    return {name: value for name, value in metrics.items() if not name.endswith((".acc", ".top1_err", "_bp"))}
+
+
 def format_metrics(metrics: dict[str, float]) -> str:
     """Metrics on one line, four significant digits."""
-    return "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+    return "  ".join(f"{name} {value:.4g}" for name, value in shown_metrics(metrics).items())
 
 
 class ConsoleProgress(Sink):
@@ -53,6 +58,7 @@ class ConsoleProgress(Sink):
         self._done = 0
         self._node_start = 0
         self._started: float | None = None
+        self._has_warned = False
         self._last_line = time.monotonic()
         self._mode = "plain" if mode == "auto" and not self._stream.isatty() else mode
         self._bar: Progress | None = None
@@ -79,6 +85,10 @@ class ConsoleProgress(Sink):
         pruned = place.session.sparsity()["total"]
         weights = f", {pruned:.2%} of the selected weights pruned" if phase.mode == "sparse" else ""
         self._say(f"{phase_name(place.phase)}: {phase.mode}, {phase.length} updates, lr {phase.lr:g}{weights}")
+        texts = [str(event.details["text"]) for event in events if event.kind == "warning"]
+        if texts and not self._has_warned:
+            self._has_warned = True
+            self._say(f"warning: {texts[0]} (said once; each phase has its own in the session's events)")
 
     def updated(self, place: Place, *, update: int, loss: float, rate: float, samples: int) -> None:
         done = self._done + update - self._node_start
@@ -95,7 +105,8 @@ class ConsoleProgress(Sink):
         done = self._done + update - self._node_start
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=done)
-        self._say(f"{phase_name(place.phase)}: epoch {epoch:g}  {format_metrics(metrics)}  {self._remaining(done)}")
+        remaining = self._remaining(done) if self._bar is None else ""
+        self._say(f"{phase_name(place.phase)}: epoch {epoch:.4g}  {format_metrics(metrics)}  {remaining}")
 
     def finished(self, place: Place, metrics: dict[str, float], *, seconds: float) -> None:
         planned = place.session.stage.length
