@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 Unit = Literal["ep", "it"]
 
-_MAX_EXPONENT = 400
+MAX_DIGITS = 400
 _NUMBER = re.compile(r"(?P<sign>[+-]?)(?P<whole>\d*)(?:\.(?P<part>\d*))?(?:[eE](?P<exponent>[+-]?\d+))?")
 
 
@@ -34,8 +34,8 @@ def exact(text: str) -> Fraction:
         raise ValueError(f"`{text[:40]}` is not a number")
     digits = (match["whole"] or "") + (match["part"] or "")
     exponent = int(match["exponent"] or 0) - len(match["part"] or "")
-    if abs(exponent) > _MAX_EXPONENT or len(digits) > _MAX_EXPONENT:
-        raise ValueError(f"`{text[:40]}` is beyond the range of numbers ({_MAX_EXPONENT} digits)")
+    if abs(exponent) > MAX_DIGITS or len(digits) > MAX_DIGITS:
+        raise ValueError(f"`{text[:40]}` is beyond the range of numbers ({MAX_DIGITS} digits)")
     value = Fraction(int(digits) * 10**exponent) if exponent >= 0 else Fraction(int(digits), 10**-exponent)
     return -value if match["sign"] == "-" else value
 

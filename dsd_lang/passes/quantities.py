@@ -14,9 +14,8 @@ from typing import Literal, NamedTuple
 from dsd_lang.errors import nearest
 from dsd_lang.passes.findings import Findings
 from dsd_lang.syntax import nodes
-from dsd_lang.units import exact, format_exact
+from dsd_lang.units import MAX_DIGITS, exact, format_exact
 
-MAX_DIGITS = 400
 _MAX_BITS = 1329  # 400 decimal digits
 _UNIT_WORDS = {
     "": "a number",

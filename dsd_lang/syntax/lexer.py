@@ -11,18 +11,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from dsd_lang.diagnostics import Diagnostic, Edit, Fix, Span
-from dsd_lang.syntax.lookalikes import ADVICE, DASHED, LOOKALIKES, NUMBER_AND_WORD, TYPOGRAPHIC_STRING, UNKNOWN_RUN
 from dsd_lang.syntax.nodes import Comment
 from dsd_lang.syntax.table import Table
 from dsd_lang.syntax.terminals import (
-    EPOCH_WORDS,
     MAX_ERRORS,
     MAX_NESTING,
     MAX_STEPS,
     MAX_TOKENS,
     SELECTING_WORDS,
     STATEMENT_WORDS,
-    UPDATE_WORDS,
     Token,
     Tokens,
     clipped,
@@ -186,51 +183,20 @@ class Lexer:
 
     def _number(self, text: str, span: Span) -> int:
         kind = "LENGTH" if text[-1] in "pt" else "NUMBER"
-        if text in self.read_numbers:
-            return self._add(kind, text, span)
-        try:
-            exact(text[:-2] if kind == "LENGTH" else text)
+        if text not in self.read_numbers:
+            try:
+                exact(text[:-2] if kind == "LENGTH" else text)
+            except ValueError:
+                from dsd_lang.syntax.number_tokens import out_of_range
+
+                return self._mended(*out_of_range(Token(kind, text, span)))
             self.read_numbers.add(text)
-        except ValueError:
-            self._report("DSD101", f"`{clipped(text)}` is beyond the range of numbers (400 digits)", span)
-            text = "1ep" if kind == "LENGTH" else "0.5"
         return self._add(kind, text, span)
 
     def _wrong_number(self, text: str, span: Span) -> int:
-        dashed = DASHED.match(self.text, span.start)
-        if dashed is not None:
-            dash = span._replace(column=span.column + len(dashed[1]), start=span.start + len(dashed[1]))
-            self._not_that_sign(dashed[2], "-", self._widened(dash, 1))
-            return self._add("NUMBER", f"{dashed[1]}-{dashed[3]}", self._widened(span, len(dashed[0])))
-        found = NUMBER_AND_WORD.fullmatch(text)
-        if found is None:
-            self._report(
-                "DSD101",
-                f"`{clipped(text)}` is not a number",
-                span,
-                help="numbers are written `12`, `0.5`, `8e-4`, `50_000`, `30%`; lengths `50ep`, `500it`",
-            )
-            return self._add("NUMBER", "0.5", span)
-        number, word = found[1], found[2].lower()
-        unit = "ep" if word in EPOCH_WORDS else "it" if word in UPDATE_WORDS else None
-        if unit is not None:
-            better = f"{number}{unit}"
-            self._report(
-                "DSD402",
-                f"`{clipped(text)}` is no length: the units are `ep` (epochs) and `it` (optimizer updates)",
-                span,
-                label=f"did you mean `{better}`?",
-                fix=Fix(f"write `{better}`", (Edit(span, better),)),
-            )
-            return self._add("LENGTH", better, span)
-        self._report(
-            "DSD101",
-            f"`{clipped(text)}` is neither a number nor a length",
-            span,
-            help="a length ends in `ep` (epochs) or `it` (optimizer updates), a percentage in `%`; "
-            "a name begins with a letter",
-        )
-        return self._add("LENGTH" if word[0] in "ei" else "NUMBER", number + ("ep" if word[0] in "ei" else ""), span)
+        from dsd_lang.syntax.number_tokens import mend_number
+
+        return self._mended(*mend_number(self.text, text, span))
 
     # --- marks and brackets -------------------------------------------------------------------------------------------
 
@@ -383,37 +349,13 @@ class Lexer:
         return self._add("STRING", text + text[0], span)
 
     def _unknown(self, text: str, span: Span) -> int:
-        meant = LOOKALIKES.get(text)
-        if meant is not None and meant.strip() == "":
-            self._report(
-                "DSD101",
-                f"this is no plain space but U+{ord(text):04X}",
-                span,
-                label="type a space here" if meant else "delete this invisible character",
-                fix=Fix("write a space" if meant else "delete it", (Edit(span, meant),)),
-            )
-        elif meant is not None:
-            self._not_that_sign(text, meant, span)
-        else:
-            run = UNKNOWN_RUN.match(self.text, span.start)
-            span = self._widened(span, len(run[0]) if run is not None else 1)
-            shown = self.text[span.start : span.end]
-            self._report("DSD101", f"`{clipped(shown)}` means nothing here", span, help=ADVICE.get(shown[0], ""))
-        if meant == "->" or meant in self.marks:
-            return self._mark(meant, span) if meant != "->" else self._add("ARROW", "->", span)
-        if meant in ("<=", ">=", "!="):
-            return self._add("COMPARATOR", meant, span)
-        return self._quoted_by_lookalikes(text, span) if meant in ('"', "'") else span.end
+        from dsd_lang.syntax.lookalikes import read_sign
 
-    def _not_that_sign(self, found: str, meant: str, span: Span) -> None:
-        fix = Fix(f"write `{meant}`", (Edit(span, meant),))
-        self._report("DSD101", f"`{found}` is not `{meant}`", span, label=f"write `{meant}`", fix=fix)
-
-    def _quoted_by_lookalikes(self, text: str, span: Span) -> int:
-        found = TYPOGRAPHIC_STRING.match(self.text, span.start)
-        if found is None:
-            return span.end
-        return self._add("STRING", f'"{found[1]}"', self._widened(span, len(found[0])))
+        token, finding, end = read_sign(self.text, text, span, self.marks)
+        if token is not None and token.kind != "MARK":
+            return self._mended(token, finding)
+        self.diagnostics.append(finding)
+        return end if token is None else self._mark(token.text, token.span)
 
     # --- small things -------------------------------------------------------------------------------------------------
 
@@ -421,6 +363,10 @@ class Lexer:
         self.tokens.append(Token(kind, text, span))
         self.previous = kind
         return span.end
+
+    def _mended(self, token: Token, finding: Diagnostic) -> int:
+        self.diagnostics.append(finding)
+        return self._add(*token)
 
     def _insert(self, kind: str) -> None:
         """A token of no width just after the last one."""

@@ -19,6 +19,7 @@ from torch import nn
 from dsd_lang import ScheduleError
 from dsd_lang.errors import DsdError
 from dsd_lang.plan import Plan, meaning
+from dsd_lang.plan_table import aligned
 from dsd_runtime.checkpoint import remove_leftovers, write_json
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.keys import Setting, node_keys
@@ -28,7 +29,7 @@ from dsd_runtime.experiment.setup import Prepared, Request, prepare
 from dsd_runtime.experiment.summary import estimate_cost, format_rows, phase_rows
 from dsd_runtime.layers import inventory
 from dsd_runtime.support import require_supported, unsupported
-from dsd_runtime.tracking.console import ConsoleProgress, LastSaved, format_metrics, phase_name
+from dsd_runtime.tracking.console import ConsoleProgress, LastSaved, phase_name, shown_metrics
 from dsd_runtime.tracking.jsonl import MetricsFile
 from dsd_runtime.tracking.tracker import Tracker
 from dsd_runtime.training.loop import Stopped
@@ -211,16 +212,22 @@ def _print_results(prepared: Prepared, folder: RunFolder, results: list[NodeResu
         ]  # fmt: skip
         print(json.dumps({"run": str(folder.root), "plan_hash": prepared.plan.hash, "phases": phases}))
         return
-    print(
-        "\nat the end of each phase"
-        + (f" (every length x {prepared.request.scale})" if prepared.request.scale != "1" else "")
-    )
-    for result in results:
-        print(f"  {phase_name(result.phase):24} {result.state:8} {format_metrics(result.metrics)}")
+    scale = prepared.request.scale
+    print("\nat the end of each phase" + (f" (every length x {scale})" if scale != "1" else ""))
+    names = list(dict.fromkeys(name for result in results for name in shown_metrics(result.metrics)))
+    rows = [
+        [phase_name(result.phase), result.state, *(_cell(result.metrics.get(name)) for name in names)]
+        for result in results
+    ]
+    print(aligned(["phase", "state", *names], rows), end="")
     weights = [
         path for path in (folder.final, *sorted((folder.root / "branches").glob("*.safetensors"))) if path.is_file()
     ]
     print("\nweights: " + ", ".join(str(path) for path in weights))
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
 
 
 def _write_layers(path: Path, model: nn.Module) -> None:
