@@ -141,29 +141,11 @@ def _layers(options: Given) -> tuple[LayerInfo, ...] | None:
         from dsd_lang.layers_file import read_layers
 
         return read_layers(path)
-    return None if model is None else model_layers(model)
+    if model is None:
+        return None
+    from dsd_lang.cli.installed import model_layers
 
-
-def model_layers(name: str) -> tuple[LayerInfo, ...]:
-    """The layers of a model by name, from whatever is installed under the entry points `dsd.inventories`."""
-    from importlib.metadata import entry_points
-
-    failures: list[DsdError] = []
-    for entry in entry_points(group="dsd.inventories"):
-        try:
-            layers: tuple[LayerInfo, ...] = entry.load()(name)
-        except DsdError as error:
-            failures.append(error)
-        except ImportError as error:
-            raise DsdError(f"cannot load the inventories of `{entry.value}`: {error}") from error
-        else:
-            return layers
-    if failures:
-        raise failures[0]
-    raise DsdError(
-        f"nothing installed knows the layers of the model `{name}`",
-        help="install `dsd-lang[run]`, or give the layers with `--layers FILE.json`",
-    )
+    return model_layers(model)
 
 
 def _version() -> str:

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dsd_lang.cli.flags import Flag, Given, help_text, read_flags
+from dsd_lang.cli.installed import model_layers, model_preset, run_states
 from dsd_lang.cli.options import read_source, say_error, write_output
 from dsd_lang.errors import DsdError
 
 if TYPE_CHECKING:
     from dsd_lang.diagnostics import Diagnostic
+    from dsd_lang.layers import LayerInfo
     from dsd_lang.plan import Plan
 
 PROGRAM = "dsd-plan"
@@ -90,22 +92,32 @@ def compiled(
 
     flags = overrides_of(given.values.get("--set", []))
     model, out = given.last("--model"), given.last("--out")
-    defaults: Mapping[str, str] = {}
+    preset: Mapping[str, str] | None = None
     if out is not None:
-        kept_flags, defaults = settings_of_run(Path(out))
+        kept_flags, preset = settings_of_run(Path(out))
         flags = {**kept_flags, **flags}
     layers = None
     if model is not None:
-        from dsd_lang.cli.lint import model_layers
-
-        layers = model_layers(model)
-        flags = {**flags, "model": model}
-        defaults = defaults or preset_of(model)
-    analysis = analyse(text, layers=layers, overrides=flags, defaults=defaults)
+        flags["model"] = model
+        preset = preset if preset is not None else model_preset(model)
+        layers = known_layers(model)
+    analysis = analyse(text, layers=layers, overrides=flags, defaults=preset)
+    if preset is None and analysis.resolved is not None and "model" in analysis.resolved.settings:
+        preset = model_preset(analysis.resolved.settings["model"].shown)
+        analysis = analyse(text, overrides=flags, defaults=preset)
     errors = (*unreadable, *analysis.errors)
     if errors or analysis.resolved is None:
         return None, errors
     return plan_of(analysis.resolved, source=name), ()
+
+
+def known_layers(model: str) -> tuple[LayerInfo, ...] | None:
+    """A model's layers; None (and a note on stderr) for one whose layers are known only when it is built."""
+    try:
+        return model_layers(model)
+    except DsdError as error:
+        sys.stderr.write(f"{PROGRAM}: note: {error.message}; the selectors are not checked\n")
+        return None
 
 
 def overrides_of(items: Sequence[str]) -> dict[str, str]:
@@ -117,16 +129,6 @@ def overrides_of(items: Sequence[str]) -> dict[str, str]:
             raise DsdError(f"`--set {item}` is not KEY=VALUE", help="write it as `--set lr=0.1`")
         found[key.strip()] = value
     return found
-
-
-def preset_of(model: str) -> Mapping[str, str]:
-    """A model's preset in the words of `set`, from the entry points `dsd.presets`; empty where nothing knows it."""
-    from importlib.metadata import entry_points
-
-    for entry in entry_points(group="dsd.presets"):
-        preset: Mapping[str, str] = entry.load()(model)
-        return preset
-    return {}
 
 
 def settings_of_run(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
@@ -146,19 +148,6 @@ def settings_of_run(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     flags = {name: text for name, text in texts.items() if saved.settings_from.get(name) == "flag"}
     preset = {name: text for name, text in texts.items() if saved.settings_from.get(name) == "preset"}
     return flags, preset
-
-
-def run_states(plan: Plan, folder: Path) -> dict[str, str]:
-    """The state of every phase in a run folder, from the entry points `dsd.run_progress`."""
-    from importlib.metadata import entry_points
-
-    for entry in entry_points(group="dsd.run_progress"):
-        try:
-            describe = entry.load()
-        except ImportError as error:
-            raise DsdError(f"cannot load `{entry.value}`, which reads run folders: {error}") from error
-        return dict(describe(plan, folder))
-    raise DsdError("nothing installed can read run folders", help="install `dsd-lang[run]`")
 
 
 def shown(plan: Plan, given: Given, states: Mapping[str, str]) -> str:

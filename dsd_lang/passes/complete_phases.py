@@ -8,11 +8,10 @@ from dsd_lang.arguments import BY_NAME
 from dsd_lang.passes.draft import Draft, Draftbook, Fields
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.outline import Round
-from dsd_lang.passes.quantities import Quantity
+from dsd_lang.passes.quantities import Quantity, length_data
 from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_phases import FAILED
 from dsd_lang.passes.read_settings import Settings
-from dsd_lang.passes.read_values import length_data
 
 _PLAIN = (
     "by",

@@ -90,9 +90,9 @@ class _Counter:
         if isinstance(statement, nodes.Sweep):
             return self.sweep(statement, names)
         if isinstance(statement, nodes.Fork):
-            seeds = next((item.value for item in statement.arguments if item.name == "seeds"), None)
-            count = self.whole(seeds, names) if seeds is not None and not isinstance(seeds, tuple) else 1
-            return count * sum(max(1, self.body(branch.body, names)) for branch in statement.branches)
+            given = [item.value for item in statement.arguments if item.name == "seeds"]
+            seeds = max((self.whole(value, names) for value in given if not isinstance(value, tuple)), default=1)
+            return seeds * max(1, sum(max(1, self.body(branch.body, names)) for branch in statement.branches))
         return 1
 
     def rounds(self, body: tuple[nodes.Statement, ...], bindings: Iterable[Names]) -> int:

@@ -67,6 +67,14 @@ def is_too_long(value: Fraction) -> bool:
         return True
 
 
+def power(base: Fraction, exponent: int) -> Fraction | None:
+    """``base ** exponent``, or None, without computing it, where it would have more than 400 digits."""
+    bits = max(base.numerator.bit_length(), base.denominator.bit_length()) - 1
+    if bits * abs(exponent) > _MAX_BITS:
+        return None
+    return base ** (exponent % 2 if abs(base) == 1 else exponent)
+
+
 def literal(value: nodes.Value) -> Quantity | None:
     """The quantity of a number or length as written; None for anything else."""
     if isinstance(value, nodes.Number):
@@ -74,6 +82,16 @@ def literal(value: nodes.Value) -> Quantity | None:
     if isinstance(value, nodes.LengthLiteral):
         return Quantity(value.value, value.unit)
     return None
+
+
+def written(quantity: Quantity) -> str:
+    """A quantity as the plan writes it: `0.5` for 50%, `100it` for a length."""
+    return format_exact(quantity.value) + (quantity.unit if quantity.is_length else "")
+
+
+def length_data(quantity: Quantity) -> dict[str, str]:
+    """A length as a plan `Duration`."""
+    return {"unit": quantity.unit, "value": format_exact(quantity.value)}
 
 
 def evaluate(value: nodes.Value, names: Names, findings: Findings) -> Quantity | None:
@@ -197,9 +215,5 @@ def _raise(node: nodes.Binary, left: Quantity, right: Quantity) -> Quantity | st
     exponent = right.value.numerator
     if left.value == 0 and exponent < 0:
         return "division by zero"
-    bits = max(left.value.numerator.bit_length(), left.value.denominator.bit_length()) - 1
-    if bits * abs(exponent) > _MAX_BITS:
-        return f"this power has more than {MAX_DIGITS} digits"
-    if abs(left.value) == 1:
-        exponent %= 2
-    return Quantity(left.value**exponent)
+    raised = power(left.value, exponent)
+    return f"this power has more than {MAX_DIGITS} digits" if raised is None else Quantity(raised)

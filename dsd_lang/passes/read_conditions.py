@@ -7,8 +7,7 @@ from typing import Any
 
 from dsd_lang.errors import nearest
 from dsd_lang.passes.findings import Findings
-from dsd_lang.passes.quantities import Names, Quantity, describe, evaluate
-from dsd_lang.passes.read_values import written
+from dsd_lang.passes.quantities import Names, Quantity, describe, evaluate, written
 from dsd_lang.passes.walk import below
 from dsd_lang.syntax import nodes
 from dsd_lang.units import format_exact

@@ -11,7 +11,7 @@ from typing import Any
 
 from dsd_lang.passes.draft import Draft, Draftbook, Fields
 from dsd_lang.passes.findings import Findings
-from dsd_lang.passes.quantities import Bound, Quantity, evaluate, is_too_long
+from dsd_lang.passes.quantities import Bound, Quantity, evaluate, is_too_long, power
 from dsd_lang.passes.read_phases import FAILED
 from dsd_lang.passes.read_settings import Settings
 from dsd_lang.passes.walk import below
@@ -20,7 +20,6 @@ from dsd_lang.units import exact, format_exact
 
 REDENSE = Fraction(1, 10)
 _CONSTANT: Fields = {"kind": "constant"}
-_MAX_EPOCHS_OF_POWER = 4_000
 _ORIGINS = {"set": "`set`", "flag": "`--set`", "preset": "the model preset"}
 
 
@@ -66,10 +65,8 @@ def _final_factor(decay: Fields, length: Quantity) -> Fraction | None:
     factor = exact(decay["factor"])
     if kind == "exp":
         epochs = length.value
-        if length.unit != "ep" or epochs.denominator != 1 or epochs > _MAX_EPOCHS_OF_POWER:
-            return None
-        power: Fraction = factor ** int(epochs)
-        return None if is_too_long(power) else power
+        is_counted = length.unit == "ep" and epochs.denominator == 1
+        return _short_power(factor, int(epochs)) if is_counted else None
     passed = 0
     for milestone in decay["milestones"]:
         value = exact(milestone["value"])
@@ -79,8 +76,12 @@ def _final_factor(decay: Fields, length: Quantity) -> Fraction | None:
             passed += value < length.value
         else:
             return None
-    total: Fraction = factor**passed
-    return None if is_too_long(total) else total
+    return _short_power(factor, passed)
+
+
+def _short_power(factor: Fraction, exponent: int) -> Fraction | None:
+    raised = power(factor, exponent)
+    return None if raised is None or is_too_long(raised) else raised
 
 
 class _Rates:

@@ -69,7 +69,17 @@ class _Resolver:
     def reference(self, draft: Draft, node: nodes.Reference) -> Fields | None:
         if node.path == ("init",):
             return self.checkpoint(None, "init", None)
-        path, moment, offset = _split(node.path)
+        try:
+            path, moment, offset = _split(node.path)
+        except ValueError:
+            self.findings.add(
+                "DSD203",
+                f"the length in `@{'.'.join(node.path)[:40]}` is beyond the range of numbers",
+                node.span,
+                label="too many digits",
+                help="name a moment within the phase: `@label.500it`, `@label.end`",
+            )
+            return None
         phase = self.phase(draft, path, node)
         if phase is None:
             return None
@@ -190,13 +200,13 @@ def _inside(instance: Instance, name: str, position: int) -> Entry | None:
 
 
 def _split(path: tuple[str, ...]) -> tuple[tuple[str, ...], str, Quantity | None]:
-    """A reference's names, its moment, and the offset of `@full.500it`."""
+    """A reference's names, its moment, and the offset of `@full.500it`; raises ``ValueError`` for too many digits."""
     if len(path) == 1:
         return path, "end", None
     final = path[-1]
     if final in MOMENTS:
         return path[:-1], final, None
-    if final[:1].isdigit():
+    if final[:1].isdecimal():
         length = parse_length(final)
         return path[:-1], "at", Quantity(length.value, length.unit)
     return path, "end", None

@@ -1,6 +1,6 @@
 """Text in, tokens out: newlines given their meaning, reserved words reserved, brackets balanced, comments set aside.
 
-What goes wrong here is reported and mended on the spot (a missing `)` is put in, a stray one left out), so that the
+What goes wrong here is reported and mended on the spot (brackets.py, number_tokens.py, lookalikes.py), so that the
 parser always sees balanced brackets and one mistake gives one message.
 """
 
@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
 
-from dsd_lang.diagnostics import Diagnostic, Edit, Fix, Span
+from dsd_lang.diagnostics import Edit, Fix, Span
+from dsd_lang.syntax.brackets import CLOSES, OPENS, Brackets, Output
 from dsd_lang.syntax.nodes import Comment
 from dsd_lang.syntax.table import Table
 from dsd_lang.syntax.terminals import (
     MAX_ERRORS,
-    MAX_NESTING,
     MAX_STEPS,
     MAX_TOKENS,
     SELECTING_WORDS,
@@ -23,26 +22,16 @@ from dsd_lang.syntax.terminals import (
     Token,
     Tokens,
     clipped,
+    widened,
 )
 from dsd_lang.units import exact
 
-_OPENS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
-_CLOSES = {close: open_ for open_, close in _OPENS.items()}
-_TEXT_OF = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
 _REGEX_MAY_FOLLOW = frozenset({"EQUAL", "COMMA", "LSQB"})
 _NEWLINE_CONTINUES = frozenset({"COMMA", "ARROW", "_SEPARATOR", "LBRACE", ""})
 _LINE_END = re.compile("\r\n|\n|\r")
 _BLANKS = re.compile("[ \t]*")
 _LINE = re.compile("[^\r\n]*")
 _FOLLOWING = re.compile(r"[ \t]*(\w+|\{)?")
-
-
-class _Open(NamedTuple):
-    """A bracket waiting for its other half, and the indent of the line it stands on."""
-
-    kind: str
-    span: Span
-    indent: int
 
 
 class Lexer:
@@ -54,17 +43,13 @@ class Lexer:
         self.keywords = table.keywords
         self.marks = table.marks
         self.regex = re.compile(table.patterns["REGEX"])
-        self.tokens: list[Token] = []
+        self.output = Output()
+        self.brackets = Brackets(self.output, lacks_closing=text.count("{") > text.count("}"))
         self.comments: list[Comment] = []
-        self.diagnostics: list[Diagnostic] = []
-        self.opened: list[_Open] = []
         self.line = 1
         self.line_start = 0
         self.indent = self._indent_at(0)
-        self.previous = ""  # the kind of the last token
-        self.newline_skipped = False  # a newline stood within brackets since they opened
         self.continued: Span | None = None  # a `\` that waits for the end of its line
-        self.lacks_closing = text.count("{") > text.count("}")  # then the indentation says which one
         self.stopped = False
         self.read_numbers: set[str] = set()
         self.handlers: dict[str, Callable[[str, Span], int]] = {
@@ -86,11 +71,12 @@ class Lexer:
 
     def run(self) -> Tokens:
         """The tokens, in one loop; a handler returns where the next token may start."""
-        text, match, handlers = self.text, self.master.match, self.handlers
+        text, match, handlers, output = self.text, self.master.match, self.handlers, self.output
+        tokens, diagnostics = output.tokens, output.diagnostics
         position = 0
         steps = iter(range(MAX_STEPS))
-        while not self.stopped and len(self.diagnostics) <= MAX_ERRORS:
-            if len(self.tokens) > MAX_TOKENS or next(steps, None) is None:
+        while not self.stopped and len(diagnostics) <= MAX_ERRORS:
+            if len(tokens) > MAX_TOKENS or next(steps, None) is None:
                 self._too_large(position)
                 break
             found = match(text, position)
@@ -105,19 +91,18 @@ class Lexer:
             if self.continued is not None and kind not in ("NEWLINE", "COMMENT"):
                 self._stray_continuation()
             handler = handlers.get(kind)
-            if handler is None:  # COMPARATOR, ARROW, STRING, REFERENCE
-                self.tokens.append(Token(kind, found[kind], span))
-                self.previous = kind
-                position = end
-            else:
-                position = handler(found[kind], span)
-        self.stopped = self.stopped or len(self.diagnostics) > MAX_ERRORS
-        self._finish()
-        return Tokens(self.tokens, self.comments, self.diagnostics, self.stopped)
+            # a COMPARATOR, an ARROW, a STRING and a REFERENCE have no handler: they are what they are
+            position = output.add(kind, found[kind], span) if handler is None else handler(found[kind], span)
+        self.stopped = self.stopped or len(diagnostics) > MAX_ERRORS
+        if self.continued is not None:
+            self._stray_continuation()
+        self.brackets.finish(is_quiet=self.stopped)
+        output.insert("$END")
+        return Tokens(tokens, self.comments, diagnostics, self.stopped)
 
     def _too_large(self, position: int) -> None:
         column = position - self.line_start + 1
-        self._report(
+        self.output.report(
             "DSD405",
             f"the schedule is too large: it has more than {MAX_TOKENS:,} words and marks",
             Span(self.line, column, self.line, column, position, position),
@@ -134,35 +119,35 @@ class Lexer:
         kind = "DOTTED" if "." in text else "NAME"
         if kind == "NAME":
             after = self._after(span.end)
-            if after == ":" and (not self.opened or self.opened[-1].kind != "LSQB"):
-                if self.opened and self.opened[-1].kind == "LPAR":
-                    self._close_brackets(span)
+            if after == ":" and self.brackets.innermost != "LSQB":
+                if self.brackets.innermost == "LPAR":
+                    self.brackets.end_parentheses()
                 kind = "LABEL"
             elif after == "=" and text in SELECTING_WORDS and self._after(span.end, skip=1) != "=":
                 kind = "SELECTING"
-        return self._add(kind, text, span)
+        return self.output.add(kind, text, span)
 
     def _keyword(self, kind: str, text: str, span: Span) -> int:
         after = self._after(span.end)
         if text == "set" and after == "(":  # `update=set(drop=30%)`: the one reserved word that is also a method
-            return self._add("NAME", text, span)
+            return self.output.add("NAME", text, span)
         if after == "=" and self._after(span.end, skip=1) != "=":
             advice = {
                 "until": "a condition has no `=`: write `until val.err < 10%`",
                 "set": "settings are written `set lr=1e-3`",
             }
-            self._report(
+            self.output.report(
                 "DSD103",
                 f"the reserved word `{text}` cannot be the name of an argument",
                 span,
                 help=advice.get(text, ""),
             )
-            return self._add("NAME", text, span)
-        if after == ":" and not any(bracket.kind != "LBRACE" for bracket in self.opened):
+            return self.output.add("NAME", text, span)
+        if after == ":" and not self.brackets.in_parentheses:
             return self._reserved_label(kind, text, span)
-        if kind in STATEMENT_WORDS and self.opened and self.opened[-1].kind != "LBRACE":
-            self._close_brackets(span)
-        return self._add(kind, text, span)
+        if kind in STATEMENT_WORDS and self.brackets.in_parentheses:
+            self.brackets.end_parentheses()
+        return self.output.add(kind, text, span)
 
     def _reserved_label(self, kind: str, text: str, span: Span) -> int:
         colon = self.text.index(":", span.end) + 1
@@ -171,14 +156,14 @@ class Lexer:
         example = f"`{text} ...`, or with a label `{text}_1: {text} ...`"
         if labels and follows is not None:
             example = f"`{text}_1: {follows[1]} ...`"
-        self._report(
+        self.output.report(
             "DSD103",
             f"the reserved word `{text}` cannot be a label",
             span,
             label="choose another name" if labels else "leave the colon out",
             help=f"write {example}",
         )
-        self._add("LABEL" if labels else kind, text, span)
+        self.output.add("LABEL" if labels else kind, text, span)
         return span.end if labels else colon
 
     def _number(self, text: str, span: Span) -> int:
@@ -189,87 +174,29 @@ class Lexer:
             except ValueError:
                 from dsd_lang.syntax.number_tokens import out_of_range
 
-                return self._mended(*out_of_range(Token(kind, text, span)))
+                return self.output.mended(*out_of_range(text, Token(kind, text, span)))
             self.read_numbers.add(text)
-        return self._add(kind, text, span)
+        return self.output.add(kind, text, span)
 
     def _wrong_number(self, text: str, span: Span) -> int:
         from dsd_lang.syntax.number_tokens import mend_number
 
-        return self._mended(*mend_number(self.text, text, span))
+        return self.output.mended(*mend_number(self.text, text, span))
 
-    # --- marks and brackets -------------------------------------------------------------------------------------------
+    # --- marks -------------------------------------------------------------------------------------------------------
 
     def _mark(self, text: str, span: Span) -> int:
         kind = self.marks[text]
-        if kind == "SLASH" and self.previous in _REGEX_MAY_FOLLOW:
+        if kind == "SLASH" and self.output.previous in _REGEX_MAY_FOLLOW:
             return self._regular_expression(span)
-        if kind in _OPENS:
-            if kind == "LBRACE" and self.opened and self.opened[-1].kind != "LBRACE":
-                self._close_brackets(span)
-            return self._open(kind, span)
-        if kind in _CLOSES:
-            return self._close(kind, span)
-        return self._add(kind, text, span)
-
-    def _open(self, kind: str, span: Span) -> int:
-        if len(self.opened) >= MAX_NESTING:
-            self._report(
-                "DSD101",
-                f"brackets and blocks are nested more than {MAX_NESTING} deep",
-                span,
-                help="nothing after this place was read",
-            )
-            self.stopped = True
+        if kind in OPENS:
+            if kind == "LBRACE" and self.brackets.in_parentheses:
+                self.brackets.end_parentheses()
+            self.stopped = not self.brackets.open(kind, span, self.indent)
             return span.end
-        self.opened.append(_Open(kind, span, self.indent))
-        return self._add(kind, _TEXT_OF[kind], span)
-
-    def _close(self, kind: str, span: Span) -> int:
-        wanted = _CLOSES[kind]
-        if not any(bracket.kind == wanted for bracket in self.opened) or (
-            wanted != "LBRACE" and self.opened[-1].kind == "LBRACE"
-        ):
-            self._report(
-                "DSD101", f"`{_TEXT_OF[kind]}` closes nothing", span, label=f"no `{_TEXT_OF[wanted]}` is open here"
-            )
-            return span.end
-        while self.opened[-1].kind != wanted:
-            self._close_missing()
-        if kind == "RBRACE" and self.lacks_closing and self._is_first_on_line(span):
-            while len(self.opened) > 1 and self.opened[-1].indent > self.indent:
-                self._close_missing()
-        self.opened.pop()
-        return self._add(kind, _TEXT_OF[kind], span)
-
-    def _close_brackets(self, span: Span) -> None:
-        """A statement begins within `(` or `[`: they were forgotten open."""
-        while self.opened and self.opened[-1].kind != "LBRACE":
-            self._close_missing()
-        if self.newline_skipped:
-            self._insert("_SEPARATOR")
-        self.newline_skipped = False
-
-    def _close_missing(self) -> None:
-        bracket = self.opened.pop()
-        close = _OPENS[bracket.kind]
-        self._report(
-            "DSD104",
-            f"`{_TEXT_OF[bracket.kind]}` is never closed",
-            bracket.span,
-            label=f"its `{_TEXT_OF[close]}` is missing",
-        )
-        self._insert(close)
-
-    def _finish(self) -> None:
-        if self.continued is not None:
-            self._stray_continuation()
-        while self.opened:
-            if self.stopped:
-                self._insert(_OPENS[self.opened.pop().kind])
-            else:
-                self._close_missing()
-        self._insert("$END")
+        if kind in CLOSES:
+            return self.brackets.close(kind, span, self.indent if self._is_first_on_line(span) else None)
+        return self.output.add(kind, text, span)
 
     # --- lines and comments -------------------------------------------------------------------------------------------
 
@@ -280,19 +207,19 @@ class Lexer:
         self.indent = self._indent_at(span.end)
         if self.continued is not None:
             self.continued = None
-        elif self.opened and self.opened[-1].kind != "LBRACE":
-            self.newline_skipped = True
-        elif self.previous not in _NEWLINE_CONTINUES:
+        elif self.brackets.in_parentheses:
+            self.brackets.newline_skipped = True
+        elif self.output.previous not in _NEWLINE_CONTINUES:
             place = Span(span.line, span.column, span.line, span.column + 1, span.start, span.start + 1)
-            self._add("_SEPARATOR", "\n", place)
+            self.output.add("_SEPARATOR", "\n", place)
         return span.end
 
     def _semicolon(self, text: str, span: Span) -> int:
-        if self.opened and self.opened[-1].kind != "LBRACE":
-            self.newline_skipped = False
-            self._close_brackets(span)
-        if self.previous not in ("_SEPARATOR", "LBRACE", ""):
-            self._add("_SEPARATOR", ";", span)
+        if self.brackets.in_parentheses:
+            self.brackets.newline_skipped = False
+            self.brackets.end_parentheses()
+        if self.output.previous not in ("_SEPARATOR", "LBRACE", ""):
+            self.output.add("_SEPARATOR", ";", span)
         return span.end
 
     def _comment(self, text: str, span: Span) -> int:
@@ -301,7 +228,7 @@ class Lexer:
 
     def _wrong_comment(self, text: str, span: Span) -> int:
         place = Span(span.line, span.column, span.line, span.column + 2, span.start, span.start + 2)
-        self._report(
+        self.output.report(
             "DSD101",
             "a comment starts with `#`, not with `//`",
             place,
@@ -317,7 +244,9 @@ class Lexer:
     def _stray_continuation(self) -> None:
         span = self.continued
         if span is not None:
-            self._report("DSD101", "`\\` joins a line to the next one, so it must be the last thing on its line", span)
+            self.output.report(
+                "DSD101", "`\\` joins a line to the next one, so it must be the last thing on its line", span
+            )
         self.continued = None
 
     # --- strings and the rest -----------------------------------------------------------------------------------------
@@ -326,59 +255,40 @@ class Lexer:
         found = self.regex.match(self.text, span.start)
         if found is None:
             end = _LINE.match(self.text, span.start).end()  # type: ignore[union-attr]
-            self._report("DSD104", "the regular expression is never closed", span, label="its second `/` is missing")
+            self.output.report(
+                "DSD104", "the regular expression is never closed", span, label="its second `/` is missing"
+            )
             body = self.text[span.start + 1 : end].split(" ", 1)[0] or "."
-            whole = self._widened(span, 1 + len(body))
-            return self._add("REGEX", f"/{re.escape(body)}/", whole)
-        whole = self._widened(span, len(found[0]))
+            whole = widened(span, 1 + len(body))
+            return self.output.add("REGEX", f"/{re.escape(body)}/", whole)
+        whole = widened(span, len(found[0]))
         try:
             re.compile(found[0][1:-1])
         except (re.error, RecursionError, OverflowError) as error:
-            self._report("DSD101", f"`{clipped(found[0])}` is no regular expression: {error}", whole)
-            return self._add("REGEX", "/./", whole)
-        return self._add("REGEX", found[0], whole)
+            self.output.report("DSD101", f"`{clipped(found[0])}` is no regular expression: {error}", whole)
+            return self.output.add("REGEX", "/./", whole)
+        return self.output.add("REGEX", found[0], whole)
 
     def _open_string(self, text: str, span: Span) -> int:
-        quote = self._widened(span, 1)
-        self._report(
+        quote = widened(span, 1)
+        self.output.report(
             "DSD104",
             f"the string is never closed: its second {text[0]} is missing",
             quote,
             label="a string ends on the line where it began",
         )
-        return self._add("STRING", text + text[0], span)
+        return self.output.add("STRING", text + text[0], span)
 
     def _unknown(self, text: str, span: Span) -> int:
         from dsd_lang.syntax.lookalikes import read_sign
 
         token, finding, end = read_sign(self.text, text, span, self.marks)
         if token is not None and token.kind != "MARK":
-            return self._mended(token, finding)
-        self.diagnostics.append(finding)
+            return self.output.mended(token, finding)
+        self.output.diagnostics.append(finding)
         return end if token is None else self._mark(token.text, token.span)
 
     # --- small things -------------------------------------------------------------------------------------------------
-
-    def _add(self, kind: str, text: str, span: Span) -> int:
-        self.tokens.append(Token(kind, text, span))
-        self.previous = kind
-        return span.end
-
-    def _mended(self, token: Token, finding: Diagnostic) -> int:
-        self.diagnostics.append(finding)
-        return self._add(*token)
-
-    def _insert(self, kind: str) -> None:
-        """A token of no width just after the last one."""
-        last = self.tokens[-1].span if self.tokens else Span(1, 1, 1, 1, 0, 0)
-        place = Span(last.end_line, last.end_column, last.end_line, last.end_column, last.end, last.end)
-        self.tokens.append(Token(kind, "", place))
-        self.previous = kind
-
-    def _report(
-        self, code: str, message: str, span: Span, *, label: str = "", help: str = "", fix: Fix | None = None
-    ) -> None:
-        self.diagnostics.append(Diagnostic(code, message, span, label, help, fix))
 
     def _after(self, position: int, *, skip: int = 0) -> str:
         """The next character that is no blank, or the one `skip` characters after it; empty at the end."""
@@ -393,7 +303,3 @@ class Lexer:
 
     def _is_first_on_line(self, span: Span) -> bool:
         return span.column - 1 == self.indent
-
-    @staticmethod
-    def _widened(span: Span, width: int) -> Span:
-        return Span(span.line, span.column, span.line, span.column + width, span.start, span.start + width)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 
 from dsd_lang.diagnostics import Diagnostic, Edit, Fix, Span
-from dsd_lang.syntax.terminals import Token, clipped
+from dsd_lang.syntax.terminals import Token, clipped, widened
 
 _LOOKALIKES = {
     "→": "->", "“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "–": "-", "−": "-", "—": "-", "×": "*", "·": "*",
@@ -58,11 +58,6 @@ def not_that_sign(found: str, meant: str, span: Span) -> Diagnostic:
     """The finding about a sign that only looks like one of the language."""
     fix = Fix(f"write `{meant}`", (Edit(span, meant),))
     return Diagnostic("DSD101", f"`{found}` is not `{meant}`", span, f"write `{meant}`", fix=fix)
-
-
-def widened(span: Span, width: int) -> Span:
-    """The span from the same start, that many characters wide."""
-    return Span(span.line, span.column, span.line, span.column + width, span.start, span.start + width)
 
 
 def _not_a_blank(text: str, meant: str, span: Span) -> Diagnostic:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 
 from dsd_lang.diagnostics import Diagnostic, Edit, Fix, Span
-from dsd_lang.syntax.lookalikes import not_that_sign, widened
-from dsd_lang.syntax.terminals import EPOCH_WORDS, UPDATE_WORDS, Token, clipped
+from dsd_lang.syntax.lookalikes import not_that_sign
+from dsd_lang.syntax.terminals import EPOCH_WORDS, UPDATE_WORDS, Token, clipped, widened
 from dsd_lang.units import MAX_DIGITS, exact
 
 _STAND_INS = {"NUMBER": "0.5", "LENGTH": "1ep"}
@@ -24,7 +24,7 @@ def mend_number(source: str, text: str, span: Span) -> tuple[Token, Diagnostic]:
         before = len(dashed[1])
         dash = widened(span._replace(column=span.column + before, start=span.start + before), 1)
         token = Token("NUMBER", f"{dashed[1]}-{dashed[3]}", widened(span, len(dashed[0])))
-        return _counted(token, not_that_sign(dashed[2], "-", dash))
+        return _counted(dashed[0], token, not_that_sign(dashed[2], "-", dash))
     found = _NUMBER_AND_WORD.fullmatch(text)
     if found is None:
         finding = Diagnostic(
@@ -49,7 +49,7 @@ def _number_and_word(text: str, number: str, word: str, span: Span) -> tuple[Tok
             label=f"did you mean `{clipped(better)}`?",
             fix=Fix(f"write `{clipped(better)}`", (Edit(span, better),)),
         )
-        return _counted(Token("LENGTH", better, span), finding)
+        return _counted(text, Token("LENGTH", better, span), finding)
     finding = Diagnostic(
         "DSD101",
         f"`{clipped(text)}` is neither a number nor a length",
@@ -58,23 +58,23 @@ def _number_and_word(text: str, number: str, word: str, span: Span) -> tuple[Tok
         "a name begins with a letter",
     )
     token = Token("LENGTH", f"{number}ep", span) if word[0] in "ei" else Token("NUMBER", number, span)
-    return _counted(token, finding)
+    return _counted(text, token, finding)
 
 
-def _counted(token: Token, finding: Diagnostic) -> tuple[Token, Diagnostic]:
+def _counted(text: str, token: Token, finding: Diagnostic) -> tuple[Token, Diagnostic]:
     """The token and its finding, unless its number is out of range: then that is what is said."""
     try:
         exact(token.text[:-2] if token.kind == "LENGTH" else token.text)
     except ValueError:
-        return out_of_range(token)
+        return out_of_range(text, token)
     return token, finding
 
 
-def out_of_range(token: Token) -> tuple[Token, Diagnostic]:
+def out_of_range(text: str, token: Token) -> tuple[Token, Diagnostic]:
     """A number or length of more digits than are counted with; another one stands in for it."""
     finding = Diagnostic(
         "DSD101",
-        f"`{clipped(token.text)}` is beyond the range of numbers",
+        f"`{clipped(text)}` is beyond the range of numbers",
         token.span,
         label="too many digits",
         help=f"a number has at most {MAX_DIGITS} digits before its point and {MAX_DIGITS} after it",

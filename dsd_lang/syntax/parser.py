@@ -22,7 +22,7 @@ from dsd_lang.syntax.tree import TreeBuilder
 
 MAX_REPORTED = 50
 MAX_STACK = 1500
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @record
@@ -155,11 +155,12 @@ def _without_control_characters(text: str) -> tuple[str | None, list[Diagnostic]
     first = _CONTROL.search(body)
     if first is None:
         return body, []
+    what = "half character" if "\ud800" <= first[0] <= "\udfff" else "control character"
     count = len(_CONTROL.findall(body))
     more = f" ({count} such characters in the file)" if count > 1 else ""
     finding = Diagnostic(
         "DSD105",
-        f"the control character U+{ord(first[0]):04X} cannot stand in a schedule{more}",
+        f"the {what} U+{ord(first[0]):04X} cannot stand in a schedule{more}",
         position_span(text, first.start(), first.end()),
         help="a schedule is plain text in UTF-8" if "\x00" in body else "delete it, and type the line again",
     )

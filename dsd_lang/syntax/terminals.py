@@ -72,3 +72,8 @@ def master_pattern(patterns: Mapping[str, str], marks: Mapping[str, str]) -> re.
 def clipped(text: str, limit: int = 40) -> str:
     """A text short enough to stand in a message."""
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def widened(span: Span, width: int) -> Span:
+    """The span from the same start, that many characters wide."""
+    return Span(span.line, span.column, span.line, span.column + width, span.start, span.start + width)

@@ -309,6 +309,6 @@ def _without_scale(phase: nodes.Phase) -> tuple[nodes.Phase, list[nodes.Argument
 def reference_path(text: str) -> tuple[str, ...]:
     """`@a.b.1.25ep` as its parts, a length whole."""
     parts = text[1:].split(".")
-    if len(parts) > 2 and parts[-1][:1].isdigit() and parts[-2].isdigit():
+    if len(parts) > 2 and parts[-1][:1].isdecimal() and parts[-2].isdecimal():
         parts[-2:] = [f"{parts[-2]}.{parts[-1]}"]
     return tuple(parts)

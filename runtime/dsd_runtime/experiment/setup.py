@@ -20,15 +20,11 @@ from dsd_runtime.data.source import DataSource
 from dsd_runtime.experiment.keys import Setting
 from dsd_runtime.experiment.metrics import Measured, require_measured
 from dsd_runtime.experiment.scale import scaled_plan
-from dsd_runtime.models.catalogue import Preset, is_built_in, parse_model_name
+from dsd_runtime.models.catalogue import Preset, preset_of, preset_settings
 from dsd_runtime.models.registry import build_model
 from dsd_runtime.training.precision import Precision, PrecisionName, choose_device
 from dsd_runtime.training.tasks.choose import PRIMARY_METRIC, task_for
 from dsd_runtime.training.tasks.task import Task
-
-_GENERIC = Preset(
-    "classification", "digits", "sgd", {"momentum": 0.9, "nesterov": True}, lr="0.1", batch=128, weight_decay="1e-4"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,34 +100,6 @@ def prepare(request: Request) -> Prepared:
         lambda: build_model(model_name, data.traits), setting, best_metric,
         frozenset(f"{split}.{name}" for split in ("train", "val", "test") for name in task.percent_metrics),
     )  # fmt: skip
-
-
-def preset_of(model_name: str) -> Preset:
-    """A built-in model's preset; a plain one for torchvision's and the user's own."""
-    if not is_built_in(model_name):
-        return _GENERIC
-    return parse_model_name(model_name)[0].preset
-
-
-def preset_settings(preset: Preset) -> dict[str, str]:
-    """A preset in the words of `set`."""
-    options = ", ".join(f"{name}={_word(value)}" for name, value in preset.optimizer_options.items())
-    settings = {
-        "opt": f"{preset.optimizer}({options})" if options else preset.optimizer,
-        "lr": preset.lr,
-        "wd": preset.weight_decay,
-        "batch": str(preset.batch),
-        "decay": preset.decay,
-    }
-    if preset.clip is not None:
-        settings["clip"] = f"{preset.clip_kind}({preset.clip})"
-    return settings
-
-
-def _word(value: float | bool) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return repr(value)
 
 
 def _read(path: Path) -> str:

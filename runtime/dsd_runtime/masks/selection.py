@@ -22,7 +22,7 @@ from dsd_runtime.masks.radix_device import DeviceKeys
 _CPU_DTYPES = frozenset({torch.float32, torch.bfloat16, torch.float16, torch.float64})
 
 
-class NonFiniteScore(ArithmeticError):  # noqa: N818
+class NonFiniteScore(ArithmeticError):
     """A competing score is NaN or infinite: which tensor of the list, and its first flat index there."""
 
     def __init__(self, tensor: int, index: int) -> None:

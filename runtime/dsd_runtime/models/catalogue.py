@@ -67,6 +67,9 @@ _FB_RESNET = Preset(
     weight_decay="1e-4",
     decay="step(33%, 66%, by=0.1)",
 )
+_GENERIC = Preset(
+    "classification", "digits", "sgd", _NESTEROV, lr="0.1", batch=128, weight_decay="1e-4"
+)  # torchvision's models and the user's own
 # BVLC's solver.prototxt, that of the paper's 250 epochs: x0.96 every 320,000 updates of 32 images, which is 7.99 passes
 # over ImageNet, so x0.9949 a pass, here smoothly. `step(8ep, 16ep, ..., by=0.96)` would say the steps themselves, for a
 # phase that is known to be long enough. quick_solver.prototxt (60 epochs, the released weights) decays with the square
@@ -301,3 +304,37 @@ def inventory(name: str) -> tuple[LayerInfo, ...]:
         )
     spec, options = parse_model_name(name)
     return spec.inventory({**spec.options, **options})
+
+
+def preset_of(model_name: str) -> Preset:
+    """A built-in model's preset; a plain one for torchvision's and the user's own."""
+    return parse_model_name(model_name)[0].preset if is_built_in(model_name) else _GENERIC
+
+
+def preset_settings(preset: Preset) -> dict[str, str]:
+    """A preset in the words of `set`."""
+    options = ", ".join(f"{name}={_word(value)}" for name, value in preset.optimizer_options.items())
+    settings = {
+        "opt": f"{preset.optimizer}({options})" if options else preset.optimizer,
+        "lr": preset.lr,
+        "wd": preset.weight_decay,
+        "batch": str(preset.batch),
+        "decay": preset.decay,
+    }
+    if preset.clip is not None:
+        settings["clip"] = f"{preset.clip_kind}({preset.clip})"
+    return settings
+
+
+def settings(name: str) -> Mapping[str, str]:
+    """The settings that a model's preset makes, in the words of `set`: what `dsd-plan --model` resolves a schedule with.
+
+    Raises DsdError for a name that no model has.
+    """
+    return preset_settings(preset_of(name))
+
+
+def _word(value: float | bool) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return repr(value)

@@ -1,0 +1,56 @@
+"""What is installed beside the language in, what it knows out: a model's layers, its preset, the progress of a run.
+
+The language never imports the runtime: it asks whatever is installed under an entry point group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dsd_lang.errors import DsdError
+from dsd_lang.layers import LayerInfo
+
+if TYPE_CHECKING:
+    from dsd_lang.plan import Plan
+
+_INSTALL = "install `dsd-lang[run]`"
+
+
+def model_layers(name: str) -> tuple[LayerInfo, ...]:
+    """The layers of a model by name (group `dsd.inventories`)."""
+    nobody = DsdError(
+        f"nothing installed knows the layers of the model `{name}`",
+        help=f"{_INSTALL}, or give the layers with `dsd-lint --layers FILE.json`",
+    )
+    layers: tuple[LayerInfo, ...] = _first_answer("dsd.inventories", nobody, name)
+    return layers
+
+
+def model_preset(name: str) -> Mapping[str, str]:
+    """The settings a model's preset makes, in the words of `set` (group `dsd.presets`)."""
+    nobody = DsdError(f"nothing installed knows the preset of the model `{name}`", help=_INSTALL)
+    preset: Mapping[str, str] = _first_answer("dsd.presets", nobody, name)
+    return preset
+
+
+def run_states(plan: Plan, folder: Path) -> dict[str, str]:
+    """The state of every phase in a run folder (group `dsd.run_progress`)."""
+    nobody = DsdError("nothing installed can read run folders", help=_INSTALL)
+    return dict(_first_answer("dsd.run_progress", nobody, plan, folder))
+
+
+def _first_answer(group: str, nobody: DsdError, *question: object) -> Any:
+    """What the first entry point that knows says; else the first reason not to, or ``nobody`` when there is none."""
+    from importlib.metadata import entry_points
+
+    refusals: list[DsdError] = []
+    for entry in entry_points(group=group):
+        try:
+            return entry.load()(*question)
+        except DsdError as error:
+            refusals.append(error)
+        except ImportError as error:
+            raise DsdError(f"cannot load `{entry.value}`: {error}", help=_INSTALL) from error
+    raise refusals[0] if refusals else nobody

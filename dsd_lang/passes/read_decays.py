@@ -1,0 +1,103 @@
+"""`step(33%, 66%, by=0.1)`, `exp(0.95)`, `cosine(floor=1e-5)` in, a plan `Decay` out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dsd_lang.arguments import Argument
+from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.quantities import Names, Quantity, evaluate
+from dsd_lang.passes.read_functions import is_parameter
+from dsd_lang.passes.wrong_values import report_value
+from dsd_lang.syntax import nodes
+from dsd_lang.units import format_exact
+
+
+def read_decay(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> dict[str, Any] | None:
+    """The plan's data of `decay=value`, or None after reporting what is wrong with it."""
+    callee = value.callee if isinstance(value, nodes.Call) else value
+    if not isinstance(callee, nodes.Name) or argument.option(callee.text) is None:
+        report_value(argument, callee if isinstance(callee, nodes.Name) else value, findings)
+        return None
+    reader = _DecayReader(argument, callee.text, names, findings)
+    items = value.arguments if isinstance(value, nodes.Call) else ()
+    data = reader.read(items)
+    return None if data is None else reader.complete(data, value)
+
+
+class _DecayReader:
+    """`step(33%, 66%, by=0.1)`, `exp(0.95)`, `cosine(floor=1e-5)` as a plan `Decay`."""
+
+    def __init__(self, argument: Argument, kind: str, names: Names, findings: Findings) -> None:
+        self.argument = argument
+        self.kind = kind
+        self.names = names
+        self.findings = findings
+
+    def read(self, items: tuple[nodes.CallArgument, ...]) -> dict[str, Any] | None:
+        data: dict[str, Any] = {"kind": self.kind}
+        option = self.argument.option(self.kind)
+        assert option is not None
+        milestones: list[dict[str, str]] = []
+        for item in items:
+            if item.name is not None and not is_parameter(option, item.name, item, data, self.findings):
+                return None
+            quantity = evaluate(item.value, self.names, self.findings)
+            if quantity is None:
+                return None
+            if item.name is None and self.kind == "step":
+                milestone = self.milestone(item, quantity)
+                if milestone is None:
+                    return None
+                milestones.append(milestone)
+                continue
+            name = {"by": "factor", None: "factor"}.get(item.name, item.name)
+            if not self.is_fit(str(name), item, quantity):
+                return None
+            data[str(name)] = format_exact(quantity.value)
+        return {**data, "milestones": tuple(milestones)} if milestones else data
+
+    def milestone(self, item: nodes.CallArgument, quantity: Quantity) -> dict[str, str] | None:
+        is_bare = quantity.unit == "" and quantity.value >= 1
+        if quantity.value < 0 or is_bare:
+            self.findings.add(
+                "DSD402",
+                f"a milestone is a share of the phase or a length, found `{str(quantity)[:40]}`",
+                item.span,
+                label=f"did you mean `{format_exact(quantity.value)}ep`?" if is_bare else "below zero",
+                help="write `33%`, `80ep` or `500it`",
+            )
+            return None
+        unit = quantity.unit if quantity.is_length else "ratio"
+        return {"unit": unit, "value": format_exact(quantity.value)}
+
+    def is_fit(self, name: str, item: nodes.CallArgument, quantity: Quantity) -> bool:
+        if item.name is None and self.kind != "exp":
+            message, wanted = f"`{self.kind}` takes no unnamed value", "nothing, or `floor=`"
+        elif name == "factor" and not (quantity.is_number and 0 < quantity.value <= 1):
+            message, wanted = "a decay's factor is above 0 and at most 1", "such as `0.1`"
+        elif name == "floor" and not (quantity.is_number and quantity.value >= 0):
+            message, wanted = "`floor=` takes a number of 0 or more", "such as `1e-5`"
+        else:
+            return True
+        self.findings.add("DSD202", message, item.span, label=f"expected {wanted}")
+        return False
+
+    def complete(self, data: dict[str, Any], value: nodes.Value) -> dict[str, Any] | None:
+        if self.kind == "step":
+            if "milestones" not in data:
+                self.findings.add(
+                    "DSD202",
+                    "`step` needs its milestones",
+                    value.span,
+                    label="no milestone",
+                    help="write `decay=step(33%, 66%, by=0.1)`",
+                )
+                return None
+            data.setdefault("factor", "0.1")
+        if self.kind == "exp" and "factor" not in data:
+            self.findings.add(
+                "DSD202", "`exp` needs its factor per epoch", value.span, label="no factor", help="write `exp(0.95)`"
+            )
+            return None
+        return data

@@ -1,0 +1,79 @@
+"""`word` or `word(name=value, ...)` in, a plan `Function` out: `sgd(momentum=0.9)`, `magnitude(order=largest)`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dsd_lang.arguments import Argument, Option
+from dsd_lang.errors import nearest
+from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.quantities import NO_NAMES, Names, Quantity, evaluate, written
+from dsd_lang.passes.wrong_values import report_value
+from dsd_lang.syntax import nodes
+
+SWITCHES = {"on": True, "off": False, "true": True, "false": False}
+
+
+def function_data(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> dict[str, Any] | None:
+    """`word` or `word(...)` out of the argument's options as a plan `Function`."""
+    callee = value.callee if isinstance(value, nodes.Call) else value
+    if not isinstance(callee, nodes.Name):
+        report_value(argument, value, findings)
+        return None
+    option = argument.option(callee.text)
+    if option is None:
+        report_value(argument, callee, findings)
+        return None
+    arguments: dict[str, str | bool] = {}
+    if isinstance(value, nodes.Call):
+        num_unnamed = 0
+        for item in value.arguments:
+            name = item.name
+            if name is None:
+                name = str(num_unnamed)
+                num_unnamed += 1
+            if not is_parameter(option, name, item, arguments, findings):
+                return None
+            data = argument_data(item.value, names, findings)
+            if data is None:
+                return None
+            arguments[name] = data
+    return {"name": option.name, "arguments": arguments}
+
+
+def is_parameter(
+    option: Option, name: str, item: nodes.CallArgument, given: dict[str, str | bool], findings: Findings
+) -> bool:
+    """Whether an option takes that parameter; reports it when not, and one that is given twice."""
+    if name in given:
+        findings.add("DSD206", f"`{name}` is given twice", item.span, label="given before")
+        return False
+    if option.parameters is None or name in option.parameters:
+        return True
+    choices = [parameter for parameter in option.parameters if not parameter.isdigit()]
+    guess = nearest(name, choices)
+    takes = ", ".join(f"`{choice}=`" for choice in choices) or "nothing between the parentheses"
+    findings.add(
+        "DSD202",
+        f"`{option.name}` takes no `{name}`",
+        item.span,
+        label=f"did you mean `{guess}`?" if guess else "unknown here",
+        help=f"`{option.name}` takes {takes}",
+    )
+    return False
+
+
+def argument_data(value: nodes.Value, names: Names, findings: Findings) -> str | bool | None:
+    """A value between parentheses: an exact number as text, a length, a word, or on/off as a boolean."""
+    if isinstance(value, nodes.Name):
+        bound = names.get(value.text)
+        if bound is not None and not isinstance(bound, Quantity):
+            return argument_data(bound, NO_NAMES, findings)
+        if bound is None:
+            return SWITCHES.get(value.text, value.text)
+    if isinstance(value, nodes.Text):
+        return value.value
+    if isinstance(value, nodes.Reference):
+        return "@" + ".".join(value.path)
+    quantity = evaluate(value, names, findings)
+    return None if quantity is None else written(quantity)

@@ -1,0 +1,132 @@
+"""Brackets as they stand in, balanced ones out: a missing `)` is put in, a stray one left out, each reported."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dsd_lang.diagnostics import Diagnostic, Fix, Span
+from dsd_lang.syntax.terminals import MAX_NESTING, Token
+
+OPENS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
+CLOSES = {close: open_ for open_, close in OPENS.items()}
+_TEXT_OF = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
+
+
+class Output:
+    """The tokens and findings of a text as they are made; ``previous`` is the kind of the last token."""
+
+    __slots__ = ("diagnostics", "previous", "tokens")
+
+    def __init__(self) -> None:
+        self.tokens: list[Token] = []
+        self.diagnostics: list[Diagnostic] = []
+        self.previous = ""
+
+    def add(self, kind: str, text: str, span: Span) -> int:
+        """One more token; returns where it ends."""
+        self.tokens.append(Token(kind, text, span))
+        self.previous = kind
+        return span.end
+
+    def insert(self, kind: str) -> None:
+        """A token of no width just after the last one."""
+        last = self.tokens[-1].span if self.tokens else Span(1, 1, 1, 1, 0, 0)
+        place = Span(last.end_line, last.end_column, last.end_line, last.end_column, last.end, last.end)
+        self.add(kind, "", place)
+
+    def mended(self, token: Token, finding: Diagnostic) -> int:
+        """What was meant by a mistake, and the finding about it; returns where it ends."""
+        self.diagnostics.append(finding)
+        return self.add(*token)
+
+    def report(
+        self, code: str, message: str, span: Span, *, label: str = "", help: str = "", fix: Fix | None = None
+    ) -> None:
+        """One more finding."""
+        self.diagnostics.append(Diagnostic(code, message, span, label, help, fix))
+
+
+class _Open(NamedTuple):
+    """A bracket waiting for its other half, and the indent of the line it stands on."""
+
+    kind: str
+    span: Span
+    indent: int
+
+
+class Brackets:
+    """The brackets that are open at a place of the text; ``innermost`` is the kind of the last one, empty for none."""
+
+    __slots__ = ("_lacks_closing", "_opened", "_output", "innermost", "newline_skipped")
+
+    def __init__(self, output: Output, *, lacks_closing: bool) -> None:
+        self._output = output
+        self._opened: list[_Open] = []
+        self._lacks_closing = lacks_closing  # a `}` is missing somewhere: then the indentation says where
+        self.innermost = ""
+        self.newline_skipped = False  # a newline stood within `(` or `[` since they opened
+
+    @property
+    def in_parentheses(self) -> bool:
+        """Whether `(` or `[` is open here: newlines end nothing, and no statement can begin."""
+        return self.innermost == "LPAR" or self.innermost == "LSQB"
+
+    def open(self, kind: str, span: Span, indent: int) -> bool:
+        """One more open bracket; False (with a finding) when they nest too deep."""
+        if len(self._opened) >= MAX_NESTING:
+            self._output.report(
+                "DSD101",
+                f"brackets and blocks are nested more than {MAX_NESTING} deep",
+                span,
+                label="nothing after this was read",
+                help="say it with fewer blocks inside each other",
+            )
+            return False
+        self._opened.append(_Open(kind, span, indent))
+        self.innermost = kind
+        self._output.add(kind, _TEXT_OF[kind], span)
+        return True
+
+    def close(self, kind: str, span: Span, indent: int | None) -> int:
+        """A closing bracket; ``indent`` is that of its line when it stands first there. Returns where it ends."""
+        wanted = CLOSES[kind]
+        is_open = any(bracket.kind == wanted for bracket in self._opened)
+        if not is_open or (wanted != "LBRACE" and self.innermost == "LBRACE"):
+            label = f"no `{_TEXT_OF[wanted]}` is open here"
+            self._output.report("DSD101", f"`{_TEXT_OF[kind]}` closes nothing", span, label=label)
+            return span.end
+        while self.innermost != wanted:
+            self._close_missing()
+        if kind == "RBRACE" and self._lacks_closing and indent is not None:
+            while len(self._opened) > 1 and self._opened[-1].indent > indent:
+                self._close_missing()
+        self._pop()
+        return self._output.add(kind, _TEXT_OF[kind], span)
+
+    def end_parentheses(self) -> None:
+        """A statement begins within `(` or `[`: they were forgotten open."""
+        while self.in_parentheses:
+            self._close_missing()
+        if self.newline_skipped:
+            self._output.insert("_SEPARATOR")
+        self.newline_skipped = False
+
+    def finish(self, *, is_quiet: bool) -> None:
+        """The end of the text: what is open is closed."""
+        while self._opened:
+            if is_quiet:
+                self._output.insert(OPENS[self._pop().kind])
+            else:
+                self._close_missing()
+
+    def _close_missing(self) -> None:
+        bracket = self._pop()
+        close = OPENS[bracket.kind]
+        label = f"its `{_TEXT_OF[close]}` is missing"
+        self._output.report("DSD104", f"`{_TEXT_OF[bracket.kind]}` is never closed", bracket.span, label=label)
+        self._output.insert(close)
+
+    def _pop(self) -> _Open:
+        bracket = self._opened.pop()
+        self.innermost = self._opened[-1].kind if self._opened else ""
+        return bracket
