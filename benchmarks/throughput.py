@@ -115,9 +115,7 @@ def main() -> None:
                 seconds[name].append(elapsed)
     threads = torch.get_num_threads()
     base = statistics.median(seconds["plain loop"])
-    print(
-        f"{options.model}, batch {options.batch}, {device}, {threads} threads, torch {torch.__version__}"
-    )
+    print(f"{options.model}, batch {options.batch}, {device}, {threads} threads, torch {torch.__version__}")
     print("| loop | images/s | throughput against the plain loop |\n|---|---|---|")
     for name, values in seconds.items():
         median = statistics.median(values)

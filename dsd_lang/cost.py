@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from dsd_lang.units import Length, exact, format_exact
 
 # the mean of each ramp's shape over its phase: how far it is from its end, as a share of the way
 _MEAN_DISTANCE = {"cubic": Fraction(1, 4), "linear": Fraction(1, 2), "cosine": Fraction(1, 2), "exp": Fraction(1, 2)}
+_SEED = re.compile(r"\.seed\d+$")
 
 
 class Budget(NamedTuple):
@@ -67,6 +69,44 @@ def _density(phase: Phase, before: Fraction | None) -> tuple[Fraction | None, Fr
     elif target.kind == "nm":
         kept = Fraction(target.n or 1, target.m or 1)
     return kept, kept
+
+
+class Arm(NamedTuple):
+    """A branch with the phases before it: its length, and how many times the ``baseline``'s that is."""
+
+    name: str
+    epochs: Fraction
+    updates: Fraction
+    multiple: Fraction
+    baseline: str
+
+
+def arms(plan: Plan) -> tuple[Arm, ...]:
+    """The branches measured by the one called `baseline`; without one, the left of each `compare` by its right.
+
+    An arm of several seeds counts once. Lengths of which some are in epochs and some in updates have no ratio: such an
+    arm is left out.
+    """
+    names = tuple(dict.fromkeys(_SEED.sub("", path) for path in plan.branches))
+    pairs = [(name, "baseline") for name in names if name != "baseline"]
+    if "baseline" not in names:
+        pairs = [(item.left, item.right) for item in plan.comparisons if {item.left, item.right} <= {*names}]
+    totals = {name: _line_total(plan, name) for pair in pairs for name in pair}
+    found: list[Arm] = []
+    for name, baseline in dict.fromkeys(pairs):
+        (epochs, updates), (its_epochs, its_updates) = totals[name], totals[baseline]
+        if not updates and not its_updates and its_epochs:
+            found.append(Arm(name, epochs, updates, epochs / its_epochs, baseline))
+        elif not epochs and not its_epochs and its_updates:
+            found.append(Arm(name, epochs, updates, updates / its_updates, baseline))
+    return tuple(found)
+
+
+def _line_total(plan: Plan, name: str) -> tuple[Fraction, Fraction]:
+    last = next(phase for phase in reversed(plan.phases) if _SEED.sub("", phase.path) == name)
+    lengths = [phase.duration.length for phase in plan.line(last.id)]
+    epochs, updates = (sum((one.value for one in lengths if one.unit == unit), Fraction(0)) for unit in ("ep", "it"))
+    return epochs, updates
 
 
 def in_words(epochs: Fraction, updates: Fraction) -> str:

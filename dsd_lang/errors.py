@@ -25,3 +25,12 @@ def nearest(word: str, candidates: list[str] | tuple[str, ...]) -> str | None:
 
     matches = difflib.get_close_matches(word, candidates, n=1, cutoff=0.6)
     return matches[0] if matches else None
+
+
+def internal_error_text(program: str, error: Exception) -> str:
+    """What a tool says about a bug of its own: the traceback, and one line that asks for a report."""
+    import traceback
+
+    told = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":")
+    trace = "".join(traceback.format_exception(error))
+    return f"{trace}{program}: internal error: {told}; please report it with the file\n"

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dsd_lang.plan import Condition, Function, LearningRate, Phase, Plan, ReferenceInfo, Target
+from dsd_lang.setting_text import setting_text
 from dsd_lang.units import exact, format_exact, format_percent
 
 MARK = "*"
 
 
 def table_rows(plan: Plan, *, states: Mapping[str, str] | None = None) -> tuple[list[str], list[list[str]]]:
-    """Headers and cells; columns that say nothing (branch, label, state, more) are left out."""
-    rows = [_cells(index, phase, plan, states or {}) for index, phase in enumerate(plan.phases)]
+    """Headers and cells; columns that say nothing (branch, label, state, more) are left out.
+
+    What the settings say for every phase is not said again beside each: `dsd-plan` prints them below.
+    """
+    settings = {name: setting_text(value) for name, value in plan.settings.items()}
+    rows = [_cells(index, phase, settings, states or {}) for index, phase in enumerate(plan.phases)]
     headers = ["#", "branch", "label", "mode", "pruned", "layers", "length", "start lr", "more", "state", "why"]
     optional = {"branch", "label", "more", "state"}
     shown = [column for column, name in enumerate(headers) if name not in optional or any(row[column] for row in rows)]
@@ -27,7 +32,7 @@ def aligned(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in padded) + "\n"
 
 
-def _cells(index: int, phase: Phase, plan: Plan, states: Mapping[str, str]) -> list[str]:
+def _cells(index: int, phase: Phase, settings: Mapping[str, str], states: Mapping[str, str]) -> list[str]:
     def marked(text: str, name: str) -> str:
         return text + MARK if name in phase.derived else text
 
@@ -42,7 +47,7 @@ def _cells(index: int, phase: Phase, plan: Plan, states: Mapping[str, str]) -> l
         layers,
         marked(length, "duration"),
         marked(rate_text(phase.lr), "lr"),
-        more_text(phase),
+        more_text(phase, settings),
         states.get(phase.id, ""),
         phase.why,
     ]
@@ -90,8 +95,8 @@ def rate_text(lr: LearningRate) -> str:
     return f"{scale}{'optimizer' if lr.of == 'optimizer' else f'last of {lr.phase}'}{shape}"
 
 
-def more_text(phase: Phase) -> str:
-    """Every other argument that is not at its default, as it would be written."""
+def more_text(phase: Phase, settings: Mapping[str, str]) -> str:
+    """Every other argument that is neither at its default nor what the ``settings`` (as text) say for every phase."""
     words: list[str] = []
     if phase.lr.warmup is not None:
         words.append(f"warmup={phase.lr.warmup.length}")
@@ -110,10 +115,10 @@ def more_text(phase: Phase) -> str:
         if source.kind != default:
             words.append(f"{name}={source.kind if source.reference is None else reference_text(source.reference)}")
     for name, function in (("opt", phase.opt), ("clip", phase.clip), ("update", phase.update)):
-        if function is not None:
+        if function is not None and function_text(function) != settings.get(name):
             words.append(f"{name}={function_text(function)}")
     for name, value in (("wd", phase.wd), ("l1", phase.l1), ("batch", phase.batch), ("dropout", phase.dropout)):
-        if value is not None:
+        if value is not None and str(value) != settings.get(name):
             words.append(f"{name}={value}")
     if phase.distill is not None:
         words.append(f"distill={reference_text(phase.distill.teacher)}")
@@ -127,12 +132,7 @@ def more_text(phase: Phase) -> str:
 
 def function_text(function: Function) -> str:
     """`magnitude(order=largest)`."""
-    switches = {True: "on", False: "off"}
-    values = (
-        (name, switches[value] if isinstance(value, bool) else value) for name, value in function.arguments.items()
-    )
-    arguments = ", ".join(value if name.isdigit() else f"{name}={value}" for name, value in values)
-    return f"{function.name}({arguments})" if arguments else function.name
+    return setting_text({"name": function.name, "arguments": function.arguments})
 
 
 def reference_text(reference: ReferenceInfo) -> str:

@@ -53,6 +53,7 @@ def apply_suppressions(
                         comment,
                         span,
                         f"`{written[0]}` is suppressed but not found on line {line}",
+                        help="delete it: it silences nothing",
                         fix=Fix("delete the comment", (Edit(comment.span, ""),), "safe"),
                     )
                 )

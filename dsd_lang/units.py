@@ -12,32 +12,40 @@ from typing import Literal, NamedTuple
 Unit = Literal["ep", "it"]
 
 MAX_DIGITS = 400
+MAX_BITS = 1329  # those of 10^400
+_OUT_OF_RANGE = f"`{{}}` is beyond the range of numbers ({MAX_DIGITS} digits)"
 _NUMBER = re.compile(r"(?P<sign>[+-]?)(?P<whole>\d*)(?:\.(?P<part>\d*))?(?:[eE](?P<exponent>[+-]?\d+))?")
 
 
 def exact(text: str) -> Fraction:
     """``"8e-4"``, ``"0.5"``, ``"50_000"``, ``"30%"`` or ``"1/3"`` as an exact rational.
 
-    Raises ``ValueError`` when the text is no number or its exponent is beyond 400 digits.
+    Raises ``ValueError`` when the text is no number, or has more than 400 digits before or after its point.
 
     >>> exact("3e-4") * exact("0.1") == exact("3e-5")
     True
     """
     body = text.replace("_", "").strip()
     if body.endswith("%"):
-        return exact(body[:-1]) / 100
+        return _counted(exact(body[:-1]) / 100, text)
     if "/" in body:
         numerator, denominator = body.split("/", 1)
-        return Fraction(int(numerator), int(denominator))
+        return _counted(Fraction(int(numerator), int(denominator)), text)
     match = _NUMBER.fullmatch(body)
     if match is None or not (match["whole"] or match["part"]):
         raise ValueError(f"`{text[:40]}` is not a number")
     digits = (match["whole"] or "") + (match["part"] or "")
     exponent = int(match["exponent"] or 0) - len(match["part"] or "")
-    if abs(exponent) > MAX_DIGITS or len(digits) > MAX_DIGITS:
-        raise ValueError(f"`{text[:40]}` is beyond the range of numbers ({MAX_DIGITS} digits)")
+    if abs(exponent) > 2 * MAX_DIGITS or len(digits) > 2 * MAX_DIGITS:  # no use in computing it
+        raise ValueError(_OUT_OF_RANGE.format(text[:40]))
     value = Fraction(int(digits) * 10**exponent) if exponent >= 0 else Fraction(int(digits), 10**-exponent)
-    return -value if match["sign"] == "-" else value
+    return _counted(-value if match["sign"] == "-" else value, text)
+
+
+def _counted(value: Fraction, text: str) -> Fraction:
+    if max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_BITS:
+        raise ValueError(_OUT_OF_RANGE.format(text[:40]))
+    return value
 
 
 def format_exact(value: Fraction) -> str:

@@ -7,8 +7,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from dsd_lang.cli.flags import Flag, Given, help_text, read_flags
-from dsd_lang.cli.options import read_source, say_error, selected_codes, write_output
+from dsd_lang.cli.command import Tool, run_tool
+from dsd_lang.cli.flags import Flag, Given
+from dsd_lang.cli.options import read_source, selected_codes, write_output
 from dsd_lang.diagnostics import Diagnostic
 from dsd_lang.errors import DsdError
 from dsd_lang.layers import LayerInfo
@@ -32,29 +33,19 @@ FLAGS = (
     Flag("--version", "print the version and exit"),
     Flag("--help", "print this page and exit"),
 )
+TOOL = Tool(
+    PROGRAM,
+    f"{PROGRAM} [options] [PATH ...]   (`-` is stdin; without a path, the folder here)",
+    "Check .dsd schedules.",
+    FLAGS,
+    EPILOGUE,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The tool; returns its exit status."""
     gc.disable()  # a short run makes no garbage worth collecting, and a large schedule is many small tuples
-    try:
-        given = read_flags(sys.argv[1:] if arguments is None else arguments, FLAGS)
-        if given.has("--help"):
-            usage = f"{PROGRAM} [options] [PATH ...]   (`-` is stdin; without a path, the folder here)"
-            write_output(help_text(usage, "Check .dsd schedules.", FLAGS, EPILOGUE), None)
-            return 0
-        if given.has("--version"):
-            write_output(f"{PROGRAM} {_version()}\n", None)
-            return 0
-        return run(given)
-    except DsdError as error:
-        say_error(error, PROGRAM)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    return run_tool(TOOL, run, arguments)
 
 
 def run(options: Given) -> int:
@@ -146,16 +137,6 @@ def _layers(options: Given) -> tuple[LayerInfo, ...] | None:
     from dsd_lang.cli.installed import model_layers
 
     return model_layers(model)
-
-
-def _version() -> str:
-    """The version of the installed distribution; looked up only when asked for, since that is slow."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("dsd-lang")
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 if __name__ == "__main__":

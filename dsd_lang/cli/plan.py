@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dsd_lang.cli.flags import Flag, Given, help_text, read_flags
+from dsd_lang.cli.command import Tool, run_tool
+from dsd_lang.cli.flags import Flag, Given
 from dsd_lang.cli.installed import model_layers, model_preset, run_states
-from dsd_lang.cli.options import read_source, say_error, write_output
+from dsd_lang.cli.options import read_source, write_output
 from dsd_lang.errors import DsdError
 
 if TYPE_CHECKING:
@@ -32,37 +33,19 @@ FLAGS = (
     Flag("--version", "print the version and exit"),
     Flag("--help", "print this page and exit"),
 )
+TOOL = Tool(PROGRAM, f"{PROGRAM} [options] FILE   (`-` is stdin)", "Show what a schedule resolves to.", FLAGS, EPILOGUE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The tool; returns its exit status."""
-    try:
-        given = read_flags(sys.argv[1:] if arguments is None else arguments, FLAGS)
-        if given.has("--help"):
-            write_output(help_text(f"{PROGRAM} [options] FILE   (`-` is stdin)", "Show what a schedule resolves to.",
-                                   FLAGS, EPILOGUE), None)  # fmt: skip
-            return 0
-        if given.has("--version"):
-            from dsd_lang import __version__
-
-            write_output(f"{PROGRAM} {__version__}\n", None)
-            return 0
-        if given.has("--schema"):
-            write_output(schema_text(), None)
-            return 0
-        return run(given)
-    except DsdError as error:
-        say_error(error, PROGRAM)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    return run_tool(TOOL, run, arguments)
 
 
 def run(given: Given) -> int:
     """Everything after the command line is read."""
+    if given.has("--schema"):
+        write_output(schema_text(), None)
+        return 0
     if len(given.words) != 1:
         raise DsdError(
             "give one schedule file" if not given.words else "give one schedule file, not several",
@@ -163,7 +146,7 @@ def shown(plan: Plan, given: Given, states: Mapping[str, str]) -> str:
 
 def table_text(plan: Plan, states: Mapping[str, str]) -> str:
     """The resolved table, the totals, the settings with who won, and what is trained already."""
-    from dsd_lang.cost import budget, in_words
+    from dsd_lang.cost import arms, budget, in_words
     from dsd_lang.plan_table import MARK, aligned, table_rows
     from dsd_lang.setting_text import setting_text
 
@@ -174,6 +157,8 @@ def table_text(plan: Plan, states: Mapping[str, str]) -> str:
     weighted = in_words(total.weighted_epochs, total.weighted_updates)
     note = "" if total.is_complete else " (list targets counted as dense)"
     lines.append(f"total: {in_words(total.epochs, total.updates)}; density-weighted: {weighted}{note}")
+    for arm in arms(plan):
+        lines.append(f"{arm.name}: {in_words(arm.epochs, arm.updates)}, {float(arm.multiple):.3g} x {arm.baseline}")
     origins = {"set": "set", "flag": "--set", "preset": "preset"}
     settings = [
         f"{name}={setting_text(value)} ({origins[plan.settings_from[name]]})" for name, value in plan.settings.items()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from dsd_lang.diagnostics import Span
 from dsd_lang.passes.outline import Item, Round
 from dsd_lang.passes.quantities import Names, Quantity
 from dsd_lang.syntax import nodes
@@ -127,6 +128,11 @@ class Draft:
     def node(self) -> nodes.Phase:
         """The phase as written: the override of a copy where there is one."""
         return self.item.override or self.item.node
+
+    def span_of(self, name: str) -> Span:
+        """Where the phase writes that argument; its first word where it takes the value from elsewhere."""
+        written = (item for item in self.node.items if isinstance(item, nodes.Argument) and item.name == name)
+        return next((item.span for item in written), self.node.mode_span)
 
 
 class ClaimDraft(NamedTuple):

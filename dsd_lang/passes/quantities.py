@@ -14,9 +14,8 @@ from typing import Literal, NamedTuple
 from dsd_lang.errors import nearest
 from dsd_lang.passes.findings import Findings
 from dsd_lang.syntax import nodes
-from dsd_lang.units import MAX_DIGITS, exact, format_exact
+from dsd_lang.units import MAX_BITS, MAX_DIGITS, exact, format_exact
 
-_MAX_BITS = 1329  # 400 decimal digits
 _UNIT_WORDS = {
     "": "a number",
     "%": "a percentage",
@@ -45,6 +44,9 @@ class Quantity(NamedTuple):
     def __str__(self) -> str:
         if self.unit == "%":
             return f"{format_exact(self.value * 100)}%"
+        if self.unit in ("optimizer", "last"):
+            whose = "the optimizer's own" if self.unit == "optimizer" else f"the final rate of phase {self.phase}"
+            return whose if self.value == 1 else f"{format_exact(self.value)} x {whose}"
         return f"{format_exact(self.value)}{self.unit}"
 
 
@@ -59,7 +61,7 @@ def is_too_long(value: Fraction) -> bool:
     bits = max(value.numerator.bit_length(), value.denominator.bit_length())
     if bits <= MAX_DIGITS:
         return False
-    if bits > _MAX_BITS:
+    if bits > MAX_BITS:
         return True
     try:
         return exact(format_exact(value)) != value
@@ -70,7 +72,7 @@ def is_too_long(value: Fraction) -> bool:
 def power(base: Fraction, exponent: int) -> Fraction | None:
     """``base ** exponent``, or None, without computing it, where it would have more than 400 digits."""
     bits = max(base.numerator.bit_length(), base.denominator.bit_length()) - 1
-    if bits * abs(exponent) > _MAX_BITS:
+    if bits * abs(exponent) > MAX_BITS:
         return None
     return base ** (exponent % 2 if abs(base) == 1 else exponent)
 
@@ -152,7 +154,8 @@ def _report_unknown_name(value: nodes.Name, names: Names, findings: Findings) ->
     guess = nearest(value.text, known)
     choices = ", ".join(f"`{name}`" for name in known)
     text = f"did you mean `{guess}`?" if guess else f"the names known here are {choices}" if choices else ""
-    findings.add("DSD202", message, value.span, label=label, help=text or "write a number")
+    advice = "write a number such as `0.5` or `8e-4`; a word is one only where a loop binds it: `for x in 1, 2 { ... }`"
+    findings.add("DSD202", message, value.span, label=label, help=text or advice)
 
 
 def _combine(node: nodes.Binary, left: Quantity, right: Quantity, findings: Findings) -> Quantity | None:

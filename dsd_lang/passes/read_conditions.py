@@ -137,7 +137,7 @@ class _Reader:
                 return None
         if len(arguments) != 1 or arguments[0]["kind"] != "metric":
             self.findings.add(
-                "DSD202", f"`{name}` watches one metric", node.span, label=f"expected such as `{name}(val.loss)`"
+                "DSD202", f"`{name}` watches one metric", node.span, label=f"write for instance `{name}(val.loss)`"
             )
             return None
         data: dict[str, Any] = {"kind": "call", "name": name, "args": tuple(arguments)}

@@ -75,9 +75,9 @@ class _DecayReader:
         if item.name is None and self.kind != "exp":
             message, wanted = f"`{self.kind}` takes no unnamed value", "nothing, or `floor=`"
         elif name == "factor" and not (quantity.is_number and 0 < quantity.value <= 1):
-            message, wanted = "a decay's factor is above 0 and at most 1", "such as `0.1`"
+            message, wanted = "a decay's factor is above 0 and at most 1", "a factor such as `0.1`"
         elif name == "floor" and not (quantity.is_number and quantity.value >= 0):
-            message, wanted = "`floor=` takes a number of 0 or more", "such as `1e-5`"
+            message, wanted = "`floor=` takes a number of 0 or more", "a number such as `1e-5`"
         else:
             return True
         self.findings.add("DSD202", message, item.span, label=f"expected {wanted}")

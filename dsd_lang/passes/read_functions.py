@@ -46,16 +46,19 @@ def is_parameter(
 ) -> bool:
     """Whether an option takes that parameter; reports it when not, and one that is given twice."""
     if name in given:
-        findings.add("DSD206", f"`{name}` is given twice", item.span, label="given before")
+        findings.add("DSD206", f"`{name}` is given twice", item.span, label="given before", help="keep one of them")
         return False
     if option.parameters is None or name in option.parameters:
         return True
     choices = [parameter for parameter in option.parameters if not parameter.isdigit()]
+    num_unnamed = len(option.parameters) - len(choices)
     guess = nearest(name, choices)
-    takes = ", ".join(f"`{choice}=`" for choice in choices) or "nothing between the parentheses"
+    words = [f"{num_unnamed} unnamed value{'s' if num_unnamed > 1 else ''}"] if num_unnamed else []
+    takes = ", ".join([*words, *(f"`{choice}=`" for choice in choices)]) or "nothing between parentheses"
+    what = f"`{name}=`" if not name.isdigit() else "further unnamed value" if num_unnamed else "unnamed value"
     findings.add(
         "DSD202",
-        f"`{option.name}` takes no `{name}`",
+        f"`{option.name}` takes no {what}",
         item.span,
         label=f"did you mean `{guess}`?" if guess else "unknown here",
         help=f"`{option.name}` takes {takes}",

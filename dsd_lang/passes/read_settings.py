@@ -46,7 +46,11 @@ def read_settings(
             if argument.name in first:
                 line = first[argument.name].span.line
                 findings.add(
-                    "DSD206", f"`{argument.name}` is set twice", argument.name_span, label=f"set before on line {line}"
+                    "DSD206",
+                    f"`{argument.name}` is set twice",
+                    argument.name_span,
+                    label=f"set before on line {line}",
+                    help="keep one of them",
                 )
                 continue
             first[argument.name] = argument
@@ -86,6 +90,7 @@ def _rate(argument: nodes.Argument, origin: Origin, findings: Findings) -> Setti
             f"a learning rate is a number above 0, found `{str(quantity)[:40]}`",
             argument.value.span,
             label="not above 0" if quantity.is_number else "not a rate",
+            help="write a number such as `8e-4`",
         )
         return None
     return Setting(Quantity(quantity.value), format_exact(quantity.value), origin, argument)

@@ -15,7 +15,7 @@ from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, evaluate, length_data
 from dsd_lang.passes.read_decays import read_decay
 from dsd_lang.passes.read_functions import function_data
-from dsd_lang.passes.wrong_values import expected, report_value
+from dsd_lang.passes.wrong_values import expected, least_whole, report_value
 from dsd_lang.syntax import nodes
 from dsd_lang.units import format_exact
 
@@ -94,7 +94,7 @@ def _read_ratio(argument: Argument, value: nodes.Value, names: Names, findings: 
 
 
 def _read_whole(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Any:
-    least = 0 if argument.name in ("min", "seed") else 1
+    least = least_whole(argument)
     quantity = _number_in(argument, value, names, findings, lambda number: number.denominator == 1 and number >= least)
     return None if quantity is None else int(quantity.value)
 

@@ -159,12 +159,15 @@ class _Rates:
             return None
         if quantity.value <= 0:
             shown = "0" if quantity.value == 0 else str(quantity)[:40]
+            is_decayed = quantity.value == 0 and "last" in self.words_of(expression)
             self.findings.add(
                 "DSD403",
                 f"a learning rate must be above 0, found `{shown}`",
                 expression.span,
                 label="not above 0",
-                help="`last` is 0 after a `linear` or `cosine` decay without `floor=`" if shown == "0" else "",
+                help="`last` is 0 after a `linear` or `cosine` decay without `floor=`"
+                if is_decayed
+                else "write a number above 0 such as `8e-4`",
             )
             return None
         return self.checked(draft, quantity._replace(unit="") if quantity.unit == "%" else quantity)
@@ -211,8 +214,9 @@ class _Rates:
             self.findings.add(
                 "DSD202",
                 "`floor=` needs a `decay=` other than `constant`",
-                draft.node.span,
+                draft.span_of("floor"),
                 label="nothing decays here",
+                help="leave it out, or write `decay=cosine` or another shape",
             )
         return decay
 

@@ -69,6 +69,15 @@ class _Resolver:
     def reference(self, draft: Draft, node: nodes.Reference) -> Fields | None:
         if node.path == ("init",):
             return self.checkpoint(None, "init", None)
+        if node.path[0] == "init":
+            self.findings.add(
+                "DSD203",
+                "`@init` is the model before training and has no moments",
+                node.span,
+                label="expected `@init`",
+                help="write `@init` alone",
+            )
+            return None
         try:
             path, moment, offset = _split(node.path)
         except ValueError:
@@ -107,6 +116,7 @@ class _Resolver:
             f"`@{'.'.join(node.path)}` lies behind the end of its phase, which lasts {length}",
             node.span,
             label="never reached",
+            help="name a moment within the phase, or `end`",
         )
         return False
 
@@ -178,8 +188,10 @@ class _Resolver:
         while scope is not None:
             known += [word for word, entries in scope.names.items() if entries[0].position < draft.index]
             scope = scope.around
+        help = "give a phase a label: `full: dense 50ep`"
         if name in self.all_names:
             message, label = f"`@{name}` is later: a reference names something before it", "not there yet"
+            help = f"write `{name}: ...` before this phase"
         else:
             message, label = f"no phase or branch is called `{name}`", "unknown"
             guess = nearest(name, tuple(known))
@@ -190,7 +202,7 @@ class _Resolver:
             message,
             node.span,
             label=label,
-            help=f"known here: {shown}" if shown else "give a phase a label: `full: dense 50ep`",
+            help=f"known here: {shown}" if shown else help,
         )
 
 

@@ -24,14 +24,19 @@ def expected(argument: Argument) -> str:
         "lr": "a number such as `8e-4`, or `prev/10`",
         "number": "a number of 0 or more",
         "positive": "a number above 0",
-        "ratio": "a share such as `30%`",
-        "whole": "a whole number",
+        "ratio": "a share from 0 to below 1 such as `30%`",
+        "whole": f"a whole number of at least {least_whole(argument)}",
         "length": "a length such as `5ep` or `100it`",
         "selectors": "layers such as `fc,birnn`",
         "text": 'a name in quotes such as `"ds2"`',
         "metric": "a metric such as `test.err`",
         "scale": "a number above 0",
     }.get(argument.kind, "another value")
+
+
+def least_whole(argument: Argument) -> int:
+    """The least whole number that an argument takes."""
+    return 0 if argument.name in ("min", "seed") else 1
 
 
 def report_value(argument: Argument, value: nodes.Value, findings: Findings) -> None:

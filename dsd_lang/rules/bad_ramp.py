@@ -51,12 +51,13 @@ def _check(subject: Subject, draft: Draft, every: dict[str, str]) -> None:
     assert length is not None
     if interval <= 0 or length.value == 0:
         what = "`every=` must be above 0" if interval <= 0 else "a ramp needs a phase with a length"
-        subject.findings.add(CODE, what, draft.node.span, label="no selection fits")
+        help = "write for instance `every=100it`" if interval <= 0 else "give the phase a length above 0"
+        subject.findings.add(CODE, what, draft.span_of("every"), label="no selection fits", help=help)
     elif every["unit"] == length.unit and interval > length.value:
         subject.findings.add(
             CODE,
             f"no selection fits: `every={every['value']}{every['unit']}` is longer than the phase, {length}",
-            draft.node.span,
+            draft.span_of("every"),
             label="no `every` fits",
-            help="write a shorter `every=`",
+            help="write a shorter `every=`, or a longer phase",
         )

@@ -29,7 +29,6 @@ from __future__ import annotations
 
 from dsd_lang.passes.explain import reason
 from dsd_lang.rules.subject import Subject
-from dsd_lang.units import format_exact
 
 CODE = "DSD901"
 
@@ -45,7 +44,7 @@ def check(subject: Subject) -> None:
         if "duration" in draft.derived and draft.length is not None:
             parts.append(f"its length ({draft.length})")
         if "lr" in draft.derived and draft.lr is not None:
-            parts.append(f"its lr ({format_exact(draft.lr.value)}{'' if not draft.lr.unit else ' x ' + draft.lr.unit})")
+            parts.append(f"its lr ({draft.lr})")
         if parts:
             subject.findings.add(
                 CODE,

@@ -46,8 +46,8 @@ def check(subject: Subject) -> None:
             subject.findings.add(
                 CODE,
                 f"a step at {shown} is never taken: the phase lasts {draft.length}",
-                draft.node.span,
-                label="ends before",
+                draft.span_of("decay"),
+                label="the phase ends before",
                 help="milestones count from the start of the phase; `50%` is its middle",
             )
         warmup = rate.get("warmup")
@@ -55,8 +55,9 @@ def check(subject: Subject) -> None:
             subject.findings.add(
                 CODE,
                 f"the warm-up lasts {_shown(warmup)}, its phase {draft.length}",
-                draft.node.span,
-                label="ends before the warm-up",
+                draft.span_of("warmup"),
+                label="the phase ends before",
+                help="write a shorter `warmup=`, or a longer phase",
             )
 
 

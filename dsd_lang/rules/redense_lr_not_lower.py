@@ -28,9 +28,7 @@ There is no automatic fix.
 
 from __future__ import annotations
 
-from dsd_lang.passes.quantities import Quantity
 from dsd_lang.rules.subject import Subject
-from dsd_lang.units import format_exact
 
 CODE = "DSD304"
 
@@ -48,14 +46,8 @@ def check(subject: Subject) -> None:
             continue
         subject.findings.add(
             CODE,
-            f"this re-dense phase starts at lr {rate_text(rate)}, its sparse phase at {rate_text(before)}",
-            draft.node.span,
+            f"this re-dense phase starts at lr {rate}, which is not below its sparse phase's {before}",
+            draft.span_of("lr"),
             label="not lower",
             help="without `lr=` it starts at a tenth of the sparse phase's",
         )
-
-
-def rate_text(rate: Quantity) -> str:
-    """A rate in words: `8e-4`, or a multiple of the optimizer's own."""
-    number = format_exact(rate.value)
-    return number if not rate.unit else f"{number} x {'the optimizer' if rate.unit == 'optimizer' else 'the final'}'s"

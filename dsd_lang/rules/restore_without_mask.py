@@ -42,7 +42,7 @@ def check(subject: Subject) -> None:
             subject.findings.add(
                 CODE,
                 "`restore=` has nothing to restore: no masks are on before this phase",
-                draft.node.span,
+                draft.span_of("restore"),
                 label="no sparse phase before it",
                 help="leave `restore=` out, or write a `sparse` phase before",
             )

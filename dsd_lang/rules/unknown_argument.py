@@ -82,7 +82,7 @@ def _check(subject: Subject, argument: nodes.Argument, place: Place) -> None:
             f"`{argument.name}=` belongs to {where}, not to {_PLACES[place]}",
             argument.name_span,
             label="not here",
-            help=f"{row.name}: {row.meaning}",
+            help=f"leave it out here (`{row.name}=`: {row.meaning})",
         )
         return
     guess = nearest(argument.name, here)

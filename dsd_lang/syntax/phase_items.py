@@ -9,33 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dsd_lang.arguments import ARGUMENTS
 from dsd_lang.diagnostics import Edit, Fix, Span
 from dsd_lang.layers import KINDS, ROLES, Selector
 from dsd_lang.syntax import nodes
-from dsd_lang.syntax.terminals import EPOCH_WORDS, UPDATE_WORDS
+from dsd_lang.syntax.terminals import EPOCH_WORDS, SELECTING_WORDS, UPDATE_WORDS
 from dsd_lang.units import Unit
 
 ARGUMENT_NAMES = frozenset(
-    (
-        *(
-            "lr",
-            "decay",
-            "floor",
-            "warmup",
-            "by",
-            "scope",
-            "alloc",
-            "unit",
-            "min",
-            "others",
-            "restore",
-            "from",
-            "clock",
-        ),
-        *("state", "opt", "wd", "l1", "clip", "batch", "dropout", "update", "enforce", "distill", "calibrate"),
-        *("of", "ramp", "every", "scale"),
-    )
-)
+    row.name for row in ARGUMENTS if {"dense", "sparse", "repeat"}.intersection(row.places)
+).difference(SELECTING_WORDS)  # those are tokens of their own
 Report = Callable[..., None]
 _TARGETS = (nodes.NofMTarget, nodes.RampTarget, nodes.HeldTarget, nodes.ListTarget)
 _NOT_POSITIONAL = (nodes.Argument, nodes.Until)

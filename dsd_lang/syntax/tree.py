@@ -101,12 +101,15 @@ class TreeBuilder:
     def build_group(self, children: Children, first: Span, last: Span) -> Any:
         return children[0]
 
-    def build_binary(self, children: Children, first: Span, last: Span) -> Any:
-        left, operator, right = children
-        left, right = self.value(left), self.value(right)
+    def operation(self, node: Any, children: Children, read: Callable[[Any], Any], span: Span) -> Any:
+        """``node(operator, left, right, span)``, or None where an operand is none that ``read`` lets stand here."""
+        left, right = read(children[0]), read(children[2])
         if left is None or right is None:
             return None
-        return self.deepened(nodes.Binary(operator.text, left, right, first.to(last)), left, right)
+        return self.deepened(node(children[1].text, left, right, span), left, right)
+
+    def build_binary(self, children: Children, first: Span, last: Span) -> Any:
+        return self.operation(nodes.Binary, children, self.value, first.to(last))
 
     def build_negative(self, children: Children, first: Span, last: Span) -> Any:
         operand = self.value(children[1])
@@ -126,18 +129,10 @@ class TreeBuilder:
         return None if value is None else nodes.CallArgument(children[0].text, value, first.to(last))
 
     def build_comparison(self, children: Children, first: Span, last: Span) -> Any:
-        left, operator, right = children
-        left, right = self.value(left), self.value(right)
-        if left is None or right is None:
-            return None
-        return self.deepened(nodes.Comparison(operator.text, left, right, first.to(last)), left, right)
+        return self.operation(nodes.Comparison, children, self.value, first.to(last))
 
     def build_logical(self, children: Children, first: Span, last: Span) -> Any:
-        left, word, right = children
-        left, right = self.condition(left), self.condition(right)
-        if left is None or right is None:
-            return None
-        return self.deepened(nodes.Logical(word.text, left, right, first.to(last)), left, right)
+        return self.operation(nodes.Logical, children, self.condition, first.to(last))
 
     def build_negation(self, children: Children, first: Span, last: Span) -> Any:
         operand = self.condition(children[0])

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dsd_lang.errors import DsdError
+from dsd_lang.errors import DsdError, internal_error_text
 
 _RUN_EXTRA = "pip install 'dsd-lang[run]'"
 
@@ -62,6 +62,16 @@ def _version() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
+    try:
+        return _main(arguments)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # noqa: BLE001  (what is no DsdError is a bug, of ours or of the user's model)
+        print(internal_error_text("dsd-run", error), end="", file=sys.stderr)
+        return 2
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     parsed = build_parser().parse_args(arguments)
     if str(Path.cwd()) not in sys.path:  # the user's own `package.module:factory` lies where the command is called
         sys.path.insert(0, str(Path.cwd()))

@@ -142,3 +142,66 @@ def test_what_a_run_has_trained(schedule, tmp_path, monkeypatch, capsys) -> None
     assert "trained: 2 of 5 phases; left: 3" in out
     assert "to train" in out
     assert command.main([schedule, "--out", str(tmp_path / "none")]) == 2
+
+
+SCHEDULE = "dense 5ep; sparse 50% layers=fc; dense\n"
+
+
+@pytest.fixture
+def plain(tmp_path):
+    path = tmp_path / "plain.dsd"
+    path.write_text(SCHEDULE)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", ["ds2", "torchvision:resnet18", "my.package:net"])
+def test_the_preset_is_the_one_dsd_run_takes(plain, capsys, name: str) -> None:
+    import dsd_lang
+
+    catalogue = pytest.importorskip("dsd_runtime.models.catalogue")
+    assert command.main([plain, "--model", name, "--json"]) == 0
+    captured = capsys.readouterr()
+    plan = Plan.from_json(captured.out)
+    preset = catalogue.preset_settings(catalogue.preset_of(name))
+    assert plan.hash == dsd_lang.compile(SCHEDULE, defaults=preset).hash
+    assert (plan.settings_from["lr"], plan.settings["lr"]) == ("preset", preset["lr"])
+    assert ("the selectors are not checked" in captured.err) is (name != "ds2")
+    assert command.main([plain, "--model", "dss2"]) == 2
+    assert "did you mean `ds2`?" in capsys.readouterr().err
+
+
+def test_the_model_of_the_schedule_brings_its_preset_too(plain, monkeypatch, capsys) -> None:
+    install(monkeypatch, presets=lambda name: {"lr": "0.25"} if name == "x" else {})
+    with open(plain, "a") as file:
+        file.write('set model="x"\n')
+    assert command.main([plain]) == 0
+    assert "settings: lr=0.25 (preset), model=x (set)" in capsys.readouterr().out
+
+
+def test_nothing_installed_is_said(plain, monkeypatch, capsys) -> None:
+    install(monkeypatch)
+    assert command.main([plain, "--model", "x"]) == 2
+    assert "nothing installed knows the preset of the model `x`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("fork { dsd: { dense 50ep lr=1; sparse 50%; dense }; baseline: dense 90ep }", "dsd: 150ep, 1.67 x baseline"),
+        ("dense 10ep lr=1; fork seeds=2 { a: dense 10ep; b: dense 30ep }\ncompare b vs a on=test.err",
+         "b: 40ep, 2 x a"),
+        ("fork { a: dense 10it; baseline: dense 30it }", "a: 10it, 0.333 x baseline"),
+    ],
+)  # fmt: skip
+def test_the_multiple_of_the_baseline(plain, capsys, text: str, line: str) -> None:
+    with open(plain, "w") as file:
+        file.write(text)
+    assert command.main([plain]) == 0
+    assert line in capsys.readouterr().out.splitlines()
+
+
+def test_epochs_and_updates_have_no_ratio(plain, capsys) -> None:
+    with open(plain, "w") as file:
+        file.write("fork { a: dense 10it; baseline: dense 30ep }")
+    assert command.main([plain]) == 0
+    assert "x baseline" not in capsys.readouterr().out

@@ -27,7 +27,7 @@ class ImageBatch:
 
 @dataclass(frozen=True, slots=True)
 class SpeechBatch:
-    """Features [N, T, F] float32 padded with zeros, valid frames [N], flat targets [sum S], their lengths [N], texts."""
+    """Features [N, T, F] float32 padded with 0, valid frames [N], flat targets [sum S], their lengths [N], texts."""
 
     features: Tensor
     lengths: Tensor

@@ -7,10 +7,8 @@ Shape legend: N batch, D features, L words of the batch's longest caption and it
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -18,8 +16,8 @@ from torch import Tensor
 from dsd_runtime.data.batch import CaptionBatch
 from dsd_runtime.data.captions_text import Vocabulary, build_vocabulary
 from dsd_runtime.data.draws import generator
-from dsd_runtime.data.images import num_batches
 from dsd_runtime.data.prefetch import ordered_map
+from dsd_runtime.data.splits import fingerprint_of, num_batches, sizes_of, split_named
 from dsd_runtime.data.traits import DataTraits
 
 RECIPE_VERSION = 1
@@ -59,8 +57,7 @@ class CaptionSource:
     @property
     def fingerprint(self) -> str:
         sizes = sorted((name, len(split), split.num_captions) for name, split in self.splits.items())
-        parts = (RECIPE_VERSION, self.content, sizes, len(self.vocabulary))
-        return hashlib.sha256(repr(parts).encode()).hexdigest()
+        return fingerprint_of(RECIPE_VERSION, self.content, sizes, len(self.vocabulary))
 
     @property
     def traits(self) -> DataTraits:
@@ -74,7 +71,7 @@ class CaptionSource:
     @property
     def sizes(self) -> Mapping[str, int]:
         """Images (not captions) of each split."""
-        return MappingProxyType({name: len(split) for name, split in self.splits.items()})
+        return sizes_of(self.splits)
 
     def updates_per_epoch(self, batch_size: int) -> int:
         """Training captions over batch size, rounded down: 30,000 / 100 = 300 for Flickr-8k."""
@@ -97,9 +94,7 @@ class CaptionSource:
         yield from ordered_map(batch, range(skip, self.updates_per_epoch(batch_size)), workers=workers)
 
     def evaluation_batches(self, split: str, *, batch_size: int, workers: int = 0) -> Iterator[CaptionBatch]:
-        if split not in self.splits:
-            raise ValueError(f"no split `{split}`: there are {', '.join(self.splits)}")
-        chosen = self.splits[split]
+        chosen = split_named(self.splits, split)
         pairs = [(image, caption) for image in range(len(chosen)) for caption in range(len(chosen.tokens[image]))]
 
         def batch(index: int) -> CaptionBatch:

@@ -33,8 +33,15 @@ MAX_MISSING = 0.01
 Captions = Mapping[str, tuple[tuple[str, ...], ...]]
 
 
-def open_flickr8k(path: str | None, *, features: str = "features.npz", threshold: int = 5) -> CaptionSource:
-    """Flickr-8k below ``path``; words that occur ``threshold`` times in the training captions make the vocabulary."""
+def open_flickr8k(
+    path: str | None, *, features: str = "features.npz", threshold: int = 5, norm: float = 30.0
+) -> CaptionSource:
+    """Flickr-8k below ``path``; words that occur ``threshold`` times in the training captions make the vocabulary.
+
+    All features are multiplied by one number, so that their mean Euclidean norm over the training images is ``norm``
+    (0 leaves them as they are): larger ones saturate the LSTM's gates. With the project's features, whose mean norm is
+    1338, validation perplexity after two epochs was 26.1 as they are, 23.9 at norm 64.
+    """
     if path is None:
         raise DsdError("the data set `flickr8k` needs a path", help="write `flickr8k:PATH`")
     root = _folder_of_captions(resolve_archive(Path(path)))
@@ -42,7 +49,10 @@ def open_flickr8k(path: str | None, *, features: str = "features.npz", threshold
     rows, table = read_features(root / features)
     images = {split: _members(root / file, captions, rows) for split, file in SPLIT_FILES.items()}
     splits, vocabulary = captioned_splits(images, threshold)
-    digest = hashlib.sha256(f"threshold={threshold}\n".encode())
+    if norm:
+        train = torch.tensor([row for row, _ in images["train"]])
+        table = table.float() * (norm / table[train].float().norm(dim=1).mean())
+    digest = hashlib.sha256(f"threshold={threshold} norm={norm}\n".encode())
     for file in (CAPTIONS, *SPLIT_FILES.values(), features):
         digest.update((root / file).read_bytes())
     return CaptionSource("flickr8k", table, splits, vocabulary, digest.hexdigest())

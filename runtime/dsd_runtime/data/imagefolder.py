@@ -18,6 +18,7 @@ import torch
 
 from dsd_lang.errors import DsdError, nearest
 from dsd_runtime.data.archive import is_archive, resolve_archive
+from dsd_runtime.data.broken_files import BrokenFiles
 from dsd_runtime.data.images import ImagesInMemory, LabelledImages, Presentation, require_side
 from dsd_runtime.data.images_augment import CIFAR, PLAIN
 from dsd_runtime.data.images_cache import archive_key, cached_images, folder_key
@@ -198,7 +199,7 @@ def _first_image(root: Path) -> _FirstImage:
 
 
 def _on_disk(root: Path, val: Val, *, recipe_name: str, side: int, augment: bool) -> ImagesOnDisk:
-    from dsd_runtime.data.images_files import BrokenFiles, ImageFile, ImagesOnDisk
+    from dsd_runtime.data.images_files import ImageFile, ImagesOnDisk
     from dsd_runtime.data.images_recipes import recipe_named  # torchvision takes a second to import: only where needed
 
     recipe = recipe_named(recipe_name, side=side, augment=augment)
@@ -212,5 +213,5 @@ def _on_disk(root: Path, val: Val, *, recipe_name: str, side: int, augment: bool
     digest = hashlib.sha256(f"val={val}\n".encode())
     for entry in entries:
         digest.update(f"{entry.path}\0{(root / entry.path).stat().st_size}\n".encode("utf-8", "surrogateescape"))
-    limit = max(1, int(MAX_BROKEN * len(entries)))
-    return ImagesOnDisk("imagefolder", root, splits, classes, recipe, digest.hexdigest(), BrokenFiles(limit))
+    broken = BrokenFiles("images", num_files=len(entries), allowed=max(1, int(MAX_BROKEN * len(entries))))
+    return ImagesOnDisk("imagefolder", root, splits, classes, recipe, digest.hexdigest(), broken)

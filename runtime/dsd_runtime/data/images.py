@@ -5,10 +5,8 @@ Shape legend: N batch, C channels, H height, W width.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -19,7 +17,8 @@ from dsd_runtime.data.batch import ImageBatch
 from dsd_runtime.data.draws import epoch_order, generator
 from dsd_runtime.data.images_augment import PLAIN, Augmentation, augment
 from dsd_runtime.data.prefetch import ordered_map
-from dsd_runtime.data.traits import DataTraits
+from dsd_runtime.data.splits import fingerprint_of, num_batches, sizes_of, split_named
+from dsd_runtime.data.traits import DataTraits, image_traits
 
 RECIPE_VERSION = 1
 """Part of every fingerprint: raised when the same files would give other numbers."""
@@ -84,21 +83,16 @@ class ImagesInMemory:
 
     @property
     def fingerprint(self) -> str:
-        parts = (RECIPE_VERSION, self.content, self.presentation, self.augmentation, sorted(self.sizes.items()))
-        return hashlib.sha256(repr(parts).encode()).hexdigest()
+        sizes = sorted(self.sizes.items())
+        return fingerprint_of(RECIPE_VERSION, self.content, self.presentation, self.augmentation, sizes)
 
     @property
     def traits(self) -> DataTraits:
-        return DataTraits(
-            task=self.task,
-            num_classes=len(self.class_names),
-            class_names=self.class_names,
-            image_shape=self.presentation.shape(self.splits["train"].images),
-        )
+        return image_traits(self.class_names, self.presentation.shape(self.splits["train"].images))
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        return MappingProxyType({name: len(split) for name, split in self.splits.items()})
+        return sizes_of(self.splits)
 
     def updates_per_epoch(self, batch_size: int) -> int:
         """Every sample once; the last batch may be smaller."""
@@ -119,22 +113,13 @@ class ImagesInMemory:
         yield from ordered_map(batch, range(skip, self.updates_per_epoch(batch_size)), workers=workers)
 
     def evaluation_batches(self, split: str, *, batch_size: int, workers: int = 0) -> Iterator[ImageBatch]:
-        chosen = self.splits.get(split)
-        if chosen is None:
-            raise ValueError(f"no split `{split}`: there are {', '.join(self.splits)}")
+        chosen = split_named(self.splits, split)
 
         def batch(index: int) -> ImageBatch:
             rows = slice(index * batch_size, (index + 1) * batch_size)
             return ImageBatch(self.presentation(chosen.images[rows]), chosen.labels[rows])
 
         yield from ordered_map(batch, range(num_batches(len(chosen), batch_size)), workers=workers)
-
-
-def num_batches(size: int, batch_size: int) -> int:
-    """Batches that hold ``size`` samples, the last perhaps smaller."""
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-    return -(-size // batch_size)
 
 
 def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:

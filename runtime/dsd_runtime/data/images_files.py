@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import threading
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from dsd_lang.errors import DsdError
 from dsd_runtime.data.batch import ImageBatch
+from dsd_runtime.data.broken_files import BrokenFiles
 from dsd_runtime.data.draws import epoch_order, generator
-from dsd_runtime.data.images import RECIPE_VERSION, num_batches
-from dsd_runtime.data.images_decode import MAX_BROKEN
+from dsd_runtime.data.images import RECIPE_VERSION
 from dsd_runtime.data.images_recipes import Recipe
 from dsd_runtime.data.prefetch import ordered_map
-from dsd_runtime.data.traits import DataTraits
+from dsd_runtime.data.splits import fingerprint_of, num_batches, sizes_of, split_named
+from dsd_runtime.data.traits import DataTraits, image_traits
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,28 +26,6 @@ class ImageFile:
 
     path: str
     label: int
-
-
-@dataclass(slots=True)
-class BrokenFiles:
-    """The unreadable files met so far: each is named once, too many are an error."""
-
-    limit: int
-    paths: set[str] = field(default_factory=set)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def add(self, path: str, reason: str) -> None:
-        with self.lock:
-            if path in self.paths:
-                return
-            self.paths.add(path)
-            count = len(self.paths)
-        if count > self.limit:
-            raise DsdError(
-                f"{count} images cannot be read, the last is `{path}`: {reason}",
-                help=f"at most {MAX_BROKEN:.0%} may be broken: repair or remove them",
-            )
-        warnings.warn(f"the image `{path}` cannot be read and is left out: {reason}", stacklevel=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +43,15 @@ class ImagesOnDisk:
 
     @property
     def fingerprint(self) -> str:
-        parts = (RECIPE_VERSION, self.content, self.recipe, sorted(self.sizes.items()))
-        return hashlib.sha256(repr(parts).encode()).hexdigest()
+        return fingerprint_of(RECIPE_VERSION, self.content, self.recipe, sorted(self.sizes.items()))
 
     @property
     def traits(self) -> DataTraits:
-        return DataTraits(
-            task=self.task,
-            num_classes=len(self.class_names),
-            class_names=self.class_names,
-            image_shape=(3, self.recipe.side, self.recipe.side),
-        )
+        return image_traits(self.class_names, (3, self.recipe.side, self.recipe.side))
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        return MappingProxyType({name: len(split) for name, split in self.splits.items()})
+        return sizes_of(self.splits)
 
     def updates_per_epoch(self, batch_size: int) -> int:
         """Every file once; the last batch may be smaller."""
@@ -105,9 +73,7 @@ class ImagesOnDisk:
         yield from _batches(pictures, labels, batch_size)
 
     def evaluation_batches(self, split: str, *, batch_size: int, workers: int = 0) -> Iterator[ImageBatch]:
-        files = self.splits.get(split)
-        if files is None:
-            raise ValueError(f"no split `{split}`: there are {', '.join(self.splits)}")
+        files = split_named(self.splits, split)
 
         def sample(file: ImageFile) -> Tensor | None:
             image = self._open(file.path)
@@ -121,7 +87,7 @@ class ImagesOnDisk:
             with Image.open(self.root / path) as image:
                 return image.convert("RGB")
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            self.broken.add(path, str(error))
+            self.broken.report(self.root / path, f"the image `{path}` cannot be read: {error}")
             return None
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Unpack
 
 from dsd_lang.errors import DsdError
 from dsd_runtime.data.archive import resolve_archive
-from dsd_runtime.data.speech import SpeechSource, speech_settings
+from dsd_runtime.data.speech import SpeechOptions, SpeechSource, speech_settings
 from dsd_runtime.data.speech_alphabet import ENGLISH, Alphabet
-from dsd_runtime.data.speech_features import Normalising
 from dsd_runtime.data.speech_files import Transcribed, source_of_files
 
 CAPITALS = Alphabet(tuple(symbol.upper() for symbol in ENGLISH))
@@ -28,22 +28,12 @@ def open_librispeech(
     train: str = "train-*",
     val: str = "dev-*",
     test: str = "test-*",
-    sorta_grad: bool = False,
-    spec_augment: bool = False,
-    normalise: Normalising = "train",
-    max_broken: float = 0.01,
-    memory_megabytes: int = 1024,
+    **options: Unpack[SpeechOptions],
 ) -> SpeechSource:
     """The utterances under ``path``; ``train``, ``val`` and ``test`` are folder patterns joined by commas."""
     if path is None:
         raise DsdError("`librispeech` needs a path", help="write `librispeech:PATH`")
-    settings = speech_settings(
-        sorta_grad=sorta_grad,
-        spec_augment=spec_augment,
-        normalise=normalise,
-        max_broken=max_broken,
-        memory_megabytes=memory_megabytes,
-    )
+    settings = speech_settings(**options)
     root = resolve_archive(path)
     root = root / "LibriSpeech" if (root / "LibriSpeech").is_dir() else root
     patterns = {"train": train, "val": val, "test": test}

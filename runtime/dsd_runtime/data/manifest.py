@@ -10,35 +10,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Unpack
 
 from dsd_lang.errors import DsdError
 from dsd_runtime.data.archive import resolve_archive
-from dsd_runtime.data.speech import SPLITS, SpeechSource, speech_settings
-from dsd_runtime.data.speech_features import Normalising
+from dsd_runtime.data.speech import SPLITS, SpeechOptions, SpeechSource, speech_settings
 from dsd_runtime.data.speech_files import Transcribed, source_of_files
 
 _LINE = '{"audio_filepath": "clips/one.flac", "duration": 1.5, "text": "YES"}'
 
 
-def open_manifest(
-    path: str | None,
-    *,
-    sorta_grad: bool = False,
-    spec_augment: bool = False,
-    normalise: Normalising = "train",
-    max_broken: float = 0.01,
-    memory_megabytes: int = 1024,
-) -> SpeechSource:
+def open_manifest(path: str | None, **options: Unpack[SpeechOptions]) -> SpeechSource:
     """The utterances listed by the three manifests under ``path``."""
     if path is None:
         raise DsdError("`manifest` needs a path", help="write `manifest:PATH`")
-    settings = speech_settings(
-        sorta_grad=sorta_grad,
-        spec_augment=spec_augment,
-        normalise=normalise,
-        max_broken=max_broken,
-        memory_megabytes=memory_megabytes,
-    )
+    settings = speech_settings(**options)
     folder = _find_manifests(resolve_archive(path), path)
     splits = {split: read_manifest(folder / f"{split}.jsonl") for split in SPLITS}
     return source_of_files(f"manifest:{Path(path).name}", splits, alphabet=None, settings=settings)

@@ -13,10 +13,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from dsd_lang.errors import DsdError, nearest
 from dsd_runtime.data.source import DataSource
+from dsd_runtime.factories import UnknownModule, call_factory, load_factory, option_value
 
 Option = int | float | bool | str
 
@@ -63,7 +64,7 @@ def parse_data_spec(text: str) -> DataSpec:
     while pieces and (match := _OPTION.fullmatch(pieces[-1])):
         if match[1] in options:
             raise DsdError(f"the option `{match[1]}` is given twice in `{text}`", help="keep one of them")
-        options[match[1]] = _option_value(match[2])
+        options[match[1]] = option_value(match[2])
         pieces.pop()
     path = ",".join(pieces) or None
     return DataSpec(name, path, dict(reversed(options.items())))
@@ -85,9 +86,10 @@ def open_data(spec: str, **options: Option) -> DataSource:
         return source
     if parsed.path is None or not _MODULE.fullmatch(parsed.name):
         raise _unknown_name(parsed.name)
-    factory = _load_user_factory(parsed.name, parsed.path)
-    _check_options(f"{parsed.name}:{parsed.path}", factory, merged)
-    return _checked_source(factory(**merged), f"{parsed.name}:{parsed.path}")
+    target = f"{parsed.name}:{parsed.path}"
+    factory = _user_factory(target)
+    _check_options(target, factory, merged)
+    return _checked_source(call_factory(target, factory, merged), target)
 
 
 def takes_option(spec: str, option: str) -> bool:
@@ -98,21 +100,10 @@ def takes_option(spec: str, option: str) -> bool:
     """
     parsed = parse_data_spec(spec)
     if parsed.name in LOADERS:
-        return option in _named_options(_load(LOADERS[parsed.name]))
+        return option in _named_options(_load(LOADERS[parsed.name]))[0]
     if parsed.path is None or not _MODULE.fullmatch(parsed.name):
         return False
-    return option in _named_options(_load_user_factory(parsed.name, parsed.path))
-
-
-def _option_value(text: str) -> Option:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    return option in _named_options(_user_factory(f"{parsed.name}:{parsed.path}"))[0]
 
 
 def _load(target: str) -> Callable[..., Any]:
@@ -121,30 +112,18 @@ def _load(target: str) -> Callable[..., Any]:
     return loader
 
 
-def _load_user_factory(module_name: str, function: str) -> Callable[..., Any]:
+def _user_factory(target: str) -> Callable[..., Any]:
     try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        top = module_name.partition(".")[0]
-        if error.name is None or not (error.name == top or module_name.startswith(error.name)):
-            raise
-        raise _unknown_name(module_name) from error
-    factory = getattr(module, function, None)
-    if not callable(factory):
-        names = tuple(name for name in vars(module) if not name.startswith("_") and callable(getattr(module, name)))
-        guess = nearest(function, names)
-        raise DsdError(
-            f"the module `{module_name}` has no function `{function}`",
-            help=f"did you mean `{guess}`?" if guess else f"it has {', '.join(names) or 'no functions'}",
-        )
-    return factory  # type: ignore[no-any-return]
+        return load_factory(target)
+    except UnknownModule as error:
+        raise _unknown_name(target.partition(":")[0]) from error
 
 
 def _check_options(name: str, loader: Callable[..., Any], options: Mapping[str, Option]) -> None:
     """An option that the loader does not take is a mistake, not something to pass over."""
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in inspect.signature(loader).parameters.values()):
+    known, takes_any = _named_options(loader)
+    if takes_any:
         return
-    known = _named_options(loader)
     for option in options:
         if option not in known:
             guess = nearest(option, known)
@@ -152,12 +131,18 @@ def _check_options(name: str, loader: Callable[..., Any], options: Mapping[str, 
             raise DsdError(f"the data set `{name}` has no option `{option}`", help=advice)
 
 
-def _named_options(loader: Callable[..., Any]) -> tuple[str, ...]:
-    return tuple(
-        parameter.name
-        for parameter in inspect.signature(loader).parameters.values()
-        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD) and parameter.name != "path"
-    )
+def _named_options(loader: Callable[..., Any]) -> tuple[tuple[str, ...], bool]:
+    """The options a loader names, those of a typed `**options: Unpack[...]` among them, and whether it takes any."""
+    names: list[str] = []
+    takes_any = False
+    for parameter in inspect.signature(loader).parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            typed = get_args(get_type_hints(loader)[parameter.name]) if "Unpack[" in str(parameter.annotation) else ()
+            takes_any = not typed
+            names.extend(typed[0].__annotations__ if typed else ())
+        elif parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD) and parameter.name != "path":
+            names.append(parameter.name)
+    return tuple(names), takes_any
 
 
 def _checked_source(source: object, name: str) -> DataSource:

@@ -10,19 +10,21 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from typing import TypedDict
 
 import torch
 from torch import Tensor
 
 from dsd_lang.errors import DsdError
 from dsd_runtime.data.batch import SpeechBatch
-from dsd_runtime.data.speech_ahead import load_ahead
+from dsd_runtime.data.broken_files import BrokenFiles
+from dsd_runtime.data.prefetch import ordered_map
 from dsd_runtime.data.speech_alphabet import Alphabet
 from dsd_runtime.data.speech_augment import SpecAugment
-from dsd_runtime.data.speech_broken import BrokenFiles
 from dsd_runtime.data.speech_features import FeatureSettings, Normalising
-from dsd_runtime.data.speech_order import POOL_BATCHES, Indices, count_batches, sorted_batches, training_batches
+from dsd_runtime.data.speech_order import POOL_BATCHES, Indices, sorted_batches, training_batches
 from dsd_runtime.data.speech_store import FeatureStore, Utterance, features_bytes
+from dsd_runtime.data.splits import num_batches, sizes_of, split_named
 from dsd_runtime.data.traits import DataTraits
 
 SPLITS = ("train", "val", "test")
@@ -45,6 +47,16 @@ class SpeechSettings:
     memory_megabytes: int = 1024
 
 
+class SpeechOptions(TypedDict, total=False):
+    """The options that every speech loader takes, in a user's words; :func:`speech_settings` has the defaults."""
+
+    sorta_grad: bool
+    spec_augment: bool
+    normalise: Normalising
+    max_broken: float
+    memory_megabytes: int
+
+
 def speech_settings(
     *,
     sorta_grad: bool = False,
@@ -53,7 +65,7 @@ def speech_settings(
     max_broken: float = 0.01,
     memory_megabytes: int = 1024,
 ) -> SpeechSettings:
-    """The options every speech loader takes, checked."""
+    """The options of a speech loader, checked."""
     if normalise not in ("train", "utterance"):
         raise DsdError(f"`normalise` cannot be `{normalise}`", help="give `train` or `utterance`")
     if not 0 <= max_broken <= 1:
@@ -65,6 +77,12 @@ def speech_settings(
         max_broken=max_broken,
         memory_megabytes=memory_megabytes,
     )
+
+
+def broken_audio(num_files: int, largest_share: float) -> BrokenFiles:
+    """The broken files of a set, of which a share may be left out."""
+    advice = "repair or remove them, or allow a larger share with `max_broken`"
+    return BrokenFiles("audio files", num_files=num_files, allowed=int(num_files * largest_share), help=advice)
 
 
 class SpeechSource:
@@ -86,7 +104,7 @@ class SpeechSource:
             raise DsdError(f"`{name}` has no utterances in its split `{empty[0]}`")
         everything = [utterance for split in SPLITS for utterance in splits[split]]
         self.name = name
-        self.broken = broken or BrokenFiles(num_files=len(everything), largest_share=settings.max_broken)
+        self.broken = broken or broken_audio(len(everything), settings.max_broken)
         self._splits = {split: tuple(splits[split]) for split in SPLITS}
         self._alphabet = alphabet
         self._settings = settings
@@ -119,14 +137,14 @@ class SpeechSource:
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        return {split: len(utterances) for split, utterances in self._splits.items()}
+        return sizes_of(self._splits)
 
     def texts(self, split: str) -> tuple[str, ...]:
         """The transcripts of a split, in the order of its files."""
-        return tuple(utterance.text for utterance in self._split(split))
+        return tuple(utterance.text for utterance in split_named(self._splits, split))
 
     def updates_per_epoch(self, batch_size: int) -> int:
-        return count_batches(len(self._splits["train"]), batch_size)
+        return num_batches(len(self._splits["train"]), batch_size)
 
     def train_batches(
         self, *, batch_size: int, epoch: int, key: int, skip: int = 0, workers: int = 0, device: str = "cpu"
@@ -150,15 +168,10 @@ class SpeechSource:
         self, split: str, *, batch_size: int, workers: int = 0, device: str = "cpu"
     ) -> Iterator[SpeechBatch]:
         """Every utterance of the split once, from short to long, without augmentation."""
-        utterances = self._split(split)
+        utterances = split_named(self._splits, split)
         order = sorted_batches([utterance.seconds for utterance in utterances], batch_size)
         for batch in self._batches(utterances, order, workers=workers, augment=None):
             yield batch.to(device)
-
-    def _split(self, split: str) -> tuple[Utterance, ...]:
-        if split not in self._splits:
-            raise ValueError(f"no split `{split}`; there are {', '.join(self._splits)}")
-        return self._splits[split]
 
     def _batches(
         self,
@@ -174,7 +187,7 @@ class SpeechSource:
             loaded = ((index, self._store.features(utterances[index])) for index in indices)
             return [(index, features) for index, features in loaded if features is not None]
 
-        for loaded in load_ahead(order, load, workers=workers):
+        for loaded in ordered_map(load, order, workers=workers):
             if not loaded:
                 raise DsdError(f"a whole batch of `{self.name}` is broken, from `{self.broken.paths[0]}` on")
             # Masks are drawn here, in the caller's thread: torchaudio draws from the process-wide generator.

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dsd_runtime.data.audio import BrokenAudioError, audio_seconds
-from dsd_runtime.data.speech import SPLITS, SpeechSettings, SpeechSource
+from dsd_runtime.data.broken_files import BrokenFiles
+from dsd_runtime.data.speech import SPLITS, SpeechSettings, SpeechSource, broken_audio
 from dsd_runtime.data.speech_alphabet import Alphabet
-from dsd_runtime.data.speech_broken import BrokenFiles
 from dsd_runtime.data.speech_store import Utterance
 
 HASHED_BYTES = 256 << 20
@@ -40,7 +40,7 @@ def source_of_files(
     chosen = alphabet or Alphabet.of(entry.text for entry in splits["train"])
     for entry in splits["train"]:
         chosen.require(entry.text, entry.place)
-    broken = BrokenFiles(num_files=sum(len(entries) for entries in splits.values()), largest_share=settings.max_broken)
+    broken = broken_audio(sum(len(entries) for entries in splits.values()), settings.max_broken)
     utterances = {split: _probe(splits[split], broken) for split in SPLITS}
     return SpeechSource(
         name, utterances, alphabet=chosen, settings=settings, content=_digest(utterances), broken=broken
@@ -53,7 +53,7 @@ def _probe(entries: Sequence[Transcribed], broken: BrokenFiles) -> list[Utteranc
     found = []
     for entry, seconds in zip(entries, lengths, strict=True):
         if isinstance(seconds, BrokenAudioError):
-            broken.report(entry.audio, BrokenAudioError(f"{entry.place}: {seconds.message}"))
+            broken.report(entry.audio, f"{entry.place}: {seconds.message}")
         else:
             found.append(Utterance(entry.audio, entry.text, seconds))
     return found

@@ -18,11 +18,6 @@ POOL_BATCHES = 8
 """Batches whose utterances are drawn together and then sorted: more gives less padding, fewer gives more chance."""
 
 
-def count_batches(num_utterances: int, batch_size: int) -> int:
-    """Batches that hold every utterance once; the last may be smaller."""
-    return -(-num_utterances // batch_size)
-
-
 def sorted_batches(durations: Sequence[float], batch_size: int) -> list[Indices]:
     """Every utterance once, from short to long; equal durations keep their order."""
     return _cut(sorted(range(len(durations)), key=lambda index: durations[index]), batch_size)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dsd_lang.errors import DsdError
 from dsd_runtime.data.audio import BrokenAudioError, read_audio
-from dsd_runtime.data.speech_broken import BrokenFiles
+from dsd_runtime.data.broken_files import BrokenFiles
 from dsd_runtime.data.speech_features import FeatureSettings, Normalisation, log_spectrogram, measure_normalisation
 
 NORMALISATION_UTTERANCES = 256
@@ -85,7 +85,7 @@ class FeatureStore:
                 samples=utterance.samples,
             )
         except BrokenAudioError as error:
-            self._broken.report(utterance.audio, error)
+            self._broken.report(utterance.audio, error.message)
             return None
         with torch.no_grad():
             return log_spectrogram(waveform, self._settings)

@@ -9,36 +9,22 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from dsd_lang.errors import DsdError
-from dsd_runtime.data.speech import SpeechSource, speech_settings
+from dsd_runtime.data.speech import SpeechOptions, SpeechSource, speech_settings
 from dsd_runtime.data.speech_alphabet import ENGLISH, Alphabet
-from dsd_runtime.data.speech_features import Normalising
 from dsd_runtime.data.speech_store import Utterance
 
 CORPUS = Path(__file__).resolve().parent / "corpora" / "spoken"
 
 
-def open_spoken(
-    path: str | None = None,
-    *,
-    sorta_grad: bool = False,
-    spec_augment: bool = False,
-    normalise: Normalising = "train",
-    max_broken: float = 0.0,
-    memory_megabytes: int = 1024,
-) -> SpeechSource:
-    """The embedded corpus; ``path`` must be None, for there is nothing to choose."""
+def open_spoken(path: str | None = None, **options: Unpack[SpeechOptions]) -> SpeechSource:
+    """The embedded corpus; ``path`` must be None, for there is nothing to choose. No file may be broken unless said."""
     if path is not None:
         raise DsdError("`spoken` takes no path", help="for your own recordings write `manifest:PATH`")
-    settings = speech_settings(
-        sorta_grad=sorta_grad,
-        spec_augment=spec_augment,
-        normalise=normalise,
-        max_broken=max_broken,
-        memory_megabytes=memory_megabytes,
-    )
+    options.setdefault("max_broken", 0.0)
+    settings = speech_settings(**options)
     described_in = (CORPUS / "index.json").read_bytes()
     index = json.loads(described_in)
     content = hashlib.sha256(described_in)

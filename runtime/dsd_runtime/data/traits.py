@@ -28,3 +28,8 @@ class DataTraits:
     def num_symbols(self) -> int:
         """CTC outputs: the alphabet and the blank."""
         return len(self.alphabet) + 1
+
+
+def image_traits(class_names: tuple[str, ...], image_shape: tuple[int, int, int]) -> DataTraits:
+    """The traits of images [C, H, W] with one class each."""
+    return DataTraits("classification", num_classes=len(class_names), class_names=class_names, image_shape=image_shape)

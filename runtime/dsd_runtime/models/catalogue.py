@@ -327,7 +327,7 @@ def preset_settings(preset: Preset) -> dict[str, str]:
 
 
 def settings(name: str) -> Mapping[str, str]:
-    """The settings that a model's preset makes, in the words of `set`: what `dsd-plan --model` resolves a schedule with.
+    """The settings that a model's preset makes, in the words of `set`: what `dsd-plan --model` resolves schedules with.
 
     Raises DsdError for a name that no model has.
     """

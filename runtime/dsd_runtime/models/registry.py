@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from types import MethodType
 from typing import Any
@@ -19,6 +19,7 @@ from torch import nn
 
 from dsd_lang.errors import DsdError, nearest
 from dsd_runtime.data.traits import DataTraits
+from dsd_runtime.factories import UnknownModule, call_factory, load_factory, option_value
 from dsd_runtime.models.catalogue import is_built_in, parse_model_name
 
 TORCHVISION = "torchvision:"
@@ -117,43 +118,14 @@ def _user_builder(name: str, traits: DataTraits) -> Callable[[], nn.Module]:
             raise DsdError(
                 f"`{target}` takes no argument `{key}`", help=f"did you mean `{guess}`? {known}" if guess else known
             )
-        options[key] = _plain_value(text)
-    return partial(factory, **{**accepted, **options})
+        options[key] = option_value(text)
+    return partial(call_factory, target, factory, {**accepted, **options})
 
 
 def _user_factory(target: str) -> Callable[..., Any]:
-    module_name, _, attribute = target.partition(":")
     try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise DsdError(
-                f"`{module_name}` needs the module `{error.name}`, which is not there", help="install it and run again"
-            ) from error
+        return load_factory(target)
+    except UnknownModule as error:
         raise DsdError(
-            f"`{target}` is neither a known model nor a module that can be imported",
-            help="write `package.module:factory` with the module on the Python path, or a built-in name",
+            f"`{target}` is neither a known model nor a module that can be imported", help=error.help
         ) from error
-    factory = getattr(module, attribute, None)
-    if not callable(factory):
-        names = tuple(key for key, value in vars(module).items() if callable(value) and not key.startswith("_"))
-        guess = nearest(attribute, names)
-        raise DsdError(
-            f"the module `{module_name}` has no factory `{attribute}`",
-            help=f"did you mean `{module_name}:{guess}`?" if guess else f"it has {', '.join(names) or 'none'}",
-        )
-    return factory  # type: ignore[no-any-return]
-
-
-_CONSTANTS: Mapping[str, bool] = {"on": True, "true": True, "off": False, "false": False}
-
-
-def _plain_value(text: str) -> int | float | bool | str:
-    if text.lower() in _CONSTANTS:
-        return _CONSTANTS[text.lower()]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text

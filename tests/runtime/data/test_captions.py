@@ -141,6 +141,13 @@ class TestFlickr8k:
         assert source.traits.feature_dim == 6
         assert source.traits.word_counts[0] == 1000
 
+    def test_features_are_scaled_by_one_number_unless_told_not_to(self, folder):
+        scaled, raw = open_flickr8k(str(folder)), open_flickr8k(str(folder), norm=0)
+        factor = scaled.features / raw.features
+        assert torch.allclose(factor, factor[0, 0].expand_as(factor))
+        assert scaled.features.norm(dim=1).mean() == pytest.approx(30, rel=1e-4)
+        assert scaled.fingerprint != raw.fingerprint
+
     def test_an_image_without_features_is_named_and_left_out(self, folder):
         names = [f"{index}.jpg" for index in range(230) if index != 17]
         np.savez(folder / "features.npz", names=np.array(names), feats=np.ones((229, 6), dtype=np.float32))

@@ -75,7 +75,7 @@ def test_a_users_factory_gets_its_options(user_module):
 
 
 def test_a_users_factory_must_exist_and_give_a_source(user_module):
-    with pytest.raises(DsdError, match="did you mean `make`"):
+    with pytest.raises(DsdError, match="did you mean `my_sets_for_test:make`"):
         open_data(f"{user_module}:mak")
     with pytest.raises(DsdError, match="lacks `name`"):
         open_data(f"{user_module}:wrong")

@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsd_runtime.data.speech_order import bucketed_batches, count_batches, sorted_batches, training_batches
+from dsd_runtime.data.speech_order import bucketed_batches, sorted_batches, training_batches
+from dsd_runtime.data.splits import num_batches
 
 DURATIONS = np.random.default_rng(0).uniform(0.5, 9, 500).tolist()
 
@@ -19,7 +20,7 @@ def test_every_utterance_once(durations, batch_size, key):
     for epoch in (0, 1):
         batches = training_batches(durations, batch_size, key=key, epoch=epoch, sorta_grad=True)
         assert sorted(chain.from_iterable(batches)) == list(range(len(durations)))
-        assert len(batches) == count_batches(len(durations), batch_size)
+        assert len(batches) == num_batches(len(durations), batch_size)
         assert all(1 <= len(batch) <= batch_size for batch in batches)
 
 

@@ -1,4 +1,4 @@
-"""What a run leaves for TensorBoard: scalars by line, weights on both sides of every boundary, graph, hyper-parameters."""
+"""What a run leaves for TensorBoard: scalars by line, weights on both sides of boundaries, graph, hyper-parameters."""
 
 from __future__ import annotations
 

@@ -195,8 +195,8 @@ def test_a_users_factory_gets_the_arguments_it_accepts(user_module: str) -> None
 @pytest.mark.parametrize(
     ("name", "message", "help_text"),
     [
-        ("my_networks:tinny", "no factory `tinny`", "did you mean `my_networks:tiny`"),
-        ("my_networks:NOT_A_MODEL", "no factory", "it has"),
+        ("my_networks:tinny", "no function `tinny`", "did you mean `my_networks:tiny`"),
+        ("my_networks:NOT_A_MODEL", "no function", "it has"),
         ("my_networks:tiny,widht=6", "no argument `widht`", "did you mean `width`"),
         ("my_networks:wrong", "gave a `int`", "torch.nn.Module"),
         ("my_broken:tiny", "a_module_that_is_not_there", "install"),

@@ -1,0 +1,51 @@
+"""A tool's page and its body in, its exit status out: what every tool of the language does before and after its work.
+
+Exit 2 for wrong usage and failed inputs (one sentence) and for our own bugs (one sentence and the traceback); 130 for
+Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from dsd_lang import __version__
+from dsd_lang.cli.flags import Flag, Given, help_text, read_flags
+from dsd_lang.cli.options import say_error, write_output
+from dsd_lang.errors import DsdError, internal_error_text
+
+
+class Tool(NamedTuple):
+    """What `--help` says about a tool."""
+
+    program: str
+    usage: str
+    description: str
+    flags: tuple[Flag, ...]
+    epilogue: str
+
+
+def run_tool(tool: Tool, body: Callable[[Given], int], arguments: Sequence[str] | None) -> int:
+    """Reads the command line (``sys.argv`` for None), answers `--help` and `--version`, else runs ``body``."""
+    try:
+        given = read_flags(sys.argv[1:] if arguments is None else arguments, tool.flags)
+        if given.has("--help"):
+            write_output(help_text(tool.usage, tool.description, tool.flags, tool.epilogue), None)
+            return 0
+        if given.has("--version"):
+            write_output(f"{tool.program} {__version__}\n", None)
+            return 0
+        return body(given)
+    except DsdError as error:
+        say_error(error, tool.program)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # noqa: BLE001  (whatever else happens is a bug of ours, and told as one)
+        sys.stderr.write(internal_error_text(tool.program, error))
+        return 2

@@ -1,0 +1,46 @@
+"""Broken files: each is named once in a warning and left out, up to a number of them; beyond it an error."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from pathlib import Path
+
+from dsd_lang.errors import DsdError
+
+
+class BrokenFileWarning(RuntimeWarning, UserWarning):
+    """A file that is left out."""
+
+
+class BrokenFiles:
+    """The files of one data set that could not be read so far; safe to report to from several threads."""
+
+    def __init__(self, kind: str, *, num_files: int, allowed: int, help: str = "repair or remove them") -> None:
+        """``kind`` says what the files are (`images`); of ``num_files``, ``allowed`` may be broken."""
+        self._kind = kind
+        self._num_files = num_files
+        self._allowed = allowed
+        self._help = help
+        self._reasons: dict[Path, str] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The broken files in the order they were met."""
+        return tuple(self._reasons)
+
+    def report(self, path: Path, reason: str) -> None:
+        """Counts the file and warns; ``reason`` names it. DsdError with first and last when there are too many."""
+        with self._lock:
+            is_new = path not in self._reasons
+            self._reasons[path] = reason
+            count, first = len(self._reasons), next(iter(self._reasons.values()))
+        if count > self._allowed:
+            raise DsdError(
+                f"{count} of {self._num_files} {self._kind} are broken ({self._allowed} allowed); the first: {first}"
+                + (f"; the last: {reason}" if count > 1 else ""),
+                help=self._help,
+            )
+        if is_new:
+            warnings.warn(f"{reason}; it is left out", BrokenFileWarning, stacklevel=3)

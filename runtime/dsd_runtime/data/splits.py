@@ -1,0 +1,34 @@
+"""What data sources do alike with their splits: sizes, one by name, a digest of all that changes numbers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sized
+from types import MappingProxyType
+from typing import TypeVar
+
+Split = TypeVar("Split")
+
+
+def sizes_of(splits: Mapping[str, Sized]) -> Mapping[str, int]:
+    """The number of samples of each split."""
+    return MappingProxyType({name: len(split) for name, split in splits.items()})
+
+
+def split_named(splits: Mapping[str, Split], name: str) -> Split:
+    """The split of that name; raises ``ValueError`` with the names there are."""
+    if name not in splits:
+        raise ValueError(f"no split `{name}`: there are {', '.join(splits)}")
+    return splits[name]
+
+
+def fingerprint_of(*parts: object) -> str:
+    """A hex digest of the parts, by their `repr`."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def num_batches(size: int, batch_size: int) -> int:
+    """Batches that hold ``size`` samples, the last perhaps smaller."""
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+    return -(-size // batch_size)
