@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dsd_runtime.attachment import attach
     from dsd_runtime.layers import inventory, tag
-    from dsd_runtime.session import Session, attach
+    from dsd_runtime.session import Session
 
 __all__ = ["Session", "attach", "inventory", "tag"]
 
-_HOME = {"Session": "session", "attach": "session", "inventory": "layers", "tag": "layers"}
+_HOME = {"Session": "session", "attach": "attachment", "inventory": "layers", "tag": "layers"}
 
 
 def __getattr__(name: str) -> object:

@@ -77,10 +77,10 @@ class MetricHistory:
         self.at_cycle_ends.setdefault(loop, []).append(self.in_cycle.get(loop, {}))
         self.in_cycle[loop] = {}
 
-    def with_cycle_ended(self, loop: str) -> MetricHistory:
-        """What the history would be if the loop's cycle ended now."""
-        ends = [*self.at_cycle_ends.get(loop, []), self.in_cycle.get(loop, {})]
-        return MetricHistory(self.latest, self.in_phase, self.in_cycle, {loop: ends})
+    def to_try(self) -> MetricHistory:
+        """A copy whose cycles may be ended without ending them here; it shares the reported values."""
+        ends = {loop: list(values) for loop, values in self.at_cycle_ends.items()}
+        return MetricHistory(self.latest, self.in_phase, dict(self.in_cycle), ends)
 
     def state_dict(self) -> dict[str, Any]:
         """A copy as plain data."""
@@ -186,26 +186,38 @@ def metrics_of(condition: Condition) -> frozenset[str]:
     return frozenset().union(*(metrics_of(part) for part in condition.args))
 
 
-def replayed(
-    finished: Sequence[tuple[Phase, Mapping[str, float]]], percent_metrics: frozenset[str], *, closes_last: bool
-) -> tuple[MetricHistory, set[str]]:
-    """The history that a line of finished phases leaves, and the loops whose condition ended them.
+def close_cycles(history: MetricHistory, ended: set[str], phase: Phase, percent_metrics: frozenset[str]) -> None:
+    """Ends the cycles that a phase is the last of, and adds the loops whose condition then holds to ``ended``.
 
-    With ``closes_last`` the last phase's cycle counts as ended too, as it does once the next phase is entered.
+    A phase that was skipped, because a loop inside had ended, still ends the cycles of the loops around it.
+    """
+    for cycle in phase.cycles:
+        if cycle.is_last_of_cycle and cycle.loop in history.in_cycle and cycle.loop not in ended:
+            history.end_cycle(cycle.loop)
+            if Evaluation(history, percent_metrics, cycle.loop).holds(cycle.until):
+                ended.add(cycle.loop)
+
+
+def replayed(
+    finished: Sequence[tuple[Phase, Mapping[str, float] | None]],
+    percent_metrics: frozenset[str],
+    *,
+    closes_last: bool,
+) -> tuple[MetricHistory, set[str]]:
+    """The history that a line of phases leaves, and the loops whose condition ended them; None stands for skipped.
+
+    With ``closes_last`` the cycle of the last phase trained, and what was skipped after it, count as ended too, as they
+    do once the next phase is entered.
     """
     history, ended = MetricHistory(), set[str]()
+    last = max((index for index, (_, metrics) in enumerate(finished) if metrics is not None), default=-1)
     for index, (phase, metrics) in enumerate(finished):
-        if any(cycle.loop in ended for cycle in phase.cycles):
-            continue
-        for cycle in phase.cycles:
-            history.start_loop(cycle.loop)
-        history.enter_phase()
-        history.report(metrics)
-        if index == len(finished) - 1 and not closes_last:
+        if metrics is not None and not any(cycle.loop in ended for cycle in phase.cycles):
+            for cycle in phase.cycles:
+                history.start_loop(cycle.loop)
+            history.enter_phase()
+            history.report(metrics)
+        if index == last and not closes_last:
             break
-        for cycle in phase.cycles:
-            if cycle.is_last_of_cycle:
-                history.end_cycle(cycle.loop)
-                if Evaluation(history, percent_metrics, cycle.loop).holds(cycle.until):
-                    ended.add(cycle.loop)
+        close_cycles(history, ended, phase, percent_metrics)
     return history, ended

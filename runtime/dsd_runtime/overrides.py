@@ -223,6 +223,10 @@ class Overrides:
         self._weight_decay.apply(self._choice.apply(phase.opt), phase.wd)
         self._dropout.apply(phase.dropout)
 
+    def release(self) -> None:
+        """Gives the model back what it came with; the optimizer is of no more use."""
+        self._dropout.apply(None)
+
     def state_dict(self) -> dict[str, Any]:
         return {
             "optimizer": self.optimizer.state_dict(),

@@ -18,7 +18,7 @@ def phase_rate(
     """The schedule of a phase; ``last_rates`` are the final rates of finished phases, ``own_rate`` the optimizer's."""
     lr = stage.phase.lr
     return RateSchedule(
-        _start(stage, last_rates, own_rate),
+        _start(stage, timeline, last_rates, own_rate),
         lr.decay,
         _clock(stage, timeline, reading),
         stage.updates_per_epoch,
@@ -34,21 +34,29 @@ def reading_of(stage: Stage, references: ReferenceStore) -> ClockReading | None:
     return references.load(reference_key(clock.reference)).reading
 
 
-def _start(stage: Stage, last_rates: Mapping[str, float], own_rate: float) -> Fraction:
+def _start(stage: Stage, timeline: Timeline, last_rates: Mapping[str, float], own_rate: float) -> Fraction:
     lr = stage.phase.lr
     if lr.start is not None:
         return exact(lr.start)
     scale = exact(lr.scale or "1")
     if lr.of == "last":
-        if lr.phase is None or lr.phase not in last_rates:
+        last = _last_rate(lr.phase, timeline, last_rates)
+        if last is None:
             raise DsdError(f"the learning rate hangs on the last one of phase `{lr.phase}`, which has not been trained")
-        if not last_rates[lr.phase]:
+        if not last:
             raise DsdError(
                 f"the learning rate hangs on the last one of phase `{lr.phase}`, which is 0",
                 help="give that phase's decay a `floor=`, or write a number",
             )
-        return Fraction(str(last_rates[lr.phase])) * scale
+        return Fraction(str(last)) * scale
     return Fraction(str(own_rate)) * scale
+
+
+def _last_rate(identifier: str | None, timeline: Timeline, last_rates: Mapping[str, float]) -> float | None:
+    """The final rate of that phase; of the last one trained before it, where a loop that had ended skipped it."""
+    places = [stage.index for stage in timeline.stages if stage.phase.id == identifier]
+    before = reversed(timeline.stages[: places[0] + 1]) if places else iter(())
+    return next((last_rates[stage.phase.id] for stage in before if stage.phase.id in last_rates), None)
 
 
 def _clock(stage: Stage, timeline: Timeline, reading: ClockReading | None) -> ShapeClock:

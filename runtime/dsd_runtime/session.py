@@ -36,56 +36,16 @@ from dsd_runtime.overrides import Overrides
 from dsd_runtime.phase_view import PhaseView, Place
 from dsd_runtime.rates import phase_rate, reading_of
 from dsd_runtime.references import ClockReading, MemoryReferences, ReferenceStore, take_snapshot
-from dsd_runtime.session_state import Prefix
+from dsd_runtime.session_state import STATE_VERSION, Prefix, reading_state
 from dsd_runtime.succession import Succession
-from dsd_runtime.support import check_line
 from dsd_runtime.timeline import Stage, UpdatesPerEpoch, build_timeline
 from dsd_runtime.update import UpdateRule, apply_update
-from dsd_runtime.wrappers import unwrapped
 
 T = TypeVar("T")
 
 
-def attach(
-    plan: Plan,
-    model: nn.Module,
-    optimizer: Optimizer,
-    *,
-    steps_per_epoch: UpdatesPerEpoch,
-    seed: int = 0,
-    factory: Callable[[], nn.Module] | None = None,
-    references: ReferenceStore | None = None,
-    best_metric: str = "val.loss",
-    percent_metrics: Iterable[str] = (),
-) -> Session:
-    """Binds a linear plan to a model and its optimizer, enters the first phase and returns the session.
-
-    ``steps_per_epoch`` counts optimizer updates (with gradient accumulation: fewer than batches), or is a function of
-    the plan's phase. ``factory`` builds a model like this one, for `from=random` and `restore=random`; without it the
-    modules' own `reset_parameters()` is used. ``best_metric`` decides `@label.best`. ``percent_metrics`` are reported
-    in percent points, so that `10%` in a condition means 10 for them.
-
-    Raises :class:`DsdError` for a plan with branches (naming them), for selectors that match nothing in the model, and
-    for parts of the language that this version does not execute.
-    """
-    check_line(plan)
-    session = Session(
-        plan,
-        unwrapped(model),
-        optimizer,
-        steps_per_epoch=steps_per_epoch,
-        seed=seed,
-        factory=factory,
-        references=references,
-        best_metric=best_metric,
-        percent_metrics=frozenset(percent_metrics),
-    )
-    session.begin()
-    return session
-
-
 class Session:
-    """Drives one line of phases over a user's loop. Made by :func:`attach`."""
+    """Drives one line of phases over a user's loop. Made by :func:`dsd_runtime.attach`."""
 
     def __init__(
         self,
@@ -127,7 +87,7 @@ class Session:
 
     @property
     def optimizer(self) -> Optimizer:
-        """The optimizer in force: the one given to :func:`attach`, unless the phase's `opt=` names another class."""
+        """The optimizer in force: the one given to `attach()`, unless the phase's `opt=` names another class."""
         return self._overrides.optimizer
 
     @property
@@ -205,9 +165,13 @@ class Session:
         self._cross(following)
         return self.stage
 
-    def replay(self, finished: Sequence[tuple[Phase, Mapping[str, float]]]) -> None:
-        """Takes the finished phases of the line and their last metrics as this session's own past."""
+    def replay(self, finished: Sequence[tuple[Phase, Mapping[str, float] | None]]) -> None:
+        """Takes the line's phases so far and their last metrics (None: skipped) as this session's own past."""
         self._succession.replay(finished)
+
+    def release(self) -> None:
+        """Undoes what phases override on the model, for a driver that goes on with another session on it."""
+        self._overrides.release()
 
     def epochs(self) -> Iterator[int]:
         """Yields the numbers of the passes over the data, from 0 (or from where a resumed run stands) to the end."""
@@ -383,7 +347,7 @@ class Session:
         """
         owned = self._references.state_dict() if isinstance(self._references, MemoryReferences) else None
         return {
-            "version": 1,
+            "version": STATE_VERSION,
             "prefix": self._prefix.up_to(self._place.index),
             **asdict(self._place),
             "position": self._position.state_dict(),
@@ -403,12 +367,16 @@ class Session:
 
         The phases already executed must be unchanged in the plan; otherwise a :class:`DsdError` shows the first
         difference. Later phases may differ. Where `attach()` has just pruned weights that were loaded before it, they
-        are put back.
+        are put back. A state that another version of the program wrote is refused with a :class:`DsdError`.
         """
-        self._prefix.check(state)
-        if self._entry is not None:
-            self._entry.undo_if_untouched()
-            self._entry = None
+        with reading_state():
+            self._prefix.check(state)
+            if self._entry is not None:
+                self._entry.undo_if_untouched()
+                self._entry = None
+            self._take(state)
+
+    def _take(self, state: Mapping[str, Any]) -> None:
         self._place = Place.of(state)
         self._data = ClockReading(**state["data"])
         self._moments.best = state["best"]

@@ -1,13 +1,36 @@
-"""The executed prefix of a plan, written into a session's state and checked when it is loaded."""
+"""What a saved session must agree with to be loaded: its version and the executed prefix of its plan."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from dsd_lang.errors import DsdError
 from dsd_lang.plan import Plan, meaning
 from dsd_runtime.timeline import Timeline
+
+STATE_VERSION = 1
+"""Raised whenever what a session saves changes; a state of another version is refused."""
+
+
+def of_another_version(why: str) -> DsdError:
+    """The error for a saved state that this program does not understand."""
+    return DsdError(
+        f"the checkpoint was written by another version of the program: {why}",
+        help="go on with that version, or start afresh (`dsd-run --fresh`)",
+    )
+
+
+@contextmanager
+def reading_state() -> Iterator[None]:
+    """Within the block a part of a saved state that is absent or unknown is an error that says where it comes from."""
+    try:
+        yield
+    except KeyError as error:
+        raise of_another_version(f"it has no {error}") from error
+    except TypeError as error:
+        raise of_another_version(str(error)) from error
 
 
 class Prefix:
@@ -29,8 +52,8 @@ class Prefix:
 
     def check(self, state: Mapping[str, Any]) -> None:
         """Raises :class:`DsdError` at the first difference between the phases executed and the plan's."""
-        if state.get("version") != 1:
-            raise DsdError("the saved session is of another version", help="start afresh")
+        if state.get("version") != STATE_VERSION:
+            raise of_another_version(f"its version is {state.get('version')}, this program's is {STATE_VERSION}")
         executed: list[dict[str, Any]] = list(state["prefix"])
         if len(executed) > len(self._stages):
             raise DsdError(

@@ -14,7 +14,7 @@ from typing import Unpack
 
 from dsd_lang.errors import DsdError
 from dsd_runtime.data.archive import resolve_archive
-from dsd_runtime.data.speech import SpeechOptions, SpeechSource, speech_settings
+from dsd_runtime.data.speech import SpeechOptions, SpeechSource, speech_settings, takes_speech_options
 from dsd_runtime.data.speech_alphabet import ENGLISH, Alphabet
 from dsd_runtime.data.speech_files import Transcribed, source_of_files
 
@@ -22,6 +22,7 @@ CAPITALS = Alphabet(tuple(symbol.upper() for symbol in ENGLISH))
 _AUDIO_SUFFIXES = (".flac", ".wav", ".ogg")
 
 
+@takes_speech_options
 def open_librispeech(
     path: str | None,
     *,

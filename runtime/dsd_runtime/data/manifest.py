@@ -14,12 +14,13 @@ from typing import Unpack
 
 from dsd_lang.errors import DsdError
 from dsd_runtime.data.archive import resolve_archive
-from dsd_runtime.data.speech import SPLITS, SpeechOptions, SpeechSource, speech_settings
+from dsd_runtime.data.speech import SPLITS, SpeechOptions, SpeechSource, speech_settings, takes_speech_options
 from dsd_runtime.data.speech_files import Transcribed, source_of_files
 
 _LINE = '{"audio_filepath": "clips/one.flac", "duration": 1.5, "text": "YES"}'
 
 
+@takes_speech_options
 def open_manifest(path: str | None, **options: Unpack[SpeechOptions]) -> SpeechSource:
     """The utterances listed by the three manifests under ``path``."""
     if path is None:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 from dsd_lang.errors import DsdError, nearest
 from dsd_runtime.data.source import DataSource
@@ -100,10 +100,10 @@ def takes_option(spec: str, option: str) -> bool:
     """
     parsed = parse_data_spec(spec)
     if parsed.name in LOADERS:
-        return option in _named_options(_load(LOADERS[parsed.name]))[0]
+        return option in _named_options(_load(LOADERS[parsed.name]))
     if parsed.path is None or not _MODULE.fullmatch(parsed.name):
         return False
-    return option in _named_options(_user_factory(f"{parsed.name}:{parsed.path}"))[0]
+    return option in _named_options(_user_factory(f"{parsed.name}:{parsed.path}"))
 
 
 def _load(target: str) -> Callable[..., Any]:
@@ -121,9 +121,9 @@ def _user_factory(target: str) -> Callable[..., Any]:
 
 def _check_options(name: str, loader: Callable[..., Any], options: Mapping[str, Option]) -> None:
     """An option that the loader does not take is a mistake, not something to pass over."""
-    known, takes_any = _named_options(loader)
-    if takes_any:
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in inspect.signature(loader).parameters.values()):
         return
+    known = _named_options(loader)
     for option in options:
         if option not in known:
             guess = nearest(option, known)
@@ -131,18 +131,12 @@ def _check_options(name: str, loader: Callable[..., Any], options: Mapping[str, 
             raise DsdError(f"the data set `{name}` has no option `{option}`", help=advice)
 
 
-def _named_options(loader: Callable[..., Any]) -> tuple[tuple[str, ...], bool]:
-    """The options a loader names, those of a typed `**options: Unpack[...]` among them, and whether it takes any."""
-    names: list[str] = []
-    takes_any = False
-    for parameter in inspect.signature(loader).parameters.values():
-        if parameter.kind is parameter.VAR_KEYWORD:
-            typed = get_args(get_type_hints(loader)[parameter.name]) if "Unpack[" in str(parameter.annotation) else ()
-            takes_any = not typed
-            names.extend(typed[0].__annotations__ if typed else ())
-        elif parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD) and parameter.name != "path":
-            names.append(parameter.name)
-    return tuple(names), takes_any
+def _named_options(loader: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(
+        parameter.name
+        for parameter in inspect.signature(loader).parameters.values()
+        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD) and parameter.name != "path"
+    )
 
 
 def _checked_source(source: object, name: str) -> DataSource:

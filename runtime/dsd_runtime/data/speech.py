@@ -6,11 +6,12 @@ Shape legend: N batch, T frames, F frequency bins, S target symbols.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import TypedDict
+from typing import Any, TypedDict, TypeVar
 
 import torch
 from torch import Tensor
@@ -30,6 +31,8 @@ from dsd_runtime.data.traits import DataTraits
 SPLITS = ("train", "val", "test")
 _FORMAT = 1
 _MEGABYTE = 1 << 20
+
+Loader = TypeVar("Loader", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,14 @@ def speech_settings(
         max_broken=max_broken,
         memory_megabytes=memory_megabytes,
     )
+
+
+def takes_speech_options(loader: Loader) -> Loader:
+    """Names the options of a loader with `**options: Unpack[SpeechOptions]` in its signature, for looking them up."""
+    own = [each for each in inspect.signature(loader).parameters.values() if each.kind is not each.VAR_KEYWORD]
+    named = inspect.signature(speech_settings).parameters.values()
+    loader.__signature__ = inspect.Signature([*own, *named])  # type: ignore[attr-defined]
+    return loader
 
 
 def broken_audio(num_files: int, largest_share: float) -> BrokenFiles:

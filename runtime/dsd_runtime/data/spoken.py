@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from dsd_lang.errors import DsdError
-from dsd_runtime.data.speech import SpeechOptions, SpeechSource, speech_settings
+from dsd_runtime.data.speech import SpeechOptions, SpeechSource, speech_settings, takes_speech_options
 from dsd_runtime.data.speech_alphabet import ENGLISH, Alphabet
 from dsd_runtime.data.speech_store import Utterance
 
 CORPUS = Path(__file__).resolve().parent / "corpora" / "spoken"
 
 
+@takes_speech_options
 def open_spoken(path: str | None = None, **options: Unpack[SpeechOptions]) -> SpeechSource:
     """The embedded corpus; ``path`` must be None, for there is nothing to choose. No file may be broken unless said."""
     if path is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
-import shutil
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ from dsd_lang import ScheduleError
 from dsd_lang.errors import DsdError
 from dsd_lang.plan import Plan, meaning
 from dsd_lang.plan_table import aligned
-from dsd_runtime.checkpoint import remove_leftovers, write_json
+from dsd_runtime.durable import remove, remove_leftovers, write_failure, write_json
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.keys import Setting, node_keys
 from dsd_runtime.experiment.manifest import build_manifest
@@ -30,7 +31,7 @@ from dsd_runtime.experiment.summary import estimate_cost, format_rows, phase_row
 from dsd_runtime.layers import inventory
 from dsd_runtime.support import require_supported, unsupported
 from dsd_runtime.tracking.console import ConsoleProgress, LastSaved, phase_name, shown_metrics
-from dsd_runtime.tracking.jsonl import MetricsFile
+from dsd_runtime.tracking.jsonl import MetricsFile, finite_or_none
 from dsd_runtime.tracking.tracker import Tracker
 from dsd_runtime.training.loop import Stopped
 
@@ -47,7 +48,7 @@ class StopRequest:
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
         signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
-        print("stopping at the next update ...", file=sys.stderr, flush=True)
+        os.write(2, b"stopping at the next update ...\n")  # print() may have been interrupted in the middle of itself
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -69,24 +70,41 @@ def execute(request: Request, *, command: Sequence[str]) -> int:
         return _say(error, 1)
     except DsdError as error:
         return _say(error, 2)
+    except KeyboardInterrupt:
+        return _say(DsdError("stopped before anything was trained"), 130)
     saved = LastSaved()
     try:
         return _run(prepared, model, saved, command)
-    except DsdError as error:
-        return _say(error, 1, saved.path)
-    except torch.OutOfMemoryError:
-        text = "the device is out of memory"
-        return _say(DsdError(text, help="use a smaller `--set batch=...` or `--precision bf16`"), 1, saved.path)
-    except MemoryError:
-        return _say(DsdError("the machine is out of memory", help="use a smaller `--set batch=...`"), 1, saved.path)
     except KeyboardInterrupt:
-        return _say(
-            DsdError("stopped at once", help="the same command goes on from the last checkpoint"), 130, saved.path
-        )
+        stopped = DsdError("stopped at once", help="the same command goes on from the last checkpoint")
+        return _say(stopped, 130, saved.path)
+    except (DsdError, OSError, MemoryError, RuntimeError) as error:
+        failure = _failure(error)
+        if failure is None:
+            raise
+        return _say(failure, 1, saved.path)
+
+
+def _failure(error: Exception) -> DsdError | None:
+    """A failure of the machine as a sentence; None for a bug, which is better told by its traceback."""
+    if isinstance(error, DsdError):
+        return error
+    if isinstance(error, torch.OutOfMemoryError):
+        return DsdError("the device is out of memory", help="use a smaller `--set batch=...` or `--precision bf16`")
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+        return DsdError("the machine is out of memory", help="use a smaller `--set batch=...`")
+    if isinstance(error, OSError):
+        place = Path(error.filename or "a file of the run")
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return write_failure(place, error)
+        return DsdError(f"`{place}` cannot be used: {error.strerror or error}")
+    return None
 
 
 def _run(prepared: Prepared, model: nn.Module, saved: LastSaved, command: Sequence[str]) -> int:
     request = prepared.request
+    if not prepared.plan.phases:
+        raise DsdError(f"`{request.schedule}` has no phase", help="write for instance `dense 10ep`")
     require_supported(prepared.plan)
     folder = RunFolder(request.out or default_folder(prepared))
     keys = node_keys(prepared.plan, prepared.setting)
@@ -94,6 +112,7 @@ def _run(prepared: Prepared, model: nn.Module, saved: LastSaved, command: Sequen
         _write_layers(request.write_layers, model)
     if request.mode == "fresh" and not request.is_dry:
         with folder.locked():
+            remove_leftovers(folder.root)
             _clear(folder)
     earlier = _compare_with_earlier(prepared, folder, keys)
     rows = phase_rows(prepared, model, folder, keys)
@@ -107,7 +126,7 @@ def _run(prepared: Prepared, model: nn.Module, saved: LastSaved, command: Sequen
         return 0
     with folder.locked():
         remove_leftovers(folder.root)
-        manifest = build_manifest(prepared, command)
+        manifest = build_manifest(prepared, keys, command)
         write_json(folder.manifest, manifest)
         write_json(folder.plan, json.loads(prepared.plan.to_json()))
         return _train(prepared, folder, saved, manifest, cost.updates_left)
@@ -117,13 +136,15 @@ def _train(prepared: Prepared, folder: RunFolder, saved: LastSaved, manifest: di
     from dsd_runtime.tracking.tensorboard import TensorBoard
 
     stop = StopRequest()
-    console = ConsoleProgress(prepared.request.progress, updates)
     hyper_parameters = {name: str(manifest[name]) for name in ("model", "data", "seed", "scale", "plan_hash")}
     board = TensorBoard(folder.events, prepared.plan, hyper_parameters)
-    tracker = Tracker((saved, MetricsFile(folder.metrics), board, console))
+    metrics = MetricsFile(folder.metrics)
+    tracker = Tracker((saved, metrics, board, ConsoleProgress(prepared.request.progress, updates)))
     try:
+        runner = Runner(prepared, folder, tracker, should_stop=stop)
         with stop.listening():
-            results = Runner(prepared, folder, tracker, should_stop=stop).run()
+            results = runner.run()
+        weights = runner.write_line_ends()
     except Stopped:
         assert stop.signal is not None
         print(f"stopped; the progress is in {saved.path}; the same command goes on", file=sys.stderr)
@@ -131,7 +152,7 @@ def _train(prepared: Prepared, folder: RunFolder, saved: LastSaved, manifest: di
     finally:
         tracker.close()
     write_json(folder.manifest, {**manifest, "finished": True})
-    _print_results(prepared, folder, results)
+    _print_results(prepared, folder, results, weights)
     return 0
 
 
@@ -143,10 +164,9 @@ def default_folder(prepared: Prepared) -> Path:
 
 def _clear(folder: RunFolder) -> None:
     """Deletes what a run writes, and nothing else that lies in the folder."""
-    for path in (folder.checkpoints, folder.events, folder.root / "branches"):
-        shutil.rmtree(path, ignore_errors=True)
-    for path in (folder.plan, folder.manifest, folder.metrics, folder.final):
-        path.unlink(missing_ok=True)
+    written = (folder.checkpoints, folder.events, folder.plan, folder.manifest, folder.metrics, *folder.line_ends())
+    for path in written:
+        remove(path)
 
 
 def _compare_with_earlier(prepared: Prepared, folder: RunFolder, keys: dict[str, str]) -> list[str]:
@@ -157,34 +177,31 @@ def _compare_with_earlier(prepared: Prepared, folder: RunFolder, keys: dict[str,
         if is_resume:
             raise DsdError(f"there is no run to resume in `{folder.root}`", help="leave `--resume` out to start one")
         return []
-    before = Plan.from_json(folder.plan.read_text(encoding="utf-8"))
-    old_keys = node_keys(before, Setting(**manifest["setting"]))
-    lost = [
-        phase
-        for phase in before.phases
-        if folder.state(old_keys[phase.id]) != "to train" and old_keys[phase.id] not in keys.values()
-    ]
+    earlier = dict.fromkeys(manifest.get("nodes", {}).values())
+    lost = [key for key in earlier if folder.state(key) != "to train" and key not in keys.values()]
     if not lost:
         return []
-    text = _first_difference(prepared, before, manifest)
+    text = _first_difference(prepared, folder, manifest)
     if is_resume:
         raise DsdError(text, help="undo the change, or leave `--resume` out: only what it touches is trained again")
     return [f"{text}; {len(lost)} trained phases of the earlier run stay in the folder, unused"]
 
 
-def _first_difference(prepared: Prepared, before: Plan, manifest: dict[str, Any]) -> str:
-    setting = dataclasses.asdict(prepared.setting)
-    for name, value in setting.items():
-        if manifest["setting"].get(name) != value:
-            return f"`{name}` was {manifest['setting'].get(name)} in this folder's run and is {value} now"
-    now = prepared.plan
+def _first_difference(prepared: Prepared, folder: RunFolder, manifest: dict[str, Any]) -> str:
+    earlier = dataclasses.asdict(Setting.of_manifest(manifest))
+    for name, value in dataclasses.asdict(prepared.setting).items():
+        if earlier[name] != value:
+            return f"`{name}` was {earlier[name]} in this folder's run and is {value} now"
+    before, now = Plan.from_json(folder.plan.read_text(encoding="utf-8")), prepared.plan
     places = [{phase.id: index for index, phase in enumerate(plan.phases)} for plan in (before, now)]
     for old, new in zip(before.phases, now.phases, strict=False):
         then, today = meaning(old, places[0]), meaning(new, places[1])
         for key in sorted(set(then) | set(today)):
             if then.get(key) != today.get(key):
                 return f"phase `{phase_name(new)}` had `{key}` = {then.get(key)} and now has {today.get(key)}"
-    return f"the schedule had {len(before.phases)} phases and now has {len(now.phases)}"
+    if len(before.phases) != len(now.phases):
+        return f"the schedule had {len(before.phases)} phases and now has {len(now.phases)}"
+    return "what the schedule refers to (a file, another phase) has changed"
 
 
 def _print_head(prepared: Prepared, folder: RunFolder, model: nn.Module, lines: list[str]) -> None:
@@ -203,11 +220,11 @@ def _print_head(prepared: Prepared, folder: RunFolder, model: nn.Module, lines: 
         print(f"note: {item}; the phases are trained, this is left out", file=sys.stderr)
 
 
-def _print_results(prepared: Prepared, folder: RunFolder, results: list[NodeResult]) -> None:
+def _print_results(prepared: Prepared, folder: RunFolder, results: list[NodeResult], weights: Sequence[Path]) -> None:
     if prepared.request.as_json:
         phases = [
             {"id": result.phase.id, "path": result.phase.path, "label": result.phase.label, "node": result.key,
-             "state": result.state, "metrics": result.metrics}
+             "state": result.state, "metrics": finite_or_none(result.metrics)}
             for result in results
         ]  # fmt: skip
         print(json.dumps({"run": str(folder.root), "plan_hash": prepared.plan.hash, "phases": phases}))
@@ -220,9 +237,6 @@ def _print_results(prepared: Prepared, folder: RunFolder, results: list[NodeResu
         for result in results
     ]
     print(aligned(["phase", "state", *names], rows), end="")
-    weights = [
-        path for path in (folder.final, *sorted((folder.root / "branches").glob("*.safetensors"))) if path.is_file()
-    ]
     print("\nweights: " + ", ".join(str(path) for path in weights))
 
 

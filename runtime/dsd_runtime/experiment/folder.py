@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from dsd_lang.errors import DsdError
-
-COMPLETE_MARK = "checksums.json"
+from dsd_runtime.durable import number_of, numbered
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,36 +58,43 @@ class RunFolder:
         """Where a branch's last weights go; the path's own characters that a file name cannot hold become `_`."""
         return self.root / "branches" / f"{path.replace('/', '_')}.safetensors"
 
+    def line_ends(self) -> list[Path]:
+        """The files with the last weights of lines."""
+        return [
+            path for path in (self.final, *sorted((self.root / "branches").glob("*.safetensors"))) if path.is_file()
+        ]
+
     def node(self, key: str) -> Path:
         return self.checkpoints / key
 
     def latest(self, key: str, kind: str) -> Path | None:
         """The latest complete checkpoint `<kind>-<update>` of a node."""
-        found = [
-            path
-            for path in self.node(key).glob(f"{kind}-*")
-            if path.name[len(kind) + 1 :].isdigit() and (path / COMPLETE_MARK).is_file()
-        ]
-        return max(found, key=lambda path: int(path.name[len(kind) + 1 :]), default=None)
+        return next(reversed(numbered(self.node(key), kind)), None)
+
+    def progress_updates(self, key: str) -> int:
+        """The updates of an unfinished node that need not be trained again."""
+        progress = self.latest(key, "progress")
+        return number_of(progress) if progress is not None else 0
+
+    def skipped_mark(self, key: str) -> Path:
+        """The file that says that a node was not trained because its loop had ended."""
+        return self.node(key) / "skipped.json"
 
     def state(self, key: str) -> str:
-        """`trained`, `skipped` (its loop had ended), `unfinished (500 it)`, or `to train`."""
+        """`trained`, `skipped` (its loop had ended), `unfinished (500it)`, or `to train`."""
         if self.latest(key, "end") is not None:
             return "trained"
-        if (self.node(key) / "skipped.json").is_file():
-            return "skipped"
-        progress = self.latest(key, "progress")
-        return (
-            f"unfinished ({progress.name.split('-')[1].lstrip('0') or '0'}it)" if progress is not None else "to train"
-        )
+        if self.latest(key, "progress") is not None:
+            return f"unfinished ({self.progress_updates(key)}it)"
+        return "skipped" if self.skipped_mark(key).is_file() else "to train"
 
     def read_manifest(self) -> dict[str, Any] | None:
         """The manifest, or None where there is none; a damaged one is an error."""
         if not self.manifest.is_file():
             return None
         try:
-            manifest: dict[str, Any] = json.loads(self.manifest.read_text())
-        except (OSError, ValueError) as error:
+            manifest: dict[str, Any] = dict(json.loads(self.manifest.read_text(encoding="utf-8")))
+        except (OSError, TypeError, ValueError) as error:
             raise DsdError(
                 f"`{self.manifest}` cannot be read: {error}", help="use another `--out`, or `--fresh`"
             ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -16,8 +16,8 @@ from dsd_runtime.experiment.setup import Prepared
 _PACKAGES = ("dsd-lang", "torch", "torchaudio", "torchvision", "numpy", "safetensors")
 
 
-def build_manifest(prepared: Prepared, command: Sequence[str]) -> dict[str, Any]:
-    """Versions, command, model, data fingerprint, seed and setting as plain data."""
+def build_manifest(prepared: Prepared, keys: Mapping[str, str], command: Sequence[str]) -> dict[str, Any]:
+    """Versions, command, model, data fingerprint, seed, setting and node keys (by phase) as plain data."""
     return {
         "dsd_run": 1,
         "command": list(command),
@@ -29,6 +29,7 @@ def build_manifest(prepared: Prepared, command: Sequence[str]) -> dict[str, Any]
         "data_sizes": dict(prepared.data.sizes),
         "seed": prepared.seed,
         "setting": asdict(prepared.setting),
+        "nodes": dict(keys),
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
         "platform": platform.platform(),
         "threads": torch.get_num_threads(),

@@ -17,6 +17,6 @@ def describe_run(plan: Plan, run_folder: Path) -> list[tuple[str, str]]:
     manifest = folder.read_manifest()
     if manifest is None:
         raise DsdError(f"`{run_folder}` is no run folder: it has no manifest.json", help="give the folder of a dsd-run")
-    setting = Setting(**manifest["setting"])
+    setting = Setting.of_manifest(manifest)
     keys = node_keys(scaled_plan(plan, str(manifest.get("scale", "1"))), setting)
     return [(phase.id, folder.state(keys[phase.id])) for phase in plan.phases]

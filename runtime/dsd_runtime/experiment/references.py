@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from torch import Tensor
 
-from dsd_runtime.checkpoint import load_checkpoint, numbered, save_checkpoint
+from dsd_runtime.checkpoint import load_checkpoint, save_checkpoint
+from dsd_runtime.durable import numbered, remove
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.references import ClockReading, Snapshot, missing_reference
+from dsd_runtime.session_state import reading_state
 
 
 class FolderReferences:
@@ -42,7 +43,7 @@ class FolderReferences:
         older = [path for path in numbered(folder, name) if path != target]
         save_checkpoint(target, {"weights": snapshot.weights, "reading": asdict(snapshot.reading)})
         for path in older:
-            shutil.rmtree(path)
+            remove(path)
 
     def load(self, key: str) -> Snapshot:
         if key == "init":
@@ -53,13 +54,16 @@ class FolderReferences:
             raise missing_reference(key)
         if name == "end":
             parts = load_checkpoint(found[-1], ["weights", "session", "loop"])
-            session, clock = parts["session"], parts["loop"]["clock"]
-            reading = ClockReading(int(session["step"]), int(session["total"]), clock["epoch"], clock["batch"])
-            return Snapshot(parts["weights"], reading)
+            with reading_state():
+                session, clock = parts["session"], parts["loop"]["clock"]
+                reading = ClockReading(int(session["step"]), int(session["total"]), clock["epoch"], clock["batch"])
+                return Snapshot(parts["weights"], reading)
         parts = load_checkpoint(found[-1])
-        return Snapshot(parts["weights"], ClockReading(**parts["reading"]))
+        with reading_state():
+            return Snapshot(parts["weights"], ClockReading(**parts["reading"]))
 
     def _place(self, key: str) -> tuple[Path, str]:
         """The folder and the name of a reference key such as `p0.end` or `p0.at.500it`."""
         phase, _, moment = key.partition(".")
-        return self._folder.node(self._keys.get(phase, phase)), "end" if moment == "end" else f"ref-{moment}"
+        name = "end" if moment == "end" else f"ref-{moment.replace('/', '_')}"
+        return self._folder.node(self._keys.get(phase, phase)), name

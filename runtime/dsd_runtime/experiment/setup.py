@@ -77,6 +77,7 @@ class Prepared:
 
 def prepare(request: Request) -> Prepared:
     """Compiles the schedule for its model, opens the data and fixes every setting; trains nothing."""
+    _require_numbers(request)
     text, overrides = _read(request.schedule), dict(request.settings)
     first = dsd_lang.compile(text, source=str(request.schedule), overrides=overrides)
     model_name = _chosen(request.model, first, "model")
@@ -100,6 +101,19 @@ def prepare(request: Request) -> Prepared:
         lambda: build_model(model_name, data.traits), setting, best_metric,
         frozenset(f"{split}.{name}" for split in ("train", "val", "test") for name in task.percent_metrics),
     )  # fmt: skip
+
+
+def _require_numbers(request: Request) -> None:
+    if request.workers < 0:
+        raise DsdError(
+            f"`--workers {request.workers}` is below 0", help="write 0 to load the data in the training loop"
+        )
+    if not request.save_every_seconds > 0:
+        raise DsdError(
+            f"`--save-every {request.save_every_seconds:g}` is not above 0", help="write seconds, such as 60"
+        )
+    if request.seed is not None and request.seed < 0:
+        raise DsdError(f"`--seed {request.seed}` is below 0", help="write a whole number of at least 0")
 
 
 def _read(path: Path) -> str:

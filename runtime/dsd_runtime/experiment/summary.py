@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from dsd_lang.errors import DsdError
 from dsd_lang.plan_table import aligned, layers_text, rate_text, target_text
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.setup import Prepared
@@ -30,6 +31,7 @@ class PhaseRow:
     layers: str
     length: str
     updates: int
+    updates_left: int
     rate: str
     state: str
 
@@ -67,7 +69,8 @@ def phase_rows(prepared: Prepared, model: nn.Module, folder: RunFolder, keys: di
     sizes = {weight.name: weight.size for layer in layers for weight in layer.weights}
     rows = []
     for index, phase in enumerate(prepared.plan.phases):
-        matched = "-"
+        matched, key = "-", keys[phase.id]
+        state = folder.state(key) if prepared.request.mode != "fresh" else "to train"
         if phase.mode == "sparse" and not (phase.target and phase.target.kind == "held"):
             names = select_weights(phase, layers).names
             total = sum(sizes[name] for name in names)
@@ -81,11 +84,16 @@ def phase_rows(prepared: Prepared, model: nn.Module, folder: RunFolder, keys: di
                 matched,
                 str(phase.duration.length),
                 lengths[phase.id],
+                _updates_left(state, lengths[phase.id], folder.progress_updates(key)),
                 rate_text(phase.lr),
-                folder.state(keys[phase.id]),
+                state,
             )
         )
     return rows
+
+
+def _updates_left(state: str, length: int, done: int) -> int:
+    return 0 if state in ("trained", "skipped") else max(0, length - (done if state != "to train" else 0))
 
 
 def format_rows(rows: list[PhaseRow]) -> str:
@@ -102,7 +110,7 @@ def estimate_cost(prepared: Prepared, model: nn.Module, rows: list[PhaseRow]) ->
     left = [row for row in rows if row.state not in ("trained", "skipped")]
     size = sum(value.numel() * value.element_size() for value in model.state_dict().values())
     seconds = _seconds_per_update(prepared, model) if left else 0.0
-    return RunCost(sum(row.updates for row in left), seconds, 2 * size, len(left))
+    return RunCost(sum(row.updates_left for row in left), seconds, 2 * size, len(left))
 
 
 def _seconds_per_update(prepared: Prepared, model: nn.Module) -> float:
@@ -116,7 +124,10 @@ def _seconds_per_update(prepared: Prepared, model: nn.Module) -> float:
         batch_size=prepared.batch_size(first.batch), epoch=1, key=0, skip=0, workers=0
     )
     with torch.random.fork_rng():
-        batch = next(iter(batches)).to(device)
+        batch = next(iter(batches), None)
+        if batch is None:
+            raise DsdError("the training data gives no batch", help="is there anything to train on?")
+        batch = batch.to(device)
         started = time.perf_counter()
         with prepared.precision.autocast():
             loss = prepared.task.loss(twin, batch)

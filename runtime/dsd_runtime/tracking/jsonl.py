@@ -6,14 +6,13 @@ later lines are taken out first, so that no value stands twice.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dsd_lang.errors import DsdError
+from dsd_runtime.durable import write_failure, write_text
 from dsd_runtime.events import Event
 from dsd_runtime.tracking.tracker import Place, Sink
 
@@ -23,7 +22,10 @@ class MetricsFile(Sink):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._earlier = {entry.get("node") for entry in self._entries()}
+        entries, is_torn = self._read()
+        self._earlier = {entry.get("node") for entry in entries}
+        if is_torn:
+            self._rewrite(entries)
 
     def resumed(self, place: Place) -> None:
         self._drop_after(place.key, place.session.phase.step)
@@ -38,7 +40,7 @@ class MetricsFile(Sink):
         self._write(place, {"loss": loss, "lr": rate}, epoch=epoch, update=update)
 
     def evaluated(self, place: Place, metrics: dict[str, float], *, epoch: float, update: int) -> None:
-        self._write(place, {**metrics, "sparsity": place.session.sparsity()["total"]}, epoch=epoch, update=update)
+        self._write(place, metrics, epoch=epoch, update=update)
 
     def _write(self, place: Place, values: dict[str, float], *, epoch: float, update: int) -> None:
         head = {
@@ -48,29 +50,40 @@ class MetricsFile(Sink):
             "epoch": round(epoch, 6),
             "update": update,
         }
-        lines = "".join(json.dumps({**head, "name": name, "value": value}) + "\n" for name, value in values.items())
+        lines = "".join(
+            json.dumps({**head, "name": name, "value": value}) + "\n" for name, value in finite_or_none(values).items()
+        )
         try:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(lines)
         except OSError as error:
-            raise DsdError(f"`{self._path}` could not be written: {error.strerror}") from error
+            raise write_failure(self._path, error) from error
 
-    def _entries(self) -> list[dict[str, Any]]:
-        """What the file holds; the torn last line of a killed process is left out."""
+    def _read(self) -> tuple[list[dict[str, Any]], bool]:
+        """What the file holds, and whether a killed process has left a torn line (which is left out)."""
         if not self._path.is_file():
-            return []
-        entries = []
-        for line in self._path.read_text(encoding="utf-8").splitlines():
-            with contextlib.suppress(ValueError):
-                entries.append(json.loads(line))
-        return entries
+            return [], False
+        text = self._path.read_text(encoding="utf-8", errors="replace")
+        entries, is_torn = [], bool(text) and not text.endswith("\n")
+        for line in text.splitlines():
+            try:
+                entries.append(dict(json.loads(line)))
+            except (TypeError, ValueError):
+                is_torn = True
+        return entries, is_torn
+
+    def _rewrite(self, entries: Iterable[dict[str, Any]]) -> None:
+        write_text(self._path, "".join(json.dumps(entry) + "\n" for entry in entries))
 
     def _drop_after(self, key: str, update: int) -> None:
         """Takes out a node's lines past that update, where an earlier run left some."""
         if key not in self._earlier:
             return
         self._earlier.discard(key)
-        kept = [entry for entry in self._entries() if entry.get("node") != key or entry.get("update", 0) <= update]
-        temporary = self._path.with_suffix(".jsonl.new")
-        temporary.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
-        os.replace(temporary, self._path)
+        entries, _ = self._read()
+        self._rewrite(entry for entry in entries if entry.get("node") != key or entry.get("update", 0) <= update)
+
+
+def finite_or_none(values: Mapping[str, float]) -> dict[str, float | None]:
+    """The values as JSON can hold them: NaN and infinity, which it has no word for, become null."""
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}

@@ -34,7 +34,7 @@ class TensorBoard(Sink):
         self._writers: dict[str, Any] = {}
 
     def resumed(self, place: Place) -> None:
-        self._writer(place, purge_step=place.session.total_updates)
+        self._writer(place)
 
     def before_boundary(self, place: Place) -> None:
         self._histograms(place, "before")
@@ -56,8 +56,8 @@ class TensorBoard(Sink):
         writer, step = self._writer(place), place.session.total_updates
         for name, value in metrics.items():
             split, _, metric = name.partition(".")
-            writer.add_scalar(f"{split}/{'pass_' if split == 'train' else ''}{metric}", value, step)
-        writer.add_scalar("sparsity/total", place.session.sparsity()["total"], step)
+            tag = f"{split}/{'pass_' if split == 'train' else ''}{metric or 'total'}"
+            writer.add_scalar(tag, value, step)
         writer.flush()
 
     def finished(self, place: Place, metrics: dict[str, float], *, seconds: float) -> None:
@@ -72,12 +72,12 @@ class TensorBoard(Sink):
         for writer in self._writers.values():
             writer.close()
 
-    def _writer(self, place: Place, *, purge_step: int | None = None) -> Any:
-        path = place.phase.path
+    def _writer(self, place: Place) -> Any:
+        """The line's writer; what an earlier run wrote past the update that this one begins at is purged."""
+        path, done = place.phase.path, place.session.total_updates
         if path not in self._writers:
-            start = purge_step if purge_step is not None else place.session.total_updates
-            folder = self._folder / (path.replace("/", "_") or "main")
-            writer = SummaryWriter(str(folder), purge_step=start or None)
+            folder = self._folder / _folder_name(path)
+            writer = SummaryWriter(str(folder), purge_step=done + 1 if done else 0)
             self._writers[path] = writer
             self._write_graph(writer)
         return self._writers[path]
@@ -92,6 +92,9 @@ class TensorBoard(Sink):
         writer, step = self._writer(place), place.session.total_updates
         name = place.phase.label or place.phase.id
         for weight, values in _prunable_weights(place.session):
+            if not bool(torch.isfinite(values).all()):
+                writer.add_text(f"boundary_{name}/{weight}", f"{side}: not all weights are finite", step)
+                continue
             counts, limits = _histogram(values)
             writer.add_histogram_raw(
                 f"boundary_{name}/{weight}/{side}",
@@ -104,6 +107,11 @@ class TensorBoard(Sink):
                 bucket_counts=counts,
                 global_step=step,
             )
+
+
+def _folder_name(path: str) -> str:
+    """A line's folder; the main line's is `main`, a branch of that name gives way."""
+    return "branch_main" if path == "main" else path.replace("/", "_") or "main"
 
 
 def _prunable_weights(session: Session) -> list[tuple[str, Tensor]]:

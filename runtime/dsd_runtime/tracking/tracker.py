@@ -6,6 +6,7 @@ A sink implements the methods it cares about; :class:`Tracker` tells all sinks i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,5 +112,7 @@ class Tracker:
             sink.saved(path)
 
     def close(self) -> None:
-        for sink in self.sinks:
-            sink.close()
+        """Closes every sink, the last first, also when one of them fails."""
+        with ExitStack() as stack:
+            for sink in self.sinks:
+                stack.callback(sink.close)

@@ -16,8 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from dsd_lang.errors import DsdError
+from dsd_lang.plan import Phase
 from dsd_runtime.data.batch import Batch
 from dsd_runtime.data.source import DataSource
+from dsd_runtime.references import ClockReading
 from dsd_runtime.session import Session
 from dsd_runtime.training.precision import Precision
 from dsd_runtime.training.tasks.task import Task
@@ -73,15 +75,13 @@ class PhaseRun:
     pass_updates: int = 0
 
 
-def start_of_phase_clock(session: Session, clock: DataClock) -> DataClock:
-    """Where a phase that has just been entered begins in the data: a new pass, or where its clock says."""
-    kind = session.stage.phase.clock.kind
-    if kind == "global":
-        return clock
-    if kind == "reference" and session.boundary.clock_reading is not None:
-        reading = session.boundary.clock_reading
+def start_of_phase_clock(phase: Phase, clock: DataClock, reading: ClockReading | None) -> DataClock:
+    """Where a phase begins in the data: a new pass, where the last phase ended, or the moment its clock refers to."""
+    if phase.clock.kind == "global":
+        return DataClock(clock.epoch, clock.batch)
+    if reading is not None:
         return DataClock(reading.data_epoch, reading.data_batch)
-    return DataClock(clock.epoch + 1, 0) if clock.batch else clock
+    return DataClock(clock.epoch + 1, 0) if clock.batch else DataClock(clock.epoch, 0)
 
 
 def train_phase(run: PhaseRun) -> dict[str, float]:
@@ -116,19 +116,22 @@ def _train_pass(run: PhaseRun) -> None:
     if session.is_phase_over:
         return
     if clock.batch >= run.data.updates_per_epoch(run.batch_size):
-        clock.epoch, clock.batch = clock.epoch + 1, 0
+        is_whole = run.pass_updates > 0
+        _begin_pass(run)
+        if is_whole:  # it was stopped after its last batch: what is left of it is to evaluate
+            return
     run.model.train()
     window = torch.zeros((), dtype=torch.float64, device=run.precision.device)
-    updates, samples = 0, 0
+    updates, samples, rate = 0, 0, 0.0
     for batch in run.data.train_batches(
         batch_size=run.batch_size, epoch=clock.epoch, key=run.data_key, skip=clock.batch, workers=run.workers
     ):
         session.begin_step()
         rate = session.phase.lr
-        window += _update(run, batch.to(run.precision.device)).double()
-        updates, samples = updates + 1, samples + len(batch)
         clock.batch += 1
         session.set_data_position(clock.epoch, clock.batch)
+        window += _update(run, batch.to(run.precision.device)).double()
+        updates, samples = updates + 1, samples + len(batch)
         is_stopping = session.is_phase_over or run.should_stop()
         if updates == _READ_LOSS_EVERY_UPDATES or is_stopping:
             _read_losses(run, window, updates, samples, rate)
@@ -137,10 +140,16 @@ def _train_pass(run: PhaseRun) -> None:
             return
         if is_stopping:
             raise Stopped
+    if not clock.batch:
+        raise DsdError("a pass over the training data gave no batch", help="is there anything to train on?")
     if updates:
-        _read_losses(run, window, updates, samples, session.phase.lr)
-    clock.epoch, clock.batch = clock.epoch + 1, 0
-    session.set_data_position(clock.epoch, clock.batch)
+        _read_losses(run, window, updates, samples, rate)
+    _begin_pass(run)
+
+
+def _begin_pass(run: PhaseRun) -> None:
+    run.clock.epoch, run.clock.batch = run.clock.epoch + 1, 0
+    run.session.set_data_position(run.clock.epoch, run.clock.batch)
 
 
 def _update(run: PhaseRun, batch: Batch) -> Tensor:
@@ -173,8 +182,8 @@ def _read_losses(run: PhaseRun, window: Tensor, updates: int, samples: int, rate
 
 
 def evaluate(run: PhaseRun, splits: tuple[str, ...]) -> dict[str, float]:
-    """The task's metrics on each split that the data has, with the split in front, and the pass's `train.loss`."""
-    metrics: dict[str, float] = {}
+    """The task's metrics on each split of the data, with the split in front; the pass's `train.loss`, `sparsity`."""
+    metrics: dict[str, float] = {"sparsity": run.session.sparsity()["total"]}
     if run.pass_updates:
         metrics["train.loss"] = run.pass_loss / run.pass_updates
     was_training = run.model.training

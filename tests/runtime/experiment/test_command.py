@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dsd_runtime.experiment import runner
+from dsd_runtime.experiment import line
 from dsd_runtime.experiment.command import StopRequest
 
 from .conftest import DSD, SMALL, Outcome, Run
@@ -140,7 +140,7 @@ def test_a_stop_saves_and_the_same_command_goes_on_bit_identically(
 
 def test_a_full_disk_loses_nothing(dsd_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = dsd_run(DSD, out="whole")
-    real: Any = runner.save_checkpoint
+    real: Any = line.save_checkpoint
     calls = iter(range(100))
 
     def full_at_the_second(*arguments: Any) -> None:
@@ -151,7 +151,7 @@ def test_a_full_disk_loses_nothing(dsd_run: Run, monkeypatch: pytest.MonkeyPatch
         real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "save_checkpoint", full_at_the_second)
+        patch.setattr(line, "save_checkpoint", full_at_the_second)
         failed = dsd_run(DSD)
     assert failed.code == 1
     assert "the disk is full" in failed.err

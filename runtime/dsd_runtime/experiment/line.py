@@ -1,0 +1,66 @@
+"""One line of phases while it is trained: the session that drives it, its model, where it stands; saved and loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dsd_lang.errors import DsdError
+from dsd_runtime.checkpoint import load_checkpoint, save_checkpoint
+from dsd_runtime.session import Session
+from dsd_runtime.session_state import reading_state
+from dsd_runtime.training.loop import DataClock, PhaseRun
+
+
+@dataclass(slots=True)
+class Line:
+    """The live session: which line of phases it runs, and the node (``at``) that its weights are the end of."""
+
+    path: str
+    session: Session
+    model: nn.Module
+    forward: nn.Module
+    clock: DataClock
+    scaler: torch.amp.GradScaler | None
+    at: str | None = None
+
+    def save(self, checkpoint: Path, run: PhaseRun, metrics: Mapping[str, float]) -> None:
+        """Writes everything that going on from here needs."""
+        scaler = self.scaler.state_dict() if self.scaler is not None else None
+        loop = {
+            "clock": asdict(run.clock),
+            "scaler": scaler,
+            "pass_loss": run.pass_loss,
+            "pass_updates": run.pass_updates,
+        }
+        parts: dict[str, Any] = {
+            "weights": self.model.state_dict(),
+            "session": self.session.state_dict(),
+            "loop": loop,
+            "node": {"phase": self.session.stage.phase.id, "metrics": dict(metrics)},
+        }
+        save_checkpoint(checkpoint, parts)
+
+    def load(self, checkpoint: Path) -> Mapping[str, Any]:
+        """Stands where a checkpoint was written; returns what the loop said then (``pass_loss``, ``pass_updates``)."""
+        parts = load_checkpoint(checkpoint, ["weights", "session", "loop"])
+        try:
+            self.model.load_state_dict(parts["weights"])
+        except RuntimeError as error:
+            first = str(error).splitlines()[-1].strip()
+            raise DsdError(
+                f"the weights in `{checkpoint}` do not fit the model: {first}",
+                help="has the model's code changed? use `--fresh`, or another `--out`",
+            ) from error
+        self.session.load_state_dict(parts["session"])
+        loop: Mapping[str, Any] = parts["loop"]
+        with reading_state():
+            self.clock = DataClock(**loop["clock"])
+            if self.scaler is not None and loop["scaler"] is not None:
+                self.scaler.load_state_dict(loop["scaler"])
+        return loop
