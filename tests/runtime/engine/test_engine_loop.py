@@ -1,8 +1,7 @@
-"""The contract's loop, where a session stands, phases of every length, conditions, overrides and events."""
+"""The contract's loop, where a session stands, phases of every length, overrides and events."""
 
 from __future__ import annotations
 
-import math
 import time
 from pathlib import Path
 
@@ -232,101 +231,6 @@ def test_steps_per_epoch_may_depend_on_the_phase() -> None:
     session = dsd_runtime.attach(plan, model, _sgd(model), steps_per_epoch=lambda phase: 2 if phase.batch == 16 else 4)
     assert [stage.length for stage in session.timeline.stages] == [8, 4]
     assert session.timeline.lookup(8).index == 1
-
-
-# --- conditions -------------------------------------------------------------------------------------------------------
-
-
-def _with_reports(text: str, losses: list[float], metric: str = "val.loss", **options: object) -> list[int]:
-    """The phase of each update when the values are reported after every second update."""
-    model = network()
-    session = begin(text, model, _sgd(model), **options)
-    phases, values = [], iter(losses)
-    for done in updates(session, model):
-        phases.append(session.phase.index)
-        if done % 2 == 0:
-            session.report({metric: next(values, losses[-1])})
-    return phases
-
-
-def test_until_a_threshold() -> None:
-    """`until val.loss < 0.5`: decided at reports; the phase's length is the bound."""
-    assert _with_reports("dense 8it lr=0.1 until val.loss < 0.5; dense 2it", [0.9, 0.4]) == [0] * 4 + [1] * 2
-    assert _with_reports("dense 6it lr=0.1 until val.loss < 0.5; dense 2it", [0.9]) == [0] * 6 + [1] * 2
-
-
-def test_until_in_percent_points() -> None:
-    """`10%` is 10 for a metric in percent points, and 0.1 for others."""
-    text = "dense 6it lr=0.1 until val.err < 10%; dense 1it"
-    assert _with_reports(text, [9.0], "val.err", percent_metrics=["val.err"]) == [0] * 2 + [1]
-    assert _with_reports(text, [9.0], "val.err") == [0] * 6 + [1]
-    assert _with_reports(text, [0.09], "val.err") == [0] * 2 + [1]
-
-
-def test_until_plateau() -> None:
-    """`plateau(val.loss, patience=2, delta=0.1)`: two reports without an improvement of more than 0.1."""
-    text = "dense 20it lr=0.1 until plateau(val.loss, patience=2, delta=0.1); dense 2it"
-    assert _with_reports(text, [1.0, 0.8, 0.75, 0.5, 0.45, 0.41]).count(0) == 12
-    assert _with_reports(text, [1.0, math.nan, math.nan]).count(0) == 6
-
-
-def test_a_loop_ends_when_the_gain_of_a_cycle_is_small() -> None:
-    """`repeat N until gain(...)`: judged at the end of each cycle, by what was reported within it."""
-    text = "dense 2it lr=0.1; repeat 4 until gain(val.loss) < 0.1 { sparse 50% 2it lr=0.1; dense 2it }; dense 2it"
-    phases = _with_reports(text, [2.0, 1.9, 1.5, 1.6, 1.45])
-    assert phases == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 9, 9]
-
-
-def test_a_loop_ends_when_accuracy_drops() -> None:
-    """`drop(val.acc) > 2%`."""
-    text = "dense 2it lr=0.1; repeat 3 until drop(val.acc) > 2% { sparse 50% 2it lr=0.1 }; dense 2it"
-    assert _with_reports(text, [0.9, 0.89, 0.86], "val.acc") == [0, 0, 1, 1, 2, 2, 4, 4]
-
-
-def test_a_cycle_is_not_judged_by_an_earlier_cycle_s_reports() -> None:
-    """A cycle that has reported nothing yet has not failed to gain; the rest is entered only when that is decided."""
-    model = network()
-    text = "dense 1it lr=0.1; repeat 3 until gain(val.loss) < 0.1 { dense 2it lr=0.1 }; sparse 50% 0ep"
-    session = begin(text, model, _sgd(model))
-    losses = iter([3.0, 2.0, 1.0, 0.99])
-    for update in range(1, 8):
-        one_update(session, model)
-        if update % 2:
-            assert not session.masks or update == 7, "nothing but the end is left after the last cycle"
-            assert not session.done or update == 7
-            session.report({"val.loss": next(losses)})
-    assert session.done
-    assert session.sparsity()["total"] == 0.5
-    model = network()
-    session = begin(text, model, _sgd(model))
-    for update in range(1, 4):
-        one_update(session, model)
-        if update % 2:
-            session.report({"val.loss": 1.0})
-    assert session.done, "the report ended the loop, and what is left has no updates"
-    assert session.sparsity()["total"] == 0.5
-
-
-def test_best_is_the_best_report_of_the_phase() -> None:
-    """`@label.best`; a value that is NaN improves nothing; without any report the error says so."""
-    model = network()
-    text = "a: dense 6it lr=0.5; sparse 50% 2it from=@a.best"
-    session = begin(text, model, _sgd(model))
-    best: dict[str, torch.Tensor] = {}
-    for loss in (math.nan, 0.9, 0.4, 0.7, math.nan, 0.5):
-        one_update(session, model)
-        session.report({"val.loss": loss})
-        if loss == 0.4:
-            best = {name: value.clone() for name, value in model.state_dict().items()}
-    session.begin_step()
-    assert torch.equal(model[0].bias, best["0.bias"])
-    mask = session.masks["0.weight"]
-    assert torch.equal(model[0].weight[mask], best["0.weight"][mask])
-    session = begin(text, model, _sgd(model))
-    for _ in range(6):
-        one_update(session, model)
-    with pytest.raises(DsdError, match="nothing was reported"):
-        session.begin_step()
 
 
 # --- overrides --------------------------------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 
 from dsd_runtime.checkpoint import weights_fingerprint
 from dsd_runtime.cli import main
+from dsd_runtime.experiment.command import StopRequest
 
 DSD = "d0: dense 2ep lr=0.05\ns: sparse 50% 2ep\nd1: dense 2ep\n"
 SMALL = (
@@ -47,6 +49,21 @@ class Outcome:
 
 
 Run = Callable[..., Outcome]
+
+
+@contextmanager
+def stopping_after(updates: int) -> Iterator[None]:
+    """Within the block a run is asked to stop at the update of that number, not counting the last one of each phase."""
+    asked = iter(range(1, 10_000))
+
+    def stops_late(self: StopRequest) -> bool:
+        if next(asked) == updates:
+            self.signal = 15
+        return self.signal is not None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StopRequest, "__call__", stops_late)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from dsd_runtime.experiment import line
-from dsd_runtime.experiment.command import StopRequest
 
-from .conftest import DSD, SMALL, Outcome, Run
+from .conftest import DSD, SMALL, Outcome, Run, stopping_after
 
 
 def _is_one_sentence(outcome: Outcome) -> bool:
@@ -32,6 +31,10 @@ def _is_one_sentence(outcome: Outcome) -> bool:
         (("--set", "lr"), "is not KEY=VALUE"),
         (("--data", "spoken"), "classification"),
         (("--device", "cuda"), "CUDA"),
+        (("--workers", "-1"), "below 0"),
+        (("--save-every", "0"), "not above 0"),
+        (("--save-every", "nan"), "not above 0"),
+        (("--seed", "-1"), "below 0"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_one_sentence(dsd_run: Run, flags: tuple[str, ...], words: str) -> None:
@@ -55,6 +58,8 @@ def test_wrong_usage_ends_with_2_and_one_sentence(dsd_run: Run, flags: tuple[str
         ("dense 1ep\ndense 1ep distill=@init", "DSD"),
         ("dense 1ep lr=1e30", "the loss is"),
         ("dense 1ep dropout=0.5", "no dropout layer"),
+        ("", "has no phase"),
+        ("# nothing but words\nset lr=0.1", "has no phase"),
     ],
 )
 def test_a_failed_schedule_or_run_ends_with_1_and_one_sentence(dsd_run: Run, text: str, words: str) -> None:
@@ -112,19 +117,9 @@ def test_two_processes_do_not_share_a_folder(dsd_run: Run, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("after", [1, 7, 30, 55])
-def test_a_stop_saves_and_the_same_command_goes_on_bit_identically(
-    dsd_run: Run, monkeypatch: pytest.MonkeyPatch, after: int
-) -> None:
+def test_a_stop_saves_and_the_same_command_goes_on_bit_identically(dsd_run: Run, after: int) -> None:
     whole = dsd_run(DSD, out="whole")
-    asked = iter(range(10_000))
-
-    def stops_late(self: StopRequest) -> bool:
-        if next(asked) == after:
-            self.signal = 15
-        return self.signal is not None
-
-    with monkeypatch.context() as patch:
-        patch.setattr(StopRequest, "__call__", stops_late)
+    with stopping_after(after + 1):
         stopped = dsd_run(DSD)
     assert stopped.code == 143
     assert "the same command goes on" in stopped.err
@@ -177,3 +172,64 @@ def test_a_damaged_checkpoint_names_its_file(dsd_run: Run) -> None:
     assert outcome.code == 1
     assert "is damaged" in outcome.err
     assert node in outcome.err
+
+
+def test_an_out_that_is_a_file_or_cannot_be_written(dsd_run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for out in ("file", "file/below"):
+        outcome = dsd_run(DSD, out=out)
+        assert outcome.code == 1
+        assert "cannot be written" in outcome.err
+        assert _is_one_sentence(outcome)
+    wrong = dsd_run(DSD, "--dry-run", "--write-layers", str(tmp_path / "file" / "layers.json"))
+    assert wrong.code == 1
+    assert _is_one_sentence(wrong)
+
+
+def test_a_failure_of_the_machine_is_one_sentence(dsd_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from dsd_runtime.experiment.runner import Runner
+
+    failures = [
+        (torch.OutOfMemoryError("CUDA out of memory"), "the device is out of memory"),
+        (MemoryError(), "the machine is out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "the machine is out of memory"),
+        (OSError(errno.ENOSPC, "No space left on device", "events"), "the disk is full"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "a.flac"), "`a.flac` cannot be used"),
+    ]
+    for failure, words in failures:
+
+        def fails(self: Runner, error: Exception = failure) -> None:
+            raise error
+
+        monkeypatch.setattr(Runner, "run", fails)
+        outcome = dsd_run(DSD)
+        assert outcome.code == 1
+        assert words in outcome.err
+        assert _is_one_sentence(outcome)
+
+
+def test_the_json_is_all_there_is_on_stdout(dsd_run: Run) -> None:
+    import json
+
+    for flags in ((), ("--dry-run",), ("--dry-run", "--fresh")):
+        outcome = dsd_run(DSD, *flags)
+        assert json.loads(outcome.out) == outcome.result != {}
+    assert [row["state"] for row in outcome.result["phases"]] == ["to train"] * 3, "--fresh would train all"
+    assert outcome.result["cost"]["updates_left"] == 6 * 21
+
+
+def test_set_seed_is_seed_and_the_flag_wins(dsd_run: Run) -> None:
+    by_set = dsd_run("set seed=3\ndense 1ep lr=0.05", out="set").weights()
+    assert dsd_run("dense 1ep lr=0.05", "--seed", "3", out="flag").weights() == by_set
+    assert dsd_run("set seed=1\ndense 1ep lr=0.05", "--seed", "3", out="both").weights() == by_set
+    assert dsd_run("dense 1ep lr=0.05", "--workers", "2", "--seed", "3", out="workers").weights() == by_set
+
+
+def test_what_is_left_of_an_unfinished_node_is_what_is_estimated(dsd_run: Run) -> None:
+    with stopping_after(7):
+        dsd_run(DSD)
+    dry = dsd_run(DSD, "--dry-run").result
+    assert dry["phases"][0]["state"] == "unfinished (7it)"
+    assert dry["cost"]["updates_left"] == 6 * 21 - 7

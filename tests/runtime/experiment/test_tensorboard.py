@@ -44,3 +44,19 @@ def test_each_branch_has_its_own_line(dsd_run: Run) -> None:
     assert names == {"main", "a", "b"}
     steps = [event.step for event in _read(outcome.folder / "events" / "a").Scalars("val/loss")]
     assert steps == [42]
+
+
+def test_a_run_that_is_started_again_shows_each_point_once(dsd_run: Run) -> None:
+    """What a retrained phase wrote before is purged; the end of the phase before it, at the same step, stays."""
+    dsd_run(DSD)
+    outcome = dsd_run(DSD.replace("d1: dense 2ep", "d1: dense 3ep"))
+    steps = [event.step for event in _read(outcome.folder / "events" / "main").Scalars("val/loss")]
+    assert steps == [21 * epoch for epoch in range(1, 8)]
+    outcome = dsd_run(DSD.replace("lr=0.05", "lr=0.04"))
+    steps = [event.step for event in _read(outcome.folder / "events" / "main").Scalars("val/loss")]
+    assert steps == [21 * epoch for epoch in range(1, 7)]
+
+
+def test_a_branch_called_main(dsd_run: Run) -> None:
+    outcome = dsd_run("dense 1ep lr=0.05\nfork { main: sparse 50% 1ep\n b: dense 1ep }")
+    assert {path.name for path in (outcome.folder / "events").iterdir()} == {"main", "branch_main", "b"}
