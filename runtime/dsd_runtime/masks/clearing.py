@@ -15,6 +15,9 @@ Measured (CPU, 2 threads, AMD EPYC, torch 2.14, float32 of 1e6 / 1e7 weights, 50
     x.index_fill_(0, pruned, 0)          422 / -         8 bytes for each pruned weight
     torch.where(mask, x, 0, out=x)      1779 / 17220     branches for each element
     x.masked_fill_(~mask, 0)            1785 / 17640
+
+In a whole training step (784-1024-1024-10, batch 128, SGD, 150 interleaved rounds) the bytes cost 1.036 x the dense
+step and the int32 mask 1.027 x, so a matrix of up to 2^20 float32 on a CPU gets an int32 mask besides, 4 MB at most.
 """
 
 from __future__ import annotations
@@ -26,6 +29,9 @@ from torch import Tensor
 
 PIECE_ELEMENTS = 1 << 18
 """Elements cleared at once on a CPU: the promoted mask of a piece (1 MB for float32) stays in the cache."""
+
+WIDE_ELEMENTS = 1 << 20
+"""The largest matrix that gets a mask of the width of its elements, on a CPU."""
 
 _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
@@ -49,17 +55,22 @@ def rows_in_a_piece(shape: Sequence[int], numel: int, device: torch.device) -> i
 class ClearingMask:
     """A bool mask and its bytes cut into pieces, ready to clear tensors of its shape at every update."""
 
-    __slots__ = ("_bytes", "_pieces", "_rows", "mask")
+    __slots__ = ("_bytes", "_pieces", "_rows", "_wide", "mask")
 
     def __init__(self, mask: Tensor) -> None:
         self.mask = mask
         self._bytes = mask.view(torch.int8)
         self._rows = rows_in_a_piece(mask.shape, mask.numel(), mask.device)
         self._pieces = torch.split(self._bytes, self._rows) if self._rows else (self._bytes,)
+        is_small = mask.device.type == "cpu" and mask.numel() <= WIDE_ELEMENTS
+        self._wide = self._bytes.to(torch.int32).neg_() if is_small else None
 
     def clear(self, values: Tensor) -> None:
         """Writes +0.0 wherever the mask is false; `values` has the mask's shape and device. Needs `torch.no_grad`."""
         bits = bits_of(values)
+        if self._wide is not None and bits.dtype == torch.int32:
+            bits.bitwise_and_(self._wide)
+            return
         if not self._rows:
             bits.mul_(self._bytes)
             return
