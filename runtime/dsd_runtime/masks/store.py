@@ -1,8 +1,9 @@
 """Parameters and masks in, weights, gradients and optimizer state kept at zero outside the masks: kept where.
 
-A mask is one byte a weight while it lives and one bit in a checkpoint. Parameters that share memory (tied weights) have
-one mask between them, under the name that comes first. Everything is done in place: no parameter is renamed, wrapped or
-rebound, and `data_ptr` stays, so flattened recurrent buffers, EMA copies and compiled models keep working.
+A mask is one byte a weight while it lives (small ones on a CPU have four more, see clearing.py) and one bit in a
+checkpoint. Parameters that share memory (tied weights) have one mask between them, under the name that comes first.
+Everything is done in place: no parameter is renamed, wrapped or rebound, and `data_ptr` stays, so flattened recurrent
+buffers, EMA copies and compiled models keep working.
 """
 
 from __future__ import annotations
