@@ -1,8 +1,9 @@
-"""How long `dsd-lint` takes: cold on four lines beside yamllint, and on 10,000 lines.
+"""How long `dsd-lint` and `dsd-fmt` take: cold on four lines beside yamllint and ruff, and on 10,000 lines.
 
     python benchmarks/lint_speed.py [--rounds 20]
 
-The two tools run interleaved, each in a fresh process with its bytecode cached; medians of wall and of processor time.
+The tools run interleaved, each in a fresh process with its bytecode cached; medians of wall and of processor time.
+yamllint starts Python as ours do; `ruff check` is a compiled program and shows what the process itself costs.
 """
 
 from __future__ import annotations
@@ -18,12 +19,17 @@ import time
 from pathlib import Path
 
 FOUR_LINES = "dense 50ep lr=8e-4\nsparse 0.5 layers=fc,birnn 50ep\ndense lr=3e-4\nrepeat sparse 0.25\n"
+FOUR_LINES_CANONICAL = "dense 50ep lr=8e-4\nsparse 50% layers=fc,birnn 50ep\ndense lr=3e-4\nrepeat sparse 25%\n"
 FOUR_LINES_YAML = "---\na: 1\nb: [2, 3]\nc: {d: 4}\n"
+FOUR_LINES_PYTHON = "a = 1\nb = [2, 3]\nc = {'d': 4}\nprint(a, b, c)\n"
 MANY_LINES = "sparse 0.5 layers=fc,birnn 50ep lr=1e-3\ndense lr=3e-4 decay=step(33%, 66%, by=0.1)  # again\n" * 5000
 LINT = "import sys; from dsd_lang.cli.lint import main; sys.exit(main())"
+FORMAT = "import sys; from dsd_lang.cli.fmt import main; sys.exit(main())"
+
+Times = tuple[float, float]
 
 
-def timed(command: list[str]) -> tuple[float, float]:
+def timed(command: list[str]) -> Times:
     """Wall and processor seconds of one run."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     began = time.perf_counter()
@@ -33,37 +39,62 @@ def timed(command: list[str]) -> tuple[float, float]:
     return time.perf_counter() - began, usage.ru_utime + usage.ru_stime
 
 
+def interleaved(commands: dict[str, list[str]], rounds: int) -> dict[str, Times]:
+    """The medians of each command's wall and processor seconds; one run of each first warms the caches."""
+    for command in commands.values():
+        timed(command)
+    times: dict[str, list[Times]] = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            times[name].append(timed(command))
+    return {
+        name: (statistics.median(wall for wall, _ in runs), statistics.median(processor for _, processor in runs))
+        for name, runs in times.items()
+    }
+
+
+def cold_commands(folder: str) -> dict[str, list[str]]:
+    """Each tool on four lines of its own language; a peer that is not installed is left out."""
+    texts = {
+        "four.dsd": FOUR_LINES, "canonical.dsd": FOUR_LINES_CANONICAL, "four.yaml": FOUR_LINES_YAML,
+        "four.py": FOUR_LINES_PYTHON,
+    }  # fmt: skip
+    paths = {name: str(Path(folder, name)) for name in texts}
+    for name, text in texts.items():
+        Path(paths[name]).write_text(text)
+    commands = {
+        "dsd-lint": [sys.executable, "-c", LINT, paths["four.dsd"]],
+        "dsd-fmt --check": [sys.executable, "-c", FORMAT, "--check", paths["canonical.dsd"]],
+    }
+    peers = {
+        "yamllint": ["yamllint", paths["four.yaml"]],
+        "ruff check": ["ruff", "check", "--no-cache", paths["four.py"]],
+    }
+    for name, (program, *arguments) in peers.items():
+        beside = Path(sys.executable).with_name(program)
+        found = str(beside) if beside.exists() else shutil.which(program)
+        if found is not None:
+            commands[name] = [found, *arguments]
+    return commands
+
+
 def main() -> int:
-    """Prints the medians and the ratio."""
+    """Prints the medians and the ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=20)
     rounds = parser.parse_args().rounds
-    beside = Path(sys.executable).with_name("yamllint")
-    yamllint = str(beside) if beside.exists() else shutil.which("yamllint")
     with tempfile.TemporaryDirectory() as folder:
-        four, many, yaml = (Path(folder, name) for name in ("four.dsd", "many.dsd", "four.yaml"))
-        four.write_text(FOUR_LINES)
-        many.write_text("dense 50ep lr=8e-4\n" + MANY_LINES)
-        yaml.write_text(FOUR_LINES_YAML)
-        commands = {"dsd-lint": [sys.executable, "-c", LINT, str(four)]}
-        if yamllint is not None:
-            commands["yamllint"] = [yamllint, str(yaml)]
-        for command in commands.values():
-            timed(command)
-        times: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
-        for _ in range(rounds):
-            for name, command in commands.items():
-                times[name].append(timed(command))
-        medians = {
-            name: tuple(statistics.median(column) for column in zip(*runs, strict=True)) for name, runs in times.items()
-        }
+        medians = interleaved(cold_commands(folder), rounds)
+        print(f"four lines, cold, medians of {rounds}, interleaved:")
         for name, (wall, processor) in medians.items():
-            print(f"{name:10} four lines, cold: {wall * 1000:6.1f} ms wall, {processor * 1000:6.1f} ms processor")
-        if "yamllint" in medians:
-            ratios = [ours / theirs for ours, theirs in zip(medians["dsd-lint"], medians["yamllint"], strict=True)]
-            print(f"ratio      {ratios[0]:.2f} wall, {ratios[1]:.2f} processor (medians of {rounds}, interleaved)")
-        wall, processor = timed([sys.executable, "-c", LINT, str(many)])
-        print(f"dsd-lint   10,001 lines:     {wall:6.2f} s wall,  {processor:6.2f} s processor")
+            ratio = f"   {wall / medians['yamllint'][0]:.2f} x yamllint" if "yamllint" in medians else ""
+            print(f"  {name:16} {wall * 1000:6.1f} ms wall {processor * 1000:6.1f} ms processor{ratio}")
+        many = Path(folder, "many.dsd")
+        many.write_text("dense 50ep lr=8e-4\n" + MANY_LINES)
+        print("10,001 lines:")
+        for name, arguments in (("dsd-lint", [LINT]), ("dsd-fmt --check", [FORMAT, "--check"]), ("dsd-fmt", [FORMAT])):
+            wall, processor = timed([sys.executable, "-c", *arguments, str(many)])
+            print(f"  {name:16} {wall:6.2f} s wall  {processor:6.2f} s processor")
     return 0
 
 

@@ -71,7 +71,7 @@ def analyse(
     program = parsed.program
     inventory = None if layers is None else with_inferred_roles(layers)
     findings = Findings()
-    subject = Subject(program, findings, layers=inventory)
+    subject = Subject(program, findings, layers=inventory, text=text)
     resolved: Resolved | None = None
     if is_measurable(program, findings):
         for check in TREE_RULES:
@@ -86,12 +86,23 @@ def analyse(
     found = findings.in_source_order()
     if parsed.diagnostics:
         reported = {item.span.start for item in parsed.diagnostics}
-        found = tuple(item for item in found if item.code not in _CONSEQUENCES and item.span.start not in reported)
+        found = tuple(
+            item
+            for item in found
+            if item.code not in _CONSEQUENCES and item.span.start not in reported and not _is_emptied(item, reported)
+        )
     diagnostics = tuple(
         sorted((*parsed.diagnostics, *found), key=lambda item: (item.span.start, item.span.end, item.code))
     )
-    has_errors = any(CATALOGUE[item.code].severity == "error" for item in diagnostics)
-    return Analysis(diagnostics, None if has_errors else resolved, program)
+    if any(CATALOGUE[item.code].severity == "error" for item in diagnostics):
+        # what would be derived is known when the errors are gone
+        return Analysis(tuple(item for item in diagnostics if item.code != "DSD901"), None, program)
+    return Analysis(diagnostics, resolved, program)
+
+
+def _is_emptied(finding: Diagnostic, reported: set[int]) -> bool:
+    """Whether it is about an empty block, and what stands in that block could not be read."""
+    return finding.code == "DSD101" and any(finding.span.start <= place <= finding.span.end for place in reported)
 
 
 def _resolve(program: nodes.Program, text: str, settings: Settings, subject: Subject) -> tuple[Resolved, Subject]:

@@ -28,6 +28,8 @@ Kind = Literal[
 ]
 Tier = Literal["C", "E", "B"]
 
+RATE_WORDS = ("prev", "last", "base")  # what `lr=` may count from
+
 PHASE: tuple[Place, ...] = ("dense", "sparse")
 PHASE_OR_SET: tuple[Place, ...] = ("dense", "sparse", "set")
 SPARSE: tuple[Place, ...] = ("sparse",)

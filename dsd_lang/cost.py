@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
 from dsd_lang.plan import Phase, Plan, Target
 from dsd_lang.units import Length, exact, format_exact
 
-# the mean of each ramp's shape over its phase: how far it is from its end, as a share of the way
-_MEAN_DISTANCE = {"cubic": Fraction(1, 4), "linear": Fraction(1, 2), "cosine": Fraction(1, 2), "exp": Fraction(1, 2)}
+Densities = Mapping[str, tuple[Fraction | None, Fraction | None]]
+"""By phase id: the mean share alive during the phase and the share alive at its end; None where it is not known."""
+
+# the mean of a ramp's shape over its phase: how far it is from its end, as a share of the way
+_MEAN_DISTANCE = {"cubic": Fraction(1, 4), "linear": Fraction(1, 2), "cosine": Fraction(1, 2)}
 _SEED = re.compile(r"\.seed\d+$")
 
 
@@ -24,13 +29,14 @@ class Budget(NamedTuple):
     is_complete: bool
 
 
-def budget(plan: Plan) -> Budget:
+def budget(plan: Plan, densities: Densities | None = None) -> Budget:
     """The sum over all phases of a plan, each counted once; a phase with `until` counts with its bound.
 
-    A sparse phase is weighted by the share it keeps of the selected layers. A list target counts as dense, since only
-    the model knows its share: then ``is_complete`` is False.
+    A sparse phase is weighted by the share it keeps of the selected weights: by ``densities`` (those of a model,
+    :func:`dsd_lang.layer_counts.densities`), else by what the plan alone tells. A share that is not known counts as
+    dense: then ``is_complete`` is False.
     """
-    densities = density_by_phase(plan)
+    densities = density_by_phase(plan) if densities is None else densities
     totals = {"ep": Fraction(0), "it": Fraction(0)}
     weighted = {"ep": Fraction(0), "it": Fraction(0)}
     for phase in plan.phases:
@@ -42,33 +48,50 @@ def budget(plan: Plan) -> Budget:
     return Budget(totals["ep"], totals["it"], weighted["ep"], weighted["it"], is_complete)
 
 
-def density_by_phase(plan: Plan) -> dict[str, tuple[Fraction | None, Fraction | None]]:
-    """The mean share alive during each phase and the share alive at its end; None where only the model knows."""
+def density_by_phase(plan: Plan) -> Densities:
+    """The shares alive as far as the plan alone tells: not for a list of targets, which only the model weighs."""
     found: dict[str, tuple[Fraction | None, Fraction | None]] = {}
+    before: dict[str | None, Phase] = {}
     for phase in plan.phases:
-        before = found[phase.parent][1] if phase.parent is not None else Fraction(1)
-        found[phase.id] = _density(phase, before)
+        parent = before.get(phase.parent)
+        alive = found[parent.id][1] if parent is not None else Fraction(1)
+        found[phase.id] = _density(phase, parent, alive)
+        before[phase.id] = phase
     return found
 
 
-def _density(phase: Phase, before: Fraction | None) -> tuple[Fraction | None, Fraction | None]:
+def _density(phase: Phase, parent: Phase | None, before: Fraction | None) -> tuple[Fraction | None, Fraction | None]:
     if phase.mode == "dense" or phase.target is None:
         return Fraction(1), Fraction(1)
     target: Target = phase.target
     if target.kind == "ramp":
         start, end = exact(target.start or "0"), exact(target.end or "0")
-        mean = end + (start - end) * _MEAN_DISTANCE[target.shape or "cubic"]
-        return 1 - mean, 1 - end
+        return ramp_mean(1 - start, 1 - end, target.shape or "cubic"), 1 - end
     kept: Fraction | None = None
     if target.kind == "fraction":
         kept = 1 - exact(target.pruned or "0")
-    elif target.kind == "remaining" and before is not None:
-        kept = before * (1 - exact(target.pruned or "0"))
+    elif target.kind == "remaining":
+        alive = before if parent is None or parent.mode == "dense" or _selects_alike(parent, phase) else None
+        kept = None if alive is None else alive * (1 - exact(target.pruned or "0"))
     elif target.kind == "held":
         kept = before
     elif target.kind == "nm":
         kept = Fraction(target.n or 1, target.m or 1)
     return kept, kept
+
+
+def _selects_alike(parent: Phase, phase: Phase) -> bool:
+    held = parent.target is not None and parent.target.kind == "held"
+    return held or (set(parent.layers), set(parent.except_)) == (set(phase.layers), set(phase.except_))
+
+
+def ramp_mean(first: Fraction, last: Fraction, shape: str) -> Fraction:
+    """The mean over a ramp of the share alive, ``first`` at its start and ``last`` at its end."""
+    if shape != "exp":
+        return last + (first - last) * _MEAN_DISTANCE[shape]
+    if first == last or not last:
+        return last
+    return Fraction(round((float(first) - float(last)) / math.log(first / last) * 10**9), 10**9)
 
 
 class Arm(NamedTuple):
@@ -102,6 +125,18 @@ def arms(plan: Plan) -> tuple[Arm, ...]:
     return tuple(found)
 
 
+def first_phase_multiple(plan: Plan) -> Fraction | None:
+    """How many times its first dense phase a plan of one line trains: DSD is sold as a multiple of its baseline.
+
+    None for a plan with branches, without a dense start, or with lengths in different units.
+    """
+    first, units = plan.phases[0], {phase.duration.unit for phase in plan.phases}
+    length = first.duration.length.value
+    if plan.branches or len(plan.phases) == 1 or len(units) > 1 or first.mode == "sparse" or not length:
+        return None
+    return sum((phase.duration.length.value for phase in plan.phases), Fraction(0)) / length
+
+
 def _line_total(plan: Plan, name: str) -> tuple[Fraction, Fraction]:
     last = next(phase for phase in reversed(plan.phases) if _SEED.sub("", phase.path) == name)
     lengths = [phase.duration.length for phase in plan.line(last.id)]
@@ -113,6 +148,11 @@ def in_words(epochs: Fraction, updates: Fraction) -> str:
     """`200ep`, `500it`, `200ep + 500it`; what has no short decimal is rounded to four places."""
     parts = [str(Length(_short(value), unit)) for value, unit in ((epochs, "ep"), (updates, "it")) if value]  # type: ignore[arg-type]
     return " + ".join(parts) or "0ep"
+
+
+def times(multiple: Fraction) -> str:
+    """A multiple in three figures: `1.67`, `0.333`, `5001`."""
+    return f"{float(multiple):.3g}" if multiple < 1000 else f"{float(multiple):.0f}"
 
 
 def _short(value: Fraction) -> Fraction:

@@ -10,6 +10,8 @@ from typing import Literal, NamedTuple
 from dsd_lang.records import record
 
 Severity = Literal["error", "warning", "advice"]
+Applicability = Literal["safe", "unsafe", "display"]
+DOCS_URL = "https://dsd-lang.readthedocs.io/en/stable/"
 
 
 class Span(NamedTuple):
@@ -37,11 +39,16 @@ class Edit:
 
 @record
 class Fix:
-    """Edits that mend a finding; `safe` ones keep the plan's hash."""
+    """Edits that mend a finding: `safe` ones keep the plan's hash, `display` ones are shown and never applied."""
 
     message: str
     edits: tuple[Edit, ...]
-    applicability: Literal["safe", "unsafe", "display"] = "unsafe"
+    applicability: Applicability = "unsafe"
+
+
+def replacement(span: Span, text: str, applicability: Applicability = "unsafe") -> Fix:
+    """The fix that writes ``text`` in place of what stands at ``span``."""
+    return Fix(f"write `{text}`", (Edit(span, text),), applicability)
 
 
 @record
@@ -110,3 +117,12 @@ class Diagnostic:
     @property
     def severity(self) -> Severity:
         return CATALOGUE[self.code].severity
+
+
+def rule_url(code: str, *, docs_url: str = DOCS_URL) -> str:
+    """Where the page of a code stands in the documentation; ``docs_url`` is that of another copy of it.
+
+    >>> rule_url("DSD303")
+    'https://dsd-lang.readthedocs.io/en/stable/rules/ends-sparse/'
+    """
+    return f"{docs_url.rstrip('/')}/rules/{CATALOGUE[code].name}/"

@@ -7,16 +7,13 @@ Nodes are phase ids with their attributes; an edge of kind `parent` says whose s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from html import escape
 from typing import Any
 
 import networkx as nx
 
+from dsd_lang.graph_svg import FILL, places, svg_text
 from dsd_lang.plan import Phase, Plan
 from dsd_lang.plan_table import rate_text, target_text
-
-_BOX_WIDTH, _BOX_HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 190, 46, 24, 34, 16
-_FILL = {"dense": "#dbe9f6", "sparse": "#fde3c8"}
 
 
 class PhaseGraph(nx.DiGraph):  # type: ignore[misc]
@@ -66,14 +63,25 @@ class PhaseGraph(nx.DiGraph):  # type: ignore[misc]
 
     def title(self, node: str) -> tuple[str, str]:
         """The two lines that stand in a phase's box."""
+        name, head, tail = self.words(node)
+        return f"{name}: {head}" if name else head, tail
+
+    def words(self, node: str) -> tuple[str, str, str]:
+        """A phase's branch and label, what it does, and its length and learning rate."""
         data = self.nodes[node]
         names = [name for name in (data["path"], data["label"]) if name]
         head = f"{data['index']} {data['mode']}" + (f" {data['pruned']}" if data["mode"] == "sparse" else "")
-        return f"{'.'.join(names)}: {head}" if names else head, f"{data['length']}, lr {data['lr']}"
+        return ".".join(names), head, f"{data['length']}, lr {data['lr']}"
+
+    @property
+    def runs_across(self) -> bool:
+        """Whether lines are drawn from left to right: with more branches than steps they are rows."""
+        at = places(self).values()
+        return max((line for line, _ in at), default=0) > max((step for _, step in at), default=0)
 
     def to_mermaid(self) -> str:
         """A Mermaid flowchart."""
-        lines = ["flowchart TD"]
+        lines = [f"flowchart {'LR' if self.runs_across else 'TD'}"]
         for node in self.nodes:
             first, second = (_mermaid_text(text) for text in self.title(node))
             lines.append(f'  {node}["{first}<br/>{second}"]:::{self.nodes[node]["mode"]}')
@@ -81,19 +89,19 @@ class PhaseGraph(nx.DiGraph):  # type: ignore[misc]
             label = ", ".join(data["arguments"])
             arrow = "-->" if data["kind"] == "parent" else "-.->"
             lines.append(f"  {source} {arrow}{f'|{label}|' if label else ''} {target}")
-        lines += [f"  classDef {mode} fill:{colour},stroke:#555" for mode, colour in _FILL.items()]
+        lines += [f"  classDef {mode} fill:{colour},stroke:#555" for mode, colour in FILL.items()]
         return "\n".join(lines) + "\n"
 
     def to_dot(self) -> str:
         """A Graphviz digraph."""
         lines = [
             "digraph schedule {",
-            "  rankdir=TB;",
+            f"  rankdir={'LR' if self.runs_across else 'TB'};",
             '  node [shape=box, style="rounded,filled", fontname="sans-serif"];',
         ]
         for node in self.nodes:
             text = "\\n".join(part.replace("\\", "\\\\").replace('"', '\\"') for part in self.title(node))
-            lines.append(f'  {node} [label="{text}", fillcolor="{_FILL[self.nodes[node]["mode"]]}"];')
+            lines.append(f'  {node} [label="{text}", fillcolor="{FILL[self.nodes[node]["mode"]]}"];')
         for source, target, data in self.edges(data=True):
             label = ", ".join(data["arguments"])
             style = [] if data["kind"] == "parent" else ["style=dashed"]
@@ -102,58 +110,8 @@ class PhaseGraph(nx.DiGraph):  # type: ignore[misc]
         return "\n".join([*lines, "}"]) + "\n"
 
     def to_svg(self) -> str:
-        """A picture: one row for each step of a line, one column for each branch."""
-        places = self._places()
-        columns = 1 + max((column for column, _ in places.values()), default=0)
-        rows = 1 + max((row for _, row in places.values()), default=0)
-        width = 2 * _MARGIN + columns * (_BOX_WIDTH + _GAP_X) - _GAP_X
-        height = 2 * _MARGIN + rows * (_BOX_HEIGHT + _GAP_Y) - _GAP_Y
-        body = "\n".join([*self._svg_edges(places), *self._svg_boxes(places)])
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-            'font-family="sans-serif" font-size="12">\n'
-            '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
-            '<path d="M0,0 L8,4 L0,8 z" fill="#555"/></marker></defs>\n'
-            f"{body}\n</svg>\n"
-        )
-
-    def _places(self) -> dict[str, tuple[int, int]]:
-        """Column and row of every phase: the first to go on from a phase stays in its column, others open new ones."""
-        places: dict[str, tuple[int, int]] = {}
-        taken: set[str] = set()
-        num_columns = 0
-        for node in self.nodes:
-            parent = next((s for s, _, kind in self.in_edges(node, data="kind") if kind == "parent"), None)
-            if parent is not None and parent not in taken:
-                taken.add(parent)
-                places[node] = (places[parent][0], places[parent][1] + 1)
-                continue
-            row = places[parent][1] + 1 if parent is not None else 0
-            places[node] = (num_columns, row)
-            num_columns += 1
-        return places
-
-    def _svg_boxes(self, places: dict[str, tuple[int, int]]) -> Iterator[str]:
-        for node, place in places.items():
-            x, y = _corner(place)
-            first, second = (escape(_fitting(text)) for text in self.title(node))
-            yield (
-                f'<g><title>{escape(" / ".join(self.title(node)))}</title><rect x="{x}" y="{y}" width="{_BOX_WIDTH}" '
-                f'height="{_BOX_HEIGHT}" rx="6" fill="{_FILL[self.nodes[node]["mode"]]}" stroke="#555"/>'
-                f'<text x="{x + 10}" y="{y + 19}" font-weight="bold">{first}</text>'
-                f'<text x="{x + 10}" y="{y + 36}">{second}</text></g>'
-            )
-
-    def _svg_edges(self, places: dict[str, tuple[int, int]]) -> Iterator[str]:
-        for source, target, data in self.edges(data=True):
-            (x1, y1), (x2, y2) = _corner(places[source]), _corner(places[target])
-            x1, y1, x2 = x1 + _BOX_WIDTH // 2, y1 + _BOX_HEIGHT, x2 + _BOX_WIDTH // 2
-            dashes = "" if data["kind"] == "parent" else ' stroke-dasharray="5 4"'
-            middle = (y1 + y2) // 2
-            yield (
-                f'<path d="M{x1},{y1} C{x1},{middle} {x2},{middle} {x2},{y2}" fill="none" stroke="#555"{dashes} '
-                'marker-end="url(#tip)"/>'
-            )
+        """A picture: a line of boxes for each branch, in rows or in columns, whichever is the less wide."""
+        return svg_text(self)
 
 
 def references_of(phase: Phase) -> Iterator[tuple[str, str]]:
@@ -164,14 +122,6 @@ def references_of(phase: Phase) -> Iterator[tuple[str, str]]:
             yield source.reference.phase, argument
     if phase.distill is not None and phase.distill.teacher.phase is not None:
         yield phase.distill.teacher.phase, "distill"
-
-
-def _corner(place: tuple[int, int]) -> tuple[int, int]:
-    return _MARGIN + place[0] * (_BOX_WIDTH + _GAP_X), _MARGIN + place[1] * (_BOX_HEIGHT + _GAP_Y)
-
-
-def _fitting(text: str) -> str:
-    return text if len(text) <= 28 else text[:27] + "…"
 
 
 def _mermaid_text(text: str) -> str:

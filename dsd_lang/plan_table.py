@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from dsd_lang.plan import Condition, Function, LearningRate, Phase, Plan, ReferenceInfo, Target
 from dsd_lang.setting_text import setting_text
@@ -30,6 +32,51 @@ def aligned(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [headers, ["-" * width for width in widths], *rows]
     padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
     return "\n".join(line.rstrip() for line in padded) + "\n"
+
+
+class FittedTable(NamedTuple):
+    """A table cut to a terminal, and the columns that found no room."""
+
+    text: str
+    left_out: tuple[str, ...]
+
+
+def fitted(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> FittedTable:
+    """The table within ``width`` columns: the last one is folded, then whole columns are left out, `#` never."""
+    natural = [max(len(row[column]) for row in (headers, *rows)) for column in range(len(headers))]
+    if sum(natural) + 2 * (len(natural) - 1) <= width:
+        return FittedTable(aligned(headers, rows), ())
+    room = width - sum(natural[:-1]) - 2 * (len(natural) - 1)
+    if room >= _LEAST_FOLD:
+        return FittedTable(aligned(headers, [line for row in rows for line in _folded(row, room)]), ())
+    kept = list(range(len(headers) - 1))
+    for name in _LEAST_WANTED:
+        if sum(natural[column] for column in kept) + 2 * (len(kept) - 1) <= width:
+            break
+        kept = [column for column in kept if headers[column] != name]
+    left_out = tuple(name for column, name in enumerate(headers) if column not in kept)
+    cut = [[row[column] for column in kept] for row in rows]
+    return FittedTable(aligned([headers[column] for column in kept], cut), left_out)
+
+
+_LEAST_FOLD = 24
+_LEAST_WANTED = ("more", "layers", "label", "state", "start lr", "branch", "length", "pruned")
+
+
+def _folded(row: Sequence[str], room: int) -> list[list[str]]:
+    """A row with its last cell over as many lines as it needs."""
+    first, *others = textwrap.wrap(row[-1], room, break_on_hyphens=False) or [""]
+    return [[*row[:-1], first], *([""] * (len(row) - 1) + [line] for line in others)]
+
+
+def shown_numbers(count: int, *, is_whole: bool = False) -> range | tuple[int, ...]:
+    """Which of ``count`` rows to show: all, or of very many the first hundred and the last ten."""
+    if is_whole or count <= _MOST_ROWS:
+        return range(count)
+    return (*range(_FIRST_ROWS), *range(count - _LAST_ROWS, count))
+
+
+_MOST_ROWS, _FIRST_ROWS, _LAST_ROWS = 200, 100, 10
 
 
 def _cells(index: int, phase: Phase, settings: Mapping[str, str], states: Mapping[str, str]) -> list[str]:
@@ -85,23 +132,35 @@ def layers_text(phase: Phase) -> str:
 
 
 def rate_text(lr: LearningRate) -> str:
-    """`8e-4`, `0.1 x optimizer's`, `0.5 x last of p3`, with the shape where there is one."""
-    shape = "" if lr.decay.kind == "constant" else f" {lr.decay.kind}"
+    """`8e-4`, `0.1 x optimizer`, `0.5 x last of p3`, with the shape where there is one."""
+    return start_text(lr) + ("" if lr.decay.kind == "constant" else f" {lr.decay.kind}")
+
+
+def start_text(lr: LearningRate) -> str:
+    """Where a learning rate starts, without its shape."""
     if lr.start is not None:
-        value = exact(lr.start)
-        written = lr.start if len(lr.start) <= 12 else f"{float(value):.6g}"
-        return written + shape
+        return lr.start if len(lr.start) <= 12 else f"{float(exact(lr.start)):.6g}"
     scale = "" if lr.scale in (None, "1") else f"{lr.scale} x "
-    return f"{scale}{'optimizer' if lr.of == 'optimizer' else f'last of {lr.phase}'}{shape}"
+    return f"{scale}{'optimizer' if lr.of == 'optimizer' else f'last of {lr.phase}'}"
 
 
 def more_text(phase: Phase, settings: Mapping[str, str]) -> str:
     """Every other argument that is neither at its default nor what the ``settings`` (as text) say for every phase."""
-    words: list[str] = []
+    said = [(name, text) for name, text in more_words(phase) if not (name in _OVERRIDES and settings.get(name) == text)]
+    return " ".join(_WITHOUT_EQUALS.get(name, "{}={}").format(name, text) for name, text in said)
+
+
+_OVERRIDES = frozenset(("opt", "clip", "update", "wd", "l1", "batch", "dropout"))
+_WITHOUT_EQUALS = {"until": "{} {}", "round": "({} {})"}
+
+
+def more_words(phase: Phase) -> list[tuple[str, str]]:
+    """Every argument without a column of its own that is not at its default, by name."""
+    words: list[tuple[str, str]] = []
     if phase.lr.warmup is not None:
-        words.append(f"warmup={phase.lr.warmup.length}")
+        words.append(("warmup", str(phase.lr.warmup.length)))
     functions = (("by", phase.by, "magnitude"), ("unit", phase.unit, "weight"), ("enforce", phase.enforce, "hard"))
-    words += [f"{name}={function_text(value)}" for name, value, default in functions if function_text(value) != default]
+    words += [(name, function_text(value)) for name, value, default in functions if function_text(value) != default]
     plain = (
         ("scope", phase.scope, "layer"),
         ("alloc", phase.alloc, "uniform"),
@@ -109,25 +168,25 @@ def more_text(phase: Phase, settings: Mapping[str, str]) -> str:
         ("others", phase.others, "none"),
         ("state", phase.state, "zero"),
     )
-    words += [f"{name}={value}" for name, value, default in plain if value != default]
+    words += [(name, str(value)) for name, value, default in plain if value != default]
     sources = (("restore", phase.restore, "zero"), ("from", phase.from_, "last"), ("clock", phase.clock, "phase"))
     for name, source, default in sources:
         if source.kind != default:
-            words.append(f"{name}={source.kind if source.reference is None else reference_text(source.reference)}")
+            words.append((name, source.kind if source.reference is None else reference_text(source.reference)))
     for name, function in (("opt", phase.opt), ("clip", phase.clip), ("update", phase.update)):
-        if function is not None and function_text(function) != settings.get(name):
-            words.append(f"{name}={function_text(function)}")
+        if function is not None:
+            words.append((name, function_text(function)))
     for name, value in (("wd", phase.wd), ("l1", phase.l1), ("batch", phase.batch), ("dropout", phase.dropout)):
-        if value is not None and str(value) != settings.get(name):
-            words.append(f"{name}={value}")
+        if value is not None:
+            words.append((name, str(value)))
     if phase.distill is not None:
-        words.append(f"distill={reference_text(phase.distill.teacher)}")
+        words.append(("distill", reference_text(phase.distill.teacher)))
     if phase.calibrate is not None:
-        words.append(f"calibrate={phase.calibrate.length}")
+        words.append(("calibrate", str(phase.calibrate.length)))
     if phase.until is not None:
-        words.append(f"until {condition_text(phase.until)}")
-    words += [f"(round {cycle.index} until {condition_text(cycle.until)})" for cycle in phase.cycles]
-    return " ".join(words)
+        words.append(("until", condition_text(phase.until)))
+    words += [("round", f"{cycle.index} until {condition_text(cycle.until)}") for cycle in phase.cycles]
+    return words
 
 
 def function_text(function: Function) -> str:

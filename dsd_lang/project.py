@@ -1,4 +1,7 @@
-"""Paths as the user gave them in, the files to read out: `*.dsd` in folders, whatever `.gitignore` leaves."""
+"""Paths as the user gave them in, the files to read out: `*.dsd` in folders that `.gitignore` and `exclude` let through.
+
+`exclude` in `[tool.dsd]` has the globs of `.gitignore`, relative to the folder of its `pyproject.toml`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from dsd_lang.configuration import configuration_in
 from dsd_lang.errors import DsdError
 
 SUFFIX = ".dsd"
@@ -21,40 +25,100 @@ class _Pattern(NamedTuple):
     is_for_folders: bool
 
 
-def find_schedules(paths: Iterable[str]) -> list[str]:
-    """The files to read, each once: a file given by hand always, a folder's `*.dsd` unless git ignores them.
+def find_schedules(paths: Iterable[str], *, excludes_all: bool = False) -> list[str]:
+    """The files to read, each once: a file given by hand always, a folder's `*.dsd` unless they are excluded.
 
-    Raises :class:`DsdError` for a path that does not exist.
+    With ``excludes_all`` what is given by hand may be excluded too. Raises :class:`DsdError` for a path that does not
+    exist and a folder that cannot be read.
     """
     found: dict[str, None] = {}
     for path in paths:
+        if not os.path.exists(path):
+            raise DsdError(f"there is no file or folder `{path}`", help="give a schedule, or a folder that holds some")
+        if excludes_all and is_excluded(path):
+            continue
         if os.path.isdir(path):
             found.update(dict.fromkeys(_in_folder(path)))
-        elif os.path.exists(path):
-            found[path] = None
         else:
-            raise DsdError(f"there is no file or folder `{path}`", help="give a schedule, or a folder that holds some")
+            found[path] = None
     return list(found)
+
+
+def is_excluded(path: str) -> bool:
+    """Whether git or `[tool.dsd] exclude` leaves out a path, or a folder that it is in."""
+    place = os.path.abspath(path)
+    top = _repository_of(os.path.dirname(place))
+    excluded = _excluded_in(os.path.dirname(place))
+    rules: list[_Pattern] = []
+    for folder in _folders_between(min((top, *(rule.base for rule in excluded)), key=len), place):
+        is_folder = folder != place or os.path.isdir(place)
+        if _is_ignored(folder, rules, is_folder=is_folder) or _is_ignored(folder, excluded, is_folder=is_folder):
+            return True
+        if is_folder and (folder == top or folder.startswith(os.path.join(top, ""))):
+            rules = rules + _read(folder)
+    return False
+
+
+def matches(glob: str, folder: str, path: str) -> bool:
+    """Whether a glob relative to a folder names a file, or a folder that the file is in."""
+    pattern = _parse(folder, glob)
+    place = os.path.abspath(path)
+    return pattern is not None and any(
+        _is_ignored(part, [pattern], is_folder=part != place) for part in _folders_between(folder, place)
+    )
+
+
+def _folders_between(top: str, place: str) -> list[str]:
+    """From a folder down to a place in it, both included; only the place where it is not in the folder."""
+    chain = [place]
+    while chain[-1] != top and os.path.dirname(chain[-1]) != chain[-1]:
+        chain.append(os.path.dirname(chain[-1]))
+    return chain[::-1] if chain[-1] == top else [place]
+
+
+def _repository_of(folder: str) -> str:
+    """The root of the repository a folder is in; the folder itself where it is in none."""
+    place = folder
+    while not os.path.exists(os.path.join(place, ".git")):
+        if os.path.dirname(place) == place:
+            return folder
+        place = os.path.dirname(place)
+    return place
+
+
+def _excluded_in(folder: str) -> list[_Pattern]:
+    configuration = configuration_in(folder)
+    parsed = (_parse(configuration.folder, glob) for glob in configuration.exclude)
+    return [pattern for pattern in parsed if pattern is not None]
 
 
 def _in_folder(top: str) -> list[str]:
     found: list[str] = []
     patterns = {os.path.abspath(top): _patterns_above(os.path.abspath(top))}
-    for folder, children, files in os.walk(top):
+    for folder, children, files in os.walk(top, onerror=_refuse):
         here = os.path.abspath(folder)
         rules = patterns.pop(here) + _read(here)
+        excluded = _excluded_in(here)
         children[:] = sorted(
             child
             for child in children
-            if not child.startswith(".") and not _is_ignored(os.path.join(here, child), rules, is_folder=True)
+            if not child.startswith(".")
+            and not _is_ignored(os.path.join(here, child), rules, is_folder=True)
+            and not _is_ignored(os.path.join(here, child), excluded, is_folder=True)
         )
         patterns.update({os.path.join(here, child): rules for child in children})
         found += [
             os.path.normpath(os.path.join(folder, name))
             for name in sorted(files)
-            if name.endswith(SUFFIX) and not _is_ignored(os.path.join(here, name), rules, is_folder=False)
+            if name.endswith(SUFFIX)
+            and not _is_ignored(os.path.join(here, name), rules, is_folder=False)
+            and not _is_ignored(os.path.join(here, name), excluded, is_folder=False)
         ]
     return found
+
+
+def _refuse(error: OSError) -> None:
+    raise DsdError(f"cannot read the folder `{error.filename}`: {(error.strerror or str(error)).lower()}") from error
 
 
 def _patterns_above(folder: str) -> list[_Pattern]:

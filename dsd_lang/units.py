@@ -87,6 +87,17 @@ def round_half_even(value: Fraction) -> int:
     return round(value)
 
 
+def keep_count(size: int, pruned: Fraction, *, minimum: int = 1) -> int:
+    """How many of `size` weights stay when the exact ratio `pruned` goes: N - round_half_even(s N), at least `minimum`.
+
+    >>> keep_count(1000, Fraction(3, 10)), keep_count(5, Fraction(1, 2)), keep_count(3, Fraction(1))
+    (700, 3, 1)
+    """
+    if not 0 <= pruned <= 1:
+        raise ValueError(f"the pruned ratio must lie in 0..1, not {pruned}")
+    return max(min(minimum, size), size - round_half_even(pruned * size))
+
+
 class Length(NamedTuple):
     """How long something lasts: ``50ep`` (epochs) or ``500it`` (optimizer updates)."""
 

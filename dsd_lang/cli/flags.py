@@ -14,13 +14,17 @@ _HELP_COLUMN = 26
 
 
 class Flag(NamedTuple):
-    """One option. Without a ``metavar`` it is a switch; ``repeats`` collects the values of every use."""
+    """One option. Without a ``metavar`` it is a switch; ``repeats`` collects the values of every use.
+
+    On the help page it stands under the heading of its ``group``.
+    """
 
     name: str
     help: str
     metavar: str = ""
     choices: tuple[str, ...] = ()
     repeats: bool = False
+    group: str = "options"
 
 
 class Given(NamedTuple):
@@ -78,8 +82,12 @@ def _checked(flag: Flag, value: str) -> str:
 
 def help_text(usage: str, description: str, flags: Sequence[Flag], epilogue: str) -> str:
     """The page that `--help` prints."""
-    lines = [f"usage: {usage}", "", description, "", "options:"]
+    lines = [f"usage: {usage}", "", description]
+    group = ""
     for flag in flags:
+        if flag.group != group:
+            group = flag.group
+            lines += ["", f"{group}:"]
         left = f"  {flag.name} {flag.metavar}".rstrip()
         if len(left) >= _HELP_COLUMN:
             lines += [left, " " * _HELP_COLUMN + flag.help]

@@ -14,6 +14,7 @@ from dsd_lang.layers import LayerInfo
 
 if TYPE_CHECKING:
     from dsd_lang.plan import Plan
+    from dsd_lang.plan_diff.run_effect import NodeState
 
 _INSTALL = "install `dsd-lang[run]`"
 
@@ -35,10 +36,23 @@ def model_preset(name: str) -> Mapping[str, str]:
     return preset
 
 
-def run_states(plan: Plan, folder: Path) -> dict[str, str]:
-    """The state of every phase in a run folder (group `dsd.run_progress`)."""
+def model_cards() -> dict[str, Mapping[str, str]]:
+    """Every model that is known by name (group `dsd.models`): its `summary`, its `task`, its default `data`."""
+    from importlib.metadata import entry_points
+
+    found: dict[str, Mapping[str, str]] = {}
+    for entry in entry_points(group="dsd.models"):
+        found |= entry.load()()
+    return found
+
+
+def run_states(plan: Plan, folder: Path) -> dict[str, NodeState]:
+    """The state and the content key of every phase in a run folder (group `dsd.run_progress`)."""
+    from dsd_lang.plan_diff.run_effect import NodeState
+
     nobody = DsdError("nothing installed can read run folders", help=_INSTALL)
-    return dict(_first_answer("dsd.run_progress", nobody, plan, folder))
+    answer = _first_answer("dsd.run_progress", nobody, plan, folder)
+    return {phase: NodeState(state, key) for phase, state, key in answer}
 
 
 def _first_answer(group: str, nobody: DsdError, *question: object) -> Any:

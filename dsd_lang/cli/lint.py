@@ -7,32 +7,46 @@ import os
 import sys
 from collections.abc import Sequence
 
+from dsd_lang.checking import check_text
 from dsd_lang.cli.command import Tool, run_tool
 from dsd_lang.cli.flags import Flag, Given
-from dsd_lang.cli.options import read_source, selected_codes, write_output
-from dsd_lang.diagnostics import Diagnostic
+from dsd_lang.cli.options import is_coloured, read_source, schedule_paths, write_output
+from dsd_lang.configuration import Configuration, configuration_in, configuration_of
+from dsd_lang.diagnostics import DOCS_URL, Diagnostic
 from dsd_lang.errors import DsdError
 from dsd_lang.layers import LayerInfo
-from dsd_lang.report import FORMATS, CheckedFile, render, summary
+from dsd_lang.report import FOR_PEOPLE, FORMATS, CheckedFile, fixable, render, summary
+from dsd_lang.selection import Choice, codes_of, selected_codes
 from dsd_lang.source import Source
 
 PROGRAM = "dsd-lint"
-EPILOGUE = """exit status: 0 nothing found, 1 something found, 2 bad usage or a failure of the tool.
-A finding is silenced by `# dsd: ignore[DSD303]` at the end of its line or alone on the line above."""
+EPILOGUE = """RULES are codes (DSD303), beginnings of codes (DSD3), names (ends-sparse) or ALL, joined by commas.
+`# dsd: ignore[DSD303]` at the end of a line, or alone on the line above, silences a rule there.
+[tool.dsd] (exclude, output-format, model, layers, docs-url) and [tool.dsd.lint] (select, extend-select, ignore,
+per-file-ignores) in the closest pyproject.toml say the same for a project; the command line wins.
+Exit status: 0 nothing found, 1 something found (with --diff: to fix), 2 bad usage or a failure of the tool."""
+_RULES, _FIXES, _OUTPUT, _FILES, _MORE = "rules", "fixes", "output", "files and model", "more"
 FLAGS = (
-    Flag("--output-format", f"one of {', '.join(FORMATS)} (default: full; env DSD_OUTPUT_FORMAT)", "FORMAT"),
-    Flag("--output-file", "write the findings to FILE", "FILE"),
-    Flag("--color", "auto, always or never (default: auto)", "WHEN", ("auto", "always", "never")),
-    Flag("--exit-zero", "exit with 0 whatever is found"),
-    Flag("--model", "check selectors against the layers of a model, such as `ds2`", "NAME"),
-    Flag("--layers", "check selectors against the layers in a JSON file", "FILE"),
-    Flag("--stdin-filename", "the name to show for `-`", "NAME"),
-    Flag("--select", "only these rules: codes, beginnings of codes, names, or ALL", "RULES", repeats=True),
-    Flag("--extend-select", "these rules as well", "RULES", repeats=True),
-    Flag("--ignore", "not these rules", "RULES", repeats=True),
-    Flag("--version", "print the version and exit"),
-    Flag("--help", "print this page and exit"),
-)
+    Flag("--select", "only these rules", "RULES", repeats=True, group=_RULES),
+    Flag("--extend-select", "these rules as well", "RULES", repeats=True, group=_RULES),
+    Flag("--ignore", "not these rules", "RULES", repeats=True, group=_RULES),
+    Flag("--explain", "print the page of a rule (code, name or `all`) and exit", "RULE", group=_RULES),
+    Flag("--fix", "mend what can be mended without changing the plan (proven by its hash)", group=_FIXES),
+    Flag("--unsafe-fixes", "mend what a good guess can as well; read the difference", group=_FIXES),
+    Flag("--diff", "write nothing; print what the fixes would change, exit 1 if anything", group=_FIXES),
+    Flag("--output-format", f"{', '.join(FORMATS)} (env DSD_OUTPUT_FORMAT)", "FORMAT", group=_OUTPUT),
+    Flag("--output-file", "write the findings to FILE", "FILE", group=_OUTPUT),
+    Flag("--color", "auto, always or never; NO_COLOR and FORCE_COLOR count for auto", "WHEN",
+         ("auto", "always", "never"), group=_OUTPUT),
+    Flag("--quiet", "print the findings and no summary", group=_OUTPUT),
+    Flag("--exit-zero", "exit with 0 whatever is found", group=_OUTPUT),
+    Flag("--model", "check selectors against the layers of a model, such as `ds2`", "NAME", group=_FILES),
+    Flag("--layers", "check selectors against the layers in a JSON file", "FILE", group=_FILES),
+    Flag("--stdin-filename", "the name and place that `-` stands for", "NAME", group=_FILES),
+    Flag("--force-exclude", "leave out excluded files even when given by hand", group=_FILES),
+    Flag("--version", "print the version and exit", group=_MORE),
+    Flag("--help", "print this page and exit", group=_MORE),
+)  # fmt: skip
 TOOL = Tool(
     PROGRAM,
     f"{PROGRAM} [options] [PATH ...]   (`-` is stdin; without a path, the folder here)",
@@ -40,6 +54,7 @@ TOOL = Tool(
     FLAGS,
     EPILOGUE,
 )
+Layers = tuple[LayerInfo, ...] | None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,93 +65,155 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(options: Given) -> int:
     """Everything after the command line is read."""
-    selected = selected_codes(
-        options.values.get("--select"), options.values.get("--ignore", []), options.values.get("--extend-select", [])
-    )
-    layers = _layers(options)
-    format = _format(options)
-    files = [
-        check(path, _shown_name(path, options), selected=selected, layers=layers) for path in _paths(options.words)
-    ]
-    output_file = options.last("--output-file")
-    is_terminal = output_file is None and sys.stdout.isatty()
-    text = render(files, format, is_coloured=_wants_colour(options, is_terminal=is_terminal))
-    write_output(text, output_file)
-    if format != "json":
-        write_output(summary(files), None)
-    has_findings = any(file.diagnostics for file in files)
-    return 1 if has_findings and not options.has("--exit-zero") else 0
+    explained = options.last("--explain")
+    if explained is not None:
+        from dsd_lang.cli.explain import explain
+
+        write_output(explain(explained), options.last("--output-file"))
+        return 0
+    project = _project(options)
+    format = _format(options, project)
+    jobs = _jobs(options)
+    if options.has("--fix") or options.has("--unsafe-fixes") or options.has("--diff"):
+        from dsd_lang.cli.repair import repair_all
+
+        return repair_all(jobs, options, lambda files, num_fixed, is_aside: _report(
+            files, options, project, format, num_fixed=num_fixed, is_aside=is_aside
+        ))  # fmt: skip
+    files = [check(path, name, selected=selected, layers=layers) for path, name, selected, layers in jobs]
+    return _report(files, options, project, format)
 
 
-def check(
-    path: str, name: str, *, selected: frozenset[str], layers: tuple[LayerInfo, ...] | None = None
-) -> CheckedFile:
+def check(path: str, name: str, *, selected: frozenset[str], layers: Layers = None) -> CheckedFile:
     """One file read and all its findings, those left out that nobody asked for."""
-    text, found = read_source(path)
-    findings = [*found, *check_text(text, selected=selected, layers=layers)]
-    places = {finding.span.start for finding in found}
-    kept = [finding for finding in findings if finding in found or finding.span.start not in places]
-    return CheckedFile(name, Source(text), tuple(kept))
+    text, unreadable = read_source(path)
+    return CheckedFile(name, Source(text), findings_of(text, unreadable, selected=selected, layers=layers))
 
 
-def check_text(
-    text: str, *, selected: frozenset[str], layers: tuple[LayerInfo, ...] | None = None
+def findings_of(
+    text: str, unreadable: Sequence[Diagnostic], *, selected: frozenset[str], layers: Layers
 ) -> tuple[Diagnostic, ...]:
-    """The selected findings of a text, suppressions applied, in source order."""
-    from dsd_lang.analysis import analyse
-
-    analysis = analyse(text, layers=layers)
-    kept = [finding for finding in analysis.diagnostics if finding.code in selected]
-    if "dsd:" in text:
-        from dsd_lang.suppressions import apply_suppressions
-
-        return apply_suppressions(Source(text), analysis.program.comments, kept, selected=selected)
-    return tuple(kept)
+    """The findings of a text and of the bytes it was read from, one a place."""
+    found = check_text(text, selected=selected, layers=layers)
+    if not unreadable:
+        return found
+    places = {finding.span.start for finding in unreadable}
+    told = (finding for finding in unreadable if finding.code in selected)
+    return (*told, *(finding for finding in found if finding.span.start not in places))
 
 
-def _paths(paths: Sequence[str]) -> list[str]:
-    from dsd_lang.project import find_schedules
+def _jobs(options: Given) -> list[tuple[str, str, frozenset[str], Layers]]:
+    """For each file its path, the name shown, the codes looked for and the model's layers."""
+    choice = Choice(
+        codes_of(options.values["--select"], where="`--select`: ") if options.has("--select") else None,
+        codes_of(options.values.get("--extend-select", []), where="`--extend-select`: "),
+        codes_of(options.values.get("--ignore", []), where="`--ignore`: "),
+    )
+    inventories: dict[tuple[str, str], Layers] = {}
+    jobs: list[tuple[str, str, frozenset[str], Layers]] = []
+    for path in _paths(options):
+        place = options.last("--stdin-filename") or path if path == "-" else path
+        source = _layers_named(options, configuration_of(place))
+        if source not in inventories:
+            inventories[source] = _layers(*source)
+        shown = "<stdin>" if place == "-" else place
+        jobs.append((path, shown, selected_codes(place, choice), inventories[source]))
+    return jobs
 
-    if "-" in paths:
-        if len(paths) > 1:
-            raise DsdError("`-` (stdin) cannot be mixed with other paths")
-        return ["-"]
-    found = find_schedules(paths or ["."])
-    if not found:
-        sys.stderr.write(f"{PROGRAM}: no `*.dsd` files under {', '.join(f'`{path}`' for path in paths or ['.'])}\n")
-    return found
+
+def _paths(options: Given) -> list[str]:
+    is_forced = options.has("--force-exclude")
+    paths = schedule_paths(options.words, program=PROGRAM, excludes_all=is_forced)
+    name = options.last("--stdin-filename")
+    if paths == ["-"] and is_forced and name is not None:
+        from dsd_lang.project import is_excluded
+
+        if is_excluded(name):
+            if options.has("--fix") or options.has("--unsafe-fixes"):  # the text goes on as it came
+                sys.stdout.buffer.write(sys.stdin.buffer.read())
+            return []
+    return paths
 
 
-def _shown_name(path: str, options: Given) -> str:
-    return options.last("--stdin-filename") or "<stdin>" if path == "-" else path
+def _project(options: Given) -> Configuration:
+    """What is said for the run as a whole: the configuration of the first path."""
+    path = options.words[0] if options.words else "."
+    if path == "-":
+        path = options.last("--stdin-filename") or path
+    return configuration_in(os.path.abspath(path)) if os.path.isdir(path) else configuration_of(path)
 
 
-def _format(options: Given) -> str:
-    chosen: str = options.last("--output-format") or os.environ.get("DSD_OUTPUT_FORMAT") or "full"
+def _format(options: Given, project: Configuration) -> str:
+    chosen: str = (
+        options.last("--output-format") or os.environ.get("DSD_OUTPUT_FORMAT") or project.output_format or "full"
+    )
     if chosen not in FORMATS:
-        raise DsdError(f"there is no output format `{chosen}`", help=f"the formats are {', '.join(FORMATS)}")
+        from dsd_lang.errors import nearest
+
+        guess = nearest(chosen, FORMATS)
+        formats = f"the formats are {', '.join(FORMATS)}"
+        raise DsdError(
+            f"there is no output format `{chosen}`", help=f"did you mean `{guess}`? {formats}" if guess else formats
+        )
     return chosen
 
 
-def _wants_colour(options: Given, *, is_terminal: bool) -> bool:
-    from dsd_lang.report.colour import wants_colour
-
-    return wants_colour(options.last("--color") or "auto", os.environ, is_terminal=is_terminal)
-
-
-def _layers(options: Given) -> tuple[LayerInfo, ...] | None:
+def _layers_named(options: Given, said: Configuration) -> tuple[str, str]:
+    """The layers file and the model to check against; empty for none. The command line wins over the project."""
     path, model = options.last("--layers"), options.last("--model")
     if path is not None and model is not None:
         raise DsdError("`--layers` and `--model` both say what the model's layers are: give one of them")
-    if path is not None:
+    if path is None and model is None:
+        return said.layers, said.model
+    return path or "", model or ""
+
+
+def _layers(path: str, model: str) -> Layers:
+    if path:
         from dsd_lang.layers_file import read_layers
 
         return read_layers(path)
-    if model is None:
+    if not model:
         return None
     from dsd_lang.cli.installed import model_layers
 
     return model_layers(model)
+
+
+def _report(
+    files: Sequence[CheckedFile],
+    options: Given,
+    project: Configuration,
+    format: str,
+    *,
+    num_fixed: int = 0,
+    is_aside: bool = False,
+) -> int:
+    """Writes the findings and the summary; returns the exit status. ``is_aside``: stdout belongs to something else."""
+    output_file = options.last("--output-file")
+    has_findings = any(file.diagnostics for file in files)
+    status = 1 if has_findings and not options.has("--exit-zero") else 0
+    stream = sys.stderr if is_aside else sys.stdout
+    is_terminal = output_file is None and stream.isatty()
+    choice = options.last("--color") or ("never" if output_file is not None else "auto")
+    text = render(
+        files,
+        format,
+        is_coloured=is_coloured(choice, is_terminal=is_terminal),
+        exit_code=status,
+        docs_url=project.docs_url or DOCS_URL,
+        page_of=_page,
+    )
+    write_output(text, output_file, is_aside=is_aside)
+    if not options.has("--quiet") and (format in FOR_PEOPLE or output_file is not None):
+        write_output(summary(files, num_fixed=num_fixed) + fixable(files), None, is_aside=is_aside)
+    return status
+
+
+def _page(code: str) -> str | None:
+    from dsd_lang.rules import page
+
+    return page(code)
 
 
 if __name__ == "__main__":

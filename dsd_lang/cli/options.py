@@ -1,42 +1,35 @@
-"""What the tools of the language share on their command line: rule selection, and reading a file or stdin."""
+"""What the tools of the language share on their command line: the files meant, reading and writing, colour."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
-from dsd_lang.diagnostics import CATALOGUE, Diagnostic
-from dsd_lang.errors import DsdError, nearest
+from dsd_lang.diagnostics import Diagnostic
+from dsd_lang.errors import DsdError
 from dsd_lang.source import decode
 
 
-def selected_codes(select: Sequence[str] | None, ignore: Sequence[str], extend_select: Sequence[str]) -> frozenset[str]:
-    """The codes to look for: the default ones (or those of ``select``), plus ``extend_select``, minus ``ignore``.
+def schedule_paths(words: Sequence[str], *, program: str, excludes_all: bool = False) -> list[str]:
+    """The files that a command line means (`-` alone is stdin; nothing is the folder here); a note where it is none."""
+    from dsd_lang.project import find_schedules
 
-    Each item is a code, the beginning of codes (`DSD3`), the name of a rule, or `ALL`; raises :class:`DsdError` for any
-    other word.
-    """
-    default = [entry.code for entry in CATALOGUE.values() if entry.default]
-    chosen = set(default if select is None else _codes(select)) | set(_codes(extend_select))
-    return frozenset(chosen - set(_codes(ignore)))
-
-
-def _codes(items: Sequence[str]) -> list[str]:
-    return [code for item in items for word in item.split(",") if word.strip() for code in _codes_of(word.strip())]
-
-
-def _codes_of(word: str) -> list[str]:
-    if word.upper() == "ALL":
-        return list(CATALOGUE)
-    found = [entry.code for entry in CATALOGUE.values() if entry.name == word]
-    found = found or [code for code in CATALOGUE if word.upper().startswith("DSD") and code.startswith(word.upper())]
+    if "-" in words:
+        if len(words) > 1:
+            raise DsdError("`-` (stdin) cannot be mixed with other paths")
+        return ["-"]
+    found = find_schedules(words or ["."], excludes_all=excludes_all)
     if not found:
-        guess = nearest(word, [*CATALOGUE, *(entry.name for entry in CATALOGUE.values())])
-        raise DsdError(
-            f"there is no rule `{word}`",
-            help=f"did you mean `{guess}`?" if guess else "rules are selected by code, by its beginning or by name",
-        )
+        sys.stderr.write(f"{program}: no `*.dsd` files under {', '.join(f'`{path}`' for path in words or ['.'])}\n")
     return found
+
+
+def is_coloured(choice: str | None, *, is_terminal: bool) -> bool:
+    """Whether the output is coloured; ``choice`` is what `--color` says, if anything."""
+    from dsd_lang.report.colour import wants_colour
+
+    return wants_colour(choice or "auto", os.environ, is_terminal=is_terminal)
 
 
 def read_source(path: str) -> tuple[str, list[Diagnostic]]:
@@ -52,18 +45,19 @@ def read_source(path: str) -> tuple[str, list[Diagnostic]]:
     return decode(data)
 
 
-def write_output(text: str, path: str | None) -> None:
-    """To the file, or to stdout; what a terminal cannot show is written as an escape."""
+def write_output(text: str, path: str | None, *, is_aside: bool = False) -> None:
+    """To the file, or to stdout (stderr for what is said aside); what cannot be shown there is written as an escape."""
     if path is not None:
         try:
-            with open(path, "w", encoding="utf-8") as file:
+            with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(text)
         except OSError as error:
             raise DsdError(f"cannot write `{path}`: {(error.strerror or str(error)).lower()}") from error
         return
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, errors="backslashreplace").decode(encoding))
-    sys.stdout.flush()
+    stream = sys.stderr if is_aside else sys.stdout
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, errors="backslashreplace").decode(encoding))
+    stream.flush()
 
 
 def say_error(error: DsdError, program: str) -> None:

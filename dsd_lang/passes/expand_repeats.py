@@ -118,6 +118,7 @@ class _Expansion:
                     original=original,
                     override=override,
                     scale=factor,
+                    repeat_span=tail.node.span,
                 )
             )
         return copies

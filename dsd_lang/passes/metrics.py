@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 SPLITS = ("train", "val", "test")
+WITHOUT_SPLIT = ("sparsity", "entropy.relu")
 KNOWN = (
     "loss",
     "err",
@@ -37,7 +38,7 @@ def problem_of_metric(metric: str) -> tuple[str, str | None] | None:
     """
     from dsd_lang.errors import nearest
 
-    if metric in ("sparsity", "entropy.relu"):
+    if metric in WITHOUT_SPLIT:
         return None
     root, _, name = metric.partition(".")
     if root in SPLITS and name:
@@ -47,7 +48,7 @@ def problem_of_metric(metric: str) -> tuple[str, str | None] | None:
 
         near = difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.75)
         return (f"no metric is called `{metric}`", f"{root}.{near[0]}") if near else None
-    choices = (*SPLITS, *(f"{split}.{known}" for split in SPLITS for known in KNOWN), "sparsity", "entropy.relu")
+    choices = (*SPLITS, *(f"{split}.{known}" for split in SPLITS for known in KNOWN), *WITHOUT_SPLIT)
     guess = nearest(metric, tuple(choice for choice in choices if choice not in SPLITS))
     if guess is None and not name and metric in KNOWN:
         guess = f"val.{metric}"

@@ -12,6 +12,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import NamedTuple
 
+from dsd_lang.diagnostics import Span
 from dsd_lang.passes.quantities import Names
 from dsd_lang.syntax import nodes
 
@@ -28,7 +29,7 @@ class Round(NamedTuple):
 class Item:
     """One phase to be."""
 
-    __slots__ = ("names", "node", "original", "override", "scale", "texts")
+    __slots__ = ("names", "node", "original", "override", "repeat_span", "scale", "texts")
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class Item:
         original: Item | None = None,
         override: nodes.Phase | None = None,
         scale: Fraction = Fraction(1),
+        repeat_span: Span | None = None,
     ) -> None:
         self.node = node
         self.names = names
@@ -46,6 +48,7 @@ class Item:
         self.original = original
         self.override = override
         self.scale = scale
+        self.repeat_span = repeat_span
 
 
 class TailItem(NamedTuple):

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
+from dsd_lang.arguments import RATE_WORDS
+from dsd_lang.diagnostics import replacement
 from dsd_lang.errors import nearest
 from dsd_lang.passes.findings import Findings
 from dsd_lang.syntax import nodes
@@ -145,7 +147,7 @@ def _report_unknown_name(value: nodes.Name, names: Names, findings: Findings) ->
     known = tuple(name for name, bound in names.items() if isinstance(bound, Quantity))
     if value.text in names:
         message, label = f"`{value.text}` holds a word here, and a number was expected", "not a number"
-    elif value.text in ("prev", "last", "base"):
+    elif value.text in RATE_WORDS:
         message, label = f"`{value.text}` has no phase before it to look at", "nothing before this"
         findings.add("DSD403", message, value.span, label=label, help="write a number, or `set lr=` for the program")
         return
@@ -155,7 +157,8 @@ def _report_unknown_name(value: nodes.Name, names: Names, findings: Findings) ->
     choices = ", ".join(f"`{name}`" for name in known)
     text = f"did you mean `{guess}`?" if guess else f"the names known here are {choices}" if choices else ""
     advice = "write a number such as `0.5` or `8e-4`; a word is one only where a loop binds it: `for x in 1, 2 { ... }`"
-    findings.add("DSD202", message, value.span, label=label, help=text or advice)
+    fix = replacement(value.span, guess) if guess else None
+    findings.add("DSD202", message, value.span, label=label, help=text or advice, fix=fix)
 
 
 def _combine(node: nodes.Binary, left: Quantity, right: Quantity, findings: Findings) -> Quantity | None:

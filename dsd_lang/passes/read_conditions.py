@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dsd_lang.diagnostics import replacement
 from dsd_lang.errors import nearest
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, describe, evaluate, written
 from dsd_lang.passes.walk import below
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.terminals import widened
 from dsd_lang.units import format_exact
 
 # name -> (is a condition by itself, its options)
@@ -123,6 +125,7 @@ class _Reader:
                 node.callee.span,
                 label=f"did you mean `{guess}`?" if guess else "unknown here",
                 help="conditions know `plateau`, `falling`, `gain`, `drop` and comparisons of metrics",
+                fix=replacement(node.callee.span, guess) if guess else None,
             )
             return None
         arguments: list[dict[str, Any]] = []
@@ -154,6 +157,7 @@ class _Reader:
                 item.span,
                 label=f"did you mean `{guess}`?" if guess else "unknown here",
                 help=f"`{function}` takes {', '.join(f'`{option}=`' for option in known) or 'one metric'}",
+                fix=replacement(widened(item.span, len(name)), guess) if guess else None,
             )
             return False
         quantity = evaluate(item.value, self.names, self.findings)

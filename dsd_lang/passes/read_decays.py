@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dsd_lang.arguments import Argument
+from dsd_lang.diagnostics import replacement
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
 from dsd_lang.passes.read_functions import is_parameter
@@ -66,6 +67,9 @@ class _DecayReader:
                 item.span,
                 label=f"did you mean `{format_exact(quantity.value)}ep`?" if is_bare else "below zero",
                 help="write `33%`, `80ep` or `500it`",
+                fix=replacement(item.value.span, f"{item.value.text}ep")
+                if is_bare and isinstance(item.value, nodes.Number)
+                else None,
             )
             return None
         unit = quantity.unit if quantity.is_length else "ratio"

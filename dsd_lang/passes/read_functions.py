@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from dsd_lang.arguments import Argument, Option
+from dsd_lang.diagnostics import replacement
 from dsd_lang.errors import nearest
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import NO_NAMES, Names, Quantity, evaluate, written
 from dsd_lang.passes.wrong_values import report_value
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.terminals import widened
 
 SWITCHES = {"on": True, "off": False, "true": True, "false": False}
 
@@ -46,7 +48,7 @@ def is_parameter(
 ) -> bool:
     """Whether an option takes that parameter; reports it when not, and one that is given twice."""
     if name in given:
-        findings.add("DSD206", f"`{name}` is given twice", item.span, label="given before", help="keep one of them")
+        findings.add("DSD206", f"`{name}=` is given twice", item.span, label="given before", help="keep one of them")
         return False
     if option.parameters is None or name in option.parameters:
         return True
@@ -62,6 +64,7 @@ def is_parameter(
         item.span,
         label=f"did you mean `{guess}`?" if guess else "unknown here",
         help=f"`{option.name}` takes {takes}",
+        fix=replacement(widened(item.span, len(name)), guess) if guess else None,
     )
     return False
 

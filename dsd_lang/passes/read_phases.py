@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from dsd_lang.arguments import BY_NAME
+from dsd_lang.diagnostics import replacement
 from dsd_lang.passes.draft import Draft, Draftbook, Fields
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
 from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_targets import TargetNode, read_target
 from dsd_lang.passes.read_values import read_value
+from dsd_lang.passes.removal import phase_spans, removal, without_argument
 from dsd_lang.passes.walk import below
 from dsd_lang.syntax import nodes
 from dsd_lang.units import format_exact
@@ -124,6 +126,7 @@ class _PhaseReader:
                 item.span,
                 label="given before",
                 help="separate two phases by `;` or a newline",
+                fix=removal(item.span, phase_spans(node), str(quantity)[:40], "display"),
             )
         elif quantity.value < 0:
             self.findings.add("DSD402", "a length cannot be negative", item.span, label="below zero")
@@ -149,6 +152,7 @@ class _PhaseReader:
                 item.span,
                 label=f"did you mean `{number}ep`?",
                 help="a length says its unit: `ep` for epochs, `it` for optimizer updates",
+                fix=replacement(item.span, f"{item.text}ep") if isinstance(item, nodes.Number) else None,
             )
             return before
         if node.mode == "dense":
@@ -210,5 +214,9 @@ class _PhaseReader:
             if name in given and not kinds & fitting:
                 argument = next(item for item in node.items if isinstance(item, nodes.Argument) and item.name == name)
                 self.findings.add(
-                    "DSD202", f"`{name}=` goes with {what}", argument.span, label="no effect on this target"
+                    "DSD202",
+                    f"`{name}=` goes with {what}",
+                    argument.span,
+                    label="no effect on this target",
+                    fix=without_argument(node, name),
                 )

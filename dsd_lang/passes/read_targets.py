@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from dsd_lang.diagnostics import Edit, Fix
+from dsd_lang.diagnostics import Fix, replacement
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
 from dsd_lang.syntax import nodes
@@ -62,7 +62,7 @@ def _share(quantity: Quantity, node: nodes.Value, findings: Findings) -> Fractio
         guess = f"{format_exact(quantity.value)}%" if quantity.value < 100 else None
         label = f"did you mean `{guess}`?" if guess else "expected less than 100%"
     is_literal = isinstance(node, nodes.Number)
-    fix = Fix(f"write `{guess}`", (Edit(node.span, guess),)) if guess and is_literal else None
+    fix = replacement(node.span, guess) if guess and is_literal else None
     findings.add(
         "DSD401",
         message,
@@ -77,14 +77,24 @@ def _share(quantity: Quantity, node: nodes.Value, findings: Findings) -> Fractio
 def _n_of_m(node: nodes.NofMTarget, findings: Findings) -> dict[str, Any] | None:
     keep, total = node.keep, node.of
     if keep.denominator != 1 or total.denominator != 1 or not 0 < keep < total:
+        is_turned = keep.denominator == 1 and total.denominator == 1 and keep > total > 0
+        swapped = f"{total}:{keep}" if is_turned else ""
         findings.add(
             "DSD401",
             "`N:M` keeps N of each M weights: two whole numbers with 0 < N < M",
             node.span,
-            label="expected a pattern such as `2:4`",
+            label=f"did you mean `{swapped}`?" if swapped else "expected a pattern such as `2:4`",
+            fix=replacement(node.span, swapped) if swapped else None,
         )
         return None
     return {"kind": "nm", "n": int(keep), "m": int(total)}
+
+
+def _turned(node: nodes.RampTarget) -> Fix | None:
+    """The ramp the other way round."""
+    if not isinstance(node.start, nodes.Number) or not isinstance(node.end, nodes.Number):
+        return None
+    return replacement(node.span, f"{node.end.text}->{node.start.text}", "display")
 
 
 def _ramp(node: nodes.RampTarget, names: Names, given: dict[str, Any], findings: Findings) -> dict[str, Any] | None:
@@ -100,6 +110,7 @@ def _ramp(node: nodes.RampTarget, names: Names, given: dict[str, Any], findings:
             node.span,
             label="ends lower than it starts",
             help="to give weights back, write a `dense` phase or a lower target in a phase of its own",
+            fix=_turned(node),
         )
         return None
     return {

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from dsd_lang.arguments import Argument
+from dsd_lang.diagnostics import replacement
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, evaluate, length_data
 from dsd_lang.passes.read_decays import read_decay
@@ -20,6 +21,8 @@ from dsd_lang.syntax import nodes
 from dsd_lang.units import format_exact
 
 Reader = Callable[[Argument, nodes.Value, Names, Findings], Any]
+
+DISTILL_PARAMETERS = {"alpha": "alpha", "T": "temperature"}  # as written -> as the plan says it
 
 
 def read_value(
@@ -106,6 +109,7 @@ def _read_length(argument: Argument, value: nodes.Value, names: Names, findings:
     if quantity is None:
         return None
     if not quantity.is_length:
+        bare = value.text if isinstance(value, nodes.Number) and not value.percent else None
         findings.add(
             "DSD402",
             f"`{argument.name}=` takes a length, found `{str(quantity)[:40]}`",
@@ -114,6 +118,7 @@ def _read_length(argument: Argument, value: nodes.Value, names: Names, findings:
             if quantity.unit == ""
             else "not a length",
             help="a length says its unit: `ep` for epochs, `it` for optimizer updates",
+            fix=replacement(value.span, f"{bare}ep", "display") if bare else None,
         )
         return None
     if quantity.value < 0:
@@ -150,7 +155,7 @@ def _read_distill(argument: Argument, value: nodes.Value, names: Names, findings
         return None
     options: dict[str, str] = {}
     for item in value.arguments:
-        name = {"alpha": "alpha", "T": "temperature"}.get(item.name or "")
+        name = DISTILL_PARAMETERS.get(item.name or "")
         if name is None:
             findings.add(
                 "DSD202",

@@ -7,6 +7,7 @@ An arm is written as its path without the seeds (`dsd` stands for `dsd.seed0`, `
 from __future__ import annotations
 
 from dsd_lang.arguments import BY_NAME
+from dsd_lang.diagnostics import replacement
 from dsd_lang.errors import nearest
 from dsd_lang.passes.draft import ClaimDraft, Draftbook, Entry, Fields, Scope
 from dsd_lang.passes.findings import Findings
@@ -15,6 +16,7 @@ from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_values import read_value
 from dsd_lang.passes.resolve_references import find
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.terminals import widened
 
 
 def resolve_claims(
@@ -104,6 +106,7 @@ class _Claims:
         return inner[-1] if inner else None
 
     def unknown(self, name: str, entry: Entry | None, node: nodes.Name) -> None:
+        guess = None
         if entry is not None:
             message, label = f"`{name}` is a phase, and only branches can be arms", "not a branch"
         elif name.split(".")[0] in self.all_names and "." not in name:
@@ -114,7 +117,12 @@ class _Claims:
             label = f"did you mean `{guess}`?" if guess else "unknown branch"
         shown = ", ".join(f"`{branch}`" for branch in self.branches()[:8])
         self.findings.add(
-            "DSD203", message, node.span, label=label, help=f"branches here: {shown}" if shown else "there is no fork"
+            "DSD203",
+            message,
+            node.span,
+            label=label,
+            help=f"branches here: {shown}" if shown else "there is no fork",
+            fix=replacement(widened(node.span, len(name)), guess) if guess else None,
         )
 
     def branches(self) -> tuple[str, ...]:

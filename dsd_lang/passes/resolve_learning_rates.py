@@ -9,11 +9,15 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from dsd_lang.arguments import RATE_WORDS
+from dsd_lang.diagnostics import replacement
+from dsd_lang.errors import nearest
 from dsd_lang.passes.draft import Draft, Draftbook, Fields
 from dsd_lang.passes.findings import Findings
-from dsd_lang.passes.quantities import Bound, Quantity, evaluate, is_too_long, power
+from dsd_lang.passes.quantities import Bound, Names, Quantity, evaluate, is_too_long, power
 from dsd_lang.passes.read_phases import FAILED
 from dsd_lang.passes.read_settings import Settings
+from dsd_lang.passes.removal import without_argument
 from dsd_lang.passes.walk import below
 from dsd_lang.syntax import nodes
 from dsd_lang.units import exact, format_exact
@@ -146,6 +150,8 @@ class _Rates:
                 if rate is None:
                     return None
                 names[name] = rate
+        if self.is_misspelt(expression, item_names):
+            return None
         quantity = evaluate(expression, {**names, **item_names}, self.findings)
         if quantity is None:
             return None
@@ -172,12 +178,29 @@ class _Rates:
             return None
         return self.checked(draft, quantity._replace(unit="") if quantity.unit == "%" else quantity)
 
+    def is_misspelt(self, expression: nodes.Value, names: Names) -> bool:
+        """Whether an expression has a word that looks like `prev`, `last` or `base`; reports it."""
+        for part in below(expression) if not isinstance(expression, nodes.Number) else ():
+            if isinstance(part, nodes.Name) and part.text not in (*names, *RATE_WORDS):
+                guess = nearest(part.text, RATE_WORDS)
+                if guess is not None:
+                    self.findings.add(
+                        "DSD202",
+                        f"expected a number, found the word `{part.text}`",
+                        part.span,
+                        label=f"did you mean `{guess}`?",
+                        help="`prev`, `last` and `base` stand for earlier rates",
+                        fix=replacement(part.span, guess),
+                    )
+                    return True
+        return False
+
     def words_of(self, expression: nodes.Value) -> frozenset[str]:
         """Which of `prev`, `last` and `base` an expression uses."""
         key = id(expression)
         if key not in self._words:
             names = {part.text for part in below(expression) if isinstance(part, nodes.Name)}
-            self._words[key] = frozenset(names & {"prev", "last", "base"})
+            self._words[key] = frozenset(names & set(RATE_WORDS))
         return self._words[key]
 
     def checked(self, draft: Draft, rate: Quantity) -> Quantity | None:
@@ -217,6 +240,7 @@ class _Rates:
                 draft.span_of("floor"),
                 label="nothing decays here",
                 help="leave it out, or write `decay=cosine` or another shape",
+                fix=without_argument(draft.node, "floor"),
             )
         return decay
 

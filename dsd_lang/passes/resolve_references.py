@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dsd_lang.diagnostics import Fix, replacement
 from dsd_lang.errors import nearest
 from dsd_lang.passes.draft import Draft, Draftbook, Entry, Fields, Instance, Scope
 from dsd_lang.passes.findings import Findings
@@ -179,6 +180,7 @@ class _Resolver:
             node.span,
             label=f"did you mean `{guess}`?" if guess else "unknown in this branch",
             help="it has " + ", ".join(f"`{name}`" for name in known[:8]) if known else "",
+            fix=_renamed(node, len(path), guess) if guess else None,
         )
         return None
 
@@ -189,6 +191,7 @@ class _Resolver:
             known += [word for word, entries in scope.names.items() if entries[0].position < draft.index]
             scope = scope.around
         help = "give a phase a label: `full: dense 50ep`"
+        guess = None
         if name in self.all_names:
             message, label = f"`@{name}` is later: a reference names something before it", "not there yet"
             help = f"write `{name}: ...` before this phase"
@@ -203,7 +206,14 @@ class _Resolver:
             node.span,
             label=label,
             help=f"known here: {shown}" if shown else help,
+            fix=_renamed(node, 0, guess) if guess else None,
         )
+
+
+def _renamed(node: nodes.Reference, place: int, name: str) -> Fix:
+    """The reference with another name at one place of its path."""
+    path = (*node.path[:place], name, *node.path[place + 1 :])
+    return replacement(node.span, f"@{'.'.join(path)}")
 
 
 def _inside(instance: Instance, name: str, position: int) -> Entry | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dsd_lang.arguments import Argument
+from dsd_lang.diagnostics import replacement
 from dsd_lang.errors import nearest
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import describe
@@ -49,4 +50,5 @@ def report_value(argument: Argument, value: nodes.Value, findings: Findings) -> 
         value.span,
         label=f"did you mean `{guess}`?" if guess else "not a value it takes",
         help=f"`{argument.name}=` takes {expected(argument)}",
+        fix=replacement(value.span, guess) if guess else None,
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from dsd_lang.diagnostics import Diagnostic
+from dsd_lang.diagnostics import DOCS_URL, Diagnostic
 from dsd_lang.source import Source
 
-FORMATS = ("full", "concise", "json")
+FORMATS = ("full", "concise", "json", "github", "sarif", "junit")
+FOR_PEOPLE = ("full", "concise")
+PageOf = Callable[[str], str | None]
 
 
 class CheckedFile(NamedTuple):
@@ -19,8 +21,20 @@ class CheckedFile(NamedTuple):
     diagnostics: tuple[Diagnostic, ...]
 
 
-def render(files: Sequence[CheckedFile], format: str, *, is_coloured: bool = False) -> str:
-    """The findings of all files in one of :data:`FORMATS`; colour never reaches `json`."""
+def render(
+    files: Sequence[CheckedFile],
+    format: str,
+    *,
+    is_coloured: bool = False,
+    exit_code: int = 0,
+    docs_url: str = DOCS_URL,
+    page_of: PageOf = lambda code: None,
+) -> str:
+    """The findings of all files in one of :data:`FORMATS`; colour is only for :data:`FOR_PEOPLE`.
+
+    ``exit_code`` is what the tool will end with, ``docs_url`` where the rules' pages stand, ``page_of`` gives the text
+    of one.
+    """
     if format == "full":
         from dsd_lang.report.full import render_full
 
@@ -32,21 +46,52 @@ def render(files: Sequence[CheckedFile], format: str, *, is_coloured: bool = Fal
     if format == "json":
         from dsd_lang.report.machine import render_json
 
-        return render_json(files)
+        return render_json(files, docs_url=docs_url)
+    if format == "github":
+        from dsd_lang.report.github import render_github
+
+        return render_github(files)
+    if format == "sarif":
+        from dsd_lang.report.sarif import render_sarif
+
+        return render_sarif(files, exit_code=exit_code, docs_url=docs_url, page_of=page_of)
+    if format == "junit":
+        from dsd_lang.report.junit import render_junit
+
+        return render_junit(files)
     raise ValueError(f"unknown format {format!r}; there are {', '.join(FORMATS)}")
 
 
-def summary(files: Sequence[CheckedFile]) -> str:
+def told(finding: Diagnostic) -> str:
+    """Message, label and help as lines of plain text, for formats without carets."""
+    label = f" ({finding.label})" if finding.label else ""
+    help = f"\nhelp: {finding.help}" if finding.help else ""
+    return f"{finding.message}{label}{help}"
+
+
+def summary(files: Sequence[CheckedFile], *, num_fixed: int = 0) -> str:
     """The last line: `2 errors and 1 warning in 1 file`, or that there is nothing to say."""
     counts = {"error": 0, "warning": 0, "advice": 0}
     for file in files:
         for finding in file.diagnostics:
             counts[finding.severity] += 1
     checked = _counted(len(files), "file")
+    fixed = f", {num_fixed} fixed" if num_fixed else ""
     parts = [_counted(count, severity) for severity, count in counts.items() if count]
     if not parts:
-        return f"{checked} checked, nothing to say\n"
-    return f"{' and '.join(parts)} in {checked}\n"
+        return f"{checked} checked{fixed}, nothing {'left ' if fixed else ''}to say\n"
+    return f"{' and '.join(parts)} {'left ' if fixed else ''}in {checked}{fixed}\n"
+
+
+def fixable(files: Sequence[CheckedFile]) -> str:
+    """A line that says how much could be fixed: `2 fixable with --fix, 1 more with --unsafe-fixes`; empty for none."""
+    fixes = [finding.fix for file in files for finding in file.diagnostics if finding.fix is not None]
+    num_safe, num_unsafe = (sum(fix.applicability == kind for fix in fixes) for kind in ("safe", "unsafe"))
+    if num_safe and num_unsafe:
+        return f"{num_safe} fixable with --fix, {num_unsafe} more with --unsafe-fixes\n"
+    if num_safe or num_unsafe:
+        return f"{num_safe or num_unsafe} fixable with {'--fix' if num_safe else '--unsafe-fixes'}\n"
+    return ""
 
 
 def _counted(count: int, noun: str) -> str:

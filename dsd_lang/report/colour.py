@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-CODES = {"error": "1;31", "warning": "1;33", "advice": "1;36", "frame": "1;34", "strong": "1"}
+CODES = {
+    "error": "1;31", "warning": "1;33", "advice": "1;36", "frame": "1;34", "strong": "1", "added": "32", "removed": "31",
+    "dense": "34", "sparse": "33", "rate": "36",
+}  # fmt: skip
 
 
 def wants_colour(choice: str, environment: Mapping[str, str], *, is_terminal: bool) -> bool:

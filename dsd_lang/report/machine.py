@@ -6,12 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from dsd_lang.diagnostics import Diagnostic, Fix, Span
+from dsd_lang.diagnostics import Diagnostic, Fix, Span, rule_url
 from dsd_lang.report import CheckedFile
 
 
-def render_json(files: Sequence[CheckedFile]) -> str:
-    """One JSON object for all files; `valid` says that there is no error."""
+def render_json(files: Sequence[CheckedFile], *, docs_url: str) -> str:
+    """One JSON object for all files; `valid` says that there is no error, `url` where the rule's page stands."""
     found = [(file.name, finding) for file in files for finding in file.diagnostics]
     num_errors = sum(finding.severity == "error" for _, finding in found)
     report = {
@@ -19,12 +19,12 @@ def render_json(files: Sequence[CheckedFile]) -> str:
         "valid": num_errors == 0,
         "error_count": num_errors,
         "warning_count": sum(finding.severity == "warning" for _, finding in found),
-        "diagnostics": [_finding(name, finding) for name, finding in found],
+        "diagnostics": [_finding(name, finding, docs_url) for name, finding in found],
     }
     return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
 
 
-def _finding(name: str, finding: Diagnostic) -> dict[str, Any]:
+def _finding(name: str, finding: Diagnostic, docs_url: str) -> dict[str, Any]:
     return {
         "code": finding.code,
         "name": finding.name,
@@ -33,7 +33,7 @@ def _finding(name: str, finding: Diagnostic) -> dict[str, Any]:
         "help": finding.help or None,
         "filename": name,
         **_places(finding.span),
-        "url": None,
+        "url": rule_url(finding.code, docs_url=docs_url),
         "fix": None if finding.fix is None else _fix(finding.fix),
     }
 

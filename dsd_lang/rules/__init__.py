@@ -20,6 +20,7 @@ from dsd_lang.rules import (
     paper_range,
     redense_lr_not_lower,
     restore_without_mask,
+    syntax_error,
     unequal_budgets,
     unknown_argument,
     unknown_layer,
@@ -27,6 +28,7 @@ from dsd_lang.rules import (
 )
 
 TREE_RULES = (
+    syntax_error.check,
     unknown_argument.check,
     duplicate_argument.check,
     duplicate_label.check,

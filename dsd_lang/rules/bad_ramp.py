@@ -23,7 +23,7 @@ Use instead
 
 Fix safety
 ----------
-There is no automatic fix.
+There is no automatic fix. A ramp written the wrong way round is shown turned, and never changed.
 """
 
 from __future__ import annotations

@@ -22,34 +22,70 @@ Use instead
 
 Fix safety
 ----------
-There is no automatic fix.
+Safe: the derived values are written out, and the plan stays the same. No fix where the value differs from round to
+round of a loop, or is known only at run time.
 """
 
 from __future__ import annotations
 
+from dsd_lang.diagnostics import Edit, Fix, Span
+from dsd_lang.passes.draft import Draft
 from dsd_lang.passes.explain import reason
+from dsd_lang.passes.quantities import Quantity
 from dsd_lang.rules.subject import Subject
+from dsd_lang.syntax import nodes
 
 CODE = "DSD901"
+_FIRST = ("of", "ramp", "every", "layers", "except")  # what stands before length and rate in canonical form
 
 
 def check(subject: Subject) -> None:
     """Every phase that says less than it does."""
-    seen: set[int] = set()
-    for draft in subject.book.phases if subject.book is not None else ():
-        if draft.original is not None or not draft.derived or id(draft.node) in seen:
-            continue
-        seen.add(id(draft.node))
-        parts: list[str] = []
-        if "duration" in draft.derived and draft.length is not None:
-            parts.append(f"its length ({draft.length})")
-        if "lr" in draft.derived and draft.lr is not None:
-            parts.append(f"its lr ({draft.lr})")
-        if parts:
+    book = subject.book
+    if book is None:
+        return
+    said: dict[int, list[Draft]] = {}
+    for draft in book.phases:
+        said.setdefault(id(draft.node), []).append(draft)
+    for drafts in said.values():
+        draft = drafts[0]
+        lengths, rates = _derived(drafts, "duration"), _derived(drafts, "lr")
+        parts = [f"its {name} ({values[0]})" for name, values in (("length", lengths), ("lr", rates)) if values]
+        if draft.original is None and parts:
             subject.findings.add(
                 CODE,
                 f"this phase derives {' and '.join(parts)}",
                 draft.node.mode_span,
                 label="derived",
                 help=reason(draft),
+                fix=_written_out(draft.node, lengths, rates),
             )
+
+
+def _derived(drafts: list[Draft], name: str) -> list[Quantity]:
+    """What the first of the phases written in one place derives, and then what the others have that differs from it."""
+    first = _value(drafts[0], name)
+    if name not in drafts[0].derived or first is None:
+        return []
+    return [first, *(value for draft in drafts if (value := _value(draft, name)) is not None and value != first)]
+
+
+def _value(draft: Draft, name: str) -> Quantity | None:
+    return draft.length if name == "duration" else draft.lr
+
+
+def _written_out(node: nodes.Phase, lengths: list[Quantity], rates: list[Quantity]) -> Fix | None:
+    """The values in the text; None where a loop gives one place several, or one is known only at run time."""
+    if len(lengths) > 1 or len(rates) > 1 or any(rate.unit for rate in rates):
+        return None
+    words = [*(str(length) for length in lengths), *(f"lr={rate}" for rate in rates)]
+    before = [item.span for item in node.items if _is_first(item)]
+    end = max((node.mode_span, *before), key=lambda span: span.end)
+    edit = Edit(Span(*end[2:4], *end[2:4], end.end, end.end), "".join(f" {word}" for word in words))
+    return Fix(f"write `{' '.join(words)}`", (edit,), "safe")
+
+
+def _is_first(item: nodes.PhaseItem) -> bool:
+    if isinstance(item, nodes.Argument):
+        return item.name in _FIRST
+    return not isinstance(item, nodes.Until)

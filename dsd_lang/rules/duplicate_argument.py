@@ -22,11 +22,13 @@ Use instead
 
 Fix safety
 ----------
-There is no automatic fix.
+Display only where the two differ: which one is meant is yours to say. Unsafe where they are the same: the second one is
+left out.
 """
 
 from __future__ import annotations
 
+from dsd_lang.passes.removal import phase_spans, removal
 from dsd_lang.passes.walk import arguments_of, phases_of, statements
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
@@ -38,20 +40,28 @@ def check(subject: Subject) -> None:
     """The argument names of every phase and statement."""
     for statement, _ in statements(subject.program.statements):
         if not isinstance(statement, nodes.SetStatement):  # settings are compared over the whole program
-            _check(subject, arguments_of(statement))
+            _check(subject, arguments_of(statement), None)
         for phase in phases_of(statement):
-            _check(subject, tuple(item for item in phase.items if isinstance(item, nodes.Argument)))
+            _check(subject, tuple(item for item in phase.items if isinstance(item, nodes.Argument)), phase)
 
 
-def _check(subject: Subject, arguments: tuple[nodes.Argument, ...]) -> None:
-    seen: set[str] = set()
+def _check(subject: Subject, arguments: tuple[nodes.Argument, ...], phase: nodes.Phase | None) -> None:
+    seen: dict[str, nodes.Argument] = {}
     for argument in arguments:
-        if argument.name in seen:
+        first = seen.setdefault(argument.name, argument)
+        if first is not argument:
+            spans = [other.span for other in arguments] if phase is None else phase_spans(phase)
+            is_same = _written(subject, first) == _written(subject, argument)
             subject.findings.add(
                 CODE,
                 f"`{argument.name}=` is given twice",
                 argument.name_span,
                 label="given before",
                 help="keep one of them",
+                fix=removal(argument.span, spans, f"{argument.name}=", "unsafe" if is_same else "display"),
             )
-        seen.add(argument.name)
+
+
+def _written(subject: Subject, argument: nodes.Argument) -> str:
+    """The value as it stands in the text."""
+    return "".join(subject.text[argument.name_span.end : argument.span.end].split())

@@ -22,11 +22,14 @@ Use instead
 
 Fix safety
 ----------
-There is no automatic fix.
+Unsafe: the second one gets a number, and references go on naming the first.
 """
 
 from __future__ import annotations
 
+from itertools import count
+
+from dsd_lang.diagnostics import replacement
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 
@@ -66,12 +69,21 @@ def _check_scope(
 def _define(subject: Subject, label: nodes.Label, taken: dict[str, nodes.Label], into: dict[str, nodes.Label]) -> None:
     if label.name in taken:
         line = taken[label.name].span.line
+        free = _free_name(subject, label.name, taken)
+        into[free] = label
         subject.findings.add(
             CODE,
             f"the label `{label.name}` is taken",
             label.span,
             label=f"first used on line {line}",
-            help="give each phase and branch of a block its own name",
+            help=f"give each phase and branch of a block its own name, such as `{free}`",
+            fix=replacement(label.span, free),
         )
     else:
         into[label.name] = label
+
+
+def _free_name(subject: Subject, name: str, taken: dict[str, nodes.Label]) -> str:
+    """The name with the first number that makes a word nobody has written and nobody was told to."""
+    names = (f"{name}_{number}" for number in count(2))
+    return next(free for free in names if free not in subject.text and free not in taken)

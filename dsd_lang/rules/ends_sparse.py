@@ -22,14 +22,21 @@ Use instead
 
 Fix safety
 ----------
-There is no automatic fix. Where a sparse network is wanted, write `# dsd: ignore[DSD303]`.
+Unsafe: a `dense` phase is added, which trains longer. Where a sparse network is wanted, write `# dsd: ignore[DSD303]`.
 """
 
 from __future__ import annotations
 
+import re
+
+from dsd_lang.diagnostics import Edit, Fix
+from dsd_lang.passes.draft import Draft
 from dsd_lang.rules.subject import Subject
+from dsd_lang.source import position_span
+from dsd_lang.syntax import nodes
 
 CODE = "DSD303"
+_LINE = re.compile("[^\r\n]*")
 
 
 def check(subject: Subject) -> None:
@@ -48,4 +55,19 @@ def check(subject: Subject) -> None:
         final.node.mode_span,
         label="last phase",
         help="add a `dense` phase, or `# dsd: ignore[DSD303]` where a sparse network is wanted",
+        fix=_with_dense_phase(subject, final),
     )
+
+
+def _with_dense_phase(subject: Subject, final: Draft) -> Fix:
+    """A `dense` phase on the line after the statement that ends sparse, or behind it where more follows on its line."""
+    place = final.node.span.start
+    statement = next(item for item in subject.program.statements if item.span.start <= place < item.span.end)
+    phase = "dense" if isinstance(statement, nodes.Phase) else f"dense {final.length}"  # lengths stay in their block
+    rest = _LINE.match(subject.text, statement.span.end)
+    assert rest is not None
+    if rest[0].strip() and not rest[0].strip().startswith("#"):
+        return Fix(
+            "add a `dense` phase", (Edit(position_span(subject.text, rest.start(), rest.start()), f"; {phase}"),)
+        )
+    return Fix("add a `dense` phase", (Edit(position_span(subject.text, rest.end(), rest.end()), f"\n{phase}"),))

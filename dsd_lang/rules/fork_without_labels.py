@@ -22,11 +22,14 @@ Use instead
 
 Fix safety
 ----------
-There is no automatic fix.
+Unsafe: the name (`a`, `b`, ...) is made up.
 """
 
 from __future__ import annotations
 
+from string import ascii_lowercase
+
+from dsd_lang.diagnostics import Edit, Fix
 from dsd_lang.passes.walk import statements
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
@@ -37,12 +40,21 @@ CODE = "DSD503"
 def check(subject: Subject) -> None:
     """Every branch of every fork."""
     for statement, _ in statements(subject.program.statements):
-        for branch in statement.branches if isinstance(statement, nodes.Fork) else ():
+        if not isinstance(statement, nodes.Fork):
+            continue
+        taken = {branch.label.name for branch in statement.branches if branch.label is not None}
+        free = (name for name in ascii_lowercase if name not in taken)
+        for branch in statement.branches:
             if branch.label is None:
+                place = branch.span._replace(
+                    end_line=branch.span.line, end_column=branch.span.column, end=branch.span.start
+                )
+                name = next(free, None)
                 subject.findings.add(
                     CODE,
                     "every branch of a fork needs a name",
                     branch.span,
                     label="no name",
                     help="write `name: { ... }` or `name: dense 10ep`",
+                    fix=Fix(f"name it `{name}`", (Edit(place, f"{name}: "),)) if name else None,
                 )

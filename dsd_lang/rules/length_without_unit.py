@@ -2,7 +2,8 @@
 
 What it does
 ------------
-Reports a bare number where a length must stand (the parser, and passes that read lengths).
+Reports a bare number where a length must stand, and units written out: `50 epochs`, `500iterations` (the parser, and
+passes that read lengths).
 
 Why is this bad
 ---------------
@@ -22,7 +23,7 @@ Use instead
 
 Fix safety
 ----------
-The fix (`50ep`) is unsafe: it chooses a unit.
+Unsafe: `50ep` chooses a unit. Display only where both units are as likely, as in `warmup=5`.
 """
 
 from __future__ import annotations

@@ -24,12 +24,15 @@ Use instead
 
 Fix safety
 ----------
-There is no automatic fix.
+Display only: `seeds=5` trains everything in the fork five times.
 """
 
 from __future__ import annotations
 
+from dsd_lang.diagnostics import Edit, Fix
 from dsd_lang.rules.subject import Subject
+from dsd_lang.source import position_span
+from dsd_lang.syntax import nodes
 
 CODE = "DSD502"
 
@@ -50,4 +53,16 @@ def check(subject: Subject) -> None:
                 node.span,
                 label="no spread",
                 help="write `fork seeds=5 { ... }`",
+                fix=_with_seeds(subject, data["left"]),
             )
+
+
+def _with_seeds(subject: Subject, arm: str) -> Fix | None:
+    """Seeds for the fork that a comparison's arm is a branch of; None where it has them, or is deeper inside."""
+    for statement in subject.program.statements:
+        if isinstance(statement, nodes.Fork) and not any(item.name == "seeds" for item in statement.arguments):
+            labels = [branch.label.name for branch in statement.branches if branch.label is not None]
+            if arm in labels:
+                place = position_span(subject.text, statement.span.start + 4, statement.span.start + 4)
+                return Fix("train each branch with 5 seeds", (Edit(place, " seeds=5"),), "display")
+    return None

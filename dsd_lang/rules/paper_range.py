@@ -48,4 +48,5 @@ def check(subject: Subject) -> None:
                 f"{format_percent(exact(target['pruned']))} lies outside 25-50%, the range the paper found to work",
                 draft.node.span,
                 label="outside the paper's range",
+                help="write a target from 25% to 50%, or leave this rule off",
             )

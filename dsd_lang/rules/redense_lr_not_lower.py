@@ -23,11 +23,15 @@ Use instead
 
 Fix safety
 ----------
-There is no automatic fix.
+Unsafe: without `lr=` the phase starts at a tenth of its sparse phase's rate.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from dsd_lang.passes.draft import Draft
+from dsd_lang.passes.removal import without_argument
 from dsd_lang.rules.subject import Subject
 
 CODE = "DSD304"
@@ -35,7 +39,9 @@ CODE = "DSD304"
 
 def check(subject: Subject) -> None:
     """Every dense phase after a sparse one."""
-    for draft in subject.book.phases if subject.book is not None else ():
+    phases = subject.book.phases if subject.book is not None else []
+    elsewhere = _elsewhere(phases)
+    for draft in phases:
         sparse = draft.parent
         if draft.mode != "dense" or sparse is None or sparse.mode != "sparse":
             continue
@@ -50,4 +56,10 @@ def check(subject: Subject) -> None:
             draft.span_of("lr"),
             label="not lower",
             help="without `lr=` it starts at a tenth of the sparse phase's",
+            fix=None if id(draft.node) in elsewhere else without_argument(draft.node, "lr"),
         )
+
+
+def _elsewhere(phases: Sequence[Draft]) -> set[int]:
+    """The phases that some round of a loop also reaches without a sparse phase before: they need their `lr=` there."""
+    return {id(draft.node) for draft in phases if draft.parent is None or draft.parent.mode != "sparse"}

@@ -19,3 +19,4 @@ class Subject(NamedTuple):
     book: Draftbook | None = None
     comparisons: Sequence[tuple[dict[str, Any], nodes.Compare]] = ()
     layers: Sequence[LayerInfo] | None = None
+    text: str = ""

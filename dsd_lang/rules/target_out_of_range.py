@@ -23,7 +23,7 @@ Use instead
 
 Fix safety
 ----------
-The hint `50%?` is an unsafe fix: only you know what was meant.
+Unsafe: `50%` for `50` and `2:4` for `4:2` are guesses; only you know what was meant.
 """
 
 from __future__ import annotations

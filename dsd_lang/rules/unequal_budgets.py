@@ -31,18 +31,19 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from dsd_lang.passes.draft import Draft
+from dsd_lang.passes.draft import Draftbook
 from dsd_lang.rules.subject import Subject
 from dsd_lang.units import format_exact
 
 CODE = "DSD501"
+Total = tuple[Fraction, Fraction]
 
 
 def check(subject: Subject) -> None:
     """Every comparison's totals."""
-    if subject.book is None:
+    if subject.book is None or not subject.comparisons:
         return
-    totals = {draft.arm: _total(draft) for draft in subject.book.phases if draft.arm}
+    totals = _totals(subject.book)
     for data, node in subject.comparisons:
         left, right = totals.get(data["left"]), totals.get(data["right"])
         if left is not None and right is not None and left != right:
@@ -55,18 +56,19 @@ def check(subject: Subject) -> None:
             )
 
 
-def _total(draft: Draft | None) -> tuple[Fraction, Fraction]:
-    """Epochs and updates from the root to the end of a phase."""
-    epochs, updates = Fraction(0), Fraction(0)
-    while draft is not None:
+def _totals(book: Draftbook) -> dict[str, Total]:
+    """Epochs and updates from the root to the end of each arm: one walk, for a phase stands behind its parent."""
+    ends: list[Total] = []
+    for draft in book.phases:
+        epochs, updates = (Fraction(0), Fraction(0)) if draft.parent is None else ends[draft.parent.index]
         if draft.length is not None and draft.length.unit == "ep":
             epochs += draft.length.value
         elif draft.length is not None:
             updates += draft.length.value
-        draft = draft.parent
-    return epochs, updates
+        ends.append((epochs, updates))
+    return {draft.arm: end for draft, end in zip(book.phases, ends, strict=True) if draft.arm}
 
 
-def _shown(total: tuple[Fraction, Fraction]) -> str:
+def _shown(total: Total) -> str:
     parts = [f"{format_exact(value)}{unit}" for value, unit in zip(total, ("ep", "it"), strict=True) if value]
     return " + ".join(parts) or "0ep"

@@ -22,14 +22,15 @@ Use instead
 
 Fix safety
 ----------
-The nearest name is offered as an unsafe fix: it changes what the schedule does.
+Unsafe: the nearest name is a guess. What has no effect at its place is left out.
 """
 
 from __future__ import annotations
 
 from dsd_lang.arguments import BY_NAME, Place, allowed_at
-from dsd_lang.diagnostics import Edit, Fix
+from dsd_lang.diagnostics import replacement
 from dsd_lang.errors import nearest
+from dsd_lang.passes.removal import without_argument
 from dsd_lang.passes.walk import arguments_of, phases_of, statements
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
@@ -57,7 +58,7 @@ def check(subject: Subject) -> None:
         for phase in phases_of(statement):
             for item in phase.items:
                 if isinstance(item, nodes.Argument):
-                    _check(subject, item, phase.mode)
+                    _check(subject, item, phase.mode, phase)
 
 
 def _place_of(statement: nodes.Statement) -> Place | None:
@@ -70,7 +71,7 @@ def _place_of(statement: nodes.Statement) -> Place | None:
     return "compare" if isinstance(statement, nodes.Compare) else None
 
 
-def _check(subject: Subject, argument: nodes.Argument, place: Place) -> None:
+def _check(subject: Subject, argument: nodes.Argument, place: Place, phase: nodes.Phase | None = None) -> None:
     row = BY_NAME.get(argument.name)
     if row is not None and place in row.places:
         return
@@ -83,10 +84,11 @@ def _check(subject: Subject, argument: nodes.Argument, place: Place) -> None:
             argument.name_span,
             label="not here",
             help=f"leave it out here (`{row.name}=`: {row.meaning})",
+            fix=None if phase is None else without_argument(phase, row.name, "display"),
         )
         return
     guess = nearest(argument.name, here)
-    fix = Fix(f"write `{guess}`", (Edit(argument.name_span, guess),)) if guess else None
+    fix = replacement(argument.name_span, guess) if guess else None
     subject.findings.add(
         CODE,
         f"{_PLACES[place]} has no argument `{argument.name}`",

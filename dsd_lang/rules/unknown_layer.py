@@ -24,13 +24,14 @@ Use instead
 
 Fix safety
 ----------
-The nearest name is offered and not applied: it may be the wrong one.
+Unsafe: the nearest name may be the wrong one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from dsd_lang.diagnostics import replacement
 from dsd_lang.errors import nearest
 from dsd_lang.layers import (
     KINDS,
@@ -114,6 +115,11 @@ def _report(subject: Subject, node: nodes.SelectorNode, present: tuple[str, ...]
     parts = tuple(f"{kind}.{part}" for kind in (*RECURRENT_KINDS, "birnn") for part in PARTS) if "." in text else ()
     # an absent kind cannot be what was meant: near names come from the model where there is one
     guess = nearest(text, present or (*KINDS, *ROLES, *parts))
-    written = f'"{guess}"' if guess and "." in guess and guess not in parts else guess
-    label = f"did you mean `{written}`?" if guess and guess != text else "matches nothing"
-    subject.findings.add(CODE, f"no layer matches `{text}`", node.span, label=label, help=help)
+    if guess is None or guess == text or node.selector.form == "regex":
+        subject.findings.add(CODE, f"no layer matches `{text}`", node.span, label="matches nothing", help=help)
+        return
+    written = guess if guess in (*KINDS, *ROLES, *parts) else f'"{guess}"'
+    label = f"did you mean `{written}`?"
+    fix = replacement(node.span, written)
+    help = help if present else "the name of a layer stands in quotes"
+    subject.findings.add(CODE, f"no layer matches `{text}`", node.span, label=label, help=help, fix=fix)

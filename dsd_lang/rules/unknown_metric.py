@@ -2,9 +2,8 @@
 
 What it does
 ------------
-Reports metrics outside `train.loss`, `val.*`, `test.*`, `entropy.relu` and `sparsity`, and misspellings of the
-built-in
-ones. Any other word after `val.` or `test.` is taken as a metric of your own.
+Reports metrics outside `train.loss`, `val.*`, `test.*`, `entropy.relu` and `sparsity`, misspellings of the built-in
+ones, and a `compare` without `on=`. Any other word after `val.` or `test.` is taken as a metric of your own.
 
 Why is this bad
 ---------------
@@ -24,12 +23,12 @@ Use instead
 
 Fix safety
 ----------
-The nearest name is offered as an unsafe fix.
+Unsafe: the nearest name is a guess.
 """
 
 from __future__ import annotations
 
-from dsd_lang.diagnostics import Edit, Fix
+from dsd_lang.diagnostics import replacement
 from dsd_lang.passes.metrics import problem_of_metric, split_metric
 from dsd_lang.passes.walk import below, statements, values_of
 from dsd_lang.rules.subject import Subject
@@ -75,7 +74,7 @@ def _check_name(subject: Subject, node: nodes.Name, metric: str) -> None:
         return
     message, guess = problem
     prefix = node.text[: len(node.text) - len(metric)]
-    fix = Fix(f"write `{prefix}{guess}`", (Edit(node.span, prefix + guess),)) if guess else None
+    fix = replacement(node.span, prefix + guess) if guess else None
     subject.findings.add(
         CODE,
         message,

@@ -12,18 +12,19 @@ Example
 -------
 ::
 
-    sparse 50% from=@ful.start 50ep
+    full: dense 50ep lr=8e-4
+    sparse 50% from=@ful.start
 
 Use instead
 -----------
 ::
 
-    full: dense 50ep
-    sparse 50% from=@full.start 50ep
+    full: dense 50ep lr=8e-4
+    sparse 50% from=@full.start
 
 Fix safety
 ----------
-There is no automatic fix.
+Unsafe: the nearest name is a guess. For a name that is later, or like no other, there is no fix.
 """
 
 from __future__ import annotations

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
-from dsd_lang.diagnostics import Diagnostic, Fix, Span
+from dsd_lang.diagnostics import Diagnostic, Edit, Fix, Span
+from dsd_lang.source import position_span
 from dsd_lang.syntax.terminals import MAX_NESTING, Token
 
 OPENS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 CLOSES = {close: open_ for open_, close in OPENS.items()}
+_LINES = re.compile(r"(?P<blank>[ \t]*)(?P<first>[^\r\n]?)[^\r\n]*(?:\r\n|\n|\r|\Z)")
 _TEXT_OF = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
 
 
@@ -57,9 +60,10 @@ class _Open(NamedTuple):
 class Brackets:
     """The brackets that are open at a place of the text; ``innermost`` is the kind of the last one, empty for none."""
 
-    __slots__ = ("_lacks_closing", "_opened", "_output", "innermost", "newline_skipped")
+    __slots__ = ("_lacks_closing", "_opened", "_output", "_text", "innermost", "newline_skipped")
 
-    def __init__(self, output: Output, *, lacks_closing: bool) -> None:
+    def __init__(self, text: str, output: Output, *, lacks_closing: bool) -> None:
+        self._text = text
         self._output = output
         self._opened: list[_Open] = []
         self._lacks_closing = lacks_closing  # a `}` is missing somewhere: then the indentation says where
@@ -93,7 +97,8 @@ class Brackets:
         is_open = any(bracket.kind == wanted for bracket in self._opened)
         if not is_open or (wanted != "LBRACE" and self.innermost == "LBRACE"):
             label = f"no `{_TEXT_OF[wanted]}` is open here"
-            self._output.report("DSD101", f"`{_TEXT_OF[kind]}` closes nothing", span, label=label)
+            fix = Fix(f"leave out the `{_TEXT_OF[kind]}`", (Edit(span, ""),))
+            self._output.report("DSD101", f"`{_TEXT_OF[kind]}` closes nothing", span, label=label, fix=fix)
             return span.end
         while self.innermost != wanted:
             self._close_missing()
@@ -123,8 +128,27 @@ class Brackets:
         bracket = self._pop()
         close = OPENS[bracket.kind]
         label = f"its `{_TEXT_OF[close]}` is missing"
-        self._output.report("DSD104", f"`{_TEXT_OF[bracket.kind]}` is never closed", bracket.span, label=label)
         self._output.insert(close)
+        edit = Edit(self._output.tokens[-1].span, _TEXT_OF[close])
+        if close == "RBRACE":
+            edit = self._closing_brace(bracket)
+        fix = Fix(f"put in the `{_TEXT_OF[close]}`", (edit,))
+        self._output.report("DSD104", f"`{_TEXT_OF[bracket.kind]}` is never closed", bracket.span, label=label, fix=fix)
+
+    def _closing_brace(self, bracket: _Open) -> Edit:
+        """Before the first line indented no deeper than the block's own; on that line where nothing is below it."""
+        lines = list(_LINES.finditer(self._text, bracket.span.end))[1:]  # the first is what follows the brace
+        written = [line for line in lines if line["first"] and line["first"] != "#"]
+        after = next((line for line in written if len(line["blank"]) <= bracket.indent), None)
+        if not written or written[0] is after:
+            beside = next(token for token in reversed(self._output.tokens) if token.span.end_line == bracket.span.line)
+            return Edit(position_span(self._text, beside.span.end, beside.span.end), " }")
+        indent = self._text[bracket.span.start - bracket.span.column + 1 :][: bracket.indent]
+        if after is not None:
+            return Edit(position_span(self._text, after.start(), after.start()), f"{indent}}}\n")
+        end = len(self._text)
+        head = "" if self._text.endswith(("\n", "\r")) else "\n"
+        return Edit(position_span(self._text, end, end), f"{head}{indent}}}\n")
 
     def _pop(self) -> _Open:
         bracket = self._opened.pop()

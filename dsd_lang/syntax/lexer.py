@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from dsd_lang.diagnostics import Edit, Fix, Span
+from dsd_lang.diagnostics import Edit, Fix, Span, replacement
 from dsd_lang.syntax.brackets import CLOSES, OPENS, Brackets, Output
 from dsd_lang.syntax.nodes import Comment
 from dsd_lang.syntax.table import Table
@@ -44,7 +44,7 @@ class Lexer:
         self.marks = table.marks
         self.regex = re.compile(table.patterns["REGEX"])
         self.output = Output()
-        self.brackets = Brackets(self.output, lacks_closing=text.count("{") > text.count("}"))
+        self.brackets = Brackets(text, self.output, lacks_closing=text.count("{") > text.count("}"))
         self.comments: list[Comment] = []
         self.line = 1
         self.line_start = 0
@@ -140,7 +140,9 @@ class Lexer:
                 "DSD103",
                 f"the reserved word `{text}` cannot be the name of an argument",
                 span,
+                label="leave the `=` out" if text == "until" else "",
                 help=advice.get(text, ""),
+                fix=self._without_equals(span) if text == "until" else None,
             )
             return self.output.add("NAME", text, span)
         if after == ":" and not self.brackets.in_parentheses:
@@ -162,9 +164,22 @@ class Lexer:
             span,
             label="choose another name" if labels else "leave the colon out",
             help=f"write {example}",
+            fix=replacement(span, f"{text}_1")
+            if labels
+            else Fix("leave the `:` out", (Edit(widened(self._behind(span, colon - 1), 1), ""),)),
         )
         self.output.add("LABEL" if labels else kind, text, span)
         return span.end if labels else colon
+
+    def _behind(self, span: Span, offset: int) -> Span:
+        """The place at an offset further on in the line of a span."""
+        column = span.column + offset - span.start
+        return Span(span.line, column, span.line, column, offset, offset)
+
+    def _without_equals(self, span: Span) -> Fix:
+        """A blank in place of the `=` that follows a word."""
+        place = widened(self._behind(span, span.end), self.text.index("=", span.end) + 1 - span.end)
+        return Fix("leave the `=` out", (Edit(place, " "),))
 
     def _number(self, text: str, span: Span) -> int:
         kind = "LENGTH" if text[-1] in "pt" else "NUMBER"
@@ -233,7 +248,7 @@ class Lexer:
             "a comment starts with `#`, not with `//`",
             place,
             label="write `#`",
-            fix=Fix("write `#`", (Edit(place, "#"),)),
+            fix=replacement(place, "#", "safe"),
         )
         return self._comment(text, span)
 
@@ -245,7 +260,10 @@ class Lexer:
         span = self.continued
         if span is not None:
             self.output.report(
-                "DSD101", "`\\` joins a line to the next one, so it must be the last thing on its line", span
+                "DSD101",
+                "`\\` joins a line to the next one, so it must be the last thing on its line",
+                span,
+                fix=Fix("leave out the `\\`", (Edit(span, ""),)),
             )
         self.continued = None
 
@@ -255,12 +273,17 @@ class Lexer:
         found = self.regex.match(self.text, span.start)
         if found is None:
             end = _LINE.match(self.text, span.start).end()  # type: ignore[union-attr]
-            self.output.report(
-                "DSD104", "the regular expression is never closed", span, label="its second `/` is missing"
-            )
-            body = self.text[span.start + 1 : end].split(" ", 1)[0] or "."
+            body = self.text[span.start + 1 : end].split(" ", 1)[0]
             whole = widened(span, 1 + len(body))
-            return self.output.add("REGEX", f"/{re.escape(body)}/", whole)
+            closing = Edit(self._behind(span, whole.end), "/")
+            self.output.report(
+                "DSD104",
+                "the regular expression is never closed",
+                span,
+                label="its second `/` is missing",
+                fix=Fix("put in the `/`", (closing,)) if body else None,
+            )
+            return self.output.add("REGEX", f"/{re.escape(body) or '.'}/", whole)
         whole = widened(span, len(found[0]))
         try:
             re.compile(found[0][1:-1])

@@ -280,6 +280,11 @@ class Branch:
     body: tuple[Statement, ...]
     span: Span
 
+    @property
+    def is_phase(self) -> bool:
+        """Whether it is `name: phase`, without braces."""
+        return len(self.body) == 1 and self.body[0].span.end == self.span.end
+
 
 @record
 class Fork:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import islice
 from typing import Any
 
-from dsd_lang.diagnostics import Diagnostic, Span
+from dsd_lang.diagnostics import Diagnostic, Edit, Fix, Span
 from dsd_lang.records import record
-from dsd_lang.source import position_span
+from dsd_lang.source import Source, position_span
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.lexer import Lexer
 from dsd_lang.syntax.recovery import Recovery
@@ -35,17 +36,31 @@ class ParseResult:
 
 def parse(text: str) -> ParseResult:
     """The program in ``text``; never raises. At most 50 findings, then one line that says how many more there are."""
+    return parse_tokens(text)[0]
+
+
+def parse_tokens(text: str) -> tuple[ParseResult, list[Token]]:
+    """The program and the tokens it was read from, the last one `$END`; no tokens when the text is binary."""
     whole = position_span(text, 0, len(text))
-    body, controls = _without_control_characters(text)
-    if body is None:
-        return ParseResult(nodes.Program((), (), whole), tuple(controls))
-    table = _table()
-    scanned = Lexer(body, table, _master()).run()
-    driver = Driver(table, scanned)
+    scanned, controls = scan(text)
+    if scanned is None:
+        return ParseResult(nodes.Program((), (), whole), tuple(controls)), []
+    driver = driver_of(scanned)
     statements = driver.run()
     found = [*controls, *_merged(scanned.diagnostics, driver.builder.diagnostics)]
     program = nodes.Program(statements, tuple(scanned.comments), whole)
-    return ParseResult(program, _capped(sorted(found, key=lambda finding: finding.span.start)))
+    return ParseResult(program, _capped(sorted(found, key=lambda finding: finding.span.start))), scanned.tokens
+
+
+def scan(text: str) -> tuple[Tokens | None, list[Diagnostic]]:
+    """The tokens of a text and what is wrong with its characters; no tokens when the text is binary."""
+    body, controls = _without_control_characters(text)
+    return (None if body is None else Lexer(body, _table(), _master()).run()), controls
+
+
+def driver_of(tokens: Tokens) -> Driver:
+    """The automaton at the first of these tokens."""
+    return Driver(_table(), tokens)
 
 
 @cache
@@ -73,9 +88,9 @@ class Driver:
         self.firsts: list[Span] = []
         self.lasts: list[Span] = []
 
-    def run(self) -> tuple[nodes.Statement, ...]:
-        """All statements that could be read."""
-        recovery = Recovery(self, self.scanned)
+    def run(self, recovery: Recovery | None = None) -> tuple[nodes.Statement, ...]:
+        """All statements that could be read; ``recovery`` says how to go on after a mistake."""
+        recovery = recovery or Recovery(self, self.scanned)
         states, values, firsts, lasts, rows, rules = (
             self.states, self.values, self.firsts, self.lasts, self.rows, self.rules,
         )  # fmt: skip
@@ -155,6 +170,7 @@ def _without_control_characters(text: str) -> tuple[str | None, list[Diagnostic]
     first = _CONTROL.search(body)
     if first is None:
         return body, []
+    is_binary = "\x00" in body
     what = "half character" if "\ud800" <= first[0] <= "\udfff" else "control character"
     count = len(_CONTROL.findall(body))
     more = f" ({count} such characters in the file)" if count > 1 else ""
@@ -162,9 +178,17 @@ def _without_control_characters(text: str) -> tuple[str | None, list[Diagnostic]
         "DSD105",
         f"the {what} U+{ord(first[0]):04X} cannot stand in a schedule{more}",
         position_span(text, first.start(), first.end()),
-        help="a schedule is plain text in UTF-8" if "\x00" in body else "delete it, and type the line again",
+        help="a schedule is plain text in UTF-8" if is_binary else "write a blank in its place, or delete it",
+        fix=None if is_binary else _with_blanks(body),
     )
-    return (None if "\x00" in body else _CONTROL.sub(" ", body)), [finding]
+    return (None if is_binary else _CONTROL.sub(" ", body)), [finding]
+
+
+def _with_blanks(text: str) -> Fix:
+    """Blanks in place of control characters, which is how they are read."""
+    source = Source(text)
+    found = islice(_CONTROL.finditer(text), MAX_REPORTED)
+    return Fix("write blanks in their place", tuple(Edit(source.span(*place.span()), " ") for place in found))
 
 
 def _merged(scanned: list[Diagnostic], parsed: list[Diagnostic]) -> list[Diagnostic]:
@@ -189,4 +213,4 @@ def _capped(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
     return (*found[:MAX_REPORTED], rest)
 
 
-__all__ = ["Driver", "ParseResult", "Token", "parse"]
+__all__ = ["Driver", "ParseResult", "Token", "driver_of", "parse", "parse_tokens", "scan"]

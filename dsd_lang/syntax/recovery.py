@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dsd_lang.diagnostics import Diagnostic, Edit, Fix, Span
+from dsd_lang.diagnostics import Diagnostic, Edit, Fix, Span, replacement
 from dsd_lang.errors import nearest
 from dsd_lang.syntax.phase_items import ARGUMENT_NAMES
-from dsd_lang.syntax.terminals import MAX_ERRORS, STATEMENT_WORDS, Token, Tokens
+from dsd_lang.syntax.terminals import MAX_ERRORS, SELECTING_WORDS, STATEMENT_WORDS, Token, Tokens
 from dsd_lang.syntax.words import expected_in_words, found_in_words
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Recovery:
             return self._skip(index)
         accepted = self.accepted()
         for repair in (
+            self._doubled_equals,
             self._repeat_without_then,
             self._missing_separator,
             self._stray_comma,
@@ -83,10 +84,13 @@ class Recovery:
             return None
         if token.kind == "LABEL" and self._kind(index + 2) not in ("DENSE", "SPARSE", "LBRACE"):
             return None
-        place = _before(token.span)
+        place, before = _before(token.span), self.driver.tokens[index - 1].span
+        is_beside = before.end_line == token.span.line
+        gap = Span(*before[2:4], *place[:2], before.end, place.start) if is_beside else place
         what = "phase" if token.kind in ("DENSE", "SPARSE", "LABEL") else "statement"
         help = "put a `;` or a new line between the two"
-        if token.kind == "DENSE" and self._is_in_repeat():
+        is_doubtful = token.kind == "DENSE" and self._is_in_repeat()
+        if is_doubtful:
             help = "write `then dense ...` if it belongs to the `repeat`, else put a `;` or a new line between the two"
         self._report(
             "DSD102",
@@ -94,10 +98,24 @@ class Recovery:
             token.span,
             label=f"`;` is missing before `{token.text}`",
             help=help,
-            fix=Fix("put in `; `", (Edit(place, "; "),)),
+            fix=Fix("put in the `;`", (Edit(gap, "; "),), "display" if is_doubtful else "unsafe"),
         )
         self.driver.tokens.insert(index, Token("_SEPARATOR", "", place))
         return index
+
+    def _doubled_equals(self, index: int, token: Token, accepted: set[str]) -> int | None:
+        """`scope==global`."""
+        name = self.driver.tokens[index - 1] if index else token
+        if token.text != "==" or "SELECTING" not in accepted or name.text not in (*ARGUMENT_NAMES, *SELECTING_WORDS):
+            return None
+        self._report(
+            "DSD101",
+            f"an argument is written `{name.text}=...`, found `{name.text}==`",
+            name.span.to(token.span),
+            label=f"did you mean `{name.text}=`?",
+            fix=replacement(token.span, "="),
+        )
+        return self._skip(index)
 
     def _stray_comma(self, index: int, token: Token, accepted: set[str]) -> int | None:
         """`dense 50ep, lr=3`."""
@@ -142,7 +160,7 @@ class Recovery:
             f"`{token.text}` begins no statement",
             token.span,
             label=f"did you mean `{word}`?",
-            fix=Fix(f"write `{word}`", (Edit(token.span, word),)),
+            fix=replacement(token.span, word),
         )
         self.driver.tokens[index] = Token(word.upper(), word, token.span)
         self.guessed.append(token.span.start)
@@ -208,6 +226,7 @@ class Recovery:
             "a condition compares with `<`, `<=`, `>`, `>=`, `==` or `!=`, found `=`",
             token.span,
             label="did you mean `==`?",
+            fix=replacement(token.span, "=="),
         )
         self.driver.tokens[index] = Token("COMPARATOR", "==", token.span)
         return index
@@ -228,7 +247,8 @@ class Recovery:
             )
             return
         label, help = self._advice(index, token, accepted)
-        self._report("DSD101", f"expected {expected}, found {found}", token.span, label=label, help=help)
+        fix = self._repair(index, token)
+        self._report("DSD101", f"expected {expected}, found {found}", token.span, label=label, help=help, fix=fix)
 
     def _follows_from_the_lexer(self, index: int, token: Token) -> bool:
         """Whether the lexer has already reported a mistake of this statement, of which this one may be the echo."""
@@ -261,8 +281,17 @@ class Recovery:
         if token.kind == "THEN" and "_SEPARATOR" in accepted:
             return "", "`then` stands only in `repeat sparse ... then dense ...`"
         if token.kind == "LABEL" and token.text in ARGUMENT_NAMES:
-            return "", f"an argument is written `{token.text}=...`, without blanks"
+            return f"did you mean `{token.text}=`?", f"an argument is written `{token.text}=...`"
         return "", ""
+
+    def _repair(self, index: int, token: Token) -> Fix | None:
+        """The fix of an unexpected token, where one is plain."""
+        if token.kind == "LABEL" and token.text in ARGUMENT_NAMES and self._kind(index + 1) == "COLON":
+            behind, value = _behind(token.span), self.driver.tokens[index + 2].span
+            if value.line == token.span.line:
+                gap = Span(*behind[:2], *value[:2], behind.start, value.start)
+                return Fix(f"write `{token.text}=`", (Edit(gap, "="),))
+        return None
 
     def _skip(self, index: int) -> int:
         """To the end of the statement or its block; what was read of the statement is closed as well as can be."""

@@ -13,11 +13,12 @@ from pathlib import Path
 from dsd_lang.errors import DsdError, internal_error_text
 
 _RUN_EXTRA = "pip install 'dsd-lang[run]'"
+_EPILOGUE = "exit status: 0 done, 1 the schedule or the run failed, 2 wrong usage, 130 or 143 interrupted, terminated."
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line; a frozen test holds its flags."""
-    parser = argparse.ArgumentParser(prog="dsd-run", description="Train a model by a schedule.")
+    parser = argparse.ArgumentParser(prog="dsd-run", description="Train a model by a schedule.", epilog=_EPILOGUE)
     parser.add_argument("schedule", type=Path, metavar="SCHEDULE", help="the .dsd file")
     parser.add_argument(
         "--model", metavar="NAME", help="ds2, resnet20:width=8, torchvision:NAME, package.module:factory"

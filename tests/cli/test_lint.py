@@ -59,7 +59,9 @@ def test_a_folder_is_searched(folder: Path, capsys: pytest.CaptureFixture[str]) 
     for arguments in ([], ["."], ["sub", "clean.dsd"]):
         assert main([*arguments, "--output-format", "concise"]) == 1
         wrong = os.path.join("sub", "wrong.dsd")
-        assert capsys.readouterr().out == f"{wrong}:1:7: DSD402 the length `50` has no unit\n1 error in 2 files\n"
+        assert capsys.readouterr().out == (
+            f"{wrong}:1:7: DSD402 the length `50` has no unit\n1 error in 2 files\n1 fixable with --unsafe-fixes\n"
+        )
 
 
 def test_gitignore_is_respected_but_for_paths_given_by_hand(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,8 +95,10 @@ def test_selection(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main([path, *arguments]) == status, arguments
     capsys.readouterr()
     assert failure(capsys, path, "--select", "DSD9999") == (
-        "there is no rule `DSD9999`\n  = help: did you mean `DSD903`?\n"
+        "`--select`: there is no rule `DSD9999`\n  = help: did you mean `DSD903`?\n"
     )
+    assert "did you mean `ends-sparse`?" in failure(capsys, path, "--ignore", "ends-spars")
+    assert failure(capsys, path, "--select", " ,").startswith("`--select`: no rule is named\n")
 
 
 def test_advice_is_off_by_default(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,12 +120,13 @@ def test_formats(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert main(["sub/wrong.dsd", "--output-format", "full", "--color", "never"]) == 1
     assert "\033[" not in capsys.readouterr().out
     assert "there is no output format `xml`" in failure(capsys, "--output-format", "xml")
+    assert "did you mean `sarif`?" in failure(capsys, "--output-format", "serif")
 
 
 def test_output_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sub/wrong.dsd", "--output-file", "report.txt"]) == 1
     assert "error[DSD402]" in Path("report.txt").read_text()
-    assert capsys.readouterr().out == "1 error in 1 file\n"
+    assert capsys.readouterr().out == "1 error in 1 file\n1 fixable with --unsafe-fixes\n"
     assert main(["sub/wrong.dsd", "--output-file", "no/such/report.txt"]) == 2
     assert "cannot write `no/such/report.txt`: no such file or directory" in capsys.readouterr().err
 
@@ -143,8 +148,9 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_flags_are_frozen() -> None:
     assert [flag.name for flag in lint.FLAGS] == [
-        "--output-format", "--output-file", "--color", "--exit-zero", "--model", "--layers", "--stdin-filename",
-        "--select", "--extend-select", "--ignore", "--version", "--help",
+        "--select", "--extend-select", "--ignore", "--explain", "--fix", "--unsafe-fixes", "--diff", "--output-format",
+        "--output-file", "--color", "--quiet", "--exit-zero", "--model", "--layers", "--stdin-filename",
+        "--force-exclude", "--version", "--help",
     ]  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The cases of tests/cases/*.md: a schedule, a command, and exactly what it prints.
 
-Each `##` section holds a ```dsd block and a ```console block: `$ dsd-lint ...`, the output, `[exit N]`. With
-DSD_UPDATE_CASES=1 the outputs are written anew; read the difference before keeping it.
+Each `##` section holds a ```dsd block and ```console blocks: `$ dsd-lint ...`, the output, `[exit N]`; each starts from
+the schedule as written. With DSD_UPDATE_CASES=1 the outputs are written anew; read the difference before keeping it.
 """
 
 from __future__ import annotations
@@ -14,18 +14,22 @@ from pathlib import Path
 import pytest
 
 from dsd_lang.cli.lint import main
+from dsd_lang.diagnostics import CATALOGUE
 
+NOT_FROM_TEXT = {"DSD207"}  # `dsd-run` reports it
 FOLDER = Path(__file__).resolve().parent.parent / "cases"
 SECTION = re.compile(
-    r"^## (?P<title>[^\n]*)\n(?P<between>.*?)```dsd\n(?P<schedule>.*?)```\n(?P<gap>.*?)"
-    r"```console\n\$ dsd-lint(?P<arguments>[^\n]*)\n(?P<output>.*?)\[exit (?P<exit>\d)\]\n```",
+    r"^## (?P<title>[^\n]*)\n(?:(?!^## |^```).*\n)*```dsd\n(?P<schedule>.*?)```\n(?P<consoles>.*?)(?=^## |\Z)",
     re.DOTALL | re.MULTILINE,
+)
+CONSOLE = re.compile(
+    r"```console\n\$ dsd-lint(?P<arguments>[^\n]*)\n(?P<output>.*?)\[exit (?P<exit>\d)\]\n```", re.DOTALL
 )
 
 
 def sections() -> list[tuple[Path, re.Match[str]]]:
     return [
-        (path, found) for path in sorted(FOLDER.glob("*.md")) for found in SECTION.finditer(path.read_text("utf-8"))
+        (path, found) for path in sorted(FOLDER.glob("**/*.md")) for found in SECTION.finditer(path.read_text("utf-8"))
     ]
 
 
@@ -42,18 +46,38 @@ def test_case(
     monkeypatch.chdir(tmp_path)
     for name in ("NO_COLOR", "FORCE_COLOR", "DSD_OUTPUT_FORMAT"):
         monkeypatch.delenv(name, raising=False)
-    (tmp_path / "schedule.dsd").write_text(section["schedule"], encoding="utf-8")
-    status = main(shlex.split(section["arguments"]))
-    output = capsys.readouterr().out
-    if os.environ.get("DSD_UPDATE_CASES"):
-        text = path.read_text("utf-8")
-        old = section[0]
-        new = old.replace(f"{section['output']}[exit {section['exit']}]", f"{output}[exit {status}]")
-        path.write_text(text.replace(old, new), encoding="utf-8")
-        return
-    assert output == section["output"]
-    assert status == int(section["exit"])
+    consoles = list(CONSOLE.finditer(section["consoles"]))
+    assert consoles
+    for console in consoles:
+        (tmp_path / "schedule.dsd").write_text(section["schedule"], encoding="utf-8")
+        status = main(shlex.split(console["arguments"]))
+        output = capsys.readouterr().out
+        if os.environ.get("DSD_UPDATE_CASES"):
+            rewrite(path, section, console, f"{output}[exit {status}]")
+            continue
+        assert output == console["output"]
+        assert status == int(console["exit"])
+
+
+def rewrite(path: Path, section: re.Match[str], console: re.Match[str], new: str) -> None:
+    """Puts what was printed in the place of what was expected."""
+    text = path.read_text("utf-8")
+    head, body = text[: text.index(f"## {section['title']}\n")], text[text.index(f"## {section['title']}\n") :]
+    place = body.index(f"$ dsd-lint{console['arguments']}\n")
+    start = place + len(f"$ dsd-lint{console['arguments']}\n")
+    end = body.index("[exit ", start)
+    path.write_text(head + body[:start] + new + body[end + len("[exit 0]") :], encoding="utf-8")
 
 
 def test_there_are_cases() -> None:
-    assert len(sections()) > 20
+    assert len(sections()) > 80
+
+
+def test_every_rule_has_its_cases() -> None:
+    """A file for each rule, with a text that it reports and one that it leaves alone."""
+    for entry in CATALOGUE.values():
+        path = FOLDER / "rules" / f"{entry.code}-{entry.name}.md"
+        found = list(SECTION.finditer(path.read_text("utf-8")))
+        outputs = [console["output"] for section in found for console in CONSOLE.finditer(section["consoles"])]
+        assert any(entry.code in output for output in outputs) or entry.code in NOT_FROM_TEXT, entry.code
+        assert any(entry.code not in output and "diff" not in output for output in outputs), entry.code

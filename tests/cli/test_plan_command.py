@@ -21,7 +21,8 @@ TABLE = """\
 4  dense   0       -           50ep*   3e-5*     `repeat` copies 2 with its lr x 0.1
 
 * derived, not written: `why` says from what
-total: 250ep; density-weighted: 212.5ep
+
+epochs  0             50             100           150            200        250
 """
 
 
@@ -80,9 +81,17 @@ def test_errors_are_shown_as_lint_shows_them(tmp_path, capsys) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["a.dsd", "b.dsd"], ["no-such.dsd"], ["--graph", "png", "x"], ["--nope"], ["-", "--json", "--graph", "dot"]],
-)
-def test_bad_usage_is_2(arguments: list[str], capsys) -> None:
+    [
+        [], ["a.dsd", "b.dsd"], ["no-such.dsd"], ["--graph", "png", "x"], ["--nope"], ["-", "--json", "--graph", "dot"],
+        ["x", "--json", "--why"], ["x", "--graph", "dot", "--diff", "y"], ["x", "--diff", "y", "--timeline", "none"],
+        ["x", "--graph", "dot", "--steps-per-epoch", "9"], ["--schema", "--json"], ["x", "--json", "--all"],
+        ["x", "--width", "9"], ["x", "--steps-per-epoch", "0"], ["x", "--model", "ds2", "--layers", "y.json"],
+    ],
+)  # fmt: skip
+def test_bad_usage_is_2(arguments: list[str], tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("x", "y"):
+        (tmp_path / name).write_text(EXAMPLE)
     assert command.main(arguments) == 2
     assert capsys.readouterr().err.startswith("dsd-plan: ")
 
@@ -133,7 +142,7 @@ def test_what_a_run_has_trained(schedule, tmp_path, monkeypatch, capsys) -> None
 
     def describe(plan: Plan, folder) -> list[tuple[str, str]]:
         seen.append(plan.hash)
-        return [(phase.id, "trained" if phase.id < "p2" else "to train") for phase in plan.phases]
+        return [(phase.id, "trained" if phase.id < "p2" else "to train", phase.id) for phase in plan.phases]
 
     install(monkeypatch, run_progress=describe)
     assert command.main([schedule, "--out", str(run)]) == 0

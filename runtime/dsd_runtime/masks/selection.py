@@ -9,7 +9,6 @@ weights is allocated but the mask; many tensors compete as one without being con
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 
 import numpy as np
 import torch
@@ -29,17 +28,6 @@ class NonFiniteScore(ArithmeticError):
         super().__init__(f"score {index} of tensor {tensor} is not finite")
         self.tensor = tensor
         self.index = index
-
-
-def keep_count(size: int, pruned: Fraction, *, minimum: int = 1) -> int:
-    """How many of `size` weights stay when the exact ratio `pruned` goes: N - round_half_even(s N), at least `minimum`.
-
-    >>> keep_count(1000, Fraction(3, 10)), keep_count(5, Fraction(1, 2)), keep_count(3, Fraction(1))
-    (700, 3, 1)
-    """
-    if not 0 <= pruned <= 1:
-        raise ValueError(f"the pruned ratio must lie in 0..1, not {pruned}")
-    return max(min(minimum, size), size - round(pruned * size))
 
 
 def select_exactly(

@@ -326,6 +326,14 @@ def preset_settings(preset: Preset) -> dict[str, str]:
     return settings
 
 
+def cards() -> dict[str, dict[str, str]]:
+    """Every built-in model by name: what it is, what task it is for, the data that it trains on by default."""
+    return {
+        spec.name: {"summary": spec.summary, "task": spec.preset.task, "data": spec.preset.data}
+        for spec in MODELS.values()
+    }
+
+
 def settings(name: str) -> Mapping[str, str]:
     """The settings that a model's preset makes, in the words of `set`: what `dsd-plan --model` resolves schedules with.
 

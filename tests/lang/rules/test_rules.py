@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dsd_lang.analysis import analyse
-from dsd_lang.diagnostics import CATALOGUE
 from dsd_lang.layers import LayerInfo, WeightInfo
-from dsd_lang.rules import page
 
 D = "dense 9ep lr=1e-2; sparse 50%; dense; "
 COMPARE = "compare a vs b on=test.err"
@@ -175,24 +173,6 @@ def test_selectors_are_checked_against_the_model() -> None:
 )  # fmt: skip
 def test_globs_regular_expressions_and_empty_selections(selectors: str, codes: list[str]) -> None:
     assert [item.code for item in analyse(f"sparse 50% {selectors} 9ep; dense", layers=SPEECH).errors] == codes
-
-
-@pytest.mark.parametrize("code", [code for code in CATALOGUE if code[3] in "2345"])
-def test_every_code_has_its_page(code: str) -> None:
-    text = page(code) or ""
-    for heading in ("What it does", "Why is this bad", "Example", "Use instead", "Fix safety"):
-        assert f"\n{heading}\n---" in text
-
-
-@pytest.mark.parametrize("code", [code for code in CATALOGUE if code[3] in "2345" and code not in ("DSD207",)])
-def test_the_examples_of_the_pages_are_true(code: str) -> None:
-    text = page(code) or ""
-    bad, good = (
-        "\n".join(line[4:] for line in part.split("::\n\n")[1].split("\n\n")[0].split("\n"))
-        for part in (text.split("Example\n")[1], text.split("Use instead\n")[1])
-    )
-    assert code in {item.code for item in analyse(bad).diagnostics}
-    assert code not in {item.code for item in analyse(good).diagnostics}
 
 
 def test_the_lint_path_is_light() -> None:

@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from dsd_lang.units import keep_count
 from dsd_runtime.masks import selection
 from dsd_runtime.masks.radix import Ranking
 from dsd_runtime.masks.radix_device import DeviceKeys
-from dsd_runtime.masks.selection import NonFiniteScore, keep_count, select_exactly, select_exactly_global
+from dsd_runtime.masks.selection import NonFiniteScore, select_exactly, select_exactly_global
 
 RANKINGS: tuple[Ranking, ...] = ("value", "magnitude", "smallest_magnitude")
 

@@ -1,0 +1,219 @@
+"""A question of the playground in, its answer out, both as JSON: findings, rows and pictures of the plan, another text.
+
+The page shows what stands here and knows nothing of the language itself. The functions of `dsd-lint`, `dsd-fmt`,
+`dsd-plan` and `dsd-lsp` answer, with one limit more: a program of very many phases is refused, for a browser has little
+room for it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from answer_parts import (
+    Answer,
+    Places,
+    finding_shown,
+    offer_shown,
+    place_of,
+    rows_shown,
+    totals_shown,
+    weighed,
+)
+
+from dsd_lang.checking import check_text
+from dsd_lang.cli.flags import Given
+from dsd_lang.cli.installed import model_layers
+from dsd_lang.cli.plan_source import Compiled, circumstances_of, compiled
+from dsd_lang.diagnostics import CATALOGUE, Diagnostic
+from dsd_lang.errors import DsdError
+from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.measure_program import count_phases, is_measurable
+from dsd_lang.syntax.parser import parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dsd_lang.layers import LayerInfo
+    from dsd_lang.lsp.documents import Document
+
+MAX_PHASES = 1_000
+MAX_FINDINGS = 200
+MAX_ROWS = 300
+_DEFAULT_CODES = frozenset(entry.code for entry in CATALOGUE.values() if entry.default)
+
+
+class Question(NamedTuple):
+    """What is asked of which text; ``model`` is the name of a model to check against, ``width`` that of a picture.
+
+    ``line`` and ``character`` are a place as editors count it: both from 0, characters in UTF-16 units.
+    """
+
+    ask: str
+    text: str = ""
+    model: str | None = None
+    width: int = 800
+    line: int = 0
+    character: int = 0
+
+
+def answer(question: str) -> str:
+    """The door: a JSON object that names what it asks in, a JSON object out. A user's mistake is a `problem` in it."""
+    asked = Question(**json.loads(question))
+    try:
+        reply = ANSWERS[asked.ask](asked)
+    except DsdError as error:
+        reply = {"problem": {"message": error.message, "help": error.help}}
+    return json.dumps(reply, ensure_ascii=False)
+
+
+def check(asked: Question) -> Answer:
+    """All findings of the text."""
+    places = Places(asked.text)
+    found = _findings(asked, asked.text)
+    shown = [finding_shown(finding, places) for finding in found[:MAX_FINDINGS]]
+    return {"findings": shown, "left_out": len(found) - len(shown)}
+
+
+def plan(asked: Question) -> Answer:
+    """The resolved plan: rows, totals, the timeline as a picture; None while the text has errors, or no phase."""
+    found = _compiled(asked)
+    if found is None or not found.plan.phases:
+        return {"plan": None}
+    from timeline_picture import timeline_picture
+
+    resolved, places = found.plan, Places(asked.text)
+    counts, densities = weighed(found)
+    picture = timeline_picture(resolved, asked.width, densities)
+    headers, rows = rows_shown(resolved)
+    shown = [
+        {"cells": cells, "mode": phase.mode, **place_of(phase, places)}
+        for cells, phase in zip(rows[:MAX_ROWS], resolved.phases, strict=False)
+    ]
+    return {
+        "plan": {
+            "headers": headers,
+            "rows": shown,
+            "left_out": len(rows) - len(shown),
+            "is_derived": any(phase.derived for phase in resolved.phases),
+            "counts": counts,
+            "totals": totals_shown(found),
+            "timeline": picture.svg,
+            "notes": picture.notes,
+            "has_rates": picture.has_rates,
+        }
+    }
+
+
+def graph(asked: Question) -> Answer:
+    """The phase graph as a picture."""
+    from dsd_lang.graph import PhaseGraph
+
+    found = _compiled(asked)
+    return {"graph": None if found is None else PhaseGraph(found.plan).to_svg()}
+
+
+def plan_json(asked: Question) -> Answer:
+    """The plan as `dsd-plan --json` writes it."""
+    found = _compiled(asked)
+    return {"json": None if found is None else found.plan.to_json() + "\n"}
+
+
+def format(asked: Question) -> Answer:
+    """The text in canonical form."""
+    from dsd_lang.formatting import formatted
+
+    _refuse_large(asked.text)
+    return {"text": formatted(asked.text).text}
+
+
+def fix(asked: Question) -> Answer:
+    """The text with every safe fix in it, round by round."""
+    from dsd_lang.fixes import mend
+
+    mended = mend(asked.text, lambda text: _findings(asked, text), unsafe=False)
+    return {"text": mended.text, "num_applied": len(mended.applied)}
+
+
+def complete(asked: Question) -> Answer:
+    """What the language server offers at a place."""
+    from lsprotocol import types
+
+    from dsd_lang.lsp.completion import completion
+
+    document = _document(asked)
+    place = types.Position(asked.line, asked.character)
+    found = completion(document, types.CompletionParams(types.TextDocumentIdentifier(""), place))
+    return {"offers": [offer_shown(item) for item in found.items]}
+
+
+def hover(asked: Question) -> Answer:
+    """What the language server says of a place, in Markdown; None where it says nothing."""
+    from lsprotocol import types
+
+    from dsd_lang.lsp.hover import hover as meaning
+
+    place = types.Position(asked.line, asked.character)
+    found = meaning(_document(asked), types.HoverParams(types.TextDocumentIdentifier(""), place))
+    if found is None:
+        return {"page": None}
+    assert isinstance(found.contents, types.MarkupContent), "the server answers in Markdown"
+    return {"page": found.contents.value}
+
+
+def models(asked: Question) -> Answer:
+    """The models whose layers are known here."""
+    from dsd_runtime.models.catalogue import MODELS
+
+    return {"models": [{"name": spec.name, "summary": spec.summary} for spec in MODELS.values()]}
+
+
+ANSWERS: Mapping[str, Callable[[Question], Answer]] = {
+    "check": check,
+    "plan": plan,
+    "graph": graph,
+    "json": plan_json,
+    "format": format,
+    "fix": fix,
+    "complete": complete,
+    "hover": hover,
+    "models": models,
+}
+
+
+def _findings(asked: Question, text: str) -> tuple[Diagnostic, ...]:
+    _refuse_large(text)
+    return check_text(text, selected=_DEFAULT_CODES, layers=_layers(asked))
+
+
+def _layers(asked: Question) -> tuple[LayerInfo, ...] | None:
+    return None if asked.model is None else model_layers(asked.model)
+
+
+def _compiled(asked: Question) -> Compiled | None:
+    _refuse_large(asked.text)
+    values = {} if asked.model is None else {"--model": [asked.model]}
+    found = compiled(asked.text, "playground.dsd", circumstances_of(Given(values, [])))
+    return None if isinstance(found, tuple) else found
+
+
+def _document(asked: Question) -> Document:
+    """The text as the language server sees it."""
+    from dsd_lang.lsp.documents import Document
+    from dsd_lang.lsp.settings import Settings
+
+    _refuse_large(asked.text)
+    return Document("playground.dsd", None, asked.text, settings=Settings(layers=_layers(asked)))
+
+
+def _refuse_large(text: str) -> None:
+    program = parse(text).program
+    findings = Findings()
+    if not is_measurable(program, findings):
+        return
+    count = count_phases(program, findings)
+    if count is not None and count > MAX_PHASES:
+        raise DsdError(
+            f"the schedule expands to {count:,} phases, and this page compiles at most {MAX_PHASES:,}",
+            help="`dsd-plan` on your own machine goes up to 100,000",
+        )

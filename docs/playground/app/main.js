@@ -1,0 +1,338 @@
+// The page in, the playground out: what the editor says goes to the compiler, what that answers to the panes.
+// Only the newest text counts: an answer to an older one is dropped.
+
+import {Compiler} from "./compiler.js"
+import {element, marked} from "./elements.js"
+import {applyFix, createEditor, goTo, replaceText, showFindings} from "./editor.js"
+import {showCurrent, showList, showPicture, showTable, showTotals} from "./panes.js"
+import {rendered} from "./pages.js"
+import {fromFragment, toFragment} from "./share.js"
+
+const PAUSE_MS = 60
+const DRAFT = "dsd-playground-draft"
+const place = (state, position) => {
+  const line = state.doc.lineAt(position)
+  return {line: line.number - 1, character: position - line.from}
+}
+const part = (name) => document.getElementById(`pg-${name}`)
+
+/** Starts the playground in its place on the page; once. */
+export async function mount(root) {
+  if (root === null || root.dataset.mounted) return
+  root.dataset.mounted = "true"
+  part("missing").remove()
+  root.hidden = false
+  const examples = await (await fetch(new URL("examples.json", import.meta.url))).json()
+  new Playground(root, examples).begin()
+}
+
+class Playground {
+  constructor(root, examples) {
+    Object.assign(this, {root, examples, version: 0, rows: [], hasPlan: false, wanted: "plan"})
+    this.compiler = new Compiler(new URL("worker.js", import.meta.url), {
+      onReady: (loaded) => this.ready(loaded),
+      onBroken: (reason) => this.broken(reason),
+    })
+  }
+
+  async begin() {
+    this.say("loading the compiler…", "busy")
+    this.fillExamples()
+    const first = await this.linked() ?? this.draft() ?? {text: this.examples[0].text, model: ""}
+    this.model = first.model
+    this.view = createEditor({
+      parent: part("editor"),
+      text: first.text,
+      onText: () => this.changed(),
+      onPlace: (place) => showCurrent(this.root, this.rows, place),
+      onFormat: () => this.rewrite("format"),
+      complete: (context) => this.complete(context),
+      hover: (view, position) => this.hover(view, position),
+    })
+    this.listen()
+    const {models} = await this.compiler.ask({ask: "models"})
+    this.fillModels(models)
+    this.compile()
+  }
+
+  get text() {
+    return this.view.state.doc.toString()
+  }
+
+  listen() {
+    part("example").onchange = ({target}) => this.takeExample(target)
+    part("model").onchange = ({target}) => this.takeModel(target.value)
+    part("format").onclick = () => this.rewrite("format")
+    part("fix").onclick = () => this.rewrite("fix")
+    part("share").onclick = () => this.share()
+    part("download").onclick = () => this.download()
+    const tabs = ["plan", "graph"]
+    for (const [at, name] of tabs.entries()) {
+      part(`tab-${name}`).onclick = () => this.turnTo(name)
+      part(`tab-${name}`).onkeydown = ({key}) => {
+        if (key === "ArrowLeft" || key === "ArrowRight") this.turnTo(tabs[1 - at], {hasFocus: true})
+      }
+    }
+    addEventListener("hashchange", () => this.follow())
+    new ResizeObserver(() => this.resized()).observe(part("timeline"))
+  }
+
+  // texts from elsewhere
+
+  fillExamples() {
+    const groups = new Map()
+    for (const [index, {group, name}] of this.examples.entries()) {
+      if (!groups.has(group)) groups.set(group, element("optgroup", {label: group}))
+      groups.get(group).append(new Option(name, index))
+    }
+    part("example").append(...groups.values())
+  }
+
+  fillModels(models) {
+    part("model").append(...models.map(({name, summary}) => Object.assign(new Option(name, name), {title: summary})))
+    part("model").value = models.some(({name}) => name === this.model) ? this.model : ""
+    this.model = part("model").value
+  }
+
+  takeExample(select) {
+    const example = this.examples[Number(select.value)]
+    if (select.value === "") return
+    this.model = part("model").value = ""
+    this.view.dispatch({changes: {from: 0, to: this.view.state.doc.length, insert: example.text}, selection: {anchor: 0}})
+  }
+
+  takeModel(name) {
+    this.model = name
+    this.changed()
+  }
+
+  draft() {
+    const kept = sessionStorage.getItem(DRAFT)
+    return kept === null ? null : JSON.parse(kept)
+  }
+
+  async linked() {
+    try {
+      return await fromFragment(location.hash)
+    } catch (error) {
+      this.problem({message: error.message})
+      return null
+    }
+  }
+
+  async follow() {
+    const linked = await this.linked()
+    if (linked === null) return
+    replaceText(this.view, linked.text)
+    part("model").value = linked.model
+    this.takeModel(part("model").value)
+  }
+
+  async share() {
+    const fragment = await toFragment({text: this.text, model: this.model})
+    history.replaceState(history.state, "", fragment)
+    const link = new URL(fragment, location.href).href
+    try {
+      await navigator.clipboard.writeText(link)
+      this.say("link copied", "done")
+    } catch {
+      this.say("the link is in the address bar", "done") // no clipboard without https or permission
+    }
+  }
+
+  // from the text to the panes
+
+  changed() {
+    this.version += 1
+    this.root.dataset.settled = "false"
+    sessionStorage.setItem(DRAFT, JSON.stringify({text: this.text, model: this.model}))
+    clearTimeout(this.pause)
+    this.pause = setTimeout(() => this.compile(), PAUSE_MS)
+  }
+
+  /** One round at a time; what changes meanwhile starts the next one. */
+  async compile() {
+    if (this.isCompiling) {
+      this.isOutdated = true
+      return
+    }
+    this.isCompiling = true
+    const {version} = this
+    try {
+      await this.compileOnce(version)
+    } catch (error) {
+      if (version === this.version) this.problem({message: error.message})
+    }
+    this.isCompiling = false
+    this.root.dataset.settled = String(version === this.version)
+    if (this.isOutdated) {
+      this.isOutdated = false
+      this.compile()
+    }
+  }
+
+  async compileOnce(version) {
+    const checked = await this.ask("check")
+    if (version !== this.version) return
+    this.problem(checked.problem)
+    if (checked.findings) this.showFindings(checked)
+    if (checked.problem) return this.planIsStale(true)
+    if (checked.findings.some(({severity}) => severity === "error")) return this.planIsStale(true)
+    const planned = await this.ask("plan", {width: this.width()})
+    if (version !== this.version) return
+    this.problem(planned.problem)
+    if (planned.plan) this.showPlan(planned.plan)
+    this.planIsStale(!planned.plan)
+    if (this.wanted === "graph") await this.showGraph()
+    this.learnWords()
+  }
+
+  ask(ask, more = {}) {
+    return this.compiler.ask({ask, text: this.text, model: this.model || null, ...more})
+  }
+
+  width() {
+    return Math.max(280, Math.floor(part("timeline").clientWidth || part("plan").parentElement.clientWidth - 16))
+  }
+
+  resized() {
+    const width = this.width()
+    if (!this.hasPlan || width === this.drawnWidth) return
+    clearTimeout(this.pause)
+    this.pause = setTimeout(() => this.compile(), 150)
+  }
+
+  showFindings(checked) {
+    showFindings(this.view, checked.findings)
+    showList(part("list"), part("summary"), checked, {
+      goTo: (place) => goTo(this.view, place),
+      apply: (fix) => applyFix(this.view, fix),
+    })
+    part("fix").disabled = !checked.findings.some(({fix}) => fix?.applicability === "safe" && fix.edits.length > 0)
+  }
+
+  showPlan(plan) {
+    this.rows = plan.rows
+    this.drawnWidth = this.width()
+    showPicture(part("timeline"), plan.timeline, (row) => this.rows[row] && goTo(this.view, this.rows[row]))
+    showTable(part("table"), plan, (row) => goTo(this.view, row))
+    showTotals(part("totals"), plan.totals)
+    part("counts").textContent = plan.counts
+    part("counts").hidden = plan.counts === ""
+    part("notes").replaceChildren(marked(plan.notes.join("; ")))
+    part("legend").hidden = false
+    part("rates").hidden = !plan.has_rates
+    part("marked").hidden = !plan.is_derived
+    part("download").disabled = false
+    this.hasPlan = true
+    showCurrent(this.root, this.rows, this.view.state.selection.main.head)
+  }
+
+  planIsStale(isStale) {
+    part("stale").hidden = !(isStale && this.hasPlan)
+    this.root.classList.toggle("pg-stale", isStale && this.hasPlan)
+    part("download").disabled = isStale || !this.hasPlan
+  }
+
+  async showGraph() {
+    const {version} = this
+    const {graph} = await this.ask("graph")
+    if (graph && version === this.version) showPicture(part("graph"), graph)
+  }
+
+  // buttons
+
+  async rewrite(how) {
+    const {version} = this
+    try {
+      const {text, problem, num_applied: count} = await this.ask(how)
+      this.problem(problem)
+      if (problem || version !== this.version) return
+      replaceText(this.view, text)
+      this.say(how === "format" ? "formatted" : `${count} ${count === 1 ? "fix" : "fixes"} applied`, "done")
+    } catch (error) {
+      this.problem({message: error.message})
+    }
+  }
+
+  async download() {
+    const {json} = await this.ask("json")
+    const link = document.createElement("a")
+    link.href = URL.createObjectURL(new Blob([json], {type: "application/json"}))
+    link.download = "plan.json"
+    link.click()
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000)
+  }
+
+  turnTo(name, {hasFocus = false} = {}) {
+    this.wanted = name
+    for (const tab of ["plan", "graph"]) {
+      part(tab).hidden = tab !== name
+      part(`tab-${tab}`).setAttribute("aria-selected", tab === name)
+      part(`tab-${tab}`).tabIndex = tab === name ? 0 : -1
+    }
+    if (hasFocus) part(`tab-${name}`).focus()
+    this.compile()
+  }
+
+  // words, when the language server's part is there
+
+  async complete(context) {
+    const word = context.matchBefore(/@?[\w.]*/)
+    const previous = context.state.sliceDoc(word.from - 1, word.from)
+    if (!this.knowsWords || (word.from === word.to && !context.explicit && !"=,(".includes(previous || " "))) return null
+    const {offers} = await this.askQuietly("complete", place(context.state, context.pos))
+    if (!offers?.length) return null
+    const options = offers.map(({label, insert, detail, page}, index) => ({
+      label, detail, apply: insert, boost: -index, info: page ? () => rendered(page) : undefined,
+    }))
+    return {from: word.from, options, validFor: /^@?[\w.]*$/}
+  }
+
+  async hover(view, position) {
+    if (!this.knowsWords) return null
+    const {page} = await this.askQuietly("hover", place(view.state, position))
+    return page ?? null
+  }
+
+  /** An answer that the editor waits for: what goes wrong is told, and the answer is empty. */
+  async askQuietly(ask, more) {
+    try {
+      return await this.ask(ask, more)
+    } catch (error) {
+      this.problem({message: error.message})
+      return {}
+    }
+  }
+
+  async learnWords() {
+    if (this.knowsWords !== undefined) return
+    this.knowsWords = false
+    this.knowsWords = "page" in await this.askQuietly("hover", {text: ""})
+    this.root.dataset.words = this.knowsWords
+  }
+
+  // what the page says of itself
+
+  ready({dsd, python, pyodide}) {
+    this.say(`dsd ${dsd}`, "ready")
+    part("status").title = `dsd ${dsd} on Python ${python}, Pyodide ${pyodide}`
+    part("format").disabled = false
+  }
+
+  broken(reason) {
+    this.say("the compiler is not there", "broken")
+    this.problem({message: reason})
+  }
+
+  say(text, kind) {
+    part("status").textContent = text
+    part("status").dataset.kind = kind
+  }
+
+  problem(problem) {
+    const place = part("problem")
+    place.hidden = !problem
+    place.replaceChildren(...(problem ? [marked(problem.help ? `${problem.message}: ${problem.help}` : problem.message)] : []))
+  }
+}

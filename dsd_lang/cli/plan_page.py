@@ -1,0 +1,190 @@
+"""A compiled plan in, what `dsd-plan` prints by default out: table, timeline, counts, totals, settings, claims."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from dsd_lang.cli.flags import Given
+from dsd_lang.cli.options import is_coloured
+from dsd_lang.errors import DsdError
+
+if TYPE_CHECKING:
+    from dsd_lang.cli.plan_source import Compiled
+    from dsd_lang.cost import Densities
+    from dsd_lang.layer_counts import PhaseCounts
+    from dsd_lang.layers import LayerInfo
+    from dsd_lang.plan import Plan
+    from dsd_lang.plan_diff.run_effect import NodeState
+
+_WIDTH = 80
+_ORIGINS = {"set": "set", "flag": "--set", "preset": "preset"}
+
+
+class Page(NamedTuple):
+    """Where the page is shown: the width, and whether the table must keep to it; colour; whether all rows are shown."""
+
+    width: int
+    is_fitted: bool
+    is_coloured: bool
+    is_whole: bool
+
+
+def page_of(given: Given) -> Page:
+    """The page that the command line and the terminal ask for: 80 columns where there is no terminal."""
+    is_terminal = sys.stdout.isatty()
+    width = _number(given, "--width", least=24)
+    if width is None and is_terminal:
+        import shutil
+
+        return Page(
+            max(24, shutil.get_terminal_size((_WIDTH, 24)).columns),
+            True,
+            is_coloured(given.last("--color"), is_terminal=True),
+            given.has("--all"),
+        )
+    colour = is_coloured(given.last("--color"), is_terminal=is_terminal)
+    return Page(width or _WIDTH, width is not None, colour, given.has("--all"))
+
+
+def _number(given: Given, name: str, *, least: int) -> int | None:
+    text = given.last(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit()) or int(text) < least:
+        raise DsdError(f"`{name} {text}` is not a whole number of at least {least}")
+    return int(text)
+
+
+def page_text(compiled: Compiled, given: Given, page: Page, states: Mapping[str, NodeState]) -> str:
+    """The whole page."""
+    from dsd_lang.layer_counts import count_phases, densities
+
+    plan, layers = compiled.plan, compiled.circumstances.layers
+    counts = None if layers is None else count_phases(plan, layers)
+    known = None if counts is None else densities(plan, counts)
+    parts = [_table(plan, page, states)]
+    if given.last("--timeline") != "none":
+        parts.append(_timeline(plan, given, page, known))
+    if counts is not None and layers is not None:
+        parts.append(_counts(plan, counts, layers, page))
+    if given.has("--why"):
+        parts.append(_why(compiled, page))
+    parts.append(
+        "\n".join([*_totals(plan, known, page), *_claims(compiled, given, page), *_trained(plan, states)]) + "\n"
+    )
+    return "\n".join(parts) + f"hash: {plan.hash}\n"
+
+
+def _table(plan: Plan, page: Page, states: Mapping[str, NodeState]) -> str:
+    from dsd_lang.plan_table import MARK, aligned, fitted, shown_numbers, table_rows
+
+    headers, rows = table_rows(plan, states={phase: node.state for phase, node in states.items()})
+    shown = shown_numbers(len(rows), is_whole=page.is_whole)
+    notes = []
+    if len(shown) < len(rows):
+        gap = next(number for number in range(len(rows)) if number not in shown)
+        after = next(number for number in range(gap, len(rows)) if number in shown)
+        notes.append(f"phases {gap} to {after - 1} are left out: `--all` shows every one")
+        rows = [*rows[:gap], ["...", *[""] * (len(headers) - 1)], *rows[after:]]
+    text, left_out = fitted(headers, rows, page.width) if page.is_fitted else (aligned(headers, rows), ())
+    if any(phase.derived for phase in plan.phases):
+        notes.append(f"{MARK} derived, not written: {'`--why`' if 'why' in left_out else '`why`'} says from what")
+    if left_out:
+        notes.append(f"no room for: {', '.join(left_out)} (`--json` has them)")
+    wrapped = [line for note in notes for line in _wrapped(note, page)]
+    return text + "".join(f"{line}\n" for line in ["", *wrapped] if notes)
+
+
+def _wrapped(text: str, page: Page) -> list[str]:
+    return textwrap.wrap(text, page.width, subsequent_indent="  ", break_on_hyphens=False) if page.is_fitted else [text]
+
+
+def _timeline(plan: Plan, given: Given, page: Page, known: Densities | None) -> str:
+    from dsd_lang.timeline import can_draw_blocks, timeline_text
+
+    wanted = given.last("--timeline")
+    return timeline_text(
+        plan,
+        width=page.width,
+        is_coloured=page.is_coloured,
+        is_ascii=wanted == "ascii" or (wanted is None and not can_draw_blocks(sys.stdout.encoding)),
+        steps_per_epoch=_number(given, "--steps-per-epoch", least=1),
+        is_whole=page.is_whole,
+        densities=known,
+    )
+
+
+def _counts(plan: Plan, counts: Mapping[str, PhaseCounts], layers: tuple[LayerInfo, ...], page: Page) -> str:
+    from dsd_lang.counts_table import counts_table
+
+    model = plan.settings.get("model")
+    return counts_table(plan, counts, layers, model=None if model is None else str(model), is_whole=page.is_whole)
+
+
+def _why(compiled: Compiled, page: Page) -> str:
+    from dsd_lang.passes.derivations import derivations, setting_sources
+    from dsd_lang.passes.findings import Findings
+    from dsd_lang.passes.read_settings import read_settings
+    from dsd_lang.syntax.nodes import Program
+    from dsd_lang.why_text import why_text
+
+    resolved, preset = compiled.resolved, compiled.circumstances.preset
+    by_origin = {
+        origin: read_settings(program, overrides, defaults, Findings())
+        for origin, program, overrides, defaults in (
+            ("set", compiled.program, None, None),
+            ("preset", Program((), (), compiled.program.span), None, preset),
+        )
+    }
+    return why_text(
+        compiled.plan,
+        derivations(resolved.book, resolved.settings, compiled.text),
+        setting_sources(resolved.settings, by_origin),
+        width=page.width,
+        is_whole=page.is_whole,
+    )
+
+
+def _totals(plan: Plan, known: Densities | None, page: Page) -> Iterator[str]:
+    from dsd_lang.cost import arms, budget, first_phase_multiple, in_words, times
+
+    total = budget(plan, known)
+    weighted = in_words(total.weighted_epochs, total.weighted_updates)
+    note = "" if total.is_complete else " (shares that are not known counted as dense)"
+    if not total.is_complete and known is None:
+        note = " (shares that only the model tells counted as dense: give `--model`)"
+    multiple = first_phase_multiple(plan)
+    first = "" if multiple is None else f", {times(multiple)} x the first phase"
+    sums = f"total: {in_words(total.epochs, total.updates)}{first}; density-weighted: {weighted}{note}"
+    yield from _wrapped(sums, page)
+    for arm in arms(plan):
+        own = in_words(arm.epochs, arm.updates)
+        yield f"{arm.name}: {own}, {times(arm.multiple)} x {arm.baseline}"
+
+
+def _claims(compiled: Compiled, given: Given, page: Page) -> Iterator[str]:
+    from dsd_lang.setting_text import setting_text
+
+    plan = compiled.plan
+    settings = [
+        f"{name}={setting_text(value)} ({_ORIGINS[plan.settings_from[name]]})" for name, value in plan.settings.items()
+    ]
+    if settings and not given.has("--why"):
+        yield from _wrapped(f"settings: {', '.join(settings)}", page)
+    for item in plan.comparisons:
+        yield from _wrapped(f"compares: {item.left} vs {item.right} on {item.on} ({item.test})", page)
+    for expectation in plan.expectations:
+        yield from _wrapped(f"expects: {expectation.text}", page)
+
+
+def _trained(plan: Plan, states: Mapping[str, NodeState]) -> Iterator[str]:
+    if not states:
+        return
+    words = [node.state for node in states.values()]
+    num_trained, num_skipped = words.count("trained"), words.count("skipped")
+    skipped = f", {num_skipped} skipped" if num_skipped else ""
+    left = len(plan.phases) - num_trained - num_skipped
+    yield f"trained: {num_trained} of {len(plan.phases)} phases{skipped}; left: {left}"

@@ -1,0 +1,116 @@
+"""`dsd-plan`'s arguments and a schedule's text in, the plan and all that was known when it was compiled out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from dsd_lang.cli.flags import Given
+from dsd_lang.cli.installed import model_layers, model_preset
+from dsd_lang.errors import DsdError
+from dsd_lang.records import record
+
+if TYPE_CHECKING:
+    from dsd_lang.analysis import Resolved
+    from dsd_lang.diagnostics import Diagnostic
+    from dsd_lang.layers import LayerInfo
+    from dsd_lang.plan import Plan
+    from dsd_lang.syntax.nodes import Program
+
+
+class Circumstances(NamedTuple):
+    """What a schedule is compiled with besides its text: flags, a preset (None: its model's), a model's layers."""
+
+    flags: Mapping[str, str]
+    preset: Mapping[str, str] | None
+    layers: tuple[LayerInfo, ...] | None
+
+
+@record
+class Compiled:
+    """A plan and where it came from."""
+
+    plan: Plan
+    text: str
+    program: Program
+    resolved: Resolved
+    circumstances: Circumstances
+
+
+def circumstances_of(given: Given) -> Circumstances:
+    """What the command line says."""
+    flags = overrides_of(given.values.get("--set", []))
+    model, layers_file, out = (given.last(name) for name in ("--model", "--layers", "--out"))
+    if model is not None and layers_file is not None:
+        raise DsdError("`--layers` and `--model` both say what the model's layers are: give one of them")
+    preset: Mapping[str, str] | None = None
+    if out is not None:
+        kept_flags, preset = settings_of_run(Path(out))
+        flags = {**kept_flags, **flags}
+    layers: tuple[LayerInfo, ...] | None = None
+    if model is not None:
+        flags["model"] = model
+        preset = preset if preset is not None else model_preset(model)
+        layers = _known_layers(model)
+    elif layers_file is not None:
+        from dsd_lang.layers_file import read_layers
+
+        layers = read_layers(layers_file)
+    return Circumstances(flags, preset, layers)
+
+
+def compiled(text: str, name: str, circumstances: Circumstances) -> Compiled | tuple[Diagnostic, ...]:
+    """The plan, or the errors that stand in its way."""
+    from dsd_lang.analysis import analyse
+    from dsd_lang.compiler import plan_of
+
+    flags, preset, layers = circumstances
+    analysis = analyse(text, layers=layers, overrides=flags, defaults=preset)
+    if preset is None and analysis.resolved is not None and "model" in analysis.resolved.settings:
+        preset = model_preset(analysis.resolved.settings["model"].shown)
+        analysis = analyse(text, layers=layers, overrides=flags, defaults=preset)
+    if analysis.errors or analysis.resolved is None:
+        return analysis.errors
+    plan = plan_of(analysis.resolved, source=name)
+    return Compiled(plan, text, analysis.program, analysis.resolved, Circumstances(flags, preset, layers))
+
+
+def _known_layers(model: str) -> tuple[LayerInfo, ...] | None:
+    """A model's layers; None (and a note on stderr) for one whose layers are known only when it is built."""
+    try:
+        return model_layers(model)
+    except DsdError as error:
+        sys.stderr.write(f"dsd-plan: note: {error.message}; the selectors are not checked\n")
+        return None
+
+
+def overrides_of(items: Sequence[str]) -> dict[str, str]:
+    """`--set lr=0.1` as a mapping; the last one of a key wins."""
+    found: dict[str, str] = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not equals or not key.strip() or not value.strip():
+            raise DsdError(f"`--set {item}` is not KEY=VALUE", help="write it as `--set lr=0.1`")
+        found[key.strip()] = value
+    return found
+
+
+def settings_of_run(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """The flags and the preset that the plan of a run folder was compiled with."""
+    from dsd_lang.plan import Plan
+    from dsd_lang.setting_text import setting_text
+
+    try:
+        saved = Plan.from_json((folder / "plan.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DsdError(
+            f"`{folder}` is no run folder: it has no plan.json", help="give the folder of a dsd-run"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DsdError(f"`{folder / 'plan.json'}` cannot be read: {error}") from error
+    texts = {name: setting_text(value) for name, value in saved.settings.items()}
+    flags = {name: text for name, text in texts.items() if saved.settings_from.get(name) == "flag"}
+    preset = {name: text for name, text in texts.items() if saved.settings_from.get(name) == "preset"}
+    return flags, preset

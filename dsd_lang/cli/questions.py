@@ -1,0 +1,36 @@
+"""A terminal in, choices out: what `dsd-new` asks a user who said nothing."""
+
+from __future__ import annotations
+
+from dsd_lang.cli.flags import Given
+from dsd_lang.cli.installed import model_cards
+from dsd_lang.errors import DsdError
+from dsd_lang.starter.recipes import RECIPES
+
+
+def asked(given: Given, *, default: str) -> Given:
+    """The command line with the answers in it; an empty answer takes what stands in brackets."""
+    recipe = _choice("What to write?", {name: item.summary for name, item in RECIPES.items()}, default)
+    models = {name: card["summary"] for name, card in model_cards().items()}
+    model = _choice("Which network?", {**models, "none": "say it later, with --model"}, "none")
+    words = given.words or [_answer(f"File to write [{recipe}.dsd]: ") or f"{recipe}.dsd"]
+    chosen = {"--recipe": [recipe], **({} if model == "none" else {"--model": [model]})}
+    return Given({**given.values, **chosen}, words)
+
+
+def _choice(question: str, options: dict[str, str], default: str) -> str:
+    """One of the options by number, or whatever else was written, for the checks to judge."""
+    names = list(options)
+    print(question)
+    for number, (name, summary) in enumerate(options.items(), start=1):
+        print(f"  {number:>2}  {name:<15} {summary}")
+    answer = _answer(f"number or name [{default}]: ") or default
+    return names[int(answer) - 1] if answer.isdecimal() and 1 <= int(answer) <= len(names) else answer
+
+
+def _answer(prompt: str) -> str:
+    try:
+        return input(prompt).strip()
+    except EOFError as error:
+        print()
+        raise DsdError("nothing was chosen, so nothing was written", help="`dsd-new --help` lists the flags") from error

@@ -1,0 +1,91 @@
+"""Files and their findings in, the same files mended out: `--fix`, `--unsafe-fixes` and `--diff` of the linter."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from dsd_lang.checking import check_text
+from dsd_lang.cli.flags import Given
+from dsd_lang.cli.lint import Layers, findings_of
+from dsd_lang.cli.options import is_coloured, read_source, write_output
+from dsd_lang.cli.rewrite import rewrite_file
+from dsd_lang.errors import DsdError
+from dsd_lang.fixes import mend
+from dsd_lang.report import CheckedFile
+from dsd_lang.source import Source
+
+Job = tuple[str, str, frozenset[str], Layers]
+Report = Callable[[Sequence[CheckedFile], int, bool], int]
+
+
+class Repaired(NamedTuple):
+    """A file with what is left in it, its text before, and how many findings were mended."""
+
+    path: str
+    file: CheckedFile
+    before: str
+    num_fixed: int
+
+    @property
+    def is_changed(self) -> bool:
+        return self.file.source.text != self.before
+
+
+def repair_all(jobs: Sequence[Job], options: Given, report: Report) -> int:
+    """Mends every file, then reports what is left; with `--diff` shows what would change. Returns the exit status."""
+    is_unsafe, is_dry = options.has("--unsafe-fixes"), options.has("--diff")
+    repaired: list[Repaired] = []
+    for path, name, selected, layers in jobs:
+        repaired.append(repair(path, name, unsafe=is_unsafe, selected=selected, layers=layers))
+        if not is_dry:
+            _hand_out(repaired[-1])
+    if is_dry:
+        return _show(repaired, options)
+    is_aside = any(one.path == "-" for one in repaired) and options.last("--output-file") is None
+    return report([one.file for one in repaired], sum(one.num_fixed for one in repaired), is_aside)
+
+
+def repair(path: str, name: str, *, unsafe: bool, selected: frozenset[str], layers: Layers) -> Repaired:
+    """One file mended in memory; one that is not UTF-8 is left as it is."""
+    text, unreadable = read_source(path)
+    if unreadable:
+        if path == "-":
+            raise DsdError("stdin is not UTF-8 text, so nothing was fixed", help="save the file as UTF-8")
+        found = findings_of(text, unreadable, selected=selected, layers=layers)
+        return Repaired(path, CheckedFile(name, Source(text), found), text, 0)
+    try:
+        mended = mend(text, partial(check_text, selected=selected, layers=layers), unsafe=unsafe)
+    except DsdError as error:
+        raise DsdError(f"`{name}`: {error.message}", help=error.help) from error
+    return Repaired(path, CheckedFile(name, Source(mended.text), mended.diagnostics), text, len(mended.applied))
+
+
+def _hand_out(repaired: Repaired) -> None:
+    """To the file if it changed; stdin always goes on to stdout."""
+    if repaired.path == "-":
+        sys.stdout.buffer.write(repaired.file.source.text.encode("utf-8"))
+        sys.stdout.buffer.flush()
+    elif repaired.is_changed:
+        rewrite_file(repaired.path, repaired.file.source.text)
+
+
+def _show(repaired: Sequence[Repaired], options: Given) -> int:
+    from dsd_lang.report.difference import unified_diff
+
+    output_file = options.last("--output-file")
+    choice = options.last("--color") or ("never" if output_file is not None else "auto")
+    has_colour = is_coloured(choice, is_terminal=sys.stdout.isatty())
+    changed = [one for one in repaired if one.is_changed]
+    differences = (
+        unified_diff(one.file.name, one.before, one.file.source.text, is_coloured=has_colour) for one in changed
+    )
+    write_output("".join(differences), output_file)
+    if not options.has("--quiet"):
+        num_fixed = sum(one.num_fixed for one in changed)
+        files = "1 file" if len(changed) == 1 else f"{len(changed)} files"
+        told = f"{num_fixed} would be fixed in {files}" if changed else "nothing to fix"
+        write_output(f"{told}\n", None, is_aside=True)
+    return 1 if changed and not options.has("--exit-zero") else 0

@@ -1,0 +1,30 @@
+"""A path and a new text in, the file rewritten whole: all of the new text or all of the old, never a part of either."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+from dsd_lang.errors import DsdError
+
+
+def rewrite_file(path: str, text: str) -> None:
+    """Replaces the file's text (UTF-8, line ends as they are in ``text``), keeping its mode and following links.
+
+    Raises :class:`DsdError` when it cannot; the file is then as it was.
+    """
+    place = os.path.realpath(path)
+    temporary = ""
+    try:
+        if not os.access(place, os.W_OK):
+            raise PermissionError(13, "permission denied")
+        handle, temporary = tempfile.mkstemp(prefix=".dsd-", dir=os.path.dirname(place))
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode("utf-8"))
+            os.fsync(file.fileno())
+        os.chmod(temporary, os.stat(place).st_mode & 0o7777)
+        os.replace(temporary, place)
+    except OSError as error:
+        if temporary and os.path.exists(temporary):
+            os.unlink(temporary)
+        raise DsdError(f"cannot write `{path}`: {(error.strerror or str(error)).lower()}") from error

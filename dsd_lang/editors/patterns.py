@@ -1,0 +1,230 @@
+"""The words of the language in, what every stretch of a text is out: ordered patterns, one table for every highlighter.
+
+The patterns say by regular expressions what `syntax/lexer.py` says by hand, line by line and with brackets as regions,
+which is what both Pygments and TextMate grammars can do. They hold for Python's `re` and for Oniguruma alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+from dsd_lang.editors.vocabulary import Vocabulary
+from dsd_lang.syntax.table import load_table
+
+Part = Literal[
+    "blank", "comment", "directive", "code", "string", "regex", "continuation", "number", "unit", "operator", "arrow",
+    "assignment", "comma", "separator", "brace", "parenthesis", "bracket", "colon", "mode", "keyword", "logical",
+    "constant", "label", "binding", "path", "argument", "parameter", "option", "text", "layer", "function", "metric",
+    "reference", "moment", "rate", "variable", "illegal",
+]  # fmt: skip
+
+
+class Rule(NamedTuple):
+    """Stretches that follow each other, each a pattern without groups and what it is; then what must come after."""
+
+    stretches: tuple[tuple[str, Part], ...]
+    ahead: str = ""
+
+    @property
+    def pattern(self) -> str:
+        """One regular expression with a group for each stretch."""
+        return "".join(f"({pattern})" for pattern, _ in self.stretches) + self.ahead
+
+
+class Region(NamedTuple):
+    """What lies between two brackets: the rule that opens it, the patterns that end it, the states within."""
+
+    name: str
+    opens: Rule
+    ends: tuple[Rule, ...]
+    inside: tuple[str, ...]
+
+
+class Patterns(NamedTuple):
+    """Rules by the name of their group, regions, and which groups hold outside of all brackets."""
+
+    groups: dict[str, tuple[Rule, ...]]
+    regions: tuple[Region, ...]
+    outside: tuple[str, ...]
+
+
+_BLANK = "[ \\t]*"
+_BLANKS = "[ \\t]+"
+_WORD_END = "(?![\\w.])"
+_EQUALS = f"{_BLANK}=(?!=)"
+
+
+def patterns(words: Vocabulary) -> Patterns:
+    """The whole table, for outside, within `( )` and within `[ ]`."""
+    known = load_table().patterns
+    name = known["NAME"]
+    free = f"(?!(?:{_any(words.reserved)}){_WORD_END}){name}"
+    groups = {
+        "comments": _comments(),
+        "texts": _texts(known),
+        "labels": (_rule((free, "label"), ahead=f"(?={_BLANK}:)"),),
+        "expressions": tuple(_expressions(words, known, free)),
+        "selected": (_rule(("^[ \\t]*", "blank"), (known["REGEX"], "regex")),),
+        "values": (*_references(words, known), *_numbers(words, known), *_marks(known)),
+        "names": tuple(_names(words, known, name)),
+        "rest": (_rule(("[^\\s]", "illegal")),),
+    }
+    shared = ("comments", "texts", "continued", "expressions", "values", "parentheses", "list", "names", "rest")
+    inside = tuple(group for group in shared if group != "rest")
+    stop = _rule(("(?=[;{}])", "blank"))
+    statement = _rule((f"(?=(?:{_any((*words.modes, *words.statements))}){_WORD_END}(?!{_BLANK}[=(]))", "blank"))
+    regions = (
+        Region(  # a list that goes on in the next line: only so a regular expression may stand first there
+            "continued",
+            _rule((",", "comma"), ahead=f"(?={_BLANK}(?:#|\\r?$))"),
+            (_rule((known["REGEX"], "regex")), _rule(("(?=[^\\s#])", "blank"))),
+            ("comments",),
+        ),
+        Region(
+            "parentheses",
+            _rule(("\\(", "parenthesis")),
+            (_rule(("\\)", "parenthesis")), stop, statement),
+            ("comments", "texts", "call-values", *inside[2:], "rest"),
+        ),
+        Region(
+            "list",
+            _rule(("\\[", "bracket"), (_BLANK, "blank"), (f"(?:{known['REGEX']})?", "regex")),
+            (_rule(("\\]", "bracket")), stop, statement),
+            ("comments", "texts", "selected", *inside[2:], "rest"),
+        ),
+    )
+    groups["call-values"] = _call_values(words, name)
+    return Patterns(groups, regions, ("comments", "texts", "labels", *shared[2:]))
+
+
+def _rule(*stretches: tuple[str, Part], ahead: str = "") -> Rule:
+    return Rule(stretches, ahead)
+
+
+def _any(words: Iterable[str]) -> str:
+    """Any of the words, long ones first so that none hides another."""
+    return "|".join(re.escape(word) for word in sorted(set(words), key=lambda word: (-len(word), word)))
+
+
+def _one_of(words: Iterable[str]) -> str:
+    return f"(?:{_any(words)})"
+
+
+def _comments() -> tuple[Rule, ...]:
+    return (
+        _rule(
+            ("#[ \\t]*", "comment"),
+            ("dsd:[ \\t]*ignore\\b", "directive"),
+            ("\\[?", "comment"),
+            ("(?:(?<=\\[)[^\\]\\r\\n]*)?", "code"),
+            ("[^\\r\\n]*", "comment"),
+        ),
+        _rule(("#[^\\r\\n]*", "comment")),
+        _rule(("//[^\\r\\n]*", "illegal")),
+    )
+
+
+def _texts(known: dict[str, str]) -> tuple[Rule, ...]:
+    return (
+        _rule((known["STRING"], "string")),
+        _rule(("[\"'][^\\r\\n]*", "illegal")),
+        _rule(("\\\\", "continuation"), ahead=f"(?={_BLANK}(?:#|\\r?$))"),
+        _rule(("\\\\", "illegal")),
+    )
+
+
+def _expressions(words: Vocabulary, known: dict[str, str], name: str) -> Iterable[Rule]:
+    """Names that are what the word before or behind them says."""
+    path = f"(?:{known['DOTTED']}|{name})"
+    alone = f"{_WORD_END}(?!{_BLANK}[:=])"
+    value_end = f"{_WORD_END}(?!{_BLANK}:)"
+    yield _rule(("set", "function"), ahead=f"(?={_BLANK}\\()")
+    yield _rule(("as", "keyword"), (_BLANKS, "blank"), (name, "binding"), ahead=alone)
+    for word in ("compare", "vs"):
+        yield _rule((word, "keyword"), (_BLANKS, "blank"), (path, "path"), ahead=alone)
+    yield _rule((_one_of(words.modes), "mode"), ahead=_WORD_END)
+    yield _rule((_one_of(words.logical), "logical"), ahead=_WORD_END)
+    yield _rule((_one_of(words.targets), "constant"), ahead=_WORD_END)
+    yield _rule((_one_of((*words.statements, *words.connectives)), "keyword"), ahead=_WORD_END)
+    yield _rule((name, "binding"), ahead=f"(?={_BLANKS}in\\b)")
+    equals: tuple[tuple[str, Part], ...] = ((_BLANK, "blank"), ("=", "assignment"), (_BLANK, "blank"))
+    for argument, options in words.options.items():
+        functions = [option for option in options if option in words.functions]
+        if functions:
+            called = (_one_of(functions), "function")
+            yield Rule(((argument, "argument"), *equals, called), ahead=f"(?={_BLANK}\\()")  # type: ignore[arg-type]
+        plain = [option for option in options if option not in words.reserved]
+        yield Rule(((argument, "argument"), *equals, (_one_of(plain), "option")), ahead=value_end)
+    yield Rule(((_one_of(words.text_arguments), "argument"), *equals, (name, "text")), ahead=value_end)
+    yield _rule((name, "argument"), ahead=f"(?={_EQUALS})")
+    yield _rule(("(?<![=!<>])=(?!=)", "assignment"), (_BLANK, "blank"), (known["REGEX"], "regex"))
+    yield _rule((",", "comma"), (_BLANK, "blank"), (known["REGEX"], "regex"))
+
+
+def _call_values(words: Vocabulary, name: str) -> tuple[Rule, ...]:
+    """`order=largest` between parentheses: a parameter and, where it is one, its word."""
+    equals: tuple[tuple[str, Part], ...] = ((_BLANK, "blank"), ("=(?!=)", "assignment"), (_BLANK, "blank"))
+    switch = (_one_of(words.switches), "constant")
+    return (
+        Rule(((name, "parameter"), *equals, switch), ahead=_WORD_END),  # type: ignore[arg-type]
+        Rule(((name, "parameter"), *equals, (name, "option")), ahead=f"{_WORD_END}(?!{_BLANK}\\()"),
+        _rule((name, "parameter"), ahead=f"(?={_EQUALS})"),
+    )
+
+
+def _references(words: Vocabulary, known: dict[str, str]) -> tuple[Rule, ...]:
+    name = known["NAME"]
+    moment = f"\\.(?:{_any(words.moments)}|{known['LENGTH']})"
+    return (
+        _rule((f"@{name}(?:\\.{name})*?", "reference"), (moment, "moment"), ahead=_WORD_END),
+        _rule((known["REFERENCE"], "reference")),
+    )
+
+
+def _numbers(words: Vocabulary, known: dict[str, str]) -> tuple[Rule, ...]:
+    unit = _one_of(words.units)
+    digits = _digits(known["LENGTH"], words)
+    number = known["NUMBER"]
+    return (
+        _rule((digits, "number"), (unit, "unit"), ahead="(?!\\w)"),
+        _rule((number, "number"), (_BLANK, "blank"), (":", "colon"), (_BLANK, "blank"), (number, "number")),
+        _rule((digits, "number"), ("%", "unit"), ahead=_WORD_END),
+        _rule((number, "number")),
+        _rule(("\\.?\\d[\\w.%]*", "illegal")),
+    )
+
+
+def _digits(length: str, words: Vocabulary) -> str:
+    """The grammar's pattern of a length without its unit."""
+    digits, unit, _ = length.rpartition(f"(?:{'|'.join(words.units)})")
+    if not unit:
+        raise ValueError("the grammar's LENGTH no longer ends in its units")
+    return digits
+
+
+def _marks(known: dict[str, str]) -> tuple[Rule, ...]:
+    return (
+        _rule(("->", "arrow")),
+        _rule((known["COMPARATOR"], "operator")),
+        _rule(("=", "assignment")),
+        _rule((",", "comma")),
+        _rule((";", "separator")),
+        _rule((":", "colon")),
+        _rule(("[{}]", "brace")),
+        _rule(("[-+*/^]", "operator")),
+    )
+
+
+def _names(words: Vocabulary, known: dict[str, str], name: str) -> Iterable[Rule]:
+    """Whatever is left: metrics, layers, calls, words that mean something, variables."""
+    split = f"{_one_of(words.splits)}\\.{name}"
+    metric = f"(?:{split}|{_any(words.metrics_without_split)})"
+    yield _rule((f"(?:{name}\\.)*?", "path"), (metric, "metric"), ahead=_WORD_END)
+    part = f"(?:\\.{_one_of(words.parts)})?"
+    yield _rule((f"{_one_of((*words.kinds, *words.roles))}{part}", "layer"), ahead=_WORD_END)
+    yield _rule((known["DOTTED"], "path"))
+    yield _rule((name, "function"), ahead=f"(?={_BLANK}\\()")
+    yield _rule((_one_of(words.rates), "rate"), ahead=_WORD_END)
+    yield _rule((name, "variable"))

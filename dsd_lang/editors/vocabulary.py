@@ -1,0 +1,110 @@
+"""The tables of the language in, its words by what they are out: no word of the language is typed here.
+
+Terminals of the grammar are grouped by name; everything else is read from the table that the language itself uses.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, get_args
+
+from dsd_lang.arguments import ARGUMENTS, RATE_WORDS, Option
+from dsd_lang.diagnostics import CATALOGUE
+from dsd_lang.layers import KINDS, PARTS, ROLES
+from dsd_lang.passes.metrics import KNOWN, SPLITS, WITHOUT_SPLIT
+from dsd_lang.passes.read_conditions import FUNCTIONS
+from dsd_lang.passes.read_functions import SWITCHES
+from dsd_lang.passes.read_values import DISTILL_PARAMETERS
+from dsd_lang.passes.resolve_references import MOMENTS
+from dsd_lang.syntax.table import load_table
+from dsd_lang.syntax.terminals import STATEMENT_WORDS
+from dsd_lang.units import Unit
+
+_MODES = frozenset({"DENSE", "SPARSE"})
+_LOGICAL = frozenset({"AND", "OR", "NOT"})
+_TARGETS = frozenset({"HELD"})
+
+
+class Vocabulary(NamedTuple):
+    """Every word list of the language; the first five part the reserved words among them."""
+
+    modes: tuple[str, ...]
+    statements: tuple[str, ...]
+    connectives: tuple[str, ...]
+    logical: tuple[str, ...]
+    targets: tuple[str, ...]
+    kinds: tuple[str, ...]
+    roles: tuple[str, ...]
+    parts: tuple[str, ...]
+    arguments: tuple[str, ...]
+    text_arguments: tuple[str, ...]
+    options: dict[str, tuple[str, ...]]
+    functions: tuple[str, ...]
+    parameters: tuple[str, ...]
+    conditions: tuple[str, ...]
+    rates: tuple[str, ...]
+    switches: tuple[str, ...]
+    splits: tuple[str, ...]
+    metrics: tuple[str, ...]
+    metrics_without_split: tuple[str, ...]
+    moments: tuple[str, ...]
+    units: tuple[str, ...]
+    rules: tuple[str, ...]
+
+    @property
+    def reserved(self) -> tuple[str, ...]:
+        """The words that are never names."""
+        return tuple(sorted((*self.modes, *self.statements, *self.connectives, *self.logical, *self.targets)))
+
+
+def vocabulary() -> Vocabulary:
+    """The words of this version of the language."""
+    terminals = load_table().keywords
+
+    def words(names: frozenset[str]) -> tuple[str, ...]:
+        return tuple(word for word, terminal in terminals.items() if terminal in names)
+
+    others = frozenset(terminals.values()) - STATEMENT_WORDS - _LOGICAL - _TARGETS
+    return Vocabulary(
+        modes=words(_MODES),
+        statements=words(STATEMENT_WORDS - _MODES),
+        connectives=words(others),
+        logical=words(_LOGICAL),
+        targets=words(_TARGETS),
+        kinds=KINDS,
+        roles=ROLES,
+        parts=PARTS,
+        arguments=tuple(argument.name for argument in ARGUMENTS),
+        text_arguments=tuple(argument.name for argument in ARGUMENTS if argument.kind == "text"),
+        options={
+            argument.name: tuple(option.name for option in argument.options)
+            for argument in ARGUMENTS
+            if argument.options
+        },
+        functions=_unique(option.name for option in _options() if option.parameters != ()),
+        parameters=_unique((*_option_parameters(), *DISTILL_PARAMETERS, *_condition_parameters())),
+        conditions=tuple(FUNCTIONS),
+        rates=RATE_WORDS,
+        switches=tuple(SWITCHES),
+        splits=SPLITS,
+        metrics=KNOWN,
+        metrics_without_split=WITHOUT_SPLIT,
+        moments=MOMENTS,
+        units=get_args(Unit),
+        rules=tuple(CATALOGUE),
+    )
+
+
+def _options() -> list[Option]:
+    return [option for argument in ARGUMENTS for option in argument.options]
+
+
+def _option_parameters() -> list[str]:
+    return [name for option in _options() for name in option.parameters or () if not name.isdigit()]
+
+
+def _condition_parameters() -> list[str]:
+    return [name for _, parameters in FUNCTIONS.values() for name in parameters]
+
+
+def _unique(words: object) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(words))  # type: ignore[call-overload]

@@ -1,0 +1,6 @@
+"""The language server `dsd-lsp`: one feature a file, each a function of an open document and a question about it.
+
+server.py     the process: command line, messages in and out
+documents.py  what the editor has open, and what is computed from it once a version
+client.py     what the editor can show and how it counts characters
+"""

@@ -1,0 +1,34 @@
+"""An editor's first message in, what it can show and how it counts characters out."""
+
+from __future__ import annotations
+
+from lsprotocol import types
+from pygls.capabilities import get_capability
+
+from dsd_lang.records import record
+
+
+@record
+class Client:
+    """What the features ask about the editor; the defaults are those for an editor that says nothing."""
+
+    encoding: str = "utf-16"
+    has_snippets: bool = False
+    has_nested_symbols: bool = False
+    has_versioned_edits: bool = False
+    pulls_diagnostics: bool = False
+
+
+def client_of(capabilities: types.ClientCapabilities, encoding: str) -> Client:
+    """The editor behind its capabilities; ``encoding`` is the one agreed on."""
+
+    def can(name: str) -> bool:
+        return bool(get_capability(capabilities, name, False))
+
+    return Client(
+        encoding,
+        has_snippets=can("text_document.completion.completion_item.snippet_support"),
+        has_nested_symbols=can("text_document.document_symbol.hierarchical_document_symbol_support"),
+        has_versioned_edits=can("workspace.workspace_edit.document_changes"),
+        pulls_diagnostics=get_capability(capabilities, "text_document.diagnostic") is not None,
+    )

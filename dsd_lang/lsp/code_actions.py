@@ -1,0 +1,103 @@
+"""A range of a document in, what an editor may do about its findings out: fixes, all safe ones, a suppression."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lsprotocol import types
+
+from dsd_lang.diagnostics import Diagnostic
+from dsd_lang.fixes import mend
+from dsd_lang.lsp.diagnostics import shown
+from dsd_lang.lsp.documents import Document
+from dsd_lang.lsp.formatting import line_edits
+
+FIX_ALL = "source.fixAll.dsd"
+KINDS = [types.CodeActionKind.QuickFix, FIX_ALL]
+
+
+def code_actions(document: Document, params: types.CodeActionParams) -> list[types.CodeAction]:
+    """The actions of the kinds that are asked for."""
+    wanted = params.context.only
+    actions: list[types.CodeAction] = []
+    if _is_wanted(types.CodeActionKind.QuickFix, wanted):
+        actions += _quick_fixes(document, params.range)
+    if _is_wanted(FIX_ALL, wanted):
+        actions += _fix_all(document)
+    return actions
+
+
+def _is_wanted(kind: str, wanted: object) -> bool:
+    """Whether a kind, or one that contains it, is asked for; without a wish everything is."""
+    kinds = [str(getattr(item, "value", item)) for item in wanted] if isinstance(wanted, list | tuple) else []
+    return not kinds or any(kind == item or kind.startswith(f"{item}.") for item in kinds)
+
+
+def _quick_fixes(document: Document, range: types.Range) -> Iterator[types.CodeAction]:
+    start, end = document.offset(range.start), document.offset(range.end)
+    here = [finding for finding in document.findings if finding.span.start <= end and start <= finding.span.end]
+    for finding in here:
+        if finding.fix is not None and finding.fix.applicability != "display" and finding.fix.edits:
+            yield _fix(document, finding)
+    for finding in here:
+        if finding.severity != "error" and finding.code != "DSD903" and not _is_continued(document, finding.span.line):
+            yield _ignore(document, finding)
+
+
+def _fix(document: Document, finding: Diagnostic) -> types.CodeAction:
+    assert finding.fix is not None
+    end = "\r\n" if "\r\n" in document.text else "\n"
+    edits = (
+        types.TextEdit(document.positions.range_of(edit.span), edit.content.replace("\n", end))
+        for edit in finding.fix.edits
+    )
+    return types.CodeAction(
+        title=f"{finding.code}: {finding.fix.message}",
+        kind=types.CodeActionKind.QuickFix,
+        diagnostics=[shown(finding, document)],
+        edit=document.edit(edits),
+        is_preferred=finding.fix.applicability == "safe",
+    )
+
+
+def _fix_all(document: Document) -> Iterator[types.CodeAction]:
+    """Every safe fix at once, to the end; nothing when there is none."""
+    if not any(finding.fix is not None and finding.fix.applicability == "safe" for finding in document.findings):
+        return
+    mended = mend(document.text, lambda text: document.sibling(text).findings, unsafe=False)
+    if mended.text != document.text:
+        edit = document.edit(line_edits(document, mended.text))
+        yield types.CodeAction(title="dsd: apply all safe fixes", kind=FIX_ALL, edit=edit)
+
+
+def _is_continued(document: Document, line: int) -> bool:
+    """Whether the line above ends in `\\`: no comment may stand between the two."""
+    return document.positions.source.line(line - 1).rstrip().endswith("\\")
+
+
+def _ignore(document: Document, finding: Diagnostic) -> types.CodeAction:
+    """A comment that silences the finding."""
+    return types.CodeAction(
+        title=f"{finding.code}: ignore it here",
+        kind=types.CodeActionKind.QuickFix,
+        diagnostics=[shown(finding, document)],
+        edit=document.edit([_suppression(document, finding)]),
+    )
+
+
+def _suppression(document: Document, finding: Diagnostic) -> types.TextEdit:
+    """At the end of the finding's line, in the suppression that is there, or alone above a line that has a comment."""
+    source, line = document.positions.source, finding.span.line
+    comment = next((item for item in document.tokens.comments if item.span.line == line), None)
+    if comment is None:
+        end = source.starts[line - 1] + len(source.line(line).rstrip())
+        return types.TextEdit(document.range(end, end), f"  # dsd: ignore[{finding.code}]")
+    bracket = comment.text.find("]")
+    if comment.text.replace(" ", "").startswith("#dsd:ignore[") and bracket > 0:
+        place = comment.span.start + bracket
+        return types.TextEdit(document.range(place, place), f", {finding.code}")
+    text = source.line(line)
+    indent = text[: len(text) - len(text.lstrip())]
+    start = source.starts[line - 1]
+    end_of_line = "\r\n" if "\r\n" in document.text else "\n"
+    return types.TextEdit(document.range(start, start), f"{indent}# dsd: ignore[{finding.code}]{end_of_line}")

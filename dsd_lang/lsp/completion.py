@@ -1,0 +1,89 @@
+"""A place of a document in, what may be written there out: only what the grammar takes and the language knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lsprotocol import types
+
+from dsd_lang.diagnostics import CATALOGUE
+from dsd_lang.lsp.documents import Document
+from dsd_lang.lsp.offers import Offer
+from dsd_lang.lsp.offers_arguments import argument_offers, parameter_offers, value_offers
+from dsd_lang.lsp.offers_names import condition_offers, reference_offers, selector_offers, variable_offers
+from dsd_lang.lsp.offers_statements import connective_offers, statement_offers
+from dsd_lang.lsp.place import Place, place_of
+from dsd_lang.lsp.word import Word, comment_at, is_in_token, word_at
+from dsd_lang.syntax.expectation import expected_at
+
+TRIGGERS = ("@", ".", "=", ",", "(", "[")
+
+
+def completion(document: Document, params: types.CompletionParams) -> types.CompletionList:
+    """What fits, most likely first."""
+    offset = document.offset(params.position)
+    word = word_at(document.text, offset)
+    found = [_item(document, word, offer, index) for index, offer in enumerate(offers_at(document, offset, word))]
+    return types.CompletionList(is_incomplete=False, items=found)
+
+
+def offers_at(document: Document, offset: int, word: Word) -> list[Offer]:
+    """What fits at an offset; nothing within a number or a string."""
+    comment = comment_at(document.tokens, offset)
+    if comment is not None:
+        return _codes(comment.text[: offset - comment.span.start])
+    if word.typed[:1].isdecimal() or word.typed.startswith(".") or word.previous == "%":
+        return []
+    if is_in_token(document.tokens, word.start) or document.tokens.stopped:
+        return []
+    expectation = expected_at(document.tokens, word.start)
+    if expectation is None:
+        return []
+    unique = {offer.label: offer for offer in reversed(list(_offers(document, place_of(expectation), word)))}
+    return [unique[label] for label in reversed(unique)]
+
+
+def _offers(document: Document, place: Place, word: Word) -> Iterable[Offer]:
+    """By what the grammar takes: references, statements, selectors, arguments, values."""
+    if word.typed.startswith("@"):
+        yield from reference_offers(document, place, word)
+        return
+    if place.takes("REGEX"):
+        yield from selector_offers(document, place)
+        return
+    if place.call is None:
+        yield from connective_offers(place)
+        yield from statement_offers(document, place, word)
+        yield from argument_offers(document, place)
+        yield from value_offers(place)
+    else:
+        yield from parameter_offers(place)
+    yield from condition_offers(document, place, word)
+    yield from variable_offers(document, place, word)
+
+
+def _codes(typed: str) -> list[Offer]:
+    """The codes that `# dsd: ignore[` names."""
+    _, opens, given = typed.rpartition("ignore[")
+    if not opens or "]" in given or "dsd:" not in typed:
+        return []
+    return [
+        Offer(entry.code, detail=entry.name, kind=types.CompletionItemKind.Constant)
+        for entry in CATALOGUE.values()
+        if entry.code not in given
+    ]
+
+
+def _item(document: Document, word: Word, offer: Offer, index: int) -> types.CompletionItem:
+    """An offer as the editor inserts it, in place of the whole word."""
+    text, is_snippet = offer.text_before(word.following, has_snippets=document.client.has_snippets)
+    return types.CompletionItem(
+        label=offer.label,
+        kind=offer.kind,
+        detail=offer.detail or None,
+        documentation=types.MarkupContent(types.MarkupKind.Markdown, offer.page) if offer.page else None,
+        sort_text=f"{index:04}",
+        filter_text=offer.filter_text or offer.label,
+        text_edit=types.TextEdit(document.range(word.start, word.end), text),
+        insert_text_format=types.InsertTextFormat.Snippet if is_snippet else types.InsertTextFormat.PlainText,
+    )

@@ -1,0 +1,58 @@
+"""A document in, its findings as an editor shows them out: pushed a moment after each change, or pulled."""
+
+from __future__ import annotations
+
+from lsprotocol import types
+
+from dsd_lang.diagnostics import Diagnostic, rule_url
+from dsd_lang.lsp.documents import Document
+
+SOURCE = "dsd"
+_SEVERITIES = {
+    "error": types.DiagnosticSeverity.Error,
+    "warning": types.DiagnosticSeverity.Warning,
+    "advice": types.DiagnosticSeverity.Information,
+}
+
+
+def diagnostics(document: Document) -> list[types.Diagnostic]:
+    """All findings of a document."""
+    return [shown(finding, document) for finding in document.findings]
+
+
+def shown(finding: Diagnostic, document: Document) -> types.Diagnostic:
+    """One finding: what is wrong, what stands beside the carets, and what to do."""
+    return types.Diagnostic(
+        range=document.positions.range_of(finding.span),
+        message=message_of(finding),
+        severity=_SEVERITIES[finding.severity],
+        code=finding.code,
+        code_description=types.CodeDescription(rule_url(finding.code, docs_url=document.settings.docs_url)),
+        source=SOURCE,
+        tags=[types.DiagnosticTag.Unnecessary] if finding.code == "DSD903" else None,
+        data={"name": finding.name, "fix": None if finding.fix is None else finding.fix.applicability},
+    )
+
+
+def message_of(finding: Diagnostic) -> str:
+    """A finding in one text."""
+    first = f"{finding.message}: {finding.label}" if finding.label else finding.message
+    return f"{first}\nhelp: {finding.help}" if finding.help else first
+
+
+def published(document: Document) -> types.PublishDiagnosticsParams:
+    """What is pushed for a version of a document."""
+    return types.PublishDiagnosticsParams(document.uri, diagnostics(document), document.version)
+
+
+def cleared(uri: str) -> types.PublishDiagnosticsParams:
+    """What is pushed when a document is closed."""
+    return types.PublishDiagnosticsParams(uri, [])
+
+
+def pulled(document: Document, params: types.DocumentDiagnosticParams) -> types.DocumentDiagnosticReport:
+    """The answer to an editor that asks; what it has already is not sent again."""
+    result_id = f"{document.version}"
+    if params.previous_result_id == result_id and document.version is not None:
+        return types.RelatedUnchangedDocumentDiagnosticReport(result_id)
+    return types.RelatedFullDocumentDiagnosticReport(items=diagnostics(document), result_id=result_id)

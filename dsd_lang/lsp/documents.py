@@ -1,0 +1,150 @@
+"""The editor's open texts in, each version's tokens, tree, findings, plan and labels out, computed at most once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+
+from lsprotocol import types
+
+from dsd_lang.analysis import Analysis, analyse
+from dsd_lang.checking import check_analysis
+from dsd_lang.diagnostics import Diagnostic
+from dsd_lang.errors import DsdError
+from dsd_lang.lsp.client import Client
+from dsd_lang.lsp.labels import LabelTable
+from dsd_lang.lsp.positions import Positions
+from dsd_lang.lsp.settings import Settings, Wishes, settings_of
+from dsd_lang.plan import Plan
+from dsd_lang.source import Source
+from dsd_lang.syntax.parser import scan
+from dsd_lang.syntax.terminals import Tokens
+
+
+class Document:
+    """One text at one version; a change makes another document."""
+
+    def __init__(
+        self,
+        uri: str,
+        version: int | None,
+        text: str,
+        *,
+        client: Client | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        self.uri = uri
+        self.version = version
+        self.text = text
+        self.client = client or Client()
+        self.settings = settings or Settings()
+
+    @cached_property
+    def positions(self) -> Positions:
+        """Offsets as the editor counts them."""
+        return Positions(Source(self.text), self.client.encoding)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """The tokens and comments; none of a binary text."""
+        return scan(self.text)[0] or Tokens([], [], [], stopped=True)
+
+    @cached_property
+    def analysis(self) -> Analysis:
+        """The tree, all findings, and the resolved program where there are no errors."""
+        return analyse(self.text, layers=self.settings.layers)
+
+    @cached_property
+    def findings(self) -> tuple[Diagnostic, ...]:
+        """What the editor shows: what `dsd-lint` reports."""
+        has_layers = self.settings.layers is not None
+        return check_analysis(self.text, self.analysis, selected=self.settings.selected, has_layers=has_layers)
+
+    @cached_property
+    def plan(self) -> Plan | None:
+        """The plan, of a text without errors."""
+        from dsd_lang.compiler import plan_of
+
+        return None if self.analysis.resolved is None else plan_of(self.analysis.resolved)
+
+    @cached_property
+    def labels(self) -> LabelTable:
+        """Where labels and variables are defined and used."""
+        return LabelTable(self.analysis.program, self.text)
+
+    def sibling(self, text: str) -> Document:
+        """Another text, checked as this one is."""
+        return Document(self.uri, None, text, client=self.client, settings=self.settings)
+
+    def offset(self, position: types.Position) -> int:
+        """The offset of an editor's place."""
+        return self.positions.offset(position)
+
+    def range(self, start: int, end: int) -> types.Range:
+        """The editor's range of two offsets."""
+        return self.positions.range(start, end)
+
+    def edit(self, edits: Iterable[types.TextEdit]) -> types.WorkspaceEdit:
+        """Edits of this version of this text."""
+        listed = list(edits)
+        if not self.client.has_versioned_edits:
+            return types.WorkspaceEdit(changes={self.uri: listed})
+        target = types.OptionalVersionedTextDocumentIdentifier(self.uri, self.version)
+        return types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(target, [*listed])])
+
+
+class Documents:
+    """All open documents by address."""
+
+    def __init__(self, say: Callable[[DsdError], None]) -> None:
+        self.client = Client()
+        self.wishes = Wishes()
+        self._say = say
+        self._open: dict[str, Document] = {}
+
+    def get(self, uri: str) -> Document | None:
+        """The document of an address, if it is open."""
+        return self._open.get(uri)
+
+    def all(self) -> tuple[Document, ...]:
+        """Every document that is open."""
+        return tuple(self._open.values())
+
+    def open(self, uri: str, version: int | None, text: str) -> None:
+        """A document opened; what its project says is read."""
+        self._open[uri] = Document(uri, version, text, client=self.client, settings=self._settings(uri))
+
+    def change(self, uri: str, version: int | None, changes: Iterable[types.TextDocumentContentChangeEvent]) -> bool:
+        """The next version: each change applies to what the one before it left; False where nothing is open."""
+        document = self._open.get(uri)
+        if document is None:
+            return False
+        text = document.text
+        for change in changes:
+            text = self._changed(text, change)
+        self._open[uri] = Document(uri, version, text, client=self.client, settings=document.settings)
+        return True
+
+    def close(self, uri: str) -> None:
+        """A document closed: nothing is known of it any more."""
+        self._open.pop(uri, None)
+
+    def configure(self) -> None:
+        """The projects' settings read again, for every document."""
+        for document in self.all():
+            self.open(document.uri, document.version, document.text)
+
+    def _changed(self, text: str, change: types.TextDocumentContentChangeEvent) -> str:
+        if isinstance(change, types.TextDocumentContentChangeWholeDocument):
+            return change.text
+        positions = Positions(Source(text), self.client.encoding)
+        start, end = sorted((positions.offset(change.range.start), positions.offset(change.range.end)))
+        return text[:start] + change.text + text[end:]
+
+    def _settings(self, uri: str) -> Settings:
+        """What holds for a document; where that cannot be used it is told, and the defaults hold."""
+        try:
+            return settings_of(uri, self.wishes)
+        except DsdError as error:
+            self._say(error)
+            return Settings()

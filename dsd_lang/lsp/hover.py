@@ -1,0 +1,142 @@
+"""A place of a document in, what stands there and what it means out."""
+
+from __future__ import annotations
+
+from lsprotocol import types
+
+from dsd_lang.arguments import BY_NAME
+from dsd_lang.diagnostics import Span
+from dsd_lang.layers import describe_inventory, match, parse_selector
+from dsd_lang.lsp import meanings
+from dsd_lang.lsp.documents import Document
+from dsd_lang.lsp.labels import Definition
+from dsd_lang.lsp.markdown import argument_page, option_page, rule_page
+from dsd_lang.lsp.rows import phase_at, resolved_rows
+from dsd_lang.lsp.written import argument_at, selector_at
+from dsd_lang.passes.resolve_references import MOMENTS
+from dsd_lang.syntax import nodes
+from dsd_lang.syntax.terminals import Token
+
+
+def hover(document: Document, params: types.HoverParams) -> types.Hover | None:
+    """The meaning of the word, and the page of every finding there."""
+    offset = document.offset(params.position)
+    token = token_at(document, offset)
+    texts = [] if token is None else [text for text in (_meaning(document, token, offset),) if text]
+    findings = [
+        item for item in document.findings if item.span.start <= offset <= max(item.span.end - 1, item.span.start)
+    ]
+    texts += [text for code in dict.fromkeys(item.code for item in findings) if (text := rule_page(code))]
+    if not texts:
+        return None
+    span = token.span if token is not None else findings[0].span
+    content = types.MarkupContent(types.MarkupKind.Markdown, "\n\n---\n\n".join(texts))
+    return types.Hover(content, document.positions.range_of(span))
+
+
+def token_at(document: Document, offset: int) -> Token | None:
+    """The token at an offset; of two that meet there, the word or number."""
+    touching = [item for item in document.tokens.tokens if item.text and item.span.start <= offset <= item.span.end]
+    inside = [item for item in touching if offset < item.span.end]
+    words = [item for item in touching if item.text[0].isalnum() or item.text[0] in "@\"'_/."]
+    return next(iter([*words, *inside]), None)
+
+
+def _meaning(document: Document, token: Token, offset: int) -> str | None:
+    label = _label(document, token, offset)
+    if label is not None:
+        return label
+    if token.kind in ("DENSE", "SPARSE"):
+        return _phase(document, token)
+    if token.text in meanings.KEYWORDS and token.kind == token.text.upper():
+        return _keyword(token.text)
+    return _word(document, token)
+
+
+def _phase(document: Document, token: Token) -> str:
+    phase = phase_at(document, token.span.start)
+    rows = None if phase is None else resolved_rows(document, phase)
+    return _keyword(token.text) + (f"\n\n{rows}" if rows else "")
+
+
+def _keyword(word: str) -> str:
+    form, meaning = meanings.KEYWORDS[word]
+    return f"```dsd\n{form}\n```\n{meaning}"
+
+
+def _label(document: Document, token: Token, offset: int) -> str | None:
+    """A label, a branch or a variable where it is defined, and a reference with its target and moment."""
+    found = document.labels.named_at(offset)
+    if found is not None and token.span.start <= found[1].start and found[1].end <= token.span.end:
+        moment = _moment(token) if token.kind == "REFERENCE" else None
+        return definition_page(document, found[0]) + (f"\n\n{moment}" if moment else "")
+    return _moment(token) if token.kind == "REFERENCE" else None
+
+
+def _moment(token: Token) -> str | None:
+    if token.text == "@init":
+        return f"**`@init`** {meanings.INIT}"
+    last = token.text.rpartition(".")[2]
+    if "." not in token.text:
+        return f"the moment: `end`, {meanings.MOMENTS['end']}"
+    if last in MOMENTS:
+        return f"the moment: `{last}`, {meanings.MOMENTS[last]}"
+    return f"the moment: `{last}`, {meanings.LATER}" if last[:1].isdecimal() else None
+
+
+def definition_page(document: Document, definition: Definition) -> str:
+    """What a name stands for: its text, and the resolved rows of a phase."""
+    kind = {"phase": "a phase", "branch": "a branch", "variable": "a loop variable"}[definition.kind]
+    written = _first_line(document, definition.node.span)
+    lines = [f"**`{definition.name}`** {kind}, line {definition.span.line}", f"```dsd\n{written}\n```"]
+    if isinstance(definition.node, nodes.Phase):
+        lines.append(resolved_rows(document, definition.node) or "")
+    return "\n\n".join(line for line in lines if line)
+
+
+def _first_line(document: Document, span: Span) -> str:
+    text = document.text[span.start : span.end]
+    lines = text.splitlines() or [""]
+    return lines[0] if len(lines) == 1 else f"{lines[0]} ..."
+
+
+def _word(document: Document, token: Token) -> str | None:
+    """An argument, one of its values, a selector, a rate, a metric or a test of a condition."""
+    selector = selector_at(document, token.span.start)
+    if selector is not None:
+        return _selector(document, str(selector.selector))
+    argument = argument_at(document, token.span.start)
+    if argument is not None and argument.name_span.start == token.span.start:
+        row = BY_NAME.get(argument.name)
+        return None if row is None else argument_page(row)
+    if token.kind not in ("NAME", "DOTTED"):
+        return None
+    row = BY_NAME.get(argument.name) if argument is not None else None
+    option = row.option(token.text) if row is not None else None
+    if row is not None and option is not None:
+        return option_page(row, option)
+    for table in (meanings.RATES, meanings.CONDITIONS):
+        if token.text in table:
+            return f"**`{token.text}`** {table[token.text]}"
+    metric = meanings.metric_meaning(".".join(token.text.split(".")[-2:]))
+    return f"**`{token.text}`** {metric}" if metric else None
+
+
+def _selector(document: Document, text: str) -> str:
+    selector = parse_selector(text)
+    what = {"glob": "the layers whose name fits this pattern", "regex": "the layers whose name has a match of this"}
+    meaning = meanings.selector_meaning(text) if selector.form == "word" else what[selector.form]
+    lines = [f"**`{text}`** {meaning or 'no kind or role of layers'}"]
+    layers = document.settings.layers
+    if layers is not None:
+        weights = match(selector, layers)
+        names = ", ".join(f"`{weight.name}`" for weight in weights[:8]) + (", ..." if len(weights) > 8 else "")
+        size = sum(weight.size for weight in weights)
+        lines.append(
+            f"in this model {len(weights)} tensors, {size:,} weights: {names}" if weights else _nothing(document)
+        )
+    return "\n\n".join(lines)
+
+
+def _nothing(document: Document) -> str:
+    return f"nothing in this model, which has: {describe_inventory(document.settings.layers or ())}"

@@ -1,0 +1,68 @@
+"""A document in, what its phases inherit out: length and learning rate in grey at the end of each phase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lsprotocol import types
+
+from dsd_lang.lsp.documents import Document
+from dsd_lang.lsp.rows import drafts_by_phase, written_phases
+from dsd_lang.passes.draft import Draft
+from dsd_lang.passes.explain import reason
+from dsd_lang.passes.quantities import Quantity
+from dsd_lang.syntax import nodes
+from dsd_lang.units import format_exact
+
+_TEXTS = {"duration": "", "lr": "lr="}
+
+
+def inlay_hints(document: Document, params: types.InlayHintParams) -> list[types.InlayHint] | None:
+    """The hints of the phases that end in a range; None where the text has errors."""
+    if document.analysis.resolved is None:
+        return None
+    start, end = document.offset(params.range.start), document.offset(params.range.end)
+    drafts = drafts_by_phase(document)
+    return [
+        hint
+        for phase in written_phases(document)
+        if start <= phase.span.end <= end
+        for hint in _hints(document, phase, drafts.get(phase.mode_span, []))
+    ]
+
+
+def _hints(document: Document, phase: nodes.Phase, drafts: list[Draft]) -> Iterator[types.InlayHint]:
+    """What the phase does not say itself; copies that a `repeat` makes of it are shown by the `repeat`."""
+    own = [draft for draft in drafts if draft.original is None or draft.item.override is not None]
+    shown = [(name, text) for name in _TEXTS if (text := _text(own, name))]
+    if not shown:
+        return
+    place = document.positions.position(phase.span.end)
+    written = " ".join(text for _, text in shown)
+    edits = [types.TextEdit(types.Range(place, place), f" {written}")] if "..." not in written else None
+    if any(" " in text for _, text in shown):
+        edits = None
+    yield types.InlayHint(
+        position=place,
+        label=written,
+        text_edits=edits,
+        tooltip=reason(own[0]),
+        padding_left=True,
+    )
+
+
+def _text(drafts: list[Draft], name: str) -> str:
+    """An inherited value: `50ep`, `lr=8e-4`, `lr=1e-3 ... 1e-5` where rounds differ; empty where it is given."""
+    values = [draft.length if name == "duration" else draft.lr for draft in drafts if name in draft.derived]
+    texts = list(dict.fromkeys(_written(value) for value in values if value is not None))
+    if not texts:
+        return ""
+    ends = texts[0] if len(texts) == 1 else f"{texts[0]} ... {texts[-1]}"
+    return f"{_TEXTS[name]}{ends}"
+
+
+def _written(value: Quantity) -> str:
+    if value.unit == "optimizer":
+        return "the optimizer's" if value.value == 1 else f"{format_exact(value.value)} x the optimizer's"
+    text = str(value)
+    return text if len(text) <= 14 else f"{float(value.value):.4g}{value.unit if value.is_length else ''}"

@@ -1,0 +1,60 @@
+"""Arguments, phases and manual pages in, Markdown out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from dsd_lang.arguments import Argument, Option
+from dsd_lang.diagnostics import CATALOGUE, rule_url
+from dsd_lang.passes.wrong_values import expected
+
+_HEADING = re.compile(r"^(?P<title>[^\n]+)\n-{3,}$", re.MULTILINE)
+_BLOCK = re.compile(r"::\n\n(?P<lines>(?:(?: {4}[^\n]*)?\n)*(?: {4}[^\n]*)?)")
+_TIERS = {"E": "for experiments", "B": "beyond the core"}
+
+
+def argument_page(row: Argument) -> str:
+    """An argument's meaning, default, values and place."""
+    places = ", ".join(f"`{place}`" for place in row.places)
+    lines = [
+        f"**`{row.name}=`** {row.meaning}",
+        "",
+        f"* default: `{row.default}`",
+        f"* takes: {expected(row)}",
+        f"* stands in: {places}",
+    ]
+    if row.tier in _TIERS:
+        lines.append(f"* an argument {_TIERS[row.tier]}: `dsd-run` refuses what it cannot do yet, and never ignores it")
+    return "\n".join(lines)
+
+
+def option_page(row: Argument, option: Option) -> str:
+    """One value of an argument."""
+    named = [f"`{name}=`" for name in option.parameters or () if not name.isdigit()]
+    takes = f"; takes {', '.join(named)}" if named else ""
+    default = "; the default" if row.default == option.name else ""
+    return f"**`{option.name}`** a value of `{row.name}=` ({row.meaning}){default}{takes}"
+
+
+def rule_page(code: str) -> str | None:
+    """The manual page of a code, its headings and examples as Markdown writes them."""
+    from dsd_lang.rules import page
+
+    text = page(code)
+    if text is None:
+        return None
+    entry = CATALOGUE[code]
+    body = _BLOCK.sub(_fenced, _HEADING.sub(lambda found: f"#### {found['title']}", text.strip()))
+    return f"### [{code}]({rule_url(code)}) {entry.name} ({entry.severity})\n\n{body}"
+
+
+def _fenced(found: re.Match[str]) -> str:
+    lines = [line.removeprefix("    ") for line in found["lines"].strip("\n").split("\n")]
+    return "\n".join(["```dsd", *lines, "```", ""])
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table; a cell's `|` is escaped."""
+    lines = [headers, ["---"] * len(headers), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

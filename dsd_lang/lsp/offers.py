@@ -1,0 +1,43 @@
+"""Something that may be written at a place: its text, plain and with places to fill in."""
+
+from __future__ import annotations
+
+import re
+
+from lsprotocol import types
+
+from dsd_lang.records import record
+
+_FIELD = re.compile(r"\$\{\d+:([^{}]*)\}|\$\{\d+\|([^|,]*)[^|]*\|\}|\$\d+")
+
+
+@record
+class Offer:
+    """``label`` is shown, ``snippet`` inserted, or ``plain`` by an editor without snippets; else the label itself."""
+
+    label: str
+    snippet: str = ""
+    plain: str = ""
+    detail: str = ""
+    page: str = ""
+    kind: types.CompletionItemKind = types.CompletionItemKind.Keyword
+    filter_text: str = ""
+
+    def text_before(self, following: str, *, has_snippets: bool) -> tuple[str, bool]:
+        """What to insert before the character ``following``, and whether it is a snippet."""
+        plain = self.plain or self.label
+        for sign in ("=", "("):
+            if following == sign and sign in plain:
+                return plain[: plain.index(sign)], False
+        if has_snippets and self.snippet:
+            return self.snippet, True
+        return plain, False
+
+
+def filled(snippet: str) -> str:
+    """A snippet with its defaults in place.
+
+    >>> filled("repeat ${1:3} by=${2|a,b|}$0")
+    'repeat 3 by=a'
+    """
+    return _FIELD.sub(lambda found: found[1] or found[2] or "", snippet)

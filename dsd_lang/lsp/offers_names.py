@@ -1,0 +1,203 @@
+"""A place in, the names that may stand there out: selectors, references, branches, metrics, variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lsprotocol import types
+
+from dsd_lang.arguments import BY_NAME
+from dsd_lang.layers import KINDS, PARTS, RECURRENT_KINDS, ROLES
+from dsd_lang.lsp import meanings
+from dsd_lang.lsp.documents import Document
+from dsd_lang.lsp.labels import Definition
+from dsd_lang.lsp.offers import Offer
+from dsd_lang.lsp.phase_parts import has_target
+from dsd_lang.lsp.place import Place
+from dsd_lang.lsp.word import Word
+from dsd_lang.passes.metrics import KNOWN, WITHOUT_SPLIT
+from dsd_lang.passes.read_conditions import FUNCTIONS
+from dsd_lang.syntax import nodes
+from dsd_lang.syntax.terminals import Token
+
+_METRICS = (*(f"{split}.{known}" for split in ("val", "test", "train") for known in KNOWN), *WITHOUT_SPLIT)
+_LATER = "500it"
+_NUMBERS = ("lr", "number", "positive", "ratio", "whole", "scale", "clip")
+
+
+def selector_offers(document: Document, place: Place) -> Iterator[Offer]:
+    """Kinds, roles and parts of recurrent layers; with a model its layers by name."""
+    ending = ": ${1:50%}" if place.words[-1:] == ("LSQB",) or _is_in_list(place) else ""
+    parts = tuple(f"{kind}.{part}" for kind in (*RECURRENT_KINDS, "birnn") for part in PARTS)
+    for word in (*KINDS, *ROLES, *parts):
+        yield Offer(
+            word,
+            word + ending if ending else "",
+            f"{word}: 50%" if ending else "",
+            detail=meanings.selector_meaning(word) or "",
+            kind=types.CompletionItemKind.EnumMember,
+        )
+
+
+def _is_in_list(place: Place) -> bool:
+    """Whether the selector begins an item of a list target."""
+    kinds = [item.kind if isinstance(item, Token) else "" for item in place.items]
+    return "LSQB" in kinds and "RSQB" not in kinds and place.argument is None
+
+
+def reference_offers(document: Document, place: Place, word: Word) -> Iterator[Offer]:
+    """`@init` and the labels before the place; after a dot what is inside, and the moments."""
+    row = BY_NAME.get(place.argument or "")
+    if not place.takes("REFERENCE") or row is None or row.kind not in ("source", "distill") or place.call is not None:
+        return
+    path = word.typed[1:].split(".")[:-1]
+    if path:
+        yield from _inside_reference(document, place, word, path)
+        return
+    yield _reference("@init", meanings.INIT)
+    for definition in _visible(document, place, word):
+        seed = ".seed0" if _needs_seed(definition, word) else ""
+        yield _reference(f"@{definition.name}{seed}", _what(definition))
+
+
+def _visible(document: Document, place: Place, word: Word) -> list[Definition]:
+    own = place.label.span if place.label is not None else None
+    return [item for item in document.labels.visible_at(word.start) if item.span != own]
+
+
+def _inside_reference(document: Document, place: Place, word: Word, path: list[str]) -> Iterator[Offer]:
+    first, *others = path
+    definition = next((item for item in _visible(document, place, word) if item.name == first), None)
+    for name in others:
+        scope = document.labels.inside(definition) if definition is not None else None
+        if not name.startswith("seed") and scope is not None:
+            definition = next((item for item in scope.definitions if item.name == name), None)
+    if definition is None or "init" in path:
+        return
+    start = "@" + ".".join(path)
+    if _needs_seed(definition, word) and not path[-1].startswith("seed"):
+        for seed in range(min(definition.num_seeds, 10)):
+            yield _reference(f"{start}.seed{seed}", "the branch trained with this seed")
+        return
+    for moment, meaning in meanings.MOMENTS.items():
+        yield _reference(f"{start}.{moment}", meaning)
+    yield _reference(f"{start}.{_LATER}", meanings.LATER, f"{start}.${{1:{_LATER}}}")
+    scope = document.labels.inside(definition)
+    for inner in scope.definitions if scope is not None else ():
+        if inner.kind != "variable":
+            yield _reference(f"{start}.{inner.name}", _what(inner))
+
+
+def _needs_seed(definition: Definition, word: Word) -> bool:
+    """Whether a branch was trained with several seeds; another branch of its fork means the one of its own seed."""
+    fork = definition.fork
+    return definition.num_seeds > 0 and fork is not None and not fork.span.start <= word.start < fork.span.end
+
+
+def _reference(text: str, meaning: str, snippet: str = "") -> Offer:
+    return Offer(text, snippet, detail=meaning, kind=types.CompletionItemKind.Reference)
+
+
+def _what(definition: Definition) -> str:
+    return f"{'the branch' if definition.kind == 'branch' else 'the phase'} on line {definition.span.line}"
+
+
+def condition_offers(document: Document, place: Place, word: Word) -> Iterator[Offer]:
+    """Branches after `compare` and `vs`; metrics and tests in a condition; a metric after `on=`."""
+    if place.statement == "COMPARE" and place.takes("DOTTED") and not place.takes("NUMBER"):
+        yield from (_branch(name, definition) for name, definition in _branches(document, word))
+    elif place.takes("NUMBER") and not place.takes("SELECTING") and (place.argument == "on" or _watches(place)):
+        yield from (_metric(name) for name in _METRICS)
+    elif place.clause is not None and place.takes("NUMBER") and not place.takes("SELECTING"):
+        if place.statement == "EXPECT":
+            yield from _arm_metrics(document, word)
+        else:
+            yield from _tests(place)
+            yield from (_metric(name) for name in _METRICS)
+
+
+def _watches(place: Place) -> bool:
+    """Whether the place is the first between the parentheses of a condition's test."""
+    return place.call in FUNCTIONS and place.argument is None and not place.items
+
+
+def _tests(place: Place) -> Iterator[Offer]:
+    """`plateau(...)` and its like: whole conditions where one may begin; what compares rounds only on a loop."""
+    for name, (is_whole, options) in FUNCTIONS.items():
+        if (is_whole and place.clause) or (name != "plateau" and place.statement != "REPEAT"):
+            continue
+        metric = "val.loss" if name == "plateau" else "val.err"
+        tail = "" if is_whole or place.clause else " < ${2:0.1}"
+        inside = f", {options[0]}=${{2:3}}" if options else ""
+        yield Offer(
+            name,
+            f"{name}(${{1:{metric}}}{inside}){tail}",
+            f"{name}(",
+            detail=meanings.CONDITIONS[name],
+            kind=types.CompletionItemKind.Function,
+        )
+
+
+def _arm_metrics(document: Document, word: Word) -> Iterator[Offer]:
+    typed = word.typed.rpartition(".")[0]
+    for name, _ in _branches(document, word):
+        shown = (
+            _METRICS if typed.startswith(name) else tuple(metric for metric in _METRICS if metric.startswith("test."))
+        )
+        yield from (_metric(f"{name}.{metric}", metric) for metric in shown)
+    yield from (_metric(name) for name in _METRICS)
+
+
+def _branches(document: Document, word: Word) -> Iterator[tuple[str, Definition]]:
+    """The branches that can be named at a place, and those directly inside them."""
+    for definition in document.labels.arms_at(word.start):
+        yield definition.name, definition
+        scope = document.labels.inside(definition)
+        for inner in scope.definitions if scope is not None else ():
+            if inner.kind == "branch":
+                yield f"{definition.name}.{inner.name}", inner
+
+
+def _branch(name: str, definition: Definition) -> Offer:
+    return Offer(name, detail=_what(definition), kind=types.CompletionItemKind.Module)
+
+
+def _metric(name: str, metric: str = "") -> Offer:
+    return Offer(name, detail=meanings.metric_meaning(metric or name) or "", kind=types.CompletionItemKind.Value)
+
+
+def variable_offers(document: Document, place: Place, word: Word) -> Iterator[Offer]:
+    """The loop variables in force whose values fit the place."""
+    if not place.takes("NUMBER") or place.statement in ("SET", "FORK", "COMPARE"):
+        return
+    for definition in document.labels.variables_at(word.start):
+        if _fits(place, _kinds_of(definition)):
+            yield Offer(
+                definition.name,
+                detail=f"the variable bound on line {definition.span.line}",
+                kind=types.CompletionItemKind.Variable,
+            )
+
+
+def _kinds_of(definition: Definition) -> set[str]:
+    """What a variable holds: `number`, `length`, `word`."""
+    node = definition.node
+    values: tuple[object, ...] = ()
+    if isinstance(node, nodes.ForBlock):
+        values = node.values
+    elif isinstance(node, nodes.Sweep):
+        values = next(item.values for item in node.variables if item.variable.span == definition.span)
+    named = {nodes.LengthLiteral: "length", nodes.Name: "word", nodes.Text: "word", nodes.Reference: "word"}
+    return {named.get(type(value), "number") for value in values} or {"number"}
+
+
+def _fits(place: Place, kinds: set[str]) -> bool:
+    """Whether the place takes a value of each of those kinds."""
+    if place.takes("SELECTING"):  # between the arguments of a phase: its target or length
+        is_sparse = place.statement == "SPARSE" and place.clause is None
+        return is_sparse and kinds == {"number"} and not has_target(place)
+    row = BY_NAME.get(place.argument or "") if place.call is None else None
+    if row is None:
+        return kinds == {"number"}
+    wanted = "length" if row.kind == "length" else "number" if row.kind in _NUMBERS else "word"
+    return kinds == {wanted}

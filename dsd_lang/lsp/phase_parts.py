@@ -1,0 +1,70 @@
+"""What stands of a statement at a place in, what it has by now out: a target, a length, a whole condition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dsd_lang.lsp.place import Place
+from dsd_lang.passes.read_conditions import FUNCTIONS
+from dsd_lang.syntax import nodes
+from dsd_lang.syntax.terminals import Token
+
+_TARGETS = (
+    nodes.Number, nodes.Name, nodes.Unary, nodes.Binary, nodes.NofMTarget, nodes.RampTarget, nodes.HeldTarget,
+    nodes.ListTarget,
+)  # fmt: skip
+_CONDITIONS = (nodes.Comparison, nodes.Logical, nodes.Negation)
+
+
+def parts(place: Place) -> list[Any]:
+    """Everything that stands of the statement, lists laid flat."""
+    return [part for item in place.items for part in (item if isinstance(item, list) else [item])]
+
+
+def positional(place: Place) -> list[Any]:
+    """What stands without a name, the arguments and conditions left out."""
+    found = parts(place)
+    kinds = [_kind(part) for part in found]
+    ends = [index - (kind == "EQUAL") for index, kind in enumerate(kinds) if kind in ("EQUAL", "UNTIL")]
+    return found[: min(ends, default=len(found))]
+
+
+def target(place: Place) -> Any:
+    """The target of the phase, as far as it is written; None without one."""
+    return next(
+        (part for part in positional(place) if isinstance(part, _TARGETS) or _kind(part) in ("HELD", "LSQB")), None
+    )
+
+
+def has_target(place: Place) -> bool:
+    """Whether the phase has a target by now."""
+    return target(place) is not None
+
+
+def has_ramp(place: Place) -> bool:
+    """Whether the phase has a ramp, in a list or alone."""
+    found = positional(place)
+    inner = [item.target for part in found if isinstance(part, nodes.ListTarget) for item in part.items]
+    inner += [part.target for part in found if isinstance(part, nodes.SelectorTarget)]
+    return any(isinstance(part, nodes.RampTarget) or _kind(part) == "ARROW" for part in (*found, *inner))
+
+
+def has_pattern(place: Place) -> bool:
+    """Whether the target is a pattern such as `2:4`."""
+    return any(isinstance(part, nodes.NofMTarget) or _kind(part) == "COLON" for part in positional(place))
+
+
+def is_condition(clause: tuple[Any, ...]) -> bool:
+    """Whether a clause is a condition already: something compared, or a test such as `plateau(val.loss)`."""
+    if not clause:
+        return False
+    kinds = [_kind(item) for item in clause]
+    if "COMPARATOR" in kinds:
+        return kinds[-1] != "COMPARATOR"
+    first = clause[0].callee if isinstance(clause[0], nodes.Call) else clause[0]
+    is_test = isinstance(first, nodes.Name) and FUNCTIONS.get(first.text, (False,))[0]
+    return is_test or any(isinstance(item, _CONDITIONS) for item in clause)
+
+
+def _kind(part: Any) -> str:
+    return part.kind if isinstance(part, Token) else ""

@@ -1,0 +1,139 @@
+"""The automaton's stack at a place in, what is being written there out: statement, argument, call or condition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dsd_lang.records import record
+from dsd_lang.syntax import nodes
+from dsd_lang.syntax.expectation import Expectation
+from dsd_lang.syntax.terminals import STATEMENT_WORDS, Token
+
+_OPENS = ("LPAR", "LSQB")
+_CLOSES = ("RPAR", "RSQB")
+_CLAUSE_ENDS = ("UNTIL", "AND", "OR", "NOT")
+
+
+@record
+class Place:
+    """``statement`` is the innermost statement's word (a `repeat`'s own phases count), None where one may begin.
+
+    ``argument`` is the name whose value comes here, ``call`` the function between whose parentheses it is, and
+    ``named`` what was given by name there: to the call, else to the statement. ``clause`` is what stands of the
+    condition's last comparison, None outside of conditions. ``words`` are the kinds of all tokens around.
+    """
+
+    accepted: frozenset[str]
+    statement: str | None
+    label: nodes.Label | None
+    argument: str | None
+    call: str | None
+    named: tuple[str, ...]
+    items: tuple[Any, ...]
+    clause: tuple[Any, ...] | None
+    words: tuple[str, ...]
+
+    def takes(self, *kinds: str) -> bool:
+        """Whether the grammar takes one of these terminals here."""
+        return any(kind in self.accepted for kind in kinds)
+
+
+def place_of(expectation: Expectation) -> Place:
+    """The place that an expectation describes."""
+    before = expectation.before
+    start = _statement_start(before)
+    inside = before[start + 1 :] if start is not None else ()
+    opened = _innermost_open(inside)
+    call = _call_at(inside, opened)
+    items = inside[opened + 1 :] if opened is not None and call is not None else inside
+    label = before[start - 1] if start else None
+    statement = before[start].kind if start is not None else None
+    named = _named(items) if call is not None else [*_named_before(before, start), *_named(items)]
+    return Place(
+        expectation.accepted,
+        statement,
+        label if isinstance(label, nodes.Label) else None,
+        _argument(inside if call is None else inside[:opened]),
+        call,
+        tuple(named),
+        tuple(items),
+        _clause(statement, inside) if call is None else None,
+        tuple(item.kind for item in before if isinstance(item, Token)),
+    )
+
+
+def _statement_start(before: tuple[Any, ...]) -> int | None:
+    """The index of the statement's word, as long as the statement goes on."""
+    for index in reversed(range(len(before))):
+        item = before[index]
+        if isinstance(item, Token) and item.kind in STATEMENT_WORDS:
+            return index
+        if isinstance(item, Token) and item.kind in ("LBRACE", "_SEPARATOR", "RBRACE"):
+            return None
+    return None
+
+
+def _innermost_open(inside: tuple[Any, ...]) -> int | None:
+    depth = 0
+    for index in reversed(range(len(inside))):
+        kind = _kind(inside[index])
+        if kind in _CLOSES:
+            depth += 1
+        elif kind in _OPENS and depth:
+            depth -= 1
+        elif kind in _OPENS:
+            return index
+    return None
+
+
+def _call_at(inside: tuple[Any, ...], opened: int | None) -> str | None:
+    """The function whose parenthesis is open; None for brackets that only group."""
+    if not opened or _kind(inside[opened]) != "LPAR":
+        return None
+    callee = inside[opened - 1]
+    if isinstance(callee, nodes.Reference):
+        return "@"
+    return callee.text if isinstance(callee, nodes.Name) and "." not in callee.text else None
+
+
+def _argument(inside: tuple[Any, ...]) -> str | None:
+    """The name before the last `=` that is not yet part of an argument."""
+    for index in reversed(range(1, len(inside))):
+        if _kind(inside[index]) == "EQUAL":
+            return str(inside[index - 1].text)
+        if _kind(inside[index]) in _CLAUSE_ENDS:
+            return None
+    return None
+
+
+def _named_before(before: tuple[Any, ...], start: int | None) -> list[str]:
+    """What a tail `repeat` was given before its own phase began."""
+    place = start
+    while place and _kind(before[place]) not in ("LBRACE", "_SEPARATOR", "REPEAT"):
+        place -= 1
+    is_tail = place is not None and place != start and _kind(before[place]) == "REPEAT"
+    return _named(before[place:start]) if is_tail else []
+
+
+def _named(items: tuple[Any, ...]) -> list[str]:
+    found: list[str] = []
+    for index, item in enumerate(items):
+        parts = item if isinstance(item, list) else [item]
+        found += [part.name for part in parts if isinstance(part, nodes.Argument | nodes.CallArgument) and part.name]
+        if _kind(item) == "EQUAL" and index:
+            found.append(str(items[index - 1].text))
+    return found
+
+
+def _clause(statement: str | None, inside: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """What stands of the comparison that is being written, in a condition."""
+    kinds = [_kind(item) for item in inside]
+    if statement != "EXPECT" and "UNTIL" not in kinds:
+        return None
+    start = max((index + 1 for index, kind in enumerate(kinds) if kind in _CLAUSE_ENDS), default=0)
+    opened = _innermost_open(inside)
+    return inside[max(start, opened + 1) if opened is not None and opened >= start else start :]
+
+
+def _kind(item: Any) -> str:
+    return item.kind if isinstance(item, Token) else ""

@@ -1,0 +1,51 @@
+"""A phase as written in, the rows it has in the resolved plan out: one, or one for each round, branch and copy."""
+
+from __future__ import annotations
+
+from dsd_lang.diagnostics import Span
+from dsd_lang.lsp.documents import Document
+from dsd_lang.lsp.markdown import table
+from dsd_lang.passes.draft import Draft
+from dsd_lang.passes.walk import phases_of, statements
+from dsd_lang.plan_table import table_rows
+from dsd_lang.syntax import nodes
+
+MAX_ROWS = 12
+
+
+def written_phases(document: Document) -> list[nodes.Phase]:
+    """Every phase of the text, those of a tail `repeat` and of branches too, in source order."""
+    program = document.analysis.program
+    return [phase for statement, _ in statements(program.statements) for phase in phases_of(statement)]
+
+
+def phase_at(document: Document, offset: int) -> nodes.Phase | None:
+    """The phase whose word (`dense`, `sparse`) is at an offset."""
+    return next((phase for phase in written_phases(document) if _touches(phase.mode_span, offset)), None)
+
+
+def drafts_by_phase(document: Document) -> dict[Span, list[Draft]]:
+    """The resolved phases of each phase as written, by its word's place; nothing where the text has errors."""
+    found: dict[Span, list[Draft]] = {}
+    resolved = document.analysis.resolved
+    for draft in resolved.book.phases if resolved is not None else ():
+        found.setdefault(draft.node.mode_span, []).append(draft)
+    return found
+
+
+def resolved_rows(document: Document, phase: nodes.Phase) -> str | None:
+    """The plan's table of a phase; None where the text has errors."""
+    plan = document.plan
+    drafts = drafts_by_phase(document).get(phase.mode_span)
+    if plan is None or not drafts:
+        return None
+    indexes = [draft.index for draft in drafts]
+    shown = plan.model_copy(update={"phases": tuple(plan.phases[index] for index in indexes[:MAX_ROWS])})
+    headers, rows = table_rows(shown)
+    numbered = [[str(index), *row[1:]] for index, row in zip(indexes, rows, strict=False)]
+    more = len(indexes) - MAX_ROWS
+    return table(headers, numbered) + (f"\n\n... and {more} more" if more > 0 else "")
+
+
+def _touches(span: Span, offset: int) -> bool:
+    return span.start <= offset <= span.end

@@ -1,0 +1,96 @@
+"""A document in, the role of each of its words out, as the protocol packs them: five numbers a word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lsprotocol import types
+
+from dsd_lang.arguments import BY_NAME
+from dsd_lang.diagnostics import Span
+from dsd_lang.layers import KINDS, ROLES
+from dsd_lang.lsp.documents import Document
+from dsd_lang.lsp.positions import num_units
+from dsd_lang.passes.metrics import SPLITS, WITHOUT_SPLIT
+from dsd_lang.passes.read_conditions import FUNCTIONS
+from dsd_lang.syntax.terminals import Token
+
+TYPES = (
+    "keyword",
+    "label",
+    "property",
+    "enumMember",
+    "function",
+    "variable",
+    "number",
+    "string",
+    "regexp",
+    "operator",
+    "comment",
+    "class",
+)
+MODIFIERS = ("declaration",)
+LEGEND = types.SemanticTokensLegend(list(TYPES), list(MODIFIERS))
+_BY_KIND = {
+    "LABEL": "label", "REFERENCE": "label", "NUMBER": "number", "LENGTH": "number", "STRING": "string",
+    "REGEX": "regexp", "ARROW": "operator", "COMPARATOR": "operator", "PLUS": "operator", "MINUS": "operator",
+    "STAR": "operator", "SLASH": "operator", "CARET": "operator", "SELECTING": "property",
+}  # fmt: skip
+_OPTIONS = frozenset(option.name for row in BY_NAME.values() for option in row.options)
+Role = tuple[Span, str]
+
+
+def semantic_tokens(document: Document, params: types.SemanticTokensParams) -> types.SemanticTokens:
+    """The whole document."""
+    return types.SemanticTokens(_packed(document, list(roles(document))), result_id=f"{document.version}")
+
+
+def semantic_tokens_in_range(document: Document, params: types.SemanticTokensRangeParams) -> types.SemanticTokens:
+    """The lines of a range."""
+    first, last = params.range.start.line + 1, params.range.end.line + 1
+    return types.SemanticTokens(_packed(document, [role for role in roles(document) if first <= role[0].line <= last]))
+
+
+def roles(document: Document) -> Iterator[Role]:
+    """Each word and comment with its role, in source order; brackets, commas and line ends have none."""
+    tokens = [token for token in document.tokens.tokens if token.text]
+    found = [(token.span, role) for index, token in enumerate(tokens) if (role := _role(tokens, index))]
+    found += [(comment.span, "comment") for comment in document.tokens.comments]
+    yield from sorted(found, key=lambda role: role[0].start)
+
+
+def _role(tokens: list[Token], index: int) -> str | None:
+    token = tokens[index]
+    if token.kind in ("NAME", "DOTTED"):
+        return _role_of_name(token, tokens[index + 1].kind if index + 1 < len(tokens) else "")
+    if token.kind in _BY_KIND:
+        return _BY_KIND[token.kind]
+    return "keyword" if token.text.isalpha() and token.kind == token.text.upper() else None
+
+
+def _role_of_name(token: Token, following: str) -> str:
+    if following == "EQUAL":
+        return "property"
+    if following == "LPAR":
+        return "function"
+    first = token.text.partition(".")[0]
+    if first in KINDS or first in ROLES:
+        return "class"
+    if token.text in WITHOUT_SPLIT or first in SPLITS or token.text in FUNCTIONS:
+        return "function"
+    return "enumMember" if token.text in _OPTIONS else "variable"
+
+
+def _packed(document: Document, found: list[Role]) -> list[int]:
+    """Line and character relative to the word before, length, role, modifiers."""
+    data: list[int] = []
+    line = character = 0
+    for span, role in found:
+        place = document.positions.position(span.start)
+        if place.line != line:
+            character = 0
+        length = num_units(document.text[span.start : span.end], document.client.encoding)
+        is_declaration = role == "label" and document.text[span.start] != "@"
+        data += (place.line - line, place.character - character, length, TYPES.index(role), int(is_declaration))
+        line, character = place.line, place.character
+    return data

@@ -1,0 +1,55 @@
+"""`dsd-lsp`: an editor's messages on stdin in, answers on stdout out. Exit 0 after `shutdown` and `exit`, 1 without.
+
+Wrong usage, and a missing pygls, are one sentence and exit 2.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Sequence
+
+from dsd_lang.cli.command import Tool, run_tool
+from dsd_lang.cli.flags import Flag, Given
+from dsd_lang.errors import DsdError
+
+PROGRAM = "dsd-lsp"
+FLAGS = (
+    Flag("--stdio", "speak on stdin and stdout (the only way, and the default)"),
+    Flag("--clientProcessId", "the editor's process (accepted and not needed)", "ID"),
+    Flag("--version", "print the version and exit"),
+    Flag("--help", "print this page and exit"),
+)
+TOOL = Tool(
+    PROGRAM,
+    f"{PROGRAM} [--stdio]",
+    "The language server of .dsd schedules, started by an editor.",
+    FLAGS,
+    "exit status: 0 shut down by the editor, 1 left by it, 2 bad usage or a failure of the tool.",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The tool; returns its exit status."""
+    return run_tool(TOOL, run, arguments)
+
+
+def run(options: Given) -> int:
+    """The server, until its editor is gone."""
+    if options.words:
+        raise DsdError(f"`{PROGRAM}` takes no file: an editor sends it the text", help="`dsd-lint` checks files")
+    try:
+        from dsd_lang.lsp.session import new_session
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in ("pygls", "lsprotocol", "cattrs", "attrs", "attr"):
+            raise
+        raise DsdError("the language server needs pygls", help="pip install 'dsd-lang[lsp]'") from error
+    session = new_session()
+    gc.freeze()  # what is loaded by now stays, and is not looked through again
+    gc.set_threshold(50_000, 20, 20)
+    session.start_io()
+    return 0 if session.is_shut_down else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""The server of one editor: its documents, what happens to them, and every feature under its name in the protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcInvalidParams
+from pygls.lsp.server import LanguageServer
+
+from dsd_lang import __version__
+from dsd_lang.errors import DsdError
+from dsd_lang.lsp import (
+    code_actions,
+    completion,
+    diagnostics,
+    folding,
+    formatting,
+    hover,
+    inlay_hints,
+    navigation,
+    rename,
+    semantic_tokens,
+    symbols,
+)
+from dsd_lang.lsp.checks import Checks
+from dsd_lang.lsp.client import client_of
+from dsd_lang.lsp.documents import Documents
+from dsd_lang.lsp.protocol import DsdProtocol
+from dsd_lang.lsp.settings import forget, read_wishes
+
+PROGRAM = "dsd-lsp"
+Feature = Callable[[Any, Any], Any]
+FEATURES: tuple[tuple[str, Feature, Any], ...] = (
+    (types.TEXT_DOCUMENT_DIAGNOSTIC, diagnostics.pulled, None),
+    (types.TEXT_DOCUMENT_FORMATTING, formatting.format_document, None),
+    (types.TEXT_DOCUMENT_RANGE_FORMATTING, formatting.format_range, None),
+    (types.TEXT_DOCUMENT_HOVER, hover.hover, None),
+    (types.TEXT_DOCUMENT_COMPLETION, completion.completion, types.CompletionOptions(completion.TRIGGERS)),
+    (types.TEXT_DOCUMENT_DEFINITION, navigation.definition, None),
+    (types.TEXT_DOCUMENT_REFERENCES, navigation.references, None),
+    (types.TEXT_DOCUMENT_DOCUMENT_HIGHLIGHT, navigation.highlights, None),
+    (types.TEXT_DOCUMENT_PREPARE_RENAME, rename.prepare_rename, None),
+    (types.TEXT_DOCUMENT_RENAME, rename.rename, None),
+    (types.TEXT_DOCUMENT_DOCUMENT_SYMBOL, symbols.document_symbols, None),
+    (types.TEXT_DOCUMENT_FOLDING_RANGE, folding.folding_ranges, None),
+    (types.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, semantic_tokens.semantic_tokens, semantic_tokens.LEGEND),
+    (types.TEXT_DOCUMENT_SEMANTIC_TOKENS_RANGE, semantic_tokens.semantic_tokens_in_range, semantic_tokens.LEGEND),
+    (types.TEXT_DOCUMENT_CODE_ACTION, code_actions.code_actions, types.CodeActionOptions(code_actions.KINDS)),
+    (types.TEXT_DOCUMENT_INLAY_HINT, inlay_hints.inlay_hints, None),
+)
+
+
+class Session(LanguageServer):
+    """What is known of the editor, and the checks that wait."""
+
+    def __init__(self) -> None:
+        super().__init__(PROGRAM, __version__, protocol_cls=DsdProtocol)
+        self.documents = Documents(self.say)
+        self.checks = Checks(self.check)
+        self.is_shut_down = False
+
+    def check(self, uri: str) -> None:
+        """Pushes the findings of a document, to an editor that does not ask for them."""
+        document = self.documents.get(uri)
+        if document is not None and not document.client.pulls_diagnostics:
+            self.text_document_publish_diagnostics(diagnostics.published(document))
+
+    def say(self, error: DsdError) -> None:
+        """One sentence to the user, and what to do."""
+        text = f"{PROGRAM}: {error.message}" + (f" ({error.help})" if error.help else "")
+        self.window_show_message(types.ShowMessageParams(types.MessageType.Warning, text))
+
+
+def new_session() -> Session:
+    """A server with every feature; nothing is read or written before it starts."""
+    session = Session()
+    for method, handler in EVENTS:
+        session.feature(method)(handler)
+    for method, feature, options in FEATURES:
+        session.feature(method, options)(_handler(feature))
+    return session
+
+
+def _handler(feature: Feature) -> Callable[[Session, Any], Any]:
+    """A feature of a document as pygls calls it; a document that is not open has none."""
+
+    def handle(ls: Session, params: Any) -> Any:
+        document = ls.documents.get(params.text_document.uri)
+        if document is None:
+            return None
+        try:
+            return feature(document, params)
+        except DsdError as error:
+            raise JsonRpcInvalidParams(str(error)) from None
+
+    return handle
+
+
+# --- events -----------------------------------------------------------------------------------------------------------
+
+
+def _initialize(ls: Session, params: types.InitializeParams) -> None:
+    encoding = ls.workspace.position_encoding
+    ls.documents.client = client_of(params.capabilities, str(getattr(encoding, "value", encoding)))
+    try:
+        ls.documents.wishes = read_wishes(params.initialization_options)
+    except DsdError as error:
+        ls.say(error)
+
+
+def _shutdown(ls: Session, *_: Any) -> None:
+    ls.is_shut_down = True
+
+
+def _open(ls: Session, params: types.DidOpenTextDocumentParams) -> None:
+    item = params.text_document
+    forget()
+    ls.documents.open(item.uri, item.version, item.text)
+    ls.checks.now(item.uri)
+
+
+def _change(ls: Session, params: types.DidChangeTextDocumentParams) -> None:
+    item = params.text_document
+    if ls.documents.change(item.uri, item.version, params.content_changes):
+        ls.checks.later(item.uri)
+
+
+def _configure(ls: Session, *_: Any) -> None:
+    """Some file changed that the editor watches for us, a `pyproject.toml` perhaps."""
+    forget()
+    ls.documents.configure()
+    for document in ls.documents.all():
+        ls.checks.later(document.uri)
+
+
+def _close(ls: Session, params: types.DidCloseTextDocumentParams) -> None:
+    uri = params.text_document.uri
+    ls.checks.forget(uri)
+    ls.documents.close(uri)
+    ls.text_document_publish_diagnostics(diagnostics.cleared(uri))
+
+
+EVENTS: tuple[tuple[str, Callable[..., None]], ...] = (
+    (types.INITIALIZE, _initialize),
+    (types.SHUTDOWN, _shutdown),
+    (types.TEXT_DOCUMENT_DID_OPEN, _open),
+    (types.TEXT_DOCUMENT_DID_CHANGE, _change),
+    (types.TEXT_DOCUMENT_DID_CLOSE, _close),
+    (types.TEXT_DOCUMENT_DID_SAVE, _configure),
+    (types.WORKSPACE_DID_CHANGE_WATCHED_FILES, _configure),
+)

@@ -1,0 +1,96 @@
+"""What an editor's user and a project have configured in, what one document is checked for out.
+
+`[tool.dsd]` of the closest `pyproject.toml` counts as it does for `dsd-lint`; the editor's `initializationOptions` win.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pygls.uris import to_fs_path
+
+from dsd_lang.cli.installed import model_layers
+from dsd_lang.configuration import NOTHING_SAID, configuration_in, configuration_of
+from dsd_lang.diagnostics import DOCS_URL
+from dsd_lang.errors import DsdError
+from dsd_lang.layers import LayerInfo
+from dsd_lang.layers_file import read_layers
+from dsd_lang.records import record
+from dsd_lang.selection import DEFAULT, Choice, codes_of, selected_codes
+
+_KNOWN = ("model", "layers", "select", "extendSelect", "ignore")
+Layers = tuple[LayerInfo, ...] | None
+
+
+@record
+class Wishes:
+    """What the editor's user wants: rules over those of the project, and the model, by name or as a file of layers."""
+
+    choice: Choice = Choice()
+    model: str = ""
+    layers: str = ""
+
+
+@record
+class Settings:
+    """The codes looked for, the layers of the model if one is named, and where the documentation is."""
+
+    selected: frozenset[str] = DEFAULT
+    layers: Layers = None
+    docs_url: str = DOCS_URL
+
+
+def read_wishes(options: object) -> Wishes:
+    """The `initializationOptions`; raises :class:`DsdError` for what cannot be used."""
+    given = options if isinstance(options, Mapping) else _attributes(options)
+    select = _words(given, "select")
+    choice = Choice(
+        codes_of(select, where="`select`: ") if select else None,
+        codes_of(_words(given, "extendSelect"), where="`extendSelect`: "),
+        codes_of(_words(given, "ignore"), where="`ignore`: "),
+    )
+    wishes = Wishes(choice, _text(given, "model"), _text(given, "layers"))
+    if wishes.model and wishes.layers:
+        raise DsdError("`layers` and `model` both say what the model's layers are: give one of them")
+    return wishes
+
+
+def settings_of(uri: str, wishes: Wishes) -> Settings:
+    """What holds for a document; raises :class:`DsdError` for a configuration that cannot be used."""
+    path = to_fs_path(uri) if uri.startswith("file:") else None
+    said = NOTHING_SAID if path is None else configuration_of(path)
+    codes = wishes.choice.over(DEFAULT) if path is None else selected_codes(path, wishes.choice)
+    names = (wishes.model, wishes.layers) if wishes.model or wishes.layers else (said.model, said.layers)
+    return Settings(codes, _layers(*names), said.docs_url or DOCS_URL)
+
+
+def forget() -> None:
+    """A `pyproject.toml` may have changed: it is read again."""
+    configuration_in.cache_clear()
+
+
+def _layers(model: str, path: str) -> Layers:
+    if path:
+        return read_layers(path)
+    return model_layers(model) if model else None
+
+
+def _attributes(options: object) -> dict[str, Any]:
+    """The options as pygls hands them out: an object with attributes, or nothing."""
+    return {name: getattr(options, name) for name in _KNOWN if hasattr(options, name)}
+
+
+def _text(given: Mapping[str, Any], name: str) -> str:
+    value = given.get(name)
+    if value is not None and not isinstance(value, str):
+        raise DsdError(f"the option `{name}` must be a text")
+    return value or ""
+
+
+def _words(given: Mapping[str, Any], name: str) -> list[str]:
+    value = given.get(name)
+    words = [] if value is None else [value] if isinstance(value, str) else value
+    if not isinstance(words, Sequence) or not all(isinstance(word, str) for word in words):
+        raise DsdError(f"the option `{name}` must be a list of rules", help='write `["DSD303", "DSD9"]`')
+    return list(words)

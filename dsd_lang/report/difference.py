@@ -1,0 +1,30 @@
+"""Two texts of one file in, a unified diff out: green for what comes, red for what goes."""
+
+from __future__ import annotations
+
+from dsd_lang.report.colour import CODES, paint
+
+_COLOURS = {"+": "added", "-": "removed", "@": "frame"}
+
+
+def unified_diff(name: str, before: str, after: str, *, is_coloured: bool = False) -> str:
+    """The difference as `patch` and `git apply` read it; empty for equal texts."""
+    import difflib
+
+    lines = difflib.unified_diff(_lines(before), _lines(after), fromfile=f"a/{name}", tofile=f"b/{name}")
+    return "".join(_shown(line, is_coloured=is_coloured) for line in lines)
+
+
+def _lines(text: str) -> list[str]:
+    """The lines with their ends; only `\\n` ends one, as for `patch` and git."""
+    *whole, rest = text.split("\n")
+    return [f"{line}\n" for line in whole] + ([rest] if rest else [])
+
+
+def _shown(line: str, *, is_coloured: bool) -> str:
+    """A line of the diff, closed where the file's last line was not."""
+    body = line.rstrip("\r\n")
+    end = line[len(body) :]
+    colour = "strong" if line.startswith(("+++", "---")) else _COLOURS.get(line[:1], "")
+    shown = paint(body, colour, is_coloured=is_coloured) if colour in CODES else body
+    return shown + (end or "\n\\ No newline at end of file\n")

@@ -1,0 +1,56 @@
+"""The text is no schedule at this place.
+
+What it does
+------------
+Says what was expected in words and what stands there instead (the parser), and reports blocks with nothing in them:
+`repeat`, `for`, `sweep` and `fork` without a statement or branch.
+
+Why is this bad
+---------------
+What cannot be read is not trained. An empty block trains nothing, and is a line forgotten more often than meant.
+
+Example
+-------
+::
+
+    spares 50% 20ep lr=1e-3
+
+Use instead
+-----------
+::
+
+    sparse 50% 20ep lr=1e-3
+
+Fix safety
+----------
+Unsafe where what was meant is plain: the nearest word, a missing `=` or `:`, a `,` too many, a sign pasted from a web
+page. Safe for a comment that begins with `//`.
+"""
+
+from __future__ import annotations
+
+from dsd_lang.passes.walk import statements
+from dsd_lang.rules.subject import Subject
+from dsd_lang.syntax import nodes
+
+CODE = "DSD101"
+
+
+def check(subject: Subject) -> None:
+    """Every block: an empty one is a mistake the grammar allows."""
+    for statement, _ in statements(subject.program.statements):
+        if isinstance(statement, nodes.Fork):
+            if not statement.branches:
+                help = "write its branches, such as `a: dense 10ep`, or delete it"
+                _report(subject, statement, "this `fork` has no branches", help)
+            for branch in statement.branches:
+                if not branch.body:
+                    name = f"the branch `{branch.label.name}`" if branch.label is not None else "this branch"
+                    _report(subject, branch, f"{name} has no phases", "write its phases; `dense 0ep` trains nothing")
+        elif isinstance(statement, nodes.RepeatBlock | nodes.ForBlock | nodes.Sweep) and not statement.body:
+            word = {nodes.RepeatBlock: "repeat", nodes.ForBlock: "for", nodes.Sweep: "sweep"}[type(statement)]
+            _report(subject, statement, f"this `{word}` has nothing in its block", "write its phases, or delete it")
+
+
+def _report(subject: Subject, node: nodes.Statement | nodes.Branch, message: str, help: str) -> None:
+    subject.findings.add(CODE, message, node.span, label="an empty block", help=help)

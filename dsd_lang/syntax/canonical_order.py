@@ -1,0 +1,177 @@
+"""A statement's head in, its pieces in canonical order out: each piece a run of tokens that stay together.
+
+The order of a phase is: label, word, target (with `of=`, `ramp=`, `every=`), selectors, length, `lr=`, the rest in the
+argument table's order, `until`. Positional arguments of calls and settings stay as they were written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+from dsd_lang.arguments import ARGUMENTS
+from dsd_lang.diagnostics import Span
+from dsd_lang.syntax import nodes
+from dsd_lang.syntax.terminals import Token
+from dsd_lang.units import format_percent
+
+_TABLE_PLACE = {row.name: place for place, row in enumerate(ARGUMENTS)}
+_FIRST, _WORD, _TARGET, _TARGET_ARGUMENT, _SELECTORS, _LENGTH, _RATE, _REST, _UNTIL, _LAST = range(10)
+_TARGET_ARGUMENTS = ("of", "ramp", "every")
+_SELECTING = ("layers", "except")
+_ONLY_TARGETS = (nodes.NofMTarget, nodes.RampTarget, nodes.HeldTarget, nodes.ListTarget, nodes.Number)
+_OPENING = ("LPAR", "LSQB")
+_CLOSING = ("RPAR", "RSQB")
+
+Rank = tuple[int, int, int]
+
+
+class Piece(NamedTuple):
+    """Tokens that stay together; ``is_condition`` where `+` and `-` stand between blanks."""
+
+    tokens: Sequence[Token]
+    is_condition: bool = False
+
+
+class _Part(NamedTuple):
+    """Where a piece ends in the text, and where it belongs."""
+
+    span: Span
+    rank: Rank
+    is_condition: bool = False
+
+
+def pieces_of(statement: nodes.Statement | nodes.Branch, head: Sequence[Token], *, keeps_order: bool) -> list[Piece]:
+    """The tokens of a statement's head cut into pieces, in canonical order unless ``keeps_order``."""
+    first = _Part(head[0].span, (0, _FIRST, 0))
+    parts = [first, *sorted(_parts(statement), key=lambda part: part.span.start)]
+    cut = list(_cut(head, parts))
+    if not keeps_order:
+        cut.sort(key=lambda pair: pair[0])
+    return [piece for _, piece in cut]
+
+
+def percentages(statement: nodes.Statement | nodes.Branch) -> dict[int, str]:
+    """By offset, the percentage to write for each plain number that is a target between 0 and 1."""
+    found: dict[int, str] = {}
+    for phase in _phases(statement):
+        for item in phase.items:
+            for number in _target_numbers(item):
+                if not number.percent and 0 < number.value < Fraction(1):
+                    found[number.span.start] = format_percent(number.value)
+    return found
+
+
+# --- parts ------------------------------------------------------------------------------------------------------------
+
+
+def _parts(statement: nodes.Statement | nodes.Branch) -> Iterator[_Part]:
+    if isinstance(statement, nodes.Phase):
+        yield from _phase_parts(statement, block=0)
+    elif isinstance(statement, nodes.Branch):
+        for phase in _phases(statement):
+            yield from _phase_parts(phase, block=0)
+    elif isinstance(statement, nodes.RepeatTail):
+        yield from _tail_parts(statement)
+    elif isinstance(statement, nodes.RepeatBlock) and statement.until is not None:
+        yield _Part(statement.until.span, (0, _UNTIL, 0), is_condition=True)
+    elif isinstance(statement, nodes.Expect):
+        yield _Part(statement.condition.span, (0, _WORD, 0), is_condition=True)
+    elif isinstance(statement, (nodes.Compare, nodes.Fork)):
+        if isinstance(statement, nodes.Compare):
+            yield _Part(statement.right.span, (0, _WORD, 0))
+        for argument in statement.arguments:
+            yield _Part(argument.span, (0, _REST, _table_place(argument)))
+
+
+def _tail_parts(statement: nodes.RepeatTail) -> Iterator[_Part]:
+    """`repeat N until COND ...`, then the phases, then `scale=`."""
+    if statement.count is not None:
+        yield _Part(statement.count.span, (0, _WORD, 0))
+    if statement.until is not None:
+        yield _Part(statement.until.span, (0, _UNTIL, 0), is_condition=True)
+    for argument in statement.arguments:
+        block = 3 if argument.name == "scale" else 0
+        yield _Part(argument.span, (block, _LAST, 0))
+    for block, phase in ((1, statement.sparse), (2, statement.dense)):
+        if phase is not None:
+            yield from _phase_parts(phase, block=block)
+
+
+def _phase_parts(phase: nodes.Phase, *, block: int) -> Iterator[_Part]:
+    yield _Part(phase.mode_span, (block, _WORD, 0))
+    positional = [item for item in phase.items if not isinstance(item, (nodes.Argument, nodes.Until))]
+    for item in phase.items:
+        if isinstance(item, nodes.Until):
+            yield _Part(item.span, (block, _UNTIL, 0), is_condition=True)
+        elif isinstance(item, nodes.Argument):
+            yield _Part(item.span, (block, *_argument_place(item)))
+        else:
+            is_length = _is_length(item, positional, phase.mode)
+            yield _Part(item.span, (block, _LENGTH if is_length else _TARGET, 0))
+
+
+def _argument_place(argument: nodes.Argument) -> tuple[int, int]:
+    if argument.name in _TARGET_ARGUMENTS:
+        return _TARGET_ARGUMENT, _table_place(argument)
+    if argument.name in _SELECTING:
+        return _SELECTORS, _table_place(argument)
+    return (_RATE, 0) if argument.name == "lr" else (_REST, _table_place(argument))
+
+
+def _table_place(argument: nodes.Argument) -> int:
+    return _TABLE_PLACE.get(argument.name, len(_TABLE_PLACE))
+
+
+def _is_length(item: nodes.PhaseItem, positional: Sequence[nodes.PhaseItem], mode: str) -> bool:
+    """Whether a positional item is the length; a variable is one where another item is the target for certain."""
+    if mode == "dense" or _has_length(item):
+        return True
+    if isinstance(item, _ONLY_TARGETS):
+        return False
+    return any(isinstance(other, _ONLY_TARGETS) for other in positional)
+
+
+def _has_length(item: object) -> bool:
+    if isinstance(item, nodes.LengthLiteral):
+        return True
+    if isinstance(item, nodes.Unary):
+        return _has_length(item.operand)
+    return isinstance(item, nodes.Binary) and (_has_length(item.left) or _has_length(item.right))
+
+
+def _phases(statement: nodes.Statement | nodes.Branch) -> Iterator[nodes.Phase]:
+    """The phases whose items stand in the statement's own head."""
+    if isinstance(statement, nodes.Phase):
+        yield statement
+    elif isinstance(statement, nodes.RepeatTail):
+        yield from (phase for phase in (statement.sparse, statement.dense) if phase is not None)
+    elif isinstance(statement, nodes.Branch) and statement.is_phase:
+        yield from (phase for phase in statement.body if isinstance(phase, nodes.Phase))
+
+
+def _target_numbers(item: object) -> Iterator[nodes.Number]:
+    if isinstance(item, nodes.Number):
+        yield item
+    elif isinstance(item, nodes.RampTarget):
+        yield from (end for end in (item.start, item.end) if isinstance(end, nodes.Number))
+    elif isinstance(item, nodes.ListTarget):
+        for one in item.items:
+            yield from _target_numbers(one.target)
+
+
+# --- tokens -----------------------------------------------------------------------------------------------------------
+
+
+def _cut(head: Sequence[Token], parts: Sequence[_Part]) -> Iterator[tuple[Rank, Piece]]:
+    """Each part with the tokens from the end of the one before it; closing brackets go with what they close."""
+    cursor = 0
+    for part in parts:
+        start, depth = cursor, 0
+        while cursor < len(head) and (head[cursor].span.start < part.span.end or depth > 0):
+            depth += (head[cursor].kind in _OPENING) - (head[cursor].kind in _CLOSING)
+            cursor += 1
+        yield part.rank, Piece(head[start:cursor], part.is_condition)
+    if cursor < len(head):
+        yield (4, 0, 0), Piece(head[cursor:])

@@ -1,0 +1,60 @@
+"""The tokens before a place in, what the grammar takes there out: the automaton driven up to it and asked.
+
+>>> from dsd_lang.syntax.parser import scan
+>>> sorted(expected_at(scan("compare a")[0], 9).accepted)
+['VS']
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dsd_lang.diagnostics import Span
+from dsd_lang.records import record
+from dsd_lang.syntax.parser import driver_of
+from dsd_lang.syntax.recovery import Recovery
+from dsd_lang.syntax.terminals import Token, Tokens
+
+_PLACE = "$PLACE"  # a token that no row of the table takes
+
+
+@record
+class Expectation:
+    """The terminals that may come next, and what stands before them: tokens and nodes not yet joined to a statement."""
+
+    accepted: frozenset[str]
+    before: tuple[Any, ...]
+
+
+class _ReachedError(Exception):
+    """The automaton has come to the place."""
+
+
+class _Stop(Recovery):
+    """Mends what is wrong before the place, and stops there."""
+
+    def mend(self, index: int, *, too_deep: bool) -> int:
+        if self.driver.tokens[index].kind == _PLACE:
+            raise _ReachedError
+        return super().mend(index, too_deep=too_deep)
+
+
+def expected_at(scanned: Tokens, offset: int) -> Expectation | None:
+    """What may stand at ``offset``, where no token may go on; None where the statement before it is broken."""
+    tokens = _before(scanned.tokens, offset)
+    driver = driver_of(Tokens(tokens, [], []))
+    stop = _Stop(driver, driver.scanned)
+    try:
+        driver.run(stop)
+    except _ReachedError:
+        return Expectation(frozenset(stop.accepted()), tuple(driver.values))
+    return None
+
+
+def _before(tokens: list[Token], offset: int) -> list[Token]:
+    """The tokens that end at or before the offset, without the brackets that the lexer closed behind them."""
+    kept = [token for token in tokens if token.span.end <= offset]
+    while kept and not kept[-1].text:
+        kept.pop()
+    place = Span(0, 0, 0, 0, offset, offset)
+    return [*kept, Token(_PLACE, "", place), Token("$END", "", place)]

@@ -1,0 +1,221 @@
+"""Text in, the same schedule in canonical form out: one statement a line, two blanks of indent, every comment kept.
+
+The order within a statement is canonical_order.py's, blanks and line breaks are spacing.py's; this page lays out
+statements, blocks and the comments between them. What the text means and which comments it has never change:
+`dsd_lang.formatting` proves that for every text it hands out.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from dsd_lang.diagnostics import Diagnostic
+from dsd_lang.errors import DsdError
+from dsd_lang.source import Source
+from dsd_lang.syntax import nodes
+from dsd_lang.syntax.canonical_order import percentages, pieces_of
+from dsd_lang.syntax.parser import parse_tokens
+from dsd_lang.syntax.spacing import Line, comment_text, lines_of
+from dsd_lang.syntax.terminals import Token
+
+BYTE_ORDER_MARK = "\ufeff"
+INDENT = "  "
+MAX_ALIGNED = 88
+"""Lines with more code than this do not take part in lining up comments."""
+
+
+class UnformattableError(DsdError):
+    """The text has syntax errors; ``diagnostics`` are all of them."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        first = diagnostics[0]
+        super().__init__(
+            f"a text with syntax errors cannot be formatted: line {first.span.line}: {first.message}",
+            help="`dsd-lint` shows every one of them",
+        )
+        self.diagnostics = tuple(diagnostics)
+
+
+def format_text(text: str) -> str:
+    """The text in canonical form; its line ends and byte-order mark are kept.
+
+    Raises :class:`UnformattableError` (a `DsdError`) for a text with syntax errors.
+
+    >>> format_text("sparse 50ep 0.5 layers=fc , birnn;dense  # all")
+    'sparse 50% layers=fc,birnn 50ep\\ndense  # all\\n'
+    """
+    parsed, tokens = parse_tokens(text)
+    if parsed.diagnostics:
+        raise UnformattableError(parsed.diagnostics)
+    layout = _Layout(text, parsed.program.comments, tokens)
+    layout.block(parsed.program.statements, depth=0, end=len(text), last_line=None)
+    body = "".join(f"{line}\n" for line in _written(layout.lines))
+    newline = _newline_of(text)
+    mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
+    return mark + (body if newline == "\n" else body.replace("\n", newline))
+
+
+def _newline_of(text: str) -> str:
+    """The line end of the first line."""
+    place = next((index for index, character in enumerate(text) if character in "\r\n"), len(text))
+    return "\r\n" if text.startswith("\r\n", place) else text[place : place + 1] or "\n"
+
+
+class _Layout:
+    """One pass over statements and comments, both in source order."""
+
+    def __init__(self, text: str, comments: Sequence[nodes.Comment], tokens: Sequence[Token]) -> None:
+        self.lines: list[Line | None] = []  # None is a blank line
+        self._source = Source(text)
+        self._comments = list(reversed(comments))
+        self._tokens = [token for token in tokens if token.kind not in ("_SEPARATOR", "$END")]
+        self._starts = [token.span.start for token in self._tokens]
+        self._place = 0  # of the next token
+
+    def block(
+        self, body: Sequence[nodes.Statement | nodes.Branch], *, depth: int, end: int, last_line: int | None
+    ) -> None:
+        """The statements of a block and the comments around them, up to the offset ``end``.
+
+        ``last_line`` is the line of what was written last; None at the head of the file.
+        """
+        is_first = True
+        for statement in body:
+            last_line, is_first = self._comments_before(statement.span.start, depth, last_line, is_first)
+            self._gap(last_line, statement.span.line, is_first=is_first)
+            self._statement(statement, depth)
+            last_line, is_first = statement.span.end_line, False
+        self._comments_before(end, depth, last_line, is_first)
+
+    # --- statements ---------------------------------------------------------------------------------------------------
+
+    def _statement(self, statement: nodes.Statement | nodes.Branch, depth: int) -> None:
+        head = self._head(statement)
+        opens_block = head[-1].kind == "LBRACE"
+        inner = {token.span.start: found for token, found in self._comments_within(head)}
+        pieces = pieces_of(statement, head, keeps_order=bool(inner))
+        texts = {**_requoted(head), **percentages(statement)}
+        written = lines_of(pieces, texts, inner, indent=depth)
+        if not opens_block:
+            self.lines += self._with_comment(written, statement.span.end, statement.span.end_line)
+            return
+        self._block_statement(statement, written, head[-1], depth)
+
+    def _block_statement(
+        self, statement: nodes.Statement | nodes.Branch, written: list[Line], brace: Token, depth: int
+    ) -> None:
+        """`... {`, the body, `}`; a comment after a block on one line goes to its head."""
+        end = statement.span.end
+        is_on_one_line = brace.span.line == statement.span.end_line
+        body = _body(statement)
+        head_lines = self._with_comment(written, brace.span.end, brace.span.line)
+        if is_on_one_line:
+            head_lines = self._with_comment(head_lines, end, statement.span.end_line)
+        is_empty = not body and (not self._comments or self._comments[-1].span.start > end)
+        if is_empty and not head_lines[-1].comment:
+            self._place += 1
+            closed = head_lines[-1]._replace(code=head_lines[-1].code + "}")
+            self.lines += self._with_comment([*head_lines[:-1], closed], end, statement.span.end_line)
+            return
+        self.lines += head_lines
+        self.block(body, depth=depth + 1, end=end - 1, last_line=brace.span.line)
+        self._place += 1
+        self.lines += self._with_comment([Line(depth, "}")], end, statement.span.end_line)
+
+    def _head(self, statement: nodes.Statement | nodes.Branch) -> Sequence[Token]:
+        """The statement's tokens up to its end, or up to and with its `{`."""
+        start = self._place
+        while True:
+            token = self._tokens[self._place]
+            self._place += 1
+            is_last = self._place == len(self._tokens) or self._tokens[self._place].span.start >= statement.span.end
+            if token.kind == "LBRACE" or is_last:
+                return self._tokens[start : self._place]
+
+    # --- comments -----------------------------------------------------------------------------------------------------
+
+    def _comments_within(self, head: Sequence[Token]) -> Iterator[tuple[Token, list[nodes.Comment]]]:
+        """Comments between the tokens of a head, with the token each stands after."""
+        for left, right in pairwise(head):
+            found = []
+            while self._comments and self._comments[-1].span.start < right.span.start:
+                found.append(self._comments.pop())
+            if found:
+                yield left, found
+
+    def _with_comment(self, written: list[Line], start: int, line: int) -> list[Line]:
+        """The lines with the comment that ends that line of the source, if nothing but it follows the offset there."""
+        if not self._comments or written[-1].comment:
+            return written
+        comment = self._comments[-1]
+        place = bisect_left(self._starts, start)
+        is_followed = place < len(self._starts) and self._starts[place] < comment.span.start
+        if comment.is_alone or comment.span.line != line or comment.span.start < start or is_followed:
+            return written
+        self._comments.pop()
+        return [*written[:-1], written[-1]._replace(comment=comment_text(comment))]
+
+    def _comments_before(self, end: int, depth: int, last_line: int | None, is_first: bool) -> tuple[int | None, bool]:
+        """The comments that stand before an offset, each on its own line."""
+        while self._comments and self._comments[-1].span.start < end:
+            comment = self._comments.pop()
+            self._gap(last_line, comment.span.line, is_first=is_first)
+            self.lines.append(Line(depth, "", comment_text(comment)))
+            last_line, is_first = comment.span.line, False
+        return last_line, is_first
+
+    def _gap(self, last_line: int | None, line: int, *, is_first: bool) -> None:
+        """A blank line where there was one, and none at the head of a block."""
+        if last_line is None or is_first:
+            return
+        if any(not self._source.line(number).strip() for number in range(last_line + 1, line)):
+            self.lines.append(None)
+
+
+def _body(statement: nodes.Statement | nodes.Branch) -> Sequence[nodes.Statement | nodes.Branch]:
+    if isinstance(statement, nodes.Fork):
+        return statement.branches
+    if isinstance(statement, (nodes.RepeatBlock, nodes.ForBlock, nodes.Sweep, nodes.Branch)):
+        return statement.body
+    return ()
+
+
+def _requoted(head: Sequence[Token]) -> dict[int, str]:
+    """By offset, strings in double quotes where they were in single ones."""
+    return {
+        token.span.start: f'"{token.text[1:-1]}"'
+        for token in head
+        if token.kind == "STRING" and token.text[0] == "'" and '"' not in token.text
+    }
+
+
+# --- lines ------------------------------------------------------------------------------------------------------------
+
+
+def _written(lines: Sequence[Line | None]) -> Iterator[str]:
+    """The lines as text, comments of neighbouring lines of one indent lined up."""
+    index = 0
+    while index < len(lines):
+        run = _run(lines, index)
+        width = max((len(line.code) for line in run if len(line.code) <= MAX_ALIGNED), default=0)
+        for line in run or lines[index : index + 1]:
+            if line is None:
+                yield ""
+            elif not line.code or not line.comment:
+                yield INDENT * line.indent + line.code + line.comment
+            else:
+                code = line.code.ljust(width) if len(line.code) <= width else line.code
+                yield f"{INDENT * line.indent}{code}  {line.comment}"
+        index += len(run) or 1
+
+
+def _run(lines: Sequence[Line | None], start: int) -> list[Line]:
+    """The neighbouring lines of one indent, from there on, that have code and a comment."""
+    run: list[Line] = []
+    for line in lines[start:]:
+        if line is None or not (line.code and line.comment) or (run and line.indent != run[0].indent):
+            break
+        run.append(line)
+    return run

@@ -1,0 +1,154 @@
+"""Pieces and the comments among them in, lines of text out: where a blank stands, and where a long line is broken.
+
+A line is broken after a comma once it would be wider than :data:`MAX_WIDTH`, and after every comment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from dsd_lang.syntax.canonical_order import Piece
+from dsd_lang.syntax.nodes import Comment
+from dsd_lang.syntax.terminals import Token
+
+MAX_WIDTH = 100
+_ENDS_AN_OPERAND = frozenset({"NUMBER", "LENGTH", "NAME", "DOTTED", "STRING", "REFERENCE", "RPAR"})
+_CALLABLE = frozenset({"NAME", "REFERENCE"})
+_NEVER_AFTER = frozenset({"LPAR", "LSQB", "EQUAL", "ARROW", "STAR", "SLASH", "CARET"})
+_NEVER_BEFORE = frozenset({"COMMA", "RPAR", "RSQB", "EQUAL", "COLON", "ARROW", "STAR", "SLASH", "CARET"})
+_SIGNS = frozenset({"PLUS", "MINUS"})
+_BREAKS_FREELY = frozenset({"COMMA", "ARROW"})
+
+
+class Line(NamedTuple):
+    """A line of output: how deep it is indented, its code, and the comment at its end (one of them may be empty)."""
+
+    indent: int
+    code: str
+    comment: str = ""
+
+
+def comment_text(comment: Comment) -> str:
+    """The comment without blanks at its end."""
+    return comment.text.rstrip()
+
+
+def lines_of(
+    pieces: Sequence[Piece], texts: Mapping[int, str], comments: Mapping[int, Sequence[Comment]], *, indent: int
+) -> list[Line]:
+    """A statement's head as lines; ``comments`` stand after the token that begins at their key.
+
+    ``texts`` are the tokens, by offset, that are written in another way than they were.
+    """
+    writer = _Writer(indent)
+    previous: Token | None = None
+    flat = [(token, piece.is_condition) for piece in pieces for token in piece.tokens]
+    spaced = _Spacing()
+    for index, (token, is_condition) in enumerate(flat):
+        blank = previous is not None and spaced.has_blank(previous, token, is_condition)
+        writer.add(texts.get(token.span.start, token.text), has_blank=blank)
+        spaced.seen(token)
+        writer.may_break = spaced.depth > 0 or token.kind in _BREAKS_FREELY
+        if token.kind == "COMMA":
+            writer.end_chunk()
+        for comment in comments.get(token.span.start, ()):
+            writer.comment(comment, is_last=index == len(flat) - 1)
+        previous = token
+    return writer.finish()
+
+
+class _Spacing:
+    """What must be remembered to tell a sign from an operator, and a list of selectors from one of values."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self._before: Token | None = None
+        self._is_unary = False
+        self._in_selectors = False
+        self._colon_is_ratio = False
+
+    def has_blank(self, left: Token, right: Token, is_condition: bool) -> bool:
+        """Whether a blank stands between two neighbours."""
+        if right.kind in _SIGNS and left.kind in _ENDS_AN_OPERAND:
+            return is_condition
+        if left.kind in _SIGNS:
+            return is_condition and not self._is_unary
+        if left.kind in _NEVER_AFTER or right.kind in _NEVER_BEFORE:
+            return False
+        if left.kind == "COMMA":
+            return not self._in_selectors
+        if left.kind == "COLON":
+            return not self._colon_is_ratio
+        return not (right.kind == "LPAR" and left.kind in _CALLABLE)
+
+    def seen(self, token: Token) -> None:
+        """One more token was written."""
+        before = self._before
+        self.depth += (token.kind in ("LPAR", "LSQB")) - (token.kind in ("RPAR", "RSQB"))
+        self._is_unary = token.kind in _SIGNS and (before is None or before.kind not in _ENDS_AN_OPERAND)
+        self._colon_is_ratio = token.kind == "COLON" and before is not None and before.kind == "NUMBER"
+        if token.kind == "SELECTING":
+            self._in_selectors = True
+        elif before is not None and before.kind not in ("SELECTING", "EQUAL", "COMMA") and token.kind != "COMMA":
+            self._in_selectors = False
+        self._before = token
+
+
+class _Writer:
+    """Lines as they fill up."""
+
+    def __init__(self, indent: int) -> None:
+        self.may_break = False  # a newline here ends no statement
+        self._indent = indent
+        self._lines: list[Line] = []
+        self._line = ""
+        self._chunk = ""
+        self._blank = False  # before the chunk
+        self._is_broken = False
+
+    def add(self, text: str, *, has_blank: bool) -> None:
+        if not self._chunk:
+            self._blank = has_blank
+            self._chunk = text
+        else:
+            self._chunk += " " + text if has_blank else text
+
+    def end_chunk(self) -> None:
+        """The line may be broken here; the chunk goes where it fits."""
+        if not self._chunk:
+            return
+        joined = self._line + (" " if self._blank and self._line else "") + self._chunk
+        if self._line and self._is_broken and 2 * self._level + len(joined) > MAX_WIDTH:
+            self._flush("")
+            joined = self._chunk
+        self._line, self._chunk = joined, ""
+        self._is_broken = True
+
+    def comment(self, comment: Comment, *, is_last: bool) -> None:
+        """A comment, and the end of its line; `\\` before it where the line end would end the statement."""
+        self.end_chunk()
+        text = comment_text(comment)
+        if comment.is_alone and self.may_break:
+            if self._line:
+                self._flush("")
+            self._lines.append(Line(self._level, "", text))
+            return
+        if not (self.may_break or is_last):
+            self._line += " \\" if self._line else "\\"
+        self._flush(text)
+
+    def finish(self) -> list[Line]:
+        self.end_chunk()
+        if self._line:
+            self._flush("")
+        return self._lines
+
+    @property
+    def _level(self) -> int:
+        return self._indent + (2 if self._lines else 0)
+
+    def _flush(self, comment: str) -> None:
+        self._lines.append(Line(self._level, self._line, comment))
+        self._line = ""
+        self._is_broken = False

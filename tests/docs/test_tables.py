@@ -1,0 +1,68 @@
+"""The tables of the reference are those of the code, and cover every row of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import docs_tables
+import pytest
+from docs_markers import with_marked_parts
+
+from dsd_lang.arguments import ARGUMENTS, BY_NAME, Kind
+from dsd_lang.diagnostics import CATALOGUE
+from dsd_lang.layers import KINDS, PARTS, ROLES
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: str(page.relative_to(DOCS)))
+def test_what_is_marked_as_made_is_as_it_is_made(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert with_marked_parts(text) == text, "run `python tools/refresh_docs.py`"
+
+
+def test_the_reference_shows_every_table() -> None:
+    page = (DOCS / "language.md").read_text(encoding="utf-8")
+    assert [name for name in docs_tables.TABLES if f"<!-- table: {name} -->" not in page] == []
+
+
+def test_every_argument_stands_in_one_table() -> None:
+    grouped = [name for names in docs_tables.GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(argument.name for argument in ARGUMENTS)
+
+
+@pytest.mark.parametrize("group", docs_tables.GROUPS)
+def test_a_row_says_all_that_the_code_knows_of_an_argument(group: str) -> None:
+    rows = {line.split("`")[1].rstrip("="): line for line in docs_tables.TABLES[group]().splitlines()[2:]}
+    assert list(rows) == list(docs_tables.GROUPS[group])
+    for name, row in rows.items():
+        argument = BY_NAME[name]
+        assert argument.meaning in row
+        assert argument.default in row
+        assert row.rstrip(" |").endswith(", ".join(argument.places))
+        for option in argument.options:
+            assert f"`{option.name}" in row
+            for parameter in option.parameters or ():
+                assert parameter.isdigit() or f"{parameter}=" in row
+
+
+def test_refused_values_are_those_at_which_the_runtime_stops() -> None:
+    assert "*refused:* `row`, `group`" in docs_tables.arguments_table(("scope",))
+    assert "refused" not in docs_tables.arguments_table(("lr", "layers", "restore", "from", "clock", "opt", "seed"))
+    for name in ("by", "alloc", "unit", "update", "enforce", "distill", "calibrate", "noise"):
+        assert "*refused" in docs_tables.arguments_table((name,)), name
+
+
+def test_every_kind_of_value_has_words() -> None:
+    assert set(docs_tables.VALUES) == set(get_args(Kind))
+
+
+def test_every_selector_and_code_has_a_row() -> None:
+    selectors = docs_tables.selectors_table()
+    assert [
+        word for word in (*KINDS, *ROLES, *(f".{part}" for part in PARTS)) if f"| `{word}` |" not in selectors
+    ] == []
+    codes = docs_tables.codes_table()
+    for entry in CATALOGUE.values():
+        assert f"| {entry.code} | {entry.name} | {docs_tables.severity_text(entry.code)} |" in codes

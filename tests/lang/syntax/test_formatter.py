@@ -1,0 +1,174 @@
+"""The canonical form: what it looks like, and the three laws on random programs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from random import Random
+
+import pytest
+from random_programs import Programs, laid_out
+
+from dsd_lang.analysis import analyse
+from dsd_lang.arguments import ARGUMENTS
+from dsd_lang.errors import DsdError
+from dsd_lang.formatting import LawBrokenError, formatted
+from dsd_lang.syntax import formatter
+from dsd_lang.syntax.formatter import format_text
+from dsd_lang.syntax.parser import parse
+
+SCHEDULES = Path(__file__).parents[3] / "schedules"
+
+
+def random_text(seed: int) -> str:
+    random = Random(seed)
+    return laid_out(Programs(random, is_sound=seed % 4 != 0).program(), random)
+
+
+def check_laws(text: str) -> None:
+    """Everything `formatted` proves, and that line ends and the byte-order mark stay."""
+    result = formatted(text).text
+    assert format_text(result) == result
+    ends = {"\r\n"} if "\r\n" in text else {"\r"} if "\r" in text else {"\n"}
+    assert set(_line_ends(result)) <= ends
+    assert result.startswith("\ufeff") == text.startswith("\ufeff")
+
+
+def _line_ends(text: str) -> list[str]:
+    return [line[len(line.rstrip("\r\n")) :] for line in text.splitlines(keepends=True) if line.endswith(("\r", "\n"))]
+
+
+@pytest.mark.parametrize("block", range(5))
+def test_random_programs_keep_the_laws(block: int) -> None:
+    for seed in range(block * 40, block * 40 + 40):
+        check_laws(random_text(seed))
+
+
+@pytest.mark.slow
+def test_five_thousand_random_programs_keep_the_laws() -> None:
+    for seed in range(10_000, 15_000):
+        check_laws(random_text(seed))
+
+
+def test_the_random_programs_are_worth_something() -> None:
+    """They parse, most of them compile, and every statement, argument and odd layout is among them."""
+    texts = [random_text(seed) for seed in range(600)]
+    assert all(not parse(text).diagnostics for text in texts)
+    num_sound = sum(not analyse(text).errors for text in texts)
+    assert num_sound > 200, num_sound
+    whole = "\n".join(texts)
+    for row in ARGUMENTS:
+        assert re.search(rf"\b{row.name}[ \t]*=", whole), row.name
+    words = "repeat for sweep fork compare expect until then as held and or not vs in"
+    assert all(re.search(rf"\b{word}\b", whole) for word in words.split())
+    assert all(mark in whole for mark in ("\\", "\r\n", "\t", "->", "@init", "# "))
+
+
+@pytest.mark.parametrize("path", sorted(SCHEDULES.glob("*.dsd")), ids=lambda path: path.stem)
+def test_the_schedules_are_canonical(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert format_text(text) == text
+
+
+FORMS = [
+    ("dense 5ep;sparse .5", "dense 5ep\nsparse 50%\n"),
+    ("sparse 50ep lr=3 0.5 layers=fc , birnn of=remaining", "sparse 50% of=remaining layers=fc,birnn 50ep lr=3\n"),
+    (
+        "sparse wd=1 clip=5 until val.err<1-0.5 decay=cosine 50% except=fc",
+        "sparse 50% except=fc decay=cosine wd=1 clip=5 until val.err < 1 - 0.5\n",
+    ),
+    ("sparse s - 1 n", "sparse s-1 n\n"),
+    ("sparse n 50%", "sparse 50% n\n"),
+    ("sparse 2ep*3 s", "sparse s 2ep*3\n"),
+    ("sparse ( 0.5 ) lr = ( prev + base ) / 2", "sparse (50%) lr=(prev+base)/2\n"),
+    ("sparse 0 -> .9 every=10it ramp=linear", "sparse 0->90% ramp=linear every=10it\n"),
+    ("sparse [conv:.3,'fc*':2:4,/a b/:0->0.5,]", 'sparse [conv: 30%, "fc*": 2:4, /a b/: 0->50%,]\n'),
+    ("dense 5ep opt = sgd( momentum=.9,nesterov = on )", "dense 5ep opt=sgd(momentum=.9, nesterov=on)\n"),
+    ("dense 5ep from=@full . start", None),
+    ("D1 : dense from=@D0.1.25ep 5ep", "D1: dense 5ep from=@D0.1.25ep\n"),
+    ("set   lr=.1\tseed=0 model='ds1' data='a\"b'", 'set lr=.1 seed=0 model="ds1" data=\'a"b\'\n'),
+    ("repeat scale=.5 2 then dense lr=3 sparse 20%", None),
+    (
+        "repeat 2 scale=.5 sparse 20% then dense lr=3 5ep",
+        "repeat 2 sparse 20% then dense 5ep lr=3 scale=.5\n",
+    ),
+    ("repeat 3 sparse .2 scale=.5 until val.err<10%", "repeat 3 until val.err < 10% sparse 20% scale=.5\n"),
+    ("repeat 3 as i until val.err<1{dense 5ep}", "repeat 3 as i until val.err < 1 {\n  dense 5ep\n}\n"),
+    ("for x in 1,2 ,4 { dense x*1ep }", "for x in 1, 2, 4 {\n  dense x*1ep\n}\n"),
+    ("sweep s in 25%,50% , w in 0,1e-4 {sparse s}", "sweep s in 25%, 50%, w in 0, 1e-4 {\n  sparse s\n}\n"),
+    (
+        "fork rng=distinct seeds=2 {a:{dense 5ep;dense}b:dense 5ep}",
+        "fork seeds=2 rng=distinct {\n  a: {\n    dense 5ep\n    dense\n  }\n  b: dense 5ep\n}\n",
+    ),
+    ("compare a vs b test=paired on=test.err", "compare a vs b on=test.err test=paired\n"),
+    ("expect a.test.err<b.test.err-0.1", "expect a.test.err < b.test.err - 0.1\n"),
+    ("expect not(a.test.err<1 or b.test.err>2)", "expect not (a.test.err < 1 or b.test.err > 2)\n"),
+    ("\n\n dense 5ep\n\n\n\ndense\n\n", "dense 5ep\n\ndense\n"),
+    ("fork {\n\n  a: dense 5ep\n\n}", "fork {\n  a: dense 5ep\n}\n"),
+    ("", ""),
+    ("\n\n", ""),
+    ("# only\r\n\r\n# this", "# only\r\n\r\n# this\r\n"),
+    ("\ufeffdense 5ep;dense", "\ufeffdense 5ep\ndense\n"),
+    ("dense 5ep \\\n  lr=3", "dense 5ep lr=3\n"),
+]
+
+
+@pytest.mark.parametrize(("written", "canonical"), FORMS, ids=[written[:40] for written, _ in FORMS])
+def test_forms(written: str, canonical: str | None) -> None:
+    if canonical is None:
+        with pytest.raises(DsdError, match="cannot be formatted"):
+            format_text(written)
+        return
+    assert format_text(written) == canonical
+    check_laws(written)
+
+
+COMMENTS = [
+    ("dense 5ep#a\nsparse 50% lr=1e-3 # b", "dense 5ep           #a\nsparse 50% lr=1e-3  # b\n"),
+    ("  # head   \ndense 5ep", "# head\ndense 5ep\n"),
+    ("dense 5ep \\ # why\n lr=3", "dense 5ep \\  # why\n    lr=3\n"),
+    (
+        "for x in 1, # one\n # two\n 2 {dense x*1ep} # all",
+        "for x in 1,  # one\n    # two\n    2 {  # all\n  dense x*1ep\n}\n",
+    ),
+    ("fork { # f\n a: dense 5ep # a\n # last\n} # end", "fork {  # f\n  a: dense 5ep  # a\n  # last\n}  # end\n"),
+    ("fork { # empty\n}", "fork {  # empty\n}\n"),
+    ("dense 5ep; # a\n; # b\ndense", "dense 5ep  # a\n# b\ndense\n"),
+    ("# a\n\n\n# b\ndense 5ep", "# a\n\n# b\ndense 5ep\n"),
+    (
+        "dense 5ep decay=step(33%, # third\n 66%, by=0.1)",
+        "dense 5ep decay=step(33%,  # third\n    66%, by=0.1)\n",
+    ),
+]
+
+
+@pytest.mark.parametrize(("written", "canonical"), COMMENTS, ids=[written[:30] for written, _ in COMMENTS])
+def test_comments_stay_where_they_were(written: str, canonical: str) -> None:
+    assert format_text(written) == canonical
+    check_laws(written)
+
+
+def test_long_lines_break_after_commas() -> None:
+    text = "for x in " + ", ".join(str(number) for number in range(100)) + " { dense x*1ep }"
+    lines = format_text(text).splitlines()
+    assert max(map(len, lines)) <= 100
+    assert lines[0].endswith(",")
+    assert lines[1].startswith("    ")
+    check_laws(text)
+
+
+def test_a_law_that_does_not_hold_hands_out_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = {
+        "meaning": ("dense  5ep", lambda text: "dense 6ep\n"),
+        "comment": ("dense 5ep  # x", lambda text: "dense 5ep\n"),
+        "second pass": ("dense 5ep", lambda text: text + "\n"),
+    }
+    for said, (text, format_wrongly) in wrong.items():
+        monkeypatch.setattr(formatter, "format_text", format_wrongly)
+        with pytest.raises(LawBrokenError, match=said):
+            formatted(text)
+
+
+def test_a_suppression_that_stood_for_two_statements_is_told() -> None:
+    result = formatted("dense 5ep lr=1; sparse 50% lr=1e-3; dense lr=1e-2; sparse 50%  # dsd: ignore[DSD303, DSD304]")
+    assert [finding.code for finding in result.exposed] == ["DSD304", "DSD903"]

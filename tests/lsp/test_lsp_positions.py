@@ -1,0 +1,73 @@
+"""Lines and characters as editors count them: UTF-8, UTF-16, UTF-32; `\\n`, `\\r\\n`, `\\r`; characters beyond 16 bits."""
+
+from __future__ import annotations
+
+import pytest
+from lsp_editor import edited, session
+from lsprotocol import types
+
+from dsd_lang.lsp.positions import Positions, num_units
+from dsd_lang.source import Source
+
+TEXT = 'dense 5ep lr=0.1  # \U0001f600 é\r\nsparse 50% layers="\U0001d4d0é" lr=0 # \U0001f600\r\ndense\r\n'
+
+
+@pytest.mark.parametrize(("encoding", "column"), [("utf-8", 27), ("utf-16", 24), ("utf-32", 23)])
+def test_places_behind_long_characters(encoding: str, column: int) -> None:
+    capabilities = types.ClientCapabilities(
+        general=types.GeneralClientCapabilities(position_encodings=[types.PositionEncodingKind(encoding)])
+    )
+    line = TEXT.split("\r\n")[1]
+    before = line[: line.index("lr=0") + 3]
+    width = {"utf-8": 1, "utf-16": 2, "utf-32": 4}[encoding]
+    assert len(before.encode(encoding if encoding == "utf-8" else f"{encoding}-le")) // width == column + 3
+    with session(capabilities=capabilities) as editor:
+        assert editor.result is not None
+        assert editor.result.capabilities.position_encoding == encoding
+        editor.open(TEXT)
+        [finding] = [item for item in editor.findings() if item.code == "DSD403"]
+        assert finding.range == types.Range(types.Position(1, column + 3), types.Position(1, column + 4))
+        change = types.TextDocumentContentChangePartial(finding.range, "1e-3")
+        editor.change([change], version=2)
+        assert [item.code for item in editor.findings(version=2)] == []
+        hover = editor.at(types.TEXT_DOCUMENT_HOVER, types.Position(1, column + 1))
+        assert "`lr=`" in hover.contents.value
+        assert hover.range == types.Range(types.Position(1, column), types.Position(1, column + 2))
+
+
+def test_utf_16_is_spoken_when_nothing_is_said() -> None:
+    with session(capabilities=types.ClientCapabilities()) as editor:
+        assert editor.result is not None
+        assert editor.result.capabilities.position_encoding == "utf-16"
+
+
+def test_edits_of_a_formatted_text_keep_its_line_ends() -> None:
+    with session() as editor:
+        editor.open("dense   5ep lr=.1 # \U0001f600\r\nsparse .5\r\ndense\r\n")
+        edits = editor.about(types.TEXT_DOCUMENT_FORMATTING, options=types.FormattingOptions(2, True))
+        assert edited("dense   5ep lr=.1 # \U0001f600\r\nsparse .5\r\ndense\r\n", edits) == (
+            "dense 5ep lr=0.1  # \U0001f600\r\nsparse 50%\r\ndense\r\n"
+        )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
+@pytest.mark.parametrize("text", [TEXT, "", "a", "\r", "a\rb\r\nc\nd", "\ud800x\U0001f600", "x\u2028y\nz"])
+def test_every_offset_is_found_again(text: str, encoding: str) -> None:
+    positions = Positions(Source(text), encoding)
+    line_ends = {
+        index for index in range(len(text)) if text[index : index + 1] == "\n" and text[index - 1 : index] == "\r"
+    }
+    for offset in range(len(text) + 1):
+        if offset not in line_ends:  # between `\r` and `\n` is the end of the line
+            assert positions.offset(positions.position(offset)) == offset
+
+
+def test_places_outside_are_moved_inside() -> None:
+    positions = Positions(Source("ab\ncd"), "utf-16")
+    assert positions.offset(types.Position(0, 99)) == 2
+    assert positions.offset(types.Position(99, 0)) == 5
+    assert Positions(Source("\U0001f600"), "utf-16").offset(types.Position(0, 1)) == 0  # within a character
+
+
+def test_units() -> None:
+    assert [num_units("é\U0001f600", encoding) for encoding in ("utf-8", "utf-16", "utf-32")] == [6, 3, 2]

@@ -1,0 +1,130 @@
+"""Source files in, the reference of the public Python names out, read with `ast`: no torch is needed."""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from pathlib import Path
+from typing import NamedTuple
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+_DOCTEST = re.compile(r"(?:^ *>>> .*\n(?:^(?! *>>>) *\S.*\n)*)+", re.MULTILINE)
+
+
+class Public(NamedTuple):
+    """One public name: how it is imported, where it is written, and for a class whether its members are shown."""
+
+    name: str
+    file: str
+    has_members: bool = True
+
+    @property
+    def definition(self) -> str:
+        """The last part of the name."""
+        return self.name.rpartition(".")[2]
+
+
+SECTIONS: dict[str, tuple[Public, ...]] = {
+    "The language": (
+        Public("dsd_lang.compile", "dsd_lang/compiler.py"),
+        Public("dsd_lang.compile_file", "dsd_lang/compiler.py"),
+        Public("dsd_lang.analyse", "dsd_lang/analysis.py"),
+        Public("dsd_lang.parse", "dsd_lang/syntax/parser.py"),
+        Public("dsd_lang.syntax.formatter.format_text", "dsd_lang/syntax/formatter.py"),
+        Public("dsd_lang.Plan", "dsd_lang/plan.py"),
+        Public("dsd_lang.PhaseGraph", "dsd_lang/graph.py"),
+        Public("dsd_lang.ScheduleError", "dsd_lang/compiler.py"),
+        Public("dsd_lang.DsdError", "dsd_lang/errors.py"),
+    ),
+    "The runtime": (
+        Public("dsd_runtime.attach", "runtime/dsd_runtime/attachment.py"),
+        Public("dsd_runtime.Session", "runtime/dsd_runtime/session.py"),
+        Public("dsd_runtime.inventory", "runtime/dsd_runtime/layers.py"),
+        Public("dsd_runtime.tag", "runtime/dsd_runtime/layers.py"),
+    ),
+}
+_INTRODUCTION = """# Python reference
+
+`import dsd_lang` is the language, without torch. `import dsd_runtime` the runtime. What is not on this page may change.
+"""
+
+
+def api_page() -> str:
+    """The whole page."""
+    parts = [_INTRODUCTION]
+    for title, names in SECTIONS.items():
+        parts.append(f"\n## {title}\n")
+        parts += [entry(public) for public in names]
+    return "".join(parts)
+
+
+def entry(public: Public) -> str:
+    """One name: signature, docstring, and the members of a class."""
+    node = _definition(public)
+    if isinstance(node, ast.ClassDef):
+        members = [member for member in node.body if _is_shown(member)]
+        text = f"\n### `{public.name}`\n\n{_prose(node)}\n"
+        return text + "".join(_member(public.definition, member) for member in members)
+    return f"\n### `{public.name}`\n\n```python\n{_signature(public.name, node)}\n```\n\n{_prose(node)}\n"
+
+
+def _definition(public: Public) -> ast.FunctionDef | ast.ClassDef:
+    tree = ast.parse((REPOSITORY / public.file).read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == public.definition:
+            return node
+    raise ValueError(f"{public.file} defines no `{public.definition}`")
+
+
+def _is_shown(member: ast.stmt) -> bool:
+    if not isinstance(member, ast.FunctionDef) or member.name.startswith("_"):
+        return False
+    return ast.get_docstring(member) is not None
+
+
+def _member(owner: str, node: ast.stmt) -> str:
+    assert isinstance(node, ast.FunctionDef)
+    is_property = any(isinstance(item, ast.Name) and item.id == "property" for item in node.decorator_list)
+    name = f"{owner}.{node.name}"
+    if is_property:
+        signature = f"{name}: {ast.unparse(node.returns)}" if node.returns is not None else name
+    else:
+        signature = _signature(name, node)
+    return f"\n#### `{name}`\n\n```python\n{signature}\n```\n\n{_prose(node)}\n"
+
+
+def _signature(name: str, node: ast.FunctionDef) -> str:
+    arguments = [*node.args.posonlyargs, *node.args.args]
+    if arguments and arguments[0].arg in ("self", "cls"):
+        node.args.args = node.args.args[1:]
+    parts = [_spaced(part) for part in _split(ast.unparse(node.args))]
+    text = ", ".join(parts)
+    returns = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
+    if len(name) + len(text) + len(returns) <= 90:
+        return f"{name}({text}){returns}"
+    inner = "".join(f"    {part},\n" for part in parts)
+    return f"{name}(\n{inner}){returns}"
+
+
+def _split(text: str) -> list[str]:
+    """Arguments at their commas, those inside brackets left together."""
+    parts, depth, start = [], 0, 0
+    for index, letter in enumerate(text):
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == "," and depth == 0:
+            parts.append(text[start:index].strip())
+            start = index + 1
+    return [*parts, text[start:].strip()]
+
+
+def _spaced(part: str) -> str:
+    """`name: type=default`, as `ast` writes it, with the spaces of an annotated default."""
+    return part.replace("=", " = ", 1) if ": " in part.partition("=")[0] else part
+
+
+def _prose(node: ast.FunctionDef | ast.ClassDef) -> str:
+    """A docstring as Markdown: roles and double backticks become code, doctests and `::` blocks fences."""
+    text = ast.get_docstring(node) or ""
+    text = re.sub(r":\w+:`~?\.?([^`]+)`", r"`\1`", text).replace("``", "`")
+    return _DOCTEST.sub(lambda match: f"```pycon\n{textwrap.dedent(match[0]).rstrip()}\n```\n", text + "\n").strip()

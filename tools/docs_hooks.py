@@ -1,0 +1,54 @@
+"""What MkDocs calls while it builds the site: tables made again, generated pages added, the navigation completed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import docs_commands
+import docs_rules
+from docs_api import api_page
+from docs_fences import for_the_site
+from docs_markers import with_marked_parts
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+
+def generated_pages() -> dict[str, str]:
+    """Every page that no file holds, by its path below docs/."""
+    return {**docs_rules.rule_pages(), **docs_commands.command_pages(), **result_pages(), "api.md": api_page()}
+
+
+def result_pages() -> dict[str, str]:
+    """The dated results of the benchmarks, as they are."""
+    results = sorted((docs_commands.REPOSITORY / "benchmarks" / "results").glob("*.md"))
+    return {f"benchmarks/{path.name}": path.read_text(encoding="utf-8") for path in results}
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Rules and commands into the navigation, below the entries that name their index pages."""
+    _extend(config.nav or [], "rules/index.md", docs_rules.navigation())
+    _extend(config.nav or [], "commands/index.md", docs_commands.navigation())
+    _extend(config.nav or [], "benchmarks/index.md", [{name.partition("/")[2][:-3]: name} for name in result_pages()])
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """The generated pages beside those on disk."""
+    for path, content in generated_pages().items():
+        files.append(File.generated(config, path, content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
+    """Each page on its way to HTML."""
+    return for_the_site(with_marked_parts(markdown), path=page.file.src_uri)
+
+
+def _extend(entries: list[Any], index: str, pages: list[Any]) -> None:
+    for entry in entries:
+        for content in entry.values() if isinstance(entry, dict) else ():
+            if isinstance(content, list):
+                if index in content:
+                    content.extend(pages)
+                _extend(content, index, pages)
