@@ -21,10 +21,13 @@ Part = Literal[
 ]  # fmt: skip
 
 
+Stretch = tuple[str, Part]
+
+
 class Rule(NamedTuple):
     """Stretches that follow each other, each a pattern without groups and what it is; then what must come after."""
 
-    stretches: tuple[tuple[str, Part], ...]
+    stretches: tuple[Stretch, ...]
     ahead: str = ""
 
     @property
@@ -99,8 +102,13 @@ def patterns(words: Vocabulary) -> Patterns:
     return Patterns(groups, regions, ("comments", "texts", "labels", *shared[2:]))
 
 
-def _rule(*stretches: tuple[str, Part], ahead: str = "") -> Rule:
+def _rule(*stretches: Stretch, ahead: str = "") -> Rule:
     return Rule(stretches, ahead)
+
+
+def _assigned(left: Stretch, right: Stretch, *, ahead: str) -> Rule:
+    """`left = right` as one rule."""
+    return _rule(left, (_BLANK, "blank"), ("=(?!=)", "assignment"), (_BLANK, "blank"), right, ahead=ahead)
 
 
 def _any(words: Iterable[str]) -> str:
@@ -149,15 +157,13 @@ def _expressions(words: Vocabulary, known: dict[str, str], name: str) -> Iterabl
     yield _rule((_one_of(words.targets), "constant"), ahead=_WORD_END)
     yield _rule((_one_of((*words.statements, *words.connectives)), "keyword"), ahead=_WORD_END)
     yield _rule((name, "binding"), ahead=f"(?={_BLANKS}in\\b)")
-    equals: tuple[tuple[str, Part], ...] = ((_BLANK, "blank"), ("=", "assignment"), (_BLANK, "blank"))
     for argument, options in words.options.items():
         functions = [option for option in options if option in words.functions]
         if functions:
-            called = (_one_of(functions), "function")
-            yield Rule(((argument, "argument"), *equals, called), ahead=f"(?={_BLANK}\\()")  # type: ignore[arg-type]
+            yield _assigned((argument, "argument"), (_one_of(functions), "function"), ahead=f"(?={_BLANK}\\()")
         plain = [option for option in options if option not in words.reserved]
-        yield Rule(((argument, "argument"), *equals, (_one_of(plain), "option")), ahead=value_end)
-    yield Rule(((_one_of(words.text_arguments), "argument"), *equals, (name, "text")), ahead=value_end)
+        yield _assigned((argument, "argument"), (_one_of(plain), "option"), ahead=value_end)
+    yield _assigned((_one_of(words.text_arguments), "argument"), (name, "text"), ahead=value_end)
     yield _rule((name, "argument"), ahead=f"(?={_EQUALS})")
     yield _rule(("(?<![=!<>])=(?!=)", "assignment"), (_BLANK, "blank"), (known["REGEX"], "regex"))
     yield _rule((",", "comma"), (_BLANK, "blank"), (known["REGEX"], "regex"))
@@ -165,11 +171,9 @@ def _expressions(words: Vocabulary, known: dict[str, str], name: str) -> Iterabl
 
 def _call_values(words: Vocabulary, name: str) -> tuple[Rule, ...]:
     """`order=largest` between parentheses: a parameter and, where it is one, its word."""
-    equals: tuple[tuple[str, Part], ...] = ((_BLANK, "blank"), ("=(?!=)", "assignment"), (_BLANK, "blank"))
-    switch = (_one_of(words.switches), "constant")
     return (
-        Rule(((name, "parameter"), *equals, switch), ahead=_WORD_END),  # type: ignore[arg-type]
-        Rule(((name, "parameter"), *equals, (name, "option")), ahead=f"{_WORD_END}(?!{_BLANK}\\()"),
+        _assigned((name, "parameter"), (_one_of(words.switches), "constant"), ahead=_WORD_END),
+        _assigned((name, "parameter"), (name, "option"), ahead=f"{_WORD_END}(?!{_BLANK}\\()"),
         _rule((name, "parameter"), ahead=f"(?={_EQUALS})"),
     )
 

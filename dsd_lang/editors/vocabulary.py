@@ -5,6 +5,7 @@ Terminals of the grammar are grouped by name; everything else is read from the t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple, get_args
 
 from dsd_lang.arguments import ARGUMENTS, RATE_WORDS, Option
@@ -106,5 +107,5 @@ def _condition_parameters() -> list[str]:
     return [name for _, parameters in FUNCTIONS.values() for name in parameters]
 
 
-def _unique(words: object) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(words))  # type: ignore[call-overload]
+def _unique(words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(words))

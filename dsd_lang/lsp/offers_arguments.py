@@ -28,8 +28,8 @@ _STARTS = {
 # options that are nothing without a value, written with one
 _EXAMPLES = {
     "step": "step(${1:33%}, ${2:66%}, by=${3:0.1})", "exp": "exp(${1:0.95})", "norm": "norm(${1:5})",
-    "value": "value(${1:1})", "block": "block(${1:4}, ${2:1})", "symmetric": "symmetric(${1:20%})",
-    "set": "set(drop=${1:30%}, every=${2:100it})", "asymmetric": "asymmetric(${1:20%})", "pairflip": "pairflip(${1:20%})",
+    "value": "value(${1:1})", "block": "block(${1:4}, ${2:1})", "set": "set(drop=${1:30%}, every=${2:100it})",
+    "symmetric": "symmetric(${1:20%})", "asymmetric": "asymmetric(${1:20%})", "pairflip": "pairflip(${1:20%})",
 }  # fmt: skip
 _ALWAYS_WITH_VALUES = {True: ("step", "exp"), False: ("set",)}  # of decays, and of other functions
 _PARAMETERS = {

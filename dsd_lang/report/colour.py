@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 CODES = {
-    "error": "1;31", "warning": "1;33", "advice": "1;36", "frame": "1;34", "strong": "1", "added": "32", "removed": "31",
-    "dense": "34", "sparse": "33", "rate": "36",
+    "error": "1;31", "warning": "1;33", "advice": "1;36", "frame": "1;34", "strong": "1",
+    "added": "32", "removed": "31", "dense": "34", "sparse": "33", "rate": "36",
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ class PaperPhase(NamedTuple):
 
 
 class PaperRun(NamedTuple):
-    """One network of the paper: the table, its `set` beside the model, its phases in order; the first one's own decay."""
+    """One network of the paper: the table, its `set` beside the model, its phases; the first one's own decay."""
 
     table: str
     network: str
@@ -36,7 +36,8 @@ def _image(
     table: str, network: str, first: tuple[str, str], sparse: tuple[str, str], last: tuple[str, str]
 ) -> PaperRun:
     """The image networks: 30% everywhere, three phases, two drops of the learning rate in each."""
-    return PaperRun(table, network, _STEPS, (PaperPhase(*first), PaperPhase(*sparse, target="30%"), PaperPhase(*last)))
+    phases = (PaperPhase(*first), PaperPhase(*sparse, target="30%"), PaperPhase(*last))
+    return PaperRun(table, network, _STEPS, phases)
 
 
 _RESNET = (("90ep", "0.1"), ("45ep", "1e-2"), ("45ep", "1e-3"))
@@ -83,7 +84,6 @@ PAPER: dict[str, PaperRun] = {
         first_decay="decay=step(81ep, 122ep, by=0.1)",
     ),
 }
-UNKNOWN = PaperRun(
-    "Algorithm 1", "", "", (PaperPhase("20ep", ""), PaperPhase("20ep", "", "50%"), PaperPhase("20ep", ""))
-)
+_DENSE = PaperPhase("20ep", "")
+UNKNOWN = PaperRun("Algorithm 1", "", "", (_DENSE, PaperPhase("20ep", "", "50%"), _DENSE))
 """For a network that the paper does not have: its three steps, with the learning rates that the language derives."""

@@ -26,7 +26,7 @@ class Recipe(NamedTuple):
 
 def _dense_sparse_dense(choices: Choices) -> list[str]:
     run = choices.paper
-    first, sparse, last, *more = run.phases
+    _, sparse, last, *more = run.phases
     follows = "" if last.lr else "; not given, the learning rate is a tenth of S1's"
     inherits = "" if sparse.lr else "; not given, the learning rate is D1's"
     lines = [
@@ -213,7 +213,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             "one-shot",
             "Prune once by magnitude, then train on with the mask.",
-            "Han et al., Learning both Weights and Connections, NIPS 2015; the learning rate as in Renda et al., ICLR 2020",
+            "Han et al., Learning both Weights and Connections, NIPS 2015; learning rate: Renda et al., ICLR 2020",
             _one_shot,
         ),
         Recipe(

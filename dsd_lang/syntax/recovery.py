@@ -84,6 +84,8 @@ class Recovery:
             return None
         if token.kind == "LABEL" and self._kind(index + 2) not in ("DENSE", "SPARSE", "LBRACE"):
             return None
+        if index and self._kind(index - 1) == "_SEPARATOR":
+            return None  # it is there, and did not help: `fork { a: dense 5ep; repeat }`
         place, before = _before(token.span), self.driver.tokens[index - 1].span
         is_beside = before.end_line == token.span.line
         gap = Span(*before[2:4], *place[:2], before.end, place.start) if is_beside else place

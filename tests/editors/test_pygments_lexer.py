@@ -1,4 +1,4 @@
-"""The Pygments lexer: every character kept, nothing wrong in real schedules, the same tokens as the language's lexer."""
+"""The Pygments lexer: every character kept, nothing wrong in real schedules, the tokens of the language's own lexer."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def test_any_text_is_kept_whole() -> None:
 def test_each_kind_of_token_has_its_colour() -> None:
     found = tokens(RENDERED)
     for expected in (
-        (Name.Label, "label"), (Keyword.Declaration, "sparse"), (Name.Class, "conv"), (Operator, "->"), (Number, "1.25"),
-        (Number, "ep"), (Name.Attribute, "layers"), (Name.Class, "birnn.hh"), (String, '"a.*"'),
+        (Name.Label, "label"), (Keyword.Declaration, "sparse"), (Name.Class, "conv"), (Operator, "->"),
+        (Number, "1.25"), (Number, "ep"), (Name.Attribute, "layers"), (Name.Class, "birnn.hh"), (String, '"a.*"'),
         (String.Regex, "/b/"), (Name.Function, "step"), (Name.Attribute, "by"), (Name.Decorator, "@full"),
         (Name.Decorator, ".500it"), (Keyword, "until"), (Operator.Word, "not"), (Name.Property, "val.err"),
         (Comment.Special, "DSD303"),

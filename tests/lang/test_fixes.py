@@ -141,9 +141,9 @@ def test_fixes_of_broken_schedules_end_and_never_raise(repository: Path) -> None
     num_mended = 0
     for schedule in schedules(repository)[:8]:
         text = "\n".join(line.partition("#")[0].rstrip() for line in schedule.splitlines())
-        for wrong in broken(text):
+        for wrong in broken(text)[::7]:
             mended = mend(wrong, lambda text: check_text(text, selected=ALL - {"DSD902"}), unsafe=True)
             left = [item for item in mended.diagnostics if item.fix is not None]
             assert all(item.fix is None or item.fix.applicability == "display" for item in left), wrong
             num_mended += bool(parse(wrong).diagnostics) and not analyse(mended.text).errors
-    assert num_mended > 20
+    assert num_mended > 10

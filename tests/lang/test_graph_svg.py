@@ -43,7 +43,7 @@ def test_boxes_stand_apart_and_inside(text: str) -> None:
 
 
 def test_many_branches_are_rows_and_long_lines_columns() -> None:
-    wide = PhaseGraph(dsd_lang.compile("dense 5ep lr=1; sweep s in 1%, 2%, 3%, 4%, 5% { sparse s }"))
+    wide = PhaseGraph(dsd_lang.compile("dense 5ep lr=1; sweep s in 1%, 2%, 3%, 4%, 5%, 6%, 7%, 8% { sparse s }"))
     long = PhaseGraph(dsd_lang.compile("dense 5ep lr=1; sparse 50%; dense; repeat 3"))
     assert (wide.runs_across, long.runs_across) == (True, False)
     assert (wide.to_mermaid().splitlines()[0], long.to_mermaid().splitlines()[0]) == ("flowchart LR", "flowchart TD")

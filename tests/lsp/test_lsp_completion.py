@@ -22,8 +22,9 @@ from dsd_lang.syntax.parser import scan
 
 EVERYTHING_ONCE = """set lr=0.1
 base: dense 5ep lr=prev decay=step(50%, by=0.1) opt=sgd(momentum=0.9, nesterov=on)
-a: sparse [conv: 30%, fc: 0->50%] layers=fc,birnn.hh every=10it 5ep until plateau(val.loss, patience=3) and not val.err < 10%
+a: sparse [conv: 30%, fc: 0->50%] layers=fc,birnn.hh every=10it 5ep until plateau(val.loss) and not val.err < 1
 dense restore=@base.end clip=norm(5)
+sparse held update=none
 repeat 2 until gain(val.err) < 0.1 scale=0.5 sparse 25% by=magnitude(order=largest) then dense lr=6e-6
 repeat 3 as i until drop(val.acc) > 2% and falling(entropy.relu, rounds=2) { sparse 0.5/2^i 5ep ; dense lr=prev/2 }
 for s in 30%, 50% { sparse s 5ep }
@@ -103,6 +104,7 @@ def test_names_in_references(editor: Editor) -> None:
     ]  # fmt: skip
     assert labels_at(editor, "fork seeds=2 { a: dense 1ep lr=1 }\ndense from=@|") == ["@init", "@a.seed0"]
     assert labels_at(editor, "fork seeds=2 { a: dense 1ep lr=1 }\ndense from=@a.|") == ["@a.seed0", "@a.seed1"]
+    assert "@S" in labels_at(editor, "fork { a: { S: sparse 50% 5ep\n  dense from=@|")
     assert labels_at(editor, "me: dense 5ep lr=1 from=@|") == ["@init"]
     assert labels_at(editor, "full: dense 5ep lr=@|") == []
 
@@ -129,6 +131,7 @@ def test_arms_and_metrics(editor: Editor) -> None:
 def test_variables(editor: Editor) -> None:
     assert "s" in labels_at(editor, "for s in 25%, 50% { sparse |")
     assert "s" not in labels_at(editor, "for s in 25%, 50% { sparse 50% |")
+    assert "s" in labels_at(editor, "for s in 25%, 50% {\n  sparse |\n}\n")
     assert "i" in labels_at(editor, "repeat 3 as i { dense 5ep lr=prev/|")
     assert "i" not in labels_at(editor, "repeat 3 as i { dense 5ep }\ndense lr=|")
     assert "w" in labels_at(editor, "for w in 1ep, 2ep { dense 5ep lr=1 warmup=|")
@@ -138,9 +141,20 @@ def test_variables(editor: Editor) -> None:
 
 @pytest.mark.parametrize(
     "marked",
-    ["dense 5|", "dense 5ep|", "sparse 50|%", "sparse 50%|", "# a comment |", 'set model="d|"', "sparse 50% layers=/a|b/",
-     "dense 5ep ) nonsense |", "sparse 0-|>90%", "\x00|", "dense 5ep lr=1e|-3"],
-)  # fmt: skip
+    [
+        "dense 5|",
+        "dense 5ep|",
+        "sparse 50|%",
+        "sparse 50%|",
+        "# a comment |",
+        'set model="d|"',
+        "sparse 50% layers=/a|b/",
+        "expect 3 3 |",
+        "sparse 0-|>90%",
+        "\x00|",
+        "dense 5ep lr=1e|-3",
+    ],
+)
 def test_nothing_where_nothing_can_be_said(editor: Editor, marked: str) -> None:
     assert labels_at(editor, marked) == []
 
@@ -227,7 +241,7 @@ def test_every_argument_starts_with_a_value_that_it_takes(row: object) -> None:
     assert isinstance(row, Argument)
     values = [
         start_of(row),
-        *(filled(offer.snippet) or offer.label for offer in map(lambda o: option_offer(row, o), row.options)),
+        *(filled(offer.snippet) or offer.label for offer in (option_offer(row, option) for option in row.options)),
     ]
     for value in values:
         for place in row.places:

@@ -1,4 +1,4 @@
-"""Lines and characters as editors count them: UTF-8, UTF-16, UTF-32; `\\n`, `\\r\\n`, `\\r`; characters beyond 16 bits."""
+"""Lines and characters as editors count them: in UTF-8, UTF-16 and UTF-32, with every kind of line end."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def test_utf_16_is_spoken_when_nothing_is_said() -> None:
 
 def test_edits_of_a_formatted_text_keep_its_line_ends() -> None:
     with session() as editor:
-        editor.open("dense   5ep lr=.1 # \U0001f600\r\nsparse .5\r\ndense\r\n")
+        editor.open("dense   5ep lr=0.1 # \U0001f600\r\nsparse .5\r\ndense\r\n")
         edits = editor.about(types.TEXT_DOCUMENT_FORMATTING, options=types.FormattingOptions(2, True))
-        assert edited("dense   5ep lr=.1 # \U0001f600\r\nsparse .5\r\ndense\r\n", edits) == (
+        assert edited("dense   5ep lr=0.1 # \U0001f600\r\nsparse .5\r\ndense\r\n", edits) == (
             "dense 5ep lr=0.1  # \U0001f600\r\nsparse 50%\r\ndense\r\n"
         )
 
