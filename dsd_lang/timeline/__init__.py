@@ -129,7 +129,7 @@ class _Picture:
         return (head + row).rstrip()
 
     def sentences(self, laid_out: Sequence[tuple[Line, LineColumns]]) -> Iterator[str]:
-        said = [*notes(self.clocks, self.rates, self.lines, laid_out, self.glyphs)]
+        said = [*notes(self.clocks, self.rates.left_out if self.has_rates else (), self.lines, laid_out, self.glyphs)]
         if self.has_rates and self.scale.highest:
             has_shares = self.has_shares and any(_prunes(columns) for _, columns in laid_out)
             said.insert(1, rate_range(self.scale, self.rates, has_shares))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from dsd_lang.plan_table import target_text
 from dsd_lang.timeline.clocks import Clocks
@@ -19,7 +19,7 @@ UNBROKEN = "\N{NO-BREAK SPACE}"
 
 def notes(
     clocks: Clocks,
-    rates: Rates,
+    left_out: Iterable[str],
     lines: Sequence[Line],
     laid_out: Sequence[tuple[Line, LineColumns]],
     glyphs: Glyphs,
@@ -37,7 +37,7 @@ def notes(
     if num_bounded:
         them = "1 phase is" if num_bounded == 1 else f"{num_bounded} phases are"
         yield f"{them} drawn at full length and may end sooner (`until`)."
-    for what in rates.left_out:
+    for what in left_out:
         yield f"Not drawn: {what}."
     if len(laid_out) < len(lines):
         yield _left_out(lines, laid_out)

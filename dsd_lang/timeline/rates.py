@@ -111,7 +111,7 @@ class Rates:
             return (self._extent(source) if reference.moment == "end" else 0.0), self._extent(source)
         share = self._clocks.share(source, reference.offset)
         if share is None:
-            self._say_units(str(reference.offset.length))
+            self._say_units(f"the clock at {reference.offset.length} of another phase")
             share = 0.0
         return share * self._extent(source), self._extent(source)
 
