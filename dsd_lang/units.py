@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 Unit = Literal["ep", "it"]
@@ -17,6 +18,7 @@ _OUT_OF_RANGE = f"`{{}}` is beyond the range of numbers ({MAX_DIGITS} digits)"
 _NUMBER = re.compile(r"(?P<sign>[+-]?)(?P<whole>\d*)(?:\.(?P<part>\d*))?(?:[eE](?P<exponent>[+-]?\d+))?")
 
 
+@lru_cache(maxsize=4096)  # a schedule repeats its numbers, and an editor sends the whole of it again
 def exact(text: str) -> Fraction:
     """``"8e-4"``, ``"0.5"``, ``"50_000"``, ``"30%"`` or ``"1/3"`` as an exact rational.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
@@ -15,10 +16,12 @@ from dsd_lang.lsp.client import Client
 from dsd_lang.lsp.labels import LabelTable
 from dsd_lang.lsp.positions import Positions
 from dsd_lang.lsp.settings import Settings, Wishes, settings_of
-from dsd_lang.plan import Plan
 from dsd_lang.source import Source
 from dsd_lang.syntax.parser import scan
 from dsd_lang.syntax.terminals import Tokens
+
+if TYPE_CHECKING:
+    from dsd_lang.plan import Plan
 
 
 class Document:

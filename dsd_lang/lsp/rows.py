@@ -7,7 +7,6 @@ from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.markdown import table
 from dsd_lang.passes.draft import Draft
 from dsd_lang.passes.walk import phases_of, statements
-from dsd_lang.plan_table import table_rows
 from dsd_lang.syntax import nodes
 
 MAX_ROWS = 12
@@ -35,6 +34,8 @@ def drafts_by_phase(document: Document) -> dict[Span, list[Draft]]:
 
 def resolved_rows(document: Document, phase: nodes.Phase) -> str | None:
     """The plan's table of a phase; None where the text has errors."""
+    from dsd_lang.plan_table import table_rows
+
     plan = document.plan
     drafts = drafts_by_phase(document).get(phase.mode_span)
     if plan is None or not drafts:

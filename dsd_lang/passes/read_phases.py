@@ -58,7 +58,8 @@ class _PhaseReader:
         self._read: dict[tuple[Any, ...], Fields] = {}
 
     def read(self, node: nodes.Phase, names: Names, *, is_override: bool) -> Fields:
-        key = (id(node), *((name, str(names[name])) for name in sorted(self.words(node)) if name in names))
+        words = sorted(self.words(node)) if names else ()
+        key = (id(node), *((name, str(names[name])) for name in words if name in names))
         fields = self._read.get(key)
         if fields is None:
             fields = self._read[key] = self.fresh(node, names, is_override)
