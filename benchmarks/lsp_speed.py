@@ -2,8 +2,8 @@
 
     python benchmarks/lsp_speed.py [--rounds 30] [--lines 1000]
 
-"After a keystroke" is from the moment it is sent to the moment its findings (the pause that gathers keystrokes included) or
-the answer are there; everything else is asked about a text that is checked already.
+"After a keystroke" is from the moment it is sent to the moment its findings or the answer are there, the pause that
+gathers keystrokes included; everything else is asked about a text that is checked already.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class Server:
             [sys.executable, "-m", "dsd_lang.lsp.server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         self.numbers = count(1)
+        self.published: dict[int, list[Any]] = {}
 
     def send(self, method: str, params: Any, **more: Any) -> None:
         """One message to the server."""
@@ -65,39 +66,35 @@ class Server:
         self.process.stdin.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
         self.process.stdin.flush()
 
-    def receive(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The next message that is wanted."""
+    def receive(self) -> dict[str, Any]:
+        """The next message; pushed findings are kept by the version they are of."""
         assert self.process.stdout is not None
-        while True:
-            size = 0
-            while line := self.process.stdout.readline().strip():
-                if line.lower().startswith(b"content-length:"):
-                    size = int(line.split(b":")[1])
-            if not size:
-                raise SystemExit("lsp_speed: the server ended")
-            message: dict[str, Any] = json.loads(self.process.stdout.read(size))
-            if wanted(message):
-                return message
+        size = 0
+        while line := self.process.stdout.readline().strip():
+            if line.lower().startswith(b"content-length:"):
+                size = int(line.split(b":")[1])
+        if not size:
+            raise SystemExit("lsp_speed: the server ended")
+        message: dict[str, Any] = json.loads(self.process.stdout.read(size))
+        if message.get("method") == "textDocument/publishDiagnostics":
+            self.published[message["params"]["version"]] = message["params"]["diagnostics"]
+        return message
 
     def ask(self, method: str, params: Any) -> Any:
         """A question and its answer."""
         number = next(self.numbers)
         self.send(method, params, id=number)
-        answer = self.receive(lambda message: message.get("id") == number)
+        while (answer := self.receive()).get("id") != number:
+            pass
         if "error" in answer:
             raise SystemExit(f"lsp_speed: {method}: {answer['error']['message']}")
         return answer["result"]
 
     def findings(self, version: int) -> list[Any]:
         """The findings pushed for a version."""
-        message = self.receive(
-            lambda message: (
-                message.get("method") == "textDocument/publishDiagnostics"
-                and message["params"].get("version") == version
-            )
-        )
-        found: list[Any] = message["params"]["diagnostics"]
-        return found
+        while version not in self.published:
+            self.receive()
+        return self.published[version]
 
 
 class Typing:

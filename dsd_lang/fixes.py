@@ -11,7 +11,7 @@ from typing import NamedTuple
 from dsd_lang.diagnostics import Diagnostic, Edit, Fix
 from dsd_lang.errors import DsdError
 
-MAX_ROUNDS = 200
+MAX_ROUNDS = 50
 Check = Callable[[str], Sequence[Diagnostic]]
 
 
@@ -76,7 +76,7 @@ def _edited(text: str, edits: Sequence[Edit]) -> str:
 
 
 def mend(text: str, check: Check, *, unsafe: bool) -> Mended:
-    """Applies fixes and checks again until nothing changes (or 200 rounds are over).
+    """Applies fixes and checks again until nothing changes (or 50 rounds are over).
 
     Raises :class:`DsdError` when a fix that calls itself safe is not: nothing is handed out then.
     """

@@ -17,20 +17,19 @@ KINDS = [types.CodeActionKind.QuickFix, FIX_ALL]
 
 
 def code_actions(document: Document, params: types.CodeActionParams) -> list[types.CodeAction]:
-    """The actions of the kinds that are asked for."""
-    wanted = params.context.only
+    """The actions of the kinds that are asked for; all safe fixes, which take several analyses, only when they are."""
+    wanted = [str(getattr(kind, "value", kind)) for kind in params.context.only or ()]
     actions: list[types.CodeAction] = []
-    if _is_wanted(types.CodeActionKind.QuickFix, wanted):
+    if not wanted or _is_among("quickfix", wanted):
         actions += _quick_fixes(document, params.range)
-    if _is_wanted(FIX_ALL, wanted):
+    if _is_among(FIX_ALL, wanted):
         actions += _fix_all(document)
     return actions
 
 
-def _is_wanted(kind: str, wanted: object) -> bool:
-    """Whether a kind, or one that contains it, is asked for; without a wish everything is."""
-    kinds = [str(getattr(item, "value", item)) for item in wanted] if isinstance(wanted, list | tuple) else []
-    return not kinds or any(kind == item or kind.startswith(f"{item}.") for item in kinds)
+def _is_among(kind: str, wanted: list[str]) -> bool:
+    """Whether a kind, or one that contains it, is asked for."""
+    return any(kind == item or kind.startswith(f"{item}.") for item in wanted)
 
 
 def _quick_fixes(document: Document, range: types.Range) -> Iterator[types.CodeAction]:

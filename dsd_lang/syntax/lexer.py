@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from dsd_lang.arguments import BY_NAME
 from dsd_lang.diagnostics import Edit, Fix, Span, replacement
+from dsd_lang.errors import nearest
 from dsd_lang.syntax.brackets import CLOSES, OPENS, Brackets, Output
 from dsd_lang.syntax.nodes import Comment
 from dsd_lang.syntax.table import Table
@@ -123,9 +125,17 @@ class Lexer:
                 if self.brackets.innermost == "LPAR":
                     self.brackets.end_parentheses()
                 kind = "LABEL"
-            elif after == "=" and text in SELECTING_WORDS and self._after(span.end, skip=1) != "=":
+            elif after == "=" and self._takes_selectors(text) and self._after(span.end, skip=1) != "=":
                 kind = "SELECTING"
         return self.output.add(kind, text, span)
+
+    def _takes_selectors(self, name: str) -> bool:
+        """Whether an argument takes selectors: `layers`, `except`, or what must be meant for one of them."""
+        if name in SELECTING_WORDS:
+            return True
+        if name in BY_NAME or self.brackets.in_parentheses:
+            return False
+        return nearest(name, SELECTING_WORDS) is not None  # reported as an unknown argument later
 
     def _keyword(self, kind: str, text: str, span: Span) -> int:
         after = self._after(span.end)

@@ -48,6 +48,7 @@ def test_all_safe_fixes_at_once(editor: Editor) -> None:
     assert "ignore" not in mended
     assert dsd_lang.compile(mended).hash == dsd_lang.compile(text).hash
     assert actions(editor, "dense 5ep lr=0.1\n", only=["source.fixAll.dsd"]) == []
+    assert {action.kind for action in actions(editor, text)} == {"quickfix"}  # costly, so only when asked for
 
 
 @pytest.mark.parametrize(

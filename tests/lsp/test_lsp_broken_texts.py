@@ -13,9 +13,10 @@ from dsd_lang.lsp.positions import num_units
 
 SCHEDULES = sorted((Path(__file__).resolve().parents[2] / "schedules").glob("*.dsd"))
 SCRIBBLES = (
-    "{", "}", "(", ")", "[", "]", '"', "'", "/", "\\", "@", "@a.", ":", ";", "=", ",", "->", "%", "#", "\r", "\r\n", "\x00",
-    "\U0001f600", "\ud800", "\u2028", "50", "2:4", "sparse ", "dense", "repeat 3 {", "fork {", " until ", "a: ", "9" * 500,
-    "compare a vs", "expect ", "# dsd: ignore[", "set ", " for x in ", "layers=", "then ", "@init", "lr=prev^", "  ", "é",
+    "{", "}", "(", ")", "[", "]", '"', "'", "/", "\\", "@", "@a.", ":", ";", "=", ",", "->", "%", "#", "\r",
+    "\r\n", "\x00", "\U0001f600", "\ud800", "\u2028", "50", "2:4", "sparse ", "dense", "repeat 3 {", "fork {", " until ", "a: ",
+    "9" * 500, "compare a vs", "expect ", "# dsd: ignore[", "set ", " for x in ", "layers=", "then ", "@init", "lr=prev^",
+    "  ", "é",
 )  # fmt: skip
 OPTIONS = types.FormattingOptions(tab_size=2, insert_spaces=True)
 AT_A_PLACE = (
@@ -34,6 +35,7 @@ ABOUT_ALL: tuple[tuple[str, dict[str, object]], ...] = (
     (types.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, {}),
     (types.TEXT_DOCUMENT_SEMANTIC_TOKENS_RANGE, {"range": EVERYTHING}),
     (types.TEXT_DOCUMENT_CODE_ACTION, {"range": EVERYTHING, "context": types.CodeActionContext([])}),
+    (types.TEXT_DOCUMENT_CODE_ACTION, {"range": EVERYTHING, "context": types.CodeActionContext([], ["source.fixAll"])}),
     (types.TEXT_DOCUMENT_INLAY_HINT, {"range": EVERYTHING}),
 )
 
@@ -42,9 +44,8 @@ def place_in(text: str, chance: random.Random) -> types.Position:
     """Any place, often a little outside."""
     offset = chance.randint(0, len(text))
     lines = text[:offset].replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return types.Position(
-        len(lines) - 1 + chance.choice((0, 0, 0, 1)), num_units(lines[-1], "utf-16") + chance.choice((0, 0, 5))
-    )
+    line = len(lines) - 1 + chance.choice((0, 0, 0, 1))
+    return types.Position(line, num_units(lines[-1], "utf-16") + chance.choice((0, 0, 5)))
 
 
 @pytest.mark.parametrize("path", SCHEDULES, ids=lambda path: path.stem)

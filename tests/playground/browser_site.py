@@ -42,7 +42,9 @@ def build_pages(folder: Path) -> Path:
     shutil.copy(REPOSITORY / "docs" / "playground" / "index.md", folder / "pages" / "playground")
     (folder / "pages" / "index.md").write_text("# dsd\n", encoding="utf-8")
     (folder / "mkdocs.yml").write_text(_CONFIGURATION.format(prefix=PREFIX), encoding="utf-8")
-    subprocess.run([sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict"], cwd=folder, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict"], cwd=folder, check=True, capture_output=True
+    )
     return folder / "www" / PREFIX
 
 
@@ -51,11 +53,18 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         """Requests are the browser's to tell."""
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A page that is closed hangs up in the middle of a file; everything else is told."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def served(root: Path) -> Iterator[str]:
     """The address of a folder's server."""
     handler = functools.partial(_Quiet, directory=str(root))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with _Server(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/{PREFIX}/playground/"
         server.shutdown()

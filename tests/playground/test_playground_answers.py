@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from answers import MAX_FINDINGS, MAX_PHASES, MAX_ROWS, Places, answer
+from answers import MAX_CHARACTERS, MAX_FINDINGS, MAX_PHASES, MAX_ROWS, Places, answer
 
 import dsd_lang
 from dsd_lang.plan_table import table_rows
@@ -114,6 +114,10 @@ class TestTooLarge:
         problem = ask(what, f"dense 1ep lr=0.1\nrepeat {MAX_PHASES} {{ dense 1ep }}\n")["problem"]
         assert problem["message"] == "the schedule expands to 1,001 phases, and this page compiles at most 1,000"
         assert "dsd-plan" in problem["help"]
+
+    def test_a_very_long_text_is_refused_before_it_is_parsed(self) -> None:
+        problem = ask("check", "# so long\n" * MAX_CHARACTERS)["problem"]
+        assert problem["message"] == "the schedule has 2,000,000 characters, and this page compiles at most 200,000"
 
     def test_at_the_limit_it_compiles(self) -> None:
         assert ask("plan", f"repeat {MAX_PHASES} {{ dense 1ep lr=0.1 }}\n")["plan"]["left_out"] == MAX_PHASES - MAX_ROWS

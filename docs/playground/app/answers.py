@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from dsd_lang.lsp.documents import Document
 
 MAX_PHASES = 1_000
+MAX_CHARACTERS = 200_000
 MAX_FINDINGS = 200
 MAX_ROWS = 300
 _DEFAULT_CODES = frozenset(entry.code for entry in CATALOGUE.values() if entry.default)
@@ -207,6 +208,11 @@ def _document(asked: Question) -> Document:
 
 
 def _refuse_large(text: str) -> None:
+    if len(text) > MAX_CHARACTERS:
+        raise DsdError(
+            f"the schedule has {len(text):,} characters, and this page compiles at most {MAX_CHARACTERS:,}",
+            help="`dsd-plan` on your own machine has no such limit",
+        )
     program = parse(text).program
     findings = Findings()
     if not is_measurable(program, findings):

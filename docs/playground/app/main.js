@@ -10,6 +10,7 @@ import {fromFragment, toFragment} from "./share.js"
 
 const PAUSE_MS = 60
 const DRAFT = "dsd-playground-draft"
+const MAX_DRAFT = 500_000
 const place = (state, position) => {
   const line = state.doc.lineAt(position)
   return {line: line.number - 1, character: position - line.from}
@@ -145,7 +146,8 @@ class Playground {
   changed() {
     this.version += 1
     this.root.dataset.settled = "false"
-    sessionStorage.setItem(DRAFT, JSON.stringify({text: this.text, model: this.model}))
+    const {text, model} = this
+    if (text.length <= MAX_DRAFT) sessionStorage.setItem(DRAFT, JSON.stringify({text, model}))
     clearTimeout(this.pause)
     this.pause = setTimeout(() => this.compile(), PAUSE_MS)
   }

@@ -3,6 +3,7 @@
 import {element, marked} from "./elements.js"
 import {isApplicable} from "./editor.js"
 
+const LONG = 18
 const COUNTED = ["error", "warning", "advice"]
 
 /** The list of findings; `goTo` moves to a place, `apply` puts a fix in. */
@@ -55,7 +56,8 @@ function tableRow(row, classes, goTo) {
       const jump = element("button", {type: "button", title: "go to the phase", onclick: () => goTo(row)}, text)
       return element("td", {class: classes[at]}, jump)
     }
-    return element("td", {class: classes[at] + (derived ? " pg-derived" : "")}, derived ? `${text}*` : cellText(text))
+    const kinds = [classes[at], derived && "pg-derived", text.length > LONG && "pg-long"].filter(Boolean)
+    return element("td", {class: kinds.join(" ")}, derived ? `${text}*` : cellText(text))
   })
   return element("tr", {class: row.mode}, ...cells)
 }

@@ -1,0 +1,26 @@
+"""A built site in, the playground in it out: a MkDocs hook that works when `DSD_PLAYGROUND=1` asks for it.
+
+Without the variable the site is built without network, and the playground's page says that it was not built.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Runs `tools/build_playground.py` on the site; stops the build when that fails, for it was asked for."""
+    if os.environ.get("DSD_PLAYGROUND") != "1":
+        return
+    tool = Path(__file__).with_name("build_playground.py")
+    done = subprocess.run(
+        [sys.executable, str(tool), "--site", config.site_dir], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise PluginError(done.stderr.strip())
