@@ -130,9 +130,11 @@ def first_phase_multiple(plan: Plan) -> Fraction | None:
 
     None for a plan with branches, without a dense start, or with lengths in different units.
     """
+    if len(plan.phases) < 2:
+        return None
     first, units = plan.phases[0], {phase.duration.unit for phase in plan.phases}
     length = first.duration.length.value
-    if plan.branches or len(plan.phases) == 1 or len(units) > 1 or first.mode == "sparse" or not length:
+    if plan.branches or len(units) > 1 or first.mode == "sparse" or not length:
         return None
     return sum((phase.duration.length.value for phase in plan.phases), Fraction(0)) / length
 

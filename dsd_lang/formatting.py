@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from dsd_lang.diagnostics import CATALOGUE, Diagnostic
+from dsd_lang.diagnostics import Diagnostic
 
 
 class Formatted(NamedTuple):

@@ -1,4 +1,4 @@
-"""Paths as the user gave them in, the files to read out: `*.dsd` in folders that `.gitignore` and `exclude` let through.
+"""Paths as the user gave them in, the files to read out: `*.dsd` in folders, but for what git or `exclude` leaves out.
 
 `exclude` in `[tool.dsd]` has the globs of `.gitignore`, relative to the folder of its `pyproject.toml`.
 """
@@ -63,9 +63,10 @@ def matches(glob: str, folder: str, path: str) -> bool:
     """Whether a glob relative to a folder names a file, or a folder that the file is in."""
     pattern = _parse(folder, glob)
     place = os.path.abspath(path)
-    return pattern is not None and any(
-        _is_ignored(part, [pattern], is_folder=part != place) for part in _folders_between(folder, place)
-    )
+    parts = _folders_between(folder, place)
+    if pattern is None or parts[0] != folder:
+        return False
+    return any(_is_ignored(part, [pattern], is_folder=part != place) for part in parts)
 
 
 def _folders_between(top: str, place: str) -> list[str]:

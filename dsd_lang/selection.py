@@ -1,4 +1,4 @@
-"""What a user chose in, the codes to look for in a file out: defaults, `[tool.dsd.lint]`, the command line over them."""
+"""What a user chose in, the codes to look for in a file out: defaults, `[tool.dsd.lint]`, the command line over all."""
 
 from __future__ import annotations
 

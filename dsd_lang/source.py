@@ -1,4 +1,4 @@
-"""Bytes and text in; lines, columns and offsets out. Columns count code points, or UTF-16 units for editors."""
+"""Bytes and text in; lines, columns and offsets out. Columns count code points."""
 
 from __future__ import annotations
 
@@ -41,11 +41,6 @@ class Source:
     def span(self, start: int, end: int) -> Span:
         """The stretch between two offsets."""
         return Span(*self.position(start), *self.position(end), start, end)
-
-    def utf16_column(self, line: int, column: int) -> int:
-        """A column from 1 in code points as an editor's character from 0 in UTF-16 units."""
-        before = self.line(line)[: column - 1]
-        return len(before) + sum(character > "\uffff" for character in before)
 
 
 def position_span(text: str, start: int, end: int) -> Span:

@@ -17,6 +17,7 @@ class Client:
     has_nested_symbols: bool = False
     has_versioned_edits: bool = False
     pulls_diagnostics: bool = False
+    can_be_told_to_pull: bool = False
 
 
 def client_of(capabilities: types.ClientCapabilities, encoding: str) -> Client:
@@ -31,4 +32,5 @@ def client_of(capabilities: types.ClientCapabilities, encoding: str) -> Client:
         has_nested_symbols=can("text_document.document_symbol.hierarchical_document_symbol_support"),
         has_versioned_edits=can("workspace.workspace_edit.document_changes"),
         pulls_diagnostics=get_capability(capabilities, "text_document.diagnostic") is not None,
+        can_be_told_to_pull=can("workspace.diagnostics.refresh_support"),
     )

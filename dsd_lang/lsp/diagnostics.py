@@ -52,7 +52,7 @@ def cleared(uri: str) -> types.PublishDiagnosticsParams:
 
 def pulled(document: Document, params: types.DocumentDiagnosticParams) -> types.DocumentDiagnosticReport:
     """The answer to an editor that asks; what it has already is not sent again."""
-    result_id = f"{document.version}"
+    result_id = f"{document.version} {hash(document.findings)}"  # settings may change while the text does not
     if params.previous_result_id == result_id and document.version is not None:
         return types.RelatedUnchangedDocumentDiagnosticReport(result_id)
     return types.RelatedFullDocumentDiagnosticReport(items=diagnostics(document), result_id=result_id)

@@ -133,6 +133,8 @@ def _configure(ls: Session, *_: Any) -> None:
     ls.documents.configure()
     for document in ls.documents.all():
         ls.checks.later(document.uri)
+    if ls.documents.client.can_be_told_to_pull:
+        ls.workspace_diagnostic_refresh(None)
 
 
 def _close(ls: Session, params: types.DidCloseTextDocumentParams) -> None:

@@ -27,14 +27,13 @@ Unsafe: the name (`a`, `b`, ...) is made up.
 
 from __future__ import annotations
 
-from string import ascii_lowercase
-
 from dsd_lang.diagnostics import Edit, Fix
 from dsd_lang.passes.walk import statements
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 
 CODE = "DSD503"
+_NAMES = "abcdefghijklmnopqrstuvwxyz"
 
 
 def check(subject: Subject) -> None:
@@ -43,7 +42,7 @@ def check(subject: Subject) -> None:
         if not isinstance(statement, nodes.Fork):
             continue
         taken = {branch.label.name for branch in statement.branches if branch.label is not None}
-        free = (name for name in ascii_lowercase if name not in taken)
+        free = (name for name in _NAMES if name not in taken)
         for branch in statement.branches:
             if branch.label is None:
                 place = branch.span._replace(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from dsd_lang.diagnostics import Diagnostic, Edit, Fix, Span
 from dsd_lang.source import position_span
-from dsd_lang.syntax.terminals import MAX_NESTING, Token
+from dsd_lang.syntax.terminals import MAX_NESTING, Token, behind
 
 OPENS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 CLOSES = {close: open_ for open_, close in OPENS.items()}
@@ -34,8 +34,7 @@ class Output:
     def insert(self, kind: str) -> None:
         """A token of no width just after the last one."""
         last = self.tokens[-1].span if self.tokens else Span(1, 1, 1, 1, 0, 0)
-        place = Span(last.end_line, last.end_column, last.end_line, last.end_column, last.end, last.end)
-        self.add(kind, "", place)
+        self.add(kind, "", behind(last))
 
     def mended(self, token: Token, finding: Diagnostic) -> int:
         """What was meant by a mistake, and the finding about it; returns where it ends."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dsd_lang.diagnostics import Diagnostic, Edit, Fix, Span, replacement
 from dsd_lang.errors import nearest
 from dsd_lang.syntax.phase_items import ARGUMENT_NAMES
-from dsd_lang.syntax.terminals import MAX_ERRORS, SELECTING_WORDS, STATEMENT_WORDS, Token, Tokens
+from dsd_lang.syntax.terminals import MAX_ERRORS, SELECTING_WORDS, STATEMENT_WORDS, Token, Tokens, before, behind
 from dsd_lang.syntax.words import expected_in_words, found_in_words
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Recovery:
         """`repeat dense lr=3`."""
         if token.kind != "DENSE" or not index or self._kind(index - 1) != "REPEAT":
             return None
-        place = _before(token.span)
+        place = before(token.span)
         self._report(
             "DSD101",
             "the dense phase of a `repeat` follows the word `then`",
@@ -86,9 +86,9 @@ class Recovery:
             return None
         if index and self._kind(index - 1) == "_SEPARATOR":
             return None  # it is there, and did not help: `fork { a: dense 5ep; repeat }`
-        place, before = _before(token.span), self.driver.tokens[index - 1].span
-        is_beside = before.end_line == token.span.line
-        gap = Span(*before[2:4], *place[:2], before.end, place.start) if is_beside else place
+        place, previous = before(token.span), self.driver.tokens[index - 1].span
+        is_beside = previous.end_line == token.span.line
+        gap = Span(*previous[2:4], *place[:2], previous.end, place.start) if is_beside else place
         what = "phase" if token.kind in ("DENSE", "SPARSE", "LABEL") else "statement"
         help = "put a `;` or a new line between the two"
         is_doubtful = token.kind == "DENSE" and self._is_in_repeat()
@@ -142,7 +142,7 @@ class Recovery:
             return None
         is_branch = "SET" not in accepted
         if self._kind(index + 1) == "EQUAL" and not is_branch:
-            place = _before(token.span)
+            place = before(token.span)
             self._report(
                 "DSD101",
                 f"expected a statement, found the argument `{token.text}=`",
@@ -173,7 +173,7 @@ class Recovery:
         is_branch_place = {"LABEL", "LBRACE"} <= accepted
         if token.kind != "NAME" or not is_branch_place or self._kind(index + 1) not in ("LBRACE", "DENSE", "SPARSE"):
             return None
-        place = _behind(token.span)
+        place = behind(token.span)
         self._report(
             "DSD101",
             f"the branch `{token.text}` needs a `:` after its name",
@@ -206,13 +206,13 @@ class Recovery:
 
     def _repeat_without_count(self, index: int, token: Token, accepted: set[str]) -> int | None:
         """`repeat { ... }`."""
-        before = self.driver.tokens[index - 1] if index else token
-        if token.kind not in ("LBRACE", "AS") or before.kind != "REPEAT":
+        previous = self.driver.tokens[index - 1] if index else token
+        if token.kind not in ("LBRACE", "AS") or previous.kind != "REPEAT":
             return None
         self._report(
             "DSD101",
             "a `repeat` block needs its number of rounds",
-            before.span,
+            previous.span,
             label="how often?",
             help="write `repeat 3 { ... }`; with `until COND` the number is the most rounds there can be",
         )
@@ -243,9 +243,9 @@ class Recovery:
         if (token.kind in ("_SEPARATOR", "$END", "RBRACE") or not token.text) and index:
             while index > 1 and (self._kind(index - 1) == "_SEPARATOR" or not self.driver.tokens[index - 1].text):
                 index -= 1
-            before = self.driver.tokens[index - 1].span
+            previous = self.driver.tokens[index - 1].span
             self._report(
-                "DSD101", f"expected {expected}, found {found}", before, label="the statement breaks off after this"
+                "DSD101", f"expected {expected}, found {found}", previous, label="the statement breaks off after this"
             )
             return
         label, help = self._advice(index, token, accepted)
@@ -269,14 +269,14 @@ class Recovery:
     def _advice(self, index: int, token: Token, accepted: set[str]) -> tuple[str, str]:
         """The label and the help of an unexpected token."""
         after = self._kind(index + 1)
-        before = self._kind(index - 1) if index else ""
+        previous = self._kind(index - 1) if index else ""
         if token.kind == "LBRACE" and "SET" in accepted:
             return "", "a block follows `repeat`, `for`, `sweep`, `fork` or the label of a branch"
-        if token.kind in STATEMENT_WORDS and before == "COLON":
+        if token.kind in STATEMENT_WORDS and previous == "COLON":
             return "", "only phases and branches of a `fork` have labels"
         if token.kind == "COMPARATOR" and token.text == "==" and "SELECTING" in accepted:
             return "did you mean `=`?", ""
-        if token.kind == "DENSE" and before == "REPEAT":
+        if token.kind == "DENSE" and previous == "REPEAT":
             return "did you mean `then dense`?", ""
         if token.kind == "DOTTED" and after == "COLON":
             return "a label has no dots", ""
@@ -289,9 +289,9 @@ class Recovery:
     def _repair(self, index: int, token: Token) -> Fix | None:
         """The fix of an unexpected token, where one is plain."""
         if token.kind == "LABEL" and token.text in ARGUMENT_NAMES and self._kind(index + 1) == "COLON":
-            behind, value = _behind(token.span), self.driver.tokens[index + 2].span
+            colon, value = behind(token.span), self.driver.tokens[index + 2].span
             if value.line == token.span.line:
-                gap = Span(*behind[:2], *value[:2], behind.start, value.start)
+                gap = Span(*colon[:2], *value[:2], colon.start, value.start)
                 return Fix(f"write `{token.text}=`", (Edit(gap, "="),))
         return None
 
@@ -394,15 +394,5 @@ class Recovery:
 def _closing(driver: Driver, token: Token) -> list[Token]:
     """What ends a text early: the braces that are still open, and the end."""
     num_open = sum(isinstance(value, Token) and value.kind == "LBRACE" for value in driver.values)
-    place = _before(token.span)
+    place = before(token.span)
     return [*(Token("RBRACE", "", place) for _ in range(num_open)), Token("$END", "", place)]
-
-
-def _before(span: Span) -> Span:
-    """The place just before a span."""
-    return Span(span.line, span.column, span.line, span.column, span.start, span.start)
-
-
-def _behind(span: Span) -> Span:
-    """The place just after a span."""
-    return Span(span.end_line, span.end_column, span.end_line, span.end_column, span.end, span.end)

@@ -77,3 +77,13 @@ def clipped(text: str, limit: int = 40) -> str:
 def widened(span: Span, width: int) -> Span:
     """The span from the same start, that many characters wide."""
     return Span(span.line, span.column, span.line, span.column + width, span.start, span.start + width)
+
+
+def before(span: Span) -> Span:
+    """The place just before a span."""
+    return Span(span.line, span.column, span.line, span.column, span.start, span.start)
+
+
+def behind(span: Span) -> Span:
+    """The place just after a span."""
+    return Span(span.end_line, span.end_column, span.end_line, span.end_column, span.end, span.end)

@@ -52,6 +52,8 @@ def timeline_text(
     >>> print(timeline_text(plan, width=44, is_ascii=True).splitlines()[1])
             # 0 dense # - 1 50% --- # 2 dense ##
     """
+    if not plan.phases:
+        return "no phases\n"
     clocks = Clocks(plan, steps_per_epoch)
     glyphs = ASCII if is_ascii else BLOCKS
     picture = _Picture(plan, clocks, densities, glyphs, width=width, is_coloured=is_coloured, is_whole=is_whole)

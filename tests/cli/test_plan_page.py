@@ -129,3 +129,12 @@ def test_the_start_is_light(schedule, extra: list[str], forbidden: tuple[str, ..
     )
     done = subprocess.run([sys.executable, "-c", code, schedule, *extra], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize("flags", [[], ["--why"], ["--json"], ["--graph", "svg"], ["--graph", "dot"]])
+def test_a_schedule_without_phases_has_a_page(tmp_path, capsys, flags: list[str]) -> None:
+    path = tmp_path / "empty.dsd"
+    path.write_text("# nothing yet\n")
+    assert command.main([str(path), *flags]) == 0
+    out = capsys.readouterr().out
+    assert "no phases" in out or flags not in ([], ["--why"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dsd_lang.errors import DsdError
-from dsd_lang.project import find_schedules
+from dsd_lang.project import find_schedules, matches
 
 IGNORED = """# build output
 *.tmp.dsd
@@ -70,3 +70,29 @@ def test_a_path_given_by_hand_is_read(tmp_path: Path) -> None:
     assert find_schedules([path, path]) == [path]
     with pytest.raises(DsdError, match="there is no file or folder"):
         find_schedules([str(tmp_path / "none")])
+
+
+def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "closed").mkdir()
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if os.path.basename(path) == "closed":
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DsdError, match=r"cannot read the folder `.*closed`: permission denied"):
+        find_schedules([str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("glob", "path", "is_matched"),
+    [
+        ("old", "old/a.dsd", True), ("old/", "sub/old/in/a.dsd", True), ("/old", "sub/old/a.dsd", False),
+        ("*.tmp.dsd", "sub/a.tmp.dsd", True), ("sub/*.dsd", "sub/a.dsd", True), ("sub/*.dsd", "sub/in/a.dsd", False),
+        ("sub/**", "sub/in/a.dsd", True), ("old", "older/a.dsd", False), ("a.dsd", "../a.dsd", False),
+    ],
+)  # fmt: skip
+def test_globs_of_the_configuration(tmp_path: Path, glob: str, path: str, is_matched: bool) -> None:
+    assert matches(glob, str(tmp_path), str(tmp_path / path)) is is_matched

@@ -11,11 +11,10 @@ def test_lines_end_as_editors_have_them() -> None:
     assert source.line(0) == source.line(9) == ""
 
 
-def test_positions_count_code_points_and_utf16() -> None:
+def test_positions_count_code_points() -> None:
     source = Source("ab\n😀c")
     assert source.position(4) == (2, 2)
     assert source.span(3, 5) == (2, 1, 2, 3, 3, 5)
-    assert source.utf16_column(2, 2) == 2
 
 
 def test_bytes_that_are_no_text() -> None:

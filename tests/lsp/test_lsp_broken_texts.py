@@ -13,10 +13,10 @@ from dsd_lang.lsp.positions import num_units
 
 SCHEDULES = sorted((Path(__file__).resolve().parents[2] / "schedules").glob("*.dsd"))
 SCRIBBLES = (
-    "{", "}", "(", ")", "[", "]", '"', "'", "/", "\\", "@", "@a.", ":", ";", "=", ",", "->", "%", "#", "\r",
-    "\r\n", "\x00", "\U0001f600", "\ud800", "\u2028", "50", "2:4", "sparse ", "dense", "repeat 3 {", "fork {", " until ", "a: ",
-    "9" * 500, "compare a vs", "expect ", "# dsd: ignore[", "set ", " for x in ", "layers=", "then ", "@init", "lr=prev^",
-    "  ", "é",
+    "{", "}", "(", ")", "[", "]", '"', "'", "/", "\\", "@", "@a.", ":", ";", "=", ",", "->", "%", "#", "\r", "\r\n",
+    "\x00", "\U0001f600", "\ud800", "\u2028", "50", "2:4", "sparse ", "dense", "repeat 3 {", "fork {", " until ",
+    "a: ", "9" * 500, "compare a vs", "expect ", "# dsd: ignore[", "set ", " for x in ", "layers=", "then ", "@init",
+    "lr=prev^", "  ", "é",
 )  # fmt: skip
 OPTIONS = types.FormattingOptions(tab_size=2, insert_spaces=True)
 AT_A_PLACE = (

@@ -31,6 +31,30 @@ def test_the_rules_looked_for() -> None:
         assert "DSD901" in codes(editor, SCHEDULE, version=2)
 
 
+def test_an_editor_that_pulls_is_told_to(tmp_path: Path) -> None:
+    capabilities = types.ClientCapabilities(
+        workspace=types.WorkspaceClientCapabilities(
+            diagnostics=types.DiagnosticWorkspaceClientCapabilities(refresh_support=True)
+        ),
+        text_document=types.TextDocumentClientCapabilities(diagnostic=types.DiagnosticClientCapabilities()),
+    )
+    project = tmp_path / "pyproject.toml"
+    project.write_text("[tool.dsd.lint]\n", encoding="utf-8")
+    uri = (tmp_path / "x.dsd").as_uri()
+    refreshed: list[bool] = []
+    with session(capabilities=capabilities) as editor:
+        editor.client.feature(types.WORKSPACE_DIAGNOSTIC_REFRESH)(lambda *_: refreshed.append(True))
+        editor.open("dense 5ep lr=1\nsparse 50%\n", uri=uri)
+        report = editor.about(types.TEXT_DOCUMENT_DIAGNOSTIC, uri=uri)
+        assert [item.code for item in report.items] == ["DSD303"]
+        project.write_text('[tool.dsd.lint]\nignore = ["DSD303"]\n', encoding="utf-8")
+        changed = types.FileEvent(project.as_uri(), types.FileChangeType.Changed)
+        editor.client.workspace_did_change_watched_files(types.DidChangeWatchedFilesParams([changed]))
+        editor.until(lambda: refreshed)
+        again = editor.about(types.TEXT_DOCUMENT_DIAGNOSTIC, uri=uri, previous_result_id=report.result_id)
+        assert list(again.items) == []
+
+
 def test_wrong_settings_are_told_and_left_out(tmp_path: Path) -> None:
     for options, told in (
         ({"model": "no_such_model"}, "no_such_model"),

@@ -90,6 +90,14 @@ def test_mixed_units_are_said() -> None:
     assert any("as long as every other" in note for note in picture("dense 10ep lr=0.1; dense 100it").notes)
 
 
-def test_rates_are_left_out_where_none_is_known() -> None:
-    assert picture("dense 10ep").has_rates
-    assert not picture("dense 0ep lr=0.1").svg.count("nan")
+def test_rates_of_the_optimizers_own_are_multiples_of_it() -> None:
+    drawn = picture("dense 10ep; sparse 50%; dense")
+    levels = [one.text for one in ElementTree.fromstring(drawn.svg).iter(f"{SVG}text") if one.get("class") == "level"]
+    assert levels == ["1 x own", "1 x own", "0.1 x own"]
+    assert "optimizer" in drawn.notes[0]
+
+
+def test_a_phase_of_no_length_is_drawn_and_has_no_rate_to_divide_by() -> None:
+    drawn = picture("dense 0ep lr=0.1")
+    assert len(bars(drawn.svg)) == 1
+    assert "nan" not in drawn.svg
