@@ -1,36 +1,47 @@
-"""Changes of documents in, one check of the last version out, a moment after typing stops."""
+"""Changes of documents in, one check of the last version out, a moment after typing stops.
+
+Garbage is collected between checks and not within them: looking for it among the many small objects of a large schedule
+would take as long as the check.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable
 
-QUIET_SECONDS = 0.005
-LONGEST_SECONDS = 0.5
+QUIET_SECONDS = 0.005  # keystrokes that come together are one change
+SLOW_SECONDS = 0.2  # a text that takes longer is checked after a longer pause
+LONGEST_PAUSE_SECONDS = 0.5
+IDLE_SECONDS = 0.03
+MAX_CHECKED_SECONDS = 0.25  # so much is checked, at most, before garbage is collected
 
 
 class Checks:
-    """What waits to be checked. A text that takes long to check is checked after a longer pause."""
+    """What waits to be checked, and what the checks have left behind."""
 
     def __init__(self, check: Callable[[str], None]) -> None:
         self._check = check
         self._waiting: dict[str, asyncio.TimerHandle] = {}
         self._pauses: dict[str, float] = {}
+        self._collection: asyncio.TimerHandle | None = None
+        self._checked_seconds = 0.0
 
     def later(self, uri: str) -> None:
         """Check a document when no other change of it follows at once."""
         self.cancel(uri)
-        loop = asyncio.get_running_loop()
-        self._waiting[uri] = loop.call_later(self._pauses.get(uri, QUIET_SECONDS), self.now, uri)
+        pause = self._pauses.get(uri, QUIET_SECONDS)
+        self._waiting[uri] = asyncio.get_running_loop().call_later(pause, self.now, uri)
 
     def now(self, uri: str) -> None:
         """Check a document."""
         self.cancel(uri)
         start = time.monotonic()
-        self._check(uri)
-        spent = time.monotonic() - start
-        self._pauses[uri] = QUIET_SECONDS if spent < 0.2 else min(spent, LONGEST_SECONDS)
+        try:
+            self._check(uri)
+        finally:
+            self._measure(uri, time.monotonic() - start)
 
     def cancel(self, uri: str) -> None:
         """Leave a check that waits undone."""
@@ -42,3 +53,16 @@ class Checks:
         """A document that is closed."""
         self.cancel(uri)
         self._pauses.pop(uri, None)
+
+    def _measure(self, uri: str, seconds: float) -> None:
+        """The next pause follows from what the check took, and so does when garbage is collected."""
+        self._pauses[uri] = QUIET_SECONDS if seconds < SLOW_SECONDS else min(seconds, LONGEST_PAUSE_SECONDS)
+        self._checked_seconds += seconds
+        if self._collection is not None:
+            self._collection.cancel()
+        pause = IDLE_SECONDS if self._checked_seconds < MAX_CHECKED_SECONDS else 0.0
+        self._collection = asyncio.get_running_loop().call_later(pause, self._collect)
+
+    def _collect(self) -> None:
+        self._checked_seconds = 0.0
+        gc.collect(1)

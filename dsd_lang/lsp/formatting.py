@@ -15,11 +15,11 @@ MAX_COMPARED = 2_000  # lines; past that one edit is found sooner than the least
 
 
 def format_document(document: Document, params: types.DocumentFormattingParams) -> list[types.TextEdit] | None:
-    """All edits; None for a text with syntax errors, which the findings show already."""
-    from dsd_lang.syntax.formatter import format_text
+    """All edits, proven to keep plan and comments; None for a text with syntax errors, which the findings show."""
+    from dsd_lang.formatting import formatted
 
     try:
-        return line_edits(document, format_text(document.text))
+        return line_edits(document, formatted(document.text).text)
     except DsdError:
         return None
 

@@ -46,7 +46,7 @@ def run(options: Given) -> int:
         raise DsdError("the language server needs pygls", help="pip install 'dsd-lang[lsp]'") from error
     session = new_session()
     gc.freeze()  # what is loaded by now stays, and is not looked through again
-    gc.set_threshold(200_000, 20, 20)  # a large schedule is many small objects that all stay until it changes
+    gc.disable()  # checks.py says when
     session.start_io()
     return 0 if session.is_shut_down else 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -52,6 +53,15 @@ FEATURES: tuple[tuple[str, Feature, Any], ...] = (
 )
 
 
+class RefusedError(JsonRpcInvalidParams):
+    """The user asked for something that cannot be done: the editor shows the sentence."""
+
+
+def is_worth_logging(record: logging.LogRecord) -> bool:
+    """Whether a log record of pygls tells of a bug; a refusal does not."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], RefusedError)
+
+
 class Session(LanguageServer):
     """What is known of the editor, and the checks that wait."""
 
@@ -76,6 +86,7 @@ class Session(LanguageServer):
 def new_session() -> Session:
     """A server with every feature; nothing is read or written before it starts."""
     session = Session()
+    logging.getLogger("pygls.protocol.json_rpc").addFilter(is_worth_logging)
     for method, handler in EVENTS:
         session.feature(method)(handler)
     for method, feature, options in FEATURES:
@@ -93,7 +104,7 @@ def _handler(feature: Feature) -> Callable[[Session, Any], Any]:
         try:
             return feature(document, params)
         except DsdError as error:
-            raise JsonRpcInvalidParams(str(error)) from None
+            raise RefusedError(str(error)) from None
 
     return handle
 

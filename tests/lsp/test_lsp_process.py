@@ -75,6 +75,15 @@ def test_the_server_outlives_messages_that_make_no_sense(nonsense: bytes) -> Non
     assert b'"id": 2' in result.stdout
 
 
+def test_a_refusal_is_an_answer_and_no_traceback() -> None:
+    document = {"uri": "untitled:x", "languageId": "dsd", "version": 1, "text": "a: dense 5ep lr=1"}
+    asked = {"textDocument": {"uri": "untitled:x"}, "position": {"line": 0, "character": 0}, "newName": "set"}
+    messages = message("textDocument/didOpen", {"textDocument": document}) + message("textDocument/rename", asked, 5)
+    result = run(stdin=INITIALIZE + messages + SHUTDOWN + EXIT)
+    assert b"`set` is a reserved word" in result.stdout
+    assert result.stderr == b""
+
+
 def test_a_crash_of_one_feature_leaves_the_others() -> None:
     code = """
 import sys
