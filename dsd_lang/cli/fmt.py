@@ -50,7 +50,7 @@ def run(options: Given) -> int:
     """Everything after the command line is read."""
     is_dry = options.has("--check") or options.has("--diff")
     counts = {"changed": 0, "left": 0, "broken": 0}
-    for path in schedule_paths(options.words, program=PROGRAM):
+    for path in schedule_paths(options.words, program=PROGRAM, excludes_all=options.has("--force-exclude")):
         counts[_one(path, options, is_dry=is_dry)] += 1
     if "-" not in options.words:
         sys.stderr.write(_summary(counts, is_dry=is_dry))

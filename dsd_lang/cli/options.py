@@ -20,7 +20,7 @@ def schedule_paths(words: Sequence[str], *, program: str, excludes_all: bool = F
             raise DsdError("`-` (stdin) cannot be mixed with other paths")
         return ["-"]
     found = find_schedules(words or ["."], excludes_all=excludes_all)
-    if not found:
+    if not found and not excludes_all:
         sys.stderr.write(f"{program}: no `*.dsd` files under {', '.join(f'`{path}`' for path in words or ['.'])}\n")
     return found
 

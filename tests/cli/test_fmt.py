@@ -157,3 +157,10 @@ def test_it_starts_without_pydantic() -> None:
         [sys.executable, "-c", heavy + code], input=CANONICAL, capture_output=True, text=True, check=True
     )
     assert done.stdout == CANONICAL + "[]\n"
+
+
+def test_force_exclude_leaves_out_what_the_project_excludes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "pyproject.toml").write_text('[tool.dsd]\nexclude = ["sub folder"]\n')
+    assert main(["--check", "sub folder/written.dsd"]) == 1
+    assert main(["--check", "--force-exclude", "sub folder/written.dsd"]) == 0
+    assert main(["--check"]) == 0
