@@ -7,9 +7,12 @@ other one the schedule is compiled before and after. A law that does not hold is
 from __future__ import annotations
 
 from collections import Counter
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from dsd_lang.diagnostics import Diagnostic
+
+if TYPE_CHECKING:
+    from dsd_lang.analysis import Analysis
 
 
 class Formatted(NamedTuple):
@@ -24,8 +27,10 @@ class LawBrokenError(Exception):
     """Formatting this text would have changed its meaning or lost a comment: a bug of the formatter."""
 
 
-def formatted(text: str) -> Formatted:
+def formatted(text: str, *, analysis: Analysis | None = None) -> Formatted:
     """The canonical text of a schedule, with proof; raises :class:`dsd_lang.errors.DsdError` for syntax errors.
+
+    ``analysis`` is that of the text without a model, where the caller has it already.
 
     >>> formatted("dense 5ep; sparse .5").text
     'dense 5ep\\nsparse 50%\\n'
@@ -37,46 +42,42 @@ def formatted(text: str) -> Formatted:
         return Formatted(text, is_changed=False)
     if format_text(result) != result:
         raise LawBrokenError("a second pass would change the formatted text again")
-    if _comments(result) != _comments(text):
-        raise LawBrokenError("formatting would lose a comment")
-    before, after = _meaning(text), _meaning(result)
-    if before != after:
-        raise LawBrokenError(f"formatting would change the meaning from {before} to {after}")
-    return Formatted(result, is_changed=True, exposed=_exposed(text, result))
-
-
-def _comments(text: str) -> Counter[str]:
-    from dsd_lang.syntax.parser import parse
-
-    return Counter(comment.text.rstrip() for comment in parse(text).program.comments)
-
-
-def _meaning(text: str) -> str:
-    """The plan's hash; for a schedule with errors, their codes."""
     from dsd_lang.analysis import analyse
+
+    before, after = analysis or analyse(text), analyse(result)
+    if _comments(before) != _comments(after):
+        raise LawBrokenError("formatting would lose a comment")
+    old, new = _meaning(before), _meaning(after)
+    if old != new:
+        raise LawBrokenError(f"formatting would change the meaning from {old} to {new}")
+    return Formatted(result, is_changed=True, exposed=_exposed(text, before, result, after))
+
+
+def _comments(analysis: Analysis) -> Counter[str]:
+    return Counter(comment.text.rstrip() for comment in analysis.program.comments)
+
+
+def _meaning(analysis: Analysis) -> str:
+    """The plan's hash; for a schedule with errors, their codes."""
     from dsd_lang.compiler import plan_of
 
-    analysis = analyse(text)
     if analysis.resolved is None:
         return ", ".join(sorted(finding.code for finding in analysis.errors))
     return plan_of(analysis.resolved).hash
 
 
-def _exposed(before: str, after: str) -> tuple[Diagnostic, ...]:
+def _exposed(text: str, before: Analysis, result: str, after: Analysis) -> tuple[Diagnostic, ...]:
     """Findings of the new text that the old one silenced: a comment covers one line, and lines may have been split."""
-    if "dsd:" not in before:
+    if "dsd:" not in text:
         return ()
-    known = Counter(finding.code for finding in _findings(before))
-    return tuple(finding for finding in _findings(after) if _is_one_more(known, finding.code))
+    from dsd_lang.checking import check_analysis
+    from dsd_lang.selection import DEFAULT
+
+    known = Counter(finding.code for finding in check_analysis(text, before, selected=DEFAULT))
+    found = check_analysis(result, after, selected=DEFAULT)
+    return tuple(finding for finding in found if _is_one_more(known, finding.code))
 
 
 def _is_one_more(known: Counter[str], code: str) -> bool:
     known[code] -= 1
     return known[code] < 0
-
-
-def _findings(text: str) -> tuple[Diagnostic, ...]:
-    from dsd_lang.checking import check_text
-    from dsd_lang.selection import DEFAULT
-
-    return check_text(text, selected=DEFAULT)

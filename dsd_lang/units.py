@@ -50,6 +50,7 @@ def _counted(value: Fraction, text: str) -> Fraction:
     return value
 
 
+@lru_cache(maxsize=4096)
 def format_exact(value: Fraction) -> str:
     """The shortest canonical text that :func:`exact` reads back: ``8e-4``, ``0.5``, ``50``, ``1/3``.
 

@@ -19,7 +19,8 @@ def format_document(document: Document, params: types.DocumentFormattingParams) 
     from dsd_lang.formatting import formatted
 
     try:
-        return line_edits(document, formatted(document.text).text)
+        known = document.analysis if document.settings.layers is None else None
+        return line_edits(document, formatted(document.text, analysis=known).text)
     except DsdError:
         return None
 

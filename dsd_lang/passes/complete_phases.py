@@ -95,6 +95,8 @@ class _Completion:
         if key not in self._plain:
             fields: Fields = {}
             for name in _PLAIN:
+                if name not in draft.given and name not in self.settings:
+                    continue
                 value = self.plain(draft, name)
                 if value is not None:
                     fields[_PLAN_NAMES.get(name, name)] = value

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from dsd_lang.syntax import nodes
 
@@ -18,25 +19,31 @@ Node = (
 )
 
 
+# by class: a chain of `isinstance` is most of the time of a walk
+_CHILDREN: dict[type, Callable[[Any], tuple[object, ...]]] = {
+    nodes.Argument: lambda node: () if isinstance(node.value, tuple) else (node.value,),
+    nodes.Binary: lambda node: (node.left, node.right),
+    nodes.Comparison: lambda node: (node.left, node.right),
+    nodes.Logical: lambda node: (node.left, node.right),
+    nodes.Call: lambda node: tuple([argument.value for argument in node.arguments]),
+    nodes.Unary: lambda node: (node.operand,),
+    nodes.Negation: lambda node: (node.operand,),
+    nodes.Until: lambda node: (node.condition,),
+    nodes.RampTarget: lambda node: (node.start, node.end),
+    nodes.ListTarget: lambda node: tuple([item.target for item in node.items]),
+}
+_BODIES: dict[type, Callable[[Any], tuple[tuple[nodes.Statement, ...], ...]]] = {
+    nodes.RepeatBlock: lambda statement: (statement.body,),
+    nodes.ForBlock: lambda statement: (statement.body,),
+    nodes.Sweep: lambda statement: (statement.body,),
+    nodes.Fork: lambda statement: tuple([branch.body for branch in statement.branches]),
+}
+
+
 def children(node: object) -> tuple[object, ...]:
     """The values directly below a value, target, condition or argument."""
-    if isinstance(node, nodes.Number | nodes.LengthLiteral | nodes.Name | nodes.Text | nodes.Reference):
-        return ()
-    if isinstance(node, nodes.Argument):
-        return () if isinstance(node.value, tuple) else (node.value,)
-    if isinstance(node, nodes.Binary | nodes.Comparison | nodes.Logical):
-        return (node.left, node.right)
-    if isinstance(node, nodes.Call):
-        return tuple(argument.value for argument in node.arguments)
-    if isinstance(node, nodes.Unary | nodes.Negation):
-        return (node.operand,)
-    if isinstance(node, nodes.Until):
-        return (node.condition,)
-    if isinstance(node, nodes.RampTarget):
-        return (node.start, node.end)
-    if isinstance(node, nodes.ListTarget):
-        return tuple(item.target for item in node.items)
-    return ()
+    read = _CHILDREN.get(type(node))
+    return () if read is None else read(node)
 
 
 def below(root: object) -> Iterator[object]:
@@ -45,7 +52,8 @@ def below(root: object) -> Iterator[object]:
     while stack:
         node = stack.pop()
         yield node
-        stack += reversed(children(node))
+        if type(node) in _CHILDREN:
+            stack += reversed(children(node))
 
 
 def is_deeper_than(root: object, limit: int) -> bool:
@@ -55,17 +63,15 @@ def is_deeper_than(root: object, limit: int) -> bool:
         node, depth = stack.pop()
         if depth > limit:
             return True
-        stack += [(child, depth + 1) for child in children(node)]
+        if type(node) in _CHILDREN:
+            stack += [(child, depth + 1) for child in children(node)]
     return False
 
 
 def bodies(statement: nodes.Statement) -> tuple[tuple[nodes.Statement, ...], ...]:
     """The blocks directly inside a statement."""
-    if isinstance(statement, nodes.RepeatBlock | nodes.ForBlock | nodes.Sweep):
-        return (statement.body,)
-    if isinstance(statement, nodes.Fork):
-        return tuple(branch.body for branch in statement.branches)
-    return ()
+    read = _BODIES.get(type(statement))
+    return () if read is None else read(statement)
 
 
 def statements(body: Iterable[nodes.Statement]) -> Iterator[tuple[nodes.Statement, int]]:
@@ -74,8 +80,9 @@ def statements(body: Iterable[nodes.Statement]) -> Iterator[tuple[nodes.Statemen
     while stack:
         statement, depth = stack.pop()
         yield statement, depth
-        for inner in reversed(bodies(statement)):
-            stack += [(child, depth + 1) for child in reversed(inner)]
+        if type(statement) in _BODIES:
+            for inner in reversed(bodies(statement)):
+                stack += [(child, depth + 1) for child in reversed(inner)]
 
 
 def phases_of(statement: nodes.Statement) -> tuple[nodes.Phase, ...]:
@@ -89,7 +96,7 @@ def phases_of(statement: nodes.Statement) -> tuple[nodes.Phase, ...]:
 
 def arguments_of(statement: nodes.Statement) -> tuple[nodes.Argument, ...]:
     """The `name=value` arguments of a statement other than a phase."""
-    if isinstance(statement, nodes.SetStatement | nodes.RepeatTail | nodes.Fork | nodes.Compare):
+    if isinstance(statement, (nodes.SetStatement, nodes.RepeatTail, nodes.Fork, nodes.Compare)):
         return statement.arguments
     return ()
 
@@ -98,7 +105,7 @@ def values_of(statement: nodes.Statement) -> tuple[object, ...]:
     """The roots of all expressions a statement writes itself, blocks inside left out."""
     roots: list[object] = [item for phase in phases_of(statement) for item in phase.items]
     roots += arguments_of(statement)
-    if isinstance(statement, nodes.RepeatTail | nodes.RepeatBlock):
+    if isinstance(statement, (nodes.RepeatTail, nodes.RepeatBlock)):
         roots += [root for root in (statement.count, statement.until) if root is not None]
     if isinstance(statement, nodes.ForBlock):
         roots += statement.values
