@@ -301,7 +301,7 @@ class TestEditor:
         page.keyboard.press("ArrowLeft")
         page.locator(".pg-table td button").nth(2).focus()
         page.keyboard.press("Enter")
-        assert page.evaluate("getSelection().toString()") == "dense"
+        page.wait_for_function("getSelection().toString() === 'dense'")
 
     def test_keystrokes_are_answered_at_once(self, page: Any) -> None:
         write(page, examples(REPOSITORY)[0]["text"])
