@@ -213,15 +213,23 @@ class TreeBuilder:
     def build_repeat_tail(self, children: Children, first: Span, last: Span) -> Any:
         arguments = [child for child in children if isinstance(child, nodes.Argument)]
         phases = [child for child in children if isinstance(child, nodes.Phase)]
-        until = next((child for child in children if isinstance(child, nodes.Until)), None)
+        untils = [child for child in children if isinstance(child, nodes.Until)]
         count = children[0] if children and not isinstance(children[0], _TAIL_PARTS) else None
         if phases:
             phases[-1], moved, moved_until = _without_scale(phases[-1])
             arguments += moved
-            until = moved_until or until
+            untils += [moved_until] if moved_until is not None else []
+        for again in untils[1:]:
+            self.report(
+                "DSD206",
+                "a `repeat` has one `until`",
+                again.span,
+                label="given before",
+                help="join the conditions with `and` or `or`",
+            )
         sparse = next((phase for phase in phases if phase.mode == "sparse"), None)
         dense = next((phase for phase in phases if phase.mode == "dense"), None)
-        return nodes.RepeatTail(count, sparse, dense, tuple(arguments), until, first.to(last))
+        return nodes.RepeatTail(count, sparse, dense, tuple(arguments), untils[0] if untils else None, first.to(last))
 
     def build_for(self, children: Children, first: Span, last: Span) -> Any:
         variable, *values, body = children

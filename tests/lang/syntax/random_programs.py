@@ -89,6 +89,7 @@ class Programs:
             tokens += ["until", *self.condition()]
         scale_first, scale_last = self.chance(0.2), self.chance(0.3)
         tokens += ["scale", "=", "0.5"] if scale_first else []
+        tokens += ["until", *self.condition()] if scale_first and "until" not in tokens and self.chance(0.3) else []
         has_phase = False
         if self.chance(0.6):
             tokens, has_phase = tokens + self.without_until(self.bare_phase("sparse")), True

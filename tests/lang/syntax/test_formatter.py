@@ -92,6 +92,7 @@ FORMS = [
         "repeat 2 scale=.5 sparse 20% then dense lr=3 5ep",
         "repeat 2 sparse 20% then dense 5ep lr=3 scale=.5\n",
     ),
+    ("repeat 3 scale=.5 until val.err<10%", "repeat 3 until val.err < 10% scale=.5\n"),
     ("repeat 3 sparse .2 scale=.5 until val.err<10%", "repeat 3 until val.err < 10% sparse 20% scale=.5\n"),
     ("repeat 3 as i until val.err<1{dense 5ep}", "repeat 3 as i until val.err < 1 {\n  dense 5ep\n}\n"),
     ("for x in 1,2 ,4 { dense x*1ep }", "for x in 1, 2, 4 {\n  dense x*1ep\n}\n"),
