@@ -10,6 +10,7 @@ from typing import Any
 
 from dsd_lang.arguments import BY_NAME
 from dsd_lang.diagnostics import replacement
+from dsd_lang.errors import nearest
 from dsd_lang.passes.draft import Draft, Draftbook, Fields
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
@@ -24,6 +25,7 @@ from dsd_lang.units import format_exact
 FAILED = object()
 """Stands for a value that was given but does not fit; it has been reported, so nothing is inherited in its place."""
 
+_RESERVED = ("held", "until", "then", "and", "or")
 _TARGETS = (nodes.NofMTarget, nodes.RampTarget, nodes.HeldTarget, nodes.ListTarget)
 
 
@@ -114,7 +116,7 @@ class _PhaseReader:
 
     def positional(self, node: nodes.Phase, item: nodes.Value, names: Names, fields: Fields) -> Quantity | None:
         """Takes a length; hands anything else back as the target."""
-        quantity = evaluate(item, names, self.findings)
+        quantity = None if self.is_misspelt(item, names) else evaluate(item, names, self.findings)
         if quantity is None:
             fields.setdefault("target" if node.mode == "sparse" else "length", FAILED)
             return None
@@ -135,6 +137,22 @@ class _PhaseReader:
         else:
             fields["length"] = quantity
         return None
+
+    def is_misspelt(self, item: nodes.Value, names: Names) -> bool:
+        """Whether a bare word must be meant for a reserved one of a phase; reports it."""
+        if not isinstance(item, nodes.Name) or item.text in names:
+            return False
+        word = nearest(item.text, (*_RESERVED, *names))
+        if word not in _RESERVED:
+            return False
+        self.findings.add(
+            "DSD202",
+            f"expected a target, a length or an argument, found the word `{item.text[:40]}`",
+            item.span,
+            label=f"did you mean `{word}`?",
+            fix=replacement(item.span, word),
+        )
+        return True
 
     def one_target(
         self,

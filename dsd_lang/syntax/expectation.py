@@ -47,7 +47,7 @@ def expected_at(scanned: Tokens, offset: int) -> Expectation | None:
     try:
         driver.run(stop)
     except _ReachedError:
-        return Expectation(frozenset(stop.accepted()), tuple(driver.values))
+        return Expectation(frozenset(stop.stacks.accepted()), tuple(driver.values))
     return None
 
 

@@ -11,12 +11,23 @@ from typing import TYPE_CHECKING
 from dsd_lang.diagnostics import Diagnostic, Edit, Fix, Span, replacement
 from dsd_lang.errors import nearest
 from dsd_lang.syntax.phase_items import ARGUMENT_NAMES
-from dsd_lang.syntax.terminals import MAX_ERRORS, SELECTING_WORDS, STATEMENT_WORDS, Token, Tokens, before, behind
+from dsd_lang.syntax.stacks import Stacks
+from dsd_lang.syntax.terminals import (
+    MAX_ERRORS,
+    SELECTING_WORDS,
+    STATEMENT_WORDS,
+    Token,
+    Tokens,
+    before,
+    behind,
+    clipped,
+)
 from dsd_lang.syntax.words import expected_in_words, found_in_words
 
 if TYPE_CHECKING:
     from dsd_lang.syntax.parser import Driver
 
+_CONNECTIVES = frozenset({"IN", "VS", "AS", "THEN", "UNTIL", "HELD", "AND", "OR", "NOT"})
 _STOPS = frozenset({"_SEPARATOR", "LBRACE", "RBRACE", "$END"})
 _WORDS_FOR_NAMES = ("dense", "sparse", "set", "repeat", "for", "sweep", "fork", "compare", "expect")
 
@@ -27,6 +38,7 @@ class Recovery:
     def __init__(self, driver: Driver, scanned: Tokens) -> None:
         self.driver = driver
         self.scanned = scanned
+        self.stacks = Stacks(driver)
         self.num_errors = 0
         self.guessed: list[int] = []  # where a word was taken for another: what follows may not fit it
 
@@ -36,13 +48,13 @@ class Recovery:
         self.num_errors += 1
         if self.num_errors > MAX_ERRORS:
             self.driver.tokens[index:] = _closing(self.driver, token)
-            self._pop_to_statements()
+            self.stacks.pop_to_statements()
             return index
         if too_deep:
             self._report("DSD101", "this expression nests too deep", token.span)
-            self._pop_to_statements()
+            self.stacks.pop_to_statements()
             return self._skip(index)
-        accepted = self.accepted()
+        accepted = self.stacks.accepted()
         for repair in (
             self._doubled_equals,
             self._repeat_without_then,
@@ -50,6 +62,7 @@ class Recovery:
             self._stray_comma,
             self._misread_statement,
             self._branch_without_colon,
+            self._misspelt_connective,
             self._reserved_word,
             self._repeat_without_count,
             self._assignment_in_condition,
@@ -155,7 +168,8 @@ class Recovery:
             return index
         words = _WORDS_FOR_NAMES[:2] if is_branch else _WORDS_FOR_NAMES
         word = nearest(token.text.lower(), words) if len(token.text) <= 20 else None
-        if word is None or self._kind(index + 1) in ("LBRACE", "EQUAL"):
+        follows = self._kind(index + 1)
+        if word is None or follows == "EQUAL" or (follows == "LBRACE" and is_branch):
             return None
         self._report(
             "DSD101",
@@ -182,6 +196,34 @@ class Recovery:
             fix=Fix("put in `:`", (Edit(place, ":"),)),
         )
         self.driver.tokens[index : index + 1] = [Token("LABEL", token.text, token.span), Token("COLON", "", place)]
+        return index
+
+    def _misspelt_connective(self, index: int, token: Token, accepted: set[str]) -> int | None:
+        """`for x on 1, 2`, `compare a with b`, `repeat 3 untill val.err < 1 { ... }`."""
+        if token.kind == "NAME" and accepted <= _CONNECTIVES and len(accepted) == 1:  # no other word can stand here
+            return self._take_for(index, next(iter(accepted)).lower())
+        written = self.driver.tokens[index - 1] if index else token
+        if written.kind != "NAME" or accepted != {"EQUAL"}:  # it was read as the name of an argument
+            return None
+        meant = [kind for kind in _CONNECTIVES if self.stacks.accepts(1, kind)]
+        word = nearest(written.text.lower(), [kind.lower() for kind in meant])
+        if word is None:
+            return None
+        self.stacks.pop(1)
+        return self._take_for(index - 1, word)
+
+    def _take_for(self, index: int, word: str) -> int:
+        """A name read as the reserved word it must stand for."""
+        token = self.driver.tokens[index]
+        self._report(
+            "DSD101",
+            f"expected `{word}`, found `{clipped(token.text)}`",
+            token.span,
+            label=f"did you mean `{word}`?",
+            fix=replacement(token.span, word),
+        )
+        self.driver.tokens[index] = Token(word.upper(), word, token.span)
+        self.guessed.append(token.span.start)
         return index
 
     def _reserved_word(self, index: int, token: Token, accepted: set[str]) -> int | None:
@@ -302,67 +344,15 @@ class Recovery:
         while tokens[index].kind not in _STOPS:
             index += 1
         kind = tokens[index].kind
-        if kind == "LBRACE" and not self._pop_to(kind, only_in_statement=True):
-            self._pop_to_statements()
+        if kind == "LBRACE" and not self.stacks.pop_to(kind, only_in_statement=True):
+            self.stacks.pop_to_statements()
             place = tokens[index].span
-            in_fork = self._accepts(0, "LBRACE")
+            in_fork = self.stacks.accepts(0, "LBRACE")
             kinds = ("LABEL", "COLON") if in_fork else ("REPEAT", "NUMBER")
             tokens[index:index] = [Token(kind, "", place) for kind in kinds]
         elif kind != "LBRACE":
-            self._pop_to(kind)
+            self.stacks.pop_to(kind)
         return index
-
-    # --- the stacks ---------------------------------------------------------------------------------------------------
-
-    def accepted(self) -> set[str]:
-        """The terminals that could really come next (a row alone may promise too much)."""
-        row = self.driver.rows[self.driver.states[-1]]
-        return {symbol for symbol in row if symbol.isupper() and self._accepts(0, symbol)} | (
-            {"$END"} if self._accepts(0, "$END") else set()
-        )
-
-    def _accepts(self, popped: int, kind: str) -> bool:
-        """Whether the stack without its topmost ``popped`` states would shift that terminal."""
-        rows, rules, states = self.driver.rows, self.driver.rules, self.driver.states
-        depth = len(states) - popped
-        above: list[int] = []
-        while True:
-            action = rows[above[-1] if above else states[depth - 1]].get(kind)
-            if action is None or action >= 0:
-                return action is not None
-            symbol, length, _, _ = rules[~action]
-            taken = min(length, len(above))
-            if taken:
-                del above[-taken:]
-            depth -= length - taken
-            above.append(rows[above[-1] if above else states[depth - 1]][symbol])
-
-    def _is_list_state(self, state: int) -> bool:
-        row = self.driver.rows[state]
-        return "statement" in row or "phase_branch" in row
-
-    def _pop_to(self, kind: str, *, only_in_statement: bool = False) -> bool:
-        """Pops what was read last until that terminal can follow; False (and nothing popped) when it never can."""
-        states = self.driver.states
-        for popped in range(len(states)):
-            if only_in_statement and self._is_list_state(states[-1 - popped]):
-                return False
-            lowest = self.driver.values[-popped] if popped else None
-            if isinstance(lowest, Token) and lowest.kind == "EQUAL":
-                continue  # `lr=` without a value: the name goes too
-            if self._accepts(popped, kind):
-                self._pop(popped)
-                return True
-        raise AssertionError(f"no state accepts {kind}")
-
-    def _pop_to_statements(self) -> None:
-        states = self.driver.states
-        self._pop(next(popped for popped in range(len(states)) if self._is_list_state(states[-1 - popped])))
-
-    def _pop(self, count: int) -> None:
-        if count:
-            for stack in (self.driver.states, self.driver.values, self.driver.firsts, self.driver.lasts):
-                del stack[-count:]
 
     # --- words --------------------------------------------------------------------------------------------------------
 
@@ -372,7 +362,7 @@ class Recovery:
 
     def _is_in_repeat(self) -> bool:
         for state, value in zip(reversed(self.driver.states), reversed(self.driver.values), strict=False):
-            if self._is_list_state(state):
+            if self.stacks.is_list_state(state):
                 return False
             if isinstance(value, Token) and value.kind == "REPEAT":
                 return True
