@@ -8,8 +8,9 @@ is the median over the rounds of (way's step / dense step of the same round). Ro
 
 * `session`: `dsd_runtime.attach` and `session.step()`, everything a user's loop pays;
 * `masks`: gradients cleared at every update, which with SGD or Adam keeps weights and state at zero;
-* `masks, one loop`: the same in one loop that clears at every other step, so that both kinds of step use the same
-  memory (copies of a model differ by a few per cent in how their memory lies); median of pairs of neighbouring steps;
+* `session, one loop`, `masks, one loop`: the same in one loop that masks at every other step, so that both kinds of
+  step use the same memory (copies of a model differ by a few per cent in how their memory lies); the other steps are
+  plain, without a session; median of pairs of neighbouring steps;
 * `masks, in full`: gradients, weights and state cleared, as for an optimizer nothing is known about;
 * `foreach multiply`: gradients, weights and momentum by one `torch._foreach_mul_` each with float masks;
 * `naive multiply`: the same, tensor by tensor;
@@ -26,6 +27,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from importlib.util import find_spec
 from typing import Literal
 
@@ -122,7 +124,12 @@ def dense_step(case: Case, name: OptimizerName, masks: Mapping[str, Tensor]) -> 
 def masked_step(case: Case, name: OptimizerName, masks: Mapping[str, Tensor], *, in_full: bool) -> Step:
     """The plain loop with a mask store."""
     model = copy.deepcopy(case.model)
-    optimizer = make_optimizer(name, model)
+    return _masked_step(model, make_optimizer(name, model), case, masks, in_full=in_full)
+
+
+def _masked_step(
+    model: nn.Module, optimizer: torch.optim.Optimizer, case: Case, masks: Mapping[str, Tensor], *, in_full: bool
+) -> Step:
     store = MaskStore(model.named_parameters())
     for parameter, mask in masks.items():
         store.set(parameter, mask)
@@ -140,40 +147,16 @@ def masked_step(case: Case, name: OptimizerName, masks: Mapping[str, Tensor], *,
     return step
 
 
-def one_loop(
-    case: Case, name: OptimizerName, masks: Mapping[str, Tensor], pairs: int, clock: Callable[[], float]
-) -> tuple[float, float]:
-    """The median ratio of a masked step to the dense step before it, and the masked steps' median milliseconds."""
-    model = copy.deepcopy(case.model)
-    optimizer = make_optimizer(name, model)
-    store = MaskStore(model.named_parameters())
-    for parameter, mask in masks.items():
-        store.set(parameter, mask)
-    store.apply_to_weights()
-
-    def timed(is_masked: bool) -> float:
-        start = clock()
-        backward(model, optimizer, case)
-        if is_masked:
-            store.apply_to_gradients()
-        optimizer.step()
-        return (clock() - start) * 1e3
-
-    dense, masked = [], []
-    for _ in range(pairs + 3):
-        dense.append(timed(is_masked=False))
-        masked.append(timed(is_masked=True))
-    dense, masked = dense[3:], masked[3:]
-    return statistics.median(b / a for a, b in zip(dense, masked, strict=True)), statistics.median(masked)
-
-
 def session_step(case: Case, name: OptimizerName, masks: Mapping[str, Tensor]) -> Step:
     """A user's loop through the session, in a sparse phase that outlasts the benchmark."""
+    model = copy.deepcopy(case.model)
+    return _session_step(model, make_optimizer(name, model), case, masks)
+
+
+def _session_step(model: nn.Module, optimizer: torch.optim.Optimizer, case: Case, masks: Mapping[str, Tensor]) -> Step:
     import dsd_lang
     import dsd_runtime
 
-    model = copy.deepcopy(case.model)
-    optimizer = make_optimizer(name, model)
     share = 1 - sum(int(mask.sum()) for mask in masks.values()) / sum(mask.numel() for mask in masks.values())
     plan = dsd_lang.compile(f"sparse {share:.4f} layers=all 1000000it lr=1e-3")
     session = dsd_runtime.attach(plan, model, optimizer, steps_per_epoch=1_000_000)
@@ -184,6 +167,31 @@ def session_step(case: Case, name: OptimizerName, masks: Mapping[str, Tensor]) -
         session.step()
 
     return step
+
+
+def one_loop(
+    case: Case,
+    name: OptimizerName,
+    make_step: Callable[[nn.Module, torch.optim.Optimizer], Step],
+    pairs: int,
+    clock: Callable[[], float],
+) -> tuple[float, float]:
+    """The median ratio of a masked step to the plain step before it, and the masked steps' median milliseconds."""
+    model = copy.deepcopy(case.model)
+    optimizer = make_optimizer(name, model)
+    masked_step = make_step(model, optimizer)
+
+    def plain_step() -> None:
+        backward(model, optimizer, case)
+        optimizer.step()
+
+    def milliseconds(step: Step) -> float:
+        start = clock()
+        step()
+        return (clock() - start) * 1e3
+
+    timed = [(milliseconds(plain_step), milliseconds(masked_step)) for _ in range(pairs + 3)][3:]
+    return statistics.median(masked / plain for plain, masked in timed), statistics.median(ms for _, ms in timed)
 
 
 def multiply_step(case: Case, name: OptimizerName, masks: Mapping[str, Tensor], *, foreach: bool) -> Step:
@@ -266,7 +274,10 @@ WAYS: Mapping[str, Callable[[Case, OptimizerName, Mapping[str, Tensor]], Step]] 
 }
 
 
-ONE_LOOP = "masks, one loop"
+ONE_LOOP: Mapping[str, Callable[..., Step]] = {
+    "session, one loop": _session_step,
+    "masks, one loop": partial(_masked_step, in_full=False),
+}
 
 
 def measure(
@@ -297,8 +308,9 @@ def measure(
     for way, times in milliseconds.items():
         ratios = [own / dense for own, dense in zip(times, milliseconds["dense"], strict=True)]
         results[way] = (statistics.median(ratios), statistics.median(times))
-    if preserves_zero(make_optimizer(name, case.model)):
-        results[ONE_LOOP] = one_loop(case, name, masks, rounds * case.steps, clock)
+    for row, make_step in ONE_LOOP.items():
+        bound = partial(make_step, case=case, masks=masks)
+        results[row] = one_loop(case, name, bound, rounds * case.steps, clock)
     return results
 
 
@@ -334,8 +346,8 @@ def main() -> int:
         f"torch {torch.__version__}\n"
     )
     print(f"| way | {' | '.join(results)} |\n|---|{'---|' * len(results)}")
-    for way in [*ways, ONE_LOOP]:
-        print(f"| {way} | {' | '.join(show(results[name].get(way, '-')) for name in results)} |")
+    for way in [*ways, *ONE_LOOP]:
+        print(f"| {way} | {' | '.join(show(results[name][way]) for name in results)} |")
     return 0
 
 

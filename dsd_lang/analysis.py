@@ -25,7 +25,7 @@ from dsd_lang.passes.walk import statements
 from dsd_lang.rules import MODEL_RULES, ORDER_RULES, TREE_RULES
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
-from dsd_lang.syntax.parser import parse
+from dsd_lang.syntax.parser import ParseResult, parse
 
 # what a phase that could not be read may cause elsewhere
 _CONSEQUENCES = frozenset(
@@ -61,13 +61,15 @@ def analyse(
     layers: Sequence[LayerInfo] | None = None,
     overrides: Mapping[str, str] | None = None,
     defaults: Mapping[str, str] | None = None,
+    parsed: ParseResult | None = None,
 ) -> Analysis:
     """Parses, resolves and checks a schedule; never raises for what the text says.
 
     ``layers`` is a model's inventory: selectors are then checked against it. ``overrides`` are `--set` flags and
-    ``defaults`` the model's preset; a mistake in those is a :class:`dsd_lang.errors.DsdError`.
+    ``defaults`` the model's preset; a mistake in those is a :class:`dsd_lang.errors.DsdError`. ``parsed`` is what
+    :func:`dsd_lang.syntax.parser.parse` says of the text, where the caller has it.
     """
-    parsed = parse(text)
+    parsed = parsed or parse(text)
     program = parsed.program
     inventory = None if layers is None else with_inferred_roles(layers)
     findings = Findings()

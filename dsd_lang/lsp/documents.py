@@ -18,6 +18,7 @@ from dsd_lang.lsp.positions import Positions
 from dsd_lang.lsp.settings import Settings, Wishes, settings_of
 from dsd_lang.source import Source
 from dsd_lang.syntax.parser import scan
+from dsd_lang.syntax.rereading import Reading, read
 from dsd_lang.syntax.terminals import Tokens
 
 if TYPE_CHECKING:
@@ -35,12 +36,21 @@ class Document:
         *,
         client: Client | None = None,
         settings: Settings | None = None,
+        before: Reading | None = None,
     ) -> None:
         self.uri = uri
         self.version = version
         self.text = text
         self.client = client or Client()
         self.settings = settings or Settings()
+        self.last_reading = before
+        """Of this version, once it is read, else of an earlier one."""
+
+    @cached_property
+    def reading(self) -> Reading:
+        """The program and its tokens; what is as it was in an earlier version is not read again."""
+        self.last_reading = read(self.text, self.last_reading)
+        return self.last_reading
 
     @cached_property
     def positions(self) -> Positions:
@@ -55,7 +65,7 @@ class Document:
     @cached_property
     def analysis(self) -> Analysis:
         """The tree, all findings, and the resolved program where there are no errors."""
-        return analyse(self.text, layers=self.settings.layers)
+        return analyse(self.text, layers=self.settings.layers, parsed=self.reading.parsed)
 
     @cached_property
     def findings(self) -> tuple[Diagnostic, ...]:
@@ -125,7 +135,9 @@ class Documents:
         text = document.text
         for change in changes:
             text = self._changed(text, change)
-        self._open[uri] = Document(uri, version, text, client=self.client, settings=document.settings)
+        self._open[uri] = Document(
+            uri, version, text, client=self.client, settings=document.settings, before=document.last_reading
+        )
         return True
 
     def close(self, uri: str) -> None:

@@ -56,16 +56,21 @@ class _Open(NamedTuple):
     indent: int
 
 
+def lacks_closing(text: str) -> bool:
+    """Whether a `}` is missing somewhere: then the indentation says where."""
+    return text.count("{") > text.count("}")
+
+
 class Brackets:
     """The brackets that are open at a place of the text; ``innermost`` is the kind of the last one, empty for none."""
 
     __slots__ = ("_lacks_closing", "_opened", "_output", "_text", "innermost", "newline_skipped")
 
-    def __init__(self, text: str, output: Output, *, lacks_closing: bool) -> None:
+    def __init__(self, text: str, output: Output) -> None:
         self._text = text
         self._output = output
         self._opened: list[_Open] = []
-        self._lacks_closing = lacks_closing  # a `}` is missing somewhere: then the indentation says where
+        self._lacks_closing = lacks_closing(text)
         self.innermost = ""
         self.newline_skipped = False  # a newline stood within `(` or `[` since they opened
 
@@ -85,6 +90,8 @@ class Brackets:
                 help="say it with fewer blocks inside each other",
             )
             return False
+        if not self.in_parentheses:
+            self.newline_skipped = False
         self._opened.append(_Open(kind, span, indent))
         self.innermost = kind
         self._output.add(kind, _TEXT_OF[kind], span)

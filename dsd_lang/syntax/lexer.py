@@ -37,20 +37,23 @@ _FOLLOWING = re.compile(r"[ \t]*(\w+|\{)?")
 
 
 class Lexer:
-    """One pass over a text."""
+    """One pass over a text, or over the rest of one from where a statement begins outside of all brackets."""
 
-    def __init__(self, text: str, table: Table, master: re.Pattern[str]) -> None:
+    def __init__(
+        self, text: str, table: Table, master: re.Pattern[str], *, start: int = 0, line: int = 1, line_start: int = 0
+    ) -> None:
         self.text = text
+        self.start = start
         self.master = master
         self.keywords = table.keywords
         self.marks = table.marks
         self.regex = re.compile(table.patterns["REGEX"])
         self.output = Output()
-        self.brackets = Brackets(text, self.output, lacks_closing=text.count("{") > text.count("}"))
+        self.brackets = Brackets(text, self.output)
         self.comments: list[Comment] = []
-        self.line = 1
-        self.line_start = 0
-        self.indent = self._indent_at(0)
+        self.line = line
+        self.line_start = line_start
+        self.indent = self._indent_at(line_start)
         self.continued: Span | None = None  # a `\` that waits for the end of its line
         self.stopped = False
         self.read_numbers: set[str] = set()
@@ -75,7 +78,7 @@ class Lexer:
         """The tokens, in one loop; a handler returns where the next token may start."""
         text, match, handlers, output = self.text, self.master.match, self.handlers, self.output
         tokens, diagnostics = output.tokens, output.diagnostics
-        position = 0
+        position = self.start
         steps = iter(range(MAX_STEPS))
         while not self.stopped and len(diagnostics) <= MAX_ERRORS:
             if len(tokens) > MAX_TOKENS or next(steps, None) is None:

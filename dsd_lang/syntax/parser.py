@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from dsd_lang.diagnostics import Diagnostic, Edit, Fix, Span
 from dsd_lang.records import record
@@ -34,28 +35,52 @@ class ParseResult:
     diagnostics: tuple[Diagnostic, ...]
 
 
+class Head(NamedTuple):
+    """What stands before a statement, without a mistake: the place of that statement, and all that was read."""
+
+    end: Span
+    statements: tuple[nodes.Statement, ...]
+    comments: tuple[nodes.Comment, ...]
+    tokens: Sequence[Token]
+
+
 def parse(text: str) -> ParseResult:
     """The program in ``text``; never raises. At most 50 findings, then one line that says how many more there are."""
     return parse_tokens(text)[0]
 
 
-def parse_tokens(text: str) -> tuple[ParseResult, list[Token]]:
-    """The program and the tokens it was read from, the last one `$END`; no tokens when the text is binary."""
+def parse_tokens(text: str, *, after: Head | None = None) -> tuple[ParseResult, list[Token]]:
+    """The program and the tokens it was read from, the last one `$END`; no tokens when the text is binary.
+
+    ``after`` is what the text begins with, read already.
+    """
     whole = position_span(text, 0, len(text))
-    scanned, controls = scan(text)
+    scanned, controls = scan(text, start=None if after is None else after.end)
     if scanned is None:
         return ParseResult(nodes.Program((), (), whole), tuple(controls)), []
     driver = driver_of(scanned)
     statements = driver.run()
     found = [*controls, *_merged(scanned.diagnostics, driver.builder.diagnostics)]
-    program = nodes.Program(statements, tuple(scanned.comments), whole)
-    return ParseResult(program, _capped(sorted(found, key=lambda finding: finding.span.start))), scanned.tokens
+    comments, tokens = tuple(scanned.comments), scanned.tokens
+    if after is not None:
+        statements, comments = (*after.statements, *statements), (*after.comments, *comments)
+        tokens = [*after.tokens, *tokens]
+    program = nodes.Program(statements, comments, whole)
+    return ParseResult(program, _capped(sorted(found, key=lambda finding: finding.span.start))), tokens
 
 
-def scan(text: str) -> tuple[Tokens | None, list[Diagnostic]]:
-    """The tokens of a text and what is wrong with its characters; no tokens when the text is binary."""
+def scan(text: str, *, start: Span | None = None) -> tuple[Tokens | None, list[Diagnostic]]:
+    """The tokens of a text (from the ``start`` of a statement) and what is wrong with its characters.
+
+    No tokens when the text is binary.
+    """
     body, controls = _without_control_characters(text)
-    return (None if body is None else Lexer(body, _table(), _master()).run()), controls
+    if body is None:
+        return None, controls
+    if start is None:
+        return Lexer(body, _table(), _master()).run(), controls
+    line_start = start.start - start.column + 1
+    return Lexer(body, _table(), _master(), start=start.start, line=start.line, line_start=line_start).run(), controls
 
 
 def driver_of(tokens: Tokens) -> Driver:
@@ -213,4 +238,4 @@ def _capped(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
     return (*found[:MAX_REPORTED], rest)
 
 
-__all__ = ["Driver", "ParseResult", "Token", "driver_of", "parse", "parse_tokens", "scan"]
+__all__ = ["Driver", "Head", "ParseResult", "Token", "driver_of", "parse", "parse_tokens", "scan"]

@@ -1,0 +1,61 @@
+"""A text and the reading of an earlier version of it in, its own reading out: what stands before the change is kept.
+
+For editors, where one keystroke follows another. The result is the one of :func:`dsd_lang.syntax.parser.parse`, places
+and findings included.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from dsd_lang.syntax.brackets import lacks_closing
+from dsd_lang.syntax.parser import Head, ParseResult, parse_tokens
+from dsd_lang.syntax.terminals import Token
+
+MAX_KEPT_TOKENS = 100_000  # far below the lexer's own limit, which counts the tokens of a whole text
+
+
+class Reading(NamedTuple):
+    """A text, the program in it, and its tokens."""
+
+    text: str
+    parsed: ParseResult
+    tokens: Sequence[Token]
+
+
+def read(text: str, before: Reading | None = None) -> Reading:
+    """The reading of a text; ``before`` is that of an earlier version."""
+    head = None if before is None else _head(before, text)
+    return Reading(text, *parse_tokens(text, after=head))
+
+
+def _head(before: Reading, text: str) -> Head | None:
+    """The statements before the last one that ends before the change; None where nothing can be kept."""
+    if len(before.tokens) > MAX_KEPT_TOKENS or lacks_closing(before.text) or lacks_closing(text):
+        return None  # a missing `}` is put in by the indentation of what follows
+    program, num_same = before.parsed.program, _length_of_the_same(before.text, text)
+    last = bisect_left(program.statements, num_same, key=lambda statement: statement.span.end) - 1
+    if last < 1:
+        return None
+    end = program.statements[last].span
+    num_tokens = bisect_left(before.tokens, end.start, key=lambda token: token.span.start)
+    separator = before.tokens[num_tokens - 1]
+    is_separated = separator.kind == "_SEPARATOR" and bool(separator.text)
+    if not is_separated or any(finding.span.start <= end.start for finding in before.parsed.diagnostics):
+        return None
+    num_comments = bisect_left(program.comments, end.start, key=lambda comment: comment.span.start)
+    return Head(end, program.statements[:last], program.comments[:num_comments], before.tokens[:num_tokens])
+
+
+def _length_of_the_same(left: str, right: str) -> int:
+    """How many characters two texts have in common at their beginning."""
+    low, high = 0, min(len(left), len(right))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if left[low:middle] == right[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
