@@ -264,7 +264,7 @@ def plain_loop(model: nn.Module, case: Case, name: OptimizerName) -> Step:
 
 WAYS: Mapping[str, Callable[[Case, OptimizerName, Mapping[str, Tensor]], Step]] = {
     "dense": dense_step,
-    **({"session": session_step} if find_spec("dsd_runtime.session") else {}),
+    **({"session": session_step} if find_spec("dsd_runtime.engine.session") else {}),
     "masks": lambda *arguments: masked_step(*arguments, in_full=False),
     "masks, in full": lambda *arguments: masked_step(*arguments, in_full=True),
     "foreach multiply": lambda *arguments: multiply_step(*arguments, foreach=True),

@@ -21,8 +21,8 @@ import dsd_lang
 from dsd_runtime import attach
 from dsd_runtime.data.registry import open_data
 from dsd_runtime.data.source import DataSource
+from dsd_runtime.engine.overrides import build_optimizer
 from dsd_runtime.models.registry import build_model
-from dsd_runtime.overrides import build_optimizer
 from dsd_runtime.training.loop import DataClock, PhaseRun, Stopped, train_phase
 from dsd_runtime.training.precision import Precision, choose_device
 from dsd_runtime.training.tasks.choose import task_for

@@ -29,18 +29,18 @@ _HOMES = {
     "analyse": "dsd_lang.analysis",
     "parse": "dsd_lang.syntax.parser",
     "Plan": "dsd_lang.plan",
-    "PhaseGraph": "dsd_lang.graph",
-    "DsdError": "dsd_lang.errors",
+    "PhaseGraph": "dsd_lang.views.graph",
+    "DsdError": "dsd_lang.base.errors",
 }
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.analysis import analyse
+    from dsd_lang.base.errors import DsdError
     from dsd_lang.compiler import ScheduleError, compile, compile_file
-    from dsd_lang.errors import DsdError
-    from dsd_lang.graph import PhaseGraph
     from dsd_lang.plan import Plan
     from dsd_lang.syntax.parser import parse
+    from dsd_lang.views.graph import PhaseGraph
 
 
 def __getattr__(name: str) -> object:

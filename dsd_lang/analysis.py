@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dsd_lang.diagnostics import CATALOGUE, Diagnostic
-from dsd_lang.layers import LayerInfo, with_inferred_roles
+from dsd_lang.base.diagnostics import CATALOGUE, Diagnostic
+from dsd_lang.base.layers import LayerInfo, with_inferred_roles
 from dsd_lang.passes.complete_phases import complete_phases
 from dsd_lang.passes.draft import Draftbook
 from dsd_lang.passes.expand_forks import expand_forks
@@ -66,7 +66,7 @@ def analyse(
     """Parses, resolves and checks a schedule; never raises for what the text says.
 
     ``layers`` is a model's inventory: selectors are then checked against it. ``overrides`` are `--set` flags and
-    ``defaults`` the model's preset; a mistake in those is a :class:`dsd_lang.errors.DsdError`. ``parsed`` is what
+    ``defaults`` the model's preset; a mistake in those is a :class:`dsd_lang.base.errors.DsdError`. ``parsed`` is what
     :func:`dsd_lang.syntax.parser.parse` says of the text, where the caller has it.
     """
     parsed = parsed or parse(text)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from dsd_lang.analysis import Resolved, analyse
-from dsd_lang.diagnostics import Diagnostic
-from dsd_lang.errors import DsdError
+from dsd_lang.base.diagnostics import Diagnostic
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.units import format_exact
 from dsd_lang.passes.draft import Draft
 from dsd_lang.passes.explain import reason
 from dsd_lang.passes.quantities import Quantity
@@ -26,7 +27,6 @@ from dsd_lang.plan import (
     SpanInfo,
     Target,
 )
-from dsd_lang.units import format_exact
 
 _DERIVED_ORDER = ("lr", "duration", "layers", "except", "target")
 
@@ -197,7 +197,7 @@ def _exact_text(bound: object, text: str) -> str:
 
 def _rendered(text: str, source: str | None, diagnostics: tuple[Diagnostic, ...]) -> str:
     """The errors as `dsd-lint` shows them."""
+    from dsd_lang.base.source import Source
     from dsd_lang.report import CheckedFile, render
-    from dsd_lang.source import Source
 
     return render((CheckedFile(source or "<text>", Source(text), diagnostics),), "full")

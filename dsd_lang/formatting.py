@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from dsd_lang.diagnostics import Diagnostic
+from dsd_lang.base.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
     from dsd_lang.analysis import Analysis
@@ -28,7 +28,7 @@ class LawBrokenError(Exception):
 
 
 def formatted(text: str, *, analysis: Analysis | None = None) -> Formatted:
-    """The canonical text of a schedule, with proof; raises :class:`dsd_lang.errors.DsdError` for syntax errors.
+    """The canonical text of a schedule, with proof; raises :class:`dsd_lang.base.errors.DsdError` for syntax errors.
 
     ``analysis`` is that of the text without a model, where the caller has it already.
 
@@ -70,8 +70,8 @@ def _exposed(text: str, before: Analysis, result: str, after: Analysis) -> tuple
     """Findings of the new text that the old one silenced: a comment covers one line, and lines may have been split."""
     if "dsd:" not in text:
         return ()
-    from dsd_lang.checking import check_analysis
-    from dsd_lang.selection import DEFAULT
+    from dsd_lang.lint.checking import check_analysis
+    from dsd_lang.lint.selection import DEFAULT
 
     known = Counter(finding.code for finding in check_analysis(text, before, selected=DEFAULT))
     found = check_analysis(result, after, selected=DEFAULT)

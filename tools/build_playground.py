@@ -21,7 +21,7 @@ from playground_downloads import PYODIDE_FILES, Downloads, fetch_downloads
 from playground_parts import bundle_editor, examples, language_archive, write_json
 
 from dsd_lang import __version__
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 APP = REPOSITORY / "docs" / "playground" / "app"

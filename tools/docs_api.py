@@ -32,16 +32,16 @@ SECTIONS: dict[str, tuple[Public, ...]] = {
         Public("dsd_lang.analyse", "dsd_lang/analysis.py"),
         Public("dsd_lang.parse", "dsd_lang/syntax/parser.py"),
         Public("dsd_lang.syntax.formatter.format_text", "dsd_lang/syntax/formatter.py"),
-        Public("dsd_lang.Plan", "dsd_lang/plan.py"),
-        Public("dsd_lang.PhaseGraph", "dsd_lang/graph.py"),
+        Public("dsd_lang.Plan", "dsd_lang/plan/model.py"),
+        Public("dsd_lang.PhaseGraph", "dsd_lang/views/graph.py"),
         Public("dsd_lang.ScheduleError", "dsd_lang/compiler.py"),
-        Public("dsd_lang.DsdError", "dsd_lang/errors.py"),
+        Public("dsd_lang.DsdError", "dsd_lang/base/errors.py"),
     ),
     "The runtime": (
-        Public("dsd_runtime.attach", "runtime/dsd_runtime/attachment.py"),
-        Public("dsd_runtime.Session", "runtime/dsd_runtime/session.py"),
-        Public("dsd_runtime.inventory", "runtime/dsd_runtime/layers.py"),
-        Public("dsd_runtime.tag", "runtime/dsd_runtime/layers.py"),
+        Public("dsd_runtime.attach", "runtime/dsd_runtime/engine/attachment.py"),
+        Public("dsd_runtime.Session", "runtime/dsd_runtime/engine/session.py"),
+        Public("dsd_runtime.inventory", "runtime/dsd_runtime/engine/layers.py"),
+        Public("dsd_runtime.tag", "runtime/dsd_runtime/engine/layers.py"),
     ),
 }
 _INTRODUCTION = """# Python reference

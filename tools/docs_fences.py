@@ -11,7 +11,7 @@ import re
 
 from docs_rules import rule_path
 
-from dsd_lang.diagnostics import CATALOGUE
+from dsd_lang.base.diagnostics import CATALOGUE
 
 _FENCE = re.compile(
     r'^```dsd (?P<severity>error|warning|advice) (?P<code>DSD\d{3})(?P<file> title="[^"]+")?$', re.MULTILINE

@@ -10,11 +10,11 @@ import textwrap
 
 from docs_tables import severity_text, table
 
-from dsd_lang.checking import check_text
-from dsd_lang.diagnostics import CATALOGUE
+from dsd_lang.base.diagnostics import CATALOGUE
+from dsd_lang.base.source import Source
+from dsd_lang.lint.checking import check_text
 from dsd_lang.report import CheckedFile, render
 from dsd_lang.rules import page
-from dsd_lang.source import Source
 
 FAMILIES = {
     "1": "Text",

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 import dsd_lang
-from dsd_lang.arguments import ARGUMENTS, Argument, Option
-from dsd_lang.diagnostics import CATALOGUE
-from dsd_lang.layers import KINDS, PARTS, ROLES
-from dsd_runtime.support import unsupported
+from dsd_lang.base.arguments import ARGUMENTS, Argument, Option
+from dsd_lang.base.diagnostics import CATALOGUE
+from dsd_lang.base.layers import KINDS, PARTS, ROLES
+from dsd_runtime.engine.support import unsupported
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "arguments-rate": ("lr", "decay", "floor", "warmup", "clock"),

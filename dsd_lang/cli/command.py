@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from dsd_lang import __version__
+from dsd_lang.base.errors import DsdError, internal_error_text
 from dsd_lang.cli.flags import Flag, Given, help_text, read_flags
 from dsd_lang.cli.options import say_error, write_output
-from dsd_lang.errors import DsdError, internal_error_text
 
 
 class Tool(NamedTuple):

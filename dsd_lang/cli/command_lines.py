@@ -89,9 +89,9 @@ def _other(program: str) -> Value:
 
 def _known_words() -> dict[str, tuple[str, ...]]:
     """The words known behind a flag, by its name, where the flag itself does not list them."""
-    from dsd_lang.arguments import allowed_at
+    from dsd_lang.base.arguments import allowed_at
+    from dsd_lang.base.diagnostics import CATALOGUE
     from dsd_lang.cli.installed import model_cards
-    from dsd_lang.diagnostics import CATALOGUE
     from dsd_lang.report import FORMATS
     from dsd_lang.starter.recipes import RECIPES
 

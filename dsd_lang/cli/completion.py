@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
+from dsd_lang.base.errors import DsdError, nearest
 from dsd_lang.cli.command import Tool, run_tool
 from dsd_lang.cli.command_lines import CommandLine, command_lines
 from dsd_lang.cli.completion_bash import bash_script
@@ -15,7 +16,6 @@ from dsd_lang.cli.completion_fish import fish_script
 from dsd_lang.cli.completion_zsh import zsh_script
 from dsd_lang.cli.flags import Flag, Given
 from dsd_lang.cli.options import write_output
-from dsd_lang.errors import DsdError, nearest
 
 PROGRAM = "dsd-completion"
 SHELLS: dict[str, Callable[[Sequence[CommandLine]], str]] = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dsd_lang.diagnostics import CATALOGUE, Code, rule_url
-from dsd_lang.errors import DsdError, nearest
+from dsd_lang.base.diagnostics import CATALOGUE, Code, rule_url
+from dsd_lang.base.errors import DsdError, nearest
 from dsd_lang.rules import page
 
 

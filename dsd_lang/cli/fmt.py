@@ -10,11 +10,11 @@ import gc
 import sys
 from collections.abc import Sequence
 
+from dsd_lang.base.diagnostics import Diagnostic
 from dsd_lang.cli.command import Tool, run_tool
 from dsd_lang.cli.flags import Flag, Given
 from dsd_lang.cli.options import is_coloured, read_source, schedule_paths, write_output
 from dsd_lang.cli.rewrite import rewrite_file
-from dsd_lang.diagnostics import Diagnostic
 from dsd_lang.formatting import Formatted, formatted
 from dsd_lang.syntax.formatter import UnformattableError, format_text
 
@@ -98,8 +98,8 @@ def _hand_out(path: str, name: str, text: str, result: Formatted, options: Given
 
 
 def _say_broken(name: str, text: str, diagnostics: Sequence[Diagnostic], options: Given) -> None:
+    from dsd_lang.base.source import Source
     from dsd_lang.report import CheckedFile, render
-    from dsd_lang.source import Source
 
     in_colour = is_coloured(options.last("--color"), is_terminal=sys.stderr.isatty())
     files = [CheckedFile(name, Source(text), tuple(diagnostics))]

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dsd_lang.errors import DsdError
-from dsd_lang.layers import LayerInfo
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.layers import LayerInfo
 
 if TYPE_CHECKING:
     from dsd_lang.plan import Plan
-    from dsd_lang.plan_diff.run_effect import NodeState
+    from dsd_lang.views.diff.run_effect import NodeState
 
 _INSTALL = "install `dsd-lang[run]`"
 
@@ -48,7 +48,7 @@ def model_cards() -> dict[str, Mapping[str, str]]:
 
 def run_states(plan: Plan, folder: Path) -> dict[str, NodeState]:
     """The state and the content key of every phase in a run folder (group `dsd.run_progress`)."""
-    from dsd_lang.plan_diff.run_effect import NodeState
+    from dsd_lang.views.diff.run_effect import NodeState
 
     nobody = DsdError("nothing installed can read run folders", help=_INSTALL)
     answer = _first_answer("dsd.run_progress", nobody, plan, folder)

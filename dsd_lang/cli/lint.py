@@ -7,17 +7,17 @@ import os
 import sys
 from collections.abc import Sequence
 
-from dsd_lang.checking import check_text
+from dsd_lang.base.diagnostics import DOCS_URL, Diagnostic
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.layers import LayerInfo
+from dsd_lang.base.source import Source
 from dsd_lang.cli.command import Tool, run_tool
 from dsd_lang.cli.flags import Flag, Given
 from dsd_lang.cli.options import is_coloured, read_source, schedule_paths, write_output
-from dsd_lang.configuration import Configuration, configuration_in, configuration_of
-from dsd_lang.diagnostics import DOCS_URL, Diagnostic
-from dsd_lang.errors import DsdError
-from dsd_lang.layers import LayerInfo
+from dsd_lang.lint.checking import check_text
+from dsd_lang.lint.configuration import Configuration, configuration_in, configuration_of
+from dsd_lang.lint.selection import Choice, codes_of, selected_codes
 from dsd_lang.report import FOR_PEOPLE, FORMATS, CheckedFile, fixable, render, summary
-from dsd_lang.selection import Choice, codes_of, selected_codes
-from dsd_lang.source import Source
 
 PROGRAM = "dsd-lint"
 EPILOGUE = """RULES are codes (DSD303), beginnings of codes (DSD3), names (ends-sparse) or ALL, joined by commas.
@@ -126,7 +126,7 @@ def _paths(options: Given) -> list[str]:
     paths = schedule_paths(options.words, program=PROGRAM, excludes_all=is_forced)
     name = options.last("--stdin-filename")
     if paths == ["-"] and is_forced and name is not None:
-        from dsd_lang.project import is_excluded
+        from dsd_lang.lint.project import is_excluded
 
         if is_excluded(name):
             if options.has("--fix") or options.has("--unsafe-fixes"):  # the text goes on as it came
@@ -148,7 +148,7 @@ def _format(options: Given, project: Configuration) -> str:
         options.last("--output-format") or os.environ.get("DSD_OUTPUT_FORMAT") or project.output_format or "full"
     )
     if chosen not in FORMATS:
-        from dsd_lang.errors import nearest
+        from dsd_lang.base.errors import nearest
 
         guess = nearest(chosen, FORMATS)
         formats = f"the formats are {', '.join(FORMATS)}"
@@ -170,7 +170,7 @@ def _layers_named(options: Given, said: Configuration) -> tuple[str, str]:
 
 def _layers(path: str, model: str) -> Layers:
     if path:
-        from dsd_lang.layers_file import read_layers
+        from dsd_lang.base.layers_file import read_layers
 
         return read_layers(path)
     if not model:

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from dsd_lang.base.errors import DsdError, nearest
+from dsd_lang.base.units import Length, exact, parse_length
 from dsd_lang.cli.command import Tool, run_tool
 from dsd_lang.cli.flags import Flag, Given
 from dsd_lang.cli.installed import model_cards, model_preset
 from dsd_lang.cli.options import write_output
-from dsd_lang.errors import DsdError, nearest
-from dsd_lang.project import SUFFIX
+from dsd_lang.lint.project import SUFFIX
 from dsd_lang.starter.recipes import RECIPES, Recipe
 from dsd_lang.starter.writing import starter_text
-from dsd_lang.units import Length, exact, parse_length
 
 if TYPE_CHECKING:
     from dsd_lang.starter.choices import Choices

@@ -6,14 +6,14 @@ import os
 import sys
 from collections.abc import Sequence
 
-from dsd_lang.diagnostics import Diagnostic
-from dsd_lang.errors import DsdError
-from dsd_lang.source import decode
+from dsd_lang.base.diagnostics import Diagnostic
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.source import decode
 
 
 def schedule_paths(words: Sequence[str], *, program: str, excludes_all: bool = False) -> list[str]:
     """The files that a command line means (`-` alone is stdin; nothing is the folder here); a note where it is none."""
-    from dsd_lang.project import find_schedules
+    from dsd_lang.lint.project import find_schedules
 
     if "-" in words:
         if len(words) > 1:

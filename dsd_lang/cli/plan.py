@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dsd_lang.base.errors import DsdError
 from dsd_lang.cli.command import Tool, run_tool
 from dsd_lang.cli.flags import Flag, Given
 from dsd_lang.cli.options import is_coloured, read_source, write_output
-from dsd_lang.errors import DsdError
 
 if TYPE_CHECKING:
+    from dsd_lang.base.diagnostics import Diagnostic
     from dsd_lang.cli.plan_source import Compiled
-    from dsd_lang.diagnostics import Diagnostic
 
 PROGRAM = "dsd-plan"
 GRAPHS = ("mermaid", "dot", "svg")
@@ -123,7 +123,7 @@ def shown(compiled: Compiled, given: Given) -> str:
     """What the command prints for a plan."""
     graph = given.last("--graph")
     if graph is not None:
-        from dsd_lang.graph import PhaseGraph
+        from dsd_lang.views.graph import PhaseGraph
 
         picture = PhaseGraph(compiled.plan)
         return {"mermaid": picture.to_mermaid, "dot": picture.to_dot, "svg": picture.to_svg}[graph]()
@@ -146,8 +146,8 @@ def schema_text() -> str:
 
 
 def _rendered(text: str, name: str, errors: tuple[Diagnostic, ...], given: Given) -> str:
+    from dsd_lang.base.source import Source
     from dsd_lang.report import CheckedFile, render, summary
-    from dsd_lang.source import Source
 
     files = (CheckedFile(name, Source(text), errors),)
     colour = is_coloured(given.last("--color"), is_terminal=sys.stdout.isatty())

@@ -6,18 +6,18 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.source import decode
 from dsd_lang.cli.flags import Given
 from dsd_lang.cli.installed import run_states
 from dsd_lang.cli.options import read_source
 from dsd_lang.cli.plan_page import Page
 from dsd_lang.cli.revision import file_in_revision
-from dsd_lang.errors import DsdError
-from dsd_lang.source import decode
 
 if TYPE_CHECKING:
+    from dsd_lang.base.diagnostics import Diagnostic
     from dsd_lang.cli.plan_source import Compiled
-    from dsd_lang.cost import Densities
-    from dsd_lang.diagnostics import Diagnostic
+    from dsd_lang.plan.cost import Densities
 
 
 def read_other(path: str, other: str) -> tuple[str, str, list[Diagnostic]]:
@@ -36,10 +36,10 @@ def read_other(path: str, other: str) -> tuple[str, str, list[Diagnostic]]:
 
 def compared(old: Compiled, new: Compiled, given: Given, page: Page) -> tuple[str, bool]:
     """What `--diff` prints, and whether the two are the same."""
-    from dsd_lang.plan_diff import diff_plans
-    from dsd_lang.plan_diff.run_effect import run_effect
-    from dsd_lang.plan_diff.text import DiffText, diff_data
-    from dsd_lang.plan_diff.totals import totals
+    from dsd_lang.views.diff import diff_plans
+    from dsd_lang.views.diff.run_effect import run_effect
+    from dsd_lang.views.diff.text import DiffText, diff_data
+    from dsd_lang.views.diff.totals import totals
 
     diff = diff_plans(old.plan, new.plan)
     sums = totals(old.plan, new.plan, (_densities(old), _densities(new)))
@@ -55,7 +55,7 @@ def compared(old: Compiled, new: Compiled, given: Given, page: Page) -> tuple[st
 
 
 def _densities(compiled: Compiled) -> Densities | None:
-    from dsd_lang.layer_counts import count_phases, densities
+    from dsd_lang.plan.layer_counts import count_phases, densities
 
     layers = compiled.circumstances.layers
     return None if layers is None else densities(compiled.plan, count_phases(compiled.plan, layers))

@@ -7,17 +7,17 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from dsd_lang.base.errors import DsdError
 from dsd_lang.cli.flags import Given
 from dsd_lang.cli.options import is_coloured
-from dsd_lang.errors import DsdError
 
 if TYPE_CHECKING:
+    from dsd_lang.base.layers import LayerInfo
     from dsd_lang.cli.plan_source import Compiled
-    from dsd_lang.cost import Densities
-    from dsd_lang.layer_counts import PhaseCounts
-    from dsd_lang.layers import LayerInfo
     from dsd_lang.plan import Plan
-    from dsd_lang.plan_diff.run_effect import NodeState
+    from dsd_lang.plan.cost import Densities
+    from dsd_lang.plan.layer_counts import PhaseCounts
+    from dsd_lang.views.diff.run_effect import NodeState
 
 _WIDTH = 80
 _ORIGINS = {"set": "set", "flag": "--set", "preset": "preset"}
@@ -60,7 +60,7 @@ def _number(given: Given, name: str, *, least: int) -> int | None:
 
 def page_text(compiled: Compiled, given: Given, page: Page, states: Mapping[str, NodeState]) -> str:
     """The whole page."""
-    from dsd_lang.layer_counts import count_phases, densities
+    from dsd_lang.plan.layer_counts import count_phases, densities
 
     plan, layers = compiled.plan, compiled.circumstances.layers
     counts = None if layers is None else count_phases(plan, layers)
@@ -79,7 +79,7 @@ def page_text(compiled: Compiled, given: Given, page: Page, states: Mapping[str,
 
 
 def _table(plan: Plan, page: Page, states: Mapping[str, NodeState]) -> str:
-    from dsd_lang.plan_table import MARK, aligned, fitted, shown_numbers, table_rows
+    from dsd_lang.views.table import MARK, aligned, fitted, shown_numbers, table_rows
 
     headers, rows = table_rows(plan, states={phase: node.state for phase, node in states.items()})
     shown = shown_numbers(len(rows), is_whole=page.is_whole)
@@ -103,7 +103,7 @@ def _wrapped(text: str, page: Page) -> list[str]:
 
 
 def _timeline(plan: Plan, given: Given, page: Page, known: Densities | None) -> str:
-    from dsd_lang.timeline import can_draw_blocks, timeline_text
+    from dsd_lang.views.timeline import can_draw_blocks, timeline_text
 
     wanted = given.last("--timeline")
     return timeline_text(
@@ -118,7 +118,7 @@ def _timeline(plan: Plan, given: Given, page: Page, known: Densities | None) -> 
 
 
 def _counts(plan: Plan, counts: Mapping[str, PhaseCounts], layers: tuple[LayerInfo, ...], page: Page) -> str:
-    from dsd_lang.counts_table import counts_table
+    from dsd_lang.views.counts import counts_table
 
     model = plan.settings.get("model")
     return counts_table(plan, counts, layers, model=None if model is None else str(model), is_whole=page.is_whole)
@@ -129,7 +129,7 @@ def _why(compiled: Compiled, page: Page) -> str:
     from dsd_lang.passes.findings import Findings
     from dsd_lang.passes.read_settings import read_settings
     from dsd_lang.syntax.nodes import Program
-    from dsd_lang.why_text import why_text
+    from dsd_lang.views.why import why_text
 
     resolved, preset = compiled.resolved, compiled.circumstances.preset
     by_origin = {
@@ -149,7 +149,7 @@ def _why(compiled: Compiled, page: Page) -> str:
 
 
 def _totals(plan: Plan, known: Densities | None, page: Page) -> Iterator[str]:
-    from dsd_lang.cost import arms, budget, first_phase_multiple, in_words, times
+    from dsd_lang.plan.cost import arms, budget, first_phase_multiple, in_words, times
 
     total = budget(plan, known)
     weighted = in_words(total.weighted_epochs, total.weighted_updates)
@@ -166,7 +166,7 @@ def _totals(plan: Plan, known: Densities | None, page: Page) -> Iterator[str]:
 
 
 def _claims(compiled: Compiled, given: Given, page: Page) -> Iterator[str]:
-    from dsd_lang.setting_text import setting_text
+    from dsd_lang.plan.setting_text import setting_text
 
     plan = compiled.plan
     settings = [

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.records import record
 from dsd_lang.cli.flags import Given
 from dsd_lang.cli.installed import model_layers, model_preset
-from dsd_lang.errors import DsdError
-from dsd_lang.records import record
 
 if TYPE_CHECKING:
     from dsd_lang.analysis import Resolved
-    from dsd_lang.diagnostics import Diagnostic
-    from dsd_lang.layers import LayerInfo
+    from dsd_lang.base.diagnostics import Diagnostic
+    from dsd_lang.base.layers import LayerInfo
     from dsd_lang.plan import Plan
     from dsd_lang.syntax.nodes import Program
 
@@ -55,7 +55,7 @@ def circumstances_of(given: Given) -> Circumstances:
         preset = preset if preset is not None else model_preset(model)
         layers = _known_layers(model)
     elif layers_file is not None:
-        from dsd_lang.layers_file import read_layers
+        from dsd_lang.base.layers_file import read_layers
 
         layers = read_layers(layers_file)
     return Circumstances(flags, preset, layers)
@@ -100,7 +100,7 @@ def overrides_of(items: Sequence[str]) -> dict[str, str]:
 def settings_of_run(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     """The flags and the preset that the plan of a run folder was compiled with."""
     from dsd_lang.plan import Plan
-    from dsd_lang.setting_text import setting_text
+    from dsd_lang.plan.setting_text import setting_text
 
     try:
         saved = Plan.from_json((folder / "plan.json").read_text(encoding="utf-8"))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dsd_lang.base.errors import DsdError
 from dsd_lang.cli.flags import Given
 from dsd_lang.cli.installed import model_cards
-from dsd_lang.errors import DsdError
 from dsd_lang.starter.recipes import RECIPES
 
 

@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from dsd_lang.checking import check_text
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.source import Source
 from dsd_lang.cli.flags import Given
 from dsd_lang.cli.lint import Layers, findings_of
 from dsd_lang.cli.options import is_coloured, read_source, write_output
 from dsd_lang.cli.rewrite import rewrite_file
-from dsd_lang.errors import DsdError
-from dsd_lang.fixes import mend
+from dsd_lang.lint.checking import check_text
+from dsd_lang.lint.fixes import mend
 from dsd_lang.report import CheckedFile
-from dsd_lang.source import Source
 
 Job = tuple[str, str, frozenset[str], Layers]
 Report = Callable[[Sequence[CheckedFile], int, bool], int]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 
 
 def rewrite_file(path: str, text: str) -> None:

@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple, get_args
 
-from dsd_lang.arguments import ARGUMENTS, RATE_WORDS, Option
-from dsd_lang.diagnostics import CATALOGUE
-from dsd_lang.layers import KINDS, PARTS, ROLES
-from dsd_lang.passes.metrics import KNOWN, SPLITS, WITHOUT_SPLIT
+from dsd_lang.base.arguments import ARGUMENTS, RATE_WORDS, Option
+from dsd_lang.base.diagnostics import CATALOGUE
+from dsd_lang.base.layers import KINDS, PARTS, ROLES
+from dsd_lang.base.metrics import KNOWN, SPLITS, WITHOUT_SPLIT
+from dsd_lang.base.units import Unit
 from dsd_lang.passes.read_conditions import FUNCTIONS
 from dsd_lang.passes.read_functions import SWITCHES
 from dsd_lang.passes.read_values import DISTILL_PARAMETERS
 from dsd_lang.passes.resolve_references import MOMENTS
 from dsd_lang.syntax.table import load_table
 from dsd_lang.syntax.terminals import STATEMENT_WORDS
-from dsd_lang.units import Unit
 
 _MODES = frozenset({"DENSE", "SPARSE"})
 _LOGICAL = frozenset({"AND", "OR", "NOT"})

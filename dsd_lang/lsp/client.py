@@ -5,7 +5,7 @@ from __future__ import annotations
 from lsprotocol import types
 from pygls.capabilities import get_capability
 
-from dsd_lang.records import record
+from dsd_lang.base.records import record
 
 
 @record

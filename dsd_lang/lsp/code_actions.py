@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from lsprotocol import types
 
-from dsd_lang.diagnostics import Diagnostic
-from dsd_lang.fixes import mend
+from dsd_lang.base.diagnostics import Diagnostic
+from dsd_lang.lint.fixes import mend
 from dsd_lang.lsp.diagnostics import shown
 from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.formatting import line_edits

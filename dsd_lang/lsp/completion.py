@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from lsprotocol import types
 
-from dsd_lang.diagnostics import CATALOGUE
+from dsd_lang.base.diagnostics import CATALOGUE
 from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.offers import Offer
 from dsd_lang.lsp.offers_arguments import argument_offers, parameter_offers, value_offers

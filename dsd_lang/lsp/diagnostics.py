@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lsprotocol import types
 
-from dsd_lang.diagnostics import Diagnostic, rule_url
+from dsd_lang.base.diagnostics import Diagnostic, rule_url
 from dsd_lang.lsp.documents import Document
 
 SOURCE = "dsd"

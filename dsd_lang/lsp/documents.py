@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from lsprotocol import types
 
 from dsd_lang.analysis import Analysis, analyse
-from dsd_lang.checking import check_analysis
-from dsd_lang.diagnostics import Diagnostic
-from dsd_lang.errors import DsdError
+from dsd_lang.base.diagnostics import Diagnostic
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.source import Source
+from dsd_lang.lint.checking import check_analysis
 from dsd_lang.lsp.client import Client
 from dsd_lang.lsp.labels import LabelTable
 from dsd_lang.lsp.positions import Positions
 from dsd_lang.lsp.settings import Settings, Wishes, settings_of
-from dsd_lang.source import Source
 from dsd_lang.syntax.parser import scan
 from dsd_lang.syntax.rereading import Reading, read
 from dsd_lang.syntax.terminals import Tokens

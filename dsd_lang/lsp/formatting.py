@@ -7,9 +7,9 @@ from itertools import pairwise
 
 from lsprotocol import types
 
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.source import Source
 from dsd_lang.lsp.documents import Document
-from dsd_lang.source import Source
 
 MAX_COMPARED = 2_000  # lines; past that one edit is found sooner than the least
 

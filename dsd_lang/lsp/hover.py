@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from lsprotocol import types
 
-from dsd_lang.arguments import BY_NAME
-from dsd_lang.diagnostics import Span
-from dsd_lang.layers import describe_inventory, match, parse_selector
+from dsd_lang.base.arguments import BY_NAME
+from dsd_lang.base.diagnostics import Span
+from dsd_lang.base.layers import describe_inventory, match, parse_selector
 from dsd_lang.lsp import meanings
 from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.labels import Definition

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from lsprotocol import types
 
+from dsd_lang.base.units import format_exact
 from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.rows import drafts_by_phase, written_phases
 from dsd_lang.passes.draft import Draft
 from dsd_lang.passes.explain import reason
 from dsd_lang.passes.quantities import Quantity
 from dsd_lang.syntax import nodes
-from dsd_lang.units import format_exact
 
 _TEXTS = {"duration": "", "lr": "lr="}
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from dsd_lang.diagnostics import Span
-from dsd_lang.passes.metrics import split_metric
+from dsd_lang.base.diagnostics import Span
+from dsd_lang.base.metrics import split_metric
 from dsd_lang.passes.resolve_references import MOMENTS
 from dsd_lang.passes.walk import below, values_of
 from dsd_lang.syntax import nodes

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dsd_lang.arguments import Argument, Option
-from dsd_lang.diagnostics import CATALOGUE, rule_url
+from dsd_lang.base.arguments import Argument, Option
+from dsd_lang.base.diagnostics import CATALOGUE, rule_url
 from dsd_lang.passes.wrong_values import expected
 
 _HEADING = re.compile(r"^(?P<title>[^\n]+)\n-{3,}$", re.MULTILINE)

@@ -1,6 +1,6 @@
 """What the words of the language mean, one sentence each: for hovers and beside what is offered.
 
-Arguments have their meaning in `dsd_lang.arguments`, findings in their pages; here is the rest of the vocabulary.
+Arguments have their meaning in `dsd_lang.base.arguments`, findings in their pages; here is the rest of the vocabulary.
 """
 
 from __future__ import annotations

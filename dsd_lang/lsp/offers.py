@@ -6,7 +6,7 @@ import re
 
 from lsprotocol import types
 
-from dsd_lang.records import record
+from dsd_lang.base.records import record
 
 _FIELD = re.compile(r"\$\{\d+:([^{}]*)\}|\$\{\d+\|([^|,]*)[^|]*\|\}|\$\d+")
 

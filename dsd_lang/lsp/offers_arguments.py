@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lsprotocol import types
 
-from dsd_lang.arguments import ARGUMENTS, BY_NAME, RATE_WORDS, Argument, Option
+from dsd_lang.base.arguments import ARGUMENTS, BY_NAME, RATE_WORDS, Argument, Option
 from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.markdown import argument_page, option_page
 from dsd_lang.lsp.meanings import RATES

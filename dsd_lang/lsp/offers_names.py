@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from lsprotocol import types
 
-from dsd_lang.arguments import BY_NAME
-from dsd_lang.layers import KINDS, PARTS, RECURRENT_KINDS, ROLES
+from dsd_lang.base.arguments import BY_NAME
+from dsd_lang.base.layers import KINDS, PARTS, RECURRENT_KINDS, ROLES
+from dsd_lang.base.metrics import KNOWN, WITHOUT_SPLIT
 from dsd_lang.lsp import meanings
 from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.labels import Definition
@@ -15,7 +16,6 @@ from dsd_lang.lsp.offers import Offer
 from dsd_lang.lsp.phase_parts import has_target
 from dsd_lang.lsp.place import Place
 from dsd_lang.lsp.word import Word
-from dsd_lang.passes.metrics import KNOWN, WITHOUT_SPLIT
 from dsd_lang.passes.read_conditions import FUNCTIONS
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import Token

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsd_lang.records import record
+from dsd_lang.base.records import record
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.expectation import Expectation
 from dsd_lang.syntax.terminals import STATEMENT_WORDS, Token

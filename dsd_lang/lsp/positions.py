@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lsprotocol import types
 
-from dsd_lang.diagnostics import Span
-from dsd_lang.source import Source
+from dsd_lang.base.diagnostics import Span
+from dsd_lang.base.source import Source
 
 
 class Positions:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from lsprotocol import types
 
-from dsd_lang.diagnostics import Span
-from dsd_lang.errors import DsdError
+from dsd_lang.base.diagnostics import Span
+from dsd_lang.base.errors import DsdError
 from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.labels import Definition
 from dsd_lang.passes.resolve_references import MOMENTS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dsd_lang.diagnostics import Span
+from dsd_lang.base.diagnostics import Span
 from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.markdown import table
 from dsd_lang.passes.draft import Draft
@@ -34,7 +34,7 @@ def drafts_by_phase(document: Document) -> dict[Span, list[Draft]]:
 
 def resolved_rows(document: Document, phase: nodes.Phase) -> str | None:
     """The plan's table of a phase; None where the text has errors."""
-    from dsd_lang.plan_table import table_rows
+    from dsd_lang.views.table import table_rows
 
     plan = document.plan
     drafts = drafts_by_phase(document).get(phase.mode_span)

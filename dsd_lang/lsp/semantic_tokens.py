@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from lsprotocol import types
 
-from dsd_lang.arguments import BY_NAME
-from dsd_lang.diagnostics import Span
-from dsd_lang.layers import KINDS, ROLES
+from dsd_lang.base.arguments import BY_NAME
+from dsd_lang.base.diagnostics import Span
+from dsd_lang.base.layers import KINDS, ROLES
+from dsd_lang.base.metrics import SPLITS, WITHOUT_SPLIT
 from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.positions import num_units
-from dsd_lang.passes.metrics import SPLITS, WITHOUT_SPLIT
 from dsd_lang.passes.read_conditions import FUNCTIONS
 from dsd_lang.syntax.terminals import Token
 

@@ -9,9 +9,9 @@ import gc
 import sys
 from collections.abc import Sequence
 
+from dsd_lang.base.errors import DsdError
 from dsd_lang.cli.command import Tool, run_tool
 from dsd_lang.cli.flags import Flag, Given
-from dsd_lang.errors import DsdError
 
 PROGRAM = "dsd-lsp"
 FLAGS = (

@@ -11,7 +11,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
 from dsd_lang import __version__
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 from dsd_lang.lsp import (
     code_actions,
     completion,

@@ -10,14 +10,14 @@ from typing import Any
 
 from pygls.uris import to_fs_path
 
+from dsd_lang.base.diagnostics import DOCS_URL
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.layers import LayerInfo
+from dsd_lang.base.layers_file import read_layers
+from dsd_lang.base.records import record
 from dsd_lang.cli.installed import model_layers
-from dsd_lang.configuration import NOTHING_SAID, configuration_in, configuration_of
-from dsd_lang.diagnostics import DOCS_URL
-from dsd_lang.errors import DsdError
-from dsd_lang.layers import LayerInfo
-from dsd_lang.layers_file import read_layers
-from dsd_lang.records import record
-from dsd_lang.selection import DEFAULT, Choice, codes_of, selected_codes
+from dsd_lang.lint.configuration import NOTHING_SAID, configuration_in, configuration_of
+from dsd_lang.lint.selection import DEFAULT, Choice, codes_of, selected_codes
 
 _KNOWN = ("model", "layers", "select", "extendSelect", "ignore")
 Layers = tuple[LayerInfo, ...] | None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lsprotocol import types
 
-from dsd_lang.diagnostics import Span
+from dsd_lang.base.diagnostics import Span
 from dsd_lang.lsp.documents import Document
 from dsd_lang.syntax import nodes
 

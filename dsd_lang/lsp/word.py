@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from dsd_lang.diagnostics import Span
-from dsd_lang.records import record
+from dsd_lang.base.diagnostics import Span
+from dsd_lang.base.records import record
 from dsd_lang.syntax.nodes import Comment
 from dsd_lang.syntax.terminals import Tokens
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsd_lang.arguments import BY_NAME
+from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.passes.draft import Draft, Draftbook, Fields
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.outline import Round

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from dsd_lang.diagnostics import Span
+from dsd_lang.base.diagnostics import Span
+from dsd_lang.base.units import format_exact
 from dsd_lang.passes.draft import Draft, Draftbook
 from dsd_lang.passes.read_settings import Settings
 from dsd_lang.passes.walk import below
 from dsd_lang.syntax import nodes
-from dsd_lang.units import format_exact
 
 _ORIGINS = {"set": "`set`", "flag": "`--set`", "preset": "the model's preset"}
 

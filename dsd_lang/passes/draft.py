@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from dsd_lang.diagnostics import Span
+from dsd_lang.base.diagnostics import Span
 from dsd_lang.passes.outline import Item, Round
 from dsd_lang.passes.quantities import Names, Quantity
 from dsd_lang.syntax import nodes

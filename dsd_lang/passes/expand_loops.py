@@ -9,7 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import product
 
-from dsd_lang.arguments import BY_NAME
+from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.outline import Claim, Element, ForkItem, Group, Item, Round, TailItem
 from dsd_lang.passes.quantities import Bound, Names, Quantity, describe, evaluate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dsd_lang.diagnostics import Diagnostic, Fix, Span
+from dsd_lang.base.diagnostics import Diagnostic, Fix, Span
 
 
 class Findings:

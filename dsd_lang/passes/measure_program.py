@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import product
 from math import prod
 
-from dsd_lang.diagnostics import Span
+from dsd_lang.base.diagnostics import Span
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
 from dsd_lang.passes.walk import bodies, is_deeper_than, names_in, statements, values_of

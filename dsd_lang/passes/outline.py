@@ -12,7 +12,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import NamedTuple
 
-from dsd_lang.diagnostics import Span
+from dsd_lang.base.diagnostics import Span
 from dsd_lang.passes.quantities import Names
 from dsd_lang.syntax import nodes
 

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
-from dsd_lang.arguments import RATE_WORDS
-from dsd_lang.diagnostics import replacement
-from dsd_lang.errors import nearest
+from dsd_lang.base.arguments import RATE_WORDS
+from dsd_lang.base.diagnostics import replacement
+from dsd_lang.base.errors import nearest
+from dsd_lang.base.units import MAX_BITS, MAX_DIGITS, exact, format_exact
 from dsd_lang.passes.findings import Findings
 from dsd_lang.syntax import nodes
-from dsd_lang.units import MAX_BITS, MAX_DIGITS, exact, format_exact
 
 _UNIT_WORDS = {
     "": "a number",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dsd_lang.diagnostics import replacement
-from dsd_lang.errors import nearest
+from dsd_lang.base.diagnostics import replacement
+from dsd_lang.base.errors import nearest
+from dsd_lang.base.units import format_exact
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, describe, evaluate, written
 from dsd_lang.passes.walk import below
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import widened
-from dsd_lang.units import format_exact
 
 # name -> (is a condition by itself, its options)
 FUNCTIONS: dict[str, tuple[bool, tuple[str, ...]]] = {

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsd_lang.arguments import Argument
-from dsd_lang.diagnostics import replacement
+from dsd_lang.base.arguments import Argument
+from dsd_lang.base.diagnostics import replacement
+from dsd_lang.base.units import format_exact
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
 from dsd_lang.passes.read_functions import is_parameter
 from dsd_lang.passes.wrong_values import report_value
 from dsd_lang.syntax import nodes
-from dsd_lang.units import format_exact
 
 
 def read_decay(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> dict[str, Any] | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsd_lang.arguments import Argument, Option
-from dsd_lang.diagnostics import replacement
-from dsd_lang.errors import nearest
+from dsd_lang.base.arguments import Argument, Option
+from dsd_lang.base.diagnostics import replacement
+from dsd_lang.base.errors import nearest
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import NO_NAMES, Names, Quantity, evaluate, written
 from dsd_lang.passes.wrong_values import report_value

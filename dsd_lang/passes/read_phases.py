@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsd_lang.arguments import BY_NAME
-from dsd_lang.diagnostics import replacement
-from dsd_lang.errors import nearest
+from dsd_lang.base.arguments import BY_NAME
+from dsd_lang.base.diagnostics import replacement
+from dsd_lang.base.errors import nearest
+from dsd_lang.base.units import format_exact
 from dsd_lang.passes.draft import Draft, Draftbook, Fields
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
@@ -20,7 +21,6 @@ from dsd_lang.passes.read_values import read_value
 from dsd_lang.passes.removal import phase_spans, removal, without_argument
 from dsd_lang.passes.walk import below
 from dsd_lang.syntax import nodes
-from dsd_lang.units import format_exact
 
 FAILED = object()
 """Stands for a value that was given but does not fit; it has been reported, so nothing is inherited in its place."""

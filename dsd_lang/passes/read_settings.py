@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from dsd_lang.arguments import BY_NAME, Argument, allowed_at
-from dsd_lang.errors import DsdError, nearest
+from dsd_lang.base.arguments import BY_NAME, Argument, allowed_at
+from dsd_lang.base.errors import DsdError, nearest
+from dsd_lang.base.units import format_exact
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import NO_NAMES, Quantity, evaluate, is_too_long
 from dsd_lang.passes.read_values import read_value
 from dsd_lang.syntax import nodes
-from dsd_lang.units import format_exact
 
 Origin = Literal["set", "flag", "preset"]
 

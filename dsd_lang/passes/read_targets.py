@@ -5,11 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from dsd_lang.diagnostics import Fix, replacement
+from dsd_lang.base.diagnostics import Fix, replacement
+from dsd_lang.base.units import format_exact, format_percent
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
 from dsd_lang.syntax import nodes
-from dsd_lang.units import format_exact, format_percent
 
 TargetNode = nodes.Value | nodes.NofMTarget | nodes.RampTarget | nodes.HeldTarget | nodes.ListTarget
 _EVERY = {"unit": "it", "value": "100"}

@@ -10,15 +10,15 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from dsd_lang.arguments import Argument
-from dsd_lang.diagnostics import replacement
+from dsd_lang.base.arguments import Argument
+from dsd_lang.base.diagnostics import replacement
+from dsd_lang.base.units import format_exact
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, evaluate, length_data
 from dsd_lang.passes.read_decays import read_decay
 from dsd_lang.passes.read_functions import function_data
 from dsd_lang.passes.wrong_values import expected, least_whole, report_value
 from dsd_lang.syntax import nodes
-from dsd_lang.units import format_exact
 
 Reader = Callable[[Argument, nodes.Value, Names, Findings], Any]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dsd_lang.diagnostics import Applicability, Edit, Fix, Span
+from dsd_lang.base.diagnostics import Applicability, Edit, Fix, Span
 from dsd_lang.syntax import nodes
 
 

@@ -6,12 +6,12 @@ An arm is written as its path without the seeds (`dsd` stands for `dsd.seed0`, `
 
 from __future__ import annotations
 
-from dsd_lang.arguments import BY_NAME
-from dsd_lang.diagnostics import replacement
-from dsd_lang.errors import nearest
+from dsd_lang.base.arguments import BY_NAME
+from dsd_lang.base.diagnostics import replacement
+from dsd_lang.base.errors import nearest
+from dsd_lang.base.metrics import split_metric
 from dsd_lang.passes.draft import ClaimDraft, Draftbook, Entry, Fields, Scope
 from dsd_lang.passes.findings import Findings
-from dsd_lang.passes.metrics import split_metric
 from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_values import read_value
 from dsd_lang.passes.resolve_references import find

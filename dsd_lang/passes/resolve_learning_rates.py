@@ -9,9 +9,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from dsd_lang.arguments import RATE_WORDS
-from dsd_lang.diagnostics import replacement
-from dsd_lang.errors import nearest
+from dsd_lang.base.arguments import RATE_WORDS
+from dsd_lang.base.diagnostics import replacement
+from dsd_lang.base.errors import nearest
+from dsd_lang.base.units import exact, format_exact
 from dsd_lang.passes.draft import Draft, Draftbook, Fields
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Bound, Names, Quantity, evaluate, is_too_long, power
@@ -20,7 +21,6 @@ from dsd_lang.passes.read_settings import Settings
 from dsd_lang.passes.removal import without_argument
 from dsd_lang.passes.walk import below
 from dsd_lang.syntax import nodes
-from dsd_lang.units import exact, format_exact
 
 REDENSE = Fraction(1, 10)
 _CONSTANT: Fields = {"kind": "constant"}

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsd_lang.diagnostics import Fix, replacement
-from dsd_lang.errors import nearest
+from dsd_lang.base.diagnostics import Fix, replacement
+from dsd_lang.base.errors import nearest
+from dsd_lang.base.units import format_exact, parse_length
 from dsd_lang.passes.draft import Draft, Draftbook, Entry, Fields, Instance, Scope
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Quantity
 from dsd_lang.syntax import nodes
-from dsd_lang.units import format_exact, parse_length
 
 MOMENTS = ("start", "entered", "end", "best")
 _ARGUMENTS = ("from", "restore", "clock", "distill")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dsd_lang.arguments import Argument
-from dsd_lang.diagnostics import replacement
-from dsd_lang.errors import nearest
+from dsd_lang.base.arguments import Argument
+from dsd_lang.base.diagnostics import replacement
+from dsd_lang.base.errors import nearest
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import describe
 from dsd_lang.syntax import nodes

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from dsd_lang.diagnostics import DOCS_URL, Diagnostic
-from dsd_lang.source import Source
+from dsd_lang.base.diagnostics import DOCS_URL, Diagnostic
+from dsd_lang.base.source import Source
 
 FORMATS = ("full", "concise", "json", "github", "sarif", "junit")
 FOR_PEOPLE = ("full", "concise")

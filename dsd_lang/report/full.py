@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dsd_lang.diagnostics import Diagnostic
+from dsd_lang.base.diagnostics import Diagnostic
+from dsd_lang.base.source import Source
 from dsd_lang.report import CheckedFile
 from dsd_lang.report.colour import paint
-from dsd_lang.source import Source
 
 TAB = "    "
 MAX_WIDTH = 160

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dsd_lang.diagnostics import Diagnostic
+from dsd_lang.base.diagnostics import Diagnostic
 from dsd_lang.report import CheckedFile, told
 
 _COMMANDS = {"error": "error", "warning": "warning", "advice": "notice"}

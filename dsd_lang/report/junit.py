@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
-from dsd_lang.diagnostics import Diagnostic
+from dsd_lang.base.diagnostics import Diagnostic
 from dsd_lang.report import CheckedFile, told
 from dsd_lang.report.full import render_one
 

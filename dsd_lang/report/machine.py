@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from dsd_lang.diagnostics import Diagnostic, Fix, Span, rule_url
+from dsd_lang.base.diagnostics import Diagnostic, Fix, Span, rule_url
 from dsd_lang.report import CheckedFile
 
 

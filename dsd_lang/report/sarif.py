@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dsd_lang import __version__
-from dsd_lang.diagnostics import CATALOGUE, Code, Diagnostic, Fix, Span, rule_url
+from dsd_lang.base.diagnostics import CATALOGUE, Code, Diagnostic, Fix, Span, rule_url
 from dsd_lang.report import CheckedFile, PageOf, told
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

@@ -6,7 +6,7 @@ A rule whose mistake is found by a pass on the way has a page and no check. :dat
 
 from __future__ import annotations
 
-from dsd_lang.diagnostics import CATALOGUE
+from dsd_lang.base.diagnostics import CATALOGUE
 from dsd_lang.rules import (
     bad_ramp,
     densify_by_target,

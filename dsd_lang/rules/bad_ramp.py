@@ -28,9 +28,9 @@ There is no automatic fix. A ramp written the wrong way round is shown turned, a
 
 from __future__ import annotations
 
+from dsd_lang.base.units import exact
 from dsd_lang.passes.draft import Draft
 from dsd_lang.rules.subject import Subject
-from dsd_lang.units import exact
 
 CODE = "DSD404"
 

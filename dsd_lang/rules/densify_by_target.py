@@ -30,8 +30,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from dsd_lang.base.units import exact, format_percent
 from dsd_lang.rules.subject import Subject
-from dsd_lang.units import exact, format_percent
 
 CODE = "DSD306"
 

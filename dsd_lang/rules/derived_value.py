@@ -28,7 +28,7 @@ round of a loop, or is known only at run time.
 
 from __future__ import annotations
 
-from dsd_lang.diagnostics import Edit, Fix, Span
+from dsd_lang.base.diagnostics import Edit, Fix, Span
 from dsd_lang.passes.draft import Draft
 from dsd_lang.passes.explain import reason
 from dsd_lang.passes.quantities import Quantity

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from dsd_lang.diagnostics import replacement
+from dsd_lang.base.diagnostics import replacement
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 

@@ -29,10 +29,10 @@ from __future__ import annotations
 
 import re
 
-from dsd_lang.diagnostics import Edit, Fix
+from dsd_lang.base.diagnostics import Edit, Fix
+from dsd_lang.base.source import position_span
 from dsd_lang.passes.draft import Draft
 from dsd_lang.rules.subject import Subject
-from dsd_lang.source import position_span
 from dsd_lang.syntax import nodes
 
 CODE = "DSD303"

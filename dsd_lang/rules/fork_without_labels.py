@@ -27,7 +27,7 @@ Unsafe: the name (`a`, `b`, ...) is made up.
 
 from __future__ import annotations
 
-from dsd_lang.diagnostics import Edit, Fix
+from dsd_lang.base.diagnostics import Edit, Fix
 from dsd_lang.passes.walk import statements
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes

@@ -27,9 +27,9 @@ There is no automatic fix.
 
 from __future__ import annotations
 
+from dsd_lang.base.units import exact, format_percent
 from dsd_lang.passes.quantities import Quantity
 from dsd_lang.rules.subject import Subject
-from dsd_lang.units import exact, format_percent
 
 CODE = "DSD406"
 

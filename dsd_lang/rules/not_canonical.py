@@ -28,8 +28,8 @@ Safe: the text that `dsd-fmt` writes, with the same plan and every comment.
 
 from __future__ import annotations
 
-from dsd_lang.diagnostics import Diagnostic, Edit, Fix
-from dsd_lang.source import Source
+from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix
+from dsd_lang.base.source import Source
 
 CODE = "DSD902"
 

@@ -29,9 +29,9 @@ Display only: `seeds=5` trains everything in the fork five times.
 
 from __future__ import annotations
 
-from dsd_lang.diagnostics import Edit, Fix
+from dsd_lang.base.diagnostics import Edit, Fix
+from dsd_lang.base.source import position_span
 from dsd_lang.rules.subject import Subject
-from dsd_lang.source import position_span
 from dsd_lang.syntax import nodes
 
 CODE = "DSD502"

@@ -29,8 +29,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from dsd_lang.base.units import exact, format_percent
 from dsd_lang.rules.subject import Subject
-from dsd_lang.units import exact, format_percent
 
 CODE = "DSD407"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from dsd_lang.layers import LayerInfo
+from dsd_lang.base.layers import LayerInfo
 from dsd_lang.passes.draft import Draftbook
 from dsd_lang.passes.findings import Findings
 from dsd_lang.syntax import nodes

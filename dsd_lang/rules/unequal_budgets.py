@@ -31,9 +31,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from dsd_lang.base.units import format_exact
 from dsd_lang.passes.draft import Draftbook
 from dsd_lang.rules.subject import Subject
-from dsd_lang.units import format_exact
 
 CODE = "DSD501"
 Total = tuple[Fraction, Fraction]

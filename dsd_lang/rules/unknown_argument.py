@@ -27,9 +27,9 @@ Unsafe: the nearest name is a guess. What has no effect at its place is left out
 
 from __future__ import annotations
 
-from dsd_lang.arguments import BY_NAME, Place, allowed_at
-from dsd_lang.diagnostics import replacement
-from dsd_lang.errors import nearest
+from dsd_lang.base.arguments import BY_NAME, Place, allowed_at
+from dsd_lang.base.diagnostics import replacement
+from dsd_lang.base.errors import nearest
 from dsd_lang.passes.removal import without_argument
 from dsd_lang.passes.walk import arguments_of, phases_of, statements
 from dsd_lang.rules.subject import Subject

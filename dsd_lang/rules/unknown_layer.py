@@ -31,9 +31,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dsd_lang.diagnostics import replacement
-from dsd_lang.errors import nearest
-from dsd_lang.layers import (
+from dsd_lang.base.diagnostics import replacement
+from dsd_lang.base.errors import nearest
+from dsd_lang.base.layers import (
     KINDS,
     PARTS,
     RECURRENT_KINDS,

@@ -28,8 +28,8 @@ Unsafe: the nearest name is a guess.
 
 from __future__ import annotations
 
-from dsd_lang.diagnostics import replacement
-from dsd_lang.passes.metrics import problem_of_metric, split_metric
+from dsd_lang.base.diagnostics import replacement
+from dsd_lang.base.metrics import problem_of_metric, split_metric
 from dsd_lang.passes.walk import below, statements, values_of
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from dsd_lang.records import record
+from dsd_lang.base.records import record
+from dsd_lang.base.units import Length, format_percent
 from dsd_lang.starter.paper import PAPER, UNKNOWN, PaperPhase, PaperRun
-from dsd_lang.units import Length, format_percent
 
 
 @record

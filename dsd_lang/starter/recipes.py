@@ -6,8 +6,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import NamedTuple
 
+from dsd_lang.base.units import Length, format_percent, parse_length
 from dsd_lang.starter.choices import Choices
-from dsd_lang.units import Length, format_percent, parse_length
 
 _KEPT = "# dsd: ignore[DSD303] the sparse network is what is wanted"
 _ONE_CURVE = "decay=cosine clock=global"

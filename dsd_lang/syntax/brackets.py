@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from dsd_lang.diagnostics import Diagnostic, Edit, Fix, Span
-from dsd_lang.source import position_span
+from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix, Span
+from dsd_lang.base.source import position_span
 from dsd_lang.syntax.terminals import MAX_NESTING, Token, behind
 
 OPENS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}

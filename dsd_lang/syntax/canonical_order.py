@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from dsd_lang.arguments import ARGUMENTS
-from dsd_lang.diagnostics import Span
+from dsd_lang.base.arguments import ARGUMENTS
+from dsd_lang.base.diagnostics import Span
+from dsd_lang.base.units import format_percent
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import Token
-from dsd_lang.units import format_percent
 
 _TABLE_PLACE = {row.name: place for place, row in enumerate(ARGUMENTS)}
 _FIRST, _WORD, _TARGET, _TARGET_ARGUMENT, _SELECTORS, _LENGTH, _RATE, _REST, _UNTIL, _LAST = range(10)

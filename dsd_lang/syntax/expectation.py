@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsd_lang.diagnostics import Span
-from dsd_lang.records import record
+from dsd_lang.base.diagnostics import Span
+from dsd_lang.base.records import record
 from dsd_lang.syntax.parser import driver_of
 from dsd_lang.syntax.recovery import Recovery
 from dsd_lang.syntax.terminals import Token, Tokens

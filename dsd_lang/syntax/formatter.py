@@ -11,9 +11,9 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from dsd_lang.diagnostics import Diagnostic
-from dsd_lang.errors import DsdError
-from dsd_lang.source import Source
+from dsd_lang.base.diagnostics import Diagnostic
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.source import Source
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.canonical_order import percentages, pieces_of
 from dsd_lang.syntax.parser import parse_tokens

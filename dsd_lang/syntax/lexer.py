@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from dsd_lang.arguments import BY_NAME
-from dsd_lang.diagnostics import Edit, Fix, Span, replacement
-from dsd_lang.errors import nearest
+from dsd_lang.base.arguments import BY_NAME
+from dsd_lang.base.diagnostics import Edit, Fix, Span, replacement
+from dsd_lang.base.errors import nearest
+from dsd_lang.base.units import exact
 from dsd_lang.syntax.brackets import CLOSES, OPENS, Brackets, Output
 from dsd_lang.syntax.nodes import Comment
 from dsd_lang.syntax.table import Table
@@ -26,7 +27,6 @@ from dsd_lang.syntax.terminals import (
     clipped,
     widened,
 )
-from dsd_lang.units import exact
 
 _REGEX_MAY_FOLLOW = frozenset({"EQUAL", "COMMA", "LSQB"})
 _NEWLINE_CONTINUES = frozenset({"COMMA", "ARROW", "_SEPARATOR", "LBRACE", ""})

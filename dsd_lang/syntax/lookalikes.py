@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from dsd_lang.diagnostics import Diagnostic, Edit, Fix, Span
+from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix, Span
 from dsd_lang.syntax.terminals import Token, clipped, widened
 
 _LOOKALIKES = {

@@ -8,10 +8,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Literal
 
-from dsd_lang.diagnostics import Span
-from dsd_lang.layers import Selector
-from dsd_lang.records import record
-from dsd_lang.units import Unit
+from dsd_lang.base.diagnostics import Span
+from dsd_lang.base.layers import Selector
+from dsd_lang.base.records import record
+from dsd_lang.base.units import Unit
 
 # --- values -----------------------------------------------------------------------------------------------------------
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 
-from dsd_lang.diagnostics import Diagnostic, Edit, Fix, Span
+from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix, Span
+from dsd_lang.base.units import MAX_DIGITS, exact
 from dsd_lang.syntax.lookalikes import not_that_sign
 from dsd_lang.syntax.terminals import EPOCH_WORDS, UPDATE_WORDS, Token, clipped, widened
-from dsd_lang.units import MAX_DIGITS, exact
 
 _STAND_INS = {"NUMBER": "0.5", "LENGTH": "1ep"}
 _NUMBER_AND_WORD = re.compile(r"((?:\d[\d_]*(?:\.\d[\d_]*)?|\.\d+)(?:[eE][+-]?\d+)?)([^\W\d]+)")

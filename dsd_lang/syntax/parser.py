@@ -12,9 +12,9 @@ from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple
 
-from dsd_lang.diagnostics import Diagnostic, Edit, Fix, Span
-from dsd_lang.records import record
-from dsd_lang.source import Source, position_span
+from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix, Span
+from dsd_lang.base.records import record
+from dsd_lang.base.source import Source, position_span
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.lexer import Lexer
 from dsd_lang.syntax.recovery import Recovery

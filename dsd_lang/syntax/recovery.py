@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dsd_lang.diagnostics import Diagnostic, Edit, Fix, Span, replacement
-from dsd_lang.errors import nearest
+from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix, Span, replacement
+from dsd_lang.base.errors import nearest
 from dsd_lang.syntax.phase_items import ARGUMENT_NAMES
 from dsd_lang.syntax.stacks import Stacks
 from dsd_lang.syntax.terminals import (

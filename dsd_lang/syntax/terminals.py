@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from dsd_lang.diagnostics import Diagnostic, Span
+from dsd_lang.base.diagnostics import Diagnostic, Span
 from dsd_lang.syntax.nodes import Comment
 
 MAX_NESTING = 100

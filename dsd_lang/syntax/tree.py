@@ -10,12 +10,12 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from dsd_lang.diagnostics import Diagnostic, Fix, Span
-from dsd_lang.layers import Selector
+from dsd_lang.base.diagnostics import Diagnostic, Fix, Span
+from dsd_lang.base.layers import Selector
+from dsd_lang.base.units import exact
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.phase_items import checked_items
 from dsd_lang.syntax.terminals import Token
-from dsd_lang.units import exact
 
 MAX_DEPTH = 100
 CONDITIONS = (nodes.Comparison, nodes.Logical, nodes.Negation)

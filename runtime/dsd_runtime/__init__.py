@@ -8,13 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dsd_runtime.attachment import attach
-    from dsd_runtime.layers import inventory, tag
-    from dsd_runtime.session import Session
+    from dsd_runtime.engine.attachment import attach
+    from dsd_runtime.engine.layers import inventory, tag
+    from dsd_runtime.engine.session import Session
 
 __all__ = ["Session", "attach", "inventory", "tag"]
 
-_HOME = {"Session": "session", "attach": "attachment", "inventory": "layers", "tag": "layers"}
+_HOME = {
+    "Session": "engine.session",
+    "attach": "engine.attachment",
+    "inventory": "engine.layers",
+    "tag": "engine.layers",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dsd_lang.errors import DsdError, internal_error_text
+from dsd_lang.base.errors import DsdError, internal_error_text
 
 _RUN_EXTRA = "pip install 'dsd-lang[run]'"
 _EPILOGUE = "exit status: 0 done, 1 the schedule or the run failed, 2 wrong usage, 130 or 143 interrupted, terminated."

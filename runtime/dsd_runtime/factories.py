@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dsd_lang.errors import DsdError, nearest
+from dsd_lang.base.errors import DsdError, nearest
 
 _WORDS: Mapping[str, bool] = {"on": True, "true": True, "off": False, "false": False}
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from dsd_lang.base.diagnostics import CATALOGUE
 from dsd_lang.cli.command_lines import CommandLine, command_lines
 from dsd_lang.cli.completion import SHELLS, main
-from dsd_lang.diagnostics import CATALOGUE
 
 LINES = {line.program: line for line in command_lines()}
 Complete = Callable[[str], set[str]]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.layers import LayerInfo, WeightInfo
 from dsd_lang.cli import lint
 from dsd_lang.cli.lint import main
-from dsd_lang.errors import DsdError
-from dsd_lang.layers import LayerInfo, WeightInfo
 
 CLEAN = "dense 50ep lr=8e-4\n"
 WRONG = "dense 50 lr=8e-4\n"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from dsd_lang.base.diagnostics import CATALOGUE
 from dsd_lang.cli.lint import main
-from dsd_lang.diagnostics import CATALOGUE
 
 NOT_FROM_TEXT = {"DSD207"}  # `dsd-run` reports it
 FOLDER = Path(__file__).resolve().parent.parent / "cases"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dsd_lang.cli.lint import main
-from dsd_lang.configuration import configuration_in
+from dsd_lang.lint.configuration import configuration_in
 
 UNUSED = "dense 5ep lr=0.1  # dsd: ignore[DSD303]\n"
 BARE = "dense 5 lr=0.1\n"
@@ -188,7 +188,7 @@ def test_a_file_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, capsys: 
 
 def test_a_safe_fix_that_lies_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     Path("a.dsd").write_text(UNUSED)
-    monkeypatch.setattr("dsd_lang.fixes.keeps_meaning", lambda before, after: False)
+    monkeypatch.setattr("dsd_lang.lint.fixes.keeps_meaning", lambda before, after: False)
     assert main(["a.dsd", "--fix"]) == 2
     told = capsys.readouterr().err
     assert told.startswith("dsd-lint: `a.dsd`: internal error: the fix of DSD903 on line 1 calls itself safe")

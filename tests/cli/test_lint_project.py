@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dsd_lang.cli.lint import main
-from dsd_lang.configuration import configuration_in
+from dsd_lang.lint.configuration import configuration_in
 
 ENDS_SPARSE = "dense 5ep lr=0.1\nsparse 50%\n"
 LAYERS = {"layers": [{"name": "a", "kind": "fc", "weights": [{"name": "a.weight", "shape": [2, 2]}]}]}

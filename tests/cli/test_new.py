@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from dsd_lang.checking import check_text
+from dsd_lang.base.diagnostics import CATALOGUE
 from dsd_lang.cli.installed import model_cards, model_layers
 from dsd_lang.cli.new import main
-from dsd_lang.diagnostics import CATALOGUE
+from dsd_lang.lint.checking import check_text
 from dsd_lang.starter.recipes import RECIPES
 
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from dsd_lang.base.layers import LayerInfo, WeightInfo
 from dsd_lang.cli import plan as command
-from dsd_lang.layers import LayerInfo, WeightInfo
 from dsd_lang.plan import Plan
 
 EXAMPLE = "dense 50ep lr=8e-4; sparse 0.5 layers=fc,birnn 50ep; dense lr=3e-4; repeat sparse 0.25\n"

@@ -11,10 +11,10 @@ from fractions import Fraction
 import pytest
 
 import dsd_lang
-from dsd_lang.layer_counts import count_phases
-from dsd_lang.layers import parse_selector, select
+from dsd_lang.base.layers import parse_selector, select
+from dsd_lang.base.units import exact
 from dsd_lang.plan import Plan
-from dsd_lang.units import exact
+from dsd_lang.plan.layer_counts import count_phases
 
 SCHEDULE = """\
 set opt=sgd(momentum=0.875) lr=0.256 wd=3.051757813e-5 decay=cosine clock=global layers=all

@@ -11,8 +11,8 @@ import pytest
 from docs_console import FENCE
 
 import dsd_lang
-from dsd_lang.checking import check_text
-from dsd_lang.diagnostics import CATALOGUE
+from dsd_lang.base.diagnostics import CATALOGUE
+from dsd_lang.lint.checking import check_text
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md")))
@@ -97,7 +97,7 @@ def test_every_code_is_in_the_reference() -> None:
 
 
 def test_every_argument_is_in_the_reference() -> None:
-    from dsd_lang.arguments import ARGUMENTS
+    from dsd_lang.base.arguments import ARGUMENTS
 
     page = (REPOSITORY / "docs" / "language.md").read_text(encoding="utf-8")
     for argument in ARGUMENTS:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import dsd_lang
+from dsd_lang.base.units import exact
 from dsd_lang.plan import Plan
-from dsd_lang.units import exact
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = (REPOSITORY / "docs" / "how-to" / "from-sparseml.md").read_text(encoding="utf-8")
@@ -82,7 +82,7 @@ def test_it_is_the_schedule_that_the_repository_ships_but_for_the_layers() -> No
 
 
 def test_the_layers_are_all_convolutions_and_the_last_layer() -> None:
-    from dsd_lang.layers import match, parse_selector
+    from dsd_lang.base.layers import match, parse_selector
     from dsd_runtime.models.catalogue import inventory
 
     layers = inventory("resnet50")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import docs_rules
 import pytest
 
-from dsd_lang.diagnostics import CATALOGUE, DOCS_URL, rule_url
+from dsd_lang.base.diagnostics import CATALOGUE, DOCS_URL, rule_url
 
 HEADINGS = ("What it does", "Why is this bad", "Example", "Use instead", "Fix safety")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dsd_lang.diagnostics import CATALOGUE
+from dsd_lang.base.diagnostics import CATALOGUE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LOADING = {"script": "src", "img": "src", "iframe": "src", "source": "src", "object": "data", "video": "src"}

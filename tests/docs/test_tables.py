@@ -9,9 +9,9 @@ import docs_tables
 import pytest
 from docs_markers import with_marked_parts
 
-from dsd_lang.arguments import ARGUMENTS, BY_NAME, Kind
-from dsd_lang.diagnostics import CATALOGUE
-from dsd_lang.layers import KINDS, PARTS, ROLES
+from dsd_lang.base.arguments import ARGUMENTS, BY_NAME, Kind
+from dsd_lang.base.diagnostics import CATALOGUE
+from dsd_lang.base.layers import KINDS, PARTS, ROLES
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

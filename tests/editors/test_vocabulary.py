@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from dsd_lang.arguments import ARGUMENTS, BY_NAME
+from dsd_lang.base.arguments import ARGUMENTS, BY_NAME
+from dsd_lang.base.metrics import problem_of_metric
+from dsd_lang.base.units import parse_length
 from dsd_lang.editors.patterns import patterns
 from dsd_lang.editors.vocabulary import vocabulary
-from dsd_lang.passes.metrics import problem_of_metric
 from dsd_lang.syntax.build_table import GRAMMAR
 from dsd_lang.syntax.parser import parse
-from dsd_lang.units import parse_length
 
 WORDS = vocabulary()
 

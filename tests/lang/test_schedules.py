@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import dsd_lang
+from dsd_lang.base.units import exact
 from dsd_lang.plan import Phase, Plan
-from dsd_lang.units import exact
 
 FOLDER = Path(__file__).resolve().parents[2] / "schedules"
 FILES = sorted(FOLDER.glob("*.dsd"))

@@ -7,7 +7,7 @@ from lsp_editor import EVERYTHING, Editor, edited
 from lsprotocol import types
 
 import dsd_lang
-from dsd_lang.diagnostics import CATALOGUE
+from dsd_lang.base.diagnostics import CATALOGUE
 from dsd_lang.syntax.formatter import format_text
 
 

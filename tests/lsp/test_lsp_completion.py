@@ -10,9 +10,9 @@ from lsp_editor import Editor, edited, place_of, session
 from lsprotocol import types
 
 from dsd_lang.analysis import analyse
-from dsd_lang.arguments import ARGUMENTS, allowed_at
-from dsd_lang.diagnostics import Diagnostic
-from dsd_lang.layers import KINDS, ROLES
+from dsd_lang.base.arguments import ARGUMENTS, allowed_at
+from dsd_lang.base.diagnostics import Diagnostic
+from dsd_lang.base.layers import KINDS, ROLES
 from dsd_lang.lsp.completion import offers_at
 from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.offers import filled
@@ -236,7 +236,7 @@ def is_wrong(finding: Diagnostic) -> bool:
 
 @pytest.mark.parametrize("row", ARGUMENTS, ids=lambda row: row.name)
 def test_every_argument_starts_with_a_value_that_it_takes(row: object) -> None:
-    from dsd_lang.arguments import Argument
+    from dsd_lang.base.arguments import Argument
 
     assert isinstance(row, Argument)
     values = [

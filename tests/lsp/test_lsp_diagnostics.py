@@ -6,7 +6,7 @@ import pytest
 from lsp_editor import EVERYTHING, Editor, session
 from lsprotocol import types
 
-from dsd_lang.diagnostics import rule_url
+from dsd_lang.base.diagnostics import rule_url
 
 WRONG = "dense 5ep lr=0.1\nsparse 50% layers=birn\ndense\n"
 

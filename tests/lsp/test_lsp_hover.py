@@ -6,8 +6,8 @@ import pytest
 from lsp_editor import Editor, place_of, session
 from lsprotocol import types
 
-from dsd_lang.arguments import ARGUMENTS
-from dsd_lang.diagnostics import CATALOGUE
+from dsd_lang.base.arguments import ARGUMENTS
+from dsd_lang.base.diagnostics import CATALOGUE
 from dsd_lang.editors.vocabulary import vocabulary
 from dsd_lang.lsp import meanings
 from dsd_lang.lsp.markdown import rule_page

@@ -6,8 +6,8 @@ import pytest
 from lsp_editor import edited, session
 from lsprotocol import types
 
+from dsd_lang.base.source import Source
 from dsd_lang.lsp.positions import Positions, num_units
-from dsd_lang.source import Source
 
 TEXT = 'dense 5ep lr=0.1  # \U0001f600 é\r\nsparse 50% layers="\U0001d4d0é" lr=0 # \U0001f600\r\ndense\r\n'
 

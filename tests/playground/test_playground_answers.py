@@ -9,7 +9,7 @@ import pytest
 from answers import MAX_CHARACTERS, MAX_FINDINGS, MAX_PHASES, MAX_ROWS, Places, answer
 
 import dsd_lang
-from dsd_lang.plan_table import table_rows
+from dsd_lang.views.table import table_rows
 
 README = "dense 50ep lr=8e-4\nsparse 50% layers=fc,birnn\ndense lr=3e-4\nrepeat sparse 25%\n"
 

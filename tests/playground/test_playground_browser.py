@@ -16,8 +16,8 @@ from browser_site import REPOSITORY, Watched, browser_path, build_pages, served
 from playground_parts import examples
 
 import dsd_lang
-from dsd_lang.errors import DsdError
-from dsd_lang.plan_table import table_rows
+from dsd_lang.base.errors import DsdError
+from dsd_lang.views.table import table_rows
 
 pytestmark = pytest.mark.slow
 START_MS = 120_000

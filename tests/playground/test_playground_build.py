@@ -17,7 +17,7 @@ from playground_downloads import cached, run
 from playground_parts import examples, language_archive, pattern_table
 
 import dsd_lang
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

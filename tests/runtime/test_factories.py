@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 from dsd_runtime.data.registry import open_data
 from dsd_runtime.data.traits import DataTraits
 from dsd_runtime.models.registry import build_model
 
 TRAITS = DataTraits("classification", num_classes=3, image_shape=(1, 8, 8))
 SOURCE = """
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 
 def fails(size=8):
     raise ValueError(f"no such size:\\n  {size}")

@@ -5,18 +5,18 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Any
 
+from dsd_lang.base.diagnostics import Diagnostic, Fix, rule_url
+from dsd_lang.base.source import Source
 from dsd_lang.cli.flags import Given
-from dsd_lang.diagnostics import Diagnostic, Fix, rule_url
 from dsd_lang.rules import page
-from dsd_lang.source import Source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lsprotocol.types import CompletionItem
 
     from dsd_lang.cli.plan_source import Compiled
-    from dsd_lang.cost import Densities
     from dsd_lang.plan import Phase, Plan
+    from dsd_lang.plan.cost import Densities
 
 _SITE = ".."  # the playground is one folder below the pages of the rules
 _MARKED = frozenset({"pruned", "layers", "length", "start lr"})
@@ -68,7 +68,7 @@ def _fix(fix: Fix, places: Places) -> Answer:
 
 def rows_shown(resolved: Plan) -> tuple[list[str], list[list[Answer]]]:
     """The table of `dsd-plan`, its marks taken off and said beside each cell."""
-    from dsd_lang.plan_table import MARK, table_rows
+    from dsd_lang.views.table import MARK, table_rows
 
     headers, rows = table_rows(resolved)
     return headers, [
@@ -93,8 +93,8 @@ def weighed(found: Compiled) -> tuple[str, Densities | None]:
     layers = found.circumstances.layers
     if layers is None:
         return "", None
-    from dsd_lang.counts_table import counts_table
-    from dsd_lang.layer_counts import count_phases, densities
+    from dsd_lang.plan.layer_counts import count_phases, densities
+    from dsd_lang.views.counts import counts_table
 
     counts = count_phases(found.plan, layers)
     model = str(found.plan.settings["model"])

@@ -22,19 +22,19 @@ from answer_parts import (
     weighed,
 )
 
-from dsd_lang.checking import check_text
+from dsd_lang.base.diagnostics import CATALOGUE, Diagnostic
+from dsd_lang.base.errors import DsdError
 from dsd_lang.cli.flags import Given
 from dsd_lang.cli.installed import model_layers
 from dsd_lang.cli.plan_source import Compiled, circumstances_of, compiled
-from dsd_lang.diagnostics import CATALOGUE, Diagnostic
-from dsd_lang.errors import DsdError
+from dsd_lang.lint.checking import check_text
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.measure_program import count_phases, is_measurable
 from dsd_lang.syntax.parser import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from dsd_lang.layers import LayerInfo
+    from dsd_lang.base.layers import LayerInfo
     from dsd_lang.lsp.documents import Document
 
 MAX_PHASES = 1_000
@@ -108,7 +108,7 @@ def plan(asked: Question) -> Answer:
 
 def graph(asked: Question) -> Answer:
     """The phase graph as a picture."""
-    from dsd_lang.graph import PhaseGraph
+    from dsd_lang.views.graph import PhaseGraph
 
     found = _compiled(asked)
     return {"graph": None if found is None else PhaseGraph(found.plan).to_svg()}
@@ -130,7 +130,7 @@ def format(asked: Question) -> Answer:
 
 def fix(asked: Question) -> Answer:
     """The text with every safe fix in it, round by round."""
-    from dsd_lang.fixes import mend
+    from dsd_lang.lint.fixes import mend
 
     mended = mend(asked.text, lambda text: _findings(asked, text), unsafe=False)
     return {"text": mended.text, "num_applied": len(mended.applied)}

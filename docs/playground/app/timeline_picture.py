@@ -1,7 +1,7 @@
 """A plan and a width in, the timeline as SVG out: a lane a branch, in it what is alive, under it the learning rate.
 
 Colours and fonts are the page's: the drawing names classes only. Its numbers are those of the timeline that `dsd-plan`
-prints, from `dsd_lang.timeline`.
+prints, from `dsd_lang.views.timeline`.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from collections.abc import Iterator
 from html import escape
 from typing import NamedTuple
 
-from dsd_lang.cost import Densities
+from dsd_lang.base.units import exact, format_exact
 from dsd_lang.plan import Phase, Plan
-from dsd_lang.plan_table import layers_text, rate_text, target_text
-from dsd_lang.timeline.clocks import Clocks
-from dsd_lang.timeline.curves import RateScale
-from dsd_lang.timeline.lines import lines_of
-from dsd_lang.timeline.notes import rate_range
-from dsd_lang.timeline.rates import Rate, Rates
-from dsd_lang.timeline.shares import PrunedShares
-from dsd_lang.units import exact, format_exact
+from dsd_lang.plan.cost import Densities
+from dsd_lang.views.table import layers_text, rate_text, target_text
+from dsd_lang.views.timeline.clocks import Clocks
+from dsd_lang.views.timeline.curves import RateScale
+from dsd_lang.views.timeline.lines import lines_of
+from dsd_lang.views.timeline.notes import rate_range
+from dsd_lang.views.timeline.rates import Rate, Rates
+from dsd_lang.views.timeline.shares import PrunedShares
 
 MAX_LANES, MAX_LANES_WITH_RATES = 40, 8
 _RATE, _AXIS, _TOP, _RIGHT = 40, 30, 6, 8

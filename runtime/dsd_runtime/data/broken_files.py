@@ -6,7 +6,7 @@ import threading
 import warnings
 from pathlib import Path
 
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 
 
 class BrokenFileWarning(RuntimeWarning, UserWarning):

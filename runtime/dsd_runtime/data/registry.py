@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from dsd_lang.errors import DsdError, nearest
+from dsd_lang.base.errors import DsdError, nearest
 from dsd_runtime.data.source import DataSource
 from dsd_runtime.factories import UnknownModule, call_factory, load_factory, option_value
 
@@ -23,14 +23,14 @@ Option = int | float | bool | str
 
 LOADERS: Mapping[str, str] = MappingProxyType(
     {
-        "digits": "dsd_runtime.data.digits:open_digits",
-        "spoken": "dsd_runtime.data.spoken:open_spoken",
-        "scenes": "dsd_runtime.data.scenes:open_scenes",
-        "imagefolder": "dsd_runtime.data.imagefolder:open_imagefolder",
-        "cifar10": "dsd_runtime.data.cifar10:open_cifar10",
-        "manifest": "dsd_runtime.data.manifest:open_manifest",
-        "librispeech": "dsd_runtime.data.librispeech:open_librispeech",
-        "flickr8k": "dsd_runtime.data.flickr8k:open_flickr8k",
+        "digits": "dsd_runtime.data.images.digits:open_digits",
+        "spoken": "dsd_runtime.data.speech.spoken:open_spoken",
+        "scenes": "dsd_runtime.data.captions.scenes:open_scenes",
+        "imagefolder": "dsd_runtime.data.images.imagefolder:open_imagefolder",
+        "cifar10": "dsd_runtime.data.images.cifar10:open_cifar10",
+        "manifest": "dsd_runtime.data.speech.manifest:open_manifest",
+        "librispeech": "dsd_runtime.data.speech.librispeech:open_librispeech",
+        "flickr8k": "dsd_runtime.data.captions.flickr8k:open_flickr8k",
     }
 )
 """Each built-in data set's name and the function that opens it."""

@@ -18,18 +18,18 @@ import torch
 from torch import nn
 
 from dsd_lang import ScheduleError
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Plan, meaning
-from dsd_lang.plan_table import aligned
-from dsd_runtime.durable import remove, remove_leftovers, write_failure, write_json
+from dsd_lang.views.table import aligned
+from dsd_runtime.engine.layers import inventory
+from dsd_runtime.engine.support import require_supported, unsupported
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.keys import Setting, node_keys
 from dsd_runtime.experiment.manifest import build_manifest
 from dsd_runtime.experiment.runner import NodeResult, Runner
 from dsd_runtime.experiment.setup import Prepared, Request, prepare
 from dsd_runtime.experiment.summary import estimate_cost, format_rows, phase_rows
-from dsd_runtime.layers import inventory
-from dsd_runtime.support import require_supported, unsupported
+from dsd_runtime.storage.durable import remove, remove_leftovers, write_failure, write_json
 from dsd_runtime.tracking.console import ConsoleProgress, LastSaved, phase_name, shown_metrics
 from dsd_runtime.tracking.jsonl import MetricsFile, finite_or_none
 from dsd_runtime.tracking.tracker import Tracker

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dsd_lang.errors import DsdError
-from dsd_runtime.durable import number_of, numbered
+from dsd_lang.base.errors import DsdError
+from dsd_runtime.storage.durable import number_of, numbered
 
 
 @dataclass(frozen=True, slots=True)

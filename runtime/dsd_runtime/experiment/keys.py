@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Phase, Plan, meaning
 
 

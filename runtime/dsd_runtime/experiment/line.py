@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from dsd_lang.errors import DsdError
-from dsd_runtime.checkpoint import load_checkpoint, save_checkpoint
-from dsd_runtime.session import Session
-from dsd_runtime.session_state import reading_state
+from dsd_lang.base.errors import DsdError
+from dsd_runtime.engine.session import Session
+from dsd_runtime.engine.session_state import reading_state
+from dsd_runtime.storage.checkpoint import load_checkpoint, save_checkpoint
 from dsd_runtime.training.loop import DataClock, PhaseRun
 
 

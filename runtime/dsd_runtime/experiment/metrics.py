@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from dsd_lang.errors import DsdError, nearest
+from dsd_lang.base.errors import DsdError, nearest
 from dsd_lang.plan import Condition, Phase, Plan
-from dsd_runtime.conditions import metrics_of
+from dsd_runtime.engine.conditions import metrics_of
 
 _REFUSED_ELSEWHERE = "entropy."
-"""Metrics without an engine, which `dsd_runtime.support` refuses by name."""
+"""Metrics without an engine, which `dsd_runtime.engine.support` refuses by name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Plan
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.keys import Setting, node_keys

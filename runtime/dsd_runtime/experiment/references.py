@@ -8,11 +8,11 @@ from pathlib import Path
 
 from torch import Tensor
 
-from dsd_runtime.checkpoint import load_checkpoint, save_checkpoint
-from dsd_runtime.durable import numbered, remove
+from dsd_runtime.engine.references import ClockReading, Snapshot, missing_reference
+from dsd_runtime.engine.session_state import reading_state
 from dsd_runtime.experiment.folder import RunFolder
-from dsd_runtime.references import ClockReading, Snapshot, missing_reference
-from dsd_runtime.session_state import reading_state
+from dsd_runtime.storage.checkpoint import load_checkpoint, save_checkpoint
+from dsd_runtime.storage.durable import numbered, remove
 
 
 class FolderReferences:

@@ -18,19 +18,19 @@ import torch
 from torch import nn
 
 from dsd_lang.plan import Checkpoint, Phase, Plan
-from dsd_runtime.checkpoint import load_checkpoint, save_weights
-from dsd_runtime.conditions import replayed
-from dsd_runtime.durable import number_of, numbered, remove, write_json
+from dsd_runtime.engine.conditions import replayed
+from dsd_runtime.engine.overrides import build_optimizer
+from dsd_runtime.engine.randomness import stream_key
+from dsd_runtime.engine.references import ClockReading, reference_key
+from dsd_runtime.engine.session import Session
+from dsd_runtime.engine.session_state import reading_state
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.keys import node_keys
 from dsd_runtime.experiment.line import Line
 from dsd_runtime.experiment.references import FolderReferences
 from dsd_runtime.experiment.setup import Prepared
-from dsd_runtime.overrides import build_optimizer
-from dsd_runtime.randomness import stream_key
-from dsd_runtime.references import ClockReading, reference_key
-from dsd_runtime.session import Session
-from dsd_runtime.session_state import reading_state
+from dsd_runtime.storage.checkpoint import load_checkpoint, save_weights
+from dsd_runtime.storage.durable import number_of, numbered, remove, write_json
 from dsd_runtime.tracking.tracker import Place, Tracker
 from dsd_runtime.training.loop import DataClock, PhaseRun, Stopped, start_of_phase_clock, train_phase
 

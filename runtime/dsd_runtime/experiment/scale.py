@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.units import exact, format_exact
 from dsd_lang.plan import Plan
-from dsd_lang.units import exact, format_exact
 
 
 def scaled_plan(plan: Plan, scale: str) -> Plan:

@@ -13,7 +13,7 @@ from typing import Literal, cast
 from torch import nn
 
 import dsd_lang
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Plan
 from dsd_runtime.data.registry import open_data, parse_data_spec, takes_option
 from dsd_runtime.data.source import DataSource

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from dsd_lang.errors import DsdError
-from dsd_lang.plan_table import aligned, layers_text, rate_text, target_text
+from dsd_lang.base.errors import DsdError
+from dsd_lang.views.table import aligned, layers_text, rate_text, target_text
+from dsd_runtime.engine.layers import inventory
+from dsd_runtime.engine.overrides import build_optimizer
+from dsd_runtime.engine.selection_plan import select_weights
+from dsd_runtime.engine.stages import Timeline, build_timeline
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.setup import Prepared
-from dsd_runtime.layers import inventory
-from dsd_runtime.overrides import build_optimizer
-from dsd_runtime.selection_plan import select_weights
-from dsd_runtime.timeline import Timeline, build_timeline
 from dsd_runtime.tracking.console import format_seconds, phase_name
 
 

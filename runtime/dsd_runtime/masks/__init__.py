@@ -1,6 +1,6 @@
 """Masks: which weights go (scores), how many (targets, allocation), exactly k (selection), kept where (store)."""
 
-from dsd_lang.units import keep_count
+from dsd_lang.base.units import keep_count
 from dsd_runtime.masks.choose import Chosen, choose_masks
 from dsd_runtime.masks.input_axes import InputAxis, input_axes
 from dsd_runtime.masks.n_of_m import select_n_of_m

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from dsd_lang.units import keep_count
+from dsd_lang.base.units import keep_count
 
 
 @dataclass(frozen=True, slots=True)

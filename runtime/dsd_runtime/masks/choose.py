@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 from dsd_runtime.masks import allocation
 from dsd_runtime.masks.input_axes import COLUMNS, InputAxis
 from dsd_runtime.masks.n_of_m import select_n_of_m

@@ -12,7 +12,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 from dsd_runtime.masks.input_axes import COLUMNS, InputAxis
 from dsd_runtime.masks.selection import NonFiniteScore
 

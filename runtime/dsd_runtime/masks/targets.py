@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
 from typing import Literal
 
-from dsd_lang.units import keep_count
+from dsd_lang.base.units import keep_count
 
 RampShape = Literal["cubic", "linear", "cosine", "exp"]
 

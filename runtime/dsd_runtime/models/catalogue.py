@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from dsd_lang.errors import DsdError, nearest
-from dsd_lang.layers import LayerInfo
+from dsd_lang.base.errors import DsdError, nearest
+from dsd_lang.base.layers import LayerInfo
 from dsd_runtime.models import inventories
 
 Option = int | float | str | bool

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from dsd_runtime.layers import tag
+from dsd_runtime.engine.layers import tag
 from dsd_runtime.models.frames import Frames
 from dsd_runtime.models.recurrent import BidirectionalRecurrent, clipped_relu
 

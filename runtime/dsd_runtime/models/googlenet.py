@@ -12,7 +12,7 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 from dsd_runtime.models.inventories import GOOGLENET_BLOCKS
 
 BLOCKS = {name: widths for name, _, widths in GOOGLENET_BLOCKS}

@@ -1,6 +1,6 @@
 """A built-in model's options in, its layers out, without torch: what the linter resolves selectors on.
 
-Each function gives what ``dsd_runtime.layers.inventory`` gives for the built model; a test keeps the two equal.
+Each function gives what ``dsd_runtime.engine.layers.inventory`` gives for the built model; a test keeps the two equal.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Literal
 
-from dsd_lang.layers import LayerInfo, WeightInfo, with_inferred_roles
+from dsd_lang.base.layers import LayerInfo, WeightInfo, with_inferred_roles
 
 Options = Mapping[str, object]
 Layers = tuple[LayerInfo, ...]

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 
 HIDDEN = (300, 100)
 CONV_CHANNELS = (64, 128, 256)

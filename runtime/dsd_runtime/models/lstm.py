@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from dsd_runtime.layers import tag
+from dsd_runtime.engine.layers import tag
 
 INPUT, FORGET, OUTPUT, CANDIDATE = range(4)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dsd_runtime.layers import tag
+from dsd_runtime.engine.layers import tag
 from dsd_runtime.models.frames import Frames
 from dsd_runtime.models.recurrence import clipped_recurrence
 

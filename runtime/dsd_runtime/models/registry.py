@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dsd_lang.errors import DsdError, nearest
+from dsd_lang.base.errors import DsdError, nearest
 from dsd_runtime.data.traits import DataTraits
 from dsd_runtime.factories import UnknownModule, call_factory, load_factory, option_value
 from dsd_runtime.models.catalogue import is_built_in, parse_model_name

@@ -11,7 +11,7 @@ import torch
 import torchvision
 from torch import nn
 
-from dsd_lang.errors import DsdError, nearest
+from dsd_lang.base.errors import DsdError, nearest
 
 # names of torchvision's builders whose constructor draws slow or deprecated default weights unless told
 _EXPLICIT_INIT = ("googlenet", "inception_v3")

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from dsd_lang.plan import Phase
-from dsd_runtime.events import Event
+from dsd_runtime.engine.events import Event
 from dsd_runtime.tracking.tracker import Place, Sink
 
 _PLAIN_EVERY_SECONDS = 30.0

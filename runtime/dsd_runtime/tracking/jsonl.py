@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dsd_runtime.durable import write_failure, write_text
-from dsd_runtime.events import Event
+from dsd_runtime.engine.events import Event
+from dsd_runtime.storage.durable import write_failure, write_text
 from dsd_runtime.tracking.tracker import Place, Sink
 
 

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from dsd_lang.layers import select
+from dsd_lang.base.layers import select
 from dsd_lang.plan import Plan
-from dsd_runtime.events import Event
-from dsd_runtime.session import Session
+from dsd_runtime.engine.events import Event
+from dsd_runtime.engine.session import Session
 from dsd_runtime.tracking.tracker import Place, Sink
 
 _NUM_BINS = 101
@@ -83,7 +83,7 @@ class TensorBoard(Sink):
         return self._writers[path]
 
     def _write_graph(self, writer: Any) -> None:
-        from dsd_lang.graph import PhaseGraph
+        from dsd_lang.views.graph import PhaseGraph
 
         writer.add_text("plan/graph", f"```mermaid\n{PhaseGraph(self._plan).to_mermaid()}\n```", 0)
         writer.add_text("plan/json", f"```json\n{self._plan.to_json()}\n```", 0)

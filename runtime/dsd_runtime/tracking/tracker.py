@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dsd_lang.plan import Phase
-from dsd_runtime.events import Event
-from dsd_runtime.session import Session
+from dsd_runtime.engine.events import Event
+from dsd_runtime.engine.session import Session
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,12 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Phase
 from dsd_runtime.data.batch import Batch
 from dsd_runtime.data.source import DataSource
-from dsd_runtime.references import ClockReading
-from dsd_runtime.session import Session
+from dsd_runtime.engine.references import ClockReading
+from dsd_runtime.engine.session import Session
 from dsd_runtime.training.precision import Precision
 from dsd_runtime.training.tasks.task import Task
 

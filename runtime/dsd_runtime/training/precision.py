@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 
 PrecisionName = Literal["fp32", "bf16", "fp16"]
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}

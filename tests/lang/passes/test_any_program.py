@@ -8,8 +8,8 @@ import pytest
 
 import dsd_lang
 from dsd_lang.analysis import analyse
-from dsd_lang.graph import PhaseGraph
 from dsd_lang.plan import Plan
+from dsd_lang.views.graph import PhaseGraph
 
 VALUES = [
     "50ep", "500it", "0ep", "50%", "0.3", "12", "s", "i", "prev/10", "last", "base*2", "0->90%", "2:4", "held",

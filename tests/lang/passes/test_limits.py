@@ -7,8 +7,8 @@ import time
 import pytest
 
 from dsd_lang.analysis import analyse
+from dsd_lang.base.units import exact
 from dsd_lang.compiler import compile
-from dsd_lang.units import exact
 
 HOSTILE = [
     "repeat 1000 { repeat 1000 { dense 1ep } }",

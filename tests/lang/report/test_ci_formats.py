@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from dsd_lang.checking import check_text
-from dsd_lang.diagnostics import CATALOGUE, Diagnostic
+from dsd_lang.base.diagnostics import CATALOGUE, Diagnostic
+from dsd_lang.base.source import Source, position_span
+from dsd_lang.lint.checking import check_text
 from dsd_lang.report import CheckedFile, fixable, render, told
-from dsd_lang.source import Source, position_span
 
 ALL = frozenset(CATALOGUE)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from dsd_lang.diagnostics import Diagnostic
+from dsd_lang.base.diagnostics import Diagnostic
+from dsd_lang.base.source import Source
 from dsd_lang.report import FOR_PEOPLE, FORMATS, CheckedFile, render, summary
 from dsd_lang.report.colour import wants_colour
 from dsd_lang.report.full import MAX_WIDTH, excerpt, render_one
-from dsd_lang.source import Source
 
 
 def finding(text: str, start: int, end: int, *, label: str = "", help: str = "") -> tuple[Source, Diagnostic]:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from dsd_lang.checking import check_text
-from dsd_lang.diagnostics import CATALOGUE
+from dsd_lang.base.diagnostics import CATALOGUE
+from dsd_lang.base.source import Source
+from dsd_lang.lint.checking import check_text
 from dsd_lang.report import CheckedFile, render
 from dsd_lang.rules import page
-from dsd_lang.source import Source
 
 jsonschema = pytest.importorskip("jsonschema")
 ALL = frozenset(CATALOGUE)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from dsd_lang.analysis import analyse
-from dsd_lang.checking import check_text
+from dsd_lang.base.diagnostics import CATALOGUE, rule_url
+from dsd_lang.base.errors import DsdError
 from dsd_lang.cli.explain import explain
-from dsd_lang.diagnostics import CATALOGUE, rule_url
-from dsd_lang.errors import DsdError
+from dsd_lang.lint.checking import check_text
 from dsd_lang.rules import page
 
 HEADINGS = ("What it does", "Why is this bad", "Example", "Use instead", "Fix safety")

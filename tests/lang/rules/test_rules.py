@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dsd_lang.analysis import analyse
-from dsd_lang.layers import LayerInfo, WeightInfo
+from dsd_lang.base.layers import LayerInfo, WeightInfo
 
 D = "dense 9ep lr=1e-2; sparse 50%; dense; "
 COMPARE = "compare a vs b on=test.err"

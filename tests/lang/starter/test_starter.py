@@ -9,15 +9,15 @@ import pytest
 
 import dsd_lang
 from dsd_lang.analysis import analyse
-from dsd_lang.checking import check_text
-from dsd_lang.diagnostics import CATALOGUE
+from dsd_lang.base.diagnostics import CATALOGUE
+from dsd_lang.base.units import parse_length
+from dsd_lang.lint.checking import check_text
 from dsd_lang.plan import Plan
 from dsd_lang.starter.choices import Choices
 from dsd_lang.starter.paper import PAPER
 from dsd_lang.starter.recipes import RECIPES
 from dsd_lang.starter.writing import starter_text
 from dsd_lang.syntax.formatter import format_text
-from dsd_lang.units import parse_length
 
 ALL_RULES = frozenset(CATALOGUE) - {"DSD407", "DSD901"}  # all but advice on values that a starter leaves out
 CHOICES = {

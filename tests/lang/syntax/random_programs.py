@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable
 from random import Random
 
-from dsd_lang.arguments import ARGUMENTS, Argument, allowed_at
-from dsd_lang.layers import KINDS, ROLES
+from dsd_lang.base.arguments import ARGUMENTS, Argument, allowed_at
+from dsd_lang.base.layers import KINDS, ROLES
 
 END = ";"
 FREE_NEWLINE_AFTER = frozenset({",", "->", "(", "[", "{"})

@@ -10,8 +10,8 @@ import pytest
 from random_programs import Programs, laid_out
 
 from dsd_lang.analysis import analyse
-from dsd_lang.arguments import ARGUMENTS
-from dsd_lang.errors import DsdError
+from dsd_lang.base.arguments import ARGUMENTS
+from dsd_lang.base.errors import DsdError
 from dsd_lang.formatting import LawBrokenError, formatted
 from dsd_lang.syntax import formatter
 from dsd_lang.syntax.formatter import format_text

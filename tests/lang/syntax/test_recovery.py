@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsd_lang.source import Source
+from dsd_lang.base.source import Source
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.parser import MAX_REPORTED, parse
 

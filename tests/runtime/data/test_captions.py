@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from dsd_lang.errors import DsdError
-from dsd_runtime.data.captions import IGNORED, CaptionSource, captioned_splits, padded
-from dsd_runtime.data.captions_text import START_END, build_vocabulary, plain_words
-from dsd_runtime.data.flickr8k import open_flickr8k, read_features
-from dsd_runtime.data.scenes import open_scenes
+from dsd_lang.base.errors import DsdError
+from dsd_runtime.data.captions.flickr8k import open_flickr8k, read_features
+from dsd_runtime.data.captions.scenes import open_scenes
+from dsd_runtime.data.captions.source import IGNORED, CaptionSource, captioned_splits, padded
+from dsd_runtime.data.captions.text import START_END, build_vocabulary, plain_words
 
 
 @pytest.mark.parametrize(

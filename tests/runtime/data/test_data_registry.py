@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 from dsd_runtime.data.registry import LOADERS, DataSpec, open_data, parse_data_spec, takes_option
 
 

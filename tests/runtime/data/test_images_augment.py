@@ -3,7 +3,7 @@
 import torch
 
 from dsd_runtime.data.draws import generator
-from dsd_runtime.data.images_augment import CIFAR, PLAIN, Augmentation, augment
+from dsd_runtime.data.images.augment import CIFAR, PLAIN, Augmentation, augment
 
 
 def test_plain_gives_the_images_back():

@@ -5,9 +5,9 @@ import tarfile
 import numpy as np
 import pytest
 
-from dsd_lang.errors import DsdError
-from dsd_runtime.data.cifar10 import CLASSES, open_cifar10
-from dsd_runtime.data.images_augment import CIFAR
+from dsd_lang.base.errors import DsdError
+from dsd_runtime.data.images.augment import CIFAR
+from dsd_runtime.data.images.cifar10 import CLASSES, open_cifar10
 
 
 @pytest.fixture(autouse=True)

@@ -10,13 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from dsd_lang.errors import DsdError
-from dsd_runtime.data.imagefolder import RECIPES, open_imagefolder
-from dsd_runtime.data.images import ImagesInMemory
-from dsd_runtime.data.images_caffe import VGG_MEAN
-from dsd_runtime.data.images_files import ImagesOnDisk
-from dsd_runtime.data.images_recipes import recipe_named
-from dsd_runtime.data.images_split import held_out
+from dsd_lang.base.errors import DsdError
+from dsd_runtime.data.images.caffe import VGG_MEAN
+from dsd_runtime.data.images.files import ImagesOnDisk
+from dsd_runtime.data.images.imagefolder import RECIPES, open_imagefolder
+from dsd_runtime.data.images.recipes import recipe_named
+from dsd_runtime.data.images.source import ImagesInMemory
+from dsd_runtime.data.images.split import held_out
 
 
 def _write(file, side, seed):
@@ -62,7 +62,7 @@ def test_pixels_are_the_files_own(small):
 
 def test_the_second_opening_decodes_nothing(small, monkeypatch):
     first = open_imagefolder(str(small))
-    monkeypatch.setattr("dsd_runtime.data.images_decode.decode", lambda *_, **__: pytest.fail("decoded again"))
+    monkeypatch.setattr("dsd_runtime.data.images.decode.decode", lambda *_, **__: pytest.fail("decoded again"))
     second = open_imagefolder(str(small))
     assert first.fingerprint == second.fingerprint
     assert torch.equal(first.splits["train"].images, second.splits["train"].images)

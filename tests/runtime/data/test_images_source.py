@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from dsd_runtime.data.digits import open_digits
-from dsd_runtime.data.images import ImagesInMemory, LabelledImages, Presentation, channel_statistics
-from dsd_runtime.data.images_augment import CIFAR
+from dsd_runtime.data.images.augment import CIFAR
+from dsd_runtime.data.images.digits import open_digits
+from dsd_runtime.data.images.source import ImagesInMemory, LabelledImages, Presentation, channel_statistics
 
 
 @pytest.fixture(scope="module")

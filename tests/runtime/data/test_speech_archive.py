@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 from dsd_runtime.data.archive import resolve_archive
 
 

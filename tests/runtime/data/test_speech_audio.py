@@ -8,9 +8,9 @@ import soundfile
 import torch
 from speech_folders import RATE, tone, write_audio
 
-from dsd_runtime.data.audio import BrokenAudioError, audio_seconds, read_audio
-from dsd_runtime.data.speech_augment import SpecAugment
-from dsd_runtime.data.speech_features import FeatureSettings, log_spectrogram, measure_normalisation
+from dsd_runtime.data.speech.audio import BrokenAudioError, audio_seconds, read_audio
+from dsd_runtime.data.speech.augment import SpecAugment
+from dsd_runtime.data.speech.features import FeatureSettings, log_spectrogram, measure_normalisation
 
 
 @pytest.mark.parametrize(("suffix", "tolerance"), [("wav", 1e-4), ("flac", 1e-4), ("ogg", 0.1)])

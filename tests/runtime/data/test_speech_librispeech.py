@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from speech_folders import write_audio
 
-from dsd_lang.errors import DsdError
-from dsd_runtime.data.librispeech import open_librispeech
+from dsd_lang.base.errors import DsdError
+from dsd_runtime.data.speech.librispeech import open_librispeech
 
 SETS = {"train-clean-100": 3, "train-other-500": 2, "dev-clean": 2, "test-clean": 1, "test-other": 1}
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from speech_folders import write_audio, write_manifest_folder
 
-from dsd_lang.errors import DsdError
-from dsd_runtime.data.manifest import open_manifest, read_manifest
+from dsd_lang.base.errors import DsdError
+from dsd_runtime.data.speech.manifest import open_manifest, read_manifest
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsd_runtime.data.speech_order import bucketed_batches, sorted_batches, training_batches
+from dsd_runtime.data.speech.order import bucketed_batches, sorted_batches, training_batches
 from dsd_runtime.data.splits import num_batches
 
 DURATIONS = np.random.default_rng(0).uniform(0.5, 9, 500).tolist()

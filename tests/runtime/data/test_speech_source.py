@@ -8,8 +8,8 @@ import pytest
 import torch
 from speech_folders import write_manifest_folder
 
-from dsd_lang.errors import DsdError
-from dsd_runtime.data.manifest import open_manifest
+from dsd_lang.base.errors import DsdError
+from dsd_runtime.data.speech.manifest import open_manifest
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_memory_does_not_change_numbers_and_decodes_once(folder, monkeypatch):
     kept, read_again = open_manifest(str(folder)), open_manifest(str(folder), memory_megabytes=0)
     first = list(kept.train_batches(batch_size=4, epoch=1, key=1))
     assert same(first, list(read_again.train_batches(batch_size=4, epoch=1, key=1)))
-    monkeypatch.setattr("dsd_runtime.data.speech_store.read_audio", None)
+    monkeypatch.setattr("dsd_runtime.data.speech.store.read_audio", None)
     assert same(first, list(kept.train_batches(batch_size=4, epoch=1, key=1)))
     assert kept.fingerprint == read_again.fingerprint
 

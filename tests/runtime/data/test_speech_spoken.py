@@ -7,8 +7,8 @@ import json
 import pytest
 import torch
 
-from dsd_lang.errors import DsdError
-from dsd_runtime.data.spoken import CORPUS, open_spoken
+from dsd_lang.base.errors import DsdError
+from dsd_runtime.data.speech.spoken import CORPUS, open_spoken
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,6 @@ def test_a_changed_file_is_noticed(tmp_path, monkeypatch):
     for file in CORPUS.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / "val.ogg").write_bytes((tmp_path / "test.ogg").read_bytes())
-    monkeypatch.setattr("dsd_runtime.data.spoken.CORPUS", tmp_path)
+    monkeypatch.setattr("dsd_runtime.data.speech.spoken.CORPUS", tmp_path)
     with pytest.raises(DsdError, match="not the file the corpus was made with"):
         open_spoken()

@@ -7,7 +7,7 @@ from engine_loops import backward, network, samples
 from torch import nn, optim
 
 import dsd_lang
-from dsd_runtime.session import Session
+from dsd_runtime.engine.session import Session
 
 
 def _driven(text: str, model: nn.Module) -> Session:

@@ -12,7 +12,7 @@ from torch import nn, optim
 
 import dsd_lang
 import dsd_runtime
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 
 
 def _sgd(model: nn.Module) -> optim.Optimizer:

@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import dsd_lang
 import dsd_runtime
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 
 
 @pytest.mark.parametrize("kind", ["ema", "swa", "deepcopy"])

@@ -9,12 +9,12 @@ from engine_loops import backward, begin, network, one_update, samples
 from torch import optim
 
 import dsd_lang
-from dsd_lang.layer_counts import count_phases
 from dsd_lang.plan import Target
-from dsd_lang.timeline.clocks import Clocks
-from dsd_lang.timeline.rates import Rates
-from dsd_lang.timeline.shares import ramp_share
-from dsd_runtime.layers import inventory
+from dsd_lang.plan.layer_counts import count_phases
+from dsd_lang.views.timeline.clocks import Clocks
+from dsd_lang.views.timeline.rates import Rates
+from dsd_lang.views.timeline.shares import ramp_share
+from dsd_runtime.engine.layers import inventory
 from dsd_runtime.masks.targets import Ramp, ramp_sparsity
 
 SCHEDULES = [

@@ -10,7 +10,7 @@ import torch
 from engine_loops import backward, begin, network, one_update, run, samples
 from torch import optim
 
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 
 STEPS = 5
 

@@ -13,7 +13,7 @@ import torch
 from engine_loops import backward, begin, network, one_update, run, samples, shuffled_loader
 from torch import nn, optim
 
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 from dsd_runtime import Session
 
 Build = Callable[[nn.Module], optim.Optimizer]
@@ -103,7 +103,7 @@ def test_resumed_anywhere_the_run_ends_bit_identical(schedule: str, optimizer: s
 @pytest.mark.parametrize("stop", [3, 6, 7, 8])
 def test_state_goes_through_files(tmp_path: Path, stop: int) -> None:
     """Row 17: nothing in the state needs pickling; it goes through JSON and safetensors, and `torch.load` takes it."""
-    checkpoint = pytest.importorskip("dsd_runtime.checkpoint")
+    checkpoint = pytest.importorskip("dsd_runtime.storage.checkpoint")
     text, build = SCHEDULES["references"], BUILDS["adamw"]
     model = network(dropout=0.2)
     session = begin(text, model, build(model))

@@ -10,8 +10,8 @@ import torch
 from engine_loops import begin, network, one_update, run
 from torch import nn, optim
 
-from dsd_lang.errors import DsdError
-from dsd_lang.units import exact
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.units import exact
 
 
 def _sgd(model: nn.Module, rate: float = 0.1) -> optim.Optimizer:

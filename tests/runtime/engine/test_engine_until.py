@@ -10,8 +10,8 @@ from engine_loops import begin, network, one_update, updates
 from torch import nn, optim
 
 import dsd_lang
-from dsd_lang.errors import DsdError
-from dsd_runtime.conditions import replayed
+from dsd_lang.base.errors import DsdError
+from dsd_runtime.engine.conditions import replayed
 
 
 def _sgd(model: nn.Module) -> optim.Optimizer:

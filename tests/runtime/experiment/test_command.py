@@ -141,7 +141,7 @@ def test_a_full_disk_loses_nothing(dsd_run: Run, monkeypatch: pytest.MonkeyPatch
     def full_at_the_second(*arguments: Any) -> None:
         if next(calls) == 1:
             with monkeypatch.context() as inner:
-                inner.setattr("dsd_runtime.checkpoint.save_file", _no_space)
+                inner.setattr("dsd_runtime.storage.checkpoint.save_file", _no_space)
                 real(*arguments)
         real(*arguments)
 

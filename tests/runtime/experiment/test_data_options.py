@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dsd_runtime.data.images_caffe import GOOGLENET_MEAN, VGG_MEAN, CaffeRecipe
-from dsd_runtime.data.images_files import ImagesOnDisk
-from dsd_runtime.data.images_photo import PhotoRecipe
+from dsd_runtime.data.images.caffe import GOOGLENET_MEAN, VGG_MEAN, CaffeRecipe
+from dsd_runtime.data.images.files import ImagesOnDisk
+from dsd_runtime.data.images.photo import PhotoRecipe
 from dsd_runtime.data.registry import open_data
 from dsd_runtime.experiment.setup import _open
 from dsd_runtime.models.catalogue import MODELS

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import dsd_lang
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 from dsd_runtime.experiment.keys import Setting, node_keys
 
 SETTING = Setting("conv2", "digits#abc", 0, "fp32", "cpu", False)

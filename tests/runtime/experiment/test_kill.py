@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from dsd_runtime.checkpoint import weights_fingerprint
+from dsd_runtime.storage.checkpoint import weights_fingerprint
 
 SCHEDULE = "dense 6ep lr=0.05 decay=cosine\nsparse 50% 6ep\ndense 6ep\nsparse 0->80% every=20it 4ep\ndense 4ep\n"
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import dsd_lang
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 from dsd_runtime.experiment.metrics import Measured, require_measured
 from dsd_runtime.training.tasks.captioning import CaptioningTask
 from dsd_runtime.training.tasks.classification import ClassificationTask

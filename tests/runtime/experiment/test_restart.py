@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dsd_runtime.checkpoint import load_checkpoint, save_checkpoint
+from dsd_runtime.storage.checkpoint import load_checkpoint, save_checkpoint
 from dsd_runtime.tracking.jsonl import MetricsFile
 
 from .conftest import DSD, Outcome, Run, stopping_after

@@ -106,7 +106,7 @@ def test_a_lottery_ticket_rewinds_to_the_start(dsd_run: Run) -> None:
 
 
 def _initial_weights() -> dict[str, torch.Tensor]:
-    from dsd_runtime.randomness import stream_key
+    from dsd_runtime.engine.randomness import stream_key
 
     with torch.random.fork_rng():
         torch.manual_seed(stream_key(0, 0, "init"))

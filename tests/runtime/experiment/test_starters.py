@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from dsd_lang.base.units import parse_length
 from dsd_lang.starter.choices import Choices
 from dsd_lang.starter.recipes import RECIPES
 from dsd_lang.starter.writing import starter_text
-from dsd_lang.units import parse_length
 from dsd_runtime.cli import main
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 from dsd_runtime.masks import Held, NofM, PerSelector, Pruned, Ramp, Remaining, choose_masks
 
 HALF, FIFTH = Fraction(1, 2), Fraction(1, 5)

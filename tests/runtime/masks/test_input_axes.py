@@ -7,7 +7,7 @@ import torch
 from torch import nn, optim
 
 import dsd_lang
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 from dsd_runtime import attach
 from dsd_runtime.masks import InputAxis, NofM, choose_masks, input_axes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 from dsd_runtime.masks.input_axes import InputAxis
 from dsd_runtime.masks.n_of_m import select_n_of_m
 from dsd_runtime.masks.selection import NonFiniteScore

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dsd_lang.units import keep_count
+from dsd_lang.base.units import keep_count
 from dsd_runtime.masks import selection
 from dsd_runtime.masks.radix import Ranking
 from dsd_runtime.masks.radix_device import DeviceKeys

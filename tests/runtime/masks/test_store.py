@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 from dsd_runtime.masks import MaskStore
 from dsd_runtime.masks.clearing import PIECE_ELEMENTS, ClearingMask
 

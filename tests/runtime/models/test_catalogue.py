@@ -8,11 +8,11 @@ import sys
 import pytest
 import torch
 
-from dsd_lang.errors import DsdError
-from dsd_lang.layers import LayerInfo, parse_selector, select
-from dsd_lang.units import exact
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.layers import LayerInfo, parse_selector, select
+from dsd_lang.base.units import exact
 from dsd_runtime.data.traits import DataTraits
-from dsd_runtime.layers import inventory as inventory_of
+from dsd_runtime.engine.layers import inventory as inventory_of
 from dsd_runtime.models.catalogue import MODELS, Option, inventory, is_built_in, parse_model_name
 from dsd_runtime.models.registry import build_model
 

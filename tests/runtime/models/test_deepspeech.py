@@ -97,7 +97,7 @@ def test_output_lengths() -> None:
 
 
 def test_the_ctc_layer_is_declared() -> None:
-    from dsd_runtime.layers import inventory
+    from dsd_runtime.engine.layers import inventory
 
     for name in ("ds1", "ds2"):
         last = inventory(_small(name))[-1]

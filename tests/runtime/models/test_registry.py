@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 from dsd_runtime.data.traits import DataTraits
 from dsd_runtime.models.catalogue import MODELS
 from dsd_runtime.models.registry import build_model

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from dsd_runtime.data.batch import CaptionBatch
-from dsd_runtime.data.captions import padded
+from dsd_runtime.data.captions.source import padded
 from dsd_runtime.training.tasks.captioning import CaptioningTask
 from dsd_runtime.training.tasks.captioning_decode import beam_search, greedy, select_rows
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from dsd_runtime.data.batch import ImageBatch, SpeechBatch
-from dsd_runtime.data.speech_alphabet import Alphabet, collapse
+from dsd_runtime.data.speech.alphabet import Alphabet, collapse
 from dsd_runtime.training.tasks.ctc import CtcTask
 from dsd_runtime.training.tasks.ctc_decoding import greedy_decode
 from dsd_runtime.training.tasks.ctc_errors import error_rates

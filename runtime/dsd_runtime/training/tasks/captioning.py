@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dsd_runtime.data.batch import Batch, CaptionBatch
-from dsd_runtime.data.captions import IGNORED
+from dsd_runtime.data.captions.source import IGNORED
 from dsd_runtime.training.tasks.bleu import MAX_ORDER, corpus_bleu
 from dsd_runtime.training.tasks.captioning_decode import MAX_WORDS, beam_search, greedy
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dsd_lang.errors import DsdError
+from dsd_lang.base.errors import DsdError
 from dsd_runtime.data.traits import DataTraits
 from dsd_runtime.training.tasks.captioning import CaptioningTask
 from dsd_runtime.training.tasks.classification import ClassificationTask

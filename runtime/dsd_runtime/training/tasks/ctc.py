@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dsd_runtime.data.batch import Batch, SpeechBatch
-from dsd_runtime.data.speech_alphabet import BLANK
+from dsd_runtime.data.speech.alphabet import BLANK
 from dsd_runtime.training.tasks.ctc_decoding import greedy_decode
 from dsd_runtime.training.tasks.ctc_errors import error_rates
 

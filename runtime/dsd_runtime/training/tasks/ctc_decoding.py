@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from dsd_runtime.data.speech_alphabet import collapse
+from dsd_runtime.data.speech.alphabet import collapse
 
 
 def greedy_decode(logits: Tensor, lengths: Tensor, alphabet: Sequence[str]) -> list[str]:

@@ -1,0 +1,128 @@
+"""Findings as data: where, which code, what was expected, what to do, and (where possible) the edit that does it.
+
+Codes are for life. The catalogue below is the one list of them; rules and passes only name them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from dsd_lang.base.records import record
+
+Severity = Literal["error", "warning", "advice"]
+Applicability = Literal["safe", "unsafe", "display"]
+DOCS_URL = "https://dsd-lang.readthedocs.io/en/stable/"
+
+
+class Span(NamedTuple):
+    """A stretch of source text; lines and columns from 1 in code points, the end exclusive; offsets from 0."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    start: int
+    end: int
+
+    def to(self, other: Span) -> Span:
+        """From the start of this span to the end of the other."""
+        return Span(self.line, self.column, other.end_line, other.end_column, self.start, other.end)
+
+
+@record
+class Edit:
+    """Replace the text of ``span`` by ``content``."""
+
+    span: Span
+    content: str
+
+
+@record
+class Fix:
+    """Edits that mend a finding: `safe` ones keep the plan's hash, `display` ones are shown and never applied."""
+
+    message: str
+    edits: tuple[Edit, ...]
+    applicability: Applicability = "unsafe"
+
+
+def replacement(span: Span, text: str, applicability: Applicability = "unsafe") -> Fix:
+    """The fix that writes ``text`` in place of what stands at ``span``."""
+    return Fix(f"write `{text}`", (Edit(span, text),), applicability)
+
+
+@record
+class Code:
+    """One row of the catalogue."""
+
+    code: str
+    name: str
+    severity: Severity
+    default: bool = True
+
+
+CATALOGUE: dict[str, Code] = {
+    entry.code: entry
+    for entry in (
+        Code("DSD101", "syntax-error", "error"),
+        Code("DSD102", "missing-separator", "error"),
+        Code("DSD103", "reserved-word", "error"),
+        Code("DSD104", "unclosed-block", "error"),
+        Code("DSD105", "not-utf8", "error"),
+        Code("DSD201", "unknown-layer", "error"),
+        Code("DSD202", "unknown-argument", "error"),
+        Code("DSD203", "unknown-reference", "error"),
+        Code("DSD204", "duplicate-label", "error"),
+        Code("DSD205", "unknown-metric", "error"),
+        Code("DSD206", "duplicate-argument", "error"),
+        Code("DSD207", "unsupported-yet", "error"),
+        Code("DSD301", "missing-first-length", "error"),
+        Code("DSD302", "repeat-without-pair", "error"),
+        Code("DSD303", "ends-sparse", "warning"),
+        Code("DSD304", "redense-lr-not-lower", "warning"),
+        Code("DSD305", "restore-without-mask", "warning"),
+        Code("DSD306", "densify-by-target", "warning"),
+        Code("DSD401", "target-out-of-range", "error"),
+        Code("DSD402", "length-without-unit", "error"),
+        Code("DSD403", "lr-not-positive", "error"),
+        Code("DSD404", "bad-ramp", "error"),
+        Code("DSD405", "program-too-large", "error"),
+        Code("DSD406", "milestone-past-end", "warning"),
+        Code("DSD407", "paper-range", "advice", default=False),
+        Code("DSD501", "unequal-budgets", "warning"),
+        Code("DSD502", "one-seed-compare", "warning"),
+        Code("DSD503", "fork-without-labels", "error"),
+        Code("DSD901", "derived-value", "advice", default=False),
+        Code("DSD902", "not-canonical", "advice", default=False),
+        Code("DSD903", "unused-suppression", "warning"),
+    )
+}
+
+
+@record
+class Diagnostic:
+    """One finding. ``label`` is the short text beside the carets; ``help`` the line that says what to do."""
+
+    code: str
+    message: str
+    span: Span
+    label: str = ""
+    help: str = ""
+    fix: Fix | None = None
+
+    @property
+    def name(self) -> str:
+        return CATALOGUE[self.code].name
+
+    @property
+    def severity(self) -> Severity:
+        return CATALOGUE[self.code].severity
+
+
+def rule_url(code: str, *, docs_url: str = DOCS_URL) -> str:
+    """Where the page of a code stands in the documentation; ``docs_url`` is that of another copy of it.
+
+    >>> rule_url("DSD303")
+    'https://dsd-lang.readthedocs.io/en/stable/rules/ends-sparse/'
+    """
+    return f"{docs_url.rstrip('/')}/rules/{CATALOGUE[code].name}/"

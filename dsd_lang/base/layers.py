@@ -1,0 +1,171 @@
+"""A model's layers as data, and selectors resolved on them. No torch: the linter and the runtime share this page.
+
+A layer has one kind; ``birnn`` is any bidirectional recurrent layer. A selector that matches nothing is the caller's
+error to report: :func:`select` never skips in silence, it returns what each selector matched.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from dsd_lang.base.records import record
+
+RECURRENT_KINDS = ("rnn", "lstm", "gru")
+PRUNABLE_KINDS = ("conv", "fc", *RECURRENT_KINDS)
+KINDS = ("conv", "fc", *RECURRENT_KINDS, "birnn", "embed", "norm", "attention")
+ROLES = ("first_conv", "output", "ctc", "prunable", "all")
+PARTS = ("ih", "hh")
+
+
+@record
+class WeightInfo:
+    """One parameter of a layer: its qualified name, its shape, and for recurrent matrices `ih` or `hh`."""
+
+    name: str
+    shape: tuple[int, ...]
+    part: Literal["ih", "hh"] | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        total = 1
+        for extent in self.shape:
+            total *= extent
+        return total
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether it has two or more dimensions; biases and norm scales do not."""
+        return len(self.shape) >= 2
+
+
+@record
+class LayerInfo:
+    """One parameter-owning module: qualified name, kind, declared roles, its own parameters (not its children's)."""
+
+    name: str
+    kind: str
+    weights: tuple[WeightInfo, ...]
+    bidirectional: bool = False
+    roles: tuple[str, ...] = ()
+
+
+@record
+class Selector:
+    """One item of `layers=`: a bare word (kind or role, maybe with a part), a glob, or a regular expression."""
+
+    form: Literal["word", "glob", "regex"]
+    text: str
+
+    def __str__(self) -> str:
+        return {"word": self.text, "glob": f'"{self.text}"', "regex": f"/{self.text}/"}[self.form]
+
+
+def parse_selector(text: str) -> Selector:
+    """The plan's text of a selector (`fc`, `"layer1.*"`, `/block[12]/`) back into a :class:`Selector`."""
+    if len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'":
+        return Selector("glob", text[1:-1])
+    if len(text) >= 2 and text[0] == text[-1] == "/":
+        return Selector("regex", text[1:-1])
+    return Selector("word", text)
+
+
+def with_inferred_roles(layers: Sequence[LayerInfo]) -> tuple[LayerInfo, ...]:
+    """Adds `first_conv` and `output` where no layer declares them: the first convolution, the last fc or ctc layer."""
+    declared = {role for layer in layers for role in layer.roles}
+    convolutions = [index for index, layer in enumerate(layers) if layer.kind == "conv"]
+    projections = [index for index, layer in enumerate(layers) if layer.kind in ("fc", "ctc")]
+    added: dict[int, str] = {}
+    if "first_conv" not in declared and convolutions:
+        added[convolutions[0]] = "first_conv"
+    result = list(layers)
+    for index, role in added.items():
+        layer = result[index]
+        result[index] = LayerInfo(layer.name, layer.kind, layer.weights, layer.bidirectional, (*layer.roles, role))
+    if "output" not in declared and projections:
+        layer = result[projections[-1]]
+        result[projections[-1]] = LayerInfo(
+            layer.name, layer.kind, layer.weights, layer.bidirectional, (*layer.roles, "output")
+        )
+    return tuple(result)
+
+
+def _prunable(layers: Sequence[LayerInfo]) -> list[LayerInfo]:
+    candidates = [
+        layer for layer in layers if layer.kind in PRUNABLE_KINDS and any(weight.is_matrix for weight in layer.weights)
+    ]
+    if candidates and "first_conv" in candidates[0].roles:
+        return candidates[1:]
+    return candidates
+
+
+def _layers_for_word(word: str, layers: Sequence[LayerInfo]) -> list[LayerInfo]:
+    if word == "prunable":
+        return _prunable(layers)
+    if word == "all":
+        return [layer for layer in layers if any(weight.is_matrix for weight in layer.weights)]
+    if word == "birnn":
+        return [layer for layer in layers if layer.bidirectional and layer.kind in RECURRENT_KINDS]
+    return [layer for layer in layers if layer.kind == word or word in layer.roles]
+
+
+def _own_weights(layer: LayerInfo) -> list[WeightInfo]:
+    """What naming a layer names: its matrices; for a layer without any (a norm), its `weight`; never a bias."""
+    matrices = [weight for weight in layer.weights if weight.is_matrix]
+    return matrices or [weight for weight in layer.weights if weight.name.rpartition(".")[2] == "weight"]
+
+
+def match(selector: Selector, layers: Sequence[LayerInfo]) -> tuple[WeightInfo, ...]:
+    """The parameters one selector names, in the model's order; empty when it matches nothing.
+
+    Globs and regular expressions are matched against owner names first and full parameter names second, so that
+    `"head"` names a layer's matrices and `"head.bias"` the bias itself.
+    """
+    found: list[WeightInfo] = []
+    if selector.form == "word":
+        word, _, part = selector.text.partition(".")
+        for layer in _layers_for_word(word, layers):
+            found += [weight for weight in _own_weights(layer) if not part or weight.part == part]
+        return tuple(found)
+    if selector.form == "glob":
+        pattern = re.compile(fnmatch.translate(selector.text))
+        matches = pattern.match
+    else:
+        matches = re.compile(selector.text).search
+    for layer in layers:
+        if matches(layer.name):
+            found += _own_weights(layer)
+        else:
+            found += [weight for weight in layer.weights if matches(weight.name)]
+    return tuple(found)
+
+
+def select(
+    include: Iterable[Selector], exclude: Iterable[Selector], layers: Sequence[LayerInfo]
+) -> tuple[tuple[WeightInfo, ...], tuple[Selector, ...]]:
+    """The parameters named by `include` minus those by `exclude`, and the selectors that matched nothing.
+
+    Without an `include` the default is `prunable`. The parameters come in the model's order, each once.
+    """
+    wanted = tuple(include) or (Selector("word", "prunable"),)
+    unwanted = tuple(exclude)
+    matched = {selector: match(selector, layers) for selector in (*wanted, *unwanted)}
+    missing = tuple(selector for selector, weights in matched.items() if not weights)
+    dropped = {weight.name for selector in unwanted for weight in matched[selector]}
+    named = {weight.name for selector in wanted for weight in matched[selector]} - dropped
+    ordered = tuple(weight for layer in layers for weight in layer.weights if weight.name in named)
+    return ordered, missing
+
+
+def describe_inventory(layers: Sequence[LayerInfo]) -> str:
+    """What a model has, in words: `conv (2), birnn (7), fc (1), ctc (1)`."""
+    counts: dict[str, int] = {}
+    for layer in layers:
+        if layer.kind in ("norm", "other"):
+            continue
+        kind = "birnn" if layer.bidirectional else layer.kind
+        counts[kind] = counts.get(kind, 0) + 1
+    return ", ".join(f"{kind} ({count})" for kind, count in counts.items()) or "no layer with weights"

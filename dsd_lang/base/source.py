@@ -1,0 +1,64 @@
+"""Bytes and text in; lines, columns and offsets out. Columns count code points."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+
+from dsd_lang.base.diagnostics import Diagnostic, Span
+
+_LINE_END = re.compile("\r\n|\n|\r")
+
+
+class Source:
+    """A text and where its lines begin; a line ends at `\\n`, `\\r\\n` or `\\r`, and at nothing else."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.starts = [0, *(found.end() for found in _LINE_END.finditer(text))]
+
+    @property
+    def num_lines(self) -> int:
+        return len(self.starts)
+
+    def line(self, number: int) -> str:
+        """The line of that number (from 1), without its end; empty when there is none."""
+        if not 1 <= number <= len(self.starts):
+            return ""
+        start = self.starts[number - 1]
+        end = self.starts[number] if number < len(self.starts) else len(self.text)
+        return self.text[start:end].rstrip("\r\n")
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """Line and column from 1 of an offset from 0.
+
+        >>> Source("ab\\ncd").position(4)
+        (2, 2)
+        """
+        line = bisect_right(self.starts, offset)
+        return line, offset - self.starts[line - 1] + 1
+
+    def span(self, start: int, end: int) -> Span:
+        """The stretch between two offsets."""
+        return Span(*self.position(start), *self.position(end), start, end)
+
+
+def position_span(text: str, start: int, end: int) -> Span:
+    """The stretch between two offsets of a text, when only one is wanted."""
+    return Source(text).span(start, end)
+
+
+def decode(data: bytes) -> tuple[str, list[Diagnostic]]:
+    """UTF-8 bytes as text, a byte-order mark left in front; other bytes are one finding and read as U+FFFD."""
+    try:
+        return data.decode("utf-8"), []
+    except UnicodeDecodeError as error:
+        text = data.decode("utf-8", errors="replace")
+        offset = len(data[: error.start].decode("utf-8"))
+        finding = Diagnostic(
+            "DSD105",
+            f"byte 0x{data[error.start]:02x} at offset {error.start} is not UTF-8 text",
+            position_span(text, offset, offset + 1),
+            help="save the file as UTF-8",
+        )
+        return text, [finding]

@@ -1,0 +1,142 @@
+"""A text and its findings in, the mended text out: every edit that overlaps no other, round by round to a fixed point.
+
+Safe fixes go first and alone, and what they promise is checked: the plan's hash is the same before and after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix
+from dsd_lang.base.errors import DsdError
+
+MAX_ROUNDS = 50
+Check = Callable[[str], Sequence[Diagnostic]]
+
+
+class Fixed(NamedTuple):
+    """The text with the fixes of ``applied`` in it."""
+
+    text: str
+    applied: tuple[Diagnostic, ...]
+
+
+class Mended(NamedTuple):
+    """The text when nothing more can be applied, what was, and the findings that are left in it."""
+
+    text: str
+    applied: tuple[Diagnostic, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def is_applicable(fix: Fix | None, *, unsafe: bool) -> bool:
+    """Whether a fix may be applied: safe ones always, unsafe ones on demand, those for display never."""
+    return fix is not None and bool(fix.edits) and (fix.applicability == "safe" or _is_wanted(fix, unsafe=unsafe))
+
+
+def _is_wanted(fix: Fix, *, unsafe: bool) -> bool:
+    return unsafe and fix.applicability == "unsafe"
+
+
+def apply_fixes(text: str, diagnostics: Iterable[Diagnostic], *, unsafe: bool) -> Fixed:
+    """One round: the fixes of ``diagnostics`` in source order, those left out that overlap or touch one before them.
+
+    A line end that an edit puts in is written as the text writes its own.
+    """
+    edits: list[Edit] = []
+    applied: list[Diagnostic] = []
+    end = -1
+    candidates = [(finding, finding.fix) for finding in diagnostics if is_applicable(finding.fix, unsafe=unsafe)]
+    for finding, fix in sorted(candidates, key=lambda pair: _extent(pair[1])):
+        assert fix is not None
+        first, last = _extent(fix)
+        if first > end:
+            edits += sorted(fix.edits, key=lambda edit: edit.span.start)
+            applied.append(finding)
+            end = last
+    return Fixed(_edited(text, edits), tuple(applied))
+
+
+def _extent(fix: Fix | None) -> tuple[int, int]:
+    """From the first to the last place that a fix touches."""
+    assert fix is not None
+    return min(edit.span.start for edit in fix.edits), max(edit.span.end for edit in fix.edits)
+
+
+def _edited(text: str, edits: Sequence[Edit]) -> str:
+    pieces: list[str] = []
+    place = 0
+    has_returns = "\r\n" in text
+    for edit in edits:
+        content = edit.content.replace("\r\n", "\n").replace("\n", "\r\n") if has_returns else edit.content
+        pieces += [text[place : edit.span.start], content]
+        place = edit.span.end
+    return "".join([*pieces, text[place:]])
+
+
+def mend(text: str, check: Check, *, unsafe: bool) -> Mended:
+    """Applies fixes and checks again until nothing changes (or 50 rounds are over).
+
+    Raises :class:`DsdError` when a fix that calls itself safe is not: nothing is handed out then.
+    """
+    applied: list[Diagnostic] = []
+    found = tuple(check(text))
+    seen = {text}
+    for _ in range(MAX_ROUNDS):
+        fixed = apply_fixes(text, found, unsafe=False)
+        if fixed.applied:
+            _verify(text, fixed)
+        elif unsafe:
+            fixed = apply_fixes(text, found, unsafe=True)
+        if not fixed.applied or fixed.text in seen:
+            break
+        seen.add(fixed.text)
+        applied += fixed.applied
+        text, found = fixed.text, tuple(check(fixed.text))
+    return Mended(text, tuple(applied), found)
+
+
+def _verify(text: str, fixed: Fixed) -> None:
+    """Safe fixes keep the meaning; where they do not, says which one."""
+    if keeps_meaning(text, fixed.text):
+        return
+    alone = ((item, apply_fixes(text, [item], unsafe=False).text) for item in fixed.applied)
+    guilty = next((item for item, mended in alone if not keeps_meaning(text, mended)), fixed.applied[0])
+    raise DsdError(
+        f"internal error: the fix of {guilty.code} on line {guilty.span.line} calls itself safe and would change "
+        "the plan; nothing was written",
+        help=f"please report it with the file; `--ignore {guilty.code}` leaves it out",
+    )
+
+
+def keeps_meaning(before: str, after: str) -> bool:
+    """What a safe fix must keep: the plan's hash; without a plan on both sides the tree, in any order of arguments."""
+    from dsd_lang.analysis import analyse
+    from dsd_lang.compiler import plan_of
+
+    old, new = analyse(before), analyse(after)
+    if old.resolved is not None and new.resolved is not None:
+        return plan_of(old.resolved).hash == plan_of(new.resolved).hash
+    return bare(old.program.statements) == bare(new.program.statements) or _canonical(before) == _canonical(after)
+
+
+def _canonical(text: str) -> object:
+    """The tree of a text in canonical form; the text itself where it has syntax errors."""
+    from dsd_lang.syntax.formatter import UnformattableError, format_text
+    from dsd_lang.syntax.parser import parse
+
+    try:
+        return bare(parse(format_text(text)).program.statements)
+    except UnformattableError:
+        return text
+
+
+def bare(node: object) -> object:
+    """A node as plain tuples, without its places."""
+    if isinstance(node, tuple) and not hasattr(node, "_fields"):
+        return tuple(bare(item) for item in node)
+    names = getattr(type(node), "__match_args__", None)
+    if names is None or isinstance(node, tuple):
+        return node
+    return (type(node).__name__, *(bare(getattr(node, name)) for name in names if not name.endswith("span")))

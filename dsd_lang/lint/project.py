@@ -1,0 +1,184 @@
+"""Paths as the user gave them in, the files to read out: `*.dsd` in folders, but for what git or `exclude` leaves out.
+
+`exclude` in `[tool.dsd]` has the globs of `.gitignore`, relative to the folder of its `pyproject.toml`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from dsd_lang.base.errors import DsdError
+from dsd_lang.lint.configuration import configuration_in
+
+SUFFIX = ".dsd"
+
+
+class _Pattern(NamedTuple):
+    """One line of a `.gitignore`: where it stands, what it matches (paths relative to there), what it says."""
+
+    base: str
+    expression: re.Pattern[str]
+    is_negated: bool
+    is_for_folders: bool
+
+
+def find_schedules(paths: Iterable[str], *, excludes_all: bool = False) -> list[str]:
+    """The files to read, each once: a file given by hand always, a folder's `*.dsd` unless they are excluded.
+
+    With ``excludes_all`` what is given by hand may be excluded too. Raises :class:`DsdError` for a path that does not
+    exist and a folder that cannot be read.
+    """
+    found: dict[str, None] = {}
+    for path in paths:
+        if not os.path.exists(path):
+            raise DsdError(f"there is no file or folder `{path}`", help="give a schedule, or a folder that holds some")
+        if excludes_all and is_excluded(path):
+            continue
+        if os.path.isdir(path):
+            found.update(dict.fromkeys(_in_folder(path)))
+        else:
+            found[path] = None
+    return list(found)
+
+
+def is_excluded(path: str) -> bool:
+    """Whether git or `[tool.dsd] exclude` leaves out a path, or a folder that it is in."""
+    place = os.path.abspath(path)
+    top = _repository_of(os.path.dirname(place))
+    excluded = _excluded_in(os.path.dirname(place))
+    rules: list[_Pattern] = []
+    for folder in _folders_between(min((top, *(rule.base for rule in excluded)), key=len), place):
+        is_folder = folder != place or os.path.isdir(place)
+        if _is_ignored(folder, rules, is_folder=is_folder) or _is_ignored(folder, excluded, is_folder=is_folder):
+            return True
+        if is_folder and (folder == top or folder.startswith(os.path.join(top, ""))):
+            rules = rules + _read(folder)
+    return False
+
+
+def matches(glob: str, folder: str, path: str) -> bool:
+    """Whether a glob relative to a folder names a file, or a folder that the file is in."""
+    pattern = _parse(folder, glob)
+    place = os.path.abspath(path)
+    parts = _folders_between(folder, place)
+    if pattern is None or parts[0] != folder:
+        return False
+    return any(_is_ignored(part, [pattern], is_folder=part != place) for part in parts)
+
+
+def _folders_between(top: str, place: str) -> list[str]:
+    """From a folder down to a place in it, both included; only the place where it is not in the folder."""
+    chain = [place]
+    while chain[-1] != top and os.path.dirname(chain[-1]) != chain[-1]:
+        chain.append(os.path.dirname(chain[-1]))
+    return chain[::-1] if chain[-1] == top else [place]
+
+
+def _repository_of(folder: str) -> str:
+    """The root of the repository a folder is in; the folder itself where it is in none."""
+    place = folder
+    while not os.path.exists(os.path.join(place, ".git")):
+        if os.path.dirname(place) == place:
+            return folder
+        place = os.path.dirname(place)
+    return place
+
+
+def _excluded_in(folder: str) -> list[_Pattern]:
+    configuration = configuration_in(folder)
+    parsed = (_parse(configuration.folder, glob) for glob in configuration.exclude)
+    return [pattern for pattern in parsed if pattern is not None]
+
+
+def _in_folder(top: str) -> list[str]:
+    found: list[str] = []
+    patterns = {os.path.abspath(top): _patterns_above(os.path.abspath(top))}
+    for folder, children, files in os.walk(top, onerror=_refuse):
+        here = os.path.abspath(folder)
+        rules = patterns.pop(here) + _read(here)
+        excluded = _excluded_in(here)
+        children[:] = sorted(
+            child
+            for child in children
+            if not child.startswith(".")
+            and not _is_ignored(os.path.join(here, child), rules, is_folder=True)
+            and not _is_ignored(os.path.join(here, child), excluded, is_folder=True)
+        )
+        patterns.update({os.path.join(here, child): rules for child in children})
+        found += [
+            os.path.normpath(os.path.join(folder, name))
+            for name in sorted(files)
+            if name.endswith(SUFFIX)
+            and not _is_ignored(os.path.join(here, name), rules, is_folder=False)
+            and not _is_ignored(os.path.join(here, name), excluded, is_folder=False)
+        ]
+    return found
+
+
+def _refuse(error: OSError) -> None:
+    raise DsdError(f"cannot read the folder `{error.filename}`: {(error.strerror or str(error)).lower()}") from error
+
+
+def _patterns_above(folder: str) -> list[_Pattern]:
+    """The patterns of the folders from the repository's root down to the parent of this one."""
+    chain: list[str] = []
+    while True:
+        chain.append(folder)
+        if os.path.exists(os.path.join(folder, ".git")):
+            return [pattern for above in reversed(chain[1:]) for pattern in _read(above)]
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return []
+        folder = parent
+
+
+def _read(folder: str) -> list[_Pattern]:
+    try:
+        with open(os.path.join(folder, ".gitignore"), encoding="utf-8", errors="replace") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return []  # no such file, or none that can be read: nothing is ignored by it
+    return [pattern for line in lines if (pattern := _parse(folder, line)) is not None]
+
+
+def _parse(base: str, line: str) -> _Pattern | None:
+    text = line.rstrip()
+    if not text or text.startswith("#"):
+        return None
+    is_negated = text.startswith("!")
+    text = text.removeprefix("!").removeprefix("\\")
+    is_for_folders = text.endswith("/")
+    text = text.rstrip("/")
+    prefix = "" if "/" in text else "(?:.*/)?"
+    try:
+        return _Pattern(base, re.compile(prefix + _translated(text.lstrip("/"))), is_negated, is_for_folders)
+    except re.error:
+        return None  # a broken set such as `[z-a]` matches nothing, as in git
+
+
+def _translated(glob: str) -> str:
+    """A gitignore glob as a regular expression: `*` and `?` stay within a folder's name, `**` does not."""
+    pieces: list[str] = []
+    for piece in re.findall(r"/\*\*/|\*\*/|/\*\*$|\*\*|\*|\?|\[!?[^\]]+\]|\\.|.", glob):
+        known = {"/**/": "/(?:.*/)?", "**/": "(?:.*/)?", "/**": "/.*", "**": ".*", "*": "[^/]*", "?": "[^/]"}.get(piece)
+        if known is not None:
+            pieces.append(known)
+        elif piece.startswith("["):
+            pieces.append(piece.replace("[!", "[^", 1))
+        else:
+            pieces.append(re.escape(piece[-1]))
+    return "".join(pieces)
+
+
+def _is_ignored(path: str, rules: list[_Pattern], *, is_folder: bool) -> bool:
+    """Whether the last pattern that matches says so."""
+    for rule in reversed(rules):
+        if rule.is_for_folders and not is_folder:
+            continue
+        relative = os.path.relpath(path, rule.base).replace(os.sep, "/")
+        if rule.expression.fullmatch(relative):
+            return not rule.is_negated
+    return False

@@ -1,0 +1,78 @@
+"""What a user chose in, the codes to look for in a file out: defaults, `[tool.dsd.lint]`, the command line over all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from dsd_lang.base.diagnostics import CATALOGUE
+from dsd_lang.base.errors import DsdError, nearest
+from dsd_lang.lint.configuration import Configuration, configuration_of
+from dsd_lang.lint.project import matches
+
+DEFAULT = frozenset(entry.code for entry in CATALOGUE.values() if entry.default)
+
+
+class Choice(NamedTuple):
+    """Codes in place of the ones so far (None: keep those), codes added to them, codes taken out in the end."""
+
+    select: frozenset[str] | None = None
+    extend_select: frozenset[str] = frozenset()
+    ignore: frozenset[str] = frozenset()
+
+    def over(self, codes: frozenset[str]) -> frozenset[str]:
+        """What is looked for when ``codes`` were before."""
+        return ((codes if self.select is None else self.select) | self.extend_select) - self.ignore
+
+
+def codes_of(words: Sequence[str], *, where: str = "") -> frozenset[str]:
+    """The codes that words name, joined by commas or not: a code, the beginning of some (`DSD3`), a name, or `ALL`.
+
+    Raises :class:`DsdError` for any other word; ``where`` says in front of its message where the word stands.
+
+    >>> sorted(codes_of(["DSD40", "ends-sparse"]))[:2]
+    ['DSD303', 'DSD401']
+    """
+    named = [word.strip() for item in words for word in item.split(",") if word.strip()]
+    if words and not named:
+        raise DsdError(
+            f"{where}no rule is named", help="give a code (`DSD303`), its beginning (`DSD3`), a name or `ALL`"
+        )
+    return frozenset(code for word in named for code in _codes_of(word, where))
+
+
+def _codes_of(word: str, where: str) -> list[str]:
+    upper = word.upper()
+    if upper == "ALL":
+        return list(CATALOGUE)
+    found = [entry.code for entry in CATALOGUE.values() if entry.name == word.lower()]
+    found = found or [code for code in CATALOGUE if upper.startswith("DSD") and code.startswith(upper)]
+    if not found:
+        guess = nearest(word, [*CATALOGUE, *(entry.name for entry in CATALOGUE.values())])
+        raise DsdError(
+            f"{where}there is no rule `{word}`",
+            help=f"did you mean `{guess}`?" if guess else "rules are selected by code, by its beginning or by name",
+        )
+    return found
+
+
+def selected_codes(path: str, choice: Choice = Choice()) -> frozenset[str]:  # noqa: B008  (a constant)
+    """The codes to look for in a file: what its project says, ``choice`` over it, its `per-file-ignores` taken out."""
+    said = configuration_of(path)
+    if not said.path:
+        return choice.over(DEFAULT)
+    codes = choice.over(_configured(said).over(DEFAULT))
+    for glob, words in said.per_file_ignores:
+        ignored = codes_of(words, where=f"`{said.path}`: `per-file-ignores`: ")
+        if matches(glob, said.folder, path):
+            codes -= ignored
+    return codes
+
+
+def _configured(said: Configuration) -> Choice:
+    where = f"`{said.path}`: "
+    return Choice(
+        None if said.select is None else codes_of(said.select, where=f"{where}`select`: "),
+        codes_of(said.extend_select, where=f"{where}`extend-select`: "),
+        codes_of(said.ignore, where=f"{where}`ignore`: "),
+    )

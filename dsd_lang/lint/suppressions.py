@@ -1,0 +1,154 @@
+"""Comments and findings in, the findings that are left out: `# dsd: ignore[DSD303]`.
+
+A comment at the end of a line covers that line; one alone on its line covers the next line that holds a statement. It
+names codes or the names of rules. A suppression that suppresses nothing is itself a finding (DSD903).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from dsd_lang.base.diagnostics import CATALOGUE, Diagnostic, Edit, Fix, Span, replacement
+from dsd_lang.base.errors import nearest
+from dsd_lang.base.source import Source
+from dsd_lang.syntax.nodes import Comment
+
+_DIRECTIVE = re.compile(r"#\s*dsd:\s*ignore\b(?:\[([^\]]*)\])?")
+_NEXT_COMMENT = re.compile(r"\s*(#.*)")
+
+
+class _Word(NamedTuple):
+    """One code or name in the brackets of a comment."""
+
+    text: str
+    span: Span
+
+    @property
+    def code(self) -> str | None:
+        if self.text.upper() in CATALOGUE:
+            return self.text.upper()
+        return next((entry.code for entry in CATALOGUE.values() if entry.name == self.text), None)
+
+
+def apply_suppressions(
+    source: Source,
+    comments: Iterable[Comment],
+    findings: Sequence[Diagnostic],
+    *,
+    looked_for: frozenset[str],
+    reports: bool = True,
+) -> tuple[Diagnostic, ...]:
+    """The findings that no comment suppresses, and what is wrong with the comments; in source order.
+
+    A comment about a code that was not ``looked_for`` is not called unused. ``reports`` is False where DSD903 itself is
+    not asked for.
+    """
+    directives = [(comment, found) for comment in comments if (found := _DIRECTIVE.match(comment.text)) is not None]
+    if not directives:
+        return tuple(findings)
+    kept = list(findings)
+    added: list[Diagnostic] = []
+    for comment, found in directives:
+        words = _words(comment, found)
+        if not words:
+            place = _part(comment.span, 0, found.end())
+            help = "write `# dsd: ignore[DSD303]`"
+            added.append(Diagnostic("DSD903", "a suppression names the codes it suppresses", place, help=help))
+        line = _covered_line(source, comment)
+        unused: list[_Word] = []
+        for word in words:
+            if word.code is None:
+                added.append(_unknown(word))
+                continue
+            left = [finding for finding in kept if not (finding.code == word.code and _covers(finding, line))]
+            if len(left) == len(kept) and word.code in looked_for:
+                unused.append(word)
+            kept = left
+        added += [_unused(source, comment, found, word, words, unused, line) for word in unused]
+    return tuple(sorted([*kept, *(added if reports else ())], key=lambda finding: finding.span.start))
+
+
+def _words(comment: Comment, found: re.Match[str]) -> list[_Word]:
+    offset = found.start(1)
+    return [
+        _Word(written[0], _part(comment.span, offset + written.start(), offset + written.end()))
+        for written in re.finditer(r"[^\s,]+", found[1] or "")
+    ]
+
+
+def _covered_line(source: Source, comment: Comment) -> int:
+    line = comment.span.line
+    if not comment.is_alone:
+        return line
+    for number in range(line + 1, source.num_lines + 1):
+        text = source.line(number).strip()
+        if text and not text.startswith("#"):
+            return number
+    return line
+
+
+def _covers(finding: Diagnostic, line: int) -> bool:
+    return finding.span.line <= line <= finding.span.end_line
+
+
+def _part(span: Span, start: int, end: int) -> Span:
+    return Span(span.line, span.column + start, span.line, span.column + end, span.start + start, span.start + end)
+
+
+def _unknown(word: _Word) -> Diagnostic:
+    guess = nearest(word.text, [*CATALOGUE, *(entry.name for entry in CATALOGUE.values())])
+    return Diagnostic(
+        "DSD903",
+        f"there is no rule `{word.text}` to suppress",
+        word.span,
+        label=f"did you mean `{guess}`?" if guess else "no such rule",
+        help="`dsd-lint --explain all` lists the rules",
+        fix=replacement(word.span, guess) if guess else None,
+    )
+
+
+def _unused(
+    source: Source,
+    comment: Comment,
+    found: re.Match[str],
+    word: _Word,
+    words: Sequence[_Word],
+    unused: Sequence[_Word],
+    line: int,
+) -> Diagnostic:
+    if len(unused) == len(words):
+        fix = Fix("delete the comment", (_without_comment(source, comment, found),), "safe")
+    else:
+        fix = Fix(f"leave out `{word.text}`", (_without_word(word, words),), "safe")
+    return Diagnostic(
+        "DSD903",
+        f"`{word.text}` is suppressed but not found on line {line}",
+        word.span,
+        help="delete it: it silences nothing",
+        fix=fix,
+    )
+
+
+def _without_word(word: _Word, words: Sequence[_Word]) -> Edit:
+    """The list without one of its words and without the comma that goes with it."""
+    place = words.index(word)
+    if place == 0:
+        return Edit(Span(*word.span[:2], *words[1].span[:2], word.span.start, words[1].span.start), "")
+    before = words[place - 1].span
+    return Edit(Span(before.end_line, before.end_column, *word.span[2:4], before.end, word.span.end), "")
+
+
+def _without_comment(source: Source, comment: Comment, found: re.Match[str]) -> Edit:
+    """The line without the comment; without the line where nothing else is on it. A second `#` after it stays."""
+    span = comment.span
+    follows = _NEXT_COMMENT.match(comment.text, found.end())
+    if follows is not None:
+        return Edit(_part(span, 0, follows.start(1)), "")
+    begin = source.starts[span.line - 1]
+    if comment.is_alone:
+        end = source.starts[span.line] if span.line < source.num_lines else span.end
+        return Edit(source.span(begin, end), "")
+    blank = len(source.text[begin : span.start].rstrip())
+    return Edit(source.span(begin + blank, span.end), "")

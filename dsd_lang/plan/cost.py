@@ -1,0 +1,161 @@
+"""Plan in, budget out: epochs and updates in total, and weighted by the share of weights that is alive."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import NamedTuple
+
+from dsd_lang.base.units import Length, exact, format_exact
+from dsd_lang.plan import Phase, Plan, Target
+
+Densities = Mapping[str, tuple[Fraction | None, Fraction | None]]
+"""By phase id: the mean share alive during the phase and the share alive at its end; None where it is not known."""
+
+# the mean of a ramp's shape over its phase: how far it is from its end, as a share of the way
+_MEAN_DISTANCE = {"cubic": Fraction(1, 4), "linear": Fraction(1, 2), "cosine": Fraction(1, 2)}
+_SEED = re.compile(r"\.seed\d+$")
+
+
+class Budget(NamedTuple):
+    """Epochs and updates, as planned and weighted by density; ``is_complete`` is False where a density is unknown."""
+
+    epochs: Fraction
+    updates: Fraction
+    weighted_epochs: Fraction
+    weighted_updates: Fraction
+    is_complete: bool
+
+
+def budget(plan: Plan, densities: Densities | None = None) -> Budget:
+    """The sum over all phases of a plan, each counted once; a phase with `until` counts with its bound.
+
+    A sparse phase is weighted by the share it keeps of the selected weights: by ``densities`` (those of a model,
+    :func:`dsd_lang.plan.layer_counts.densities`), else by what the plan alone tells. A share that is not known counts
+    as dense: then ``is_complete`` is False.
+    """
+    densities = density_by_phase(plan) if densities is None else densities
+    totals = {"ep": Fraction(0), "it": Fraction(0)}
+    weighted = {"ep": Fraction(0), "it": Fraction(0)}
+    for phase in plan.phases:
+        length = phase.duration.length
+        density = densities[phase.id][0]
+        totals[length.unit] += length.value
+        weighted[length.unit] += length.value * (Fraction(1) if density is None else density)
+    is_complete = all(mean is not None for mean, _ in densities.values())
+    return Budget(totals["ep"], totals["it"], weighted["ep"], weighted["it"], is_complete)
+
+
+def density_by_phase(plan: Plan) -> Densities:
+    """The shares alive as far as the plan alone tells: not for a list of targets, which only the model weighs."""
+    found: dict[str, tuple[Fraction | None, Fraction | None]] = {}
+    before: dict[str | None, Phase] = {}
+    for phase in plan.phases:
+        parent = before.get(phase.parent)
+        alive = found[parent.id][1] if parent is not None else Fraction(1)
+        found[phase.id] = _density(phase, parent, alive)
+        before[phase.id] = phase
+    return found
+
+
+def _density(phase: Phase, parent: Phase | None, before: Fraction | None) -> tuple[Fraction | None, Fraction | None]:
+    if phase.mode == "dense" or phase.target is None:
+        return Fraction(1), Fraction(1)
+    target: Target = phase.target
+    if target.kind == "ramp":
+        start, end = exact(target.start or "0"), exact(target.end or "0")
+        return ramp_mean(1 - start, 1 - end, target.shape or "cubic"), 1 - end
+    kept: Fraction | None = None
+    if target.kind == "fraction":
+        kept = 1 - exact(target.pruned or "0")
+    elif target.kind == "remaining":
+        alive = before if parent is None or parent.mode == "dense" or _selects_alike(parent, phase) else None
+        kept = None if alive is None else alive * (1 - exact(target.pruned or "0"))
+    elif target.kind == "held":
+        kept = before
+    elif target.kind == "nm":
+        kept = Fraction(target.n or 1, target.m or 1)
+    return kept, kept
+
+
+def _selects_alike(parent: Phase, phase: Phase) -> bool:
+    held = parent.target is not None and parent.target.kind == "held"
+    return held or (set(parent.layers), set(parent.except_)) == (set(phase.layers), set(phase.except_))
+
+
+def ramp_mean(first: Fraction, last: Fraction, shape: str) -> Fraction:
+    """The mean over a ramp of the share alive, ``first`` at its start and ``last`` at its end."""
+    if shape != "exp":
+        return last + (first - last) * _MEAN_DISTANCE[shape]
+    if first == last or not last:
+        return last
+    return Fraction(round((float(first) - float(last)) / math.log(first / last) * 10**9), 10**9)
+
+
+class Arm(NamedTuple):
+    """A branch with the phases before it: its length, and how many times the ``baseline``'s that is."""
+
+    name: str
+    epochs: Fraction
+    updates: Fraction
+    multiple: Fraction
+    baseline: str
+
+
+def arms(plan: Plan) -> tuple[Arm, ...]:
+    """The branches measured by the one called `baseline`; without one, the left of each `compare` by its right.
+
+    An arm of several seeds counts once. Lengths of which some are in epochs and some in updates have no ratio: such an
+    arm is left out.
+    """
+    names = tuple(dict.fromkeys(_SEED.sub("", path) for path in plan.branches))
+    pairs = [(name, "baseline") for name in names if name != "baseline"]
+    if "baseline" not in names:
+        pairs = [(item.left, item.right) for item in plan.comparisons if {item.left, item.right} <= {*names}]
+    totals = {name: _line_total(plan, name) for pair in pairs for name in pair}
+    found: list[Arm] = []
+    for name, baseline in dict.fromkeys(pairs):
+        (epochs, updates), (its_epochs, its_updates) = totals[name], totals[baseline]
+        if not updates and not its_updates and its_epochs:
+            found.append(Arm(name, epochs, updates, epochs / its_epochs, baseline))
+        elif not epochs and not its_epochs and its_updates:
+            found.append(Arm(name, epochs, updates, updates / its_updates, baseline))
+    return tuple(found)
+
+
+def first_phase_multiple(plan: Plan) -> Fraction | None:
+    """How many times its first dense phase a plan of one line trains: DSD is sold as a multiple of its baseline.
+
+    None for a plan with branches, without a dense start, or with lengths in different units.
+    """
+    if len(plan.phases) < 2:
+        return None
+    first, units = plan.phases[0], {phase.duration.unit for phase in plan.phases}
+    length = first.duration.length.value
+    if plan.branches or len(units) > 1 or first.mode == "sparse" or not length:
+        return None
+    return sum((phase.duration.length.value for phase in plan.phases), Fraction(0)) / length
+
+
+def _line_total(plan: Plan, name: str) -> tuple[Fraction, Fraction]:
+    last = next(phase for phase in reversed(plan.phases) if _SEED.sub("", phase.path) == name)
+    lengths = [phase.duration.length for phase in plan.line(last.id)]
+    epochs, updates = (sum((one.value for one in lengths if one.unit == unit), Fraction(0)) for unit in ("ep", "it"))
+    return epochs, updates
+
+
+def in_words(epochs: Fraction, updates: Fraction) -> str:
+    """`200ep`, `500it`, `200ep + 500it`; what has no short decimal is rounded to four places."""
+    parts = [str(Length(_short(value), unit)) for value, unit in ((epochs, "ep"), (updates, "it")) if value]  # type: ignore[arg-type]
+    return " + ".join(parts) or "0ep"
+
+
+def times(multiple: Fraction) -> str:
+    """A multiple in three figures: `1.67`, `0.333`, `5001`."""
+    return f"{float(multiple):.3g}" if multiple < 1000 else f"{float(multiple):.0f}"
+
+
+def _short(value: Fraction) -> Fraction:
+    return value if len(format_exact(value)) <= 12 else round(value, 4)

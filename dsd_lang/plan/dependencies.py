@@ -1,0 +1,42 @@
+"""Which phase needs which: the graph that the runner schedules from and that pictures draw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import networkx as nx
+
+from dsd_lang.plan.model import Plan
+from dsd_lang.plan.parts import Phase
+
+
+def dependency_graph(plan: Plan) -> nx.DiGraph:
+    """A node for each phase id, in execution order; edges go from what is needed to the phase that needs it.
+
+    An edge of kind `parent` says whose state a phase starts from, one of kind `reference` (with the ``arguments`` that
+    name it) which checkpoint it uses besides.
+    """
+    graph = nx.DiGraph()
+    graph.add_nodes_from(phase.id for phase in plan.phases)
+    for phase in plan.phases:
+        for needed, argument in references_of(phase):
+            if needed not in graph:
+                continue
+            if graph.has_edge(needed, phase.id):
+                graph.edges[needed, phase.id]["arguments"] += (argument,)
+            else:
+                graph.add_edge(needed, phase.id, kind="reference", arguments=(argument,))
+        if phase.parent is not None:
+            known = graph.edges[phase.parent, phase.id]["arguments"] if graph.has_edge(phase.parent, phase.id) else ()
+            graph.add_edge(phase.parent, phase.id, kind="parent", arguments=known)
+    return graph
+
+
+def references_of(phase: Phase) -> Iterator[tuple[str, str]]:
+    """The phases whose checkpoints a phase uses besides its parent's end, with the argument that says so."""
+    sources = (("from", phase.from_), ("restore", phase.restore), ("clock", phase.clock))
+    for argument, source in sources:
+        if source.reference is not None and source.reference.phase is not None:
+            yield source.reference.phase, argument
+    if phase.distill is not None and phase.distill.teacher.phase is not None:
+        yield phase.distill.teacher.phase, "distill"

@@ -1,0 +1,196 @@
+"""A plan and a model's layers in, exact counts of every phase out: how many layers, weights, and how many are pruned.
+
+The counts follow the rules of the language reference, section 3: `N - round_half_even(s N)` weights of a tensor (with
+`scope=global`, of all selected together) stay. What depends on the values of the weights is not known before training:
+how a global selection divides over its tensors, and so what a later phase finds alive in one of them. A weight that two
+owners share is counted for each, since the inventory does not say which weights are one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+from dsd_lang.base.layers import LayerInfo, WeightInfo, match, parse_selector, select
+from dsd_lang.base.units import exact, keep_count
+from dsd_lang.plan import Phase, Plan, Target
+from dsd_lang.plan.cost import Densities, ramp_mean
+
+Alive = int | None
+
+
+class PhaseCounts(NamedTuple):
+    """One phase's counts; ``alive`` at its start and at its end are None where only the run knows.
+
+    ``num_layers`` layers are selected, ``num_weights`` weights in them; a dense phase selects nothing.
+    """
+
+    num_layers: int
+    num_weights: int
+    alive_at_start: Alive
+    alive_at_end: Alive
+
+    @property
+    def pruned_at_end(self) -> Alive:
+        return None if self.alive_at_end is None else self.num_weights - self.alive_at_end
+
+
+class _Group(NamedTuple):
+    """Weights of which only the number alive together is known: one tensor, or the tensors of a global selection."""
+
+    names: frozenset[str]
+    size: int
+    alive: Alive
+
+
+Masks = tuple[_Group, ...]
+
+
+def count_phases(plan: Plan, layers: Sequence[LayerInfo]) -> dict[str, PhaseCounts]:
+    """The counts of every phase by id. Selectors that match nothing count nothing: the linter reports them."""
+    counter = _Counter(layers)
+    found: dict[str, PhaseCounts] = {}
+    masks: dict[str | None, Masks] = {None: ()}
+    for phase in plan.phases:
+        masks[phase.id], found[phase.id] = counter.phase(phase, masks[phase.parent])
+    return found
+
+
+def densities(plan: Plan, counts: Mapping[str, PhaseCounts]) -> Densities:
+    """The share of the selected weights that is alive, on average over each phase and at its end."""
+    return {phase.id: _density(phase, counts[phase.id]) for phase in plan.phases}
+
+
+def _density(phase: Phase, counts: PhaseCounts) -> tuple[Fraction | None, Fraction | None]:
+    if phase.mode == "dense" or not counts.num_weights:
+        return Fraction(1), Fraction(1)
+    if counts.alive_at_start is None or counts.alive_at_end is None or phase.target is None:
+        return None, None
+    first, last = (Fraction(alive, counts.num_weights) for alive in (counts.alive_at_start, counts.alive_at_end))
+    shapes = {one.shape for one in _single_targets(phase.target) if one.kind == "ramp"}
+    if not shapes:
+        return last, last
+    if len(shapes) > 1:
+        return None, last
+    return ramp_mean(first, last, shapes.pop() or "cubic"), last
+
+
+def _single_targets(target: Target) -> tuple[Target, ...]:
+    return tuple(item.target for item in target.items) if target.kind == "list" else (target,)
+
+
+class _Counter:
+    def __init__(self, layers: Sequence[LayerInfo]) -> None:
+        self.layers = layers
+        self.owner = {weight.name: layer.name for layer in layers for weight in layer.weights}
+        self._selected: dict[object, list[tuple[int | None, list[WeightInfo]]]] = {}
+
+    def phase(self, phase: Phase, before: Masks) -> tuple[Masks, PhaseCounts]:
+        """The masks that a phase leaves, and its counts."""
+        if phase.mode == "dense" or phase.target is None:
+            return (), PhaseCounts(0, 0, 0, 0)
+        if phase.target.kind == "held":
+            return before, self.counts(before, before)
+        starts: list[_Group] = []
+        ends: list[_Group] = []
+        for place, weights in self.selected(phase):
+            target = phase.target if place is None else phase.target.items[place].target
+            starts += _competition(phase, target, weights, before, is_end=False)
+            ends += _competition(phase, target, weights, before, is_end=True)
+        kept = _others(before, ends) if phase.others == "hold" else ()
+        return (*kept, *ends), self.counts((*kept, *starts), (*kept, *ends))
+
+    def selected(self, phase: Phase) -> list[tuple[int | None, list[WeightInfo]]]:
+        """The weights a phase selects, by their place in a list of targets: first match wins."""
+        assert phase.target is not None
+        selectors = tuple(item.selector for item in phase.target.items)
+        key = (phase.layers, phase.except_, selectors)
+        if key not in self._selected:
+            weights, _ = select(
+                [parse_selector(text) for text in phase.layers or selectors],
+                [parse_selector(text) for text in phase.except_],
+                self.layers,
+            )
+            self._selected[key] = self.divided(list(weights), selectors)
+        return self._selected[key]
+
+    def divided(self, weights: list[WeightInfo], selectors: Sequence[str]) -> list[tuple[int | None, list[WeightInfo]]]:
+        if not selectors:
+            return [(None, weights)]
+        left = {weight.name: weight for weight in weights}
+        parts: list[tuple[int | None, list[WeightInfo]]] = []
+        for place, text in enumerate(selectors):
+            named = [weight.name for weight in match(parse_selector(text), self.layers)]
+            parts.append((place, [left.pop(name) for name in named if name in left]))
+        return parts
+
+    def counts(self, first: Masks, last: Masks) -> PhaseCounts:
+        names = {name for group in last for name in group.names}
+        size = sum(group.size for group in last)
+        return PhaseCounts(len({self.owner[name] for name in names}), size, _alive(first), _alive(last))
+
+
+def _alive(masks: Masks) -> Alive:
+    total = 0
+    for group in masks:
+        if group.alive is None:
+            return None
+        total += group.alive
+    return total
+
+
+def _competition(
+    phase: Phase, target: Target, weights: list[WeightInfo], before: Masks, *, is_end: bool
+) -> list[_Group]:
+    """The groups that one target leaves of its weights, at the start or at the end of the phase."""
+    if not weights:
+        return []
+    if target.kind == "held":
+        return [_found(before, [weight]) for weight in weights]
+    if target.kind == "nm":
+        return [_patterned(weight, target.n or 1, target.m or 1) for weight in weights]
+    pruned = exact((target.end if is_end else target.start) or "0" if target.kind == "ramp" else target.pruned or "0")
+    competing = [weights] if phase.scope == "global" else [[weight] for weight in weights]
+    return [_kept(phase, target, group, before, pruned) for group in competing]
+
+
+def _kept(phase: Phase, target: Target, weights: list[WeightInfo], before: Masks, pruned: Fraction) -> _Group:
+    found = _found(before, weights)
+    competitors = found.alive if target.kind == "remaining" else found.size
+    if competitors is None:
+        return found
+    least = phase.minimum * len(weights)
+    if len(weights) > 1 and keep_count(competitors, pruned, minimum=0) < least:
+        return found._replace(alive=None)
+    return found._replace(alive=keep_count(competitors, pruned, minimum=phase.minimum if len(weights) == 1 else 0))
+
+
+def _found(before: Masks, weights: list[WeightInfo]) -> _Group:
+    """What is alive of some weights: all where no mask is; not known where a mask's group reaches beyond them."""
+    names = frozenset(weight.name for weight in weights)
+    size = sum(weight.size for weight in weights)
+    alive: Alive = size
+    for group in before:
+        if group.names & names:
+            is_inside = group.names <= names and group.alive is not None and alive is not None
+            alive = alive - group.size + group.alive if is_inside else None  # type: ignore[operator]
+    return _Group(names, size, alive)
+
+
+def _patterned(weight: WeightInfo, n: int, m: int) -> _Group:
+    """N of M along the inputs; a pattern that does not fit is the run's error to report."""
+    fits = weight.is_matrix and weight.shape[1] % m == 0
+    return _Group(frozenset((weight.name,)), weight.size, weight.size * n // m if fits else None)
+
+
+def _others(before: Masks, chosen: Sequence[_Group]) -> Masks:
+    """The masks of the weights that were not chosen anew; of a group that was chosen in part, nothing is known."""
+    names = frozenset(name for group in chosen for name in group.names)
+    kept = []
+    for group in before:
+        if not group.names & names:
+            kept.append(group)
+        elif not group.names <= names:
+            kept.append(_Group(group.names - names, 0, None))
+    return tuple(kept)

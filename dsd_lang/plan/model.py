@@ -1,0 +1,106 @@
+"""The plan: the resolved schedule as data, the only contract with the runtime.
+
+Phases stand in execution order; `parent` makes the tree; `path` is the branch. Numbers that must stay exact are strings
+(:func:`dsd_lang.base.units.exact` reads them). Attributes at their default are left out of the JSON, except the twelve
+that every phase has. The hash covers what the phases do and nothing of how they were written.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, ValidationError
+
+from dsd_lang.base.errors import DsdError, nearest
+from dsd_lang.plan.parts import Checkpoint, Comparison, Expectation, Part, Phase
+from dsd_lang.plan.semantics import semantic_hash
+
+PLAN_VERSION = 1
+
+
+class Plan(Part):
+    """A compiled schedule."""
+
+    version: Literal[1] = Field(default=1, alias="dsd_plan")
+    hash: str = ""
+    source: str | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+    settings_from: dict[str, Literal["set", "flag", "preset"]] = Field(default_factory=dict)
+    phases: tuple[Phase, ...]
+    comparisons: tuple[Comparison, ...] = ()
+    expectations: tuple[Expectation, ...] = ()
+    checkpoints: tuple[Checkpoint, ...] = ()
+    _always: ClassVar[frozenset[str]] = frozenset(
+        {"version", "hash", "source", "settings", "comparisons", "expectations", "checkpoints"}
+    )
+
+    def to_json(self, *, indent: int | None = 2) -> str:
+        """The JSON text; :meth:`from_json` reads it back to an equal plan."""
+        return json.dumps(self.model_dump(mode="json"), indent=indent, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """A plan from its JSON text; raises :class:`DsdError` when it is not one of this version."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"]) or "the top level"
+            raise DsdError(
+                f"this is no version {PLAN_VERSION} plan: at `{place}`: {first['msg'].lower()}",
+                help="compile the schedule again with `dsd-plan FILE --json`",
+            ) from error
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """The names of the branches, in order of their first phase; the main line is the empty name."""
+        return tuple(dict.fromkeys(phase.path for phase in self.phases if phase.path))
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the plan is one line of phases."""
+        return all(
+            phase.parent == (self.phases[index - 1].id if index else None) for index, phase in enumerate(self.phases)
+        )
+
+    def phase(self, identifier: str) -> Phase:
+        """The phase of that id."""
+        for phase in self.phases:
+            if phase.id == identifier:
+                return phase
+        raise DsdError(f"the plan has no phase `{identifier}`")
+
+    def line(self, identifier: str) -> tuple[Phase, ...]:
+        """The phases from the root to that one."""
+        by_id = {phase.id: phase for phase in self.phases}
+        line = [by_id[identifier]]
+        while line[-1].parent is not None:
+            line.append(by_id[line[-1].parent])
+        return tuple(reversed(line))
+
+    def branch(self, path: str) -> Plan:
+        """A linear plan: the trunk up to the fork, then that branch. ``""`` is the main line."""
+        on_path = [phase for phase in self.phases if phase.path == path]
+        if not on_path:
+            choices = ", ".join(f"`{name}`" for name in self.branches) or "none"
+            guess = nearest(path, self.branches)
+            raise DsdError(
+                f"the plan has no branch `{path}`; its branches are: {choices}",
+                help=f"did you mean `{guess}`?" if guess else None,
+            )
+        phases = self.line(on_path[-1].id)
+        kept = {phase.id for phase in phases}
+        checkpoints = tuple(point for point in self.checkpoints if point.phase is None or point.phase in kept)
+        trimmed = Plan(
+            source=self.source,
+            settings=self.settings,
+            settings_from=self.settings_from,
+            phases=phases,
+            checkpoints=checkpoints,
+        )
+        return trimmed.with_hash()
+
+    def with_hash(self) -> Plan:
+        """The same plan with its semantic hash filled in."""
+        return self.model_copy(update={"hash": semantic_hash(self.phases)})

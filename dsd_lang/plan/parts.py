@@ -1,0 +1,280 @@
+"""The parts of a plan, from a span to a phase: frozen, strict about what they hold, silent about defaults in JSON.
+
+Numbers that must stay exact are strings (:func:`dsd_lang.base.units.exact` reads them).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+
+from dsd_lang.base.units import Length, exact
+
+
+class Part(BaseModel):
+    """Frozen, strict about unknown keys, and silent about defaults when written (but for ``_always``)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+    _always: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _omit_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = handler(self)
+        kept: dict[str, Any] = {}
+        for name, key, default in _defaults_of(type(self)):
+            value = getattr(self, name)
+            if value is not default and key in written and value != default:
+                kept[key] = written[key]
+        return kept
+
+
+_REQUIRED = object()
+
+
+@cache
+def _defaults_of(part: type[Part]) -> tuple[tuple[str, str, Any], ...]:
+    """Each field's name, its key in the JSON, and the default that is left out (a mark equal to nothing: never)."""
+    always = part._always
+    return tuple(
+        (
+            name,
+            field.alias or name,
+            _REQUIRED if field.is_required() or name in always else field.get_default(call_default_factory=True),
+        )
+        for name, field in part.model_fields.items()
+    )
+
+
+class SpanInfo(Part):
+    """Where a phase stands in the source: lines and columns from 1, the end exclusive."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+class Duration(Part):
+    """A length: `ep` epochs or `it` optimizer updates."""
+
+    unit: Literal["ep", "it"]
+    value: str
+
+    @property
+    def length(self) -> Length:
+        return Length(exact(self.value), self.unit)
+
+
+class Milestone(Part):
+    """A point inside a phase: a ratio of it, or a length from its start."""
+
+    unit: Literal["ratio", "ep", "it"]
+    value: str
+
+
+class Decay(Part):
+    """The shape of the learning rate within a phase; `factor` multiplies at a milestone (step) or per epoch (exp)."""
+
+    kind: Literal["constant", "cosine", "linear", "step", "exp"] = "constant"
+    milestones: tuple[Milestone, ...] = ()
+    factor: str | None = None
+    floor: str | None = None
+    _always: ClassVar[frozenset[str]] = frozenset({"kind"})
+
+
+class LearningRate(Part):
+    """Where a phase's learning rate starts and what shape it has.
+
+    Either ``start`` is the exact value, or ``of`` names what it hangs on at run time (`optimizer`: the optimizer's own;
+    `last`: the final value of the phase ``phase``) and ``scale`` multiplies that.
+    """
+
+    start: str | None = None
+    of: Literal["optimizer", "last"] | None = None
+    phase: str | None = None
+    scale: str | None = None
+    decay: Decay = Decay()
+    warmup: Duration | None = None
+    _always: ClassVar[frozenset[str]] = frozenset({"decay"})
+
+
+class SelectorTarget(Part):
+    """One item of a list target."""
+
+    selector: str
+    target: Target
+
+
+class Target(Part):
+    """How much is pruned.
+
+    fraction/remaining: ``pruned``; nm: keep ``n`` of ``m``; ramp: ``start``, ``end``, ``shape``, ``every``;
+    held: nothing; list: ``items``, first match wins.
+    """
+
+    kind: Literal["fraction", "remaining", "nm", "ramp", "held", "list"]
+    pruned: str | None = None
+    n: int | None = None
+    m: int | None = None
+    start: str | None = None
+    end: str | None = None
+    shape: Literal["cubic", "linear", "cosine", "exp"] | None = None
+    every: Duration | None = None
+    items: tuple[SelectorTarget, ...] = ()
+
+
+class Function(Part):
+    """A named choice with arguments: `magnitude(order=largest)`, `sgd(momentum=0.9)`, `value(5)`.
+
+    Values are exact decimals as strings, words, lengths (`100it`) or booleans; unnamed ones are under `0`, `1`, ...
+    """
+
+    name: str
+    arguments: dict[str, str | bool] = Field(default_factory=dict)
+
+
+class ReferenceInfo(Part):
+    """A checkpoint of a phase: `start`, `entered`, `end`, `best`, `at` (then ``offset``), or `init`/`file`."""
+
+    moment: Literal["start", "entered", "end", "best", "at", "init", "file"]
+    phase: str | None = None
+    offset: Duration | None = None
+    file: str | None = None
+
+
+class Source(Part):
+    """What the weights start from: `last`, `random`, or a reference."""
+
+    kind: Literal["last", "random", "reference"] = "last"
+    reference: ReferenceInfo | None = None
+    _always: ClassVar[frozenset[str]] = frozenset({"kind"})
+
+
+class Restore(Part):
+    """What revived weights become."""
+
+    kind: Literal["zero", "saved", "init", "random", "reference"] = "zero"
+    reference: ReferenceInfo | None = None
+    _always: ClassVar[frozenset[str]] = frozenset({"kind"})
+
+
+class Clock(Part):
+    """Which clock drives the learning rate's shape and the data order."""
+
+    kind: Literal["phase", "global", "reference"] = "phase"
+    reference: ReferenceInfo | None = None
+    _always: ClassVar[frozenset[str]] = frozenset({"kind"})
+
+
+class Distillation(Part):
+    """Knowledge distillation: the teacher's checkpoint, the weight of its loss, the temperature."""
+
+    teacher: ReferenceInfo
+    alpha: str = "0.8"
+    temperature: str = "10"
+
+
+class Condition(Part):
+    """A stop condition as a small tree.
+
+    compare: ``op``, ``args`` two operands; and/or/not: ``args``; call: ``name`` (`plateau`, `falling`, `gain`, `drop`),
+    ``args`` positional and ``options``; metric: ``name``; number: ``value`` with ``percent`` when written as `10%`;
+    arithmetic: ``op`` (`+ - * /`) on ``args``.
+    """
+
+    kind: Literal["compare", "and", "or", "not", "call", "metric", "number", "arithmetic"]
+    op: str | None = None
+    name: str | None = None
+    value: str | None = None
+    percent: bool = False
+    args: tuple[Condition, ...] = ()
+    options: dict[str, str] = Field(default_factory=dict)
+
+
+class Cycle(Part):
+    """Membership of a `repeat N until COND` loop: once the condition holds after a cycle, later cycles are skipped."""
+
+    loop: str
+    index: int
+    is_last_of_cycle: bool
+    until: Condition
+
+
+class Phase(Part):
+    """One phase, resolved: which weights may be non-zero, what they start from, how long, at which learning rate."""
+
+    id: str
+    label: str | None = None
+    path: str = ""
+    parent: str | None = None
+    mode: Literal["dense", "sparse"]
+    target: Target | None = None
+    layers: tuple[str, ...] = ()
+    except_: tuple[str, ...] = Field(default=(), alias="except")
+    duration: Duration
+    lr: LearningRate
+    derived: tuple[str, ...] = ()
+    why: str = ""
+    span: SpanInfo | None = None
+    by: Function = Function(name="magnitude")
+    scope: Literal["layer", "global", "row", "group"] = "layer"
+    alloc: Literal["uniform", "erk", "er"] = "uniform"
+    unit: Function = Function(name="weight")
+    minimum: int = 1
+    others: Literal["none", "hold"] = "none"
+    restore: Restore = Restore()
+    from_: Source = Field(default=Source(), alias="from")
+    clock: Clock = Clock()
+    state: Literal["zero", "reset", "keep"] = "zero"
+    opt: Function | None = None
+    wd: str | None = None
+    l1: str | None = None
+    clip: Function | None = None
+    batch: int | None = None
+    dropout: str | None = None
+    update: Function | None = None
+    enforce: Function = Function(name="hard")
+    distill: Distillation | None = None
+    calibrate: Duration | None = None
+    until: Condition | None = None
+    cycles: tuple[Cycle, ...] = ()
+    seed_index: int = 0
+    rng: Literal["shared", "distinct"] = "shared"
+    variables: dict[str, str] = Field(default_factory=dict)
+    _always: ClassVar[frozenset[str]] = frozenset(
+        {"label", "path", "parent", "target", "layers", "except_", "derived", "span"}
+    )
+
+
+class Comparison(Part):
+    """`compare left vs right on=metric`."""
+
+    left: str
+    right: str
+    on: str
+    test: Literal["welch", "student", "paired"] = "welch"
+    at: Literal["end", "best"] = "end"
+    span: SpanInfo | None = None
+
+
+class Expectation(Part):
+    """`expect CONDITION`, with its source text."""
+
+    condition: Condition
+    text: str
+    span: SpanInfo | None = None
+
+
+class Checkpoint(Part):
+    """A checkpoint the compiler planned because something refers to it."""
+
+    phase: str | None
+    moment: Literal["start", "entered", "end", "best", "at", "init"]
+    offset: Duration | None = None
+
+
+SelectorTarget.model_rebuild()
+Target.model_rebuild()
+Condition.model_rebuild()

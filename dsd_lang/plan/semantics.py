@@ -1,0 +1,70 @@
+"""What phases do, without how they were written: the basis of the hash and of every "what changed"."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from dsd_lang.plan.parts import Phase
+
+_NOT_MEANT = ("id", "label", "path", "span", "derived", "why", "variables")
+_MEANT = tuple(name for name in Phase.model_fields if name not in (*_NOT_MEANT, "parent"))
+_SMALL = ("layers", "except_")
+_WITH_PHASES = ("lr", "from", "restore", "clock", "distill")
+
+
+def meaning(phase: Phase, position: dict[str, int]) -> dict[str, Any]:
+    """What a phase does, as plain JSON data: no label, id, span, derivation; references as positions in the plan.
+
+    A phase that is not in the plan (a branch's reference to another branch) keeps its id.
+    """
+
+    def positions(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {
+                key: position.get(item, item) if key == "phase" and isinstance(item, str) else positions(item)
+                for key, item in value.items()
+            }
+        if isinstance(value, list):
+            return [positions(item) for item in value]
+        return value
+
+    data = phase.model_dump(mode="json")
+    for key in _WITH_PHASES:
+        if key in data:
+            data[key] = positions(data[key])
+    data["parent"] = None if phase.parent is None else position.get(phase.parent, phase.parent)
+    for key in _NOT_MEANT:
+        data.pop(key, None)
+    data["layers"] = sorted(set(phase.layers))
+    data["except"] = sorted(set(phase.except_))
+    loops = {cycle["loop"]: index for index, cycle in enumerate(data.get("cycles", ()))}
+    for cycle in data.get("cycles", ()):
+        cycle["loop"] = loops[cycle["loop"]]
+    return dict(data)
+
+
+def semantic_hash(phases: Iterable[Phase]) -> str:
+    """`sha256:` over what the phases do; two spellings of one schedule have one hash (language reference, 11)."""
+    ordered = tuple(phases)
+    position = {phase.id: index for index, phase in enumerate(ordered)}
+    alike: dict[tuple[Any, ...], dict[str, Any]] = {}
+    meanings: list[dict[str, Any]] = []
+    for phase in ordered:
+        key = _likeness(phase)
+        if key not in alike:
+            alike[key] = meaning(phase, position)
+        parent = None if phase.parent is None else position.get(phase.parent, phase.parent)
+        meanings.append({**alike[key], "parent": parent})
+    payload = json.dumps(meanings, sort_keys=True, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(payload.encode()).hexdigest()
+
+
+def _likeness(phase: Phase) -> tuple[Any, ...]:
+    """Equal only for phases that do the same but for their parent: the rounds of a loop share their parts."""
+    values = phase.__dict__
+    return tuple(
+        values[name] if name in _SMALL or isinstance(values[name], str | int) else id(values[name]) for name in _MEANT
+    )

@@ -1,0 +1,53 @@
+"""A phase in, its attributes by name as text out: what two phases are compared by."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from dsd_lang.plan import Decay, Phase
+from dsd_lang.plan.setting_text import setting_text
+from dsd_lang.views.table import more_words, start_text, target_text
+
+Attributes = dict[str, str]
+
+_REFERENCE = re.compile(r"\bp(\d+)\b")
+_WITH_REFERENCES = ("lr", "from", "restore", "clock", "distill")
+_FIELD_OF = {"length": "duration", "pruned": "target", "decay": "lr"}
+
+
+def attributes(phase: Phase, names: Mapping[str, str]) -> Attributes:
+    """All that a phase does but for what it starts from; phases it refers to are named by ``names``."""
+    found: Attributes = {"mode": phase.mode, "length": str(phase.duration.length)}
+    if phase.mode == "sparse":
+        found["pruned"] = target_text(phase.target)
+        found["layers"] = ", ".join(sorted(set(phase.layers)))
+        if phase.except_:
+            found["except"] = ", ".join(sorted(set(phase.except_)))
+    found["lr"] = start_text(phase.lr)
+    if phase.lr.decay.kind != "constant":
+        found["decay"] = _decay_text(phase.lr.decay)
+    if phase.rng != "shared":
+        found["rng"] = phase.rng
+    rounds = [text for name, text in more_words(phase) if name == "round"]
+    found |= {name: text for name, text in more_words(phase) if name != "round"}
+    if rounds:
+        found["round"] = "; ".join(rounds)
+    for name in _WITH_REFERENCES:
+        if name in found:
+            found[name] = _REFERENCE.sub(lambda place: names.get(place[0], place[0]), found[name])
+    return found
+
+
+def without_numbers(look: Attributes) -> Attributes:
+    """The attributes without the numbers of other phases, which any insertion shifts."""
+    return {name: _REFERENCE.sub("p", text) if name in _WITH_REFERENCES else text for name, text in look.items()}
+
+
+def is_derived(phase: Phase, name: str) -> bool:
+    """Whether a phase's attribute follows from another place of the schedule."""
+    return _FIELD_OF.get(name, name) in phase.derived and name != "decay"
+
+
+def _decay_text(decay: Decay) -> str:
+    return setting_text(decay.model_dump(mode="json"))

@@ -1,0 +1,105 @@
+"""The phase graph of a plan as a networkx DiGraph, with exports to Mermaid, DOT and SVG.
+
+Nodes are phase ids with their attributes; an edge of kind `parent` says whose state a phase starts from, one of kind
+`reference` (with the argument's name) which checkpoint it uses besides.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import networkx as nx
+
+from dsd_lang.plan import Plan
+from dsd_lang.plan.dependencies import dependency_graph
+from dsd_lang.views.graph_svg import FILL, places, svg_text
+from dsd_lang.views.table import rate_text, target_text
+
+
+class PhaseGraph(nx.DiGraph):  # type: ignore[misc]
+    """The phases of a plan and what each depends on.
+
+    >>> import dsd_lang
+    >>> graph = PhaseGraph(dsd_lang.compile("dense 5ep; sparse 50%; dense"))
+    >>> list(graph.edges)
+    [('p0', 'p1'), ('p1', 'p2')]
+    """
+
+    def __init__(self, incoming_graph_data: Any = None, **attributes: Any) -> None:
+        if not isinstance(incoming_graph_data, Plan):
+            super().__init__(incoming_graph_data, **attributes)
+            return
+        super().__init__(dependency_graph(incoming_graph_data), **attributes)
+        for index, phase in enumerate(incoming_graph_data.phases):
+            self.nodes[phase.id].update(
+                index=index,
+                label=phase.label,
+                path=phase.path,
+                mode=phase.mode,
+                pruned=target_text(phase.target),
+                length=str(phase.duration.length),
+                lr=rate_text(phase.lr),
+            )
+
+    @property
+    def is_acyclic(self) -> bool:
+        """Whether no phase depends on itself; a compiled plan never does."""
+        return bool(nx.is_directed_acyclic_graph(self))
+
+    def title(self, node: str) -> tuple[str, str]:
+        """The two lines that stand in a phase's box."""
+        name, head, tail = self.words(node)
+        return f"{name}: {head}" if name else head, tail
+
+    def words(self, node: str) -> tuple[str, str, str]:
+        """A phase's branch and label, what it does, and its length and learning rate."""
+        data = self.nodes[node]
+        names = [name for name in (data["path"], data["label"]) if name]
+        head = f"{data['index']} {data['mode']}" + (f" {data['pruned']}" if data["mode"] == "sparse" else "")
+        return ".".join(names), head, f"{data['length']}, lr {data['lr']}"
+
+    @property
+    def runs_across(self) -> bool:
+        """Whether lines are drawn from left to right: with more branches than steps they are rows."""
+        at = places(self).values()
+        return max((line for line, _ in at), default=0) > max((step for _, step in at), default=0)
+
+    def to_mermaid(self) -> str:
+        """A Mermaid flowchart."""
+        lines = [f"flowchart {'LR' if self.runs_across else 'TD'}"]
+        for node in self.nodes:
+            first, second = (_mermaid_text(text) for text in self.title(node))
+            lines.append(f'  {node}["{first}<br/>{second}"]:::{self.nodes[node]["mode"]}')
+        for source, target, data in self.edges(data=True):
+            label = ", ".join(data["arguments"])
+            arrow = "-->" if data["kind"] == "parent" else "-.->"
+            lines.append(f"  {source} {arrow}{f'|{label}|' if label else ''} {target}")
+        lines += [f"  classDef {mode} fill:{colour},stroke:#555" for mode, colour in FILL.items()]
+        return "\n".join(lines) + "\n"
+
+    def to_dot(self) -> str:
+        """A Graphviz digraph."""
+        lines = [
+            "digraph schedule {",
+            f"  rankdir={'LR' if self.runs_across else 'TB'};",
+            '  node [shape=box, style="rounded,filled", fontname="sans-serif"];',
+        ]
+        for node in self.nodes:
+            text = "\\n".join(part.replace("\\", "\\\\").replace('"', '\\"') for part in self.title(node))
+            lines.append(f'  {node} [label="{text}", fillcolor="{FILL[self.nodes[node]["mode"]]}"];')
+        for source, target, data in self.edges(data=True):
+            label = ", ".join(data["arguments"])
+            style = [] if data["kind"] == "parent" else ["style=dashed"]
+            style += [f'label="{label}"'] if label else []
+            lines.append(f"  {source} -> {target}{' [' + ', '.join(style) + ']' if style else ''};")
+        return "\n".join([*lines, "}"]) + "\n"
+
+    def to_svg(self) -> str:
+        """A picture: a line of boxes for each branch, in rows or in columns, whichever is the less wide."""
+        return svg_text(self)
+
+
+def _mermaid_text(text: str) -> str:
+    for character, entity in (("#", "#35;"), ('"', "#quot;"), ("<", "#lt;"), (">", "#gt;")):
+        text = text.replace(character, entity)
+    return text

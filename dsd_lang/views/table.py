@@ -1,0 +1,226 @@
+"""Plan in, the resolved table out: one row a phase, derived values marked with `*` and explained."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from dsd_lang.base.units import exact, format_exact, format_percent
+from dsd_lang.plan import Condition, Function, LearningRate, Phase, Plan, ReferenceInfo, Target
+from dsd_lang.plan.setting_text import setting_text
+
+MARK = "*"
+
+
+def table_rows(plan: Plan, *, states: Mapping[str, str] | None = None) -> tuple[list[str], list[list[str]]]:
+    """Headers and cells; columns that say nothing (branch, label, state, more) are left out.
+
+    What the settings say for every phase is not said again beside each: `dsd-plan` prints them below.
+    """
+    settings = {name: setting_text(value) for name, value in plan.settings.items()}
+    rows = [_cells(index, phase, settings, states or {}) for index, phase in enumerate(plan.phases)]
+    headers = ["#", "branch", "label", "mode", "pruned", "layers", "length", "start lr", "more", "state", "why"]
+    optional = {"branch", "label", "more", "state"}
+    shown = [column for column, name in enumerate(headers) if name not in optional or any(row[column] for row in rows)]
+    return [headers[column] for column in shown], [[row[column] for column in shown] for row in rows]
+
+
+def aligned(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table for a terminal: columns padded, a rule under the heads."""
+    widths = [max(len(row[column]) for row in (headers, *rows)) for column in range(len(headers))]
+    lines = [headers, ["-" * width for width in widths], *rows]
+    padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    return "\n".join(line.rstrip() for line in padded) + "\n"
+
+
+class FittedTable(NamedTuple):
+    """A table cut to a terminal, and the columns that found no room."""
+
+    text: str
+    left_out: tuple[str, ...]
+
+
+def fitted(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> FittedTable:
+    """The table within ``width`` columns: the last one is folded, then whole columns are left out, `#` never."""
+    natural = [max(len(row[column]) for row in (headers, *rows)) for column in range(len(headers))]
+    if sum(natural) + 2 * (len(natural) - 1) <= width:
+        return FittedTable(aligned(headers, rows), ())
+    room = width - sum(natural[:-1]) - 2 * (len(natural) - 1)
+    if room >= _LEAST_FOLD:
+        return FittedTable(aligned(headers, [line for row in rows for line in _folded(row, room)]), ())
+    kept = list(range(len(headers) - 1))
+    for name in _LEAST_WANTED:
+        if sum(natural[column] for column in kept) + 2 * (len(kept) - 1) <= width:
+            break
+        kept = [column for column in kept if headers[column] != name]
+    left_out = tuple(name for column, name in enumerate(headers) if column not in kept)
+    cut = [[row[column] for column in kept] for row in rows]
+    return FittedTable(aligned([headers[column] for column in kept], cut), left_out)
+
+
+_LEAST_FOLD = 24
+_LEAST_WANTED = ("more", "layers", "label", "state", "start lr", "branch", "length", "pruned")
+
+
+def _folded(row: Sequence[str], room: int) -> list[list[str]]:
+    """A row with its last cell over as many lines as it needs."""
+    first, *others = textwrap.wrap(row[-1], room, break_on_hyphens=False) or [""]
+    return [[*row[:-1], first], *([""] * (len(row) - 1) + [line] for line in others)]
+
+
+def shown_numbers(count: int, *, is_whole: bool = False) -> range | tuple[int, ...]:
+    """Which of ``count`` rows to show: all, or of very many the first hundred and the last ten."""
+    if is_whole or count <= _MOST_ROWS:
+        return range(count)
+    return (*range(_FIRST_ROWS), *range(count - _LAST_ROWS, count))
+
+
+_MOST_ROWS, _FIRST_ROWS, _LAST_ROWS = 200, 100, 10
+
+
+def _cells(index: int, phase: Phase, settings: Mapping[str, str], states: Mapping[str, str]) -> list[str]:
+    def marked(text: str, name: str) -> str:
+        return text + MARK if name in phase.derived else text
+
+    layers = marked(layers_text(phase), "layers") if phase.mode == "sparse" else "-"
+    length = f"{'<=' if phase.until is not None or phase.cycles else ''}{phase.duration.length}"
+    return [
+        str(index),
+        phase.path,
+        phase.label or "",
+        phase.mode,
+        marked(target_text(phase.target), "target"),
+        layers,
+        marked(length, "duration"),
+        marked(rate_text(phase.lr), "lr"),
+        more_text(phase, settings),
+        states.get(phase.id, ""),
+        phase.why,
+    ]
+
+
+def target_text(target: Target | None) -> str:
+    """`50%`, `20% of remaining`, `2:4`, `0% -> 90% cubic`, `held`, `[fc: 50%, conv: 30%]`; `0` for dense."""
+    if target is None:
+        return "0"
+    if target.kind == "nm":
+        return f"{target.n}:{target.m}"
+    if target.kind == "held":
+        return "held"
+    if target.kind == "list":
+        return "[" + ", ".join(f"{item.selector}: {target_text(item.target)}" for item in target.items) + "]"
+    if target.kind == "ramp":
+        start, end = (percent(text or "0") for text in (target.start, target.end))
+        every = f" every {target.every.length}" if target.every is not None else ""
+        return f"{start} -> {end} {target.shape}{every}"
+    share = percent(target.pruned or "0")
+    return f"{share} of remaining" if target.kind == "remaining" else share
+
+
+def percent(text: str) -> str:
+    """A ratio as a percentage, rounded to four places where its decimals do not end soon."""
+    value = exact(text)
+    written = format_percent(value)
+    return written if len(written) <= 10 else format_percent(round(value, 6))
+
+
+def layers_text(phase: Phase) -> str:
+    """`fc, birnn except embed`."""
+    excluded = f" except {', '.join(phase.except_)}" if phase.except_ else ""
+    return ", ".join(phase.layers) + excluded
+
+
+def rate_text(lr: LearningRate) -> str:
+    """`8e-4`, `0.1 x optimizer`, `0.5 x last of p3`, with the shape where there is one."""
+    return start_text(lr) + ("" if lr.decay.kind == "constant" else f" {lr.decay.kind}")
+
+
+def start_text(lr: LearningRate) -> str:
+    """Where a learning rate starts, without its shape."""
+    if lr.start is not None:
+        return lr.start if len(lr.start) <= 12 else f"{float(exact(lr.start)):.6g}"
+    scale = "" if lr.scale in (None, "1") else f"{lr.scale} x "
+    return f"{scale}{'optimizer' if lr.of == 'optimizer' else f'last of {lr.phase}'}"
+
+
+def more_text(phase: Phase, settings: Mapping[str, str]) -> str:
+    """Every other argument that is neither at its default nor what the ``settings`` (as text) say for every phase."""
+    said = [(name, text) for name, text in more_words(phase) if not (name in _OVERRIDES and settings.get(name) == text)]
+    return " ".join(_WITHOUT_EQUALS.get(name, "{}={}").format(name, text) for name, text in said)
+
+
+_OVERRIDES = frozenset(("opt", "clip", "update", "wd", "l1", "batch", "dropout"))
+_WITHOUT_EQUALS = {"until": "{} {}", "round": "({} {})"}
+
+
+def more_words(phase: Phase) -> list[tuple[str, str]]:
+    """Every argument without a column of its own that is not at its default, by name."""
+    words: list[tuple[str, str]] = []
+    if phase.lr.warmup is not None:
+        words.append(("warmup", str(phase.lr.warmup.length)))
+    functions = (("by", phase.by, "magnitude"), ("unit", phase.unit, "weight"), ("enforce", phase.enforce, "hard"))
+    words += [(name, function_text(value)) for name, value, default in functions if function_text(value) != default]
+    plain = (
+        ("scope", phase.scope, "layer"),
+        ("alloc", phase.alloc, "uniform"),
+        ("min", phase.minimum, 1),
+        ("others", phase.others, "none"),
+        ("state", phase.state, "zero"),
+    )
+    words += [(name, str(value)) for name, value, default in plain if value != default]
+    sources = (("restore", phase.restore, "zero"), ("from", phase.from_, "last"), ("clock", phase.clock, "phase"))
+    for name, source, default in sources:
+        if source.kind != default:
+            words.append((name, source.kind if source.reference is None else reference_text(source.reference)))
+    for name, function in (("opt", phase.opt), ("clip", phase.clip), ("update", phase.update)):
+        if function is not None:
+            words.append((name, function_text(function)))
+    for name, value in (("wd", phase.wd), ("l1", phase.l1), ("batch", phase.batch), ("dropout", phase.dropout)):
+        if value is not None:
+            words.append((name, str(value)))
+    if phase.distill is not None:
+        words.append(("distill", reference_text(phase.distill.teacher)))
+    if phase.calibrate is not None:
+        words.append(("calibrate", str(phase.calibrate.length)))
+    if phase.until is not None:
+        words.append(("until", condition_text(phase.until)))
+    words += [("round", f"{cycle.index} until {condition_text(cycle.until)}") for cycle in phase.cycles]
+    return words
+
+
+def function_text(function: Function) -> str:
+    """`magnitude(order=largest)`."""
+    return setting_text({"name": function.name, "arguments": function.arguments})
+
+
+def reference_text(reference: ReferenceInfo) -> str:
+    """`@p0.500it`, `@init`, `"weights.safetensors"`."""
+    if reference.moment == "file":
+        return f'"{reference.file}"'
+    if reference.moment == "init":
+        return "@init"
+    moment = str(reference.offset.length) if reference.offset is not None else reference.moment
+    return f"@{reference.phase}.{moment}"
+
+
+def condition_text(condition: Condition) -> str:
+    """A condition as it would be written."""
+    parts = [condition_text(part) for part in condition.args]
+    if condition.kind in ("compare", "arithmetic"):
+        return f"{parts[0]} {condition.op} {parts[1]}"
+    if condition.kind in ("and", "or"):
+        nested = (
+            f"({text})" if part.kind in ("and", "or") else text
+            for part, text in zip(condition.args, parts, strict=True)
+        )
+        return f" {condition.kind} ".join(nested)
+    if condition.kind == "not":
+        return f"not ({parts[0]})"
+    if condition.kind == "call":
+        options = [f"{name}={value}" for name, value in condition.options.items()]
+        return f"{condition.name}({', '.join((*parts, *options))})"
+    if condition.kind == "number":
+        value = exact(condition.value or "0")
+        return format_percent(value) if condition.percent else format_exact(value)
+    return condition.name or ""

@@ -1,0 +1,126 @@
+"""A line of phases and a width in, what each column shows out.
+
+A column belongs to one phase where phases are wide enough; a line with many phases narrower than a column is crowded:
+its columns show the mean over the phases in them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dsd_lang.plan import Phase
+from dsd_lang.views.timeline.clocks import Clocks
+from dsd_lang.views.timeline.lines import Line
+from dsd_lang.views.timeline.rates import Rates
+from dsd_lang.views.timeline.shares import PrunedShares
+
+_MARKS_PER_COLUMN = 1 / 8
+
+
+class Column(NamedTuple):
+    """What is shown; ``pruned`` and ``rate`` are None where they are not known."""
+
+    is_dense: bool
+    pruned: float | None
+    rate: float | None
+
+
+class Run(NamedTuple):
+    """The columns [start, end) of one phase."""
+
+    number: int
+    phase: Phase
+    start: int
+    end: int
+
+
+class LineColumns(NamedTuple):
+    """A line laid out: its columns (None: nothing trains then), its wide phases, and where the narrow ones are."""
+
+    columns: list[Column | None]
+    runs: tuple[Run, ...]
+    narrow: tuple[Run, ...]
+    is_crowded: bool
+
+
+class Layout:
+    """What every line of a plan needs for its columns."""
+
+    def __init__(self, clocks: Clocks, rates: Rates, shares: PrunedShares, width: int) -> None:
+        self._clocks = clocks
+        self._rates = rates
+        self._shares = shares
+        self._width = width
+
+    def line(self, line: Line) -> LineColumns:
+        """The columns of a line."""
+        runs = [self._run(number, phase) for number, phase in line.phases]
+        narrow = tuple(run for run in runs if run.start == run.end)
+        is_crowded = len(narrow) > max(3, self._width * _MARKS_PER_COLUMN)
+        if is_crowded:
+            return LineColumns(self._means(line), (), narrow, True)
+        columns: list[Column | None] = [None] * self._width
+        for run in runs:
+            for column in range(run.start, run.end):
+                columns[column] = self._column(run.phase, self._share(run.phase, column))
+        return LineColumns(columns, tuple(run for run in runs if run.end > run.start), narrow, False)
+
+    def _run(self, number: int, phase: Phase) -> Run:
+        place = self._clocks.places[phase.id]
+        return Run(number, phase, self._place(place.start), self._place(place.end))
+
+    def _place(self, time: float) -> int:
+        return round(time / self._clocks.total * self._width) if self._clocks.total else 0
+
+    def _share(self, phase: Phase, column: int) -> float:
+        """How much of the phase is over in the middle of a column."""
+        place = self._clocks.places[phase.id]
+        time = (column + 0.5) / self._width * self._clocks.total
+        return min(1.0, max(0.0, (time - place.start) / place.length)) if place.length else 0.0
+
+    def _column(self, phase: Phase, share: float) -> Column:
+        rate = self._rates.of[phase.id]
+        shown = rate.at(share) if rate is not None and rate.is_multiple is self._rates.are_multiples else None
+        return Column(phase.mode == "dense", self._shares.at(phase, share), shown)
+
+    def _means(self, line: Line) -> list[Column | None]:
+        """The mean of every column over the phases in it, by the time they take of it."""
+        sums = [_Sum() for _ in range(self._width)]
+        for _, phase in line.phases:
+            place = self._clocks.places[phase.id]
+            if not place.length:
+                continue
+            scale = self._width / self._clocks.total
+            first, last = place.start * scale, place.end * scale
+            for column in range(int(first), min(self._width, int(last) + 1)):
+                overlap = min(last, column + 1) - max(first, column)
+                if overlap > 1e-9:
+                    sums[column].add(self._column(phase, self._share(phase, column)), overlap)
+        return [total.column() for total in sums]
+
+
+class _Sum:
+    """A weighted mean on its way."""
+
+    __slots__ = ("dense", "is_rate_known", "is_share_known", "pruned", "rate", "weight")
+
+    def __init__(self) -> None:
+        self.weight = self.dense = self.pruned = self.rate = 0.0
+        self.is_share_known = self.is_rate_known = True
+
+    def add(self, column: Column, weight: float) -> None:
+        self.weight += weight
+        self.dense += weight if column.is_dense else 0.0
+        self.pruned += weight * (column.pruned or 0.0)
+        self.rate += weight * (column.rate or 0.0)
+        self.is_share_known &= column.pruned is not None
+        self.is_rate_known &= column.rate is not None
+
+    def column(self) -> Column | None:
+        if not self.weight:
+            return None
+        return Column(
+            self.dense >= self.weight * (1 - 1e-9),
+            self.pruned / self.weight if self.is_share_known else None,
+            self.rate / self.weight if self.is_rate_known else None,
+        )

@@ -1,0 +1,51 @@
+"""A plan in, the lines to draw out: the main line, then each branch from its fork on; seeds that look alike as one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from typing import NamedTuple
+
+from dsd_lang.plan import Phase, Plan
+from dsd_lang.views.timeline.clocks import Clocks
+
+_SEED = re.compile(r"\.seed\d+")
+
+
+class Line(NamedTuple):
+    """The phases of one path, each with its number in the plan; ``num_seeds`` of them are drawn as one."""
+
+    name: str
+    phases: tuple[tuple[int, Phase], ...]
+    num_seeds: int
+
+    @property
+    def title(self) -> str:
+        return f"{self.name} x{self.num_seeds}" if self.num_seeds > 1 else self.name
+
+
+def lines_of(plan: Plan, clocks: Clocks) -> tuple[Line, ...]:
+    """In order of their first phase; the main line's name is `main` where there are others."""
+    by_path: dict[str, list[tuple[int, Phase]]] = {}
+    for index, phase in enumerate(plan.phases):
+        by_path.setdefault(phase.path, []).append((index, phase))
+    alike: dict[Hashable, list[str]] = {}
+    for path, members in by_path.items():
+        alike.setdefault(_look(path, members, clocks), []).append(path)
+    lines = []
+    for paths in alike.values():
+        name = paths[0] if len(paths) == 1 else _SEED.sub("", paths[0])
+        lines.append(Line(name or ("main" if len(by_path) > 1 else ""), tuple(by_path[paths[0]]), len(paths)))
+    return tuple(lines)
+
+
+def _look(path: str, members: list[tuple[int, Phase]], clocks: Clocks) -> Hashable:
+    """Equal for seeds of one branch that are drawn alike, and for nothing else."""
+    name = _SEED.sub("", path)
+    if name == path:
+        return path
+    looks = tuple(
+        (clocks.places[phase.id], phase.mode, phase.target, phase.lr.model_copy(update={"phase": None}))
+        for _, phase in members
+    )
+    return name, looks

@@ -1,0 +1,172 @@
+"""A plan and its clocks in, learning rates out: each phase's as a function of the share of the phase that is over.
+
+The closed forms of the language reference, section 4, in floats, for drawing. Where only the run knows a rate (the last
+one of a phase that may stop early, the clock of `@ref.best`), there is none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from dsd_lang.base.units import exact
+from dsd_lang.plan import Decay, Duration, Milestone, Phase, Plan
+from dsd_lang.views.timeline.clocks import Clocks
+
+Shape = Callable[[float], float]
+"""From the share of the shape's clock that is over to the rate."""
+
+
+class Rate(NamedTuple):
+    """The learning rate of a phase: its start, and its value when a share of the phase is over.
+
+    ``levels`` are the values it rests at, which decide the scale; ``is_multiple`` says that all are multiples of the
+    optimizer's own rate.
+    """
+
+    start: float
+    at: Callable[[float], float]
+    levels: tuple[float, ...]
+    is_multiple: bool
+
+
+class Rates:
+    """The learning rates of a plan's phases by id.
+
+    ``are_multiples`` says that all that are known are multiples of the optimizer's own; ``left_out`` says in words what
+    could not be drawn.
+    """
+
+    def __init__(self, plan: Plan, clocks: Clocks) -> None:
+        self._plan = plan
+        self._clocks = clocks
+        self._phases = {phase.id: phase for phase in plan.phases}
+        self.left_out: dict[str, None] = {}
+        self.of: dict[str, Rate | None] = {}
+        for phase in plan.phases:
+            self.of[phase.id] = self._rate(phase)
+        known = [rate for rate in self.of.values() if rate is not None]
+        self.are_multiples = bool(known) and all(rate.is_multiple for rate in known)
+        if any(rate.is_multiple for rate in known) and not self.are_multiples:
+            self.left_out["a rate that is the optimizer's own, beside rates that are numbers"] = None
+
+    @property
+    def levels(self) -> list[float]:
+        """All values at which the rates that are drawn rest."""
+        drawn = (rate for rate in self.of.values() if rate is not None and rate.is_multiple is self.are_multiples)
+        return [level for rate in drawn for level in rate.levels]
+
+    def _rate(self, phase: Phase) -> Rate | None:
+        start = self._start(phase)
+        clock = self._clock(phase)
+        if start is None or clock is None:
+            return None
+        value, is_multiple = start
+        offset, total = clock
+        extent = self._extent(phase)
+        shape, levels = self._shape(phase, value, total)
+        warmup = self._warmup(phase)
+
+        def at(share: float) -> float:
+            clock_share = 1.0 if not total else min(1.0, (offset + share * extent) / total)
+            rate = shape(clock_share)
+            return rate * min(1.0, share / warmup) if warmup else rate
+
+        return Rate(value, at, levels, is_multiple)
+
+    def _start(self, phase: Phase) -> tuple[float, bool] | None:
+        """The rate's start, and whether it is a multiple of the optimizer's own."""
+        lr = phase.lr
+        if lr.start is not None:
+            return float(exact(lr.start)), False
+        scale = float(exact(lr.scale or "1"))
+        if lr.of == "optimizer":
+            return scale, True
+        source = self._phases[lr.phase or ""]
+        rate = self.of[source.id]
+        if rate is None or source.until is not None or source.cycles:
+            self.left_out["a rate that hangs on the last one of a phase that may stop early"] = None
+            return None
+        return rate.at(1.0) * scale, rate.is_multiple
+
+    def _extent(self, phase: Phase) -> float:
+        return self._clocks.places[phase.id].length
+
+    def _clock(self, phase: Phase) -> tuple[float, float] | None:
+        """What the shape's clock reads at the phase's start, and where the shape is over."""
+        if phase.clock.kind == "global":
+            if self._clocks.unit == "phases":
+                self._say_units("`clock=global`")
+                return None
+            return self._clocks.places[phase.id].start, self._clocks.line_ends[phase.path]
+        reference = phase.clock.reference
+        if phase.clock.kind == "phase" or reference is None:
+            return 0.0, self._extent(phase)
+        source = self._phases.get(reference.phase or "")
+        if source is None or reference.moment not in ("start", "entered", "end", "at"):
+            self.left_out["a rate whose clock only the run knows"] = None
+            return None
+        if reference.moment != "at" or reference.offset is None:
+            return (self._extent(source) if reference.moment == "end" else 0.0), self._extent(source)
+        share = self._clocks.share(source, reference.offset)
+        if share is None:
+            self._say_units(f"the clock at {reference.offset.length} of another phase")
+            share = 0.0
+        return share * self._extent(source), self._extent(source)
+
+    def _warmup(self, phase: Phase) -> float:
+        """The share of the phase that is warm-up."""
+        if phase.lr.warmup is None:
+            return 0.0
+        share = self._clocks.share(phase, phase.lr.warmup)
+        if share is None:
+            self._say_units(f"warmup={phase.lr.warmup.length}")
+        return share or 0.0
+
+    def _shape(self, phase: Phase, start: float, total: float) -> tuple[Shape, tuple[float, ...]]:
+        decay = phase.lr.decay
+        floor = float(exact(decay.floor)) if decay.floor is not None else 0.0
+        if decay.kind == "cosine":
+            return lambda share: floor + (start - floor) * 0.5 * (1 + math.cos(math.pi * share)), (start,)
+        if decay.kind == "linear":
+            return lambda share: start + (floor - start) * share, (start,)
+        if decay.kind == "step":
+            return self._steps(phase, decay, start, floor)
+        if decay.kind == "exp":
+            return self._exponential(phase, decay, start, floor, total)
+        return lambda share: start, (start,)
+
+    def _steps(self, phase: Phase, decay: Decay, start: float, floor: float) -> tuple[Shape, tuple[float, ...]]:
+        factor = float(exact(decay.factor or "0.1"))
+        places = sorted(place for point in decay.milestones if (place := self._milestone(phase, point)) is not None)
+        values = [max(floor, start * factor**passed) for passed in range(len(places) + 1)]
+        reached = tuple(values[: 1 + sum(place < 1 for place in places)])
+        return lambda share: values[sum(place <= share for place in places)], reached
+
+    def _milestone(self, phase: Phase, point: Milestone) -> float | None:
+        if point.unit == "ratio":
+            return float(exact(point.value))
+        share = self._clocks.share(phase, Duration(unit=point.unit, value=point.value))
+        if share is None:
+            self._say_units(f"the milestone {point.value}{point.unit}")
+        return share
+
+    def _exponential(
+        self, phase: Phase, decay: Decay, start: float, floor: float, total: float
+    ) -> tuple[Shape, tuple[float, ...]]:
+        base = float(exact(decay.factor or "1"))
+        epochs = self._clocks.epochs(phase)
+        if epochs is None:
+            self._say_units("the epochs of `decay=exp`")
+            return lambda share: start, (start,)
+        extent = self._extent(phase)
+        whole = epochs * (total / extent if extent else 1.0)
+
+        def shape(share: float) -> float:
+            return max(floor, start * base ** int(share * whole + 1e-9))
+
+        return shape, (start, shape(1.0))
+
+    def _say_units(self, what: str) -> None:
+        self.left_out[f"{what} (`--steps-per-epoch N` relates `ep` and `it`)"] = None

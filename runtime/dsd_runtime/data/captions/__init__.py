@@ -1,0 +1,1 @@
+"""Caption data sets: Flickr-8k, drawn scenes."""

@@ -1,0 +1,1 @@
+"""Image data sets: folders, CIFAR-10, digits."""

@@ -1,0 +1,107 @@
+"""Large image files in, batches out: each is decoded when it is needed, by threads ahead of the training step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from dsd_runtime.data.batch import ImageBatch
+from dsd_runtime.data.broken_files import BrokenFiles
+from dsd_runtime.data.draws import epoch_order, generator
+from dsd_runtime.data.images.recipes import Recipe
+from dsd_runtime.data.images.source import RECIPE_VERSION
+from dsd_runtime.data.prefetch import ordered_map
+from dsd_runtime.data.splits import fingerprint_of, num_batches, sizes_of, split_named
+from dsd_runtime.data.traits import DataTraits, image_traits
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """A path below the set's folder and the index of its class."""
+
+    path: str
+    label: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesOnDisk:
+    """A data source over files: a sample's augmentation is drawn from (key, epoch, its place in the epoch)."""
+
+    name: str
+    root: Path
+    splits: Mapping[str, tuple[ImageFile, ...]]
+    class_names: tuple[str, ...]
+    recipe: Recipe
+    content: str
+    broken: BrokenFiles
+    task: str = field(default="classification", init=False)
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint_of(RECIPE_VERSION, self.content, self.recipe, sorted(self.sizes.items()))
+
+    @property
+    def traits(self) -> DataTraits:
+        return image_traits(self.class_names, (3, self.recipe.side, self.recipe.side))
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        return sizes_of(self.splits)
+
+    def updates_per_epoch(self, batch_size: int) -> int:
+        """Every file once; the last batch may be smaller."""
+        return num_batches(len(self.splits["train"]), batch_size)
+
+    def train_batches(
+        self, *, batch_size: int, epoch: int, key: int, skip: int = 0, workers: int = 0
+    ) -> Iterator[ImageBatch]:
+        train = self.splits["train"]
+        order = epoch_order(len(train), key=key, epoch=epoch).tolist()
+
+        def sample(place: int) -> Tensor | None:
+            image = self._open(train[order[place]].path)
+            return None if image is None else self.recipe.training(image, generator(key, "sample", epoch, place))
+
+        places = range(skip * batch_size, len(train))
+        pictures = ordered_map(sample, places, workers=workers, ahead=_ahead(batch_size, workers))
+        labels = [train[index].label for index in order[skip * batch_size :]]
+        yield from _batches(pictures, labels, batch_size)
+
+    def evaluation_batches(self, split: str, *, batch_size: int, workers: int = 0) -> Iterator[ImageBatch]:
+        files = split_named(self.splits, split)
+
+        def sample(file: ImageFile) -> Tensor | None:
+            image = self._open(file.path)
+            return None if image is None else self.recipe.evaluation(image)
+
+        pictures = ordered_map(sample, files, workers=workers, ahead=_ahead(batch_size, workers))
+        yield from _batches(pictures, [file.label for file in files], batch_size)
+
+    def _open(self, path: str) -> Image.Image | None:
+        try:
+            with Image.open(self.root / path) as image:
+                return image.convert("RGB")
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            self.broken.report(self.root / path, f"the image `{path}` cannot be read: {error}")
+            return None
+
+
+def _ahead(batch_size: int, workers: int) -> int:
+    """Samples each thread may be ahead: two batches among all of them."""
+    return max(2, 2 * batch_size // max(1, workers))
+
+
+def _batches(pictures: Iterator[Tensor | None], labels: list[int], batch_size: int) -> Iterator[ImageBatch]:
+    """Batches in order; a broken picture makes its batch smaller, a batch of nothing but broken ones is left out."""
+    for start in range(0, len(labels), batch_size):
+        wanted = labels[start : start + batch_size]
+        pairs = [(next(pictures), label) for label in wanted]
+        good = [(picture, label) for picture, label in pairs if picture is not None]
+        if good:
+            images = torch.stack([picture for picture, _ in good])
+            yield ImageBatch(images, torch.tensor([label for _, label in good]))

@@ -1,0 +1,1 @@
+"""Speech data sets: manifests, LibriSpeech, the embedded corpus."""

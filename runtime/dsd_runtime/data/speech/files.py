@@ -1,0 +1,78 @@
+"""Transcribed files in, a speech source out: what `manifest:` and `librispeech:` share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from dsd_runtime.data.broken_files import BrokenFiles
+from dsd_runtime.data.speech.alphabet import Alphabet
+from dsd_runtime.data.speech.audio import BrokenAudioError, audio_seconds
+from dsd_runtime.data.speech.source import SPLITS, SpeechSettings, SpeechSource, broken_audio
+from dsd_runtime.data.speech.store import Utterance
+
+HASHED_BYTES = 256 << 20
+"""Sets up to this size are fingerprinted by their bytes, larger ones by the names and sizes of their files."""
+
+_PROBES_AT_A_TIME = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribed:
+    """An audio file with its transcript and the place (file:line) the transcript stands at."""
+
+    audio: Path
+    text: str
+    place: str
+
+
+def source_of_files(
+    name: str,
+    splits: Mapping[str, Sequence[Transcribed]],
+    *,
+    alphabet: Alphabet | None,
+    settings: SpeechSettings,
+) -> SpeechSource:
+    """A source of the files that have a readable header; the alphabet is the training texts' when none is given."""
+    chosen = alphabet or Alphabet.of(entry.text for entry in splits["train"])
+    for entry in splits["train"]:
+        chosen.require(entry.text, entry.place)
+    broken = broken_audio(sum(len(entries) for entries in splits.values()), settings.max_broken)
+    utterances = {split: _probe(splits[split], broken) for split in SPLITS}
+    return SpeechSource(
+        name, utterances, alphabet=chosen, settings=settings, content=_digest(utterances), broken=broken
+    )
+
+
+def _probe(entries: Sequence[Transcribed], broken: BrokenFiles) -> list[Utterance]:
+    with ThreadPoolExecutor(_PROBES_AT_A_TIME) as pool:
+        lengths = list(pool.map(_seconds_or_error, entries))
+    found = []
+    for entry, seconds in zip(entries, lengths, strict=True):
+        if isinstance(seconds, BrokenAudioError):
+            broken.report(entry.audio, f"{entry.place}: {seconds.message}")
+        else:
+            found.append(Utterance(entry.audio, entry.text, seconds))
+    return found
+
+
+def _seconds_or_error(entry: Transcribed) -> float | BrokenAudioError:
+    try:
+        return audio_seconds(entry.audio)
+    except BrokenAudioError as error:
+        return error
+
+
+def _digest(utterances: Mapping[str, Sequence[Utterance]]) -> str:
+    everything = [(split, utterance) for split in SPLITS for utterance in utterances[split]]
+    is_small = sum(utterance.audio.stat().st_size for _, utterance in everything) <= HASHED_BYTES
+    digest = hashlib.sha256()
+    for split, utterance in everything:
+        line = (split, utterance.audio.name, str(utterance.audio.stat().st_size), utterance.text)
+        digest.update("\0".join(line).encode())
+        if is_small:
+            digest.update(utterance.audio.read_bytes())
+    return digest.hexdigest()

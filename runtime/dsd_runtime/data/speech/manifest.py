@@ -1,0 +1,70 @@
+"""JSON-lines manifests in, a speech source out (`--data manifest:PATH`).
+
+PATH is a folder or an archive with `train.jsonl`, `val.jsonl` and `test.jsonl`, at its top or in one folder below. Each
+line is an object with `audio_filepath` (relative to the manifest's folder or to its parent, or absolute), `text`, and
+perhaps `duration`, which is read from the audio file itself. Transcripts are taken as they are written, letter case
+included; the alphabet is the characters of the training transcripts in the order of their code points.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Unpack
+
+from dsd_lang.base.errors import DsdError
+from dsd_runtime.data.archive import resolve_archive
+from dsd_runtime.data.speech.files import Transcribed, source_of_files
+from dsd_runtime.data.speech.source import SPLITS, SpeechOptions, SpeechSource, speech_settings, takes_speech_options
+
+_LINE = '{"audio_filepath": "clips/one.flac", "duration": 1.5, "text": "YES"}'
+
+
+@takes_speech_options
+def open_manifest(path: str | None, **options: Unpack[SpeechOptions]) -> SpeechSource:
+    """The utterances listed by the three manifests under ``path``."""
+    if path is None:
+        raise DsdError("`manifest` needs a path", help="write `manifest:PATH`")
+    settings = speech_settings(**options)
+    folder = _find_manifests(resolve_archive(path), path)
+    splits = {split: read_manifest(folder / f"{split}.jsonl") for split in SPLITS}
+    return source_of_files(f"manifest:{Path(path).name}", splits, alphabet=None, settings=settings)
+
+
+def read_manifest(manifest: Path) -> list[Transcribed]:
+    """The entries of one manifest; DsdError with file and line for one that is not an object with sound and text."""
+    lines = manifest.read_text(encoding="utf-8").splitlines()
+    return [
+        _read_line(line, manifest, f"{manifest}:{number}") for number, line in enumerate(lines, start=1) if line.strip()
+    ]
+
+
+def _read_line(line: str, manifest: Path, place: str) -> Transcribed:
+    try:
+        entry = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DsdError(f"{place}: this line is not JSON ({error.msg})", help=f"write {_LINE}") from error
+    if not isinstance(entry, dict):
+        raise DsdError(f"{place}: this line is not a JSON object", help=f"write {_LINE}")
+    for field in ("audio_filepath", "text"):
+        if not isinstance(entry.get(field), str):
+            raise DsdError(f"{place}: the field `{field}` is missing or is not a string", help=f"write {_LINE}")
+    return Transcribed(_resolve(entry["audio_filepath"], manifest), entry["text"], place)
+
+
+def _resolve(audio: str, manifest: Path) -> Path:
+    beside = manifest.parent / audio
+    above = manifest.parent.parent / audio
+    return above if above.exists() and not beside.exists() else beside
+
+
+def _find_manifests(root: Path, path: str) -> Path:
+    candidates = [root, *sorted(folder for folder in root.iterdir() if folder.is_dir())]
+    found = [folder for folder in candidates if (folder / "train.jsonl").is_file()]
+    if len(found) != 1:
+        problem = "holds no `train.jsonl`" if not found else f"holds `train.jsonl` in {len(found)} folders"
+        raise DsdError(f"`{path}` {problem}", help="give the folder that has train.jsonl, val.jsonl and test.jsonl")
+    for split in SPLITS:
+        if not (found[0] / f"{split}.jsonl").is_file():
+            raise DsdError(f"`{found[0]}` holds no `{split}.jsonl`", help="each split needs its manifest")
+    return found[0]

@@ -1,0 +1,1 @@
+"""`attach()` and the session: boundaries, updates, learning rates, conditions, references, resume."""

@@ -1,0 +1,53 @@
+"""A linear plan, a model and its optimizer in, a session that has entered its first phase out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from torch import nn
+from torch.optim import Optimizer
+
+from dsd_lang.plan import Plan
+from dsd_runtime.engine.references import ReferenceStore
+from dsd_runtime.engine.session import Session
+from dsd_runtime.engine.stages import UpdatesPerEpoch
+from dsd_runtime.engine.support import check_line
+from dsd_runtime.engine.wrappers import unwrapped
+
+
+def attach(
+    plan: Plan,
+    model: nn.Module,
+    optimizer: Optimizer,
+    *,
+    steps_per_epoch: UpdatesPerEpoch,
+    seed: int = 0,
+    factory: Callable[[], nn.Module] | None = None,
+    references: ReferenceStore | None = None,
+    best_metric: str = "val.loss",
+    percent_metrics: Iterable[str] = (),
+) -> Session:
+    """Binds a linear plan to a model and its optimizer, enters the first phase and returns the session.
+
+    ``steps_per_epoch`` counts optimizer updates (with gradient accumulation: fewer than batches), or is a function of
+    the plan's phase. ``factory`` builds a model like this one, for `from=random` and `restore=random`; without it the
+    modules' own `reset_parameters()` is used. ``best_metric`` decides `@label.best`. ``percent_metrics`` are reported
+    in percent points, so that `10%` in a condition means 10 for them.
+
+    Raises :class:`DsdError` for a plan with branches (naming them), for selectors that match nothing in the model, and
+    for parts of the language that this version does not execute.
+    """
+    check_line(plan)
+    session = Session(
+        plan,
+        unwrapped(model),
+        optimizer,
+        steps_per_epoch=steps_per_epoch,
+        seed=seed,
+        factory=factory,
+        references=references,
+        best_metric=best_metric,
+        percent_metrics=frozenset(percent_metrics),
+    )
+    session.begin()
+    return session

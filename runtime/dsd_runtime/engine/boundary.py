@@ -1,0 +1,345 @@
+"""What happens at a phase boundary and what keeps a phase's masks in force.
+
+Entry, in this order: score the current weights and choose the masks; put in place what the phase starts `from`; zero
+what is masked; on `dense`, drop the masks and `restore` what they covered; then the optimizer's state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+from torch.optim import LBFGS, Optimizer
+
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.layers import LayerInfo, select
+from dsd_lang.plan import Phase, Plan
+from dsd_runtime.engine.optimizer_state import forget_all_state, forget_state, largest_update_ratio, zero_state
+from dsd_runtime.engine.origins import Origins, Weights, copy_into
+from dsd_runtime.engine.randomness import stream_key
+from dsd_runtime.engine.references import ClockReading
+from dsd_runtime.engine.selection_plan import Selection, runtime_target, select_weights
+from dsd_runtime.engine.stages import Stage
+from dsd_runtime.engine.wrappers import named_alike
+from dsd_runtime.masks import Held, MaskStore, Ramp, Target, choose_masks, input_axes, preserves_zero, resolve_ramps
+from dsd_runtime.masks.targets import PerSelector
+
+_LARGE_FIRST_UPDATE = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What entering a phase will do: its new masks (None: those in force, or none), and the weights it brings in."""
+
+    masks: dict[str, Tensor] | None
+    kept_by_minimum: tuple[str, ...]
+    weights: Weights | None
+    restored: Weights | None
+
+
+class Boundary:
+    """Masks, selections and saved values of one model over a line of phases."""
+
+    def __init__(
+        self, model: nn.Module, layers: tuple[LayerInfo, ...], plan: Plan, *, seed: int, origins: Origins
+    ) -> None:
+        self.model = model
+        self.layers = layers
+        self.store = MaskStore(model.named_parameters(remove_duplicate=False))
+        self.clock_reading: ClockReading | None = None
+        self._parameters = dict(model.named_parameters(remove_duplicate=False))
+        self._views = _views_by_owner(self._parameters, self.store)
+        self._input_axes = input_axes(model)
+        self._seed = seed
+        self._origins = origins
+        self._keeps_saved = any(phase.restore.kind == "saved" for phase in plan.phases)
+        self._saved: dict[str, Tensor] = {}
+        self._selections = self._resolve_all(plan)
+        self._target: Target | None = None
+        self._ramps: tuple[Ramp, ...] = ()
+        self._stage: Stage | None = None
+        self._selected_at = -1
+        self._masks_everything = False
+        self._revived: tuple[str, ...] = ()
+
+    def _resolve_all(self, plan: Plan) -> dict[str, Selection]:
+        """Every sparse phase's selection, at once, so that a wrong selector is found before the first update."""
+        found: dict[str, Selection] = {}
+        known: dict[tuple[object, ...], Selection] = {}
+        for phase in plan.phases:
+            if phase.mode == "dense" or phase.target is None or phase.target.kind == "held":
+                continue
+            key = (phase.layers, phase.except_, tuple(item.selector for item in phase.target.items))
+            if key not in known:
+                known[key] = self._resolve(phase)
+            found[phase.id] = known[key]
+        return found
+
+    def _resolve(self, phase: Phase) -> Selection:
+        chosen = select_weights(phase, self.layers)
+        names = tuple(dict.fromkeys(self.store.owner(name) for name in chosen.names))
+        places = {self.store.owner(name): place for name, place in reversed(chosen.assignment.items())}
+        return Selection(names, places)
+
+    # --- entry --------------------------------------------------------------------------------------------------------
+
+    def prepare(self, stage: Stage, update: int) -> Entry:
+        """All that entering a phase needs and that can go wrong (scores that are not finite, absent checkpoints).
+
+        Nothing is changed: when this raises, the phase before is still in force.
+        """
+        phase = stage.phase
+        masks: dict[str, Tensor] | None = None
+        forced: tuple[str, ...] = ()
+        if phase.mode == "sparse":
+            assert phase.target is not None
+            target = runtime_target(phase.target, stage.updates_per_epoch)
+            if not isinstance(target, Held):
+                masks, forced = self._choose(stage, target, 0, update)
+            elif not len(self.store):
+                message = f"phase `{phase.label or phase.id}` holds masks, but none are in force"
+                raise DsdError(message, help="prune first")
+        return Entry(masks, forced, self._origins.starting(stage), self._restored(stage))
+
+    def enter(self, stage: Stage, entry: Entry, optimizer: Optimizer) -> dict[str, Any]:
+        """Enters a phase that was prepared; returns what happened, as plain data."""
+        phase = stage.phase
+        before = self.store.masks
+        self._stage, self._selected_at = stage, 0
+        self._target, self._ramps = _target_of(stage)
+        if entry.masks is not None:
+            self._keep_saved(before, entry.masks)
+            self._install(entry.masks, others_hold=phase.others == "hold")
+        elif phase.mode == "dense":
+            self.store.clear()
+        revived = self._revived_by(before)
+        if entry.weights is not None:
+            copy_into(self.model, entry.weights)
+        if entry.weights is None or entry.restored is not None:
+            self._restore(revived, entry.restored)
+        if phase.mode == "dense":
+            self._saved = {}
+        self.store.apply_to_weights()
+        self._follow_state(phase, before, optimizer)
+        self._masks_everything = self._must_mask_everything(phase, optimizer)
+        self._revived = tuple(revived)
+        details: dict[str, Any] = {"revived": sum(int(where.sum()) for where in revived.values())}
+        if entry.kept_by_minimum:
+            details["kept_by_minimum"] = list(entry.kept_by_minimum)
+        return {**details, **self.counts()}
+
+    def _choose(
+        self, stage: Stage, target: Target, step: int, update: int
+    ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+        phase = stage.phase
+        selection = self._selections[phase.id]
+        place = f"{phase.path if phase.rng == 'distinct' else ''}:{update - step}"
+        chosen = choose_masks(
+            weights={name: self._parameters[name].detach() for name in selection.names},
+            target=resolve_ramps(target, step, stage.length),
+            scope=cast(Literal["layer", "global"], phase.scope),
+            by=cast(Literal["magnitude", "random"], phase.by.name),
+            order=cast(Literal["smallest", "largest"], phase.by.arguments.get("order", "smallest")),
+            key=stream_key(self._seed, phase.seed_index, "mask", place),
+            alive=self.store.masks,
+            selectors=selection.assignment or None,
+            minimum=phase.minimum,
+            update=update,
+            input_axes=self._input_axes,
+        )
+        return chosen.masks, chosen.kept_by_minimum
+
+    def _install(self, masks: Mapping[str, Tensor], *, others_hold: bool) -> None:
+        if not others_hold:
+            self.store.clear()
+        for name, mask in masks.items():
+            self.store.set(name, mask)
+
+    def _revived_by(self, before: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Where weights that were masked live now, by parameter; only parameters with some."""
+        now = self.store.masks
+        revived = {name: ~mask & now[name] if name in now else ~mask for name, mask in before.items()}
+        return {name: where for name, where in revived.items() if bool(where.any())}
+
+    def _restored(self, stage: Stage) -> Mapping[str, Tensor] | None:
+        """What `restore=` puts in place of revived weights; None for zero."""
+        if stage.phase.mode == "sparse" or not len(self.store):
+            return None
+        if stage.phase.restore.kind != "saved":
+            return self._origins.restoring(stage)
+        if any(name not in self._saved for name in self.store.masks):
+            help_line = "`restore=saved` must be planned before they are pruned"
+            raise DsdError("the pruned values were not kept", help=help_line)
+        return self._saved
+
+    def _restore(self, revived: Mapping[str, Tensor], values: Mapping[str, Tensor] | None) -> None:
+        with torch.no_grad():
+            for name, where in revived.items():
+                parameter = self._parameters[name]
+                if values is None:
+                    parameter.masked_fill_(where, 0)
+                else:
+                    source = values[name].to(parameter.device, parameter.dtype)
+                    parameter.copy_(torch.where(where, source, parameter))
+
+    def _keep_saved(self, before: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
+        """Remembers the values about to be pruned; those pruned before keep what was remembered then."""
+        if not self._keeps_saved:
+            return
+        for name in masks:
+            weights = self._parameters[name].detach()
+            if name in self._saved and name in before:
+                self._saved[name] = torch.where(before[name].cpu(), weights.cpu(), self._saved[name])
+            else:
+                self._saved[name] = weights.to("cpu", copy=True)
+
+    def _follow_state(self, phase: Phase, before: Mapping[str, Tensor], optimizer: Optimizer) -> None:
+        now = self.store.masks
+        if phase.from_.kind != "last":
+            forget_all_state(optimizer)
+        elif phase.state == "keep" or not (before or now):
+            return
+        elif isinstance(optimizer, LBFGS):
+            forget_all_state(optimizer)  # its flat history has no coordinates to zero
+        else:
+            for name in dict.fromkeys((*before, *now)):
+                for parameter in self._views[name]:
+                    if phase.state == "reset":
+                        forget_state(optimizer, parameter)
+                    elif name in before:
+                        zero_state(optimizer, parameter, ~before[name])
+        self.store.apply_to_optimizer_state(optimizer)
+
+    def _must_mask_everything(self, phase: Phase, optimizer: Optimizer) -> bool:
+        """Whether weights and state need masking after every update, and not the gradients alone before it."""
+        own = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+        masked = [view for name in self.store.masks for view in self._views[name]]
+        has_other_owner = any(id(view) not in own and view.requires_grad for view in masked)
+        return phase.state == "keep" or has_other_owner or not preserves_zero(optimizer)
+
+    # --- within a phase -----------------------------------------------------------------------------------------------
+
+    def is_selection_due(self, step: int) -> bool:
+        """Whether a ramp selects anew before this update of the phase."""
+        if not self._ramps or step == self._selected_at or self._stage is None or step >= self._stage.length:
+            return False
+        return any(step % ramp.every_updates == 0 for ramp in self._ramps)
+
+    def select_again(self, step: int, update: int, optimizer: Optimizer) -> dict[str, Any]:
+        """A ramp's re-selection before update ``step`` of its phase."""
+        assert self._stage is not None
+        assert self._target is not None
+        before = self.store.masks
+        masks, forced = self._choose(self._stage, self._target, step, update)
+        self._keep_saved(before, masks)
+        self._install(masks, others_hold=True)
+        self._selected_at = step
+        self.store.apply_to_weights()
+        self.store.apply_to_optimizer_state(optimizer)
+        return {**self.counts(), **({"kept_by_minimum": list(forced)} if forced else {})}
+
+    def after_update(self, optimizer: Optimizer) -> None:
+        """Masks weights and state after an applied update, where the optimizer does not keep zeros by itself.
+
+        Gradients were masked before the update, and weights and state when the masks were set; an optimizer that maps
+        zeros to zeros (:func:`dsd_runtime.masks.preserves_zero`) then leaves nothing to do.
+        """
+        if self._masks_everything and len(self.store):
+            self.store.apply_to_weights()
+            self.store.apply_to_optimizer_state(optimizer)
+
+    def mask_copy(self, model: nn.Module) -> None:
+        """Masks a copy of the model; raises ``ValueError`` when it lacks a masked weight."""
+        named = list(named_alike(model, self._parameters))
+        missing = sorted(set(self.store.masks) - {self.store.owner(name) for name, _ in named})
+        if missing:
+            raise ValueError(f"the copy has no weight `{missing[0]}`, which is masked in the model")
+        self.store.apply_to_copy(named)
+
+    # --- what is so ---------------------------------------------------------------------------------------------------
+
+    def sparsity(self) -> dict[str, float]:
+        """The pruned fraction of each masked weight and of all together (`total`); when dense, of the prunable."""
+        sizes = {name: mask.numel() for name, mask in self.store.masks.items()}
+        if not sizes:
+            weights, _ = select((), (), self.layers)
+            names = dict.fromkeys(self.store.owner(weight.name) for weight in weights)
+            return {**dict.fromkeys(names, 0.0), "total": 0.0}
+        pruned = {name: sizes[name] - alive for name, alive in self.store.alive_counts().items()}
+        result = {name: pruned[name] / max(1, size) for name, size in sizes.items()}
+        return {**result, "total": sum(pruned.values()) / max(1, sum(sizes.values()))}
+
+    def counts(self) -> dict[str, Any]:
+        """Exact sizes and non-masked counts of what is masked now."""
+        masks = self.store.masks
+        return {"sizes": {name: mask.numel() for name, mask in masks.items()}, "alive": self.store.alive_counts()}
+
+    def check_invariants(self, update: int) -> None:
+        """Raises :class:`DsdError` when a masked weight is not zero: something else wrote to the model."""
+        wrong = self.store.off_mask_counts()
+        if wrong:
+            name, count = next(iter(wrong.items()))
+            raise DsdError(
+                f"{count} masked weights of `{name}` are not zero at update {update}",
+                help="something other than the session's optimizer wrote to the model (an EMA copied back, a loaded "
+                "checkpoint, a second optimizer?)",
+            )
+
+    def advice(self, optimizer: Optimizer) -> list[str]:
+        """What the user should know about the phase just entered."""
+        if self._stage is None or not self._revived:
+            return []
+        phase = self._stage.phase
+        if phase.state != "zero" or phase.lr.warmup is not None or phase.from_.kind != "last":
+            return []
+        ratio = max(largest_update_ratio(optimizer, self._parameters[name]) for name in self._revived)
+        if ratio < _LARGE_FIRST_UPDATE:
+            return []
+        return [
+            f"phase `{phase.label or phase.id}`: the first updates of revived weights are up to {ratio:.1f} x the "
+            f"learning rate, because `state=zero` leaves {type(optimizer).__name__}'s large step count; "
+            "write `state=reset` or a `warmup=`"
+        ]
+
+    # --- state --------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "masks": self.store.pack(),
+            "hash": self.store.hash(),
+            "saved": dict(self._saved),
+            "selected_at": self._selected_at,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any], stage: Stage, optimizer: Optimizer) -> None:
+        self.store.unpack(state["masks"])
+        if self.store.hash() != state["hash"]:
+            raise DsdError("the stored masks do not match their hash", help="the checkpoint is damaged: start afresh")
+        self._saved = dict(state["saved"])
+        self._selected_at = int(state["selected_at"])
+        self._stage, self._revived = stage, ()
+        self._target, self._ramps = _target_of(stage)
+        self._masks_everything = self._must_mask_everything(stage.phase, optimizer)
+        self.store.apply_to_weights()
+
+
+def _views_by_owner(parameters: Mapping[str, nn.Parameter], store: MaskStore) -> dict[str, list[nn.Parameter]]:
+    """The parameters behind each mask: one, unless separate parameters share memory."""
+    views: dict[str, list[nn.Parameter]] = {}
+    for name, parameter in parameters.items():
+        known = views.setdefault(store.owner(name), [])
+        if not any(parameter is other for other in known):
+            known.append(parameter)
+    return views
+
+
+def _target_of(stage: Stage) -> tuple[Target | None, tuple[Ramp, ...]]:
+    """A stage's target as the mask code's own, and the ramps in it."""
+    if stage.phase.mode == "dense" or stage.phase.target is None:
+        return None, ()
+    target = runtime_target(stage.phase.target, stage.updates_per_epoch)
+    parts = target.targets if isinstance(target, PerSelector) else (target,)
+    return target, tuple(part for part in parts if isinstance(part, Ramp))

@@ -1,0 +1,155 @@
+"""The learning rate of every update, in closed form, and its one owner.
+
+``rate(t) = start x shape(t) x warm-up(t)``: the shape runs over the phase (or the clock the phase names), the warm-up
+is linear over the phase's first updates. Exact rationals from the plan become one float at the end.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.units import Length, exact
+from dsd_lang.plan import Decay, Milestone
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeClock:
+    """What drives a shape: the reading at the phase's first update, and the updates after which the shape is over."""
+
+    offset: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class RateSchedule:
+    """The learning rate of one phase as a function of the update within it (from 0)."""
+
+    start: Fraction
+    decay: Decay
+    clock: ShapeClock
+    updates_per_epoch: int
+    warmup_updates: int = 0
+    _shape: Callable[[int], float] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_shape", _shape(self.start, self.decay, self.clock.total, self.updates_per_epoch))
+
+    def __call__(self, update: int) -> float:
+        """The learning rate used by that update of the phase."""
+        value = self._shape(update + self.clock.offset)
+        if update < self.warmup_updates:
+            return value * (update + 1) / self.warmup_updates
+        return value
+
+
+def milestone_update(milestone: Milestone, total: int, updates_per_epoch: int) -> int:
+    """The update at which a milestone takes effect."""
+    if milestone.unit == "ratio":
+        return round(exact(milestone.value) * total)
+    return Length(exact(milestone.value), milestone.unit).updates(updates_per_epoch)
+
+
+def _shape(exact_start: Fraction, decay: Decay, total: int, updates_per_epoch: int) -> Callable[[int], float]:
+    """The shape as a function of its clock; every number of the plan is read once, here."""
+    start = float(exact_start)
+    floor = float(exact(decay.floor)) if decay.floor is not None else 0.0
+    if decay.kind == "cosine":
+        return lambda update: floor + (start - floor) * 0.5 * (1.0 + math.cos(math.pi * _share(update, total)))
+    if decay.kind == "linear":
+        return lambda update: start + (floor - start) * _share(update, total)
+    if decay.kind == "step":
+        places = sorted(milestone_update(point, total, updates_per_epoch) for point in decay.milestones)
+        factor = exact(decay.factor or "0.1")
+        values = [max(floor, float(exact_start * factor**passed)) for passed in range(len(places) + 1)]
+        return lambda update: values[bisect_right(places, update)]
+    if decay.kind == "exp":
+        base = float(exact(decay.factor or "1"))
+        return lambda update: max(floor, start * base ** (update // updates_per_epoch))
+    return lambda update: start
+
+
+def _share(update: int, total: int) -> float:
+    return min(1.0, update / total) if total else 0.0
+
+
+class RateOwner:
+    """Sets the learning rate of an optimizer's groups, which keep their ratios, and sees that nobody else does."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self._optimizer = optimizer
+        self._own_rates = self.rates
+        default = float(optimizer.defaults.get("lr", self._own_rates[0]))
+        self.own_rate = default if default in self._own_rates else self._own_rates[0]
+        self._ratios = self._ratios_now()
+        self._marks: list[object] | None = None
+
+    @property
+    def rates(self) -> list[float]:
+        """The learning rate of each group as the optimizer will use it."""
+        return [float(group["lr"]) for group in self._optimizer.param_groups]
+
+    def set(self, rate: float) -> None:
+        """Gives every group its share of the rate; a tensor learning rate is filled in place."""
+        is_own = rate == self.own_rate
+        for group, own, ratio in zip(self._optimizer.param_groups, self._own_rates, self._ratios, strict=True):
+            share = own if is_own else rate * ratio
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(share)
+            else:
+                group["lr"] = share
+        self._marks = self._marks_now()
+
+    def check(self) -> None:
+        """Raises :class:`DsdError` when something else changed a learning rate since it was set here."""
+        if len(self._optimizer.param_groups) != len(self._own_rates):
+            raise DsdError(
+                "the optimizer got a parameter group after `attach()`",
+                help="add every parameter group before `attach()`",
+            )
+        now = self._marks_now()
+        if self._marks is not None and self._marks != now:
+            index = next(i for i, pair in enumerate(zip(self._marks, now, strict=True)) if pair[0] != pair[1])
+            raise DsdError(
+                f"something else set the learning rate of parameter group {index}: it is {self.rates[index]:g}",
+                help="the schedule owns the learning rate: remove the other scheduler",
+            )
+
+    def follow(self, optimizer: Optimizer) -> None:
+        """Goes on with another optimizer of the same parameter groups."""
+        if optimizer is not self._optimizer:
+            self._optimizer = optimizer
+            self._marks = None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"own_rate": self.own_rate, "own_rates": list(self._own_rates)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        if len(state["own_rates"]) != len(self._own_rates):
+            raise DsdError(
+                f"the saved run had {len(state['own_rates'])} parameter groups, this optimizer has "
+                f"{len(self._own_rates)}",
+                help="resume with the same parameter groups",
+            )
+        self.own_rate = float(state["own_rate"])
+        self._own_rates = [float(rate) for rate in state["own_rates"]]
+        self._ratios = self._ratios_now()
+        self._marks = None
+
+    def _marks_now(self) -> list[object]:
+        """What shows that a rate was changed: the number, or a tensor's version (reading it would wait for a GPU)."""
+        rates = [group["lr"] for group in self._optimizer.param_groups]
+        return [(id(rate), rate._version) if isinstance(rate, Tensor) else rate for rate in rates]
+
+    def _ratios_now(self) -> list[float]:
+        if not self.own_rate:
+            return [1.0] * len(self._own_rates)
+        return [float(Fraction(str(rate)) / Fraction(str(self.own_rate))) for rate in self._own_rates]

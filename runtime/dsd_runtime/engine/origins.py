@@ -1,0 +1,101 @@
+"""Where weights come from at a boundary: `from=` and `restore=` in, values by state_dict key out.
+
+References are looked up, files read and fresh weights drawn before a phase is entered, so that what is absent is an
+error while the phase before is still in force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from dsd_lang.base.errors import DsdError
+from dsd_lang.plan import Phase
+from dsd_runtime.engine.randomness import stream_key
+from dsd_runtime.engine.references import ReferenceStore, fresh_weights, reference_key, tensors_of
+from dsd_runtime.engine.stages import Stage
+
+Weights = Mapping[str, Tensor]
+
+
+class Origins:
+    """The sources a model's phases may draw weights from."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        references: ReferenceStore,
+        *,
+        seed: int,
+        factory: Callable[[], nn.Module] | None,
+    ) -> None:
+        self._model = model
+        self._references = references
+        self._seed = seed
+        self._factory = factory
+
+    def starting(self, stage: Stage) -> Weights | None:
+        """What `from=` puts in place of all weights and buffers; None for the last ones."""
+        source = stage.phase.from_
+        if source.kind == "last":
+            return None
+        if source.kind == "random":
+            weights = self._fresh(stage)
+        else:
+            assert source.reference is not None
+            is_file = source.reference.moment == "file"
+            weights = (
+                _from_file(source.reference.file or "")
+                if is_file
+                else self._references.load(reference_key(source.reference)).weights
+            )
+        return self._fitting(weights, stage.phase, self._model.state_dict())
+
+    def restoring(self, stage: Stage) -> Weights | None:
+        """What `restore=` gives revived weights; None for zero. (`saved` is kept by the boundary.)"""
+        restore = stage.phase.restore
+        if restore.kind == "zero":
+            return None
+        if restore.kind == "random":
+            weights = self._fresh(stage)
+        else:
+            key = "init" if restore.reference is None else reference_key(restore.reference)
+            weights = self._references.load(key).weights
+        return self._fitting(weights, stage.phase, dict(self._model.named_parameters(remove_duplicate=False)))
+
+    def _fresh(self, stage: Stage) -> Weights:
+        phase = stage.phase
+        key = stream_key(self._seed, phase.seed_index, "init", f"{phase.path}:{stage.index}")
+        if self._factory is None:
+            return fresh_weights(self._model, key)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(key)
+            return tensors_of(self._factory())
+
+    def _fitting(self, weights: Weights, phase: Phase, wanted: Mapping[str, object]) -> Weights:
+        for name, value in wanted.items():
+            if isinstance(value, Tensor) and (name not in weights or weights[name].shape != value.shape):
+                raise DsdError(
+                    f"what phase `{phase.label or phase.id}` takes its weights from has no `{name}` of the shape "
+                    f"{tuple(value.shape)}",
+                    help="take them from a model of the same shape",
+                )
+        return weights
+
+
+def copy_into(model: nn.Module, weights: Weights) -> None:
+    """Overwrites a model's weights and buffers in place."""
+    with torch.no_grad():
+        for name, value in tensors_of(model).items():
+            value.copy_(weights[name])
+
+
+def _from_file(path: str) -> Weights:
+    try:
+        return load_file(path)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise DsdError(f"`{path}` cannot be read as safetensors: {str(error).lower()}") from error

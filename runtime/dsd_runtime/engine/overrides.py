@@ -1,0 +1,254 @@
+"""What a phase overrides for its own length: `opt= wd= dropout=`, undone at the next phase that does not.
+
+`l1=` and `clip=` are part of each update (`update.py`); `batch=` is the data loader's business: the runner follows it,
+a user's own loop reads it from `session.phase.batch`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from dsd_lang.base.errors import DsdError, nearest
+from dsd_lang.base.units import exact
+from dsd_lang.plan import Function, Phase, Plan
+from dsd_runtime.engine.optimizer_state import forget_all_state
+from dsd_runtime.engine.update import UpdateRule
+
+_OPTIMIZERS: dict[str, type[Optimizer]] = {
+    name.lower(): value
+    for name, value in vars(torch.optim).items()
+    if isinstance(value, type) and issubclass(value, Optimizer) and value is not Optimizer
+}
+
+
+def optimizer_class(name: str) -> type[Optimizer]:
+    """The class of `torch.optim` of that name, in any case; raises :class:`DsdError` with the nearest name."""
+    if name.lower() in _OPTIMIZERS:
+        return _OPTIMIZERS[name.lower()]
+    guess = nearest(name.lower(), list(_OPTIMIZERS))
+    raise DsdError(
+        f"there is no optimizer `{name}`; expected one of {', '.join(sorted(_OPTIMIZERS))}",
+        help=f"did you mean `{guess}`?" if guess else None,
+    )
+
+
+def plain_value(value: str | bool) -> str | bool | float:
+    """An argument of the plan as Python data: numbers as floats, the rest as it is."""
+    if isinstance(value, bool):
+        return value
+    try:
+        return float(exact(value))
+    except (ValueError, ZeroDivisionError):
+        return value
+
+
+def optimizer_options(choice: Function) -> dict[str, Any]:
+    """The keyword arguments a choice such as `sgd(momentum=0.9, nesterov=on)` gives its class.
+
+    `beta1=`, `beta2=` stand for `betas`; an option that the class does not have is an error.
+    """
+    options: dict[str, Any] = {name: plain_value(value) for name, value in choice.arguments.items()}
+    known = inspect.signature(optimizer_class(choice.name)).parameters
+    if "beta1" in options or "beta2" in options:
+        default = known["betas"].default if "betas" in known else (0.9, 0.999)
+        options["betas"] = (options.pop("beta1", default[0]), options.pop("beta2", default[1]))
+    for name in options:
+        if name not in known or name in ("params", "lr"):
+            guess = nearest(name, list(known))
+            raise DsdError(
+                f"`{choice.name}` has no option `{name}`",
+                help=f"did you mean `{guess}`?" if guess else f"its options: {', '.join(list(known)[1:])}",
+            )
+    return options
+
+
+def build_optimizer(
+    parameters: Iterable[nn.Parameter] | list[dict[str, Any]],
+    choice: Function,
+    *,
+    rate: float,
+    weight_decay: float = 0.0,
+) -> Optimizer:
+    """An optimizer of `torch.optim` from the plan's words."""
+    chosen = optimizer_class(choice.name)
+    options = optimizer_options(choice)
+    if "weight_decay" in inspect.signature(chosen).parameters:
+        options.setdefault("weight_decay", weight_decay)
+    construct: Callable[..., Optimizer] = chosen
+    try:
+        return construct(parameters, lr=rate, **options)
+    except (TypeError, ValueError) as error:
+        raise DsdError(f"`{choice.name}` cannot be built: {str(error).lower()}") from error
+
+
+@dataclass(slots=True)
+class WeightDecay:
+    """The weight decay of each group as the optimizer came, and the override in force."""
+
+    own: list[float]
+    applied_to: Optimizer
+    is_overridden: bool = False
+
+    @classmethod
+    def of(cls, optimizer: Optimizer) -> WeightDecay:
+        return cls([float(group.get("weight_decay", 0.0)) for group in optimizer.param_groups], optimizer)
+
+    def apply(self, optimizer: Optimizer, override: str | None) -> None:
+        """Sets the override on every group that decays at all (all, when none does); None restores the own values."""
+        if override is None and not self.is_overridden and optimizer is self.applied_to:
+            return
+        self.is_overridden, self.applied_to = override is not None, optimizer
+        decays = any(self.own)
+        value = float(exact(override)) if override is not None else None
+        for group, own in zip(optimizer.param_groups, self.own, strict=True):
+            if "weight_decay" in group:
+                group["weight_decay"] = value if value is not None and (own or not decays) else own
+
+
+_BUFFER_OPTIONS = ("momentum", "amsgrad", "centered")
+
+
+class OptimizerChoice:
+    """The optimizer a session was attached to, and the one a phase's `opt=` puts in its place."""
+
+    def __init__(self, own: Optimizer) -> None:
+        self.own = own
+        self.current = own
+        self._own_options = [
+            {name: value for name, value in group.items() if name not in ("params", "lr", "initial_lr", "weight_decay")}
+            for group in own.param_groups
+        ]
+        self._choice: Function | None = None
+
+    def check(self, choice: Function | None, weight_decay: str | None) -> None:
+        """Raises :class:`DsdError` for a name or an option that does not exist, or a weight decay it cannot have."""
+        if choice is not None and "weight_decay" in optimizer_options(choice):
+            raise DsdError(f"`{choice.name}` takes no `weight_decay` here", help="write `wd=` on the phase")
+        chosen = type(self.own) if choice is None else optimizer_class(choice.name)
+        own_decays = chosen is type(self.own) and all("weight_decay" in group for group in self.own.param_groups)
+        if weight_decay is not None and not own_decays and "weight_decay" not in inspect.signature(chosen).parameters:
+            raise DsdError(f"`{chosen.__name__}` has no weight decay to set with `wd=`", help="remove `wd=`")
+
+    def apply(self, choice: Function | None) -> Optimizer:
+        """The optimizer of a phase.
+
+        The same class with other options is the own optimizer with those set; another class is built anew for the
+        phase. Where the buffers an optimizer keeps are not those of the phase before, it starts without any state.
+        """
+        if choice == self._choice:
+            return self.current
+        before, self._choice = self.current, choice
+        if choice is not None and optimizer_class(choice.name) is not type(self.own):
+            groups: list[dict[str, Any]] = [
+                {key: group[key] for key in ("params", "lr", "weight_decay") if key in group}
+                for group in self.own.param_groups
+            ]
+            self.current = build_optimizer(groups, choice, rate=float(self.own.param_groups[0]["lr"]))
+            return self.current
+        self.current = self.own
+        options = optimizer_options(choice) if choice is not None else {}
+        keeps = [[bool(group.get(name)) for name in _BUFFER_OPTIONS] for group in self.own.param_groups]
+        for group, own_options in zip(self.own.param_groups, self._own_options, strict=True):
+            group.update(own_options)
+            group.update(options)
+        now_keeps = [[bool(group.get(name)) for name in _BUFFER_OPTIONS] for group in self.own.param_groups]
+        if before is not self.own or keeps != now_keeps:
+            forget_all_state(self.own)
+        return self.own
+
+
+_DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+
+
+@dataclass(slots=True)
+class DropoutRates:
+    """The drop probability of each dropout layer as the model came, and the override in force."""
+
+    own: list[tuple[nn.Module, str, float]]
+    is_overridden: bool = False
+
+    @classmethod
+    def of(cls, model: nn.Module) -> DropoutRates:
+        found: list[tuple[nn.Module, str, float]] = []
+        for module in model.modules():
+            if isinstance(module, _DROPOUTS):
+                found.append((module, "p", float(module.p)))
+            elif isinstance(getattr(module, "dropout", None), float):
+                found.append((module, "dropout", float(module.dropout)))  # type: ignore[arg-type]
+        return cls(found)
+
+    def check(self, override: str | None) -> None:
+        """Raises :class:`DsdError` when there is nothing to override."""
+        if override is not None and not self.own:
+            raise DsdError("`dropout=` is set, but the model has no dropout layer", help="remove `dropout=`")
+
+    def apply(self, override: str | None) -> None:
+        """Sets the override on every dropout layer; None restores the own values."""
+        if override is None and not self.is_overridden:
+            return
+        self.is_overridden = override is not None
+        for module, attribute, own in self.own:
+            setattr(module, attribute, float(exact(override)) if override is not None else own)
+
+
+class Overrides:
+    """Everything a phase overrides, on one model and its optimizer."""
+
+    def __init__(self, model: nn.Module, optimizer: Optimizer) -> None:
+        self._choice = OptimizerChoice(optimizer)
+        self._weight_decay = WeightDecay.of(optimizer)
+        self._dropout = DropoutRates.of(model)
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer in force."""
+        return self._choice.current
+
+    def check(self, plan: Plan) -> None:
+        """Raises :class:`DsdError` for an override that has nothing to act on, before anything is trained."""
+        for phase in plan.phases:
+            self._choice.check(phase.opt, phase.wd)
+            self._dropout.check(phase.dropout)
+            UpdateRule.of(phase)
+
+    def apply(self, phase: Phase) -> None:
+        """Sets what the phase overrides, and undoes what only the phase before did."""
+        self._weight_decay.apply(self._choice.apply(phase.opt), phase.wd)
+        self._dropout.apply(phase.dropout)
+
+    def release(self) -> None:
+        """Gives the model back what it came with; the optimizer is of no more use."""
+        self._dropout.apply(None)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "optimizer_class": type(self.optimizer).__name__,
+            "weight_decay": list(self._weight_decay.own),
+            "dropout": [own for _, _, own in self._dropout.own],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any], phase: Phase) -> None:
+        """Takes a saved state, on the optimizer that the phase has."""
+        optimizer = self._choice.apply(phase.opt)
+        if type(optimizer).__name__ != state["optimizer_class"]:
+            raise DsdError(
+                f"the saved run used the optimizer `{state['optimizer_class']}`, this one has "
+                f"`{type(optimizer).__name__}`",
+                help=f"resume with `torch.optim.{state['optimizer_class']}`",
+            )
+        try:
+            optimizer.load_state_dict(state["optimizer"])
+        except ValueError as error:
+            message = f"the saved optimizer does not fit this one: {error}"
+            raise DsdError(message, help="resume with the same model") from error
+        self._weight_decay.own = list(state["weight_decay"])
+        pairs = zip(self._dropout.own, state["dropout"], strict=True)
+        self._dropout.own = [(module, attribute, own) for (module, attribute, _), own in pairs]

@@ -1,0 +1,71 @@
+"""Where a session stands: its own clocks, and what a user may ask about the current phase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from dsd_lang.plan import Target
+from dsd_runtime.engine.stages import Stage
+
+
+@dataclass(slots=True)
+class Place:
+    """The clocks of a session.
+
+    ``index`` of the stage (-1: none entered), updates applied in it (``step``) and in all (``total``), whether `until`
+    stopped it and whether its end was recorded, the rate in force, and the final rates of the phases that are over.
+    """
+
+    index: int = -1
+    step: int = 0
+    total: int = 0
+    stopped: bool = False
+    exited: bool = True
+    rate: float = 0.0
+    last_rates: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> Place:
+        """The clocks out of a session's saved state."""
+        place = cls(**{field.name: state[field.name] for field in fields(cls)})
+        place.last_rates = dict(place.last_rates)
+        return place
+
+    def enter(self, index: int) -> None:
+        """Stands at the head of another stage."""
+        self.index, self.step, self.stopped, self.exited = index, 0, False, False
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseView:
+    """Where a session stands: the phase, the rate of its current update, epochs and updates done within it."""
+
+    index: int
+    id: str
+    label: str | None
+    mode: Literal["dense", "sparse"]
+    target: Target | None
+    lr: float
+    epoch: int
+    step: int
+    length: int
+    batch: int | None
+
+    @classmethod
+    def of(cls, stage: Stage, step: int, rate: float) -> PhaseView:
+        """The view of a stage after ``step`` of its updates."""
+        phase = stage.phase
+        return cls(
+            index=stage.index,
+            id=phase.id,
+            label=phase.label,
+            mode=phase.mode,
+            target=phase.target,
+            lr=rate,
+            epoch=step // stage.updates_per_epoch,
+            step=step,
+            length=stage.length,
+            batch=phase.batch,
+        )

@@ -1,0 +1,129 @@
+"""Saved weights that a schedule refers to: `@label.start|entered|end|best|500it|3ep` and `@init`.
+
+A snapshot holds the model's whole `state_dict` (weights and buffers) on the CPU and the clocks at that moment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from dsd_lang.base.errors import DsdError
+from dsd_lang.plan import Checkpoint, ReferenceInfo
+
+
+@dataclass(frozen=True, slots=True)
+class ClockReading:
+    """The clocks at a moment: updates within the phase and in all, and the position in the data."""
+
+    phase_updates: int = 0
+    total_updates: int = 0
+    data_epoch: int = 0
+    data_batch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A model's weights and buffers by state_dict key, and when they were taken."""
+
+    weights: dict[str, Tensor]
+    reading: ClockReading
+
+
+def reference_key(point: Checkpoint | ReferenceInfo) -> str:
+    """The name a checkpoint is stored under: `init`, `p0.end`, `p0.at.500it`."""
+    if point.moment == "init":
+        return "init"
+    offset = f".{point.offset.length}" if point.offset is not None else ""
+    return f"{point.phase}.{point.moment}{offset}"
+
+
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """A model's weights and buffers by state_dict key, detached but not copied; other state it keeps is left out."""
+    return {name: value.detach() for name, value in model.state_dict().items() if isinstance(value, Tensor)}
+
+
+def take_snapshot(model: nn.Module, reading: ClockReading) -> Snapshot:
+    """A copy of the model's state on the CPU."""
+    return Snapshot({name: value.to("cpu", copy=True) for name, value in tensors_of(model).items()}, reading)
+
+
+class ReferenceStore(Protocol):
+    """Where snapshots are kept."""
+
+    def save(self, key: str, snapshot: Snapshot) -> None: ...
+
+    def load(self, key: str) -> Snapshot: ...
+
+
+class MemoryReferences:
+    """Snapshots kept in memory, part of the session's own state."""
+
+    def __init__(self) -> None:
+        self._snapshots: dict[str, Snapshot] = {}
+
+    def save(self, key: str, snapshot: Snapshot) -> None:
+        self._snapshots[key] = snapshot
+
+    def load(self, key: str) -> Snapshot:
+        if key not in self._snapshots:
+            raise missing_reference(key)
+        return self._snapshots[key]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            key: {"weights": dict(snapshot.weights), "reading": asdict(snapshot.reading)}
+            for key, snapshot in self._snapshots.items()
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._snapshots = {
+            key: Snapshot(dict(entry["weights"]), ClockReading(**entry["reading"])) for key, entry in state.items()
+        }
+
+
+def missing_reference(key: str) -> DsdError:
+    """The error for a snapshot that was never taken."""
+    if key.endswith(".best"):
+        return DsdError(
+            f"the checkpoint `{key}` was not saved: nothing was reported in that phase",
+            help="call `session.report({...})` with the metric that `best_metric=` names (default `val.loss`)",
+        )
+    return DsdError(
+        f"the checkpoint `{key}` was not reached before it was needed",
+        help="a phase that ended early (`until`) has no checkpoint past its end: refer to `.end` or an earlier point",
+    )
+
+
+def fresh_weights(model: nn.Module, key: int) -> dict[str, Tensor]:
+    """A new draw from the model's own initialisation, seeded by ``key``; torch's global generators stay as they were.
+
+    Every module that owns weights must have `reset_parameters()` (those of `torch.nn` do), or a module above it must.
+    """
+    import copy
+
+    twin = copy.deepcopy(model).to("cpu")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(key)
+        _reset(twin, "")
+    return tensors_of(twin)
+
+
+def _reset(module: nn.Module, name: str) -> None:
+    for method in ("reset_parameters", "_reset_parameters"):
+        reset = getattr(module, method, None)
+        if callable(reset):
+            reset()
+            return
+    owned = [key for key, value in module._parameters.items() if value is not None]
+    if owned:
+        raise DsdError(
+            f"`{name or type(module).__name__}` ({type(module).__name__}) cannot be initialised afresh: "
+            "it owns weights and has no `reset_parameters()`",
+            help="give the module, or one above it, a `reset_parameters()` method",
+        )
+    for child_name, child in module.named_children():
+        _reset(child, f"{name}.{child_name}" if name else child_name)

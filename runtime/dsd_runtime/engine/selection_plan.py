@@ -1,0 +1,92 @@
+"""A phase's selectors and target on a real model: which parameters are pruned, and how much of each.
+
+Every selector must match something; the error names the model's real inventory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dsd_lang.base.errors import DsdError, nearest
+from dsd_lang.base.layers import (
+    KINDS,
+    ROLES,
+    LayerInfo,
+    Selector,
+    describe_inventory,
+    match,
+    parse_selector,
+    select,
+)
+from dsd_lang.base.units import exact
+from dsd_lang.plan import Phase
+from dsd_lang.plan import Target as PlanTarget
+from dsd_runtime.masks.targets import Held, NofM, PerSelector, Pruned, Ramp, Remaining, Target
+
+_DEFAULT_EVERY_UPDATES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The parameters a sparse phase prunes, by name in the model's order, and each one's place in a list target."""
+
+    names: tuple[str, ...]
+    assignment: dict[str, int]
+
+
+def _unmatched(selector: Selector, layers: Sequence[LayerInfo]) -> DsdError:
+    if selector.form == "word":
+        candidates = [*KINDS, *ROLES]
+        guess = nearest(selector.text.partition(".")[0], candidates)
+        wanted = f"`{selector.text}`"
+    else:
+        names = [layer.name for layer in layers]
+        guess = nearest(selector.text, names)
+        wanted = f"`{selector}`"
+    hint = f"did you mean `{guess}`? " if guess and guess != selector.text else ""
+    return DsdError(f"DSD201: no layer matches {wanted}", help=f"{hint}this model has: {describe_inventory(layers)}")
+
+
+def select_weights(phase: Phase, layers: Sequence[LayerInfo]) -> Selection:
+    """Resolves the selectors of a sparse phase; raises :class:`DsdError` (DSD201) for one that matches nothing."""
+    items = phase.target.items if phase.target is not None and phase.target.kind == "list" else ()
+    listed = [parse_selector(item.selector) for item in items]
+    include = [parse_selector(text) for text in phase.layers]
+    exclude = [parse_selector(text) for text in phase.except_]
+    weights, missing = select(include or listed, exclude, layers)
+    extra = tuple(selector for selector in listed if include and not match(selector, layers))
+    for selector in (*missing, *extra):
+        raise _unmatched(selector, layers)
+    if not weights:
+        raise DsdError(
+            f"DSD201: phase `{phase.label or phase.id}` prunes nothing: every layer it selects is excluded",
+            help=f"this model has: {describe_inventory(layers)}",
+        )
+    names = [weight.name for weight in weights]
+    if not listed:
+        return Selection(tuple(names), {})
+    assignment: dict[str, int] = {}
+    for index, selector in enumerate(listed):
+        for weight in match(selector, layers):
+            if weight.name in names:
+                assignment.setdefault(weight.name, index)
+    return Selection(tuple(name for name in names if name in assignment), assignment)
+
+
+def runtime_target(target: PlanTarget, updates_per_epoch: int) -> Target:
+    """The plan's target as the mask code's own; lengths become updates."""
+    if target.kind == "fraction":
+        return Pruned(exact(target.pruned or "0"))
+    if target.kind == "remaining":
+        return Remaining(exact(target.pruned or "0"))
+    if target.kind == "nm":
+        return NofM(int(target.n or 0), int(target.m or 0))
+    if target.kind == "held":
+        return Held()
+    if target.kind == "ramp":
+        every = target.every.length.updates(updates_per_epoch) if target.every else _DEFAULT_EVERY_UPDATES
+        return Ramp(exact(target.start or "0"), exact(target.end or "0"), target.shape or "cubic", every)
+    parts = tuple(runtime_target(item.target, updates_per_epoch) for item in target.items)
+    assert all(not isinstance(part, PerSelector) for part in parts)
+    return PerSelector(parts)  # type: ignore[arg-type]

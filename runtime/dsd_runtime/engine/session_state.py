@@ -1,0 +1,79 @@
+"""What a saved session must agree with to be loaded: its version and the executed prefix of its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from dsd_lang.base.errors import DsdError
+from dsd_lang.plan import Plan, meaning
+from dsd_runtime.engine.stages import Timeline
+
+STATE_VERSION = 1
+"""Raised whenever what a session saves changes; a state of another version is refused."""
+
+
+def of_another_version(why: str) -> DsdError:
+    """The error for a saved state that this program does not understand."""
+    return DsdError(
+        f"the checkpoint was written by another version of the program: {why}",
+        help="go on with that version, or start afresh (`dsd-run --fresh`)",
+    )
+
+
+@contextmanager
+def reading_state() -> Iterator[None]:
+    """Within the block a part of a saved state that is absent or unknown is an error that says where it comes from."""
+    try:
+        yield
+    except KeyError as error:
+        raise of_another_version(f"it has no {error}") from error
+    except TypeError as error:
+        raise of_another_version(str(error)) from error
+
+
+class Prefix:
+    """What the phases of a plan do, as plain data; each is written once."""
+
+    def __init__(self, plan: Plan, timeline: Timeline) -> None:
+        self._stages = timeline.stages
+        self._position = {phase.id: place for place, phase in enumerate(plan.phases)}
+        self._meanings: list[dict[str, Any]] = []
+
+    def up_to(self, index: int) -> list[dict[str, Any]]:
+        """The phases up to and including that one, with their lengths in updates."""
+        for stage in self._stages[len(self._meanings) : index + 1]:
+            length = {"updates": stage.length, "updates_per_epoch": stage.updates_per_epoch}
+            executed = {**meaning(stage.phase, self._position), **length}
+            executed.pop("cycles", None)  # the condition of a loop changes nothing in a phase that was trained
+            self._meanings.append(executed)
+        return self._meanings[: index + 1]
+
+    def check(self, state: Mapping[str, Any]) -> None:
+        """Raises :class:`DsdError` at the first difference between the phases executed and the plan's."""
+        if state.get("version") != STATE_VERSION:
+            raise of_another_version(f"its version is {state.get('version')}, this program's is {STATE_VERSION}")
+        executed: list[dict[str, Any]] = list(state["prefix"])
+        if len(executed) > len(self._stages):
+            raise DsdError(
+                f"the saved run has executed {len(executed)} phases, the schedule has {len(self._stages)}",
+                help="restore the schedule, or start afresh",
+            )
+        for place, (before, now) in enumerate(zip(executed, self.up_to(len(executed) - 1), strict=True)):
+            if before != now:
+                raise _difference(place, before, now)
+
+
+def _difference(place: int, before: Mapping[str, Any], now: Mapping[str, Any]) -> DsdError:
+    key = next(key for key in (*before, *now) if before.get(key) != now.get(key))
+    return DsdError(
+        f"phase {place} was trained with `{key}` = {_shown(before.get(key))}, now it has {_shown(now.get(key))}",
+        help="restore the schedule (and the batch size) up to there, or start afresh",
+    )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "(" + ", ".join(f"{key}={_shown(part)}" for key, part in value.items()) + ")"
+    return "nothing" if value is None else str(value)

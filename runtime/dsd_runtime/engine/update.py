@@ -1,0 +1,114 @@
+"""One update: gradients in, an applied optimizer step out (or none, where the loss scaler skips it).
+
+unscale -> l1 -> mask gradients -> clip -> optimizer. With a closure the optimizer computes the gradients itself, as
+often as it likes; each time they go the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.units import exact
+from dsd_lang.plan import Function, Phase
+from dsd_runtime.masks import MaskStore
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateRule:
+    """What a phase does to the gradients of its updates, besides masking them."""
+
+    l1: float
+    clip: float | None
+    clip_kind: Literal["norm", "value"]
+
+    @classmethod
+    def of(cls, phase: Phase) -> UpdateRule:
+        """The rule a phase states; raises :class:`DsdError` for an unknown kind of clipping."""
+        return cls(float(exact(phase.l1)) if phase.l1 is not None else 0.0, *_clip(phase.clip))
+
+    def prepare_gradients(self, optimizer: Optimizer, store: MaskStore, clip: float | None) -> None:
+        """Adds the L1 penalty, masks, clips; ``clip`` is the loop's own bound, where the phase states none."""
+        if self.l1:
+            add_l1(_parameters(optimizer), self.l1)
+        if len(store):
+            store.apply_to_gradients()
+        if self.clip is not None:
+            limit = nn.utils.clip_grad_value_ if self.clip_kind == "value" else nn.utils.clip_grad_norm_
+            limit(_parameters(optimizer), self.clip)
+        elif clip is not None:
+            nn.utils.clip_grad_norm_(_parameters(optimizer), clip)
+
+
+def apply_update(
+    rule: UpdateRule,
+    optimizer: Optimizer,
+    store: MaskStore,
+    *,
+    scaler: torch.amp.GradScaler | None,
+    clip: float | None,
+    closure: Callable[[], Tensor | float] | None,
+) -> bool:
+    """One optimizer step; returns whether it was applied (False: the scaler found infinite gradients)."""
+    if closure is not None:
+        if scaler is not None:
+            raise ValueError("step() takes a scaler or a closure, not both")
+
+        def prepared() -> float:
+            if len(store):
+                store.apply_to_weights()  # a line search moves the weights before it asks for gradients
+            with torch.enable_grad():
+                loss = closure()
+            rule.prepare_gradients(optimizer, store, clip)
+            return float(loss.detach()) if isinstance(loss, Tensor) else float(loss)
+
+        optimizer.step(prepared)
+        return True
+    if scaler is not None:
+        scaler.unscale_(optimizer)
+    rule.prepare_gradients(optimizer, store, clip)
+    if scaler is None:
+        optimizer.step()
+        return True
+    return _scaled_step(optimizer, scaler)
+
+
+def _scaled_step(optimizer: Optimizer, scaler: torch.amp.GradScaler) -> bool:
+    """Whether the scaler let the step through; the scale falls when it did not."""
+    stateless = [parameter for parameter in _parameters(optimizer) if not optimizer.state.get(parameter)]
+    scale = scaler.get_scale()
+    scaler.step(optimizer)
+    scaler.update()
+    if scaler.get_scale() >= scale:
+        return True
+    for parameter in stateless:  # a fused SGD that skips its first step leaves a buffer that was never written
+        optimizer.state.pop(parameter, None)
+    return False
+
+
+def add_l1(parameters: list[nn.Parameter], strength: float) -> None:
+    """Adds the gradient of an L1 penalty, ``strength x sign(w)``, to every matrix."""
+    for parameter in parameters:
+        if parameter.grad is not None and parameter.dim() >= 2:
+            parameter.grad.add_(parameter.detach().sign(), alpha=strength)
+
+
+def _parameters(optimizer: Optimizer) -> list[nn.Parameter]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _clip(choice: Function | None) -> tuple[float | None, Literal["norm", "value"]]:
+    """`5` or `norm(5)` is a bound on the global norm of the gradients, `value(5)` on each element."""
+    if choice is None:
+        return None, "norm"
+    if choice.name == "norm" and "0" in choice.arguments:
+        return float(exact(str(choice.arguments["0"]))), "norm"
+    if choice.name == "value" and "0" in choice.arguments:
+        return float(exact(str(choice.arguments["0"]))), "value"
+    raise DsdError(f"`clip={choice.name}(...)` is not known", help="write `clip=5`, `clip=norm(5)` or `clip=value(5)`")

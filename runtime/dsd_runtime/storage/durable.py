@@ -1,0 +1,131 @@
+"""Files and folders that are there whole or not at all, whenever the process is killed. No torch here.
+
+Whatever is being written or deleted carries a temporary name on the way; :func:`remove_leftovers` clears what a killed
+process left. A checkpoint is a folder `<kind>-<number>` that is complete when it holds its checksums.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dsd_lang.base.errors import DsdError
+
+COMPLETE_MARK = "checksums.json"
+_TEMPORARY_PREFIX = ".writing-"
+
+
+class DiskFull(DsdError):
+    """No room for a file; what was saved before is untouched."""
+
+
+def temporary(path: Path) -> Path:
+    """The name beside ``path`` under which this process writes it."""
+    return path.with_name(f"{_TEMPORARY_PREFIX}{path.name}-{os.getpid()}")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Gives the name to write ``path`` under, its folder made; puts the result in place when the block is left.
+
+    Raises :class:`DiskFull` or :class:`DsdError` when the disk refuses; nothing half-written stays behind.
+    """
+    unfinished = temporary(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _delete(unfinished)
+        yield unfinished
+        if unfinished.is_dir():
+            flush_folder(unfinished)
+            remove(path)
+        os.replace(unfinished, path)
+        flush_folder(path.parent)
+    except BaseException as error:
+        _delete(unfinished, ignore_errors=True)  # the failure itself is what is told
+        if isinstance(error, OSError):
+            raise write_failure(path, error) from error
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """A UTF-8 file, flushed to the disk."""
+    with writing(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_json(path: Path, data: Any) -> None:
+    """A JSON file, flushed to the disk."""
+    write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+
+def remove(path: Path) -> None:
+    """Deletes a file or a folder with all in it, if it is there."""
+    aside = path.with_name(f"{_TEMPORARY_PREFIX}gone-{path.name}-{os.getpid()}")
+    try:
+        os.rename(path, aside)
+    except FileNotFoundError:
+        return
+    _delete(aside)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Deletes what a killed process left half-written or half-deleted anywhere below a folder."""
+    for path in list(folder.rglob(f"{_TEMPORARY_PREFIX}*")):
+        _delete(path)
+
+
+def numbered(folder: Path, kind: str) -> list[Path]:
+    """The complete checkpoints `<kind>-<number>` in a folder, the latest last."""
+    found = [path for path in folder.glob(f"{kind}-*") if path.name[len(kind) + 1 :].isdigit() and is_complete(path)]
+    return sorted(found, key=number_of)
+
+
+def number_of(checkpoint: Path) -> int:
+    """The number in a checkpoint's name."""
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def is_complete(checkpoint: Path) -> bool:
+    """Whether a checkpoint is there; its contents are verified when they are loaded."""
+    return (checkpoint / COMPLETE_MARK).is_file()
+
+
+def flush_file(path: Path) -> None:
+    """Waits until a file's contents are on the disk."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def flush_folder(path: Path) -> None:
+    """Waits until a folder's entries are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_failure(path: Path, error: Exception) -> DsdError:
+    """What a failed write is called."""
+    text = str(error).lower()
+    if (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)) or "no space left" in text:
+        return DiskFull(
+            f"the disk is full: `{path}` could not be written", help="make room and run the same command again"
+        )
+    reason = (error.strerror or text).lower() if isinstance(error, OSError) else text
+    return DsdError(f"`{path}` could not be written: {reason}")
+
+
+def _delete(path: Path, *, ignore_errors: bool = False) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=ignore_errors)
+    elif path.exists():
+        path.unlink()

@@ -1,0 +1,110 @@
+"""Exact counts of a plan on a model's layers, and the costs that follow from them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+import dsd_lang
+from dsd_lang.base.layers import LayerInfo, WeightInfo, with_inferred_roles
+from dsd_lang.plan.cost import budget, density_by_phase, first_phase_multiple, ramp_mean, times
+from dsd_lang.plan.layer_counts import PhaseCounts, count_phases, densities
+from dsd_lang.views.counts import counts_table
+
+LAYERS = with_inferred_roles(
+    [
+        LayerInfo("a", "conv", (WeightInfo("a.weight", (5, 1, 2, 1)), WeightInfo("a.bias", (5,)))),
+        LayerInfo("b", "conv", (WeightInfo("b.weight", (5, 4, 5, 1)), WeightInfo("b.bias", (5,)))),
+        LayerInfo("c", "fc", (WeightInfo("c.weight", (5, 11)),)),
+        LayerInfo("d", "fc", (WeightInfo("d.weight", (3, 1)),)),
+    ]
+)
+
+
+def counts(text: str) -> list[PhaseCounts]:
+    plan = dsd_lang.compile(text)
+    found = count_phases(plan, LAYERS)
+    return [found[phase.id] for phase in plan.phases if phase.mode == "sparse"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("sparse 50% 1ep", (3, 158, 78, 78)),  # 50 + 27 + 1: of 27.5 and 1.5 pruned, halves go to even
+        ("sparse 50% scope=global 1ep", (3, 158, 79, 79)),
+        ("sparse 50% layers=all 1ep", (4, 168, 83, 83)),
+        ("sparse 50% layers=fc except=output 1ep", (1, 55, 27, 27)),
+        ("sparse 99% layers=fc 1ep", (2, 58, 2, 2)),  # at least one weight of each tensor
+        ("sparse 99% layers=fc min=0 1ep", (2, 58, 1, 1)),
+        ("sparse 2:4 layers=b 1ep".replace("layers=b", 'layers="b"'), (1, 100, 50, 50)),
+        ("sparse 2:4 layers=fc 1ep", (2, 58, None, None)),  # 11 inputs are no multiple of 4
+        ("sparse [output: 0%, fc: 20%] 1ep", (2, 58, 47, 47)),
+        ("sparse 0->90% layers=conv except=first_conv 1ep", (1, 100, 100, 10)),
+    ],
+)
+def test_one_phase(text: str, expected: tuple[int | None, ...]) -> None:
+    assert counts(text)[-1] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "alive"),
+    [
+        ("sparse 20% of=remaining layers=conv except=first_conv 1ep; repeat 2 { sparse 20% of=remaining }",
+         [80, 64, 51]),
+        ("sparse 50% 1ep; sparse held; dense; sparse 10%", [78, 78, 142]),
+        # how a global selection divides over tensors is the run's to know, its sum is not
+        ("sparse 50% scope=global 1ep; sparse 20% of=remaining scope=global; sparse 20% of=remaining", [79, 63, None]),
+        ("sparse 50% layers=fc 1ep; sparse 20% layers=conv except=first_conv others=hold", [28, 108]),
+        ("sparse 50% layers=fc 1ep; sparse 20% layers=conv except=first_conv", [28, 80]),
+        ("sparse 50% scope=global 1ep; sparse 20% layers=fc others=hold", [79, None]),
+    ],
+)  # fmt: skip
+def test_what_follows_what(text: str, alive: list[int | None]) -> None:
+    assert [one.alive_at_end for one in counts(text)] == alive
+
+
+def test_a_list_of_targets_has_a_weight_with_a_model() -> None:
+    plan = dsd_lang.compile("dense 10ep lr=1; sparse [output: 0%, fc: 20%] 10ep; dense")
+    assert not budget(plan).is_complete
+    total = budget(plan, densities(plan, count_phases(plan, LAYERS)))
+    assert (total.is_complete, total.weighted_epochs) == (True, 20 + 10 * Fraction(47, 58))
+
+
+def test_the_table() -> None:
+    plan = dsd_lang.compile("dense 1ep lr=1; sparse 0->90% layers=conv except=first_conv; sparse 2:4 layers=fc")
+    text = counts_table(plan, count_phases(plan, LAYERS), LAYERS, model="tiny")
+    assert text.splitlines() == [
+        "weights of tiny (178 parameters), in each sparse phase:",
+        "#  layers  weights  pruned   alive      density",
+        "-  ------  -------  -------  ---------  -----------",
+        "1  1       100      0 -> 90  100 -> 10  100% -> 10%",
+        "2  2       58       ?        ?          ?",
+        "? depends on the values of the weights: only the run knows",
+    ]
+    dense = dsd_lang.compile("dense 1ep lr=1")
+    assert "no phase prunes" in counts_table(dense, count_phases(dense, LAYERS), LAYERS)
+
+
+def test_remaining_of_other_layers_is_not_guessed() -> None:
+    plan = dsd_lang.compile("sparse 50% layers=fc 1ep lr=1; sparse 20% of=remaining layers=conv")
+    assert density_by_phase(plan)["p1"] == (None, None)
+
+
+@pytest.mark.parametrize("shape", ["cubic", "linear", "cosine", "exp"])
+def test_the_mean_of_a_ramp(shape: str) -> None:
+    from dsd_lang.plan import Target
+    from dsd_lang.views.timeline.shares import ramp_share
+
+    target = Target(kind="ramp", start="0.1", end="0.9", shape=shape)
+    steps = 20_000
+    mean = sum(1 - ramp_share(target, (step + 0.5) / steps) for step in range(steps)) / steps
+    assert float(ramp_mean(Fraction(9, 10), Fraction(1, 10), shape)) == pytest.approx(mean, rel=1e-6)
+
+
+def test_the_multiple_of_the_first_phase() -> None:
+    plan = dsd_lang.compile("dense 50ep lr=1; sparse 50%; dense; repeat")
+    assert first_phase_multiple(plan) == 5
+    for text in ("dense 5ep lr=1; fork { a: dense 5ep }", "sparse 50% 5ep lr=1; dense", "dense 5ep lr=1; dense 5it"):
+        assert first_phase_multiple(dsd_lang.compile(text)) is None
+    assert [times(Fraction(*pair)) for pair in ((5, 3), (1, 3), (5001, 1))] == ["1.67", "0.333", "5001"]
