@@ -89,6 +89,7 @@ CATALOGUE: dict[str, Code] = {
         Code("DSD405", "program-too-large", "error"),
         Code("DSD406", "milestone-past-end", "warning"),
         Code("DSD407", "paper-range", "advice", default=False),
+        Code("DSD409", "pattern-does-not-fit", "error"),
         Code("DSD501", "unequal-budgets", "warning"),
         Code("DSD502", "one-seed-compare", "warning"),
         Code("DSD503", "fork-without-labels", "error"),

@@ -22,11 +22,16 @@ PARTS = ("ih", "hh")
 
 @record
 class WeightInfo:
-    """One parameter of a layer: its qualified name, its shape, and for recurrent matrices `ih` or `hh`."""
+    """One parameter of a layer: its qualified name, its shape, and for recurrent matrices `ih` or `hh`.
+
+    ``inputs`` says how many inputs each output sums over where that is not the second dimension: a transposed
+    convolution's weight is [in, out / groups, ...].
+    """
 
     name: str
     shape: tuple[int, ...]
     part: Literal["ih", "hh"] | None = None
+    inputs: int | None = None
 
     @property
     def size(self) -> int:
@@ -40,6 +45,13 @@ class WeightInfo:
     def is_matrix(self) -> bool:
         """Whether it has two or more dimensions; biases and norm scales do not."""
         return len(self.shape) >= 2
+
+    @property
+    def num_inputs(self) -> int:
+        """How many inputs a pattern `N:M` runs along: the second dimension of [out, in, ...]; 0 without one."""
+        if not self.is_matrix:
+            return 0
+        return self.shape[1] if self.inputs is None else self.inputs
 
 
 @record
@@ -71,6 +83,39 @@ def parse_selector(text: str) -> Selector:
     if len(text) >= 2 and text[0] == text[-1] == "/":
         return Selector("regex", text[1:-1])
     return Selector("word", text)
+
+
+_KINDS_OF_WORD = {
+    **{kind: frozenset((kind,)) for kind in KINDS},
+    "birnn": frozenset(RECURRENT_KINDS),
+    "prunable": frozenset(PRUNABLE_KINDS),
+}
+"""The kinds of layers that a bare word may select; a role that may be declared on any kind is not here."""
+
+
+def are_disjoint(one: Selector, other: Selector) -> bool:
+    """Whether two selectors can have no weight in common in any model: `conv` and `fc`, `lstm.ih` and `lstm.hh`."""
+    if one.form != "word" or other.form != "word":
+        return False
+    (word, _, part), (its_word, _, its_part) = one.text.partition("."), other.text.partition(".")
+    if part and its_part and part != its_part:
+        return True
+    kinds, its_kinds = _KINDS_OF_WORD.get(word), _KINDS_OF_WORD.get(its_word)
+    return kinds is not None and its_kinds is not None and not kinds & its_kinds
+
+
+def covers(wide: Selector, narrow: Selector) -> bool:
+    """Whether a selector has all weights of another in every model: `all` those of `fc`, `lstm` those of `lstm.hh`."""
+    if wide == narrow:
+        return True
+    if wide.form != "word" or narrow.form != "word":
+        return False
+    word, _, part = narrow.text.partition(".")
+    if wide.text == "all":
+        return word != "norm"
+    if wide.text == "prunable":
+        return word in ("fc", *RECURRENT_KINDS, "birnn")
+    return (wide.text == word and bool(part)) or (wide.text, narrow.text) == ("conv", "first_conv")
 
 
 def with_inferred_roles(layers: Sequence[LayerInfo]) -> tuple[LayerInfo, ...]:

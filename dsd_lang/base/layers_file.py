@@ -2,7 +2,7 @@
 
 The shape: ``{"layers": [{"name": "fc1", "kind": "fc", "bidirectional": false, "roles": [], "weights":
 [{"name": "fc1.weight", "shape": [10, 20], "part": null}]}]}``; only `name`, `kind` and a weight's `name` and `shape`
-are needed.
+are needed. `inputs` says how many inputs an output sums over where that is not the second dimension.
 """
 
 from __future__ import annotations
@@ -58,7 +58,10 @@ def _weight(item: Any, place: str, path: str) -> WeightInfo:
     part = item.get("part")
     if part not in (None, "ih", "hh"):
         raise _wrong(path, f"{place}.part", "must be `ih`, `hh` or null")
-    return WeightInfo(name, tuple(shape), part)
+    inputs = item.get("inputs")
+    if inputs is not None and (type(inputs) is not int or inputs < 1):
+        raise _wrong(path, f"{place}.inputs", "must be a whole number above 0, or null")
+    return WeightInfo(name, tuple(shape), part, inputs)
 
 
 def _text(item: Any, key: str, place: str, path: str) -> str:

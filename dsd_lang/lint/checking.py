@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from dsd_lang.analysis import Analysis
 
 
+_ON_A_MODEL = {"DSD201", "DSD409"}  # without a model they are only half looked for
+
+
 def check_text(
     text: str, *, selected: frozenset[str], layers: Sequence[LayerInfo] | None = None
 ) -> tuple[Diagnostic, ...]:
@@ -35,7 +38,7 @@ def check_analysis(
     from dsd_lang.base.source import Source
     from dsd_lang.lint.suppressions import apply_suppressions
 
-    looked_for = selected if has_layers else selected - {"DSD201"}  # without a model it is only half looked for
+    looked_for = selected if has_layers else selected - _ON_A_MODEL
     if analysis.resolved is None:
         looked_for = frozenset()  # what an error hides may be there
     return apply_suppressions(

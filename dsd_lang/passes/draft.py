@@ -129,6 +129,12 @@ class Draft:
         """The phase as written: the override of a copy where there is one."""
         return self.item.override or self.item.node
 
+    @property
+    def target_node(self) -> nodes.WrittenTarget | None:
+        """The target as written other than as a plain value: a pattern, a ramp, `held` or a list."""
+        written = (*(self.item.override.items if self.item.override is not None else ()), *self.item.node.items)
+        return next((item for item in written if isinstance(item, nodes.TARGETS)), None)
+
     def span_of(self, name: str) -> Span:
         """Where the phase writes that argument; its first word where it takes the value from elsewhere."""
         written = (item for item in self.node.items if isinstance(item, nodes.Argument) and item.name == name)

@@ -26,7 +26,6 @@ FAILED = object()
 """Stands for a value that was given but does not fit; it has been reported, so nothing is inherited in its place."""
 
 _RESERVED = ("held", "until", "then", "and", "or")
-_TARGETS = (nodes.NofMTarget, nodes.RampTarget, nodes.HeldTarget, nodes.ListTarget)
 
 
 def read_phases(book: Draftbook, findings: Findings) -> None:
@@ -82,7 +81,7 @@ class _PhaseReader:
                 self.argument(node, item, names, fields)
             elif isinstance(item, nodes.Until):
                 self.until(item, names, fields)
-            elif isinstance(item, _TARGETS):
+            elif isinstance(item, nodes.TARGETS):
                 target = self.one_target(node, item, None, target)
             else:
                 quantity = self.positional(node, item, names, fields)

@@ -12,10 +12,12 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from dsd_lang.base.layers import LayerInfo, WeightInfo, match, parse_selector, select
+from dsd_lang.base.layers import LayerInfo, WeightInfo
 from dsd_lang.base.units import exact, keep_count
 from dsd_lang.plan import Phase, Plan, Target
 from dsd_lang.plan.cost import Densities, ramp_mean
+from dsd_lang.plan.fitting import misfitting
+from dsd_lang.plan.selection import Part, divide
 
 Alive = int | None
 
@@ -84,7 +86,7 @@ class _Counter:
     def __init__(self, layers: Sequence[LayerInfo]) -> None:
         self.layers = layers
         self.owner = {weight.name: layer.name for layer in layers for weight in layer.weights}
-        self._selected: dict[object, list[tuple[int | None, list[WeightInfo]]]] = {}
+        self._selected: dict[object, tuple[Part, ...]] = {}
 
     def phase(self, phase: Phase, before: Masks) -> tuple[Masks, PhaseCounts]:
         """The masks that a phase leaves, and its counts."""
@@ -101,29 +103,14 @@ class _Counter:
         kept = _others(before, ends) if phase.others == "hold" else ()
         return (*kept, *ends), self.counts((*kept, *starts), (*kept, *ends))
 
-    def selected(self, phase: Phase) -> list[tuple[int | None, list[WeightInfo]]]:
+    def selected(self, phase: Phase) -> tuple[Part, ...]:
         """The weights a phase selects, by their place in a list of targets: first match wins."""
         assert phase.target is not None
         selectors = tuple(item.selector for item in phase.target.items)
         key = (phase.layers, phase.except_, selectors)
         if key not in self._selected:
-            weights, _ = select(
-                [parse_selector(text) for text in phase.layers or selectors],
-                [parse_selector(text) for text in phase.except_],
-                self.layers,
-            )
-            self._selected[key] = self.divided(list(weights), selectors)
+            self._selected[key] = divide(phase.layers, phase.except_, selectors, self.layers).parts
         return self._selected[key]
-
-    def divided(self, weights: list[WeightInfo], selectors: Sequence[str]) -> list[tuple[int | None, list[WeightInfo]]]:
-        if not selectors:
-            return [(None, weights)]
-        left = {weight.name: weight for weight in weights}
-        parts: list[tuple[int | None, list[WeightInfo]]] = []
-        for place, text in enumerate(selectors):
-            named = [weight.name for weight in match(parse_selector(text), self.layers)]
-            parts.append((place, [left.pop(name) for name in named if name in left]))
-        return parts
 
     def counts(self, first: Masks, last: Masks) -> PhaseCounts:
         names = {name for group in last for name in group.names}
@@ -141,7 +128,7 @@ def _alive(masks: Masks) -> Alive:
 
 
 def _competition(
-    phase: Phase, target: Target, weights: list[WeightInfo], before: Masks, *, is_end: bool
+    phase: Phase, target: Target, weights: Sequence[WeightInfo], before: Masks, *, is_end: bool
 ) -> list[_Group]:
     """The groups that one target leaves of its weights, at the start or at the end of the phase."""
     if not weights:
@@ -155,7 +142,7 @@ def _competition(
     return [_kept(phase, target, group, before, pruned) for group in competing]
 
 
-def _kept(phase: Phase, target: Target, weights: list[WeightInfo], before: Masks, pruned: Fraction) -> _Group:
+def _kept(phase: Phase, target: Target, weights: Sequence[WeightInfo], before: Masks, pruned: Fraction) -> _Group:
     found = _found(before, weights)
     competitors = found.alive if target.kind == "remaining" else found.size
     if competitors is None:
@@ -166,7 +153,7 @@ def _kept(phase: Phase, target: Target, weights: list[WeightInfo], before: Masks
     return found._replace(alive=keep_count(competitors, pruned, minimum=phase.minimum if len(weights) == 1 else 0))
 
 
-def _found(before: Masks, weights: list[WeightInfo]) -> _Group:
+def _found(before: Masks, weights: Sequence[WeightInfo]) -> _Group:
     """What is alive of some weights: all where no mask is; not known where a mask's group reaches beyond them."""
     names = frozenset(weight.name for weight in weights)
     size = sum(weight.size for weight in weights)
@@ -179,9 +166,9 @@ def _found(before: Masks, weights: list[WeightInfo]) -> _Group:
 
 
 def _patterned(weight: WeightInfo, n: int, m: int) -> _Group:
-    """N of M along the inputs; a pattern that does not fit is the run's error to report."""
-    fits = weight.is_matrix and weight.shape[1] % m == 0
-    return _Group(frozenset((weight.name,)), weight.size, weight.size * n // m if fits else None)
+    """N of M along the inputs; a pattern that does not fit keeps nothing that can be counted (DSD409 reports it)."""
+    is_counted = not misfitting(m, (weight,))
+    return _Group(frozenset((weight.name,)), weight.size, weight.size * n // m if is_counted else None)
 
 
 def _others(before: Masks, chosen: Sequence[_Group]) -> Masks:

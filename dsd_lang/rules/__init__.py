@@ -18,6 +18,7 @@ from dsd_lang.rules import (
     milestone_past_end,
     one_seed_compare,
     paper_range,
+    pattern_does_not_fit,
     redense_lr_not_lower,
     restore_without_mask,
     syntax_error,
@@ -35,7 +36,7 @@ TREE_RULES = (
     unknown_metric.check,
     fork_without_labels.check,
 )
-MODEL_RULES = (unknown_layer.check,)
+MODEL_RULES = (unknown_layer.check, pattern_does_not_fit.check)
 ORDER_RULES = (
     ends_sparse.check,
     redense_lr_not_lower.check,

@@ -4,7 +4,8 @@ What it does
 ------------
 Reports a bare word in `layers=`, `except=` or a list target that is no kind (`conv fc rnn lstm gru birnn embed norm
 attention`) and no role (`first_conv output ctc prunable all`). With a model given (`--model`, `--layers`) every
-selector, globs and regular expressions too, must match at least one layer of it.
+selector, globs and regular expressions too, must match at least one layer of it. An item of a list target that no
+weight can take is one of them: `layers=` or `except=` leaves it out, or the items before it take all its weights.
 
 Why is this bad
 ---------------
@@ -46,6 +47,7 @@ from dsd_lang.base.layers import (
 )
 from dsd_lang.passes.draft import Draftbook
 from dsd_lang.passes.walk import statements, values_of
+from dsd_lang.plan.fitting import unreachable_items
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 
@@ -63,8 +65,24 @@ def check(subject: Subject) -> None:
         elif selector.selector.form == "word" and not _is_known(selector.selector.text):
             kinds, roles = ", ".join(KINDS), ", ".join(ROLES)
             _report(subject, selector, (), f"kinds are: {kinds}; roles are: {roles}; names of layers go in quotes")
+    if subject.book is not None:
+        _check_lists(subject, subject.book)
     if subject.layers is not None and subject.book is not None:
         _check_selections(subject, subject.layers, subject.book)
+
+
+def _check_lists(subject: Subject, book: Draftbook) -> None:
+    """Every item of every list target is some weight's."""
+    for draft in book.phases:
+        written = draft.target_node
+        target = draft.fields.get("target")
+        if target is None or target["kind"] != "list" or not isinstance(written, nodes.ListTarget):
+            continue
+        items = tuple(item["selector"] for item in target["items"])
+        for misfit in unreachable_items(draft.layers, draft.exclude, items, subject.layers):
+            assert misfit.item is not None, "a list's misfit names its item"
+            span = written.items[misfit.item].selector.span
+            subject.findings.add(CODE, misfit.message, span, label="takes no weight", help=misfit.help)
 
 
 def _check_selections(subject: Subject, layers: Sequence[LayerInfo], book: Draftbook) -> None:
@@ -77,6 +95,8 @@ def _check_selections(subject: Subject, layers: Sequence[LayerInfo], book: Draft
         seen.add(selection)
         include, exclude = (tuple(parse_selector(text) for text in texts) for texts in selection)
         chosen, missing = select(include, exclude, layers)
+        if draft.target_node is not None and isinstance(draft.target_node, nodes.ListTarget):
+            continue  # told of the list's items
         if not chosen and (not missing or draft.layers == ("prunable",)):
             subject.findings.add(
                 CODE,

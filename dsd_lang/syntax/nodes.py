@@ -152,6 +152,11 @@ class ListTarget:
     span: Span
 
 
+WrittenTarget = NofMTarget | RampTarget | HeldTarget | ListTarget
+TARGETS = (NofMTarget, RampTarget, HeldTarget, ListTarget)
+"""The targets with a form of their own; a share is a plain value."""
+
+
 # --- conditions -------------------------------------------------------------------------------------------------------
 
 

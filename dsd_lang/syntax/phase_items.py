@@ -20,7 +20,6 @@ ARGUMENT_NAMES = frozenset(
     row.name for row in ARGUMENTS if {"dense", "sparse", "repeat"}.intersection(row.places)
 ).difference(SELECTING_WORDS)  # those are tokens of their own
 Report = Callable[..., None]
-_TARGETS = (nodes.NofMTarget, nodes.RampTarget, nodes.HeldTarget, nodes.ListTarget)
 _NOT_POSITIONAL = (nodes.Argument, nodes.Until)
 
 
@@ -93,7 +92,7 @@ def _with_equals_signs(items: list[Any], report: Report) -> list[Any]:
     result: list[Any] = []
     for item in items:
         before = result[-1] if result else None
-        is_positional = not isinstance(item, (*_NOT_POSITIONAL, *_TARGETS))
+        is_positional = not isinstance(item, (*_NOT_POSITIONAL, *nodes.TARGETS))
         if isinstance(before, nodes.Name) and before.text in ARGUMENT_NAMES and is_positional:
             gap = _gap(before, item)
             report(
@@ -112,7 +111,7 @@ def _with_equals_signs(items: list[Any], report: Report) -> list[Any]:
 def _dense_item(item: Any, report: Report) -> list[Any]:
     if isinstance(item, nodes.Number) and not item.percent:
         return [_as_length(item, report)]
-    if isinstance(item, (nodes.Number, *_TARGETS)):
+    if isinstance(item, (nodes.Number, *nodes.TARGETS)):
         report(
             "DSD101",
             "a `dense` phase has no target: nothing is pruned in it",
@@ -127,7 +126,7 @@ def _dense_item(item: Any, report: Report) -> list[Any]:
 def _sparse_items(items: list[Any], report: Report) -> tuple[Any, ...]:
     """One target; a second bare number can only be a length without its unit."""
     numbers = [item for item in items if isinstance(item, nodes.Number)]
-    targets = [item for item in items if isinstance(item, (nodes.Number, *_TARGETS))]
+    targets = [item for item in items if isinstance(item, (nodes.Number, *nodes.TARGETS))]
     if len(targets) < 2:
         return tuple(items)
     large = [number for number in numbers if not number.percent and number.value >= 1]

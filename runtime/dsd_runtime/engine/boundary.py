@@ -17,6 +17,7 @@ from torch.optim import LBFGS, Optimizer
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.layers import LayerInfo, select
 from dsd_lang.plan import Phase, Plan
+from dsd_lang.plan.fitting import require_fit
 from dsd_runtime.engine.optimizer_state import forget_all_state, forget_state, largest_update_ratio, zero_state
 from dsd_runtime.engine.origins import Origins, Weights, copy_into
 from dsd_runtime.engine.randomness import stream_key
@@ -66,7 +67,7 @@ class Boundary:
         self._revived: tuple[str, ...] = ()
 
     def _resolve_all(self, plan: Plan) -> dict[str, Selection]:
-        """Every sparse phase's selection, at once, so that a wrong selector is found before the first update."""
+        """Every sparse phase's selection, at once: what matches or fits nothing is found before the first update."""
         found: dict[str, Selection] = {}
         known: dict[tuple[object, ...], Selection] = {}
         for phase in plan.phases:
@@ -76,6 +77,7 @@ class Boundary:
             if key not in known:
                 known[key] = self._resolve(phase)
             found[phase.id] = known[key]
+        require_fit(plan, self.layers)
         return found
 
     def _resolve(self, phase: Phase) -> Selection:

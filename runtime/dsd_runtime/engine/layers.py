@@ -73,6 +73,13 @@ def _recurrent_part(parameter: str) -> Literal["ih", "hh"] | None:
     return "hh" if parameter.startswith(("weight_hh", "weight_hr")) else None
 
 
+def _num_inputs(module: nn.Module, parameter: str) -> int | None:
+    """The inputs of each output where they are not dim 1: in transposed convolutions [in, out / groups, ...]."""
+    if parameter == "weight" and isinstance(module, nn.modules.conv._ConvTransposeNd):
+        return module.in_channels // module.groups
+    return None
+
+
 def _layer(name: str, module: nn.Module, own: dict[str, nn.Parameter]) -> LayerInfo:
     declared = getattr(module, TAG_ATTRIBUTE, None) or LayerTag()
     kind = declared.kind or _inferred_kind(module)
@@ -84,6 +91,7 @@ def _layer(name: str, module: nn.Module, own: dict[str, nn.Parameter]) -> LayerI
             f"{name}.{parameter}" if name else parameter,
             tuple(value.shape),
             declared.parts.get(parameter) or (_recurrent_part(parameter) if kind in RECURRENT_KINDS else None),
+            _num_inputs(module, parameter),
         )
         for parameter, value in own.items()
     )

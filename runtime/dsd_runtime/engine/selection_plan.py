@@ -15,13 +15,12 @@ from dsd_lang.base.layers import (
     LayerInfo,
     Selector,
     describe_inventory,
-    match,
-    parse_selector,
-    select,
 )
 from dsd_lang.base.units import exact
 from dsd_lang.plan import Phase
 from dsd_lang.plan import Target as PlanTarget
+from dsd_lang.plan.fitting import unreachable_items
+from dsd_lang.plan.selection import divide
 from dsd_runtime.masks.targets import Held, NofM, PerSelector, Pruned, Ramp, Remaining, Target
 
 _DEFAULT_EVERY_UPDATES = 100
@@ -51,27 +50,20 @@ def _unmatched(selector: Selector, layers: Sequence[LayerInfo]) -> DsdError:
 def select_weights(phase: Phase, layers: Sequence[LayerInfo]) -> Selection:
     """Resolves the selectors of a sparse phase; raises :class:`DsdError` (DSD201) for one that matches nothing."""
     items = phase.target.items if phase.target is not None and phase.target.kind == "list" else ()
-    listed = [parse_selector(item.selector) for item in items]
-    include = [parse_selector(text) for text in phase.layers]
-    exclude = [parse_selector(text) for text in phase.except_]
-    weights, missing = select(include or listed, exclude, layers)
-    extra = tuple(selector for selector in listed if include and not match(selector, layers))
-    for selector in (*missing, *extra):
+    selectors = tuple(item.selector for item in items)
+    division = divide(phase.layers, phase.except_, selectors, layers)
+    for selector in division.missing:
         raise _unmatched(selector, layers)
-    if not weights:
+    for misfit in unreachable_items(phase.layers, phase.except_, selectors, layers):
+        raise DsdError(f"{misfit.code}: {misfit.message}", help=misfit.help)
+    chosen = {weight.name: part.item for part in division.parts for weight in part.weights}
+    if not chosen:
         raise DsdError(
             f"DSD201: phase `{phase.label or phase.id}` prunes nothing: every layer it selects is excluded",
             help=f"this model has: {describe_inventory(layers)}",
         )
-    names = [weight.name for weight in weights]
-    if not listed:
-        return Selection(tuple(names), {})
-    assignment: dict[str, int] = {}
-    for index, selector in enumerate(listed):
-        for weight in match(selector, layers):
-            if weight.name in names:
-                assignment.setdefault(weight.name, index)
-    return Selection(tuple(name for name in names if name in assignment), assignment)
+    names = tuple(weight.name for layer in layers for weight in layer.weights if weight.name in chosen)
+    return Selection(names, {name: item for name in names if (item := chosen[name]) is not None})
 
 
 def runtime_target(target: PlanTarget, updates_per_epoch: int) -> Target:

@@ -302,3 +302,26 @@ def test_lottery_ticket_rewinds_after_the_choice() -> None:
         kept = session.masks.get(name, torch.ones_like(weight, dtype=torch.bool))
         assert torch.equal(weight, first[name] * kept)
     assert not any(state for state in optimizer.state.values())
+
+
+@pytest.mark.parametrize(
+    ("late", "message"),
+    [
+        ("sparse 1:16", r"DSD409: `1:16` does not fit `2.weight`"),
+        ("sparse [fc: 20%, output: 10%]", "DSD201: `output` is never reached"),
+    ],
+)
+def test_what_fits_nothing_is_found_at_attach_not_after_the_dense_phase(late: str, message: str) -> None:
+    model = nn.Sequential(nn.Linear(32, 20), nn.ReLU(), nn.Linear(20, 2))
+    with pytest.raises(DsdError, match=message):
+        begin(f"dense 1it lr=0.1; {late} 1it; dense", model, _sgd(model))
+
+
+def test_the_inputs_of_a_transposed_convolution_are_those_of_one_group() -> None:
+    from dsd_runtime.engine.layers import inventory
+
+    model = nn.Sequential(nn.ConvTranspose2d(12, 8, 3, groups=2), nn.Conv2d(8, 4, 3))
+    inputs = {weight.name: weight.num_inputs for layer in inventory(model) for weight in layer.weights}
+    assert inputs == {"0.weight": 6, "0.bias": 0, "1.weight": 8, "1.bias": 0}
+    session = begin('sparse 1:3 layers="0" 1it lr=0.1', model, _sgd(model))
+    assert session.sparsity()["total"] == pytest.approx(2 / 3)

@@ -1,0 +1,51 @@
+"""The selectors of a sparse phase on a model's layers: which weights it prunes, and which target of a list each takes.
+
+Written once: the linter, the counts and the runtime all call :func:`divide`. Nothing here imports pydantic or torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from dsd_lang.base.layers import LayerInfo, Selector, WeightInfo, match, parse_selector, select
+
+
+class Part(NamedTuple):
+    """The weights of one target: of the phase's own (``item`` is None) or of one item of its list, by its index."""
+
+    item: int | None
+    weights: tuple[WeightInfo, ...]
+
+
+class Division(NamedTuple):
+    """All that a phase selects, by target; ``missing`` are the selectors that match nothing in the model.
+
+    ``left_over`` are weights that `layers=` selects and no item of a list target names: they get no mask.
+    """
+
+    parts: tuple[Part, ...]
+    missing: tuple[Selector, ...]
+    left_over: tuple[WeightInfo, ...] = ()
+
+
+def divide(
+    layers: Sequence[str], exclude: Sequence[str], items: Sequence[str], inventory: Sequence[LayerInfo]
+) -> Division:
+    """What `layers=` and `except=` select, divided over the selectors of a list target: first match wins.
+
+    Without ``layers`` the items are what is selected, without either the role `prunable`. Without ``items`` there is
+    one part. Weights stand in the model's order, each once.
+    """
+    listed = [parse_selector(text) for text in items]
+    include = [parse_selector(text) for text in layers] or listed
+    weights, missing = select(include, [parse_selector(text) for text in exclude], inventory)
+    if not listed:
+        return Division((Part(None, weights),), missing)
+    named = [{weight.name for weight in match(selector, inventory)} for selector in listed]
+    unmatched = (selector for selector, names in zip(listed, named, strict=True) if not names)
+    left, parts = weights, []
+    for index, names in enumerate(named):
+        parts.append(Part(index, tuple(weight for weight in left if weight.name in names)))
+        left = tuple(weight for weight in left if weight.name not in names)
+    return Division(tuple(parts), tuple(dict.fromkeys((*missing, *unmatched))), left)

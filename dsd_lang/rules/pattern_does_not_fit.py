@@ -1,0 +1,106 @@
+"""A pattern `N:M` does not fit the layers that it is meant for.
+
+What it does
+------------
+Reports, with a model given (`--model`, `--layers`), an `N:M` target on a weight whose number of inputs is no multiple
+of M, or that has no input dimension (a bias, a norm). The inputs are the second dimension of a weight [out, in, ...]:
+of a convolution its input channels.
+
+Why is this bad
+---------------
+Of each M consecutive inputs N are kept, so a last group of fewer than M has no meaning. The run would stop there, after
+everything before that phase has been trained.
+
+Example
+-------
+::
+
+    dense 5ep lr=0.1
+    sparse 1:16 5ep   # with --model lenet_300_100: its last layers have 300 and 100 inputs
+    dense
+
+Use instead
+-----------
+::
+
+    dense 5ep lr=0.1
+    sparse 1:4 5ep
+    dense
+
+Fix safety
+----------
+Unsafe: the layers that do not fit are left out with `except=`, and stay dense.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from dsd_lang.base.diagnostics import Edit, Fix, Span
+from dsd_lang.base.layers import LayerInfo
+from dsd_lang.passes.draft import Draft
+from dsd_lang.plan.fitting import Misfit, misfitting, owner_of, pattern_misfit
+from dsd_lang.plan.selection import Part, divide
+from dsd_lang.rules.subject import Subject
+from dsd_lang.syntax import nodes
+
+CODE = "DSD409"
+_MOST_LEFT_OUT = 8
+
+
+def check(subject: Subject) -> None:
+    """Every pattern of every sparse phase, on the weights that it gets."""
+    if subject.layers is None or subject.book is None:
+        return
+    for draft in subject.book.phases:
+        for pattern, part in _patterns(draft, subject.layers):
+            misfit = pattern_misfit(*pattern, part.weights)
+            if misfit is not None:
+                _report(subject, draft, pattern[1], part, misfit)
+
+
+def _patterns(draft: Draft, layers: Sequence[LayerInfo]) -> Iterator[tuple[tuple[int, int], Part]]:
+    target = draft.fields.get("target")
+    if target is None:
+        return
+    items = target.get("items", ())
+    singles = [item["target"] for item in items] or [target]
+    if not any(single["kind"] == "nm" for single in singles):
+        return
+    selectors = tuple(item["selector"] for item in items)
+    for part in divide(draft.layers, draft.exclude, selectors, layers).parts:
+        single = singles[part.item or 0]
+        if single["kind"] == "nm":
+            yield (single["n"], single["m"]), part
+
+
+def _report(subject: Subject, draft: Draft, m: int, part: Part, misfit: Misfit) -> None:
+    subject.findings.add(
+        CODE,
+        misfit.message,
+        _span(draft, part.item),
+        label="does not fit these layers",
+        help=misfit.help,
+        fix=_without_layers(draft, m, part),
+    )
+
+
+def _span(draft: Draft, item: int | None) -> Span:
+    """Where the pattern is written; the phase's first word where it is another phase's."""
+    written = draft.target_node
+    if item is not None and isinstance(written, nodes.ListTarget):
+        return written.items[item].span
+    return draft.node.mode_span if written is None or written not in draft.node.items else written.span
+
+
+def _without_layers(draft: Draft, m: int, part: Part) -> Fix | None:
+    """`except=` for what does not fit, where something is left and the phase excludes nothing yet."""
+    wrong = misfitting(m, part.weights)
+    owners = tuple(dict.fromkeys(owner_of(weight) for weight in wrong))
+    is_free = part.item is None and not draft.exclude and draft.item.repeat_span is None
+    if not is_free or len(wrong) == len(part.weights) or len(owners) > _MOST_LEFT_OUT:
+        return None
+    text = "except=" + ",".join(f'"{owner}"' for owner in owners)
+    end = draft.node.span
+    place = Span(end.end_line, end.end_column, end.end_line, end.end_column, end.end, end.end)
+    return Fix(f"write `{text}`", (Edit(place, f" {text}"),))
