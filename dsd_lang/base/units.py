@@ -5,6 +5,7 @@ Numbers stay exact from the source text to the last moment: ``3e-4 * 0.1`` is 3e
 
 from __future__ import annotations
 
+import math
 import re
 from fractions import Fraction
 from functools import lru_cache
@@ -14,7 +15,11 @@ Unit = Literal["ep", "it"]
 
 MAX_DIGITS = 400
 MAX_BITS = 1329  # those of 10^400
-_OUT_OF_RANGE = f"`{{}}` is beyond the range of numbers ({MAX_DIGITS} digits)"
+MAX_EXPONENT = 300  # so that no number overflows where it is drawn or trained with
+RANGE_WORDS = f"at most {MAX_DIGITS} digits, from 1e-{MAX_EXPONENT} to 1e{MAX_EXPONENT}"
+_LARGEST, _SMALLEST = Fraction(10**MAX_EXPONENT), Fraction(1, 10**MAX_EXPONENT)
+_SUM_BITS = 256
+_OUT_OF_RANGE = f"`{{}}` is beyond the range of numbers ({RANGE_WORDS})"
 _NUMBER = re.compile(r"(?P<sign>[+-]?)(?P<whole>\d*)(?:\.(?P<part>\d*))?(?:[eE](?P<exponent>[+-]?\d+))?")
 
 
@@ -22,7 +27,7 @@ _NUMBER = re.compile(r"(?P<sign>[+-]?)(?P<whole>\d*)(?:\.(?P<part>\d*))?(?:[eE](
 def exact(text: str) -> Fraction:
     """``"8e-4"``, ``"0.5"``, ``"50_000"``, ``"30%"`` or ``"1/3"`` as an exact rational.
 
-    Raises ``ValueError`` when the text is no number, or has more than 400 digits before or after its point.
+    Raises ``ValueError`` when the text is no number, or is beyond the range of numbers: :data:`RANGE_WORDS`.
 
     >>> exact("3e-4") * exact("0.1") == exact("3e-5")
     True
@@ -45,9 +50,55 @@ def exact(text: str) -> Fraction:
 
 
 def _counted(value: Fraction, text: str) -> Fraction:
-    if max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_BITS:
+    if _bits(value) > MAX_BITS or not has_magnitude(value):
         raise ValueError(_OUT_OF_RANGE.format(text[:40]))
     return value
+
+
+def _bits(value: Fraction) -> int:
+    return max(value.numerator.bit_length(), value.denominator.bit_length())
+
+
+def has_magnitude(value: Fraction) -> bool:
+    """Whether a number is zero, or lies between 1e-300 and 1e300 in size: then `float` can hold it."""
+    return value == 0 or _SMALLEST <= abs(value) <= _LARGEST
+
+
+def bounded(value: Fraction) -> Fraction:
+    """A sum or product over phases: exact up to 400 digits, past that rounded to 77 significant ones.
+
+    Without it the shares of thousands of phases (0.999, 0.998001, ...) would grow by digits with every phase.
+
+    >>> bounded(Fraction(1, 3)) == Fraction(1, 3), float(bounded(Fraction(999, 1000) ** 5000))
+    (True, 0.006721111959865588)
+    """
+    if _bits(value) <= MAX_BITS:
+        return value
+    shift = _SUM_BITS - value.numerator.bit_length() + value.denominator.bit_length()
+    scale = Fraction(2) ** shift
+    return round(value * scale) / scale
+
+
+def approximate(value: Fraction) -> float:
+    """The nearest float; infinity where it is larger than any, as a ratio of two numbers may be."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def within_range(value: float) -> float:
+    """A float as near as it comes within the range of numbers, for drawing: 1e300 for more, 0 for less than 1e-300."""
+    size = min(abs(value), float(_LARGEST))
+    return math.copysign(size if size >= float(_SMALLEST) else 0.0, value)
+
+
+def power_within_range(base: float, exponent: int) -> float:
+    """``base ** exponent``, as near as it comes within the range of numbers."""
+    try:
+        return within_range(base**exponent)
+    except OverflowError:
+        return float(_LARGEST)
 
 
 @lru_cache(maxsize=4096)

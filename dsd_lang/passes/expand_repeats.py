@@ -9,6 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import NamedTuple
 
+from dsd_lang.base.units import RANGE_WORDS
 from dsd_lang.passes.expand_loops import whole_count
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.measure_program import MAX_PHASES
@@ -152,7 +153,7 @@ class _Expansion:
             if is_too_long(factor):
                 self.findings.add(
                     "DSD403",
-                    "the learning rate of the last cycles leaves the range of numbers (400 digits)",
+                    f"the learning rate of the last cycles is beyond the range of numbers ({RANGE_WORDS})",
                     tail.node.span,
                     label="scaled down too often",
                     help="repeat less often, or write `scale=1`",

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from dsd_lang.base.arguments import RATE_WORDS
 from dsd_lang.base.diagnostics import replacement
 from dsd_lang.base.errors import nearest
-from dsd_lang.base.units import MAX_BITS, MAX_DIGITS, exact, format_exact
+from dsd_lang.base.units import MAX_BITS, MAX_DIGITS, RANGE_WORDS, exact, format_exact, has_magnitude
 from dsd_lang.passes.findings import Findings
 from dsd_lang.syntax import nodes
 
@@ -59,11 +59,11 @@ NO_NAMES: Names = {}
 
 
 def is_too_long(value: Fraction) -> bool:
-    """Whether the plan could not write a number so that it is read back: more than 400 digits in all."""
+    """Whether the plan could not write a number so that it is read back: :data:`dsd_lang.base.units.RANGE_WORDS`."""
     bits = max(value.numerator.bit_length(), value.denominator.bit_length())
     if bits <= MAX_DIGITS:
         return False
-    if bits > MAX_BITS:
+    if bits > MAX_BITS or not has_magnitude(value):
         return True
     try:
         return exact(format_exact(value)) != value
@@ -171,7 +171,11 @@ def _combine(node: nodes.Binary, left: Quantity, right: Quantity, findings: Find
         return None
     if is_too_long(result.value):
         findings.add(
-            "DSD405", f"this number has more than {MAX_DIGITS} digits", node.span, label="beyond the range of numbers"
+            "DSD405",
+            "this number is beyond the range of numbers",
+            node.span,
+            label="cannot be computed",
+            help=f"numbers have {RANGE_WORDS}",
         )
         return None
     return result

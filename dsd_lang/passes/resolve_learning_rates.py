@@ -12,7 +12,7 @@ from typing import Any
 from dsd_lang.base.arguments import RATE_WORDS
 from dsd_lang.base.diagnostics import replacement
 from dsd_lang.base.errors import nearest
-from dsd_lang.base.units import exact, format_exact
+from dsd_lang.base.units import RANGE_WORDS, exact, format_exact
 from dsd_lang.passes.draft import Draft, Draftbook, Fields
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Bound, Names, Quantity, evaluate, is_too_long, power
@@ -207,9 +207,10 @@ class _Rates:
         if is_too_long(rate.value):
             self.findings.add(
                 "DSD403",
-                "this learning rate leaves the range of numbers (400 digits)",
+                "this learning rate is beyond the range of numbers",
                 draft.node.span,
                 label="scaled too often",
+                help=f"numbers have {RANGE_WORDS}",
             )
             return None
         return rate

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
-from dsd_lang.base.units import Length, exact, format_exact
+from dsd_lang.base.units import Length, approximate, bounded, exact, format_exact
 from dsd_lang.plan import Phase, Plan, Target
 
 Densities = Mapping[str, tuple[Fraction | None, Fraction | None]]
@@ -42,8 +42,9 @@ def budget(plan: Plan, densities: Densities | None = None) -> Budget:
     for phase in plan.phases:
         length = phase.duration.length
         density = densities[phase.id][0]
-        totals[length.unit] += length.value
-        weighted[length.unit] += length.value * (Fraction(1) if density is None else density)
+        totals[length.unit] = bounded(totals[length.unit] + length.value)
+        share = Fraction(1) if density is None else density
+        weighted[length.unit] = bounded(weighted[length.unit] + length.value * share)
     is_complete = all(mean is not None for mean, _ in densities.values())
     return Budget(totals["ep"], totals["it"], weighted["ep"], weighted["it"], is_complete)
 
@@ -72,7 +73,7 @@ def _density(phase: Phase, parent: Phase | None, before: Fraction | None) -> tup
         kept = 1 - exact(target.pruned or "0")
     elif target.kind == "remaining":
         alive = before if parent is None or parent.mode == "dense" or _selects_alike(parent, phase) else None
-        kept = None if alive is None else alive * (1 - exact(target.pruned or "0"))
+        kept = None if alive is None else bounded(alive * (1 - exact(target.pruned or "0")))
     elif target.kind == "held":
         kept = before
     elif target.kind == "nm":
@@ -136,13 +137,20 @@ def first_phase_multiple(plan: Plan) -> Fraction | None:
     length = first.duration.length.value
     if plan.branches or len(units) > 1 or first.mode == "sparse" or not length:
         return None
-    return sum((phase.duration.length.value for phase in plan.phases), Fraction(0)) / length
+    return _sum(phase.duration.length.value for phase in plan.phases) / length
+
+
+def _sum(values: Iterable[Fraction]) -> Fraction:
+    total = Fraction(0)
+    for value in values:
+        total = bounded(total + value)
+    return total
 
 
 def _line_total(plan: Plan, name: str) -> tuple[Fraction, Fraction]:
     last = next(phase for phase in reversed(plan.phases) if _SEED.sub("", phase.path) == name)
     lengths = [phase.duration.length for phase in plan.line(last.id)]
-    epochs, updates = (sum((one.value for one in lengths if one.unit == unit), Fraction(0)) for unit in ("ep", "it"))
+    epochs, updates = (_sum(one.value for one in lengths if one.unit == unit) for unit in ("ep", "it"))
     return epochs, updates
 
 
@@ -154,7 +162,7 @@ def in_words(epochs: Fraction, updates: Fraction) -> str:
 
 def times(multiple: Fraction) -> str:
     """A multiple in three figures: `1.67`, `0.333`, `5001`."""
-    return f"{float(multiple):.3g}" if multiple < 1000 else f"{float(multiple):.0f}"
+    return f"{approximate(multiple):{'.3g' if multiple < 1000 or multiple >= 10**15 else '.0f'}}"
 
 
 def _short(value: Fraction) -> Fraction:

@@ -2,8 +2,8 @@
 
 What it does
 ------------
-Reports rates of 0 and below, sums with a rate that is only known at run time, and rates beyond 400 digits (pass
-`resolve_learning_rates`).
+Reports rates of 0 and below, sums with a rate that is only known at run time, and rates beyond the range of numbers
+(pass `resolve_learning_rates`).
 
 Why is this bad
 ---------------

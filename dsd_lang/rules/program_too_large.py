@@ -2,7 +2,7 @@
 
 What it does
 ------------
-Reports loops, forks and sweeps whose product is too large, before anything is expanded, and numbers beyond 400 digits
+Reports loops, forks and sweeps whose product is too large, before anything is expanded, and numbers beyond their range
 (pass `measure_program`).
 
 Why is this bad

@@ -102,14 +102,14 @@ def _tail_parts(statement: nodes.RepeatTail) -> Iterator[_Part]:
 def _phase_parts(phase: nodes.Phase, *, block: int) -> Iterator[_Part]:
     yield _Part(phase.mode_span, (block, _WORD, 0))
     positional = [item for item in phase.items if not isinstance(item, (nodes.Argument, nodes.Until))]
+    lengths = _lengths_among(positional, phase.mode)
     for item in phase.items:
         if isinstance(item, nodes.Until):
             yield _Part(item.span, (block, _UNTIL, 0), is_condition=True)
         elif isinstance(item, nodes.Argument):
             yield _Part(item.span, (block, *_argument_place(item)))
         else:
-            is_length = _is_length(item, positional, phase.mode)
-            yield _Part(item.span, (block, _LENGTH if is_length else _TARGET, 0))
+            yield _Part(item.span, (block, _LENGTH if id(item) in lengths else _TARGET, 0))
 
 
 def _argument_place(argument: nodes.Argument) -> tuple[int, int]:
@@ -122,6 +122,15 @@ def _argument_place(argument: nodes.Argument) -> tuple[int, int]:
 
 def _table_place(argument: nodes.Argument) -> int:
     return _TABLE_PLACE.get(argument.name, len(_TABLE_PLACE))
+
+
+def _lengths_among(positional: Sequence[nodes.PhaseItem], mode: str) -> set[int]:
+    """The ids of the positional items that go to the length's place; all stay where they are if two are of a kind.
+
+    Which of two targets counts, and which is the mistake, is told by their order.
+    """
+    lengths = {id(item) for item in positional if _is_length(item, positional, mode)}
+    return lengths if len(lengths) <= 1 and len(positional) - len(lengths) <= 1 else set()
 
 
 def _is_length(item: nodes.PhaseItem, positional: Sequence[nodes.PhaseItem], mode: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix, Span
-from dsd_lang.base.units import MAX_DIGITS, exact
+from dsd_lang.base.units import RANGE_WORDS, exact
 from dsd_lang.syntax.lookalikes import not_that_sign
 from dsd_lang.syntax.terminals import EPOCH_WORDS, UPDATE_WORDS, Token, clipped, widened
 
@@ -76,7 +76,7 @@ def out_of_range(text: str, token: Token) -> tuple[Token, Diagnostic]:
         "DSD101",
         f"`{clipped(text)}` is beyond the range of numbers",
         token.span,
-        label="too many digits",
-        help=f"a number has at most {MAX_DIGITS} digits before its point and {MAX_DIGITS} after it",
+        label="too large, too small, or too long",
+        help=f"numbers have {RANGE_WORDS}",
     )
     return token._replace(text=_STAND_INS[token.kind]), finding

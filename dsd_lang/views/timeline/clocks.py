@@ -6,9 +6,10 @@ long as every other, unless the number of updates in an epoch is given.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Literal, NamedTuple
 
-from dsd_lang.base.units import Length
+from dsd_lang.base.units import Length, approximate
 from dsd_lang.plan import Duration, Phase, Plan
 
 AxisUnit = Literal["epochs", "updates", "phases"]
@@ -57,8 +58,8 @@ class Clocks:
         if self.steps_per_epoch is None:
             return None
         if unit == "ep":
-            return float(length.value / self.steps_per_epoch)
-        return float(length.updates(self.steps_per_epoch))
+            return approximate(length.value / self.steps_per_epoch)
+        return approximate(Fraction(length.updates(self.steps_per_epoch)))
 
     def share(self, phase: Phase, length: Duration) -> float | None:
         """A length as a share of a phase; None where epochs meet updates and nothing relates them."""

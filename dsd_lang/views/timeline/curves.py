@@ -88,13 +88,14 @@ class RateScale:
         self.highest = max(positive, default=0.0)
         self.lowest = min(positive, default=0.0)
         self.is_logarithmic = bool(positive) and self.highest / self.lowest > _SPAN_FOR_LOGARITHM
+        self._decades = math.log10(self.highest) - math.log10(self.lowest) if self.is_logarithmic else 1.0
 
     def level(self, rate: float) -> float:
         if rate <= 0 or not self.highest:
             return 0.0
         if not self.is_logarithmic:
             return min(1.0, rate / self.highest)
-        share = math.log(rate / self.lowest) / math.log(self.highest / self.lowest)
+        share = (math.log10(rate) - math.log10(self.lowest)) / self._decades
         return min(1.0, max(1 / _STEPS, (1 + (_STEPS - 1) * share) / _STEPS))
 
 

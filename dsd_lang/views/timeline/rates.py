@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from dsd_lang.base.units import exact
+from dsd_lang.base.units import exact, power_within_range, within_range
 from dsd_lang.plan import Decay, Duration, Milestone, Phase, Plan
 from dsd_lang.views.timeline.clocks import Clocks
 
@@ -88,7 +88,7 @@ class Rates:
         if rate is None or source.until is not None or source.cycles:
             self.left_out["a rate that hangs on the last one of a phase that may stop early"] = None
             return None
-        return rate.at(1.0) * scale, rate.is_multiple
+        return within_range(rate.at(1.0) * scale), rate.is_multiple
 
     def _extent(self, phase: Phase) -> float:
         return self._clocks.places[phase.id].length
@@ -140,7 +140,8 @@ class Rates:
     def _steps(self, phase: Phase, decay: Decay, start: float, floor: float) -> tuple[Shape, tuple[float, ...]]:
         factor = float(exact(decay.factor or "0.1"))
         places = sorted(place for point in decay.milestones if (place := self._milestone(phase, point)) is not None)
-        values = [max(floor, start * factor**passed) for passed in range(len(places) + 1)]
+        powers = [power_within_range(factor, passed) for passed in range(len(places) + 1)]
+        values = [max(floor, within_range(start * power)) for power in powers]
         reached = tuple(values[: 1 + sum(place < 1 for place in places)])
         return lambda share: values[sum(place <= share for place in places)], reached
 
@@ -164,7 +165,7 @@ class Rates:
         whole = epochs * (total / extent if extent else 1.0)
 
         def shape(share: float) -> float:
-            return max(floor, start * base ** int(share * whole + 1e-9))
+            return max(floor, within_range(start * power_within_range(base, int(share * whole + 1e-9))))
 
         return shape, (start, shape(1.0))
 

@@ -46,6 +46,10 @@ def test_too_large_is_found_before_expanding(text: str) -> None:
         "dense 0.1e999epeat",
         "dense 1e401epochs lr=8e–999",
         "dense 5ep lr=1e401",
+        "dense 5ep lr=1.1e300",
+        "dense 5ep lr=0.9e-300",
+        "dense 5ep lr=1e200*1e200",
+        "dense 5ep lr=1e-200*1e-200",
         "dense " + "9" * 10_000 + "ep",
         "dense 5ep lr=1e" + "9" * 10_000,
         "dense 5ep lr=1e-999999",
@@ -84,6 +88,6 @@ def test_marks_of_other_editors_are_no_mistakes(text: str) -> None:
 
 
 def test_numbers_at_the_end_of_their_range_are_written_and_read_back() -> None:
-    for number in ("1e400", "1e-400", "5e-400", "0." + "9" * 400, "9" * 400):
+    for number in ("1e300", "1e-300", "5e-300", "0." + "9" * 400, "9" * 300):
         plan = compile(f"dense 5ep lr={number}")
         assert exact(plan.phases[0].lr.start or "") == exact(number)

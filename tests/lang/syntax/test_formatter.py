@@ -80,6 +80,7 @@ FORMS = [
     ("sparse s - 1 n", "sparse s-1 n\n"),
     ("sparse n 50%", "sparse 50% n\n"),
     ("sparse 2ep*3 s", "sparse s 2ep*3\n"),
+    ("for s in 20%,30% { sparse s lr=1 7 5ep }", "for s in 20%, 30% {\n  sparse s 7 5ep lr=1\n}\n"),
     ("sparse ( 0.5 ) lr = ( prev + base ) / 2", "sparse (50%) lr=(prev+base)/2\n"),
     ("sparse 0 -> .9 every=10it ramp=linear", "sparse 0->90% ramp=linear every=10it\n"),
     ("sparse [conv:.3,'fc*':2:4,/a b/:0->0.5,]", 'sparse [conv: 30%, "fc*": 2:4, /a b/: 0->50%,]\n'),
