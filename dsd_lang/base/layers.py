@@ -6,8 +6,6 @@ error to report: :func:`select` never skips in silence, it returns what each sel
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -176,10 +174,13 @@ def match(selector: Selector, layers: Sequence[LayerInfo]) -> tuple[WeightInfo, 
             found += [weight for weight in _own_weights(layer) if not part or weight.part == part]
         return tuple(found)
     if selector.form == "glob":
-        pattern = re.compile(fnmatch.translate(selector.text))
-        matches = pattern.match
+        from dsd_lang.base.patterns import glob
+
+        matches = glob(selector.text).fullmatch
     else:
-        matches = re.compile(selector.text).search
+        from dsd_lang.base.patterns import regular_expression
+
+        matches = regular_expression(selector.text).search
     for layer in layers:
         if matches(layer.name):
             found += _own_weights(layer)

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.lint.configuration import configuration_in
 
 SUFFIX = ".dsd"
+_MOST_STARS_FOR_RE = 2
 
 
 class _Pattern(NamedTuple):
     """One line of a `.gitignore`: where it stands, what it matches (paths relative to there), what it says."""
 
     base: str
-    expression: re.Pattern[str]
+    matches: Callable[[str], object]
     is_negated: bool
     is_for_folders: bool
 
@@ -153,10 +154,26 @@ def _parse(base: str, line: str) -> _Pattern | None:
     is_for_folders = text.endswith("/")
     text = text.rstrip("/")
     prefix = "" if "/" in text else "(?:.*/)?"
+    matches = _matcher(prefix + _translated(text.lstrip("/")), num_stars=text.count("*"))
+    return None if matches is None else _Pattern(base, matches, is_negated, is_for_folders)
+
+
+def _matcher(expression: str, *, num_stars: int) -> Callable[[str], object] | None:
+    """What tells whether a path is matched; None for a broken set such as `[z-a]`, which matches nothing, as in git.
+
+    `re` is quick, but not in bounded time where many stars stand in one pattern.
+    """
+    if num_stars <= _MOST_STARS_FOR_RE:
+        try:
+            return re.compile(expression).fullmatch
+        except re.error:
+            return None
+    from dsd_lang.base.patterns import PatternError, regular_expression
+
     try:
-        return _Pattern(base, re.compile(prefix + _translated(text.lstrip("/"))), is_negated, is_for_folders)
-    except re.error:
-        return None  # a broken set such as `[z-a]` matches nothing, as in git
+        return regular_expression(expression).fullmatch
+    except PatternError:
+        return None
 
 
 def _translated(glob: str) -> str:
@@ -179,6 +196,6 @@ def _is_ignored(path: str, rules: list[_Pattern], *, is_folder: bool) -> bool:
         if rule.is_for_folders and not is_folder:
             continue
         relative = os.path.relpath(path, rule.base).replace(os.sep, "/")
-        if rule.expression.fullmatch(relative):
+        if rule.matches(relative):
             return not rule.is_negated
     return False

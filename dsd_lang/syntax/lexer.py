@@ -296,12 +296,15 @@ class Lexer:
                 label="its second `/` is missing",
                 fix=Fix("put in the `/`", (closing,)) if body else None,
             )
-            return self.output.add("REGEX", f"/{re.escape(body) or '.'}/", whole)
+            return self.output.add("REGEX", f"/{re.escape(body[:100]) or '.'}/", whole)
+        from dsd_lang.base.patterns import PatternError, regular_expression
+
         whole = widened(span, len(found[0]))
         try:
-            re.compile(found[0][1:-1])
-        except (re.error, RecursionError, OverflowError) as error:
-            self.output.report("DSD101", f"`{clipped(found[0])}` is no regular expression: {error}", whole)
+            regular_expression(found[0][1:-1])
+        except PatternError as error:
+            message = f"`{clipped(found[0])}` is no regular expression: {error.message}"
+            self.output.report("DSD101", message, whole, help=error.help or "")
             return self.output.add("REGEX", "/./", whole)
         return self.output.add("REGEX", found[0], whole)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,12 @@ def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytes
 )  # fmt: skip
 def test_globs_of_the_configuration(tmp_path: Path, glob: str, path: str, is_matched: bool) -> None:
     assert matches(glob, str(tmp_path), str(tmp_path / path)) is is_matched
+
+
+def test_many_stars_take_no_time(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("*a" * 20 + "*b.dsd\n")
+    (tmp_path / ("a" * 200 + ".dsd")).write_text("")
+    (tmp_path / ("a" * 200 + "b.dsd")).write_text("")
+    started = time.process_time()
+    assert [Path(path).name for path in find_schedules([str(tmp_path)])] == ["a" * 200 + ".dsd"]
+    assert time.process_time() - started < 2
