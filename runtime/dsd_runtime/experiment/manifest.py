@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import platform
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.git import find_repository, has_changes
 from dsd_runtime.experiment.setup import Prepared
 
 _PACKAGES = ("dsd-lang", "torch", "torchaudio", "torchvision", "numpy", "safetensors")
@@ -46,12 +48,14 @@ def _version(name: str) -> str | None:
 
 
 def _git_revision() -> str | None:
-    """The revision of the working folder, with `+` when it has changes; None outside a repository or without git."""
+    """The revision of the working folder, with `+` when it has changes and `?` when git cannot tell.
+
+    None outside a repository or without git. No program that the folder's configuration names is run.
+    """
     try:
-        revision = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
-        changes = subprocess.run(
-            ["git", "status", "--porcelain"], capture_output=True, text=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
+        repository = find_repository(Path.cwd())
+        if repository is None or not repository.commit:
+            return None
+        return repository.commit + {True: "+", False: "", None: "?"}[has_changes(repository)]
+    except (DsdError, OSError):
         return None
-    return revision.stdout.strip() + ("+" if changes.stdout.strip() else "")

@@ -1,0 +1,140 @@
+"""Reads a git repository without obeying it: nothing that its own configuration or attributes name is run.
+
+A repository's configuration can name programs (a file system monitor, hooks, filters, transports for missing objects).
+The folder of a schedule may come from anybody, so its objects and index are read through a git folder of our own,
+which has no configuration. The user's own configuration, outside the repository, holds as ever.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, NamedTuple
+
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.regular_files import read_regular
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from subprocess import CompletedProcess
+
+_QUIET = (
+    *("-c", "core.fsmonitor=false"),
+    *("-c", "core.hooksPath=/dev/null"),
+    *("-c", "core.pager=cat"),
+    *("-c", "safe.bareRepository=explicit"),
+    *("--no-pager", "--no-replace-objects", "--literal-pathspecs"),
+)
+_ENVIRONMENT = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C",
+}
+_OF_ANOTHER_REPOSITORY = frozenset(
+    f"GIT_{name}"
+    for name in (
+        *("DIR", "WORK_TREE", "COMMON_DIR", "INDEX_FILE", "OBJECT_DIRECTORY", "ALTERNATE_OBJECT_DIRECTORIES"),
+        *("NAMESPACE", "PREFIX", "SHALLOW_FILE", "GRAFT_FILE", "REPLACE_REF_BASE", "EXTERNAL_DIFF"),
+    )
+)
+_TIMEOUT_SECONDS = 20
+_SHA256_DIGITS = 64
+
+
+class Repository(NamedTuple):
+    """Where a repository lies: its working tree, its own git folder, the one with the objects, and the commit."""
+
+    top: str
+    git: str
+    common: str
+    commit: str
+
+
+def find_repository(folder: Path, revision: str = "HEAD") -> Repository | None:
+    """The repository that a folder is in, at a revision; the commit is empty where there is no such revision.
+
+    None outside a repository. Raises :class:`DsdError` when git cannot be run.
+    """
+    asked = ("--path-format=absolute", "--show-toplevel", "--absolute-git-dir", "--git-common-dir")
+    places = _git(folder, "rev-parse", *asked)
+    lines = places.stdout.decode(errors="surrogateescape").splitlines()
+    if places.returncode or len(lines) != 3:
+        return None
+    commit = _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    top, git, common = lines
+    return Repository(top, git, common, commit.stdout.decode().strip() if commit.returncode == 0 else "")
+
+
+def blob(repository: Repository, folder: Path, name: str) -> bytes | None:
+    """A file of the repository as it is in the commit; ``name`` stands in ``folder``. None where there is none."""
+    found = _isolated(repository, folder, "cat-file", "blob", f"{repository.commit}:./{name}")
+    return found.stdout if found.returncode == 0 else None
+
+
+def has_changes(repository: Repository) -> bool | None:
+    """Whether the working tree differs from the commit or holds new files; None where git cannot tell."""
+    told = _isolated(repository, repository.top, "status", "--porcelain", "--ignore-submodules=all")
+    return bool(told.stdout.strip()) if told.returncode == 0 else None
+
+
+def _isolated(repository: Repository, folder: Path | str, *arguments: str) -> CompletedProcess[bytes]:
+    """Runs git on the repository's objects and index with a git folder that holds nothing of its configuration."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="dsd-git-") as place:
+        for name in ("objects", "refs", "info"):
+            os.mkdir(os.path.join(place, name))
+        _write(place, "HEAD", f"{repository.commit}\n".encode())
+        _write(place, "config", _configuration(repository.commit))
+        for name in ("index", os.path.join("info", "exclude")):
+            _copy(os.path.join(repository.git if name == "index" else repository.common, name), place, name)
+        environment = {
+            "GIT_DIR": place,
+            "GIT_WORK_TREE": repository.top,
+            "GIT_OBJECT_DIRECTORY": os.path.join(repository.common, "objects"),
+        }
+        return _git(folder, *arguments, environment=environment)
+
+
+def _configuration(commit: str) -> bytes:
+    if len(commit) == _SHA256_DIGITS:
+        return b"[core]\n\trepositoryformatversion = 1\n[extensions]\n\tobjectformat = sha256\n"
+    return b"[core]\n\trepositoryformatversion = 0\n"
+
+
+def _write(place: str, name: str, content: bytes) -> None:
+    with open(os.path.join(place, name), "wb") as file:
+        file.write(content)
+
+
+def _copy(source: str, place: str, name: str) -> None:
+    """A file of the repository into our own git folder, if it is there and a regular file."""
+    try:
+        content = read_regular(source)
+    except (OSError, DsdError):
+        return
+    _write(place, name, content)
+
+
+def _git(folder: Path | str, *arguments: str, environment: Mapping[str, str] | None = None) -> CompletedProcess[bytes]:
+    import subprocess
+
+    program = shutil.which("git")
+    if program is None:
+        raise DsdError("git cannot be run: no program `git` is on the PATH", help="install git")
+    own = {name: value for name, value in os.environ.items() if name not in _OF_ANOTHER_REPOSITORY}
+    try:
+        return subprocess.run(
+            [program, "-C", str(folder), *_QUIET, *arguments],
+            capture_output=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=_TIMEOUT_SECONDS,
+            env={**own, **_ENVIRONMENT, **(environment or {})},
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise DsdError(f"git cannot be run: {reason}") from error
