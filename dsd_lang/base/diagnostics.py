@@ -76,6 +76,7 @@ CATALOGUE: dict[str, Code] = {
         Code("DSD205", "unknown-metric", "error"),
         Code("DSD206", "duplicate-argument", "error"),
         Code("DSD207", "unsupported-yet", "error"),
+        Code("DSD208", "untrusted-code", "warning"),
         Code("DSD301", "missing-first-length", "error"),
         Code("DSD302", "repeat-without-pair", "error"),
         Code("DSD303", "ends-sparse", "warning"),

@@ -26,6 +26,7 @@ from dsd_lang.rules import (
     unknown_argument,
     unknown_layer,
     unknown_metric,
+    untrusted_code,
 )
 
 TREE_RULES = (
@@ -35,6 +36,7 @@ TREE_RULES = (
     duplicate_label.check,
     unknown_metric.check,
     fork_without_labels.check,
+    untrusted_code.check,
 )
 MODEL_RULES = (unknown_layer.check, pattern_does_not_fit.check)
 ORDER_RULES = (

@@ -47,6 +47,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--write-layers", type=Path, metavar="FILE", help="write the model's layers for dsd-lint --layers"
     )
+    parser.add_argument(
+        "--trust-schedule", action="store_true", dest="trusts_schedule", help="run Python code that the schedule names"
+    )
     parser.add_argument("--json", action="store_true", dest="as_json", help="print the result as JSON")
     parser.add_argument("--version", action="version", version=_version())
     return parser
@@ -74,8 +77,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: Sequence[str] | None) -> int:
     parsed = build_parser().parse_args(arguments)
-    if str(Path.cwd()) not in sys.path:  # the user's own `package.module:factory` lies where the command is called
-        sys.path.insert(0, str(Path.cwd()))
     settings: dict[str, str] = {}
     for item in parsed.settings:
         name, equals, value = item.partition("=")
@@ -106,6 +107,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         as_json=parsed.as_json,
         save_every_seconds=parsed.save_every,
         write_layers=parsed.write_layers,
+        trusts_schedule=parsed.trusts_schedule,
     )
     return execute(request, command=sys.argv if arguments is None else ["dsd-run", *arguments])
 

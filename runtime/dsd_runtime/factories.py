@@ -6,8 +6,10 @@ Options stand behind it as text (`package.module:factory,depth=3`).
 from __future__ import annotations
 
 import importlib
+import sys
 import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from dsd_lang.base.errors import DsdError, nearest
@@ -20,12 +22,14 @@ class UnknownModule(DsdError):
 
 
 def load_factory(target: str) -> Callable[..., Any]:
-    """The function that ``target`` names.
+    """The function that ``target`` names; its module is looked for in the working folder last.
 
+    Importing a module runs it: whoever calls this answers for where the name came from (see `experiment/trust.py`).
     Raises :class:`UnknownModule` when the module is not there, and :class:`DsdError` when it cannot be imported or has
     no such function.
     """
     module_name, _, attribute = target.partition(":")
+    _look_in_working_folder()
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -44,11 +48,28 @@ def load_factory(target: str) -> Callable[..., Any]:
     if not callable(factory):
         names = tuple(key for key, value in vars(module).items() if callable(value) and not key.startswith("_"))
         guess = nearest(attribute, names)
+        known = f"did you mean `{module_name}:{guess}`?" if guess else f"it has {', '.join(names) or 'none'}"
         raise DsdError(
             f"the module `{module_name}` has no function `{attribute}`",
-            help=f"did you mean `{module_name}:{guess}`?" if guess else f"it has {', '.join(names) or 'none'}",
+            help=_other_module(module_name, module) or known,
         )
     return factory  # type: ignore[no-any-return]
+
+
+def _look_in_working_folder() -> None:
+    """Lets modules of the working folder be imported, after all others: a file there stands in for no other module."""
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.append(folder)
+
+
+def _other_module(name: str, module: object) -> str | None:
+    """What to do when a file of the working folder was meant, but an installed module of that name was imported."""
+    own = Path.cwd() / f"{name.partition('.')[0]}.py"
+    found = getattr(module, "__file__", None)
+    if not own.is_file() or (found is not None and Path(found).resolve() == own.resolve()):
+        return None
+    return f"`{name}` is another module ({found or 'built in'}), not `{own.name}` of this folder: rename your file"
 
 
 def call_factory(target: str, factory: Callable[..., Any], arguments: Mapping[str, object]) -> Any:

@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from dsd_lang.base.data_sets import DATA_SETS
 from dsd_lang.base.errors import DsdError, nearest
+from dsd_lang.base.python_names import python_target
 from dsd_runtime.data.source import DataSource
 from dsd_runtime.factories import UnknownModule, call_factory, load_factory, option_value
 
@@ -33,12 +35,9 @@ LOADERS: Mapping[str, str] = MappingProxyType(
         "flickr8k": "dsd_runtime.data.captions.flickr8k:open_flickr8k",
     }
 )
-"""Each built-in data set's name and the function that opens it."""
-
-NEEDS_PATH = frozenset({"imagefolder", "cifar10", "manifest", "librispeech", "flickr8k"})
+"""The function that opens each data set of `dsd_lang.base.data_sets`."""
 
 _OPTION = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
-_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +77,15 @@ def open_data(spec: str, **options: Option) -> DataSource:
     parsed = parse_data_spec(spec)
     merged = {**parsed.options, **options}
     if parsed.name in LOADERS:
-        if parsed.name in NEEDS_PATH and parsed.path is None:
+        if DATA_SETS[parsed.name].needs_path and parsed.path is None:
             raise DsdError(f"the data set `{parsed.name}` needs a path", help=f"write `{parsed.name}:PATH`")
         loader = _load(LOADERS[parsed.name])
         _check_options(parsed.name, loader, merged)
         source: DataSource = loader(parsed.path, **merged)
         return source
-    if parsed.path is None or not _MODULE.fullmatch(parsed.name):
+    target = python_target("data", spec)
+    if target is None:
         raise _unknown_name(parsed.name)
-    target = f"{parsed.name}:{parsed.path}"
     factory = _user_factory(target)
     _check_options(target, factory, merged)
     return _checked_source(call_factory(target, factory, merged), target)
@@ -101,9 +100,8 @@ def takes_option(spec: str, option: str) -> bool:
     parsed = parse_data_spec(spec)
     if parsed.name in LOADERS:
         return option in _named_options(_load(LOADERS[parsed.name]))
-    if parsed.path is None or not _MODULE.fullmatch(parsed.name):
-        return False
-    return option in _named_options(_user_factory(f"{parsed.name}:{parsed.path}"))
+    target = python_target("data", spec)
+    return target is not None and option in _named_options(_user_factory(target))
 
 
 def _load(target: str) -> Callable[..., Any]:

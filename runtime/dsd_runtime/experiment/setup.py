@@ -14,12 +14,14 @@ from torch import nn
 
 import dsd_lang
 from dsd_lang.base.errors import DsdError
+from dsd_lang.base.regular_files import read_regular
 from dsd_lang.plan import Plan
 from dsd_runtime.data.registry import open_data, parse_data_spec, takes_option
 from dsd_runtime.data.source import DataSource
 from dsd_runtime.experiment.keys import Setting
 from dsd_runtime.experiment.metrics import Measured, require_measured
 from dsd_runtime.experiment.scale import scaled_plan
+from dsd_runtime.experiment.trust import require_trusted
 from dsd_runtime.models.catalogue import Preset, preset_of, preset_settings
 from dsd_runtime.models.registry import build_model
 from dsd_runtime.training.precision import Precision, PrecisionName, choose_device
@@ -48,6 +50,7 @@ class Request:
     as_json: bool = False
     save_every_seconds: float = 60.0
     write_layers: Path | None = None
+    trusts_schedule: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ def prepare(request: Request) -> Prepared:
     model_name = _chosen(request.model, first, "model")
     if model_name is None:
         raise DsdError("no model is named", help='use `--model NAME`, or write `set model="..."` in the schedule')
+    require_trusted(request, first.settings)
     preset = preset_of(model_name)
     plan = dsd_lang.compile(text, source=str(request.schedule), overrides=overrides, defaults=preset_settings(preset))
     plan = scaled_plan(plan, request.scale)
@@ -118,7 +122,7 @@ def _require_numbers(request: Request) -> None:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_regular(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise DsdError(f"DSD105: `{path}` is not UTF-8 (byte {error.start})", help="save it as UTF-8") from error
     except OSError as error:

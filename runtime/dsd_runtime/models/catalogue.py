@@ -12,6 +12,7 @@ from typing import Literal
 
 from dsd_lang.base.errors import DsdError, nearest
 from dsd_lang.base.layers import LayerInfo
+from dsd_lang.base.python_names import TORCHVISION, python_target
 from dsd_runtime.models import inventories
 
 Option = int | float | str | bool
@@ -288,8 +289,8 @@ def parse_model_name(name: str) -> tuple[ModelSpec, dict[str, Option]]:
 
 def is_built_in(name: str) -> bool:
     """Whether a name (not `torchvision:NAME`, not `package.module:factory`) is looked up in this catalogue."""
-    base, colon, rest = name.strip().partition(":")
-    return base in MODELS or not colon or "=" in rest.partition(",")[0]
+    base = name.strip().partition(":")[0]
+    return base in MODELS or (base != TORCHVISION and python_target("model", name) is None)
 
 
 def inventory(name: str) -> tuple[LayerInfo, ...]:

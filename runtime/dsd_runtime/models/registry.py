@@ -18,11 +18,10 @@ import torch
 from torch import nn
 
 from dsd_lang.base.errors import DsdError, nearest
+from dsd_lang.base.python_names import TORCHVISION
 from dsd_runtime.data.traits import DataTraits
 from dsd_runtime.factories import UnknownModule, call_factory, load_factory, option_value
 from dsd_runtime.models.catalogue import is_built_in, parse_model_name
-
-TORCHVISION = "torchvision:"
 
 
 def values_of(traits: DataTraits) -> dict[str, object]:
@@ -53,8 +52,8 @@ def build_model(name: str, traits: DataTraits) -> nn.Module:
     Linear(in_features=32, out_features=10, bias=True)
     """
     name = name.strip()
-    if name.startswith(TORCHVISION):
-        build = _torchvision_builder(name.removeprefix(TORCHVISION), traits)
+    if name.partition(":")[0] == TORCHVISION:
+        build = _torchvision_builder(name.partition(":")[2], traits)
     elif is_built_in(name):
         build = _built_in_builder(name, traits)
     else:
@@ -92,7 +91,7 @@ def _built_in_builder(name: str, traits: DataTraits) -> Callable[[], nn.Module]:
 def _torchvision_builder(name: str, traits: DataTraits) -> Callable[[], nn.Module]:
     if traits.task != "classification":
         raise DsdError(
-            f"the model `{TORCHVISION}{name}` is for classification, the data for {traits.task}",
+            f"the model `{TORCHVISION}:{name}` is for classification, the data for {traits.task}",
             help="use data with images and classes, such as `digits`",
         )
     from dsd_runtime.models.torchvision_models import torchvision_model

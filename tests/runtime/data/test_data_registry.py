@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from dsd_lang.base.data_sets import DATA_SETS
 from dsd_lang.base.errors import DsdError
 from dsd_runtime.data.registry import LOADERS, DataSpec, open_data, parse_data_spec, takes_option
 
@@ -87,3 +88,7 @@ def test_which_options_a_loader_names(user_module):
     for spec in ("digits", f"{user_module}:make", "digit", "no spec at all"):
         assert not takes_option(spec, "recipe")
     assert not takes_option("imagefolder:/any/where", "path")
+
+
+def test_every_known_name_has_its_loader():
+    assert set(LOADERS) == set(DATA_SETS)

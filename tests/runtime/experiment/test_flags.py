@@ -13,7 +13,7 @@ from dsd_runtime.cli import build_parser, main
 FLAGS = {
     "-h", "--help", "--version", "--model", "--data", "--out", "--device", "--precision", "--compile", "--seed",
     "--set", "--scale", "--resume", "--fresh", "--dry-run", "--workers", "--progress", "--save-every",
-    "--write-layers", "--json",
+    "--trust-schedule", "--write-layers", "--json",
 }  # fmt: skip
 
 

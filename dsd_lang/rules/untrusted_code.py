@@ -1,0 +1,60 @@
+"""A schedule names Python code as its model or its data.
+
+What it does
+------------
+Warns about `set model="package.module:factory"` and `set data="package.module:factory"`.
+
+Why is this bad
+---------------
+Whoever runs the schedule would import that module and call that function: a schedule that came from elsewhere could do
+anything. `dsd-run` therefore refuses such a name in a file unless `--trust-schedule` is given. On the command line
+it is the user's own word, and allowed.
+
+Example
+-------
+::
+
+    set model="my_nets:make"
+    dense 5ep lr=0.1
+
+Use instead
+-----------
+::
+
+    # dsd-run schedule.dsd --model my_nets:make
+    dense 5ep lr=0.1
+
+Fix safety
+----------
+There is no automatic fix.
+"""
+
+from __future__ import annotations
+
+from dsd_lang.base.python_names import CODE_SETTINGS, python_target
+from dsd_lang.passes.walk import statements
+from dsd_lang.rules.subject import Subject
+from dsd_lang.syntax import nodes
+
+CODE = "DSD208"
+
+
+def check(subject: Subject) -> None:
+    """Every `set model=` and `set data=`."""
+    for statement, _ in statements(subject.program.statements):
+        for argument in statement.arguments if isinstance(statement, nodes.SetStatement) else ():
+            if argument.name in CODE_SETTINGS and isinstance(argument.value, nodes.Text):
+                _check_value(subject, argument.name, argument.value)
+
+
+def _check_value(subject: Subject, setting: str, value: nodes.Text) -> None:
+    target = python_target(setting, value.value)
+    if target is None:
+        return
+    subject.findings.add(
+        CODE,
+        f"`{target}` is Python code, which `dsd-run` does not run for a file's word",
+        value.span,
+        label="names a module and a function in it",
+        help=f"give it on the command line, `--{setting} {target}`, or run with `--trust-schedule`",
+    )

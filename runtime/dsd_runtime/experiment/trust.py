@@ -1,0 +1,35 @@
+"""Whose word a model or data set named by Python code is: the user's own, or that of a file that may be anybody's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.python_names import CODE_SETTINGS, python_target
+
+if TYPE_CHECKING:
+    from dsd_runtime.experiment.setup import Request
+
+
+def require_trusted(request: Request, settings: Mapping[str, object]) -> None:
+    """Raises :class:`DsdError` where a schedule's own `set model=` or `set data=` names Python code.
+
+    What the caller says, as flags, `--set` or from Python, is the user's own word; so is the schedule's with
+    `--trust-schedule`. ``settings`` are those of the compiled schedule.
+    """
+    said = {"model": request.model, "data": request.data}
+    for setting in CODE_SETTINGS:
+        is_own = request.trusts_schedule or said[setting] is not None or setting in request.settings
+        if not is_own:
+            refuse_code(setting, str(settings.get(setting) or ""), f"`{request.schedule}`", "--trust-schedule")
+
+
+def refuse_code(setting: str, value: str, where: str, flag: str) -> None:
+    """Raises :class:`DsdError` when a value that stands in a file names Python code."""
+    target = python_target(setting, value)
+    if target is not None:
+        raise DsdError(
+            f"{where} names the Python code `{target}` as its {setting}, and a file's word is not enough to run code",
+            help=f"if you trust it, give `--{setting} {value}` yourself, or `{flag}`",
+        )
