@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dsd_lang.base.errors import DsdError
+from dsd_lang.base.regular_files import require_regular
 from dsd_lang.plan import Phase
 from dsd_runtime.engine.randomness import stream_key
 from dsd_runtime.engine.references import ReferenceStore, fresh_weights, reference_key, tensors_of
@@ -96,6 +97,7 @@ def copy_into(model: nn.Module, weights: Weights) -> None:
 
 def _from_file(path: str) -> Weights:
     try:
+        require_regular(path)
         return load_file(path)
     except (OSError, ValueError, SafetensorError) as error:
         raise DsdError(f"`{path}` cannot be read as safetensors: {str(error).lower()}") from error

@@ -12,11 +12,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Phase, Plan, meaning
+from dsd_runtime.storage.content import content_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +98,7 @@ def _numbers(phase: Phase, positions: dict[str, int], keys: Mapping[str, str], r
 def _reference(value: Any, keys: Mapping[str, str], root: str) -> str:
     reference = value.reference
     if reference.moment == "file":
-        path = Path(reference.file or "")
-        try:
-            return hashlib.sha256(path.read_bytes()).hexdigest()
-        except OSError as error:
-            raise DsdError(f'`from="{path}"` cannot be read: {error.strerror}') from error
+        return content_digest(reference.file or "")
     node = keys[reference.phase] if reference.phase is not None else root
     offset = str(reference.offset.length) if reference.offset is not None else ""
     return f"{node}.{reference.moment}{offset}"

@@ -1,6 +1,7 @@
 """Image folders and archives: layout, hold-out, the decoded cache, broken files."""
 
 import io
+import os
 import shutil
 import tarfile
 import zipfile
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 
 from dsd_lang.base.errors import DsdError
+from dsd_runtime.data.broken_files import BrokenFileWarning
 from dsd_runtime.data.images.caffe import VGG_MEAN
 from dsd_runtime.data.images.files import ImagesOnDisk
 from dsd_runtime.data.images.imagefolder import RECIPES, open_imagefolder
@@ -242,3 +244,21 @@ class TestLargeImages:
         (large / "test" / "dog" / "001.jpg").write_bytes(content[:200])
         with pytest.raises(DsdError, match=r"dog/001\.jpg"):
             list(source.evaluation_batches("test", batch_size=4))
+
+
+def test_a_picture_in_disguise_is_not_opened(tmp_path):
+    """Pillow would start Ghostscript for PostScript, whatever the file is called; a bomb is not decoded."""
+    root = _make(tmp_path / "set", side=80, per_class=120, test=2)
+    (root / "train" / "cat" / "000.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EOF\n")
+    Image.new("1", (10_000, 9_000)).save(root / "train" / "dog" / "000.png")
+    source = open_imagefolder(str(root), side=32)
+    with pytest.warns(BrokenFileWarning) as told:
+        list(source.train_batches(batch_size=64, epoch=0, key=0))
+    assert {path.name for path in source.broken.paths} == {"000.png"}
+    assert any("10000x9000 pixels" in str(warning.message) for warning in told)
+
+
+def test_a_pipe_among_the_pictures_is_refused(small):
+    os.mkfifo(small / "train" / "cat" / "pipe.png")
+    with pytest.raises(DsdError, match=r"pipe\.png` is a named pipe"):
+        open_imagefolder(str(small))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dsd_lang.base.errors import DsdError
+from dsd_runtime.data import unpacking
 from dsd_runtime.data.archive import resolve_archive
 
 
@@ -92,7 +93,7 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path):
         header = tarfile.TarInfo("link")
         header.type, header.linkname = tarfile.SYMTYPE, "/etc/passwd"
         archive.addfile(header)
-    with pytest.raises(DsdError, match="unsafe member `link`"):
+    with pytest.raises(DsdError, match="holds `link`, which is a link"):
         resolve_archive(path)
 
 
@@ -107,3 +108,66 @@ def test_damaged_and_absent_archives_are_told(tmp_path, cache):
     with pytest.raises(DsdError, match="does not exist"):
         resolve_archive(tmp_path / "absent.tar")
     assert os.listdir(cache / "archives") == []
+
+
+def test_an_archive_made_to_fill_the_disk_is_refused(tmp_path, cache, monkeypatch):
+    monkeypatch.setattr(unpacking, "FREE_BYTES", 1 << 16)
+    zeros = {"zeros.bin": bytes(1 << 22)}
+    bomb = make_tar(tmp_path / "bomb.tar.gz", zeros, "w:gz")
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros.bin", zeros["zeros.bin"])
+    for path in (bomb, tmp_path / "bomb.zip"):
+        with pytest.raises(DsdError, match="unpacks to more than 200 times its size"):
+            resolve_archive(path)
+    assert os.listdir(cache / "archives") == []
+    monkeypatch.setattr(unpacking, "LARGEST_COUNT", 2)
+    with pytest.raises(DsdError, match="more than 2 members"):
+        resolve_archive(make_tar(tmp_path / "many.tar", {str(number): b"" for number in range(3)}))
+
+
+def test_a_header_too_large_for_any_name_is_not_read(tmp_path):
+    path = tmp_path / "header.tar"
+    with tarfile.open(path, "w") as archive:
+        header = tarfile.TarInfo("././@LongLink")
+        header.type, header.size = tarfile.GNUTYPE_LONGNAME, 2 << 20
+        archive.addfile(header, io.BytesIO(bytes(2 << 20)))
+    with pytest.raises(DsdError, match="could not be unpacked"):
+        resolve_archive(path)
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_only_files_and_folders_are_unpacked(tmp_path, kind):
+    """The bypass of CVE-2025-4517 needs links; there are none, and files get no mode of the archive's."""
+    path = tmp_path / "odd.tar"
+    with tarfile.open(path, "w") as archive:
+        header = tarfile.TarInfo("folder")
+        header.type = tarfile.DIRTYPE
+        archive.addfile(header)
+        header = tarfile.TarInfo("folder/odd")
+        header.type, header.linkname = kind, "x" * 300
+        archive.addfile(header)
+    with pytest.raises(DsdError, match="holds `folder/odd`, which is"):
+        resolve_archive(path)
+    plain = tmp_path / "plain.tar"
+    with tarfile.open(plain, "w") as archive:
+        header = tarfile.TarInfo("program")
+        header.mode = 0o6777
+        archive.addfile(header)
+    assert (resolve_archive(plain) / "program").stat().st_mode & 0o7111 == 0
+
+
+def test_the_same_name_size_and_time_with_other_content_is_another_archive(tmp_path):
+    archive = make_tar(tmp_path / "set.tar", {"a.txt": b"x"})
+    before = archive.stat()
+    first = resolve_archive(archive)
+    make_tar(archive, {"a.txt": b"y"})
+    os.utime(archive, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert archive.stat().st_size == before.st_size
+    assert (first / "a.txt").read_bytes() == b"x"
+    assert (resolve_archive(archive) / "a.txt").read_bytes() == b"y"
+
+
+def test_a_device_is_no_archive(tmp_path):
+    (tmp_path / "set.tar").symlink_to("/dev/zero")
+    with pytest.raises(DsdError, match="is a device"):
+        resolve_archive(tmp_path / "set.tar")

@@ -8,6 +8,7 @@ import soundfile
 import torch
 from speech_folders import RATE, tone, write_audio
 
+from dsd_runtime.data.speech import audio
 from dsd_runtime.data.speech.audio import BrokenAudioError, audio_seconds, read_audio
 from dsd_runtime.data.speech.augment import SpecAugment
 from dsd_runtime.data.speech.features import FeatureSettings, log_spectrogram, measure_normalisation
@@ -90,3 +91,26 @@ def test_augmentation_is_a_function_of_key_epoch_and_utterance():
     )
     assert 0 < int((masked == 0).sum()) < masked.numel() // 2
     assert bool((features == 1).all())
+
+
+def test_a_header_that_claims_hours_is_not_believed(tmp_path, monkeypatch):
+    write_audio(tmp_path / "a.wav", 2.0)
+    monkeypatch.setattr(audio, "LARGEST_SAMPLES", RATE)
+    with pytest.raises(BrokenAudioError, match="hours of sound, too much for one piece"):
+        read_audio(tmp_path / "a.wav", sample_rate=RATE)
+    assert len(read_audio(tmp_path / "a.wav", sample_rate=RATE, samples=RATE)) == RATE
+    with pytest.raises(BrokenAudioError, match="too much"):  # it would become eight times as long
+        read_audio(tmp_path / "a.wav", sample_rate=8 * RATE, samples=RATE)
+
+
+def test_a_rate_that_takes_a_huge_filter_is_refused(tmp_path):
+    soundfile.write(tmp_path / "a.wav", tone(0.1), 44_101)
+    with pytest.raises(BrokenAudioError, match="its rate of 44101 Hz cannot be brought to 16000 Hz"):
+        read_audio(tmp_path / "a.wav", sample_rate=RATE)
+
+
+def test_a_device_is_no_sound(tmp_path):
+    (tmp_path / "a.wav").symlink_to("/dev/zero")
+    for read in (audio_seconds, lambda path: read_audio(path, sample_rate=RATE)):
+        with pytest.raises(BrokenAudioError, match="is a device"):
+            read(tmp_path / "a.wav")

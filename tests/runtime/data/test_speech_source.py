@@ -39,7 +39,7 @@ def test_skip_and_workers_change_no_number(folder, options):
 
 
 def test_skipped_batches_are_not_loaded(folder, monkeypatch):
-    from dsd_runtime.data import speech_store
+    from dsd_runtime.data.speech import store as speech_store
 
     source = open_manifest(str(folder), normalise="utterance", memory_megabytes=0)
     read, loaded = speech_store.read_audio, []

@@ -7,20 +7,26 @@ A folder (or archive) with ``Flickr8k.token.txt``, ``Flickr_8k.trainImages.txt``
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
 import zipfile
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dsd_lang.base.errors import DsdError
+from dsd_lang.base.regular_files import open_regular
 from dsd_runtime.data.archive import resolve_archive
 from dsd_runtime.data.captions.source import CaptionSource, captioned_splits
 from dsd_runtime.data.captions.text import plain_words
+from dsd_runtime.data.text_files import read_text
+from dsd_runtime.data.unpacking import FREE_BYTES, LARGEST_GROWTH
+from dsd_runtime.storage.content import content_digests
 
 CAPTIONS = "Flickr8k.token.txt"
 SPLIT_FILES = {
@@ -53,8 +59,8 @@ def open_flickr8k(
         train = torch.tensor([row for row, _ in images["train"]])
         table = table.float() * (norm / table[train].float().norm(dim=1).mean())
     digest = hashlib.sha256(f"threshold={threshold} norm={norm}\n".encode())
-    for file in (CAPTIONS, *SPLIT_FILES.values(), features):
-        digest.update((root / file).read_bytes())
+    for content in content_digests([root / file for file in (CAPTIONS, *SPLIT_FILES.values(), features)]):
+        digest.update(content.encode())
     return CaptionSource("flickr8k", table, splits, vocabulary, digest.hexdigest())
 
 
@@ -77,11 +83,13 @@ def read_captions(file: Path) -> Captions:
 def read_features(file: Path) -> tuple[dict[str, int], Tensor]:
     """Each image's row and the feature table [images, D], kept in the file's own float type; nothing is unpickled."""
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            tables = {name: arrays[name] for name in arrays.files}
+        with open_regular(file) as opened:
+            _require_modest(file, opened)
+            with np.load(opened, allow_pickle=False) as arrays:
+                tables = {name: arrays[name] for name in arrays.files}
     except FileNotFoundError as error:
         raise DsdError(f"`{file}` does not exist", help="it holds the image features, see docs") from error
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, MemoryError) as error:
         raise DsdError(f"`{file}` cannot be read: {error}", help="it is an .npz of plain arrays") from error
     names = [table for table in tables.values() if table.ndim == 1 and table.dtype.kind == "U"]
     features = [table for table in tables.values() if table.ndim == 2 and table.dtype.kind == "f"]
@@ -94,6 +102,17 @@ def read_features(file: Path) -> tuple[dict[str, int], Tensor]:
     if not np.isfinite(features[0]).all():
         raise DsdError(f"`{file}` holds features that are not finite", help="compute the features again")
     return {str(name): row for row, name in enumerate(names[0])}, torch.from_numpy(features[0])
+
+
+def _require_modest(file: Path, opened: BinaryIO) -> None:
+    """Refuses an .npz that would unpack to far more than its size."""
+    with zipfile.ZipFile(opened) as members:
+        wanted = sum(info.file_size for info in members.infolist())
+    if wanted > max(FREE_BYTES, LARGEST_GROWTH * opened.seek(0, os.SEEK_END)):
+        raise DsdError(
+            f"`{file}` unpacks to {wanted:,} bytes, far more than its size", help="compute the features again"
+        )
+    opened.seek(0)
 
 
 def _members(file: Path, captions: Captions, rows: Mapping[str, int]) -> list[tuple[int, tuple[tuple[str, ...], ...]]]:
@@ -121,7 +140,4 @@ def _folder_of_captions(root: Path) -> Path:
 
 
 def _lines(file: Path) -> list[str]:
-    try:
-        return file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DsdError(f"`{file}` cannot be read: {error}", help="it is a text file of the published set") from error
+    return read_text(file).splitlines()

@@ -1,4 +1,4 @@
-"""Decoded images in, the same images out of the cache folder the next time: one array a set, keyed by its files.
+"""Decoded images in, the same images out of the cache folder the next time: one array a set, keyed by content.
 
 A cache entry is a folder that appears under its final name only when it is whole; a damaged one is built again.
 """
@@ -16,27 +16,31 @@ from pathlib import Path
 
 import numpy as np
 
-from dsd_runtime.data.archive import cache_folder
 from dsd_runtime.data.images.decode import DecodedImages
 from dsd_runtime.data.images.listing import ImageEntry
+from dsd_runtime.storage.cache_folder import cache_folder
+from dsd_runtime.storage.content import content_digest, content_digests
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 """Part of every key: raised when the same files would be decoded to other bytes."""
 
 
+UNREADABLE = "unreadable"
+"""Stands for the digest of a file that cannot be read, which is then counted as broken."""
+
+
 def folder_key(root: Path, entries: tuple[ImageEntry, ...], *options: object) -> str:
-    """A key that changes when any file of the folder is added, removed, resized or touched."""
-    digest = hashlib.sha256(repr((LAYOUT_VERSION, str(root.resolve()), options)).encode())
-    for entry in entries:
-        state = (root / entry.path).stat()
-        digest.update(f"{entry.path}\0{state.st_size}\0{state.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+    """A key that changes when any file of the folder is added, removed, renamed or holds other bytes."""
+    contents = content_digests([root / entry.path for entry in entries], unreadable=UNREADABLE)
+    digest = hashlib.sha256(repr((LAYOUT_VERSION, options)).encode())
+    for entry, content in zip(entries, contents, strict=True):
+        digest.update(f"{entry.path}\0{content}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:32]
 
 
 def archive_key(archive: Path, *options: object) -> str:
-    """A key that changes with the archive's name, size and time of change."""
-    state = archive.stat()
-    parts = (LAYOUT_VERSION, archive.name, state.st_size, state.st_mtime_ns, options)
+    """A key that changes with the archive's content."""
+    parts = (LAYOUT_VERSION, content_digest(archive), options)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 

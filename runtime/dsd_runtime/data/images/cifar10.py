@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsd_lang.base.errors import DsdError
-from dsd_runtime.data.archive import is_archive, resolve_archive
+from dsd_lang.base.regular_files import read_regular
+from dsd_runtime.data.archive import resolve_archive
 from dsd_runtime.data.images.decode import DecodedImages, described
 from dsd_runtime.data.images.imagefolder import Val, decoded_small_images, in_memory
 from dsd_runtime.data.images.listing import ImageEntry
 from dsd_runtime.data.images.source import ImagesInMemory, Presentation
+from dsd_runtime.data.unpacking import is_archive
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 MEAN = (125.3, 123.0, 113.9)
@@ -91,8 +93,18 @@ def _read_binary(folder: Path) -> DecodedImages:
     return described(np.concatenate(images), tuple(entries))
 
 
+def _bytes_of(file: Path) -> bytes:
+    try:
+        return read_regular(file)
+    except OSError as error:
+        raise DsdError(
+            f"`{file}` cannot be read: {(error.strerror or str(error)).lower()}",
+            help="unpack cifar-10-binary.tar.gz again",
+        ) from error
+
+
 def _read_records(file: Path) -> tuple[list[int], NDArray[np.uint8]]:
-    content = np.fromfile(file, dtype=np.uint8)
+    content = np.frombuffer(_bytes_of(file), dtype=np.uint8)
     if content.size == 0 or content.size % _RECORD_BYTES:
         raise DsdError(
             f"`{file}` has {content.size} bytes, no whole number of {_RECORD_BYTES}-byte records",

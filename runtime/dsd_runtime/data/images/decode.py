@@ -6,7 +6,6 @@ Shape legend: N images, C channels, H height, W width.
 from __future__ import annotations
 
 import hashlib
-import io
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dsd_lang.base.errors import DsdError
+from dsd_runtime.data.images.encoded import UNREADABLE, opened_image
 from dsd_runtime.data.images.listing import ImageEntry
 from dsd_runtime.data.images.source import channel_statistics
 
@@ -70,9 +70,9 @@ def described(images: NDArray[np.uint8], entries: tuple[ImageEntry, ...], broken
 def decode(content: bytes, *, channels: int, size: int | None) -> NDArray[np.uint8] | None:
     """One encoded image to [C, H, W] uint8, or None when it cannot be read."""
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with opened_image(content) as image:
             shown = image.convert("L" if channels == 1 else "RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except UNREADABLE:
         return None
     if size is not None and shown.size != (size, size):
         shown = shown.resize((size, size), Image.Resampling.BICUBIC)
@@ -83,9 +83,9 @@ def decode(content: bytes, *, channels: int, size: int | None) -> NDArray[np.uin
 def peek(content: bytes) -> tuple[int, int, int] | None:
     """Channels (1 or 3), height and width of an encoded image without decoding it, or None when it is broken."""
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with opened_image(content) as image:
             return (1 if image.mode in ("1", "L") else 3), image.height, image.width
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except UNREADABLE:
         return None
 
 

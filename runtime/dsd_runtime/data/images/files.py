@@ -13,6 +13,7 @@ from torch import Tensor
 from dsd_runtime.data.batch import ImageBatch
 from dsd_runtime.data.broken_files import BrokenFiles
 from dsd_runtime.data.draws import epoch_order, generator
+from dsd_runtime.data.images.encoded import UNREADABLE, opened_image
 from dsd_runtime.data.images.recipes import Recipe
 from dsd_runtime.data.images.source import RECIPE_VERSION
 from dsd_runtime.data.prefetch import ordered_map
@@ -84,9 +85,9 @@ class ImagesOnDisk:
 
     def _open(self, path: str) -> Image.Image | None:
         try:
-            with Image.open(self.root / path) as image:
+            with opened_image(self.root / path) as image:
                 return image.convert("RGB")
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except UNREADABLE as error:
             self.broken.report(self.root / path, f"the image `{path}` cannot be read: {error}")
             return None
 

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from dsd_lang.base.errors import DsdError, nearest
-from dsd_runtime.data.archive import is_archive, resolve_archive
+from dsd_lang.base.regular_files import require_regular
+from dsd_runtime.data.archive import resolve_archive
 from dsd_runtime.data.broken_files import BrokenFiles
 from dsd_runtime.data.images.augment import CIFAR, PLAIN
-from dsd_runtime.data.images.cache import archive_key, cached_images, folder_key
+from dsd_runtime.data.images.cache import UNREADABLE, archive_key, cached_images, folder_key
 from dsd_runtime.data.images.decode import (
     LARGEST_SMALL_SIDE,
     MAX_BROKEN,
@@ -32,6 +33,8 @@ from dsd_runtime.data.images.decode import (
 from dsd_runtime.data.images.listing import ImageEntry, list_folder, read_archive, read_folder
 from dsd_runtime.data.images.source import ImagesInMemory, LabelledImages, Presentation, require_side
 from dsd_runtime.data.images.split import held_out
+from dsd_runtime.data.unpacking import is_archive
+from dsd_runtime.storage.content import content_digests
 
 if TYPE_CHECKING:
     from dsd_runtime.data.images.files import ImagesOnDisk
@@ -164,6 +167,8 @@ def _existing(path: str | None) -> Path:
     if path is None:
         raise DsdError("the data set `imagefolder` needs a path", help="write `imagefolder:PATH`")
     root = Path(path).expanduser()
+    if root.exists() and not root.is_dir():
+        require_regular(root)
     if not root.is_dir() and not (root.is_file() and is_archive(root)):
         reason = "is neither a folder nor an archive" if root.exists() else "does not exist"
         raise DsdError(
@@ -211,7 +216,8 @@ def _on_disk(root: Path, val: Val, *, recipe_name: str, side: int, augment: bool
         for split, where in split_positions(entries, val).items()
     }
     digest = hashlib.sha256(f"val={val}\n".encode())
-    for entry in entries:
-        digest.update(f"{entry.path}\0{(root / entry.path).stat().st_size}\n".encode("utf-8", "surrogateescape"))
+    contents = content_digests([root / entry.path for entry in entries], unreadable=UNREADABLE)
+    for entry, content in zip(entries, contents, strict=True):
+        digest.update(f"{entry.path}\0{content}\n".encode("utf-8", "surrogateescape"))
     broken = BrokenFiles("images", num_files=len(entries), allowed=max(1, int(MAX_BROKEN * len(entries))))
     return ImagesOnDisk("imagefolder", root, splits, classes, recipe, digest.hexdigest(), broken)

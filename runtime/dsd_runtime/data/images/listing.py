@@ -5,15 +5,15 @@ Archives are read in place, front to back, without being unpacked.
 
 from __future__ import annotations
 
-import tarfile
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from dsd_lang.base.errors import DsdError
+from dsd_lang.base.regular_files import NotRegular, open_regular
+from dsd_runtime.data.unpacking import members_of
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".gif", ".tif", ".tiff"})
+LARGEST_IMAGE_BYTES = 256 << 20
 SPLITS = ("train", "val", "test")
 _SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
@@ -50,37 +50,23 @@ def list_folder(root: Path) -> tuple[ImageEntry, ...]:
 
 
 def read_archive(archive: Path) -> Iterator[tuple[ImageEntry, bytes]]:
-    """Each image of an archive with its bytes, in the archive's own order."""
-    try:
-        yield from _read_zip(archive) if archive.suffix.lower() == ".zip" else _read_tar(archive)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
-        raise DsdError(
-            f"the archive `{archive}` cannot be read: {error}", help="is the download complete? fetch it again"
-        ) from error
+    """Each image of an archive with its bytes, in the archive's own order; a huge one gives none, and counts as broken.
+
+    Raises DsdError for an archive that cannot be read or is not safe to, see unpacking.py.
+    """
+    with members_of(archive) as members:
+        for member in members:
+            entry = entry_of(member.name)
+            if entry is not None:
+                yield entry, member.stream.read() if member.size <= LARGEST_IMAGE_BYTES else b""
 
 
 def read_folder(root: Path, entries: tuple[ImageEntry, ...]) -> Iterator[tuple[ImageEntry, bytes]]:
     """Each listed image with its bytes; one that cannot be opened gives no bytes, to be counted as broken."""
     for entry in entries:
         try:
-            content = (root / entry.path).read_bytes()
-        except OSError:
+            with open_regular(root / entry.path) as file:
+                content = file.read(LARGEST_IMAGE_BYTES + 1)
+        except (OSError, NotRegular):
             content = b""
-        yield entry, content
-
-
-def _read_tar(archive: Path) -> Iterator[tuple[ImageEntry, bytes]]:
-    with tarfile.open(archive, "r|*") as members:
-        for member in members:
-            entry = entry_of(member.name) if member.isfile() else None
-            stream = members.extractfile(member) if entry is not None else None
-            if entry is not None and stream is not None:
-                yield entry, stream.read()
-
-
-def _read_zip(archive: Path) -> Iterator[tuple[ImageEntry, bytes]]:
-    with zipfile.ZipFile(archive) as members:
-        for name in members.namelist():
-            entry = entry_of(name)
-            if entry is not None:
-                yield entry, members.read(name)
+        yield entry, content if len(content) <= LARGEST_IMAGE_BYTES else b""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import soundfile
@@ -10,6 +13,12 @@ import torchaudio.functional
 from torch import Tensor
 
 from dsd_lang.base.errors import DsdError
+from dsd_lang.base.regular_files import NotRegular, require_regular
+
+LARGEST_SAMPLES = 1 << 28
+"""Numbers that one piece of sound may take in memory (1 GiB): an hour in stereo at 37 kHz."""
+LARGEST_RATIO = 1 << 22
+"""Product of the two rates, reduced, that a resampling filter is made for: 44,100 to 16,000 Hz is 441 x 160."""
 
 
 class BrokenAudioError(DsdError):
@@ -18,13 +27,10 @@ class BrokenAudioError(DsdError):
 
 def audio_seconds(path: Path) -> float:
     """The length of the file by its header; BrokenAudioError when there is none or no sound in it."""
-    try:
-        header = soundfile.info(str(path))
-    except (OSError, RuntimeError) as error:
-        raise _broken(path, error) from error
-    if header.frames <= 0:
-        raise _broken(path, "it holds no samples")
-    return float(header.frames) / float(header.samplerate)
+    with _opened(path) as file:
+        if file.frames <= 0:
+            raise _broken(path, "it holds no samples")
+        return float(file.frames) / float(file.samplerate)
 
 
 def read_audio(path: Path, *, sample_rate: int, start: int = 0, samples: int | None = None) -> Tensor:
@@ -32,14 +38,12 @@ def read_audio(path: Path, *, sample_rate: int, start: int = 0, samples: int | N
 
     ``start`` and ``samples`` (counted at the file's own rate) pick a stretch of a longer recording.
     """
-    try:
-        with soundfile.SoundFile(str(path)) as file:
-            wanted = file.frames - start if samples is None else samples
-            file.seek(start)
-            channels = file.read(wanted, dtype="float32", always_2d=True)
-            file_rate = int(file.samplerate)
-    except (OSError, RuntimeError) as error:
-        raise _broken(path, error) from error
+    with _opened(path) as file:
+        wanted = file.frames - start if samples is None else samples
+        file_rate = int(file.samplerate)
+        _require_modest(path, wanted, file_rate, file.channels, sample_rate)
+        file.seek(start)
+        channels = file.read(wanted, dtype="float32", always_2d=True)
     if channels.shape[0] < wanted or wanted <= 0:
         raise _broken(path, f"it ends after {channels.shape[0]} of {wanted} samples")
     waveform = torch.from_numpy(channels).mean(dim=1)
@@ -49,6 +53,27 @@ def read_audio(path: Path, *, sample_rate: int, start: int = 0, samples: int | N
         return waveform
     resampled: Tensor = torchaudio.functional.resample(waveform, file_rate, sample_rate)
     return resampled
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
+    """The audio file; whatever libsndfile says against it while it is open is a :class:`BrokenAudioError`."""
+    try:
+        require_regular(path)
+        with soundfile.SoundFile(str(path)) as file:
+            yield file
+    except (OSError, RuntimeError, NotRegular) as error:
+        raise _broken(path, error.message if isinstance(error, DsdError) else error) from error
+
+
+def _require_modest(path: Path, frames: int, file_rate: int, channels: int, sample_rate: int) -> None:
+    """Refuses what a damaged or malicious header asks for: hours of sound, or a rate that takes a huge filter."""
+    expanded = frames * max(channels, sample_rate / file_rate)
+    if expanded > LARGEST_SAMPLES:
+        raise _broken(path, f"it claims {frames / file_rate / 3600:.1f} hours of sound, too much for one piece")
+    common = math.gcd(file_rate, sample_rate)
+    if (file_rate // common) * (sample_rate // common) > LARGEST_RATIO:
+        raise _broken(path, f"its rate of {file_rate} Hz cannot be brought to {sample_rate} Hz")
 
 
 def _broken(path: Path, reason: object) -> BrokenAudioError:

@@ -13,9 +13,7 @@ from dsd_runtime.data.speech.alphabet import Alphabet
 from dsd_runtime.data.speech.audio import BrokenAudioError, audio_seconds
 from dsd_runtime.data.speech.source import SPLITS, SpeechSettings, SpeechSource, broken_audio
 from dsd_runtime.data.speech.store import Utterance
-
-HASHED_BYTES = 256 << 20
-"""Sets up to this size are fingerprinted by their bytes, larger ones by the names and sizes of their files."""
+from dsd_runtime.storage.content import content_digests
 
 _PROBES_AT_A_TIME = 8
 
@@ -68,11 +66,8 @@ def _seconds_or_error(entry: Transcribed) -> float | BrokenAudioError:
 
 def _digest(utterances: Mapping[str, Sequence[Utterance]]) -> str:
     everything = [(split, utterance) for split in SPLITS for utterance in utterances[split]]
-    is_small = sum(utterance.audio.stat().st_size for _, utterance in everything) <= HASHED_BYTES
+    contents = content_digests([utterance.audio for _, utterance in everything])
     digest = hashlib.sha256()
-    for split, utterance in everything:
-        line = (split, utterance.audio.name, str(utterance.audio.stat().st_size), utterance.text)
-        digest.update("\0".join(line).encode())
-        if is_small:
-            digest.update(utterance.audio.read_bytes())
+    for (split, utterance), content in zip(everything, contents, strict=True):
+        digest.update("\0".join((split, utterance.audio.name, content, utterance.text, "")).encode())
     return digest.hexdigest()

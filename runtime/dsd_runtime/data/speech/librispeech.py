@@ -17,6 +17,7 @@ from dsd_runtime.data.archive import resolve_archive
 from dsd_runtime.data.speech.alphabet import ENGLISH, Alphabet
 from dsd_runtime.data.speech.files import Transcribed, source_of_files
 from dsd_runtime.data.speech.source import SpeechOptions, SpeechSource, speech_settings, takes_speech_options
+from dsd_runtime.data.text_files import read_text
 
 CAPITALS = Alphabet(tuple(symbol.upper() for symbol in ENGLISH))
 _AUDIO_SUFFIXES = (".flac", ".wav", ".ogg")
@@ -45,7 +46,7 @@ def open_librispeech(
 def read_transcripts(transcripts: Path) -> list[Transcribed]:
     """The entries of one `*.trans.txt`; DsdError with file and line for one without a transcript."""
     entries = []
-    for number, line in enumerate(transcripts.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(transcripts).splitlines(), start=1):
         identity, _, text = line.strip().partition(" ")
         if identity and not text:
             raise DsdError(f"{transcripts}:{number}: no transcript after `{identity}`", help="write `ID TRANSCRIPT`")

@@ -16,6 +16,7 @@ from dsd_lang.base.errors import DsdError
 from dsd_runtime.data.archive import resolve_archive
 from dsd_runtime.data.speech.files import Transcribed, source_of_files
 from dsd_runtime.data.speech.source import SPLITS, SpeechOptions, SpeechSource, speech_settings, takes_speech_options
+from dsd_runtime.data.text_files import read_text
 
 _LINE = '{"audio_filepath": "clips/one.flac", "duration": 1.5, "text": "YES"}'
 
@@ -33,7 +34,7 @@ def open_manifest(path: str | None, **options: Unpack[SpeechOptions]) -> SpeechS
 
 def read_manifest(manifest: Path) -> list[Transcribed]:
     """The entries of one manifest; DsdError with file and line for one that is not an object with sound and text."""
-    lines = manifest.read_text(encoding="utf-8").splitlines()
+    lines = read_text(manifest).splitlines()
     return [
         _read_line(line, manifest, f"{manifest}:{number}") for number, line in enumerate(lines, start=1) if line.strip()
     ]

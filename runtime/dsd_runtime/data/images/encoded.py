@@ -1,0 +1,33 @@
+"""An encoded picture in, Pillow's image out, with what a stranger's file may not do.
+
+Only the formats below are tried: Pillow would start Ghostscript for a file that says it is PostScript, whatever its
+name. A picture with more pixels than a photograph has is not decoded.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+
+from dsd_lang.base.regular_files import NotRegular, open_regular
+
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "PPM", "GIF", "TIFF")
+LARGEST_PIXELS = 89_000_000
+UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, NotRegular)
+"""What opening or decoding a damaged picture raises."""
+
+
+@contextmanager
+def opened_image(source: bytes | Path) -> Iterator[Image.Image]:
+    """The picture, its header read and its pixels not yet; raises one of :data:`UNREADABLE` for what is none."""
+    with (
+        io.BytesIO(source) if isinstance(source, bytes) else open_regular(source) as stream,
+        Image.open(stream, formats=FORMATS) as image,
+    ):
+        if image.width * image.height > LARGEST_PIXELS:
+            raise ValueError(f"it has {image.width}x{image.height} pixels, more than {LARGEST_PIXELS:,}")
+        yield image

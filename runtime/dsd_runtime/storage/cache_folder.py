@@ -1,0 +1,12 @@
+"""Where everything is kept that can be made again: unpacked archives, decoded pictures, digests of files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """``$DSD_CACHE``, else ``~/.cache/dsd``; it need not be there."""
+    chosen = os.environ.get("DSD_CACHE")
+    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "dsd"

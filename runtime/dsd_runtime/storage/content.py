@@ -1,0 +1,193 @@
+"""Digests of files by their content, remembered so that an unchanged file is not read whole again.
+
+A digest is remembered in one database of the cache folder under the file's device and inode, with its size and its
+times of modification and of change (which no program can set back) in nanoseconds. Where those are the same, blocks
+spread over the file are still compared, in up to :data:`RECHECKED_FILES` files drawn anew each time: not every file
+system keeps its times. A database that is damaged, locked or cannot be written is passed over, and files are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from io import BufferedReader
+from pathlib import Path
+from typing import NamedTuple
+
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.regular_files import open_regular
+from dsd_runtime.storage.cache_folder import cache_folder
+
+RECHECKED_FILES = 256
+"""Files of one set whose blocks are compared although nothing about them seems to have changed."""
+SAMPLED_BLOCKS = 16
+BLOCK_BYTES = 4096
+
+_TABLE = "digests_1"
+_FRESH_NS = 2_000_000_000
+"""A file that changed less than this ago may change again within its time stamp's grain: it is not remembered."""
+_READERS = 8
+_WAIT_SECONDS = 10.0
+
+
+class _Stamp(NamedTuple):
+    """What says without reading that a file is the same."""
+
+    size: int
+    modified_ns: int
+    changed_ns: int
+
+
+class _Known(NamedTuple):
+    """What was remembered of a file: its stamp, the sha256 of its content, the digest of its sampled blocks."""
+
+    stamp: _Stamp
+    content: bytes
+    sample: bytes
+
+
+def content_digest(path: str | Path) -> str:
+    """The sha256 of a file's content, as hex. Raises like :func:`content_digests`."""
+    return content_digests([path])[0]
+
+
+def content_digests(paths: Sequence[str | Path], *, unreadable: str | None = None) -> list[str]:
+    """The sha256 of each file's content, as hex, in order; ``unreadable``, if given, for a file that cannot be read.
+
+    Raises :class:`DsdError` naming a file that is no regular file and, without ``unreadable``, one that is not there
+    or cannot be read.
+    """
+    states = [_state(path) for path in paths]
+    with _database() as database:
+        known = _recall(database, [_name(state) for state in states if state is not None])
+        chosen = set(random.SystemRandom().sample(range(len(paths)), min(RECHECKED_FILES, len(paths))))
+
+        def digest(index: int) -> tuple[str, _Known | None]:
+            state = states[index]
+            before = known.get(_name(state)) if state is not None else None
+            try:
+                return _digest(paths[index], before, is_compared=index in chosen)
+            except OSError as error:
+                if unreadable is not None:
+                    return unreadable, None
+                reason = (error.strerror or str(error)).lower()
+                raise DsdError(f"`{paths[index]}` cannot be read: {reason}") from error
+
+        with ThreadPoolExecutor(_READERS) as pool:
+            found = list(pool.map(digest, range(len(paths))))
+        news = zip(states, (new for _, new in found), strict=True)
+        _remember(database, {_name(state): new for state, new in news if state is not None and new is not None})
+    return [content for content, _ in found]
+
+
+def _state(path: str | Path) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
+
+
+def _name(state: os.stat_result) -> tuple[int, int]:
+    return state.st_dev, state.st_ino
+
+
+def _stamp(state: os.stat_result) -> _Stamp:
+    return _Stamp(state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+
+
+def _digest(path: str | Path, known: _Known | None, *, is_compared: bool) -> tuple[str, _Known | None]:
+    """The digest of a file, and what to remember of it where that is new."""
+    stamp = _stamp(os.stat(path))
+    is_same = known is not None and known.stamp == stamp
+    if known is not None and is_same and not is_compared:
+        return known.content.hex(), None
+    with open_regular(path) as file:
+        if known is not None and is_same and _sample(file, stamp.size) == known.sample:
+            return known.content.hex(), None
+        file.seek(0)
+        content = hashlib.file_digest(file, "sha256").digest()
+        sample = _sample(file, stamp.size)
+        is_settled = _stamp(os.fstat(file.fileno())) == stamp and time.time_ns() - stamp.changed_ns > _FRESH_NS
+    return content.hex(), _Known(stamp, content, sample) if is_settled else None
+
+
+def _sample(file: BufferedReader, size: int) -> bytes:
+    """A digest of blocks spread evenly over the file; of all of it where it is small."""
+    digest = hashlib.blake2b(digest_size=16)
+    step = max(BLOCK_BYTES, (size - BLOCK_BYTES) // (SAMPLED_BLOCKS - 1))
+    for start in range(0, size, step):
+        file.seek(start)
+        digest.update(file.read(BLOCK_BYTES))
+    return digest.digest()
+
+
+# --- the database -----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _database() -> Iterator[sqlite3.Connection | None]:
+    """A connection to the remembered digests; None where there can be none. A damaged database is deleted."""
+    path = cache_folder() / "digests.sqlite"
+    connection = _open(path)
+    if connection is None:
+        yield None
+        return
+    with closing(connection):
+        yield connection
+
+
+def _open(path: Path) -> sqlite3.Connection | None:
+    for _ in range(2):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(path, timeout=_WAIT_SECONDS)
+            connection.execute(
+                f"CREATE TABLE IF NOT EXISTS {_TABLE} (device TEXT, inode TEXT, size TEXT, modified TEXT, changed TEXT,"
+                " content BLOB, sample BLOB, seal BLOB, PRIMARY KEY (device, inode)) WITHOUT ROWID"
+            )
+        except (sqlite3.OperationalError, OSError):
+            return None  # no place to write, or locked for longer than we wait
+        except sqlite3.DatabaseError:
+            with suppress(OSError):
+                path.unlink()
+            continue
+        return connection
+    return None
+
+
+def _recall(database: sqlite3.Connection | None, names: Sequence[tuple[int, int]]) -> dict[tuple[int, int], _Known]:
+    """What is remembered of the files with these devices and inodes; a row whose seal does not fit is left out."""
+    found: dict[tuple[int, int], _Known] = {}
+    if database is None:
+        return found
+    query = f"SELECT size, modified, changed, content, sample, seal FROM {_TABLE} WHERE device = ? AND inode = ?"
+    try:
+        for name in names:
+            row = database.execute(query, tuple(str(part) for part in name)).fetchone()
+            if row is not None and bytes(row[5]) == _seal(row[:5]):
+                found[name] = _Known(_Stamp(*(int(part) for part in row[:3])), row[3], row[4])
+    except (sqlite3.Error, TypeError, ValueError):
+        return {}
+    return found
+
+
+def _remember(database: sqlite3.Connection | None, news: dict[tuple[int, int], _Known]) -> None:
+    if database is None or not news:
+        return
+    rows: list[tuple[object, ...]] = []
+    for name, known in news.items():
+        row = (*(str(part) for part in known.stamp), known.content, known.sample)
+        rows.append((*(str(part) for part in name), *row, _seal(row)))
+    with suppress(sqlite3.Error), database:
+        database.executemany(f"INSERT OR REPLACE INTO {_TABLE} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def _seal(row: Sequence[object]) -> bytes:
+    """A checksum of a row, so that a damaged one is not believed."""
+    return hashlib.blake2b(repr(tuple(row)).encode(), digest_size=8).digest()
