@@ -21,6 +21,7 @@ from dsd_lang.plan import (
     Cycle,
     Duration,
     Expectation,
+    Function,
     LearningRate,
     Phase,
     Plan,
@@ -31,7 +32,9 @@ from dsd_lang.plan import (
 _DERIVED_ORDER = ("lr", "duration", "layers", "except", "target")
 
 # shared, where pydantic would copy a default for every phase
-_DEFAULT_FUNCTIONS = {name: Phase.model_fields[name].default for name in ("by", "unit", "enforce")}
+_DEFAULT_FUNCTIONS = {
+    name: field.default for name, field in Phase.model_fields.items() if isinstance(field.default, Function)
+}
 
 
 class ScheduleError(DsdError):

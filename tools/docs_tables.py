@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import get_args
 
-import dsd_lang
-from dsd_lang.base.arguments import ARGUMENTS, Argument, Option
+from dsd_lang.base.arguments import ARGUMENTS, Argument, Group
 from dsd_lang.base.diagnostics import CATALOGUE
 from dsd_lang.base.layers import KINDS, PARTS, ROLES
-from dsd_runtime.engine.support import unsupported
+from dsd_lang.base.metrics import METRICS, Metric
+from dsd_lang.base.options import Option
 
-GROUPS: dict[str, tuple[str, ...]] = {
-    "arguments-rate": ("lr", "decay", "floor", "warmup", "clock"),
-    "arguments-pruning": (
-        *("layers", "except", "by", "scope", "alloc", "unit", "of", "ramp", "every", "min", "others"),
-        *("update", "enforce"),
-    ),
-    "arguments-weights": ("restore", "from", "state", "distill", "calibrate"),
-    "arguments-overrides": ("opt", "wd", "l1", "clip", "batch", "dropout"),
-    "arguments-settings": ("model", "data", "seed", "precision", "noise"),
-    "arguments-blocks": ("scale", "seeds", "rng", "on", "test", "at"),
-}
 VALUES: dict[str, str] = {
     "lr": "a number above 0, or arithmetic on `prev`, `last`, `base`",
     "number": "a number",
@@ -40,27 +31,6 @@ VALUES: dict[str, str] = {
     "metric": "a metric",
     "scale": "a number above 0",
 }
-SAMPLES = {"distill": "@t.end", "calibrate": "10it"}
-ARGUMENTS_OF_FUNCTIONS = {("update", "set"): "set(drop=30%)"}
-_KINDS = {
-    "conv": "convolutions, of any dimension",
-    "fc": "linear layers",
-    "rnn": "plain recurrent layers",
-    "lstm": "LSTM layers",
-    "gru": "GRU layers",
-    "birnn": "recurrent layers of any kind that run in both directions",
-    "embed": "embeddings",
-    "norm": "batch, layer and group norms",
-    "attention": "attention layers",
-}
-_ROLES = {
-    "first_conv": "the first convolution",
-    "output": "the last linear layer",
-    "ctc": "the projection into a CTC alphabet",
-    "prunable": "matrices of `conv`, `fc` and recurrent layers; not a first convolution that comes first",
-    "all": "every layer that has a matrix",
-}
-_PARTS = {"ih": "input-to-hidden matrices, as in `lstm.ih`", "hh": "hidden-to-hidden matrices, as in `birnn.hh`"}
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -69,13 +39,27 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join([lines[0], "|---" * len(headers) + "|\n", *lines[1:]])
 
 
-def arguments_table(names: Sequence[str]) -> str:
-    """Name, default, values, meaning and places of some arguments, from the one table of them."""
-    known = {argument.name: argument for argument in ARGUMENTS}
+def arguments_table(group: Group) -> str:
+    """Name, default, values, meaning and places of the arguments of a group, from their registry."""
     return table(
         ("argument", "default", "values", "meaning", "stands on"),
-        ([f"`{name}=`", _default(known[name]), *_values_and_meaning(known[name])] for name in names),
+        ([f"`{row.name}=`", _default(row), *_values_and_meaning(row)] for row in ARGUMENTS if row.group == group),
     )
+
+
+def metrics_table() -> str:
+    """Every metric that is known by name, with its unit and direction."""
+    return table(
+        ("metric", "unit", "better", "meaning"),
+        (
+            (f"`*.{row.name}`" if row.has_split else f"`{row.name}`", row.unit or "-", _better(row), row.meaning)
+            for row in METRICS
+        ),
+    )
+
+
+def _better(row: Metric) -> str:
+    return "higher" if row.higher_is_better else "lower"
 
 
 def codes_table() -> str:
@@ -86,16 +70,15 @@ def codes_table() -> str:
 
 def settings_of_phases() -> str:
     """The arguments of phases that may stand on `set` too, on one line."""
-    own = GROUPS["arguments-settings"]
-    names = [argument.name for argument in ARGUMENTS if "set" in argument.places and argument.name not in own]
+    names = [row.name for row in ARGUMENTS if "set" in row.places and row.group != "settings"]
     return f"{' '.join(f'`{name}`' for name in names)}\n"
 
 
 def selectors_table() -> str:
     """Every bare word that selects layers."""
-    rows = [(f"`{word}`", "kind", _KINDS[word]) for word in KINDS]
-    rows += [(f"`{word}`", "role", _ROLES[word]) for word in ROLES]
-    rows += [(f"`.{part}`", "part", _PARTS[part]) for part in PARTS]
+    rows = [(f"`{word}`", "kind", meaning) for word, meaning in KINDS.items()]
+    rows += [(f"`{word}`", "role", meaning) for word, meaning in ROLES.items()]
+    rows += [(f"`.{part}`", "part", meaning) for part, meaning in PARTS.items()]
     return table(("word", "", "selects"), rows)
 
 
@@ -111,15 +94,14 @@ def _default(argument: Argument) -> str:
 
 
 def _values_and_meaning(argument: Argument) -> tuple[str, str, str]:
-    runs = [option for option in argument.options if not is_refused(argument, option)]
-    refused = [option for option in argument.options if is_refused(argument, option)]
-    values = [_option(option) for option in runs]
+    refused = [option for option in argument.options if not option.is_supported]
+    values = [_option(option) for option in argument.options if option.is_supported]
     if VALUES[argument.kind]:
         values.append(VALUES[argument.kind])
     text = ", ".join(values)
     if refused:
         text += f"; *refused:* {', '.join(_option(option) for option in refused)}"
-    if argument.name in SAMPLES and _is_refused_text(argument, SAMPLES[argument.name]):
+    if not argument.is_supported:
         text += "; *refused* but for the default"
     return text, argument.meaning, ", ".join(argument.places)
 
@@ -127,31 +109,13 @@ def _values_and_meaning(argument: Argument) -> tuple[str, str, str]:
 def _option(option: Option) -> str:
     if not option.parameters:
         return f"`{option.name}`"
-    given = ", ".join("x" if name.isdigit() else f"{name}=" for name in option.parameters)
+    given = ", ".join(f"{parameter.name}=" if parameter.is_named else "x" for parameter in option.parameters)
     return f"`{option.name}({given})`"
 
 
-def is_refused(argument: Argument, option: Option) -> bool:
-    """Whether this version stops at that value; asked of the runtime, not written down here."""
-    if option.tier == "C" or option.name == argument.default:
-        return False
-    return _is_refused_text(argument, ARGUMENTS_OF_FUNCTIONS.get((argument.name, option.name), option.name))
-
-
-def _is_refused_text(argument: Argument, value: str) -> bool:
-    if argument.places == ("set",):
-        text = f"set {argument.name}={value}; dense 1ep lr=1"
-    else:
-        text = f"t: dense 1ep lr=1; sparse 50% 1ep {argument.name}={value}"
-    try:
-        plan = dsd_lang.compile(text)
-    except dsd_lang.ScheduleError:
-        return False  # stands in another place (`compare`), or needs parameters that every version runs
-    return bool(unsupported(plan))
-
-
 TABLES: dict[str, Callable[[], str]] = {
-    **{name: (lambda names=names: arguments_table(names)) for name, names in GROUPS.items()},  # type: ignore[misc]
+    **{f"arguments-{group}": partial(arguments_table, group) for group in get_args(Group)},
+    "metrics": metrics_table,
     "codes": codes_table,
     "settings-of-phases": settings_of_phases,
     "selectors": selectors_table,

@@ -1,11 +1,25 @@
-"""The one table of arguments: name in, where it may stand, what it takes, its default and its meaning out.
+"""The registry of arguments: name, where each may stand, what it takes, its default and its meaning.
 
-The checks, the passes and the language reference all read this page; an argument exists when it has a row here.
+Everything that lists arguments reads this table: checks, passes, canonical order, plan table and difference, editors
+and the language reference. An argument exists when it has a row here.
 """
 
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
+
+from dsd_lang.base.options import (
+    CLIPS,
+    DECAYS,
+    ENFORCEMENTS,
+    NOISES,
+    OPTIMIZERS,
+    SCORES,
+    UNITS,
+    UPDATES,
+    Option,
+    words,
+)
 
 Place = Literal["dense", "sparse", "set", "repeat", "fork", "compare"]
 Kind = Literal[
@@ -26,7 +40,8 @@ Kind = Literal[
     "metric",
     "scale",
 ]
-Tier = Literal["C", "E", "B"]
+Group = Literal["rate", "pruning", "weights", "overrides", "settings", "blocks"]
+Home = Literal["phase", "target", "selection", "lr", "elsewhere"]
 
 RATE_WORDS = ("prev", "last", "base")  # what `lr=` may count from
 
@@ -37,218 +52,320 @@ SPARSE_OR_SET: tuple[Place, ...] = ("sparse", "set")
 SET: tuple[Place, ...] = ("set",)
 
 
-class Option(NamedTuple):
-    """One word an argument takes, with its own named parameters; None as parameters means any."""
-
-    name: str
-    tier: Tier = "C"
-    parameters: tuple[str, ...] | None = ()
-
-
 class Argument(NamedTuple):
-    """One row: where `name=` may stand, the kind of its value, its options, default and meaning."""
+    """One row of the registry.
+
+    ``home`` says where the plan keeps the value: an attribute of the phase (called ``field`` where that differs from
+    the name), its target, its selectors, its learning rate, or elsewhere. ``group`` is the table of the language
+    reference it is listed in, ``example`` a value to start from where the default cannot be written. ``least`` bounds
+    whole numbers. ``is_supported`` is false where `dsd-run` executes nothing but the default.
+    """
 
     name: str
     places: tuple[Place, ...]
     kind: Kind
-    tier: Tier
     default: str
     meaning: str
+    group: Group
     options: tuple[Option, ...] = ()
+    home: Home = "phase"
+    field: str = ""
+    example: str = ""
+    least: int = 1
+    is_supported: bool = True
 
     def option(self, name: str) -> Option | None:
         """The option of that name."""
         return next((option for option in self.options if option.name == name), None)
 
+    @property
+    def attribute(self) -> str:
+        """What the plan calls it."""
+        return self.field or self.name
 
-def _words(*names: str, tier: Tier = "C") -> tuple[Option, ...]:
-    return tuple(Option(name, tier) for name in names)
+    @property
+    def start(self) -> str:
+        """A value to start from: the example, else the default."""
+        return self.example or self.default
 
-
-_SCORES = (
-    Option("magnitude", "C", ("order",)),
-    Option("random"),
-    Option("gradient", "B", ("batches",)),
-    Option("snip", "B", ("batches",)),
-    Option("grasp", "B", ("batches", "samples", "temperature")),
-    Option("synflow", "B", ("rounds",)),
-    Option("taylor", "B", ("batches",)),
-    Option("fisher", "B", ("batches",)),
-    Option("movement", "B", ("score_lr",)),
-    Option("wanda", "B", ("samples",)),
-    Option("sparsegpt", "B", ("samples", "block", "damping")),
-)
-_OPTIMIZERS = (
-    Option("sgd", "C", ("momentum", "nesterov", "dampening")),
-    Option("adam", "C", ("beta1", "beta2", "eps", "amsgrad")),
-    Option("adamw", "C", ("beta1", "beta2", "eps", "amsgrad")),
-    Option("nadam", "C", ("beta1", "beta2", "eps")),
-    Option("radam", "C", ("beta1", "beta2", "eps")),
-    Option("adamax", "C", ("beta1", "beta2", "eps")),
-    Option("rmsprop", "C", ("alpha", "momentum", "eps", "centered")),
-    Option("adagrad", "C", ("eps", "lr_decay", "initial_accumulator_value")),
-    Option("adadelta", "C", ("rho", "eps")),
-)
-_DECAYS = (
-    Option("constant", "C", ("floor",)),
-    Option("cosine", "C", ("floor",)),
-    Option("linear", "C", ("floor",)),
-    Option("step", "C", ("by", "floor")),
-    Option("exp", "C", ("floor",)),
-)
 
 ARGUMENTS: tuple[Argument, ...] = (
-    Argument("of", SPARSE, "choice", "C", "all", "what the target is a fraction of", _words("all", "remaining")),
+    Argument(
+        "of",
+        SPARSE,
+        "choice",
+        "all",
+        "what the target is a fraction of",
+        "pruning",
+        words("all", "remaining"),
+        home="target",
+    ),
     Argument(
         "ramp",
         SPARSE,
         "choice",
-        "C",
         "cubic",
         "the shape of a ramp target",
-        _words("cubic", "linear", "cosine", "exp"),
+        "pruning",
+        words("cubic", "linear", "cosine", "exp"),
+        home="target",
     ),
-    Argument("every", SPARSE, "length", "C", "100it", "how often a ramp selects again"),
-    Argument("layers", SPARSE_OR_SET, "selectors", "C", "prunable", "which layers are pruned"),
-    Argument("except", SPARSE_OR_SET, "selectors", "C", "none", "which layers are not"),
-    Argument("others", SPARSE_OR_SET, "choice", "C", "none", "masks of unselected layers", _words("none", "hold")),
-    Argument("lr", PHASE_OR_SET, "lr", "C", "inherited", "the start of the phase's learning rate"),
-    Argument("decay", PHASE_OR_SET, "decay", "C", "constant", "the learning rate's shape within the phase", _DECAYS),
-    Argument("floor", PHASE_OR_SET, "number", "C", "0", "the lowest value the decay reaches"),
-    Argument("warmup", PHASE_OR_SET, "length", "C", "none", "linear warm-up at the head of the phase", _words("none")),
-    Argument("by", SPARSE_OR_SET, "function", "C", "magnitude", "the score; smallest are pruned", _SCORES),
+    Argument("every", SPARSE, "length", "100it", "how often a ramp selects again", "pruning", home="target"),
+    Argument(
+        "layers",
+        SPARSE_OR_SET,
+        "selectors",
+        "prunable",
+        "which layers are pruned",
+        "pruning",
+        home="selection",
+        example="fc",
+    ),
+    Argument(
+        "except",
+        SPARSE_OR_SET,
+        "selectors",
+        "none",
+        "which layers are not",
+        "pruning",
+        home="selection",
+        example="first_conv",
+    ),
+    Argument("others", SPARSE_OR_SET, "choice", "none", "masks of unselected layers", "pruning", words("none", "hold")),
+    Argument(
+        "lr",
+        PHASE_OR_SET,
+        "lr",
+        "inherited",
+        "the start of the phase's learning rate",
+        "rate",
+        home="lr",
+        example="1e-3",
+    ),
+    Argument(
+        "decay",
+        PHASE_OR_SET,
+        "decay",
+        "constant",
+        "the learning rate's shape within the phase",
+        "rate",
+        DECAYS,
+        home="lr",
+    ),
+    Argument(
+        "floor", PHASE_OR_SET, "number", "0", "the lowest value the decay reaches", "rate", home="lr", example="1e-6"
+    ),
+    Argument(
+        "warmup",
+        PHASE_OR_SET,
+        "length",
+        "none",
+        "linear warm-up at the head of the phase",
+        "rate",
+        words("none"),
+        home="lr",
+        example="100it",
+    ),
+    Argument("by", SPARSE_OR_SET, "function", "magnitude", "the score; smallest are pruned", "pruning", SCORES),
     Argument(
         "scope",
         SPARSE_OR_SET,
         "choice",
-        "C",
         "layer",
         "where scores compete",
-        (*_words("layer", "global"), *_words("row", "group", tier="E")),
+        "pruning",
+        (*words("layer", "global"), *words("row", "group", is_supported=False)),
     ),
     Argument(
         "alloc",
         SPARSE_OR_SET,
         "choice",
-        "C",
         "uniform",
         "how the target is spread over layers",
-        (Option("uniform"), *_words("erk", "er", tier="E")),
+        "pruning",
+        (Option("uniform"), *words("erk", "er", is_supported=False)),
     ),
+    Argument("unit", SPARSE_OR_SET, "function", "weight", "what is pruned as one", "pruning", UNITS),
     Argument(
-        "unit",
+        "min",
         SPARSE_OR_SET,
-        "function",
-        "C",
-        "weight",
-        "what is pruned as one",
-        (Option("weight"), *_words("row", "filter", "channel", tier="E"), Option("block", "E", ("0", "1"))),
+        "whole",
+        "1",
+        "weights of a tensor kept in any case",
+        "pruning",
+        field="minimum",
+        example="0",
+        least=0,
     ),
-    Argument("min", SPARSE_OR_SET, "whole", "C", "1", "weights of a tensor kept in any case"),
     Argument(
         "restore",
         ("dense", "set"),
         "source",
-        "C",
         "zero",
         "what revived weights become",
-        _words("zero", "saved", "init", "random"),
+        "weights",
+        words("zero", "saved", "init", "random"),
     ),
-    Argument("from", PHASE, "source", "E", "last", "what the weights start from", _words("last", "random", tier="E")),
+    Argument(
+        "from",
+        PHASE,
+        "source",
+        "last",
+        "what the weights start from",
+        "weights",
+        words("last", "random"),
+        example="random",
+    ),
     Argument(
         "clock",
         PHASE_OR_SET,
         "source",
-        "E",
         "phase",
         "which clock drives lr shape and data order",
-        _words("phase", "global", tier="E"),
+        "rate",
+        words("phase", "global"),
     ),
     Argument(
         "state",
         PHASE_OR_SET,
         "choice",
-        "C",
         "zero",
         "optimizer state of pruned and revived weights",
-        _words("zero", "reset", "keep"),
+        "weights",
+        words("zero", "reset", "keep"),
     ),
-    Argument("opt", PHASE_OR_SET, "function", "C", "the model's", "the optimizer", _OPTIMIZERS),
-    Argument("wd", PHASE_OR_SET, "number", "C", "the model's", "weight decay"),
-    Argument("l1", PHASE_OR_SET, "number", "C", "0", "the weight of an L1 penalty"),
+    Argument(
+        "opt",
+        PHASE_OR_SET,
+        "function",
+        "the model's",
+        "the optimizer",
+        "overrides",
+        OPTIMIZERS,
+        example="sgd(momentum=0.9)",
+    ),
+    Argument("wd", PHASE_OR_SET, "number", "the model's", "weight decay", "overrides", example="1e-4"),
+    Argument("l1", PHASE_OR_SET, "number", "0", "the weight of an L1 penalty", "overrides", example="1e-5"),
     Argument(
         "clip",
         PHASE_OR_SET,
         "clip",
-        "C",
         "the model's",
         "gradient clipping: a norm, `norm(x)` or `value(x)`",
-        (Option("none"), Option("norm", "C", ("0",)), Option("value", "C", ("0",))),
+        "overrides",
+        CLIPS,
+        example="norm(5)",
     ),
-    Argument("batch", PHASE_OR_SET, "whole", "C", "the model's", "samples in a batch"),
-    Argument("dropout", PHASE_OR_SET, "ratio", "C", "the model's", "the probability of every dropout layer"),
+    Argument("batch", PHASE_OR_SET, "whole", "the model's", "samples in a batch", "overrides", example="128"),
     Argument(
-        "update",
-        SPARSE_OR_SET,
-        "function",
-        "B",
+        "dropout",
+        PHASE_OR_SET,
+        "ratio",
+        "the model's",
+        "the probability of every dropout layer",
+        "overrides",
+        example="20%",
+    ),
+    Argument("update", SPARSE_OR_SET, "function", "none", "dynamic masks", "pruning", UPDATES),
+    Argument("enforce", SPARSE_OR_SET, "function", "hard", "how the mask acts", "pruning", ENFORCEMENTS),
+    Argument(
+        "distill",
+        PHASE,
+        "distill",
         "none",
-        "dynamic masks",
-        (
-            Option("none"),
-            Option("set", "B", ("drop", "every", "until")),
-            Option("rigl", "B", ("drop", "every", "until")),
-            Option("magnitude", "B", ("every", "until")),
-        ),
+        "knowledge distillation from a checkpoint",
+        "weights",
+        words("none"),
+        is_supported=False,
     ),
-    Argument(
-        "enforce",
-        SPARSE_OR_SET,
-        "function",
-        "B",
-        "hard",
-        "how the mask acts",
-        (
-            Option("hard"),
-            Option("ste", "B"),
-            Option("srste", "B", ("decay",)),
-            Option("topkast", "B", ("backward", "every")),
-        ),
-    ),
-    Argument("distill", PHASE, "distill", "E", "none", "knowledge distillation from a checkpoint", _words("none")),
     Argument(
         "calibrate",
         PHASE_OR_SET,
         "length",
-        "E",
         "off",
         "refresh batch-norm statistics before evaluating",
-        _words("off", "none", tier="E"),
+        "weights",
+        words("off", "none"),
+        example="100it",
+        is_supported=False,
     ),
-    Argument("model", SET, "text", "C", "--model", "the network"),
-    Argument("data", SET, "text", "C", "--data", "the data set"),
-    Argument("seed", SET, "whole", "C", "0", "the seed of every random stream"),
-    Argument("precision", SET, "choice", "C", "fp32", "number format of training", _words("fp32", "bf16", "fp16")),
+    Argument("model", SET, "text", "--model", "the network", "settings", home="elsewhere", example='"ds2"'),
+    Argument("data", SET, "text", "--data", "the data set", "settings", home="elsewhere", example='"digits"'),
+    Argument("seed", SET, "whole", "0", "the seed of every random stream", "settings", home="elsewhere", least=0),
+    Argument(
+        "precision",
+        SET,
+        "choice",
+        "fp32",
+        "number format of training",
+        "settings",
+        words("fp32", "bf16", "fp16"),
+        home="elsewhere",
+    ),
     Argument(
         "noise",
         SET,
         "function",
-        "E",
         "none",
         "label noise",
-        (
-            Option("none"),
-            Option("symmetric", "E", ("0",)),
-            Option("asymmetric", "E", ("0",)),
-            Option("pairflip", "E", ("0",)),
-        ),
+        "settings",
+        NOISES,
+        home="elsewhere",
+        example="symmetric(20%)",
     ),
-    Argument("scale", ("repeat",), "scale", "C", "0.1", "every lr of the copied pair is multiplied by it per cycle"),
-    Argument("seeds", ("fork",), "whole", "C", "1", "how often each branch is trained"),
-    Argument("rng", ("fork",), "choice", "C", "shared", "data order of branches", _words("shared", "distinct")),
-    Argument("on", ("compare",), "metric", "E", "required", "the metric compared"),
-    Argument("test", ("compare",), "choice", "E", "welch", "the t-test", _words("welch", "student", "paired")),
-    Argument("at", ("compare",), "choice", "E", "end", "where the metric is read", _words("end", "best")),
+    Argument(
+        "scale",
+        ("repeat",),
+        "scale",
+        "0.1",
+        "every lr of the copied pair is multiplied by it per cycle",
+        "blocks",
+        home="elsewhere",
+        example="0.5",
+    ),
+    Argument(
+        "seeds", ("fork",), "whole", "1", "how often each branch is trained", "blocks", home="elsewhere", example="3"
+    ),
+    Argument(
+        "rng",
+        ("fork",),
+        "choice",
+        "shared",
+        "data order of branches",
+        "blocks",
+        words("shared", "distinct"),
+        home="elsewhere",
+    ),
+    Argument(
+        "on",
+        ("compare",),
+        "metric",
+        "required",
+        "the metric compared",
+        "blocks",
+        home="elsewhere",
+        example="test.err",
+    ),
+    Argument(
+        "test",
+        ("compare",),
+        "choice",
+        "welch",
+        "the t-test",
+        "blocks",
+        words("welch", "student", "paired"),
+        home="elsewhere",
+    ),
+    Argument(
+        "at",
+        ("compare",),
+        "choice",
+        "end",
+        "where the metric is read",
+        "blocks",
+        words("end", "best"),
+        home="elsewhere",
+    ),
 )
 
 BY_NAME: dict[str, Argument] = {argument.name: argument for argument in ARGUMENTS}
@@ -257,3 +374,8 @@ BY_NAME: dict[str, Argument] = {argument.name: argument for argument in ARGUMENT
 def allowed_at(place: Place) -> tuple[str, ...]:
     """The names of the arguments that may stand at a place."""
     return tuple(argument.name for argument in ARGUMENTS if place in argument.places)
+
+
+def kept_in(home: Home) -> tuple[Argument, ...]:
+    """The arguments whose value the plan keeps there."""
+    return tuple(argument for argument in ARGUMENTS if argument.home == home)

@@ -13,9 +13,27 @@ from dsd_lang.base.records import record
 
 RECURRENT_KINDS = ("rnn", "lstm", "gru")
 PRUNABLE_KINDS = ("conv", "fc", *RECURRENT_KINDS)
-KINDS = ("conv", "fc", *RECURRENT_KINDS, "birnn", "embed", "norm", "attention")
-ROLES = ("first_conv", "output", "ctc", "prunable", "all")
-PARTS = ("ih", "hh")
+
+# what bare selectors mean
+KINDS = {
+    "conv": "convolutions, of any dimension",
+    "fc": "fully connected layers; not the projection into a CTC alphabet, which is `ctc`",
+    "rnn": "plain recurrent layers, of one direction or both",
+    "lstm": "LSTM layers, of one direction or both",
+    "gru": "GRU layers, of one direction or both",
+    "birnn": "every bidirectional recurrent layer: RNN, LSTM or GRU",
+    "embed": "embeddings; never pruned unless named",
+    "norm": "normalisation layers; never pruned unless named",
+    "attention": "attention layers",
+}
+ROLES = {
+    "first_conv": "the first convolution of the model",
+    "output": "the last fully connected or CTC layer",
+    "ctc": "the projection into the CTC alphabet, which is not `fc`",
+    "prunable": "every matrix of `conv`, `fc` and recurrent layers, less a convolution that comes first: the default",
+    "all": "every weight of two or more dimensions",
+}
+PARTS = {"ih": "only the input-to-hidden matrices", "hh": "only the hidden-to-hidden matrices"}
 
 
 @record

@@ -1,33 +1,100 @@
-"""The names of metrics: `train.loss`, `val.*`, `test.*`, `entropy.relu`, `sparsity`, and arms before them."""
+"""The registry of metrics: name, unit, direction and meaning of everything that is measured.
+
+Conditions, `@best`, the linter, editors, tables and reports read it. A metric of the user's own has no row: whether
+higher or lower is better is then said where it is reported, and never guessed from its name.
+"""
 
 from __future__ import annotations
 
-SPLITS = ("train", "val", "test")
-WITHOUT_SPLIT = ("sparsity", "entropy.relu")
-KNOWN = (
-    "loss",
-    "err",
-    "acc",
-    "top1_err",
-    "top5_err",
-    "wer",
-    "cer",
-    "ppl",
-    "bleu1",
-    "bleu2",
-    "bleu3",
-    "bleu4",
-    "bleu1_bp",
-    "bleu2_bp",
-    "bleu3_bp",
-    "bleu4_bp",
+from typing import Literal, NamedTuple
+
+Unit = Literal["points", "ratio", "bits", ""]
+"""``points`` run from 0 to 100 (so that `10%` in a condition means 10), a ``ratio`` from 0 to 1; ``""`` has no unit."""
+
+
+class Metric(NamedTuple):
+    """One metric; ``has_split`` says that it is measured on each split, ``is_supported`` that `dsd-run` measures it."""
+
+    name: str
+    unit: Unit
+    higher_is_better: bool
+    meaning: str
+    has_split: bool = True
+    is_supported: bool = True
+
+
+def _bleu(order: int, suffix: str, how: str) -> Metric:
+    return Metric(f"bleu{order}{suffix}", "points", True, f"BLEU up to {order}-grams {how} the brevity penalty")
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric("loss", "", False, "the loss"),
+    Metric("err", "points", False, "share of wrong answers"),
+    Metric("acc", "points", True, "share of right answers"),
+    Metric("top1_err", "points", False, "share of samples whose best guess is wrong"),
+    Metric("top5_err", "points", False, "share of samples whose five best guesses are all wrong"),
+    Metric("wer", "points", False, "word error rate"),
+    Metric("cer", "points", False, "character error rate"),
+    Metric("ppl", "", False, "perplexity"),
+    *(_bleu(order, "", "without") for order in range(1, 5)),
+    *(_bleu(order, "_bp", "with") for order in range(1, 5)),
+    Metric("sparsity", "ratio", True, "the share of weights that are masked", has_split=False),
+    Metric(
+        "entropy.relu",
+        "bits",
+        True,
+        "the mean entropy of the activations after ReLU layers",
+        has_split=False,
+        is_supported=False,
+    ),
 )
+
+SPLITS: dict[str, str] = {
+    "train": "measured while training",
+    "val": "measured on the validation data",
+    "test": "measured on the test data",
+}
+MEASURES: dict[str, Metric] = {metric.name: metric for metric in METRICS if metric.has_split}
+WITHOUT_SPLIT: dict[str, Metric] = {metric.name: metric for metric in METRICS if not metric.has_split}
+FULL_NAMES: tuple[str, ...] = (*(f"{split}.{name}" for split in SPLITS for name in MEASURES), *WITHOUT_SPLIT)
+
+
+def find_metric(name: str) -> Metric | None:
+    """The row of a full name such as `val.err`, `sparsity`; None for a metric of the user's own.
+
+    >>> find_metric("val.wer").higher_is_better, find_metric("val.f1")
+    (False, None)
+    """
+    if name in WITHOUT_SPLIT:
+        return WITHOUT_SPLIT[name]
+    split, _, measure = name.partition(".")
+    return MEASURES.get(measure) if split in SPLITS else None
+
+
+def is_in_points(name: str) -> bool:
+    """Whether a metric is given in percent points, so that `10%` in a condition means 10; false for users' own."""
+    metric = find_metric(name)
+    return metric is not None and metric.unit == "points"
+
+
+def metric_meaning(name: str) -> str | None:
+    """What a metric is; None for one of the user's own.
+
+    >>> metric_meaning("val.wer")
+    'word error rate, in points, measured on the validation data'
+    """
+    metric = find_metric(name)
+    if metric is None:
+        return None
+    unit = ", in points" if metric.unit == "points" else ""
+    where = f", {SPLITS[name.partition('.')[0]]}" if metric.has_split else ""
+    return f"{metric.meaning}{unit}{where}"
 
 
 def split_metric(text: str) -> tuple[str, str]:
     """A dotted name as arm and metric: `dsd.test.err` is (`dsd`, `test.err`), `sparsity` has no arm."""
     parts = text.split(".")
-    size = 1 if parts[-1] == "sparsity" else 2
+    size = 1 if parts[-1] in WITHOUT_SPLIT else 2
     return ".".join(parts[:-size]), ".".join(parts[-size:])
 
 
@@ -38,21 +105,18 @@ def problem_of_metric(metric: str) -> tuple[str, str | None] | None:
     """
     from dsd_lang.base.errors import nearest
 
-    if metric in WITHOUT_SPLIT:
+    if find_metric(metric) is not None:
         return None
     root, _, name = metric.partition(".")
     if root in SPLITS and name:
-        if name in KNOWN:
-            return None
         import difflib
 
-        near = difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.75)
+        near = difflib.get_close_matches(name, MEASURES, n=1, cutoff=0.75)
         return (f"no metric is called `{metric}`", f"{root}.{near[0]}") if near else None
-    choices = (*SPLITS, *(f"{split}.{known}" for split in SPLITS for known in KNOWN), *WITHOUT_SPLIT)
-    guess = nearest(metric, tuple(choice for choice in choices if choice not in SPLITS))
-    if guess is None and not name and metric in KNOWN:
+    guess = nearest(metric, FULL_NAMES)
+    if guess is None and not name and metric in MEASURES:
         guess = f"val.{metric}"
     if guess is None and name:
-        near_root = nearest(root, SPLITS)
+        near_root = nearest(root, tuple(SPLITS))
         guess = f"{near_root}.{name}" if near_root else None
     return f"no metric is called `{metric}`", guess

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple, get_args
 
-from dsd_lang.base.arguments import ARGUMENTS, RATE_WORDS, Option
+from dsd_lang.base.arguments import ARGUMENTS, RATE_WORDS
+from dsd_lang.base.conditions import CONDITION_FUNCTIONS
 from dsd_lang.base.diagnostics import CATALOGUE
 from dsd_lang.base.layers import KINDS, PARTS, ROLES
-from dsd_lang.base.metrics import KNOWN, SPLITS, WITHOUT_SPLIT
+from dsd_lang.base.metrics import MEASURES, SPLITS, WITHOUT_SPLIT
+from dsd_lang.base.options import DISTILL_PARAMETERS, Option
 from dsd_lang.base.units import Unit
-from dsd_lang.passes.read_conditions import FUNCTIONS
 from dsd_lang.passes.read_functions import SWITCHES
-from dsd_lang.passes.read_values import DISTILL_PARAMETERS
 from dsd_lang.passes.resolve_references import MOMENTS
 from dsd_lang.syntax.table import load_table
 from dsd_lang.syntax.terminals import STATEMENT_WORDS
@@ -71,9 +71,9 @@ def vocabulary() -> Vocabulary:
         connectives=words(others),
         logical=words(_LOGICAL),
         targets=words(_TARGETS),
-        kinds=KINDS,
-        roles=ROLES,
-        parts=PARTS,
+        kinds=tuple(KINDS),
+        roles=tuple(ROLES),
+        parts=tuple(PARTS),
         arguments=tuple(argument.name for argument in ARGUMENTS),
         text_arguments=tuple(argument.name for argument in ARGUMENTS if argument.kind == "text"),
         options={
@@ -81,14 +81,14 @@ def vocabulary() -> Vocabulary:
             for argument in ARGUMENTS
             if argument.options
         },
-        functions=_unique(option.name for option in _options() if option.parameters != ()),
-        parameters=_unique((*_option_parameters(), *DISTILL_PARAMETERS, *_condition_parameters())),
-        conditions=tuple(FUNCTIONS),
+        functions=_unique(option.name for option in _options() if option.parameters),
+        parameters=_unique((*_option_parameters(), *_distill_parameters(), *_condition_parameters())),
+        conditions=tuple(CONDITION_FUNCTIONS),
         rates=RATE_WORDS,
         switches=tuple(SWITCHES),
-        splits=SPLITS,
-        metrics=KNOWN,
-        metrics_without_split=WITHOUT_SPLIT,
+        splits=tuple(SPLITS),
+        metrics=tuple(MEASURES),
+        metrics_without_split=tuple(WITHOUT_SPLIT),
         moments=MOMENTS,
         units=get_args(Unit),
         rules=tuple(CATALOGUE),
@@ -100,11 +100,15 @@ def _options() -> list[Option]:
 
 
 def _option_parameters() -> list[str]:
-    return [name for option in _options() for name in option.parameters or () if not name.isdigit()]
+    return [name for option in _options() for name in option.named]
+
+
+def _distill_parameters() -> list[str]:
+    return [parameter.name for parameter in DISTILL_PARAMETERS]
 
 
 def _condition_parameters() -> list[str]:
-    return [name for _, parameters in FUNCTIONS.values() for name in parameters]
+    return [parameter.name for function in CONDITION_FUNCTIONS.values() for parameter in function.parameters]
 
 
 def _unique(words: Iterable[str]) -> tuple[str, ...]:

@@ -29,6 +29,10 @@ def check_analysis(
 ) -> tuple[Diagnostic, ...]:
     """The same, of a text that has been analysed already."""
     kept = [finding for finding in analysis.diagnostics if finding.code in selected]
+    if "DSD207" in selected and analysis.resolved is not None:
+        from dsd_lang.rules import unsupported_yet
+
+        kept = sorted([*kept, *unsupported_yet.find(analysis.resolved)], key=lambda finding: finding.span.start)
     if "DSD902" in selected:
         from dsd_lang.rules import not_canonical
 

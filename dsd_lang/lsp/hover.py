@@ -5,8 +5,10 @@ from __future__ import annotations
 from lsprotocol import types
 
 from dsd_lang.base.arguments import BY_NAME
+from dsd_lang.base.conditions import CONDITION_FUNCTIONS
 from dsd_lang.base.diagnostics import Span
 from dsd_lang.base.layers import describe_inventory, match, parse_selector
+from dsd_lang.base.metrics import metric_meaning
 from dsd_lang.lsp import meanings
 from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.labels import Definition
@@ -115,10 +117,11 @@ def _word(document: Document, token: Token) -> str | None:
     option = row.option(token.text) if row is not None else None
     if row is not None and option is not None:
         return option_page(row, option)
-    for table in (meanings.RATES, meanings.CONDITIONS):
+    tests = {name: function.meaning for name, function in CONDITION_FUNCTIONS.items()}
+    for table in (meanings.RATES, tests):
         if token.text in table:
             return f"**`{token.text}`** {table[token.text]}"
-    metric = meanings.metric_meaning(".".join(token.text.split(".")[-2:]))
+    metric = metric_meaning(".".join(token.text.split(".")[-2:]))
     return f"**`{token.text}`** {metric}" if metric else None
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dsd_lang.base.arguments import Argument, Option
+from dsd_lang.base.arguments import Argument
 from dsd_lang.base.diagnostics import CATALOGUE, rule_url
+from dsd_lang.base.options import Option
 from dsd_lang.passes.wrong_values import expected
 
 _HEADING = re.compile(r"^(?P<title>[^\n]+)\n-{3,}$", re.MULTILINE)
 _BLOCK = re.compile(r"::\n\n(?P<lines>(?:(?: {4}[^\n]*)?\n)*(?: {4}[^\n]*)?)")
-_TIERS = {"E": "for experiments", "B": "beyond the core"}
 
 
 def argument_page(row: Argument) -> str:
@@ -24,17 +24,18 @@ def argument_page(row: Argument) -> str:
         f"* takes: {expected(row)}",
         f"* stands in: {places}",
     ]
-    if row.tier in _TIERS:
-        lines.append(f"* an argument {_TIERS[row.tier]}: `dsd-run` refuses what it cannot do yet, and never ignores it")
+    if not row.is_supported:
+        lines.append("* not executed yet: `dsd-run` refuses any value but the default (DSD207)")
     return "\n".join(lines)
 
 
 def option_page(row: Argument, option: Option) -> str:
     """One value of an argument."""
-    named = [f"`{name}=`" for name in option.parameters or () if not name.isdigit()]
+    named = [f"`{name}=`" for name in option.named]
     takes = f"; takes {', '.join(named)}" if named else ""
+    refused = "" if option.is_supported else "; not executed yet: `dsd-run` refuses it (DSD207)"
     default = "; the default" if row.default == option.name else ""
-    return f"**`{option.name}`** a value of `{row.name}=` ({row.meaning}){default}{takes}"
+    return f"**`{option.name}`** a value of `{row.name}=` ({row.meaning}){default}{takes}{refused}"
 
 
 def rule_page(code: str) -> str | None:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from lsprotocol import types
 
 from dsd_lang.base.arguments import BY_NAME
+from dsd_lang.base.conditions import CONDITION_FUNCTIONS
 from dsd_lang.base.layers import KINDS, PARTS, RECURRENT_KINDS, ROLES
-from dsd_lang.base.metrics import KNOWN, WITHOUT_SPLIT
+from dsd_lang.base.metrics import FULL_NAMES, metric_meaning
 from dsd_lang.lsp import meanings
 from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.labels import Definition
@@ -16,11 +17,9 @@ from dsd_lang.lsp.offers import Offer
 from dsd_lang.lsp.phase_parts import has_target
 from dsd_lang.lsp.place import Place
 from dsd_lang.lsp.word import Word
-from dsd_lang.passes.read_conditions import FUNCTIONS
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import Token
 
-_METRICS = (*(f"{split}.{known}" for split in ("val", "test", "train") for known in KNOWN), *WITHOUT_SPLIT)
 _LATER = "500it"
 _NUMBERS = ("lr", "number", "positive", "ratio", "whole", "scale", "clip")
 
@@ -107,33 +106,34 @@ def condition_offers(document: Document, place: Place, word: Word) -> Iterator[O
     if place.statement == "COMPARE" and place.takes("DOTTED") and not place.takes("NUMBER"):
         yield from (_branch(name, definition) for name, definition in _branches(document, word))
     elif place.takes("NUMBER") and not place.takes("SELECTING") and (place.argument == "on" or _watches(place)):
-        yield from (_metric(name) for name in _METRICS)
+        yield from (_metric(name) for name in FULL_NAMES)
     elif place.clause is not None and place.takes("NUMBER") and not place.takes("SELECTING"):
         if place.statement == "EXPECT":
             yield from _arm_metrics(document, word)
         else:
             yield from _tests(place)
-            yield from (_metric(name) for name in _METRICS)
+            yield from (_metric(name) for name in FULL_NAMES)
 
 
 def _watches(place: Place) -> bool:
     """Whether the place is the first between the parentheses of a condition's test."""
-    return place.call in FUNCTIONS and place.argument is None and not place.items
+    return place.call in CONDITION_FUNCTIONS and place.argument is None and not place.items
 
 
 def _tests(place: Place) -> Iterator[Offer]:
     """`plateau(...)` and its like: whole conditions where one may begin; what compares rounds only on a loop."""
-    for name, (is_whole, options) in FUNCTIONS.items():
-        if (is_whole and place.clause) or (name != "plateau" and place.statement != "REPEAT"):
+    for name, function in CONDITION_FUNCTIONS.items():
+        if (function.is_condition and place.clause) or (function.needs_loop and place.statement != "REPEAT"):
             continue
-        metric = "val.loss" if name == "plateau" else "val.err"
-        tail = "" if is_whole or place.clause else " < ${2:0.1}"
-        inside = f", {options[0]}=${{2:3}}" if options else ""
+        metric = "val.err" if function.needs_loop else "val.loss"
+        tail = "" if function.is_condition or place.clause else " < ${2:0.1}"
+        first = next(iter(function.parameters), None)
+        inside = f", {first.name}=${{2:{first.example}}}" if first is not None else ""
         yield Offer(
             name,
             f"{name}(${{1:{metric}}}{inside}){tail}",
             f"{name}(",
-            detail=meanings.CONDITIONS[name],
+            detail=function.meaning,
             kind=types.CompletionItemKind.Function,
         )
 
@@ -141,11 +141,9 @@ def _tests(place: Place) -> Iterator[Offer]:
 def _arm_metrics(document: Document, word: Word) -> Iterator[Offer]:
     typed = word.typed.rpartition(".")[0]
     for name, _ in _branches(document, word):
-        shown = (
-            _METRICS if typed.startswith(name) else tuple(metric for metric in _METRICS if metric.startswith("test."))
-        )
+        shown = FULL_NAMES if typed.startswith(name) else [one for one in FULL_NAMES if one.startswith("test.")]
         yield from (_metric(f"{name}.{metric}", metric) for metric in shown)
-    yield from (_metric(name) for name in _METRICS)
+    yield from (_metric(name) for name in FULL_NAMES)
 
 
 def _branches(document: Document, word: Word) -> Iterator[tuple[str, Definition]]:
@@ -163,7 +161,7 @@ def _branch(name: str, definition: Definition) -> Offer:
 
 
 def _metric(name: str, metric: str = "") -> Offer:
-    return Offer(name, detail=meanings.metric_meaning(metric or name) or "", kind=types.CompletionItemKind.Value)
+    return Offer(name, detail=metric_meaning(metric or name) or "", kind=types.CompletionItemKind.Value)
 
 
 def variable_offers(document: Document, place: Place, word: Word) -> Iterator[Offer]:

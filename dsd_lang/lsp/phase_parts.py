@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from dsd_lang.base.conditions import CONDITION_FUNCTIONS
 from dsd_lang.lsp.place import Place
-from dsd_lang.passes.read_conditions import FUNCTIONS
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import Token
 
@@ -62,8 +62,8 @@ def is_condition(clause: tuple[Any, ...]) -> bool:
     if "COMPARATOR" in kinds:
         return kinds[-1] != "COMPARATOR"
     first = clause[0].callee if isinstance(clause[0], nodes.Call) else clause[0]
-    is_test = isinstance(first, nodes.Name) and FUNCTIONS.get(first.text, (False,))[0]
-    return is_test or any(isinstance(item, _CONDITIONS) for item in clause)
+    function = CONDITION_FUNCTIONS.get(first.text) if isinstance(first, nodes.Name) else None
+    return (function is not None and function.is_condition) or any(isinstance(item, _CONDITIONS) for item in clause)
 
 
 def _kind(part: Any) -> str:

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from lsprotocol import types
 
 from dsd_lang.base.arguments import BY_NAME
+from dsd_lang.base.conditions import CONDITION_FUNCTIONS
 from dsd_lang.base.diagnostics import Span
 from dsd_lang.base.layers import KINDS, ROLES
 from dsd_lang.base.metrics import SPLITS, WITHOUT_SPLIT
 from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.positions import num_units
-from dsd_lang.passes.read_conditions import FUNCTIONS
 from dsd_lang.syntax.terminals import Token
 
 TYPES = (
@@ -76,7 +76,7 @@ def _role_of_name(token: Token, following: str) -> str:
     first = token.text.partition(".")[0]
     if first in KINDS or first in ROLES:
         return "class"
-    if token.text in WITHOUT_SPLIT or first in SPLITS or token.text in FUNCTIONS:
+    if token.text in WITHOUT_SPLIT or first in SPLITS or token.text in CONDITION_FUNCTIONS:
         return "function"
     return "enumMember" if token.text in _OPTIONS else "variable"
 

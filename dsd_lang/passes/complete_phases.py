@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsd_lang.base.arguments import BY_NAME
+from dsd_lang.base.arguments import BY_NAME, Argument, kept_in
 from dsd_lang.passes.draft import Draft, Draftbook, Fields
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.outline import Round
@@ -13,42 +13,22 @@ from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_phases import FAILED
 from dsd_lang.passes.read_settings import Settings
 
-_PLAIN = (
-    "by",
-    "scope",
-    "alloc",
-    "unit",
-    "min",
-    "others",
-    "restore",
-    "from",
-    "clock",
-    "state",
-    "opt",
-    "wd",
-    "l1",
-    "clip",
-    "batch",
-    "dropout",
-    "update",
-    "enforce",
-    "calibrate",
-    "distill",
-)
-_PLAN_NAMES = {"min": "minimum"}
-_FUNCTION_DEFAULTS = {"by": "magnitude", "unit": "weight", "enforce": "hard"}
-_DEFAULTS: dict[str, Any] = {
-    "scope": "layer",
-    "alloc": "uniform",
-    "others": "none",
-    "state": "zero",
-    "min": 1,
-    "restore": {"kind": "zero"},
-    "from": {"kind": "last"},
-    "clock": {"kind": "phase"},
-    **{name: {"name": word, "arguments": {}} for name, word in _FUNCTION_DEFAULTS.items()},
-}
-_IMPLIED = {"by": ("magnitude", "order", "smallest")}
+_PLAIN = kept_in("phase")
+
+
+def default_of(row: Argument) -> Any:
+    """An argument's default in the plan's shape, which the plan leaves out; None where there is none to write."""
+    option = row.option(row.default)
+    if row.kind == "whole":
+        return int(row.default) if row.default.isdigit() else None
+    if option is None or (option.name == "none" and row.kind != "choice"):
+        return None
+    if row.kind == "function":
+        return {"name": option.name, "arguments": {}}
+    return {"kind": option.name} if row.kind == "source" else option.name
+
+
+_DEFAULTS = {row.name: default_of(row) for row in _PLAIN}
 
 
 def complete_phases(book: Draftbook, settings: Settings, findings: Findings) -> None:
@@ -94,25 +74,25 @@ class _Completion:
         key = (id(draft.given), draft.mode, is_redense)
         if key not in self._plain:
             fields: Fields = {}
-            for name in _PLAIN:
-                if name not in draft.given and name not in self.settings:
+            for row in _PLAIN:
+                if row.name not in draft.given and row.name not in self.settings:
                     continue
-                value = self.plain(draft, name)
+                value = self.plain(draft, row)
                 if value is not None:
-                    fields[_PLAN_NAMES.get(name, name)] = value
+                    fields[row.attribute] = value
             self._plain[key] = fields
         return self._plain[key]
 
-    def plain(self, draft: Draft, name: str) -> Any:
+    def plain(self, draft: Draft, row: Argument) -> Any:
+        name = row.name
         value = draft.given.get(name)
         if value is None and name in self.settings and self.is_from_settings(draft, name):
             value = self.settings[name].data
         if value is None or value is FAILED or value == {} or not isinstance(value, str | int | dict):
             return None
-        implied = _IMPLIED.get(name)
-        if implied is not None and isinstance(value, dict) and value["arguments"].get(implied[1]) == implied[2]:
-            value = {"name": value["name"], "arguments": {}}
-        return None if value == _DEFAULTS.get(name) else value
+        if row.kind == "function":
+            value = _without_defaults(row, value)
+        return None if value == _DEFAULTS[name] else value
 
     def is_from_settings(self, draft: Draft, name: str) -> bool:
         """Whether the program's setting reaches this phase: `restore` only where a mask is dropped."""
@@ -129,3 +109,12 @@ class _Completion:
         if condition is None:
             return None
         return {"loop": cycle.loop, "index": cycle.number, "is_last_of_cycle": is_last, "until": condition}
+
+
+def _without_defaults(row: Argument, function: Any) -> Any:
+    """A function without the parameters that say what leaving them out says: `magnitude(order=smallest)`."""
+    option = row.option(function["name"])
+    assert option is not None, "the reader knows the option"
+    defaults = {parameter.name: parameter.default for parameter in option.parameters if parameter.default}
+    given = {name: value for name, value in function["arguments"].items() if defaults.get(name) != value}
+    return {"name": option.name, "arguments": given}

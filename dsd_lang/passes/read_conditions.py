@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dsd_lang.base.conditions import CONDITION_FUNCTIONS
 from dsd_lang.base.diagnostics import replacement
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, describe, evaluate, written
 from dsd_lang.passes.walk import below
+from dsd_lang.passes.wrong_values import expected_by, fits
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import widened
 
-# name -> (is a condition by itself, its options)
-FUNCTIONS: dict[str, tuple[bool, tuple[str, ...]]] = {
-    "plateau": (True, ("patience", "delta")),
-    "falling": (True, ("rounds",)),
-    "gain": (False, ()),
-    "drop": (False, ()),
-}
 RenameMetric = Callable[[nodes.Name], str | None]
 
 
@@ -50,7 +45,7 @@ class _Reader:
                 return None
             return {"kind": "compare", "op": node.operator, "args": (left, right)}
         call = self.call(node)
-        if call is not None and not FUNCTIONS[call["name"]][0]:
+        if call is not None and not CONDITION_FUNCTIONS[call["name"]].is_condition:
             self.findings.add(
                 "DSD202",
                 f"`{call['name']}(...)` is a number, not yet a condition",
@@ -117,14 +112,15 @@ class _Reader:
 
     def call(self, node: nodes.Call) -> dict[str, Any] | None:
         name = node.callee.text if isinstance(node.callee, nodes.Name) else ""
-        if name not in FUNCTIONS:
-            guess = nearest(name, tuple(FUNCTIONS))
+        if name not in CONDITION_FUNCTIONS:
+            guess = nearest(name, tuple(CONDITION_FUNCTIONS))
+            known = ", ".join(f"`{function}`" for function in CONDITION_FUNCTIONS)
             self.findings.add(
                 "DSD202",
                 f"a condition has no {describe(node.callee)}",
                 node.callee.span,
                 label=f"did you mean `{guess}`?" if guess else "unknown here",
-                help="conditions know `plateau`, `falling`, `gain`, `drop` and comparisons of metrics",
+                help=f"conditions know {known} and comparisons of metrics",
                 fix=replacement(node.callee.span, guess) if guess else None,
             )
             return None
@@ -147,9 +143,11 @@ class _Reader:
         return {**data, "options": options} if options else data
 
     def option(self, function: str, item: nodes.CallArgument, options: dict[str, str]) -> bool:
-        known = FUNCTIONS[function][1]
+        row = CONDITION_FUNCTIONS[function]
+        known = tuple(parameter.name for parameter in row.parameters)
         name = item.name or ""
-        if name not in known:
+        parameter = row.parameter(name)
+        if parameter is None:
             guess = nearest(name, known)
             self.findings.add(
                 "DSD202",
@@ -163,9 +161,8 @@ class _Reader:
         quantity = evaluate(item.value, self.names, self.findings)
         if quantity is None:
             return False
-        is_count = name in ("patience", "rounds")
-        if quantity.value < 0 or (is_count and (quantity.value.denominator != 1 or quantity.value < 1)):
-            wanted = "a whole number of at least 1" if is_count else "a number of 0 or more"
+        if not quantity.is_number or not fits(parameter, format_exact(quantity.value)):
+            wanted = expected_by(parameter)
             self.findings.add("DSD202", f"`{name}=` takes {wanted}", item.value.span, label=f"expected {wanted}")
             return False
         options[name] = written(quantity)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsd_lang.base.arguments import Argument, Option
+from dsd_lang.base.arguments import Argument
 from dsd_lang.base.diagnostics import replacement
 from dsd_lang.base.errors import nearest
+from dsd_lang.base.options import Option, Parameter
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import NO_NAMES, Names, Quantity, evaluate, written
-from dsd_lang.passes.wrong_values import report_value
+from dsd_lang.passes.wrong_values import expected_by, fits, report_value
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import widened
 
@@ -37,7 +38,7 @@ def function_data(argument: Argument, value: nodes.Value, names: Names, findings
             if not is_parameter(option, name, item, arguments, findings):
                 return None
             data = argument_data(item.value, names, findings)
-            if data is None:
+            if data is None or not is_fit(option, name, item, data, findings):
                 return None
             arguments[name] = data
     return {"name": option.name, "arguments": arguments}
@@ -50,9 +51,9 @@ def is_parameter(
     if name in given:
         findings.add("DSD206", f"`{name}=` is given twice", item.span, label="given before", help="keep one of them")
         return False
-    if option.parameters is None or name in option.parameters:
+    if option.parameter(name) is not None:
         return True
-    choices = [parameter for parameter in option.parameters if not parameter.isdigit()]
+    choices = option.named
     num_unnamed = len(option.parameters) - len(choices)
     guess = nearest(name, choices)
     words = [f"{num_unnamed} unnamed value{'s' if num_unnamed > 1 else ''}"] if num_unnamed else []
@@ -67,6 +68,30 @@ def is_parameter(
         fix=replacement(widened(item.span, len(name)), guess) if guess else None,
     )
     return False
+
+
+def is_fit(option: Option, name: str, item: nodes.CallArgument, data: str | bool, findings: Findings) -> bool:
+    """Whether a value fits its parameter; reports it when not."""
+    parameter = option.parameter(name)
+    if parameter is None or fits(parameter, data):
+        return True
+    guess = nearest(data, parameter.words) if isinstance(data, str) else None
+    findings.add(
+        "DSD202",
+        f"{_named(option, parameter)} takes {expected_by(parameter)}, found `{_shown(data)}`",
+        item.value.span,
+        label=f"did you mean `{guess}`?" if guess else f"expected {expected_by(parameter)}",
+        fix=replacement(item.value.span, guess) if guess else None,
+    )
+    return False
+
+
+def _named(option: Option, parameter: Parameter) -> str:
+    return f"`{parameter.name}=`" if parameter.is_named else f"`{option.name}(...)`"
+
+
+def _shown(data: str | bool) -> str:
+    return ("on" if data else "off") if isinstance(data, bool) else data[:40]
 
 
 def argument_data(value: nodes.Value, names: Names, findings: Findings) -> str | bool | None:

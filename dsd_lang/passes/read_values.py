@@ -12,17 +12,18 @@ from typing import Any
 
 from dsd_lang.base.arguments import Argument
 from dsd_lang.base.diagnostics import replacement
+from dsd_lang.base.options import DISTILL_PARAMETERS
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, evaluate, length_data
 from dsd_lang.passes.read_decays import read_decay
 from dsd_lang.passes.read_functions import function_data
-from dsd_lang.passes.wrong_values import expected, least_whole, report_value
+from dsd_lang.passes.wrong_values import expected, expected_by, fits, report_value
 from dsd_lang.syntax import nodes
 
 Reader = Callable[[Argument, nodes.Value, Names, Findings], Any]
 
-DISTILL_PARAMETERS = {"alpha": "alpha", "T": "temperature"}  # as written -> as the plan says it
+_PLAN_NAMES = {"T": "temperature"}  # as written -> as the plan says it
 
 
 def read_value(
@@ -97,7 +98,7 @@ def _read_ratio(argument: Argument, value: nodes.Value, names: Names, findings: 
 
 
 def _read_whole(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Any:
-    least = least_whole(argument)
+    least = argument.least
     quantity = _number_in(argument, value, names, findings, lambda number: number.denominator == 1 and number >= least)
     return None if quantity is None else int(quantity.value)
 
@@ -155,8 +156,8 @@ def _read_distill(argument: Argument, value: nodes.Value, names: Names, findings
         return None
     options: dict[str, str] = {}
     for item in value.arguments:
-        name = DISTILL_PARAMETERS.get(item.name or "")
-        if name is None:
+        parameter = next((one for one in DISTILL_PARAMETERS if one.name == item.name), None)
+        if parameter is None:
             findings.add(
                 "DSD202",
                 f"`distill=` takes no `{item.name or 'unnamed value'}`",
@@ -168,12 +169,11 @@ def _read_distill(argument: Argument, value: nodes.Value, names: Names, findings
         quantity = evaluate(item.value, names, findings)
         if quantity is None:
             return None
-        is_fit = quantity.is_number and (quantity.value > 0 if name == "temperature" else 0 <= quantity.value <= 1)
-        if not is_fit:
-            wanted = "a number above 0" if name == "temperature" else "a number from 0 to 1"
+        if not quantity.is_number or not fits(parameter, format_exact(quantity.value)):
+            wanted = expected_by(parameter)
             findings.add("DSD202", f"`{item.name}=` takes {wanted}", item.value.span, label=f"expected {wanted}")
             return None
-        options[name] = format_exact(quantity.value)
+        options[_PLAN_NAMES.get(parameter.name, parameter.name)] = format_exact(quantity.value)
     return (value.callee, options)
 
 

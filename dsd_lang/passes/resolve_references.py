@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dsd_lang.base.arguments import ARGUMENTS
 from dsd_lang.base.diagnostics import Fix, replacement
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.units import format_exact, parse_length
@@ -18,7 +19,7 @@ from dsd_lang.passes.quantities import Quantity
 from dsd_lang.syntax import nodes
 
 MOMENTS = ("start", "entered", "end", "best")
-_ARGUMENTS = ("from", "restore", "clock", "distill")
+_ARGUMENTS = tuple(row.name for row in ARGUMENTS if row.kind in ("source", "distill"))
 
 
 def resolve_references(book: Draftbook, all_names: frozenset[str], findings: Findings) -> list[Fields]:

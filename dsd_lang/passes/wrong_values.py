@@ -5,6 +5,8 @@ from __future__ import annotations
 from dsd_lang.base.arguments import Argument
 from dsd_lang.base.diagnostics import replacement
 from dsd_lang.base.errors import nearest
+from dsd_lang.base.options import Parameter
+from dsd_lang.base.units import exact, parse_length
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import describe
 from dsd_lang.syntax import nodes
@@ -26,7 +28,7 @@ def expected(argument: Argument) -> str:
         "number": "a number of 0 or more",
         "positive": "a number above 0",
         "ratio": "a share from 0 to below 1 such as `30%`",
-        "whole": f"a whole number of at least {least_whole(argument)}",
+        "whole": f"a whole number of at least {argument.least}",
         "length": "a length such as `5ep` or `100it`",
         "selectors": "layers such as `fc,birnn`",
         "text": 'a name in quotes such as `"ds2"`',
@@ -35,9 +37,42 @@ def expected(argument: Argument) -> str:
     }.get(argument.kind, "another value")
 
 
-def least_whole(argument: Argument) -> int:
-    """The least whole number that an argument takes."""
-    return 0 if argument.name in ("min", "seed") else 1
+def expected_by(parameter: Parameter) -> str:
+    """What a parameter of an option takes, in words."""
+    return {
+        "number": "a number of 0 or more",
+        "positive": "a number above 0",
+        "ratio": "a number from 0 to below 1",
+        "share": "a share from 0 to 1 such as `30%`",
+        "whole": "a whole number of at least 1",
+        "length": "a length such as `100it`",
+        "choice": f"one of {', '.join(f'`{word}`' for word in parameter.words)}",
+        "switch": "`on` or `off`",
+        "any": "a value",
+    }[parameter.kind]
+
+
+def fits(parameter: Parameter, data: str | bool) -> bool:
+    """Whether a parameter takes a value, as the plan would hold it."""
+    if parameter.kind == "any":
+        return True
+    if parameter.kind == "switch" or isinstance(data, bool):
+        return parameter.kind == "switch" and isinstance(data, bool)
+    if parameter.kind == "choice":
+        return data in parameter.words
+    try:
+        if parameter.kind == "length":
+            return parse_length(data).value > 0
+        number = exact(data)
+    except ValueError:
+        return False
+    return {
+        "number": number >= 0,
+        "positive": number > 0,
+        "ratio": 0 <= number < 1,
+        "share": 0 <= number <= 1,
+        "whole": number >= 1 and number.denominator == 1,
+    }[parameter.kind]
 
 
 def report_value(argument: Argument, value: nodes.Value, findings: Findings) -> None:

@@ -7,12 +7,13 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from dsd_lang.base.arguments import ARGUMENTS
 from dsd_lang.plan.parts import Phase
 
 _NOT_MEANT = ("id", "label", "path", "span", "derived", "why", "variables")
 _MEANT = tuple(name for name in Phase.model_fields if name not in (*_NOT_MEANT, "parent"))
 _SMALL = ("layers", "except_")
-_WITH_PHASES = ("lr", "from", "restore", "clock", "distill")
+_WITH_PHASES = ("lr", *(row.name for row in ARGUMENTS if row.kind in ("source", "distill")))
 
 
 def meaning(phase: Phase, position: dict[str, int]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 What it does
 ------------
-`dsd-run` reports it before anything is trained; `dsd-plan` keeps the argument in the plan.
+Reports arguments, values and metrics that `dsd-run` does not execute in this version. The schedule still compiles:
+`dsd-plan` shows it, and `dsd-run` refuses it before anything is trained.
 
 Why is this bad
 ---------------
@@ -27,4 +28,57 @@ There is no automatic fix.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dsd_lang.base.diagnostics import Diagnostic, Span
+from dsd_lang.passes.draft import Draft
+from dsd_lang.plan.supported import unsupported_arguments, unsupported_in_phase
+from dsd_lang.syntax import nodes
+
+if TYPE_CHECKING:
+    from dsd_lang.analysis import Resolved
+
 CODE = "DSD207"
+
+
+def find(resolved: Resolved) -> tuple[Diagnostic, ...]:
+    """Each once where it is written; they do not keep a schedule from being compiled."""
+    found: dict[tuple[str, Span], Diagnostic] = {}
+    for written, span in _unsupported(resolved):
+        found.setdefault((written, span), _diagnostic(written, span))
+    return tuple(found.values())
+
+
+def _unsupported(resolved: Resolved) -> Iterator[tuple[str, Span]]:
+    settings = {name: setting.shown for name, setting in resolved.settings.items()}
+    from_settings = {written for _, written in unsupported_arguments(settings)}
+    for row, written in unsupported_arguments(settings):
+        setting = resolved.settings[row.name]
+        if setting.origin == "set":
+            yield written, setting.node.span
+    for draft in resolved.book.phases:
+        for written, name in unsupported_in_phase(draft.fields):
+            span = _span_of(draft, name)
+            if span is not None or written not in from_settings:
+                yield written, span or draft.node.mode_span
+
+
+def _span_of(draft: Draft, name: str) -> Span | None:
+    """Where a phase writes an argument or its `until`; None where it takes the value from elsewhere."""
+    for item in draft.node.items:
+        if isinstance(item, nodes.Until) and name == "until":
+            return item.span
+        if isinstance(item, nodes.Argument) and item.name == name:
+            return item.span
+    return next((cycle.until.span for cycle, _ in draft.cycles), None) if name == "until" else None
+
+
+def _diagnostic(written: str, span: Span) -> Diagnostic:
+    return Diagnostic(
+        CODE,
+        f"`{written}` is not supported yet",
+        span,
+        label="`dsd-run` refuses this",
+        help="leave it out, or use a later version",
+    )

@@ -6,9 +6,10 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from dsd_lang.base.units import exact, format_exact, format_percent
-from dsd_lang.plan import Condition, Function, LearningRate, Phase, Plan, ReferenceInfo, Target
+from dsd_lang.base.units import exact, format_percent
+from dsd_lang.plan import LearningRate, Phase, Plan, Target
 from dsd_lang.plan.setting_text import setting_text
+from dsd_lang.views.attributes import other_attributes
 
 MARK = "*"
 
@@ -146,81 +147,8 @@ def start_text(lr: LearningRate) -> str:
 
 def more_text(phase: Phase, settings: Mapping[str, str]) -> str:
     """Every other argument that is neither at its default nor what the ``settings`` (as text) say for every phase."""
-    said = [(name, text) for name, text in more_words(phase) if not (name in _OVERRIDES and settings.get(name) == text)]
+    said = [(name, text) for name, text in other_attributes(phase).items() if settings.get(name) != text]
     return " ".join(_WITHOUT_EQUALS.get(name, "{}={}").format(name, text) for name, text in said)
 
 
-_OVERRIDES = frozenset(("opt", "clip", "update", "wd", "l1", "batch", "dropout"))
 _WITHOUT_EQUALS = {"until": "{} {}", "round": "({} {})"}
-
-
-def more_words(phase: Phase) -> list[tuple[str, str]]:
-    """Every argument without a column of its own that is not at its default, by name."""
-    words: list[tuple[str, str]] = []
-    if phase.lr.warmup is not None:
-        words.append(("warmup", str(phase.lr.warmup.length)))
-    functions = (("by", phase.by, "magnitude"), ("unit", phase.unit, "weight"), ("enforce", phase.enforce, "hard"))
-    words += [(name, function_text(value)) for name, value, default in functions if function_text(value) != default]
-    plain = (
-        ("scope", phase.scope, "layer"),
-        ("alloc", phase.alloc, "uniform"),
-        ("min", phase.minimum, 1),
-        ("others", phase.others, "none"),
-        ("state", phase.state, "zero"),
-    )
-    words += [(name, str(value)) for name, value, default in plain if value != default]
-    sources = (("restore", phase.restore, "zero"), ("from", phase.from_, "last"), ("clock", phase.clock, "phase"))
-    for name, source, default in sources:
-        if source.kind != default:
-            words.append((name, source.kind if source.reference is None else reference_text(source.reference)))
-    for name, function in (("opt", phase.opt), ("clip", phase.clip), ("update", phase.update)):
-        if function is not None:
-            words.append((name, function_text(function)))
-    for name, value in (("wd", phase.wd), ("l1", phase.l1), ("batch", phase.batch), ("dropout", phase.dropout)):
-        if value is not None:
-            words.append((name, str(value)))
-    if phase.distill is not None:
-        words.append(("distill", reference_text(phase.distill.teacher)))
-    if phase.calibrate is not None:
-        words.append(("calibrate", str(phase.calibrate.length)))
-    if phase.until is not None:
-        words.append(("until", condition_text(phase.until)))
-    words += [("round", f"{cycle.index} until {condition_text(cycle.until)}") for cycle in phase.cycles]
-    return words
-
-
-def function_text(function: Function) -> str:
-    """`magnitude(order=largest)`."""
-    return setting_text({"name": function.name, "arguments": function.arguments})
-
-
-def reference_text(reference: ReferenceInfo) -> str:
-    """`@p0.500it`, `@init`, `"weights.safetensors"`."""
-    if reference.moment == "file":
-        return f'"{reference.file}"'
-    if reference.moment == "init":
-        return "@init"
-    moment = str(reference.offset.length) if reference.offset is not None else reference.moment
-    return f"@{reference.phase}.{moment}"
-
-
-def condition_text(condition: Condition) -> str:
-    """A condition as it would be written."""
-    parts = [condition_text(part) for part in condition.args]
-    if condition.kind in ("compare", "arithmetic"):
-        return f"{parts[0]} {condition.op} {parts[1]}"
-    if condition.kind in ("and", "or"):
-        nested = (
-            f"({text})" if part.kind in ("and", "or") else text
-            for part, text in zip(condition.args, parts, strict=True)
-        )
-        return f" {condition.kind} ".join(nested)
-    if condition.kind == "not":
-        return f"not ({parts[0]})"
-    if condition.kind == "call":
-        options = [f"{name}={value}" for name, value in condition.options.items()]
-        return f"{condition.name}({', '.join((*parts, *options))})"
-    if condition.kind == "number":
-        value = exact(condition.value or "0")
-        return format_percent(value) if condition.percent else format_exact(value)
-    return condition.name or ""

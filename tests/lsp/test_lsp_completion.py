@@ -16,7 +16,7 @@ from dsd_lang.base.layers import KINDS, ROLES
 from dsd_lang.lsp.completion import offers_at
 from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.offers import filled
-from dsd_lang.lsp.offers_arguments import option_offer, start_of
+from dsd_lang.lsp.offers_arguments import option_offer
 from dsd_lang.lsp.word import word_at
 from dsd_lang.syntax.parser import scan
 
@@ -81,7 +81,7 @@ def test_values_of_an_argument(editor: Editor) -> None:
                 row.places[0], "set " if "set" in row.places else "sparse 50% "
             )
             assert labels_at(editor, f"{head}{row.name}=|") == [
-                option.name for option in sorted(row.options, key=lambda option: option.tier != "C")
+                option.name for option in sorted(row.options, key=lambda option: not option.is_supported)
             ]
     assert labels_at(editor, "dense 5ep lr=|") == ["prev", "last", "base"]
     assert labels_at(editor, "dense 5ep opt=sgd(|") == ["momentum=", "nesterov=", "dampening="]
@@ -240,7 +240,7 @@ def test_every_argument_starts_with_a_value_that_it_takes(row: object) -> None:
 
     assert isinstance(row, Argument)
     values = [
-        start_of(row),
+        row.start,
         *(filled(offer.snippet) or offer.label for offer in (option_offer(row, option) for option in row.options)),
     ]
     for value in values:

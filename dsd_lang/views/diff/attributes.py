@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from dsd_lang.base.arguments import ARGUMENTS
 from dsd_lang.plan import Decay, Phase
 from dsd_lang.plan.setting_text import setting_text
-from dsd_lang.views.table import more_words, start_text, target_text
+from dsd_lang.views.attributes import other_attributes
+from dsd_lang.views.table import start_text, target_text
 
 Attributes = dict[str, str]
 
 _REFERENCE = re.compile(r"\bp(\d+)\b")
-_WITH_REFERENCES = ("lr", "from", "restore", "clock", "distill")
+_WITH_REFERENCES = ("lr", *(row.name for row in ARGUMENTS if row.kind in ("source", "distill")))
 _FIELD_OF = {"length": "duration", "pruned": "target", "decay": "lr"}
 
 
@@ -27,12 +29,7 @@ def attributes(phase: Phase, names: Mapping[str, str]) -> Attributes:
     found["lr"] = start_text(phase.lr)
     if phase.lr.decay.kind != "constant":
         found["decay"] = _decay_text(phase.lr.decay)
-    if phase.rng != "shared":
-        found["rng"] = phase.rng
-    rounds = [text for name, text in more_words(phase) if name == "round"]
-    found |= {name: text for name, text in more_words(phase) if name != "round"}
-    if rounds:
-        found["round"] = "; ".join(rounds)
+    found |= other_attributes(phase)
     for name in _WITH_REFERENCES:
         if name in found:
             found[name] = _REFERENCE.sub(lambda place: names.get(place[0], place[0]), found[name])

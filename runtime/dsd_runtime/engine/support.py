@@ -1,11 +1,12 @@
-"""Which parts of the language this runtime executes; the rest is refused by name (DSD207), never ignored."""
+"""What a plan asks for that this version does not execute is refused by name (DSD207), never ignored."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from dsd_lang.base.errors import DsdError
-from dsd_lang.plan import Condition, Phase, Plan, SpanInfo
+from dsd_lang.plan import Plan, SpanInfo
+from dsd_lang.plan.supported import unsupported_arguments, unsupported_in_phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,37 +22,15 @@ class Unsupported:
         return f"DSD207: {self.what} is not supported yet{place}"
 
 
-def _reads_entropy(condition: Condition | None) -> bool:
-    if condition is None:
-        return False
-    if condition.kind == "metric" and (condition.name or "").startswith("entropy"):
-        return True
-    return any(_reads_entropy(part) for part in condition.args)
-
-
-def _in_phase(phase: Phase) -> list[str]:
-    checks = [
-        (phase.by.name not in ("magnitude", "random"), f"`by={phase.by.name}`"),
-        (phase.scope not in ("layer", "global"), f"`scope={phase.scope}`"),
-        (phase.alloc != "uniform", f"`alloc={phase.alloc}`"),
-        (phase.unit.name != "weight", f"`unit={phase.unit.name}`"),
-        (phase.update is not None, "`update=`"),
-        (phase.enforce.name != "hard", f"`enforce={phase.enforce.name}`"),
-        (phase.distill is not None, "`distill=`"),
-        (phase.calibrate is not None, "`calibrate=`"),
-        (_reads_entropy(phase.until) or any(_reads_entropy(cycle.until) for cycle in phase.cycles), "`entropy.*`"),
-    ]
-    return [what for asked, what in checks if asked]
-
-
 def unsupported(plan: Plan) -> tuple[Unsupported, ...]:
     """Everything in a plan that this version does not execute, each once."""
     found: dict[tuple[str, SpanInfo | None], Unsupported] = {}
     for phase in plan.phases:
-        for what in _in_phase(phase):
-            found.setdefault((what, phase.span), Unsupported(what, phase.span))
-    if "noise" in plan.settings:
-        found[("`set noise=`", None)] = Unsupported("`set noise=`", None)
+        for written, _ in unsupported_in_phase(phase.model_dump(mode="json")):
+            found.setdefault((written, phase.span), Unsupported(f"`{written}`", phase.span))
+    for _, written in unsupported_arguments(plan.settings):
+        if (written, None) not in found and not any(name == written for name, _ in found):
+            found[(written, None)] = Unsupported(f"`set {written}`", None)
     for comparison in plan.comparisons:
         what = f"the statistics of `compare {comparison.left} vs {comparison.right}`"
         found[(what, comparison.span)] = Unsupported(what, comparison.span, is_fatal=False)

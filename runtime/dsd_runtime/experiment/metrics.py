@@ -9,11 +9,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from dsd_lang.base.errors import DsdError, nearest
+from dsd_lang.base.metrics import find_metric
 from dsd_lang.plan import Condition, Phase, Plan
 from dsd_runtime.engine.conditions import metrics_of
-
-_REFUSED_ELSEWHERE = "entropy."
-"""Metrics without an engine, which `dsd_runtime.engine.support` refuses by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,8 @@ def _conditions(phase: Phase) -> Iterator[tuple[Condition, bool]]:
 
 def _require(metric: str, measured: Measured, *, at_end: bool, who: str, phase: Phase) -> None:
     known = measured.names(at_end=at_end)
-    if metric in known or metric.startswith(_REFUSED_ELSEWHERE):
+    row = find_metric(metric)
+    if metric in known or (row is not None and not row.is_supported):  # which `engine.support` refuses by name
         return
     place = f"line {phase.span.line}" if phase.span else f"phase `{phase.label or phase.id}`"
     split, _, name = metric.partition(".")

@@ -14,6 +14,7 @@ from torch import nn
 
 import dsd_lang
 from dsd_lang.base.errors import DsdError
+from dsd_lang.base.metrics import FULL_NAMES, is_in_points
 from dsd_lang.base.regular_files import read_regular
 from dsd_lang.plan import Plan
 from dsd_runtime.data.registry import open_data, parse_data_spec, takes_option
@@ -103,7 +104,7 @@ def prepare(request: Request) -> Prepared:
     return Prepared(
         request, plan, model_name, preset, data_spec, data, task, seed, precision,
         lambda: build_model(model_name, data.traits), setting, best_metric,
-        frozenset(f"{split}.{name}" for split in ("train", "val", "test") for name in task.percent_metrics),
+        frozenset(name for name in FULL_NAMES if is_in_points(name)),
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from dsd_lang.base.errors import DsdError
 from dsd_runtime.masks import allocation
 from dsd_runtime.masks.input_axes import COLUMNS, InputAxis
 from dsd_runtime.masks.n_of_m import select_n_of_m
-from dsd_runtime.masks.scores import Criterion, Order, Scores, score
+from dsd_runtime.masks.scores import ScoreRequest, Scores, score
 from dsd_runtime.masks.selection import NonFiniteScore, select_exactly_global
 from dsd_runtime.masks.targets import Held, NofM, PerSelector, Pruned, Ramp, Remaining, Target
 
@@ -36,8 +36,8 @@ class _Request:
 
     weights: Mapping[str, Tensor]
     scope: Scope
-    by: Criterion
-    order: Order
+    by: str
+    arguments: Mapping[str, str | bool]
     key: int
     alive: Mapping[str, Tensor]
     minimum: int
@@ -50,8 +50,8 @@ def choose_masks(
     weights: Mapping[str, Tensor],
     target: Target,
     scope: Scope = "layer",
-    by: Criterion = "magnitude",
-    order: Order = "smallest",
+    by: str = "magnitude",
+    arguments: Mapping[str, str | bool] | None = None,
     key: int = 0,
     alive: Mapping[str, Tensor] | None = None,
     selectors: Mapping[str, int] | None = None,
@@ -63,14 +63,15 @@ def choose_masks(
 
     `alive` has the current masks (a parameter not in it is wholly alive); :class:`Remaining` and :class:`Held` read
     them. `selectors` says for :class:`PerSelector` which of its targets each parameter takes; with ``scope="global"``
-    the parameters of one target compete with each other. `key` seeds ``by="random"``. At least `minimum` weights of
+    the parameters of one target compete with each other. `by` names a score of `masks.scores.SCORES`, `arguments` are
+    its own (`order`). `key` seeds ``by="random"``. At least `minimum` weights of
     each tensor stay. `input_axes` has the parameters whose inputs do not lie along dim 1, for :class:`NofM`. Ramps are
     resolved before (`targets.resolve_ramps`).
 
     Raises :class:`DsdError` naming the parameter (and `update`) when a score is NaN or infinite or a pattern does not
     fit; nothing is changed then.
     """
-    request = _Request(weights, scope, by, order, key, alive or {}, minimum, update, input_axes or {})
+    request = _Request(weights, scope, by, arguments or {}, key, alive or {}, minimum, update, input_axes or {})
     chosen: dict[str, Tensor] = {}
     raised: set[str] = set()
     for single, names in _competitions(weights, target, selectors):
@@ -161,7 +162,7 @@ def _compete(names: list[str], keep: int, among: Mapping[str, Tensor] | None, re
 
 
 def _score(name: str, request: _Request) -> Scores:
-    return score(request.weights[name], name=name, by=request.by, order=request.order, key=request.key)
+    return score(request.by, ScoreRequest(request.weights[name], name, request.arguments, request.key))
 
 
 def _competing(names: list[str], among: Mapping[str, Tensor] | None, request: _Request) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""A parameter in, its scores and how to rank them out: which weights go first.
+"""The registry of scores: which weights of a parameter are pruned first, by the name a schedule gives.
 
 `magnitude` makes no copy: the weights are their own scores, ranked by their bits without the sign.
 """
@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor
 
+from dsd_lang.base.errors import DsdError
 from dsd_runtime.masks.radix import Ranking
 
-Criterion = Literal["magnitude", "random"]
 Order = Literal["smallest", "largest"]
 
 
@@ -49,8 +50,47 @@ def random(weights: Tensor, *, name: str, key: int) -> Scores:
     return Scores(values.to(weights.device), "value")
 
 
-def score(weights: Tensor, *, name: str, by: Criterion, order: Order, key: int) -> Scores:
-    """The scores of one parameter by the criterion a schedule names."""
-    if by == "magnitude":
-        return magnitude(weights, order=order)
-    return random(weights, name=name, key=key)
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """What a score is computed of: one parameter's weights, its name, the arguments of `by=` and the random key."""
+
+    weights: Tensor
+    name: str
+    arguments: Mapping[str, str | bool]
+    key: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreMethod:
+    """One score: the function, and the publication it is from."""
+
+    function: Callable[[ScoreRequest], Scores]
+    source: str
+
+
+def _by_magnitude(request: ScoreRequest) -> Scores:
+    order = request.arguments.get("order", "smallest")
+    if order not in get_args(Order):
+        raise ValueError(f"`order=` takes {' or '.join(get_args(Order))}, not {order!r}")
+    return magnitude(request.weights, order=cast(Order, order))
+
+
+def _by_random(request: ScoreRequest) -> Scores:
+    return random(request.weights, name=request.name, key=request.key)
+
+
+SCORES: dict[str, ScoreMethod] = {
+    "magnitude": ScoreMethod(_by_magnitude, "Han et al. 2015; Algorithm 1 of Han et al. 2017"),
+    "random": ScoreMethod(_by_random, "the control of Frankle & Carbin 2019"),
+}
+
+
+def score(by: str, request: ScoreRequest) -> Scores:
+    """The scores of one parameter by the name a schedule gives; the smallest are pruned, compared in float32.
+
+    Raises :class:`DsdError` for a name without a method here.
+    """
+    method = SCORES.get(by)
+    if method is None:
+        raise DsdError(f"`by={by}` has no method; this version has {', '.join(f'`{name}`' for name in SCORES)}")
+    return method.function(request)

@@ -42,7 +42,7 @@ def test_global_scope_is_one_competition(weights: dict[str, Tensor]) -> None:
 
 
 def test_order_largest_and_random(weights: dict[str, Tensor]) -> None:
-    largest = choose_masks(weights=weights, target=Pruned(HALF), order="largest")
+    largest = choose_masks(weights=weights, target=Pruned(HALF), arguments={"order": "largest"})
     mask = largest.masks["fc.weight"]
     assert weights["fc.weight"][mask].abs().max() <= weights["fc.weight"][~mask].abs().min()
     first = choose_masks(weights=weights, target=Pruned(HALF), by="random", key=5)

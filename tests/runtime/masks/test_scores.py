@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from dsd_runtime.masks.scores import magnitude, random, score
+from dsd_lang.base.arguments import BY_NAME
+from dsd_lang.base.errors import DsdError
+from dsd_runtime.masks.scores import SCORES, ScoreRequest, magnitude, random, score
 from dsd_runtime.masks.selection import select_exactly
 
 
@@ -39,8 +42,18 @@ def test_random_leaves_the_global_generator_alone() -> None:
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
-    score(torch.randn(0), name="w", by="random", order="smallest", key=2**70)
+    score("random", ScoreRequest(torch.randn(0), "w", {}, 2**70))
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_what_the_language_calls_supported_has_a_method() -> None:
+    assert {option.name for option in BY_NAME["by"].options if option.is_supported} == set(SCORES)
+
+
+@pytest.mark.parametrize("name", ["snip", "", "Magnitude"])
+def test_an_unknown_score_raises(name: str) -> None:
+    with pytest.raises(DsdError, match="has no method"):
+        score(name, ScoreRequest(torch.randn(3), "w", {}, 0))
 
 
 def test_random_is_pinned() -> None:

@@ -31,7 +31,6 @@ class CaptioningTask:
     max_words: int = MAX_WORDS
     name: str = "captioning"
     metrics: tuple[str, ...] = ("loss", "ppl", *_BLEU)
-    percent_metrics: frozenset[str] = frozenset(_BLEU)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """The summed negative log likelihood of the batch's tokens, END included, over the number of captions."""

@@ -21,7 +21,6 @@ class ClassificationTask:
 
     name: str = "classification"
     metrics: tuple[str, ...] = ("loss", "err", "acc", "top1_err", "top5_err")
-    percent_metrics: frozenset[str] = frozenset({"err", "acc", "top1_err", "top5_err"})
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Mean cross entropy of the main head plus each auxiliary head's times its weight (GoogLeNet: 0.3 each)."""

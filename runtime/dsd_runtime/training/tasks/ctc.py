@@ -28,7 +28,6 @@ class CtcTask:
 
     name = "ctc"
     metrics = ("loss", "wer", "cer")
-    percent_metrics = frozenset({"wer", "cer"})
 
     def __init__(self, alphabet: Sequence[str]) -> None:
         self._alphabet = tuple(alphabet)

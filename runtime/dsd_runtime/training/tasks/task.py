@@ -18,12 +18,10 @@ class Task(Protocol):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The names that `evaluate` may give, without a split prefix; some only where the data allows (BLEU)."""
-        ...
+        """The names that `evaluate` may give, without a split prefix, each a row of `dsd_lang.base.metrics`.
 
-    @property
-    def percent_metrics(self) -> frozenset[str]:
-        """The metrics given in percent points (0 to 100), without a split prefix."""
+        Some are given only where the data allows (BLEU).
+        """
         ...
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:

@@ -1,0 +1,47 @@
+"""The registry of what `until` and `expect` can ask of a metric: `plateau(val.loss)`, `gain(val.err) < 0.1`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dsd_lang.base.options import Parameter
+
+
+class ConditionFunction(NamedTuple):
+    """One function of a metric; ``is_condition`` says that it stands alone, else it is a number to be compared.
+
+    ``needs_loop`` says that it compares the rounds of a loop, and is never true elsewhere.
+    """
+
+    name: str
+    is_condition: bool
+    needs_loop: bool
+    meaning: str
+    parameters: tuple[Parameter, ...] = ()
+
+    def parameter(self, name: str) -> Parameter | None:
+        """The parameter of that name."""
+        return next((parameter for parameter in self.parameters if parameter.name == name), None)
+
+
+CONDITION_FUNCTIONS: dict[str, ConditionFunction] = {
+    function.name: function
+    for function in (
+        ConditionFunction(
+            "plateau",
+            True,
+            False,
+            "`patience` evaluations in a row improved on the best by no more than `delta`",
+            (Parameter("patience", "whole", "3"), Parameter("delta", "number", "1e-3")),
+        ),
+        ConditionFunction(
+            "falling",
+            True,
+            True,
+            "the metric fell in each of the last `rounds` rounds of a loop",
+            (Parameter("rounds", "whole", "2"),),
+        ),
+        ConditionFunction("gain", False, True, "on a loop: how much the last round improved the metric"),
+        ConditionFunction("drop", False, True, "on a loop: how far the last round's end is below the best before it"),
+    )
+}

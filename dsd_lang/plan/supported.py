@@ -1,0 +1,46 @@
+"""What a plan asks for and `dsd-run` does not execute yet (DSD207), by the registries.
+
+Everything here takes the plan's plain data (its JSON shapes), which the linter has before there is a plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dsd_lang.base.arguments import ARGUMENTS, Argument
+from dsd_lang.base.metrics import find_metric
+
+
+def unsupported_arguments(values: Mapping[str, Any]) -> Iterator[tuple[Argument, str]]:
+    """The arguments among a phase's attributes (or the settings) that are not executed, and how each is written."""
+    for row in ARGUMENTS:
+        value = values.get(row.attribute)
+        word = value.get("name", value.get("kind")) if isinstance(value, Mapping) else value
+        option = row.option(word) if isinstance(word, str) else None
+        if option is not None and not option.is_supported:
+            yield row, f"{row.name}={option.name}"
+        elif value is not None and option is None and not row.is_supported:
+            yield row, f"{row.name}="
+
+
+def unsupported_metrics(condition: Mapping[str, Any] | None) -> Iterator[str]:
+    """The metrics that a condition reads and nothing measures yet."""
+    if condition is None:
+        return
+    if condition["kind"] == "metric":
+        metric = find_metric(condition["name"])
+        if metric is not None and not metric.is_supported:
+            yield metric.name
+    for part in condition.get("args", ()):
+        yield from unsupported_metrics(part)
+
+
+def unsupported_in_phase(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What a phase asks for that is not executed, and the argument that says so (`until` for conditions)."""
+    for row, written in unsupported_arguments(fields):
+        yield written, row.name
+    cycles = [cycle["until"] for cycle in fields.get("cycles", ())]
+    for condition in (fields.get("until"), *cycles):
+        for metric in unsupported_metrics(condition):
+            yield metric, "until"
