@@ -8,7 +8,7 @@ from lsprotocol import types
 
 from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.base.conditions import CONDITION_FUNCTIONS
-from dsd_lang.base.layers import KINDS, PARTS, RECURRENT_KINDS, ROLES
+from dsd_lang.base.layers import KINDS, PARTS, RECURRENT_KINDS, ROLES, Selector, covers
 from dsd_lang.base.metrics import FULL_NAMES, metric_meaning
 from dsd_lang.lsp import meanings
 from dsd_lang.lsp.documents import Document
@@ -28,7 +28,10 @@ def selector_offers(document: Document, place: Place) -> Iterator[Offer]:
     """Kinds, roles and parts of recurrent layers; with a model its layers by name."""
     ending = ": ${1:50%}" if place.words[-1:] == ("LSQB",) or _is_in_list(place) else ""
     parts = tuple(f"{kind}.{part}" for kind in (*RECURRENT_KINDS, "birnn") for part in PARTS)
+    taken = _listed(place) if ending else ()
     for word in (*KINDS, *ROLES, *parts):
+        if any(covers(selector, Selector("word", word)) for selector in taken):
+            continue  # an earlier item of the list has all its weights
         yield Offer(
             word,
             word + ending if ending else "",
@@ -42,6 +45,12 @@ def _is_in_list(place: Place) -> bool:
     """Whether the selector begins an item of a list target."""
     kinds = [item.kind if isinstance(item, Token) else "" for item in place.items]
     return "LSQB" in kinds and "RSQB" not in kinds and place.argument is None
+
+
+def _listed(place: Place) -> tuple[Selector, ...]:
+    """The selectors of the items of a list target that stand before the place."""
+    found = [part for item in place.items for part in (item if isinstance(item, list) else [item])]
+    return tuple(part.selector.selector for part in found if isinstance(part, nodes.SelectorTarget))
 
 
 def reference_offers(document: Document, place: Place, word: Word) -> Iterator[Offer]:
