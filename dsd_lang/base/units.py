@@ -93,14 +93,6 @@ def within_range(value: float) -> float:
     return math.copysign(size if size >= float(_SMALLEST) else 0.0, value)
 
 
-def power_within_range(base: float, exponent: int) -> float:
-    """``base ** exponent``, as near as it comes within the range of numbers."""
-    try:
-        return within_range(base**exponent)
-    except OverflowError:
-        return float(_LARGEST)
-
-
 @lru_cache(maxsize=4096)
 def format_exact(value: Fraction) -> str:
     """The shortest canonical text that :func:`exact` reads back: ``8e-4``, ``0.5``, ``50``, ``1/3``.

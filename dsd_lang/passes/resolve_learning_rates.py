@@ -20,6 +20,7 @@ from dsd_lang.passes.read_phases import FAILED
 from dsd_lang.passes.read_settings import Settings
 from dsd_lang.passes.removal import without_argument
 from dsd_lang.passes.walk import below
+from dsd_lang.plan.rates import final_exponent
 from dsd_lang.syntax import nodes
 
 REDENSE = Fraction(1, 10)
@@ -66,21 +67,8 @@ def _final_factor(decay: Fields, length: Quantity) -> Fraction | None:
         return Fraction(1)
     if kind in ("linear", "cosine"):
         return Fraction(0)
-    factor = exact(decay["factor"])
-    if kind == "exp":
-        epochs = length.value
-        is_counted = length.unit == "ep" and epochs.denominator == 1
-        return _short_power(factor, int(epochs)) if is_counted else None
-    passed = 0
-    for milestone in decay["milestones"]:
-        value = exact(milestone["value"])
-        if milestone["unit"] == "ratio":
-            passed += value < 1
-        elif milestone["unit"] == length.unit:
-            passed += value < length.value
-        else:
-            return None
-    return _short_power(factor, passed)
+    exponent = final_exponent(decay, length.value, length.unit)
+    return None if exponent is None else _short_power(exact(decay["factor"]), exponent)
 
 
 def _short_power(factor: Fraction, exponent: int) -> Fraction | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
@@ -10,12 +9,11 @@ from typing import NamedTuple
 
 from dsd_lang.base.units import Length, approximate, bounded, exact, format_exact
 from dsd_lang.plan import Phase, Plan, Target
+from dsd_lang.plan.ramps import ramp_mean
 
 Densities = Mapping[str, tuple[Fraction | None, Fraction | None]]
 """By phase id: the mean share alive during the phase and the share alive at its end; None where it is not known."""
 
-# the mean of a ramp's shape over its phase: how far it is from its end, as a share of the way
-_MEAN_DISTANCE = {"cubic": Fraction(1, 4), "linear": Fraction(1, 2), "cosine": Fraction(1, 2)}
 _SEED = re.compile(r"\.seed\d+$")
 
 
@@ -84,15 +82,6 @@ def _density(phase: Phase, parent: Phase | None, before: Fraction | None) -> tup
 def _selects_alike(parent: Phase, phase: Phase) -> bool:
     held = parent.target is not None and parent.target.kind == "held"
     return held or (set(parent.layers), set(parent.except_)) == (set(phase.layers), set(phase.except_))
-
-
-def ramp_mean(first: Fraction, last: Fraction, shape: str) -> Fraction:
-    """The mean over a ramp of the share alive, ``first`` at its start and ``last`` at its end."""
-    if shape != "exp":
-        return last + (first - last) * _MEAN_DISTANCE[shape]
-    if first == last or not last:
-        return last
-    return Fraction(round((float(first) - float(last)) / math.log(first / last) * 10**9), 10**9)
 
 
 class Arm(NamedTuple):

@@ -15,8 +15,9 @@ from typing import NamedTuple
 from dsd_lang.base.layers import LayerInfo, WeightInfo
 from dsd_lang.base.units import exact, keep_count
 from dsd_lang.plan import Phase, Plan, Target
-from dsd_lang.plan.cost import Densities, ramp_mean
+from dsd_lang.plan.cost import Densities
 from dsd_lang.plan.fitting import misfitting
+from dsd_lang.plan.ramps import ramp_mean
 from dsd_lang.plan.selection import Part, divide
 
 Alive = int | None

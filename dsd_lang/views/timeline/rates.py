@@ -1,6 +1,6 @@
 """A plan and its clocks in, learning rates out: each phase's as a function of the share of the phase that is over.
 
-The closed forms of the language reference, section 4, in floats, for drawing. Where only the run knows a rate (the last
+The closed forms are those of `dsd_lang.plan.rates`. Where only the run knows a rate (the last
 one of a phase that may stop early, the clock of `@ref.best`), there is none.
 """
 
@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import NamedTuple
 
-from dsd_lang.base.units import exact, power_within_range, within_range
-from dsd_lang.plan import Decay, Duration, Milestone, Phase, Plan
+from dsd_lang.base.units import exact, within_range
+from dsd_lang.plan import Duration, Milestone, Phase, Plan
+from dsd_lang.plan.rates import Shape, decay_shape
 from dsd_lang.views.timeline.clocks import Clocks
 
-Shape = Callable[[float], float]
-"""From the share of the shape's clock that is over to the rate."""
+_ROUNDING = 1e-9  # of shares that are sums of floats, so that the end of an epoch is not missed
 
 
 class Rate(NamedTuple):
@@ -125,25 +126,28 @@ class Rates:
         return share or 0.0
 
     def _shape(self, phase: Phase, start: float, total: float) -> tuple[Shape, tuple[float, ...]]:
+        """The rate by the share of the clock that is over, and the values it rests at."""
         decay = phase.lr.decay
-        floor = float(exact(decay.floor)) if decay.floor is not None else 0.0
-        if decay.kind == "cosine":
-            return lambda share: floor + (start - floor) * 0.5 * (1 + math.cos(math.pi * share)), (start,)
-        if decay.kind == "linear":
-            return lambda share: start + (floor - start) * share, (start,)
-        if decay.kind == "step":
-            return self._steps(phase, decay, start, floor)
-        if decay.kind == "exp":
-            return self._exponential(phase, decay, start, floor, total)
-        return lambda share: start, (start,)
+        places = [self._milestone(phase, point) for point in decay.milestones]
+        known = [place for place in places if place is not None]
+        epochs = self._epochs(phase, total)
+        shape = decay_shape(decay, Fraction(start), total=1, milestones=known, epoch=1 / epochs if epochs else math.inf)
+        rests = {"step": (0.0, *(place for place in known if place < 1)), "exp": (0.0, 1.0)}.get(decay.kind, (0.0,))
 
-    def _steps(self, phase: Phase, decay: Decay, start: float, floor: float) -> tuple[Shape, tuple[float, ...]]:
-        factor = float(exact(decay.factor or "0.1"))
-        places = sorted(place for point in decay.milestones if (place := self._milestone(phase, point)) is not None)
-        powers = [power_within_range(factor, passed) for passed in range(len(places) + 1)]
-        values = [max(floor, within_range(start * power)) for power in powers]
-        reached = tuple(values[: 1 + sum(place < 1 for place in places)])
-        return lambda share: values[sum(place <= share for place in places)], reached
+        def at(share: float) -> float:
+            return within_range(shape(share + _ROUNDING))
+
+        return at, tuple(at(share) for share in rests)
+
+    def _epochs(self, phase: Phase, total: float) -> float | None:
+        """The epochs that the shape's clock runs through; None where nothing relates epochs and updates."""
+        if phase.lr.decay.kind != "exp":
+            return None
+        epochs, extent = self._clocks.epochs(phase), self._extent(phase)
+        if epochs is None:
+            self._say_units("the epochs of `decay=exp`")
+            return None
+        return epochs * (total / extent if extent else 1.0)
 
     def _milestone(self, phase: Phase, point: Milestone) -> float | None:
         if point.unit == "ratio":
@@ -152,22 +156,6 @@ class Rates:
         if share is None:
             self._say_units(f"the milestone {point.value}{point.unit}")
         return share
-
-    def _exponential(
-        self, phase: Phase, decay: Decay, start: float, floor: float, total: float
-    ) -> tuple[Shape, tuple[float, ...]]:
-        base = float(exact(decay.factor or "1"))
-        epochs = self._clocks.epochs(phase)
-        if epochs is None:
-            self._say_units("the epochs of `decay=exp`")
-            return lambda share: start, (start,)
-        extent = self._extent(phase)
-        whole = epochs * (total / extent if extent else 1.0)
-
-        def shape(share: float) -> float:
-            return max(floor, within_range(start * power_within_range(base, int(share * whole + 1e-9))))
-
-        return shape, (start, shape(1.0))
 
     def _say_units(self, what: str) -> None:
         self.left_out[f"{what} (`--steps-per-epoch N` relates `ep` and `it`)"] = None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import math
+from fractions import Fraction
 
 from dsd_lang.base.units import exact
 from dsd_lang.plan import Phase, Plan, Target
 from dsd_lang.plan.cost import Densities, density_by_phase
+from dsd_lang.plan.ramps import ramp_value
+
+_FINEST = 10_000  # steps of a curve, more than any terminal has columns
 
 
 class PrunedShares:
@@ -24,12 +27,7 @@ class PrunedShares:
 
 
 def ramp_share(target: Target, share: float) -> float:
-    """A ramp's pruned share, re-selection taken as continuous (language reference, section 3)."""
-    start, end = (float(exact(text or "0")) for text in (target.start, target.end))
-    if target.shape == "linear":
-        return start + (end - start) * share
-    if target.shape == "cosine":
-        return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
-    if target.shape == "exp":
-        return 1 - math.pow(1 - start, 1 - share) * math.pow(1 - end, share)
-    return end + (start - end) * math.pow(1 - share, 3)
+    """A ramp's pruned share, re-selection taken as continuous."""
+    start, end = (exact(text or "0") for text in (target.start, target.end))
+    x = Fraction(min(1.0, max(0.0, share))).limit_denominator(_FINEST)
+    return float(ramp_value(start, end, target.shape or "cubic", x))

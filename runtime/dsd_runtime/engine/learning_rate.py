@@ -6,9 +6,7 @@ is linear over the phase's first updates. Exact rationals from the plan become o
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -17,8 +15,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from dsd_lang.base.errors import DsdError
-from dsd_lang.base.units import Length, exact
-from dsd_lang.plan import Decay, Milestone
+from dsd_lang.plan import Decay
+from dsd_lang.plan.rates import Shape, decay_shape, milestone_update, with_warmup
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,47 +36,17 @@ class RateSchedule:
     clock: ShapeClock
     updates_per_epoch: int
     warmup_updates: int = 0
-    _shape: Callable[[int], float] = field(init=False, repr=False, compare=False)
+    _shape: Shape = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_shape", _shape(self.start, self.decay, self.clock.total, self.updates_per_epoch))
+        total, epoch = self.clock.total, self.updates_per_epoch
+        milestones = [milestone_update(point, total, epoch) for point in self.decay.milestones]
+        shape = decay_shape(self.decay, self.start, total=total, milestones=milestones, epoch=epoch)
+        object.__setattr__(self, "_shape", shape)
 
     def __call__(self, update: int) -> float:
         """The learning rate used by that update of the phase."""
-        value = self._shape(update + self.clock.offset)
-        if update < self.warmup_updates:
-            return value * (update + 1) / self.warmup_updates
-        return value
-
-
-def milestone_update(milestone: Milestone, total: int, updates_per_epoch: int) -> int:
-    """The update at which a milestone takes effect."""
-    if milestone.unit == "ratio":
-        return round(exact(milestone.value) * total)
-    return Length(exact(milestone.value), milestone.unit).updates(updates_per_epoch)
-
-
-def _shape(exact_start: Fraction, decay: Decay, total: int, updates_per_epoch: int) -> Callable[[int], float]:
-    """The shape as a function of its clock; every number of the plan is read once, here."""
-    start = float(exact_start)
-    floor = float(exact(decay.floor)) if decay.floor is not None else 0.0
-    if decay.kind == "cosine":
-        return lambda update: floor + (start - floor) * 0.5 * (1.0 + math.cos(math.pi * _share(update, total)))
-    if decay.kind == "linear":
-        return lambda update: start + (floor - start) * _share(update, total)
-    if decay.kind == "step":
-        places = sorted(milestone_update(point, total, updates_per_epoch) for point in decay.milestones)
-        factor = exact(decay.factor or "0.1")
-        values = [max(floor, float(exact_start * factor**passed)) for passed in range(len(places) + 1)]
-        return lambda update: values[bisect_right(places, update)]
-    if decay.kind == "exp":
-        base = float(exact(decay.factor or "1"))
-        return lambda update: max(floor, start * base ** (update // updates_per_epoch))
-    return lambda update: start
-
-
-def _share(update: int, total: int) -> float:
-    return min(1.0, update / total) if total else 0.0
+        return with_warmup(self._shape(update + self.clock.offset), update, self.warmup_updates)
 
 
 class RateOwner:

@@ -6,17 +6,10 @@ A ratio is always the fraction *pruned*, an exact rational of the original size 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
-from typing import Literal
 
 from dsd_lang.base.units import keep_count
-
-RampShape = Literal["cubic", "linear", "cosine", "exp"]
-
-_DIGITS = 12
-_WORKING_DIGITS = 60
-_PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899")
+from dsd_lang.plan.ramps import RampShape, ramp_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +77,8 @@ def ramp_sparsity(ramp: Ramp, update: int, length: int) -> Fraction:
     """The ratio in force at `update` (from 0) of a phase of `length` updates.
 
     Selections happen at 0, e, 2e, ... below `length`; the first has exactly the left value, the last exactly the right
-    one, and between selections the last one's value holds. With x = i/n at selection i of n (Zhu & Gupta 2017 for the
-    cubic) and l, r the two ends:
-
-    * linear: l + (r - l) x, and cubic: r + (l - r)(1 - x)^3, exact rationals;
-    * cosine: r + (l - r)(1 + cos(pi x))/2;
-    * exp: 1 - (1 - l)^(1 - x) (1 - r)^x, which prunes the same share of the survivors at each selection.
-
-    Cosine and exp are computed to 60 digits and rounded to a rational of denominator 10^12. A phase too short for a
-    second selection has the right value at once.
+    one, and between selections the last one's value holds: that of :func:`dsd_lang.plan.ramps.ramp_value` with x = i/n
+    at selection i of n. A phase too short for a second selection has the right value at once.
 
     >>> ramp_sparsity(Ramp(Fraction(0), Fraction(9, 10), "linear", 10), 25, 31)
     Fraction(3, 5)
@@ -101,22 +87,7 @@ def ramp_sparsity(ramp: Ramp, update: int, length: int) -> Fraction:
         raise ValueError(f"an update is counted from 0, not {update}")
     last = max(length - 1, 0) // ramp.every_updates
     selection = min(update // ramp.every_updates, last)
-    if selection == last:
-        return ramp.end
-    if selection == 0:
-        return ramp.start
-    left, right, x = ramp.start, ramp.end, Fraction(selection, last)
-    if ramp.shape == "linear":
-        return left + (right - left) * x
-    if ramp.shape == "cubic":
-        return right + (left - right) * (1 - x) ** 3
-    with localcontext() as context:
-        context.prec = _WORKING_DIGITS
-        if ramp.shape == "cosine":
-            value = _decimal(right) + _decimal(left - right) * (1 + _cosine(_PI * _decimal(x))) / 2
-        else:
-            value = 1 - _power(1 - left, 1 - x) * _power(1 - right, x)
-        return Fraction(value.quantize(Decimal(1).scaleb(-_DIGITS), rounding=ROUND_HALF_EVEN))
+    return ramp_value(ramp.start, ramp.end, ramp.shape, Fraction(selection, last) if last else Fraction(1))
 
 
 def resolve_ramps(target: Target, update: int, length: int) -> Target:
@@ -128,22 +99,3 @@ def resolve_ramps(target: Target, update: int, length: int) -> Target:
             tuple(Pruned(ramp_sparsity(t, update, length)) if isinstance(t, Ramp) else t for t in target.targets)
         )
     return target
-
-
-def _decimal(value: Fraction) -> Decimal:
-    return Decimal(value.numerator) / Decimal(value.denominator)
-
-
-def _power(base: Fraction, exponent: Fraction) -> Decimal:
-    """`base ** exponent` for 0 <= base <= 1 and 0 < exponent < 1."""
-    return (_decimal(base).ln() * _decimal(exponent)).exp() if base else Decimal(0)
-
-
-def _cosine(angle: Decimal) -> Decimal:
-    """The cosine's Taylor series to the context's precision, for an angle in 0..pi."""
-    total, term, order = Decimal(1), Decimal(1), 0
-    while abs(term) > Decimal(1).scaleb(-_WORKING_DIGITS):
-        order += 2
-        term *= -angle * angle / (order * (order - 1))
-        total += term
-    return total
