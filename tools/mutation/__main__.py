@@ -1,0 +1,164 @@
+"""`python tools/mutation reach`, then `python tools/mutation try`: does a test notice when the code is wrong?
+
+`reach` runs the tests once and notes which lines each of them reaches (`pip install coverage` first). `try` draws
+mutants evenly over the packages below, runs for each the tests that reach it, the quickest first, up to the first that
+fails, and appends one JSON line for each to `--out`; what is in that file already is not tried again. Neither is part
+of CI: 300 mutants take about an hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import json
+import os
+import random
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mutants import Mutant, mutants_of
+from trial import copy_of_tree, tried, warm_up
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+PACKAGES = (
+    "runtime/dsd_runtime/engine", "runtime/dsd_runtime/masks", "runtime/dsd_runtime/experiment",
+    "runtime/dsd_runtime/training", "dsd_lang/passes", "dsd_lang/plan",
+)  # fmt: skip
+TESTS = ("tests/runtime", "tests/lang")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measures what the tests reach, or tries mutants; returns 0 unless tests failed without any fault."""
+    options = _parser().parse_args(arguments)
+    if options.what == "reach":
+        from reach import measure
+
+        sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "runtime")]
+        return measure(REPOSITORY, PACKAGES, options.tests or TESTS, options.reach)
+    wanted = drawn(options.count, options.seed, options.only or PACKAGES)
+    _try_all(wanted, json.loads(options.reach.read_text()), options)
+    _print_score(options.out)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python tools/mutation", description=__doc__)
+    parser.add_argument("what", choices=("reach", "try"))
+    parser.add_argument("tests", nargs="*", help="what `reach` runs (default: tests/runtime tests/lang)")
+    parser.add_argument("--reach", type=Path, default=Path("reach.json"), help="the file `reach` writes, `try` reads")
+    parser.add_argument("--out", type=Path, default=Path("mutants.jsonl"))
+    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", action="append", metavar="PATH", help="a package or module instead of all of them")
+    parser.add_argument("--again", type=Path, metavar="FILE", help="try the survivors of an earlier run once more")
+    parser.add_argument("--budget", type=float, default=40.0, help="seconds of tests for one mutant")
+    parser.add_argument("--minutes", type=float, default=1e9, help="begin no trial after that")
+    return parser
+
+
+def drawn(count: int, seed: int, packages: Sequence[str]) -> list[Mutant]:
+    """As many mutants from each package as from any other, and within one from each module in turn."""
+    chance = random.Random(seed)
+    queues = [_in_turn(package, chance) for package in packages]
+    found: list[Mutant] = []
+    while queues and len(found) < count:
+        for queue in list(queues):
+            mutant = next(queue, None)
+            if mutant is None:
+                queues.remove(queue)
+            elif len(found) < count:
+                found.append(mutant)
+    return found
+
+
+def _in_turn(package: str, chance: random.Random) -> Iterator[Mutant]:
+    """The mutants of a package: one of each module, kinds mixed, then the next of each."""
+    root = REPOSITORY / package
+    files = sorted(root.rglob("*.py")) if root.is_dir() else [root]
+    chance.shuffle(files)
+    piles = [_mixed(mutants_of(str(file.relative_to(REPOSITORY)), file.read_text()), chance) for file in files]
+    while piles := [pile for pile in piles if pile]:
+        yield from [pile.pop() for pile in piles]
+
+
+def _mixed(mutants: list[Mutant], chance: random.Random) -> list[Mutant]:
+    """In chance order, but no kind again before the others had their turn (so the many constants wait)."""
+    chance.shuffle(mutants)
+    seen: collections.Counter[str] = collections.Counter()
+    turns = []
+    for mutant in mutants:
+        turns.append((seen[mutant.kind], chance.random(), mutant))
+        seen[mutant.kind] += 1
+    return [mutant for _, _, mutant in sorted(turns, key=lambda turn: turn[:2], reverse=True)]
+
+
+def tests_for(mutant: Mutant, reach: dict[str, Any], budget: float) -> tuple[list[str], float]:
+    """The tests that reach a mutant, quickest first but one of each file before the rest, within a time; that time.
+
+    What runs on import is reached by every test that reaches anything of the module.
+    """
+    lines: dict[str, list[int]] = reach["lines"].get(mutant.file, {})
+    numbers = {n for line in range(mutant.line, mutant.end_line + 1) for n in lines.get(str(line), [])}
+    if len(numbers) < 2:
+        numbers |= {number for found in lines.values() for number in found}
+    by_speed = sorted(numbers, key=lambda number: float(reach["tests"][number][1]))
+    firsts: dict[str, int] = {}
+    for number in by_speed:
+        firsts.setdefault(reach["tests"][number][0].partition("::")[0], number)
+    chosen, seconds = [], 0.0
+    for number in dict.fromkeys((*firsts.values(), *by_speed)):
+        test, takes = reach["tests"][number]
+        if seconds + takes <= budget and len(chosen) < 400:
+            chosen.append(str(test))
+            seconds += takes
+    return chosen, seconds
+
+
+def _try_all(mutants: Sequence[Mutant], reach: dict[str, Any], options: argparse.Namespace) -> None:
+    import time
+
+    done = {json.loads(line)["key"] for line in options.out.read_text().splitlines()} if options.out.exists() else set()
+    if options.again is not None:
+        old = [json.loads(line) for line in options.again.read_text().splitlines()]
+        left = {entry["key"] for entry in old if entry["outcome"] == "survived"}
+        mutants = [mutant for mutant in mutants if mutant.key in left]
+    warm_up()
+    shared = REPOSITORY.parent / "shared" / "data"
+    if shared.is_dir():
+        os.environ.setdefault("DSD_SHARED_DATA", str(shared))
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, options.out.open("a") as out:
+        tree = Path(folder) / "tree"
+        copy_of_tree(REPOSITORY, tree)
+        for mutant in mutants:
+            if mutant.key in done or time.monotonic() - started > 60 * options.minutes:
+                continue
+            line = json.dumps(_entry(mutant, tree, reach, options.budget))
+            out.write(line + "\n")
+            out.flush()
+
+
+def _entry(mutant: Mutant, tree: Path, reach: dict[str, Any], budget: float) -> dict[str, Any]:
+    tests, seconds = tests_for(mutant, reach, budget)
+    base = {**asdict(mutant), "key": mutant.key, "tests": len(tests)}
+    if not tests:
+        return {**base, "outcome": "survived", "seconds": 0.0, "tail": "no test reaches it"}
+    changed = {mutant.file: mutant.applied((tree / mutant.file).read_bytes())}
+    verdict = tried(tree, changed, tests, limit_seconds=60 + 4 * seconds)
+    return {**base, **asdict(verdict)}
+
+
+def _print_score(path: Path) -> None:
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    survived = [entry for entry in entries if entry["outcome"] == "survived"]
+    for entry in survived:
+        print(f"{entry['file']}:{entry['line']}: {entry['kind']}: {entry['before']!r} -> {entry['after']!r}")
+    print(f"{len(entries) - len(survived)} of {len(entries)} caught")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
