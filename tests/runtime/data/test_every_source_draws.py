@@ -140,7 +140,7 @@ def _num_different(samples: list[Tensor]) -> int:
 
 @pytest.mark.parametrize("name", AUGMENTED)
 def test_every_sample_is_changed_in_its_own_way(name: str, tmp_path: Path) -> None:
-    """Of twelve equal samples (162 crops of a picture, say) nearly all look different, in a batch and across batches."""
+    """Of twelve equal samples nearly all look different, within a batch and across batches."""
     source = AUGMENTED[name](tmp_path)
     samples = _samples(source)
     assert _num_different(samples) >= 10
