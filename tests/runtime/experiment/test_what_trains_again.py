@@ -32,7 +32,7 @@ CHANGES_NOTHING = {
 }
 """Flags that must not."""
 
-NOT_TRIED = {"schedule", "out", "mode", "device", "is_compiled", "is_dry", "as_json", "write_layers"}
+NOT_TRIED = {"schedule", "out", "mode", "trusts_schedule", "device", "is_compiled", "is_dry", "as_json", "write_layers"}
 """Where it is and how it is shown; another device or a compiler would need one (their keys are tested apart)."""
 
 
