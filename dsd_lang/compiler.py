@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from dsd_lang.analysis import Resolved, analyse
 from dsd_lang.base.diagnostics import Diagnostic
 from dsd_lang.base.errors import DsdError
+from dsd_lang.base.files import read_limited
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.draft import Draft
 from dsd_lang.passes.explain import reason
@@ -90,16 +92,14 @@ def compile_file(
 
 def read_schedule(path: str | Path) -> str:
     """The text of a schedule file, UTF-8."""
+    if not os.path.lexists(path):
+        raise DsdError(f"there is no file `{path}`")
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
+        return read_limited(str(path)).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DsdError(
             f"`{path}` is not UTF-8 text: byte {error.start} cannot be read", help="save the file as UTF-8"
         ) from error
-    except FileNotFoundError as error:
-        raise DsdError(f"there is no file `{path}`") from error
-    except OSError as error:
-        raise DsdError(f"`{path}` cannot be read: {error.strerror or error}") from error
 
 
 def plan_of(resolved: Resolved, *, source: str | None = None) -> Plan:

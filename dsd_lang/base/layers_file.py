@@ -11,6 +11,7 @@ import json
 from typing import Any
 
 from dsd_lang.base.errors import DsdError
+from dsd_lang.base.files import read_limited
 from dsd_lang.base.layers import RECURRENT_KINDS, ROLES, LayerInfo, WeightInfo, with_inferred_roles
 
 KNOWN_KINDS = ("conv", "fc", *RECURRENT_KINDS, "embed", "norm", "attention", "ctc", "other")
@@ -20,10 +21,7 @@ _HELP = 'it is {"layers": [{"name": "fc1", "kind": "fc", "weights": [{"name": "f
 def read_layers(path: str) -> tuple[LayerInfo, ...]:
     """The layers in the file; raises :class:`DsdError` with one sentence that says where it is wrong."""
     try:
-        with open(path, "rb") as file:
-            data = json.load(file)
-    except OSError as error:
-        raise DsdError(f"cannot read the layers file `{path}`: {(error.strerror or str(error)).lower()}") from error
+        data = json.loads(read_limited(path))
     except (ValueError, RecursionError) as error:
         raise DsdError(f"the layers file `{path}` is not JSON: {error}", help=_HELP) from error
     layers = data.get("layers") if isinstance(data, dict) else None

@@ -6,15 +6,15 @@ Ctrl-C.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from dsd_lang import __version__
 from dsd_lang.base.errors import DsdError, internal_error_text
+from dsd_lang.base.streams import drop_streams, is_lost_output, lost_output, open_streams, say, say_error
 from dsd_lang.cli.flags import Flag, Given, help_text, read_flags
-from dsd_lang.cli.options import say_error, write_output
+from dsd_lang.cli.options import write_output
 
 
 class Tool(NamedTuple):
@@ -29,6 +29,7 @@ class Tool(NamedTuple):
 
 def run_tool(tool: Tool, body: Callable[[Given], int], arguments: Sequence[str] | None) -> int:
     """Reads the command line (``sys.argv`` for None), answers `--help` and `--version`, else runs ``body``."""
+    open_streams()
     try:
         given = read_flags(sys.argv[1:] if arguments is None else arguments, tool.flags)
         if given.has("--help"):
@@ -44,8 +45,11 @@ def run_tool(tool: Tool, body: Callable[[Given], int], arguments: Sequence[str] 
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_streams()
         return 1
     except Exception as error:  # noqa: BLE001  (whatever else happens is a bug of ours, and told as one)
-        sys.stderr.write(internal_error_text(tool.program, error))
+        if isinstance(error, OSError) and is_lost_output(error):
+            say_error(lost_output(error), tool.program)
+        else:
+            say(internal_error_text(tool.program, error))
         return 2

@@ -11,9 +11,11 @@ import sys
 from collections.abc import Sequence
 
 from dsd_lang.base.diagnostics import Diagnostic
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.streams import say, write_bytes
 from dsd_lang.cli.command import Tool, run_tool
 from dsd_lang.cli.flags import Flag, Given
-from dsd_lang.cli.options import is_coloured, read_source, schedule_paths, write_output
+from dsd_lang.cli.options import is_coloured, read_source, say_problems, schedule_paths, write_output
 from dsd_lang.cli.rewrite import rewrite_file
 from dsd_lang.formatting import Formatted, formatted
 from dsd_lang.syntax.formatter import UnformattableError, format_text
@@ -50,10 +52,16 @@ def run(options: Given) -> int:
     """Everything after the command line is read."""
     is_dry = options.has("--check") or options.has("--diff")
     counts = {"changed": 0, "left": 0, "broken": 0}
-    for path in schedule_paths(options.words, program=PROGRAM, excludes_all=options.has("--force-exclude")):
-        counts[_one(path, options, is_dry=is_dry)] += 1
-    if "-" not in options.words:
-        sys.stderr.write(_summary(counts, is_dry=is_dry))
+    paths, problems = schedule_paths(options.words, program=PROGRAM, excludes_all=options.has("--force-exclude"))
+    for path in paths:
+        try:
+            counts[_one(path, options, is_dry=is_dry)] += 1
+        except DsdError as problem:
+            problems.append(problem)
+    if "-" not in options.words and (any(counts.values()) or not problems):
+        say(_summary(counts, is_dry=is_dry))
+    if say_problems(problems, PROGRAM):
+        return 2
     return 1 if counts["broken"] or (is_dry and counts["changed"]) else 0
 
 
@@ -69,7 +77,7 @@ def _one(path: str, options: Given, *, is_dry: bool) -> str:
         _say_broken(name, text, error.diagnostics, options)
         return "broken"
     for finding in result.exposed:
-        sys.stderr.write(
+        say(
             f"{name}:{finding.span.line}: note: {finding.code} is no longer silenced here: "
             "its `# dsd: ignore` stood for several statements on one line\n"
         )
@@ -91,8 +99,7 @@ def _hand_out(path: str, name: str, text: str, result: Formatted, options: Given
     if is_dry:
         return
     if path == "-":
-        sys.stdout.buffer.write(result.text.encode("utf-8"))
-        sys.stdout.buffer.flush()
+        write_bytes(result.text.encode("utf-8"))
     elif result.is_changed:
         rewrite_file(path, result.text)
 
@@ -103,7 +110,7 @@ def _say_broken(name: str, text: str, diagnostics: Sequence[Diagnostic], options
 
     in_colour = is_coloured(options.last("--color"), is_terminal=sys.stderr.isatty())
     files = [CheckedFile(name, Source(text), tuple(diagnostics))]
-    sys.stderr.write(render(files, "full", is_coloured=in_colour))
+    say(render(files, "full", is_coloured=in_colour))
 
 
 def _diff(name: str, before: str, after: str, options: Given) -> str:

@@ -11,9 +11,10 @@ from dsd_lang.base.diagnostics import DOCS_URL, Diagnostic
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.layers import LayerInfo
 from dsd_lang.base.source import Source
+from dsd_lang.base.streams import write_bytes
 from dsd_lang.cli.command import Tool, run_tool
 from dsd_lang.cli.flags import Flag, Given
-from dsd_lang.cli.options import is_coloured, read_source, schedule_paths, write_output
+from dsd_lang.cli.options import Found, is_coloured, read_source, read_stdin, say_problems, schedule_paths, write_output
 from dsd_lang.lint.checking import check_text
 from dsd_lang.lint.configuration import Configuration, configuration_in, configuration_of
 from dsd_lang.lint.selection import Choice, codes_of, selected_codes
@@ -73,15 +74,22 @@ def run(options: Given) -> int:
         return 0
     project = _project(options)
     format = _format(options, project)
-    jobs = _jobs(options)
+    jobs, problems = _jobs(options)
     if options.has("--fix") or options.has("--unsafe-fixes") or options.has("--diff"):
         from dsd_lang.cli.repair import repair_all
 
-        return repair_all(jobs, options, lambda files, num_fixed, is_aside: _report(
+        status = repair_all(jobs, options, problems, lambda files, num_fixed, is_aside: _report(
             files, options, project, format, num_fixed=num_fixed, is_aside=is_aside
         ))  # fmt: skip
-    files = [check(path, name, selected=selected, layers=layers) for path, name, selected, layers in jobs]
-    return _report(files, options, project, format)
+        return say_problems(problems, PROGRAM) or status
+    files: list[CheckedFile] = []
+    for path, name, selected, layers in jobs:
+        try:
+            files.append(check(path, name, selected=selected, layers=layers))
+        except DsdError as problem:
+            problems.append(problem)
+    status = _report(files, options, project, format) if files or not problems or format not in FOR_PEOPLE else 2
+    return say_problems(problems, PROGRAM) or status
 
 
 def check(path: str, name: str, *, selected: frozenset[str], layers: Layers = None) -> CheckedFile:
@@ -102,8 +110,8 @@ def findings_of(
     return (*told, *(finding for finding in found if finding.span.start not in places))
 
 
-def _jobs(options: Given) -> list[tuple[str, str, frozenset[str], Layers]]:
-    """For each file its path, the name shown, the codes looked for and the model's layers."""
+def _jobs(options: Given) -> tuple[list[tuple[str, str, frozenset[str], Layers]], list[DsdError]]:
+    """For each file its path, the name shown, the codes looked for and the model's layers; and what is no file."""
     choice = Choice(
         codes_of(options.values["--select"], where="`--select`: ") if options.has("--select") else None,
         codes_of(options.values.get("--extend-select", []), where="`--extend-select`: "),
@@ -111,28 +119,29 @@ def _jobs(options: Given) -> list[tuple[str, str, frozenset[str], Layers]]:
     )
     inventories: dict[tuple[str, str], Layers] = {}
     jobs: list[tuple[str, str, frozenset[str], Layers]] = []
-    for path in _paths(options):
+    found = _paths(options)
+    for path in found.paths:
         place = options.last("--stdin-filename") or path if path == "-" else path
         source = _layers_named(options, configuration_of(place))
         if source not in inventories:
             inventories[source] = _layers(*source)
         shown = "<stdin>" if place == "-" else place
         jobs.append((path, shown, selected_codes(place, choice), inventories[source]))
-    return jobs
+    return jobs, found.problems
 
 
-def _paths(options: Given) -> list[str]:
+def _paths(options: Given) -> Found:
     is_forced = options.has("--force-exclude")
-    paths = schedule_paths(options.words, program=PROGRAM, excludes_all=is_forced)
+    found = schedule_paths(options.words, program=PROGRAM, excludes_all=is_forced)
     name = options.last("--stdin-filename")
-    if paths == ["-"] and is_forced and name is not None:
+    if found.paths == ["-"] and is_forced and name is not None:
         from dsd_lang.lint.project import is_excluded
 
         if is_excluded(name):
             if options.has("--fix") or options.has("--unsafe-fixes"):  # the text goes on as it came
-                sys.stdout.buffer.write(sys.stdin.buffer.read())
-            return []
-    return paths
+                write_bytes(read_stdin())
+            return Found([], [])
+    return found
 
 
 def _project(options: Given) -> Configuration:

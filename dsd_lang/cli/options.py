@@ -5,24 +5,35 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from dsd_lang.base.diagnostics import Diagnostic
 from dsd_lang.base.errors import DsdError
+from dsd_lang.base.files import MAX_BYTES, checked_size, read_limited, unreadable
 from dsd_lang.base.source import decode
+from dsd_lang.base.streams import say, say_error, write_text
 
 
-def schedule_paths(words: Sequence[str], *, program: str, excludes_all: bool = False) -> list[str]:
+class Found(NamedTuple):
+    """The files that a command line means, and what cannot be read there."""
+
+    paths: list[str]
+    problems: list[DsdError]
+
+
+def schedule_paths(words: Sequence[str], *, program: str, excludes_all: bool = False) -> Found:
     """The files that a command line means (`-` alone is stdin; nothing is the folder here); a note where it is none."""
     from dsd_lang.lint.project import find_schedules
 
     if "-" in words:
         if len(words) > 1:
             raise DsdError("`-` (stdin) cannot be mixed with other paths")
-        return ["-"]
-    found = find_schedules(words or ["."], excludes_all=excludes_all)
-    if not found and not excludes_all:
-        sys.stderr.write(f"{program}: no `*.dsd` files under {', '.join(f'`{path}`' for path in words or ['.'])}\n")
-    return found
+        return Found(["-"], [])
+    problems: list[DsdError] = []
+    found = find_schedules(words or ["."], excludes_all=excludes_all, problems=problems)
+    if not found and not problems and not excludes_all:
+        say(f"{program}: no `*.dsd` files under {', '.join(f'`{path}`' for path in words or ['.'])}\n")
+    return Found(found, problems)
 
 
 def is_coloured(choice: str | None, *, is_terminal: bool) -> bool:
@@ -34,15 +45,15 @@ def is_coloured(choice: str | None, *, is_terminal: bool) -> bool:
 
 def read_source(path: str) -> tuple[str, list[Diagnostic]]:
     """The text of a file, or of stdin for `-`, and what was wrong with its bytes; raises :class:`DsdError`."""
+    return decode(read_stdin() if path == "-" else read_limited(path))
+
+
+def read_stdin() -> bytes:
+    """What stands on stdin, up to 10 MB."""
     try:
-        if path == "-":
-            data = sys.stdin.buffer.read()
-        else:
-            with open(path, "rb") as file:
-                data = file.read()
+        return checked_size(sys.stdin.buffer.read(MAX_BYTES + 1), "stdin")
     except OSError as error:
-        raise DsdError(f"cannot read `{path}`: {(error.strerror or str(error)).lower()}") from error
-    return decode(data)
+        raise unreadable("stdin", error) from error
 
 
 def write_output(text: str, path: str | None, *, is_aside: bool = False) -> None:
@@ -55,13 +66,11 @@ def write_output(text: str, path: str | None, *, is_aside: bool = False) -> None
             raise DsdError(f"cannot write `{path}`: {(error.strerror or str(error)).lower()}") from error
         return
     stream = sys.stderr if is_aside else sys.stdout
-    encoding = stream.encoding or "utf-8"
-    stream.write(text.encode(encoding, errors="backslashreplace").decode(encoding))
-    stream.flush()
+    write_text(stream, text, "stderr" if is_aside else "stdout")
 
 
-def say_error(error: DsdError, program: str) -> None:
-    """One sentence on stderr, and what to do."""
-    sys.stderr.write(f"{program}: {error.message}\n")
-    if error.help:
-        sys.stderr.write(f"  = help: {error.help}\n")
+def say_problems(problems: Sequence[DsdError], program: str) -> int:
+    """Every file that could not be read or written, each in a sentence; returns the exit status, 0 without any."""
+    for problem in problems:
+        say_error(problem, program)
+    return 2 if problems else 0

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.source import Source
+from dsd_lang.base.streams import write_bytes
 from dsd_lang.cli.flags import Given
 from dsd_lang.cli.lint import Layers, findings_of
 from dsd_lang.cli.options import is_coloured, read_source, write_output
@@ -34,14 +35,23 @@ class Repaired(NamedTuple):
         return self.file.source.text != self.before
 
 
-def repair_all(jobs: Sequence[Job], options: Given, report: Report) -> int:
-    """Mends every file, then reports what is left; with `--diff` shows what would change. Returns the exit status."""
+def repair_all(jobs: Sequence[Job], options: Given, problems: list[DsdError], report: Report) -> int:
+    """Mends every file, then reports what is left; with `--diff` shows what would change. Returns the exit status.
+
+    Why a file could not be read or written is added to ``problems``.
+    """
     is_unsafe, is_dry = options.has("--unsafe-fixes"), options.has("--diff")
     repaired: list[Repaired] = []
     for path, name, selected, layers in jobs:
-        repaired.append(repair(path, name, unsafe=is_unsafe, selected=selected, layers=layers))
-        if not is_dry:
-            _hand_out(repaired[-1])
+        try:
+            one = repair(path, name, unsafe=is_unsafe, selected=selected, layers=layers)
+            if not is_dry:
+                _hand_out(one)
+            repaired.append(one)
+        except DsdError as problem:
+            problems.append(problem)
+    if problems and not repaired:
+        return 2
     if is_dry:
         return _show(repaired, options)
     is_aside = any(one.path == "-" for one in repaired) and options.last("--output-file") is None
@@ -66,8 +76,7 @@ def repair(path: str, name: str, *, unsafe: bool, selected: frozenset[str], laye
 def _hand_out(repaired: Repaired) -> None:
     """To the file if it changed; stdin always goes on to stdout."""
     if repaired.path == "-":
-        sys.stdout.buffer.write(repaired.file.source.text.encode("utf-8"))
-        sys.stdout.buffer.flush()
+        write_bytes(repaired.file.source.text.encode("utf-8"))
     elif repaired.is_changed:
         rewrite_file(repaired.path, repaired.file.source.text)
 

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, Literal
 
 from dsd_lang.base.errors import DsdError, nearest
+from dsd_lang.base.files import read_if_file, unreadable
 from dsd_lang.base.records import record
 
 FILE = "pyproject.toml"
@@ -83,13 +84,10 @@ def configuration_in(folder: str) -> Configuration:
 def _read(path: str) -> dict[str, Any] | None:
     """The table `tool.dsd` of a file; None where there is none, or no file."""
     try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return None
+        data = read_if_file(path)
     except OSError as error:
-        raise DsdError(f"cannot read `{path}`: {(error.strerror or str(error)).lower()}") from error
-    if b"dsd" not in data or _MAY_SAY.search(data) is None:
+        raise unreadable(path, error) from error
+    if data is None or b"dsd" not in data or _MAY_SAY.search(data) is None:
         return None
     import tomllib
 

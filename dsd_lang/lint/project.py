@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from dsd_lang.base.errors import DsdError
+from dsd_lang.base.files import not_a_file, read_if_file
 from dsd_lang.lint.configuration import configuration_in
 
 SUFFIX = ".dsd"
+_LOCK = ".#"  # Emacs marks a file that is being edited by a link of this name to nowhere
 _MOST_STARS_FOR_RE = 2
 
 
@@ -26,20 +28,22 @@ class _Pattern(NamedTuple):
     is_for_folders: bool
 
 
-def find_schedules(paths: Iterable[str], *, excludes_all: bool = False) -> list[str]:
+def find_schedules(paths: Iterable[str], *, problems: list[DsdError], excludes_all: bool = False) -> list[str]:
     """The files to read, each once: a file given by hand always, a folder's `*.dsd` unless they are excluded.
 
-    With ``excludes_all`` what is given by hand may be excluded too. Raises :class:`DsdError` for a path that does not
-    exist and a folder that cannot be read.
+    With ``excludes_all`` what is given by hand may be excluded too. A path that does not exist, a folder that cannot be
+    read, and a `*.dsd` in a folder that is no file (a pipe, a link to nothing) are added to ``problems``.
     """
     found: dict[str, None] = {}
     for path in paths:
         if not os.path.exists(path):
-            raise DsdError(f"there is no file or folder `{path}`", help="give a schedule, or a folder that holds some")
+            help = "give a schedule, or a folder that holds some"
+            problems.append(DsdError(f"there is no file or folder `{path}`", help=help))
+            continue
         if excludes_all and is_excluded(path):
             continue
         if os.path.isdir(path):
-            found.update(dict.fromkeys(_in_folder(path)))
+            found.update(dict.fromkeys(_in_folder(path, problems)))
         else:
             found[path] = None
     return list(found)
@@ -94,10 +98,14 @@ def _excluded_in(folder: str) -> list[_Pattern]:
     return [pattern for pattern in parsed if pattern is not None]
 
 
-def _in_folder(top: str) -> list[str]:
+def _in_folder(top: str, problems: list[DsdError]) -> list[str]:
+    def refuse(error: OSError) -> None:
+        reason = (error.strerror or str(error)).lower()
+        problems.append(DsdError(f"cannot read the folder `{error.filename}`: {reason}"))
+
     found: list[str] = []
     patterns = {os.path.abspath(top): _patterns_above(os.path.abspath(top))}
-    for folder, children, files in os.walk(top, onerror=_refuse):
+    for folder, children, files in os.walk(top, onerror=refuse):
         here = os.path.abspath(folder)
         rules = patterns.pop(here) + _read(here)
         excluded = _excluded_in(here)
@@ -109,18 +117,26 @@ def _in_folder(top: str) -> list[str]:
             and not _is_ignored(os.path.join(here, child), excluded, is_folder=True)
         )
         patterns.update({os.path.join(here, child): rules for child in children})
-        found += [
+        schedules = [
             os.path.normpath(os.path.join(folder, name))
             for name in sorted(files)
             if name.endswith(SUFFIX)
+            and not name.startswith(_LOCK)
             and not _is_ignored(os.path.join(here, name), rules, is_folder=False)
             and not _is_ignored(os.path.join(here, name), excluded, is_folder=False)
         ]
+        found += _readable(schedules, problems)
     return found
 
 
-def _refuse(error: OSError) -> None:
-    raise DsdError(f"cannot read the folder `{error.filename}`: {(error.strerror or str(error)).lower()}") from error
+def _readable(paths: list[str], problems: list[DsdError]) -> Iterator[str]:
+    """The paths that are files; the others are problems."""
+    for path in paths:
+        kind = not_a_file(path)
+        if kind is None:
+            yield path
+        else:
+            problems.append(DsdError(f"`{path}` is {kind}, not a file", help="remove it, or exclude it in .gitignore"))
 
 
 def _patterns_above(folder: str) -> list[_Pattern]:
@@ -138,10 +154,10 @@ def _patterns_above(folder: str) -> list[_Pattern]:
 
 def _read(folder: str) -> list[_Pattern]:
     try:
-        with open(os.path.join(folder, ".gitignore"), encoding="utf-8", errors="replace") as file:
-            lines = file.read().splitlines()
+        data = read_if_file(os.path.join(folder, ".gitignore"))
     except OSError:
-        return []  # no such file, or none that can be read: nothing is ignored by it
+        return []  # it cannot be read: nothing is ignored by it
+    lines = (data or b"").decode("utf-8", errors="replace").splitlines()
     return [pattern for line in lines if (pattern := _parse(folder, line)) is not None]
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dsd_lang.base.errors import DsdError, internal_error_text
+from dsd_lang.base.streams import drop_streams, flush_output, is_lost_output, lost_output, open_streams, say, say_error
 
 _RUN_EXTRA = "pip install 'dsd-lang[run]'"
 _EPILOGUE = "exit status: 0 done, 1 the schedule or the run failed, 2 wrong usage, 130 or 143 interrupted, terminated."
@@ -66,13 +67,29 @@ def _version() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
+    open_streams()
     try:
-        return _main(arguments)
+        try:
+            return _main(arguments)
+        finally:
+            flush_output()
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        drop_streams()
+        return 1
     except Exception as error:  # noqa: BLE001  (what is no DsdError is a bug, of ours or of the user's model)
-        print(internal_error_text("dsd-run", error), end="", file=sys.stderr)
-        return 2
+        return _failed(error)
+
+
+def _failed(error: Exception) -> int:
+    if isinstance(error, OSError) and is_lost_output(error):
+        error = lost_output(error, "stdout")
+    if isinstance(error, DsdError):
+        say_error(error, "dsd-run")
+    else:
+        say(internal_error_text("dsd-run", error))
+    return 2
 
 
 def _main(arguments: Sequence[str] | None) -> int:

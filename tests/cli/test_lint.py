@@ -194,7 +194,7 @@ def test_wrong_layers_files(folder: Path, capsys: pytest.CaptureFixture[str], co
 
 def test_a_layers_file_that_is_not_there(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     message = failure(capsys, "clean.dsd", "--layers", "none.json")
-    assert message == "cannot read the layers file `none.json`: no such file or directory\n"
+    assert message == "cannot read `none.json`: no such file or directory\n"
 
 
 def test_interruption_and_closed_pipes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

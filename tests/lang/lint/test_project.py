@@ -41,7 +41,7 @@ def lay_out(folder: Path) -> None:
 
 def test_gitignore(tmp_path: Path) -> None:
     lay_out(tmp_path)
-    found = [os.path.relpath(path, tmp_path) for path in find_schedules([str(tmp_path)])]
+    found = [os.path.relpath(path, tmp_path) for path in find_schedules([str(tmp_path)], problems=[])]
     assert found == [
         "a.dsd", "keep.tmp.dsd", "deep/y.dsd", "notes/in/n.dsd", "sub/top.dsd", "sub/notes/n.dsd",
     ]  # fmt: skip
@@ -57,20 +57,21 @@ def test_git_agrees(tmp_path: Path) -> None:
         ["git", "check-ignore", "--stdin"], cwd=tmp_path, input="\n".join(names), capture_output=True, text=True
     )
     kept = set(names) - set(checked.stdout.split())
-    assert {os.path.relpath(path, tmp_path) for path in find_schedules([str(tmp_path)])} == kept
+    assert {os.path.relpath(path, tmp_path) for path in find_schedules([str(tmp_path)], problems=[])} == kept
 
 
 def test_a_repository_above_counts(tmp_path: Path) -> None:
     lay_out(tmp_path)
-    assert find_schedules([str(tmp_path / "notes")]) == [str(tmp_path / "notes" / "in" / "n.dsd")]
+    assert find_schedules([str(tmp_path / "notes")], problems=[]) == [str(tmp_path / "notes" / "in" / "n.dsd")]
 
 
 def test_a_path_given_by_hand_is_read(tmp_path: Path) -> None:
     lay_out(tmp_path)
     path = str(tmp_path / "top.dsd")
-    assert find_schedules([path, path]) == [path]
-    with pytest.raises(DsdError, match="there is no file or folder"):
-        find_schedules([str(tmp_path / "none")])
+    assert find_schedules([path, path], problems=[]) == [path]
+    problems: list[DsdError] = []
+    assert find_schedules([str(tmp_path / "none"), path], problems=problems) == [path]
+    assert "there is no file or folder" in problems[0].message
 
 
 def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,8 +84,11 @@ def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytes
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(DsdError, match=r"cannot read the folder `.*closed`: permission denied"):
-        find_schedules([str(tmp_path)])
+    problems: list[DsdError] = []
+    assert find_schedules([str(tmp_path)], problems=problems) == []
+    assert [problem.message for problem in problems] == [
+        f"cannot read the folder `{tmp_path / 'closed'}`: permission denied"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -104,5 +108,5 @@ def test_many_stars_take_no_time(tmp_path: Path) -> None:
     (tmp_path / ("a" * 200 + ".dsd")).write_text("")
     (tmp_path / ("a" * 200 + "b.dsd")).write_text("")
     started = time.process_time()
-    assert [Path(path).name for path in find_schedules([str(tmp_path)])] == ["a" * 200 + ".dsd"]
+    assert [Path(path).name for path in find_schedules([str(tmp_path)], problems=[])] == ["a" * 200 + ".dsd"]
     assert time.process_time() - started < 2

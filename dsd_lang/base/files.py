@@ -1,0 +1,64 @@
+"""Reading files that somebody else named: no more than a schedule can be long, and nothing that never ends."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from dsd_lang.base.errors import DsdError
+
+MAX_BYTES = 10_000_000
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def read_limited(path: str) -> bytes:
+    """The bytes of a file, of a pipe too; raises :class:`DsdError` for one that cannot be read or is over 10 MB."""
+    try:
+        with open(path, "rb") as file:
+            return checked_size(file.read(MAX_BYTES + 1), path)
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+
+
+def checked_size(data: bytes, name: str) -> bytes:
+    """The bytes, unless they are more than a schedule can be long."""
+    if len(data) > MAX_BYTES:
+        raise DsdError(
+            f"`{name}` is larger than {MAX_BYTES // 1_000_000} MB, so it is not read",
+            help="schedules have a few kilobytes: is this the right file?",
+        )
+    return data
+
+
+def unreadable(path: str, error: OSError | ValueError) -> DsdError:
+    """Why a file cannot be read, as a sentence."""
+    reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+    return DsdError(f"cannot read `{path}`: {reason.lower()}")
+
+
+def not_a_file(path: str) -> str | None:
+    """What something in a folder is that cannot be read as a file: `a pipe`, `a link to nothing`; None for a file."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        return (
+            "a link to nothing" if os.path.islink(path) else f"not readable ({(error.strerror or str(error)).lower()})"
+        )
+    return next((name for is_kind, name in _KINDS if is_kind(mode)), None)
+
+
+def read_if_file(path: str) -> bytes | None:
+    """The bytes of a regular file; None where there is none, or something else has its name. Raises ``OSError``."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    with open(path, "rb") as file:
+        return file.read(MAX_BYTES)
