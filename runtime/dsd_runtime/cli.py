@@ -10,50 +10,84 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from dsd_lang import ScheduleError
 from dsd_lang.base.errors import DsdError, internal_error_text
 from dsd_lang.base.streams import drop_streams, flush_output, is_lost_output, lost_output, open_streams, say, say_error
+from dsd_runtime.experiment.request import Request, resolve
 
 _RUN_EXTRA = "pip install 'dsd-lang[run]'"
-_EPILOGUE = "exit status: 0 done, 1 the schedule or the run failed, 2 wrong usage, 130 or 143 interrupted, terminated."
+_EPILOGUE = """exit status: 0 done, 1 the schedule or the run failed, 2 wrong usage, 130 or 143 interrupted, terminated.
+For every setting the command line wins over the schedule's `set`, and that over the model's preset."""
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line; a frozen test holds its flags."""
-    parser = argparse.ArgumentParser(prog="dsd-run", description="Train a model by a schedule.", epilog=_EPILOGUE)
-    parser.add_argument("schedule", type=Path, metavar="SCHEDULE", help="the .dsd file")
-    parser.add_argument(
-        "--model", metavar="NAME", help="ds2, resnet20:width=8, torchvision:NAME, package.module:factory"
+    parser = argparse.ArgumentParser(
+        prog="dsd-run",
+        description="Train a model by a schedule.",
+        epilog=_EPILOGUE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--data", metavar="NAME[:PATH]", help="digits, spoken, scenes, manifest:PATH, cifar10:PATH, ..."
+    parser.add_argument("schedule", type=Path, metavar="SCHEDULE", nargs="?", help="the .dsd file")
+    _add_what(parser)
+    _add_how(parser)
+    _add_where(parser)
+    parser.add_argument("--version", action="version", version=_version(), help="print the version and exit")
+    return parser
+
+
+def _add_what(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what is trained, on what")
+    group.add_argument(
+        "--model",
+        metavar="NAME",
+        help="ds2, resnet20:width=8, torchvision:NAME, package.module:factory; --list-models lists them",
     )
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="the run folder (default runs/SCHEDULE-MODEL)")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    parser.add_argument("--precision", choices=("fp32", "bf16", "fp16"))
-    parser.add_argument("--compile", action="store_true", dest="is_compiled", help="torch.compile the model")
-    parser.add_argument("--seed", type=int, metavar="N")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings", help="wins over `set`"
+    group.add_argument(
+        "--data",
+        metavar="NAME[:PATH]",
+        help="digits, spoken, manifest:PATH, package.module:factory, ...; --list-data lists them",
     )
-    parser.add_argument("--scale", default="1", metavar="X", help="multiply every length, for smoke runs")
-    mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--resume", action="store_const", const="resume", dest="mode", default="auto")
+    group.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
+                       help="a setting such as lr=1e-3, batch=32; wins over `set`; may be repeated")  # fmt: skip
+    group.add_argument("--seed", type=int, metavar="N", help="of all random numbers (default 0)")
+    group.add_argument("--scale", default="1", metavar="X", help="multiply every length, for smoke runs")
+    group.add_argument("--list-models", action="store_true", help="print the models with their options, and exit")
+    group.add_argument("--list-data", action="store_true", help="print the data sets with their options, and exit")
+
+
+def _add_how(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("how it computes")
+    group.add_argument(
+        "--device", default="auto", choices=("auto", "cpu", "cuda"), help="auto: CUDA where there is one"
+    )
+    group.add_argument(
+        "--threads", type=int, metavar="N", help="of the CPU; left out, 1 or all by the work of an update, as is said"
+    )
+    group.add_argument("--precision", choices=("fp32", "bf16", "fp16"), help="fp32 unless said; the others by autocast")
+    group.add_argument("--compile", action="store_true", dest="is_compiled", help="torch.compile the model")
+    group.add_argument("--workers", type=int, default=0, metavar="N", help="processes that load data ahead (default 0)")
+
+
+def _add_where(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the run folder, and what is printed")
+    group.add_argument("--out", type=Path, metavar="FOLDER", help="the run folder (default runs/SCHEDULE-MODEL)")
+    mode = group.add_mutually_exclusive_group()
+    mode.add_argument("--resume", action="store_const", const="resume", dest="mode", default="auto",
+                      help="insist on going on: an error where trained phases have changed")  # fmt: skip
     mode.add_argument("--fresh", action="store_const", const="fresh", dest="mode", help="delete what the folder holds")
-    parser.add_argument("--dry-run", action="store_true", dest="is_dry", help="show what would be trained, and stop")
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes that load data ahead")
-    parser.add_argument("--progress", default="auto", choices=("auto", "plain", "none"))
-    parser.add_argument(
-        "--save-every", type=float, default=60.0, metavar="SECONDS", help="between progress checkpoints"
-    )
-    parser.add_argument(
+    group.add_argument("--save-every", type=float, default=60.0, metavar="SECONDS",
+                       help="between two checkpoints within a phase (default 60)")  # fmt: skip
+    group.add_argument("--dry-run", action="store_true", dest="is_dry", help="show what would be trained, and stop")
+    group.add_argument("--progress", default="auto", choices=("auto", "plain", "none"),
+                       help="auto: a moving line on a terminal, else a line now and then (plain)")  # fmt: skip
+    group.add_argument(
         "--write-layers", type=Path, metavar="FILE", help="write the model's layers for dsd-lint --layers"
     )
-    parser.add_argument(
+    group.add_argument(
         "--trust-schedule", action="store_true", dest="trusts_schedule", help="run Python code that the schedule names"
     )
-    parser.add_argument("--json", action="store_true", dest="as_json", help="print the result as JSON")
-    parser.add_argument("--version", action="version", version=_version())
-    return parser
+    group.add_argument("--json", action="store_true", dest="as_json", help="print the result as JSON")
 
 
 def _version() -> str:
@@ -93,20 +127,34 @@ def _failed(error: Exception) -> int:
 
 
 def _main(arguments: Sequence[str] | None) -> int:
-    parsed = build_parser().parse_args(arguments)
+    parser = build_parser()
+    parsed = parser.parse_args(arguments)
+    if parsed.list_models or parsed.list_data:
+        return _print_lists(models=parsed.list_models, data=parsed.list_data)
+    if parsed.schedule is None:
+        parser.error("the following arguments are required: SCHEDULE")
+    try:
+        request = _request(parsed)
+        resolved = resolve(request)  # all mistakes that show without torch, before it is loaded
+    except ScheduleError as error:
+        return _fail(error, 1)
+    except DsdError as error:
+        return _fail(error, 2)
+    try:
+        from dsd_runtime.experiment.command import execute
+    except ModuleNotFoundError as error:
+        return _fail(_missing(error), 2)
+    return execute(request, resolved, command=sys.argv if arguments is None else ["dsd-run", *arguments])
+
+
+def _request(parsed: argparse.Namespace) -> Request:
     settings: dict[str, str] = {}
     for item in parsed.settings:
         name, equals, value = item.partition("=")
         if not equals or not name.strip():
-            return _fail(DsdError(f"`--set {item}` is not KEY=VALUE", help="write for instance `--set lr=1e-3`"), 2)
+            raise DsdError(f"`--set {item}` is not KEY=VALUE", help="write for instance `--set lr=1e-3`")
         settings[name.strip()] = value.strip()
-    try:
-        from dsd_runtime.experiment.command import execute
-        from dsd_runtime.experiment.setup import Request
-    except ModuleNotFoundError as error:
-        missing = DsdError(f"dsd-run needs `{error.name}`, which is not installed", help=f"run: {_RUN_EXTRA}")
-        return _fail(missing, 2)
-    request = Request(
+    return Request(
         schedule=parsed.schedule,
         model=parsed.model,
         data=parsed.data,
@@ -125,8 +173,27 @@ def _main(arguments: Sequence[str] | None) -> int:
         save_every_seconds=parsed.save_every,
         write_layers=parsed.write_layers,
         trusts_schedule=parsed.trusts_schedule,
+        threads=parsed.threads,
     )
-    return execute(request, command=sys.argv if arguments is None else ["dsd-run", *arguments])
+
+
+def _print_lists(*, models: bool, data: bool) -> int:
+    from dsd_runtime.experiment.lists import data_text, models_text
+
+    if models:
+        print(models_text(), end="")
+    if models and data:
+        print()
+    if data:
+        try:
+            print(data_text(), end="")
+        except ModuleNotFoundError as error:
+            return _fail(_missing(error), 2)
+    return 0
+
+
+def _missing(error: ModuleNotFoundError) -> DsdError:
+    return DsdError(f"dsd-run needs `{error.name}`, which is not installed", help=f"run: {_RUN_EXTRA}")
 
 
 def _fail(error: DsdError, code: int) -> int:

@@ -104,6 +104,14 @@ def takes_option(spec: str, option: str) -> bool:
     return target is not None and option in _named_options(_user_factory(target))
 
 
+def loader_options(name: str) -> dict[str, object]:
+    """The options of a built-in data set with their defaults; None where there is none to name."""
+    loader = _load(LOADERS[name])
+    parameters = inspect.signature(loader).parameters
+    defaults = {option: parameters[option].default for option in _named_options(loader)}
+    return {option: None if value is inspect.Parameter.empty else value for option, value in defaults.items()}
+
+
 def _load(target: str) -> Callable[..., Any]:
     module, _, function = target.partition(":")
     loader: Callable[..., Any] = getattr(importlib.import_module(module), function)

@@ -6,33 +6,39 @@ import dataclasses
 import errno
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
-from torch import nn
 
 from dsd_lang import ScheduleError
 from dsd_lang.base.errors import DsdError
-from dsd_lang.plan import Plan, meaning
-from dsd_lang.views.table import aligned
-from dsd_runtime.engine.layers import inventory
-from dsd_runtime.engine.support import require_supported, unsupported
+from dsd_runtime.engine.support import require_supported
+from dsd_runtime.experiment.earlier import compare_with_earlier, earlier_threads, put_aside
 from dsd_runtime.experiment.folder import RunFolder
-from dsd_runtime.experiment.keys import Setting, node_keys
+from dsd_runtime.experiment.head import hyper_parameters, print_head
+from dsd_runtime.experiment.keys import node_keys
 from dsd_runtime.experiment.manifest import build_manifest
-from dsd_runtime.experiment.runner import NodeResult, Runner
-from dsd_runtime.experiment.setup import Prepared, Request, prepare
+from dsd_runtime.experiment.request import Request, Resolved
+from dsd_runtime.experiment.results import print_results
+from dsd_runtime.experiment.runner import Runner
+from dsd_runtime.experiment.setup import Prepared, prepare
 from dsd_runtime.experiment.summary import estimate_cost, format_rows, phase_rows
-from dsd_runtime.storage.durable import remove, remove_leftovers, write_failure, write_json
-from dsd_runtime.tracking.console import ConsoleProgress, LastSaved, phase_name, shown_metrics
-from dsd_runtime.tracking.jsonl import MetricsFile, finite_or_none
+from dsd_runtime.experiment.survey import Probe, Survey, build_probe, survey
+from dsd_runtime.experiment.threads import computing_on
+from dsd_runtime.storage.durable import write_failure, write_json
+from dsd_runtime.tracking.console import ConsoleProgress, LastSaved
+from dsd_runtime.tracking.forecast import Forecast
+from dsd_runtime.tracking.jsonl import MetricsFile
 from dsd_runtime.tracking.tracker import Tracker
+from dsd_runtime.tracking.warned import warnings_told
 from dsd_runtime.training.loop import Stopped
 
 
@@ -61,11 +67,11 @@ class StopRequest:
                 signal.signal(number, handler)
 
 
-def execute(request: Request, *, command: Sequence[str]) -> int:
+def execute(request: Request, resolved: Resolved | None = None, *, command: Sequence[str]) -> int:
     """Runs a request to its end and returns the exit code; user mistakes and failures are one sentence on stderr."""
     try:
-        prepared = prepare(request)
-        model = prepared.build()
+        prepared = prepare(request, resolved)
+        probe = build_probe(prepared)
     except ScheduleError as error:
         return _say(error, 1)
     except DsdError as error:
@@ -74,7 +80,8 @@ def execute(request: Request, *, command: Sequence[str]) -> int:
         return _say(DsdError("stopped before anything was trained"), 130)
     saved = LastSaved()
     try:
-        return _run(prepared, model, saved, command)
+        with warnings_told(lambda text: print(text, file=sys.stderr)):
+            return _run(prepared, probe, saved, command)
     except KeyboardInterrupt:
         stopped = DsdError("stopped at once", help="the same command goes on from the last checkpoint")
         return _say(stopped, 130, saved.path)
@@ -101,45 +108,60 @@ def _failure(error: Exception) -> DsdError | None:
     return None
 
 
-def _run(prepared: Prepared, model: nn.Module, saved: LastSaved, command: Sequence[str]) -> int:
+def _run(prepared: Prepared, probe: Probe, saved: LastSaved, command: Sequence[str]) -> int:
     request = prepared.request
     if not prepared.plan.phases:
         raise DsdError(f"`{request.schedule}` has no phase", help="write for instance `dense 10ep`")
     require_supported(prepared.plan)
     folder = RunFolder(request.out or default_folder(prepared))
+    folder.require_ours()
+    goes_on = request.mode != "fresh"
+    found = survey(prepared, probe, earlier_threads=earlier_threads(folder) if goes_on else None)
+    with computing_on(found.threads):
+        prepared = replace(prepared, setting=replace(prepared.setting, threads=found.threads.count))
+        return _run_on(prepared, folder, found, saved, command)
+
+
+def _run_on(prepared: Prepared, folder: RunFolder, found: Survey, saved: LastSaved, command: Sequence[str]) -> int:
+    request = prepared.request
     keys = node_keys(prepared.plan, prepared.setting)
     if request.write_layers is not None:
-        _write_layers(request.write_layers, model)
+        write_json(request.write_layers, {"layers": [dataclasses.asdict(layer) for layer in found.layers]})
     if request.mode == "fresh" and not request.is_dry:
         with folder.locked():
-            remove_leftovers(folder.root)
-            _clear(folder)
-    earlier = _compare_with_earlier(prepared, folder, keys)
-    rows = phase_rows(prepared, model, folder, keys)
-    cost = estimate_cost(prepared, model, rows)
+            folder.remove_leftovers()
+            for line in folder.clear():
+                print(f"note: {line}", file=sys.stderr)
+    earlier = compare_with_earlier(prepared, folder, keys)
+    rows = phase_rows(prepared, found.layers, folder, keys)
+    cost = estimate_cost(prepared, found, rows)
     if not (request.as_json and request.is_dry):
-        _print_head(prepared, folder, model, [format_rows(rows), str(cost), *earlier])
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        print_head(prepared, folder, found, [format_rows(rows, width), str(cost), *earlier])
     if request.is_dry:
         if request.as_json:
             table = [dataclasses.asdict(row) for row in rows]
-            print(json.dumps({"phases": table, "cost": dataclasses.asdict(cost), "plan_hash": prepared.plan.hash}))
+            print(json.dumps({"phases": table, "cost": cost.as_data(), "plan_hash": prepared.plan.hash}))
         return 0
     with folder.locked():
-        remove_leftovers(folder.root)
+        folder.remove_leftovers()
+        put_aside(prepared, folder, keys)
         manifest = build_manifest(prepared, keys, command)
         write_json(folder.manifest, manifest)
         write_json(folder.plan, json.loads(prepared.plan.to_json()))
-        return _train(prepared, folder, saved, manifest, cost.updates_left)
+        return _train(prepared, folder, saved, manifest, cost.forecast())
 
 
-def _train(prepared: Prepared, folder: RunFolder, saved: LastSaved, manifest: dict[str, Any], updates: int) -> int:
+def _train(
+    prepared: Prepared, folder: RunFolder, saved: LastSaved, manifest: dict[str, Any], forecast: Forecast
+) -> int:
     from dsd_runtime.tracking.tensorboard import TensorBoard
 
     stop = StopRequest()
-    hyper_parameters = {name: str(manifest[name]) for name in ("model", "data", "seed", "scale", "plan_hash")}
-    board = TensorBoard(folder.events, prepared.plan, hyper_parameters)
+    board = TensorBoard(folder.events, prepared.plan, hyper_parameters(prepared, manifest), prepared.best_metric)
     metrics = MetricsFile(folder.metrics)
-    tracker = Tracker((saved, metrics, board, ConsoleProgress(prepared.request.progress, updates)))
+    console = ConsoleProgress(prepared.request.progress, forecast, prepared.data.sizes)
+    tracker = Tracker((saved, metrics, board, console))
     try:
         runner = Runner(prepared, folder, tracker, should_stop=stop)
         with stop.listening():
@@ -152,7 +174,7 @@ def _train(prepared: Prepared, folder: RunFolder, saved: LastSaved, manifest: di
     finally:
         tracker.close()
     write_json(folder.manifest, {**manifest, "finished": True})
-    _print_results(prepared, folder, results, weights)
+    print_results(prepared, folder, results, weights)
     return 0
 
 
@@ -160,93 +182,6 @@ def default_folder(prepared: Prepared) -> Path:
     """`runs/SCHEDULE-MODEL`, with the model's options made fit for a file name."""
     model = "".join(char if char.isalnum() or char in "._-" else "-" for char in prepared.model_name)
     return Path("runs") / f"{prepared.request.schedule.stem}-{model}"
-
-
-def _clear(folder: RunFolder) -> None:
-    """Deletes what a run writes, and nothing else that lies in the folder."""
-    written = (folder.checkpoints, folder.events, folder.plan, folder.manifest, folder.metrics, *folder.line_ends())
-    for path in written:
-        remove(path)
-
-
-def _compare_with_earlier(prepared: Prepared, folder: RunFolder, keys: dict[str, str]) -> list[str]:
-    """What changed since the folder's last run, in lines; an error with `--resume` when trained phases changed."""
-    manifest = folder.read_manifest()
-    is_resume = prepared.request.mode == "resume"
-    if manifest is None or not folder.plan.is_file():
-        if is_resume:
-            raise DsdError(f"there is no run to resume in `{folder.root}`", help="leave `--resume` out to start one")
-        return []
-    earlier = dict.fromkeys(manifest.get("nodes", {}).values())
-    lost = [key for key in earlier if folder.state(key) != "to train" and key not in keys.values()]
-    if not lost:
-        return []
-    text = _first_difference(prepared, folder, manifest)
-    if is_resume:
-        raise DsdError(text, help="undo the change, or leave `--resume` out: only what it touches is trained again")
-    return [f"{text}; {len(lost)} trained phases of the earlier run stay in the folder, unused"]
-
-
-def _first_difference(prepared: Prepared, folder: RunFolder, manifest: dict[str, Any]) -> str:
-    earlier = dataclasses.asdict(Setting.of_manifest(manifest))
-    for name, value in dataclasses.asdict(prepared.setting).items():
-        if earlier[name] != value:
-            return f"`{name}` was {earlier[name]} in this folder's run and is {value} now"
-    before, now = Plan.from_json(folder.plan.read_text(encoding="utf-8")), prepared.plan
-    places = [{phase.id: index for index, phase in enumerate(plan.phases)} for plan in (before, now)]
-    for old, new in zip(before.phases, now.phases, strict=False):
-        then, today = meaning(old, places[0]), meaning(new, places[1])
-        for key in sorted(set(then) | set(today)):
-            if then.get(key) != today.get(key):
-                return f"phase `{phase_name(new)}` had `{key}` = {then.get(key)} and now has {today.get(key)}"
-    if len(before.phases) != len(now.phases):
-        return f"the schedule had {len(before.phases)} phases and now has {len(now.phases)}"
-    return "what the schedule refers to (a file, another phase) has changed"
-
-
-def _print_head(prepared: Prepared, folder: RunFolder, model: nn.Module, lines: list[str]) -> None:
-    num_parameters = sum(value.numel() for value in model.parameters())
-    sizes = ", ".join(f"{count} {split}" for split, count in prepared.data.sizes.items())
-    stream = sys.stderr if prepared.request.as_json else sys.stdout
-    print(f"model   {prepared.model_name}, {num_parameters:,} parameters", file=stream)
-    print(f"data    {prepared.data_spec} ({sizes})", file=stream)
-    print(
-        f"run     {folder.root}, {prepared.precision.device.type}, {prepared.precision.name}, seed {prepared.seed}"
-        + (f", every length x {prepared.request.scale}" if prepared.request.scale != "1" else ""),
-        file=stream,
-    )
-    print("", *lines, "", sep="\n", file=stream)
-    for item in unsupported(prepared.plan):
-        print(f"note: {item}; the phases are trained, this is left out", file=sys.stderr)
-
-
-def _print_results(prepared: Prepared, folder: RunFolder, results: list[NodeResult], weights: Sequence[Path]) -> None:
-    if prepared.request.as_json:
-        phases = [
-            {"id": result.phase.id, "path": result.phase.path, "label": result.phase.label, "node": result.key,
-             "state": result.state, "metrics": finite_or_none(result.metrics)}
-            for result in results
-        ]  # fmt: skip
-        print(json.dumps({"run": str(folder.root), "plan_hash": prepared.plan.hash, "phases": phases}))
-        return
-    scale = prepared.request.scale
-    print("\nat the end of each phase" + (f" (every length x {scale})" if scale != "1" else ""))
-    names = list(dict.fromkeys(name for result in results for name in shown_metrics(result.metrics)))
-    rows = [
-        [phase_name(result.phase), result.state, *(_cell(result.metrics.get(name)) for name in names)]
-        for result in results
-    ]
-    print(aligned(["phase", "state", *names], rows), end="")
-    print("\nweights: " + ", ".join(str(path) for path in weights))
-
-
-def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
-
-
-def _write_layers(path: Path, model: nn.Module) -> None:
-    layers = [dataclasses.asdict(layer) for layer in inventory(model)]
-    write_json(path, {"layers": layers})
 
 
 def _say(error: DsdError, code: int, saved: Path | None = None) -> int:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,15 @@ from pathlib import Path
 from typing import Any
 
 from dsd_lang.base.errors import DsdError
-from dsd_runtime.storage.durable import number_of, numbered
+from dsd_lang.plan import Plan
+from dsd_runtime.storage.durable import number_of, numbered, remove, remove_leftovers
+
+_FORMAT = "dsd_run"
+_NODE = re.compile(r"[0-9a-f]{16}")
+
+
+class Damaged(DsdError):
+    """A file of a run folder does not hold what a run wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,15 @@ class RunFolder:
         return self.root / "metrics.jsonl"
 
     @property
+    def unused_metrics(self) -> Path:
+        """The lines of `metrics.jsonl` of phases that an edit has taken out of the schedule."""
+        return self.root / "metrics.unused.jsonl"
+
+    @property
+    def branches(self) -> Path:
+        return self.root / "branches"
+
+    @property
     def events(self) -> Path:
         return self.root / "events"
 
@@ -56,13 +74,63 @@ class RunFolder:
 
     def branch(self, path: str) -> Path:
         """Where a branch's last weights go; the path's own characters that a file name cannot hold become `_`."""
-        return self.root / "branches" / f"{path.replace('/', '_')}.safetensors"
+        return self.branches / f"{path.replace('/', '_')}.safetensors"
 
     def line_ends(self) -> list[Path]:
         """The files with the last weights of lines."""
-        return [
-            path for path in (self.final, *sorted((self.root / "branches").glob("*.safetensors"))) if path.is_file()
-        ]
+        return [path for path in (self.final, *sorted(self.branches.glob("*.safetensors"))) if path.is_file()]
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """Everything in the folder that a run writes, the manifest last."""
+        ends = (self.final, self.branches)
+        return (self.checkpoints, self.events, self.metrics, self.unused_metrics, *ends, self.plan, self.manifest)
+
+    def require_ours(self) -> None:
+        """Raises :class:`DsdError` for a folder that holds what a run would overwrite, and is no run folder."""
+        strange = [path for path in self.written if os.path.lexists(path)]
+        if strange and not self._is_ours():
+            raise DsdError(
+                f"`{self.root}` is no run folder, and already holds `{strange[0].name}`",
+                help="choose another `--out`: a new folder, or that of an earlier run",
+            )
+
+    def _is_ours(self) -> bool:
+        """Whether one of the things that only a run writes is there, be it damaged."""
+        if any(_NODE.fullmatch(path.name) for path in self.checkpoints.glob("*")):
+            return True
+        try:
+            return self.read_manifest() is not None or self.read_plan() is not None
+        except Damaged:
+            return True
+        except DsdError:
+            return False
+
+    def clear(self) -> list[str]:
+        """Deletes what a run writes, and nothing else; links themselves, which are named in the lines returned."""
+        self.require_ours()
+        links = [path for path in self.written if path.is_symlink()]
+        lines = [f"`{path}` was a link to `{os.readlink(path)}`: only the link is deleted" for path in links]
+        for path in self.written:
+            if path == self.branches and not path.is_symlink():
+                self.remove_line_ends()
+            else:
+                remove(path)
+        return lines
+
+    def remove_line_ends(self) -> None:
+        """Deletes the last weights of every line."""
+        for path in self.line_ends():
+            remove(path)
+
+    def remove_leftovers(self) -> None:
+        """Deletes what a killed run left half-written, where a run writes and nowhere else."""
+        own = {path.name for path in self.written}
+        remove_leftovers(self.root, own.__contains__)
+        remove_leftovers(self.branches, lambda name: name.endswith(".safetensors"))
+        for node in self.checkpoints.glob("*"):
+            if _NODE.fullmatch(node.name) and not node.is_symlink():
+                remove_leftovers(node, lambda name: True)
 
     def node(self, key: str) -> Path:
         return self.checkpoints / key
@@ -89,33 +157,58 @@ class RunFolder:
         return "skipped" if self.skipped_mark(key).is_file() else "to train"
 
     def read_manifest(self) -> dict[str, Any] | None:
-        """The manifest, or None where there is none; a damaged one is an error."""
+        """The manifest, or None where there is none; raises :class:`DsdError` for a damaged or a strange one."""
         if not self.manifest.is_file():
             return None
         try:
             manifest: dict[str, Any] = dict(json.loads(self.manifest.read_text(encoding="utf-8")))
-        except (OSError, TypeError, ValueError) as error:
+        except (OSError, TypeError, ValueError, RecursionError) as error:
+            raise self._damaged(self.manifest, str(error)) from error
+        if _FORMAT not in manifest:
             raise DsdError(
-                f"`{self.manifest}` cannot be read: {error}", help="use another `--out`, or `--fresh`"
-            ) from error
+                f"`{self.manifest}` is not one that `dsd-run` wrote", help="choose another `--out`: a new folder"
+            )
+        if not all(isinstance(manifest.get(name, {}), dict) for name in ("nodes", "setting")):
+            raise self._damaged(self.manifest, "its nodes are not a table")
         return manifest
+
+    def read_plan(self) -> Plan | None:
+        """The plan of the folder's last run, or None; raises :class:`DsdError` for a damaged one."""
+        if not self.plan.is_file():
+            return None
+        try:
+            return Plan.from_json(self.plan.read_text(encoding="utf-8"))
+        except (DsdError, OSError, ValueError, RecursionError) as error:
+            raise self._damaged(self.plan, error.message if isinstance(error, DsdError) else str(error)) from error
+
+    @staticmethod
+    def _damaged(path: Path, why: str) -> Damaged:
+        return Damaged(
+            f"`{path}` is damaged: {why}",
+            help="delete that file (what is trained stays), use another `--out`, or `--fresh`",
+        )
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Holds the folder for this process; raises :class:`DsdError` when another one works in it."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+            lock = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
             raise DsdError(
                 f"`{self.root}` cannot be written: {error.strerror}", help="choose another `--out`"
             ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             os.close(lock)
             raise DsdError(
                 f"another process is working in `{self.root}`", help="wait for it, or choose another `--out`"
+            ) from error
+        except OSError as error:
+            os.close(lock)
+            raise DsdError(
+                f"`{self.root}` cannot be locked: {error.strerror}", help="choose an `--out` on another disk"
             ) from error
         try:
             yield

@@ -29,6 +29,7 @@ class Setting:
     precision: str
     device: str
     is_compiled: bool
+    threads: int | None = None
 
     @classmethod
     def of_manifest(cls, manifest: Mapping[str, Any]) -> Setting:

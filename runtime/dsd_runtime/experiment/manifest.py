@@ -23,6 +23,7 @@ def build_manifest(prepared: Prepared, keys: Mapping[str, str], command: Sequenc
     return {
         "dsd_run": 1,
         "command": list(command),
+        "schedule": prepared.request.schedule.name,
         "plan_hash": prepared.plan.hash,
         "scale": prepared.request.scale,
         "model": prepared.model_name,

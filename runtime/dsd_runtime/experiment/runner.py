@@ -78,7 +78,7 @@ class Runner:
         key = self.keys[phase.id]
         if self._is_skipped(phase):
             write_json(self._folder.skipped_mark(key), {"phase": phase.id})
-            self._tracker.skipped(phase)
+            self._tracker.skipped(phase, key)
             return NodeResult(phase, key, "skipped", self._parent_metrics(phase))
         end = self._folder.latest(key, "end")
         if end is not None and self._has_references(phase):

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import copy
-import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import nn
-
-from dsd_lang.base.errors import DsdError
-from dsd_lang.views.table import aligned, layers_text, rate_text, target_text
-from dsd_runtime.engine.layers import inventory
-from dsd_runtime.engine.overrides import build_optimizer
+from dsd_lang.base.layers import LayerInfo
+from dsd_lang.views.table import layers_text, rate_text, target_text
 from dsd_runtime.engine.selection_plan import select_weights
 from dsd_runtime.engine.stages import Timeline, build_timeline
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.setup import Prepared
-from dsd_runtime.tracking.console import format_seconds, phase_name
+from dsd_runtime.experiment.survey import Speed, Survey, measure_speed
+from dsd_runtime.tracking.console import format_bytes, format_seconds, phase_name, table_within
+from dsd_runtime.tracking.forecast import Forecast, NodeWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +30,46 @@ class PhaseRow:
     updates_left: int
     rate: str
     state: str
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
 class RunCost:
-    """What is left to train, and what one update and one checkpoint cost."""
+    """What is left to train by node key, and what one update, one evaluated sample and one checkpoint cost."""
 
-    updates_left: int
+    work: Mapping[str, NodeWork]
     seconds_per_update: float
+    seconds_per_sample: float
     bytes_per_checkpoint: int
-    checkpoints_left: int
+
+    @property
+    def updates_left(self) -> int:
+        return sum(node.updates for node in self.work.values())
+
+    def forecast(self) -> Forecast:
+        """The estimate that the progress begins with."""
+        return Forecast.of(
+            self.work, seconds_per_update=self.seconds_per_update, seconds_per_sample=self.seconds_per_sample
+        )
+
+    def as_data(self) -> dict[str, float]:
+        """For `--json`."""
+        return {
+            "updates_left": self.updates_left,
+            "seconds_per_update": self.seconds_per_update,
+            "seconds_per_sample": self.seconds_per_sample,
+            "seconds_left": self.forecast().seconds_left(),
+            "bytes_per_checkpoint": self.bytes_per_checkpoint,
+            "checkpoints_left": len(self.work),
+        }
 
     def __str__(self) -> str:
-        disk = self.bytes_per_checkpoint * self.checkpoints_left / 1e9
+        disk = format_bytes(self.bytes_per_checkpoint * len(self.work))
+        if not self.work:
+            return "nothing is left to train"
         return (
-            f"{self.updates_left} updates to train at about {self.seconds_per_update:.3g} s each: "
-            f"about {format_seconds(self.updates_left * self.seconds_per_update)}, {disk:.2g} GB of checkpoints"
+            f"{self.updates_left} updates to train at about {format_seconds(self.seconds_per_update)} each, with the "
+            f"evaluations about {format_seconds(self.forecast().seconds_left())}; {disk} of checkpoints"
         )
 
 
@@ -62,9 +82,10 @@ def timelines(prepared: Prepared) -> dict[str, Timeline]:
     }
 
 
-def phase_rows(prepared: Prepared, model: nn.Module, folder: RunFolder, keys: dict[str, str]) -> list[PhaseRow]:
+def phase_rows(
+    prepared: Prepared, layers: Sequence[LayerInfo], folder: RunFolder, keys: Mapping[str, str]
+) -> list[PhaseRow]:
     """The table of a run; raises :class:`DsdError` for a selector that matches nothing in the model."""
-    layers = inventory(model)
     lengths = {stage.phase.id: stage.length for line in timelines(prepared).values() for stage in line.stages}
     sizes = {weight.name: weight.size for layer in layers for weight in layer.weights}
     rows = []
@@ -87,6 +108,7 @@ def phase_rows(prepared: Prepared, model: nn.Module, folder: RunFolder, keys: di
                 _updates_left(state, lengths[phase.id], folder.progress_updates(key)),
                 rate_text(phase.lr),
                 state,
+                key,
             )
         )
     return rows
@@ -96,42 +118,31 @@ def _updates_left(state: str, length: int, done: int) -> int:
     return 0 if state in ("trained", "skipped") else max(0, length - (done if state != "to train" else 0))
 
 
-def format_rows(rows: list[PhaseRow]) -> str:
-    """The rows as an aligned plain-text table."""
-    headers = ("#", "phase", "mode", "pruned", "layers", "length", "updates", "start lr", "state")
-    cells = [
-        (str(r.index), r.name, r.mode, r.pruned, r.layers, r.length, str(r.updates), r.rate, r.state) for r in rows
+def format_rows(rows: Sequence[PhaseRow], width: int | None) -> str:
+    """The rows as an aligned plain-text table, without what finds no room in ``width`` columns (None: any)."""
+    columns = [
+        ("#", [str(row.index) for row in rows]),
+        ("phase", [row.name for row in rows]),
+        ("mode", [row.mode for row in rows]),
+        ("pruned", [row.pruned for row in rows]),
+        ("layers", [row.layers for row in rows]),
+        ("length", [row.length for row in rows]),
+        ("updates", [str(row.updates) for row in rows]),
+        ("start lr", [row.rate for row in rows]),
+        ("state", [row.state for row in rows]),
     ]
-    return aligned(headers, cells)
+    return table_within(columns, width, ("layers", "length", "mode", "pruned", "start lr"))
 
 
-def estimate_cost(prepared: Prepared, model: nn.Module, rows: list[PhaseRow]) -> RunCost:
-    """Times one update on a copy of the model; no generator and no weight of the run is touched."""
-    left = [row for row in rows if row.state not in ("trained", "skipped")]
-    size = sum(value.numel() * value.element_size() for value in model.state_dict().values())
-    seconds = _seconds_per_update(prepared, model) if left else 0.0
-    return RunCost(sum(row.updates_left for row in left), seconds, 2 * size, len(left))
-
-
-def _seconds_per_update(prepared: Prepared, model: nn.Module) -> float:
-    plan = prepared.plan
-    device = prepared.precision.device
-    twin = copy.deepcopy(model).to(device).train()
-    first = plan.phases[0]
-    assert first.opt is not None
-    optimizer = build_optimizer(twin.parameters(), first.opt, rate=1e-6)
-    batches = prepared.data.train_batches(
-        batch_size=prepared.batch_size(first.batch), epoch=1, key=0, skip=0, workers=0
-    )
-    with torch.random.fork_rng():
-        batch = next(iter(batches), None)
-        if batch is None:
-            raise DsdError("the training data gives no batch", help="is there anything to train on?")
-        batch = batch.to(device)
-        started = time.perf_counter()
-        with prepared.precision.autocast():
-            loss = prepared.task.loss(twin, batch)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        float(loss.detach())
-    return time.perf_counter() - started
+def estimate_cost(prepared: Prepared, found: Survey, rows: Sequence[PhaseRow]) -> RunCost:
+    """What the nodes that are not trained yet take; those that branches share count once."""
+    sizes = prepared.data.sizes
+    at_end = sizes.get("test", 0)
+    epochs = {row.key: prepared.updates_per_epoch(prepared.plan.phases[row.index].batch) for row in rows}
+    work = {
+        row.key: NodeWork(row.updates_left, epochs[row.key], sizes.get("val", 0), at_end)
+        for row in rows
+        if row.state not in ("trained", "skipped")
+    }
+    speed = measure_speed(prepared, found.probe) if work else Speed(0.0, 0.0)
+    return RunCost(work, speed.per_update, speed.per_sample, found.bytes_per_checkpoint)

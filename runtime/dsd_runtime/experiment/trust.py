@@ -9,7 +9,7 @@ from dsd_lang.base.errors import DsdError
 from dsd_lang.base.python_names import CODE_SETTINGS, python_target
 
 if TYPE_CHECKING:
-    from dsd_runtime.experiment.setup import Request
+    from dsd_runtime.experiment.request import Request
 
 
 def require_trusted(request: Request, settings: Mapping[str, object]) -> None:

@@ -41,10 +41,7 @@ def load_checkpoint(folder: Path, names: Iterable[str] | None = None) -> dict[st
 
     Raises :class:`DsdError` naming the file that is missing or damaged.
     """
-    try:
-        sums: dict[str, str] = json.loads((folder / COMPLETE_MARK).read_text())
-    except (OSError, ValueError) as error:
-        raise _damaged(folder / COMPLETE_MARK, str(error)) from error
+    sums = _read_sums(folder)
     wanted = list(names) if names is not None else [name[:-5] for name in sums if name.endswith(".json")]
     return {name: _read_part(folder, name, sums) for name in wanted}
 
@@ -53,8 +50,9 @@ def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
     """One safetensors file under the weights' own names, atomically; tied weights are written under each name."""
     try:
         with writing(path) as unfinished:
-            save_file({name: value.detach().cpu().clone().contiguous() for name, value in weights.items()}, unfinished)
-            flush_file(unfinished)
+            _write_tensors(
+                unfinished, {name: value.detach().cpu().clone().contiguous() for name, value in weights.items()}
+            )
     except SafetensorError as error:
         raise write_failure(path, error) from error
 
@@ -111,21 +109,44 @@ def _write_part(folder: Path, name: str, tree: Any) -> None:
     tensors: dict[str, Tensor] = {}
     skeleton = _encode(tree, tensors, set())
     if tensors:
-        save_file(tensors, folder / f"{name}.safetensors")
-        flush_file(folder / f"{name}.safetensors")
+        _write_tensors(folder / f"{name}.safetensors", tensors)
     _write_flushed(folder / f"{name}.json", json.dumps(skeleton))
+
+
+def _read_sums(folder: Path) -> dict[str, str]:
+    """The checksums of a checkpoint's files; every file that they name is there."""
+    mark = folder / COMPLETE_MARK
+    try:
+        sums = json.loads(mark.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise _damaged(mark, str(error)) from error
+    if not isinstance(sums, dict):
+        raise _damaged(mark, "it holds no checksums")
+    for name in sums:
+        if not (folder / name).is_file():
+            raise _damaged(mark, f"it names `{name}`, which is not there")
+    return sums
 
 
 def _read_part(folder: Path, name: str, sums: Mapping[str, str]) -> Any:
     tensors: dict[str, Tensor] = {}
     for file in (f"{name}.json", f"{name}.safetensors"):
-        if file in sums and (not (folder / file).is_file() or _sha256(folder / file) != sums[file]):
+        if file in sums and _sha256(folder / file) != sums[file]:
             raise _damaged(folder / file, "its checksum does not match")
     if f"{name}.json" not in sums:
         raise _damaged(folder / f"{name}.json", "it is missing")
     if f"{name}.safetensors" in sums:
         tensors = load_file(folder / f"{name}.safetensors")
-    return _decode(json.loads((folder / f"{name}.json").read_text()), tensors)
+    return _decode(json.loads((folder / f"{name}.json").read_text(encoding="utf-8")), tensors)
+
+
+def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """A safetensors file that those may read who may read what else this process writes."""
+    path.touch()
+    mode = path.stat().st_mode
+    save_file(tensors, path)  # puts a file of its own there, for the owner alone
+    path.chmod(mode)
+    flush_file(path)
 
 
 def _write_flushed(path: Path, text: str) -> None:

@@ -1,7 +1,8 @@
 """Files and folders that are there whole or not at all, whenever the process is killed. No torch here.
 
 Whatever is being written or deleted carries a temporary name on the way; :func:`remove_leftovers` clears what a killed
-process left. A checkpoint is a folder `<kind>-<number>` that is complete when it holds its checksums.
+process left. Links are deleted, never what they point to. A checkpoint is a folder `<kind>-<number>` that is complete
+when it holds its checksums.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from dsd_lang.base.errors import DsdError
 
 COMPLETE_MARK = "checksums.json"
 _TEMPORARY_PREFIX = ".writing-"
+_TEMPORARY = re.compile(re.escape(_TEMPORARY_PREFIX) + r"(?:gone-)?(?P<name>.+)-\d+")
 
 
 class DiskFull(DsdError):
@@ -67,19 +70,26 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def remove(path: Path) -> None:
-    """Deletes a file or a folder with all in it, if it is there."""
+    """Deletes a file, a link, or a folder with all in it, if it is there.
+
+    Raises :class:`DsdError` when that is not allowed.
+    """
     aside = path.with_name(f"{_TEMPORARY_PREFIX}gone-{path.name}-{os.getpid()}")
     try:
         os.rename(path, aside)
+        _delete(aside)
     except FileNotFoundError:
         return
-    _delete(aside)
+    except OSError as error:
+        raise DsdError(f"`{path}` could not be deleted: {(error.strerror or str(error)).lower()}") from error
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Deletes what a killed process left half-written or half-deleted anywhere below a folder."""
-    for path in list(folder.rglob(f"{_TEMPORARY_PREFIX}*")):
-        _delete(path)
+def remove_leftovers(folder: Path, is_ours: Callable[[str], bool]) -> None:
+    """Deletes what a killed process left half-written or half-deleted in a folder, of names that are ours."""
+    for path in sorted(folder.glob(f"{_TEMPORARY_PREFIX}*")):
+        match = _TEMPORARY.fullmatch(path.name)
+        if match is not None and is_ours(match["name"]):
+            _delete(path)
 
 
 def numbered(folder: Path, kind: str) -> list[Path]:
@@ -116,16 +126,25 @@ def flush_folder(path: Path) -> None:
 def write_failure(path: Path, error: Exception) -> DsdError:
     """What a failed write is called."""
     text = str(error).lower()
-    if (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)) or "no space left" in text:
+    is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if is_full or "no space left" in text or "quota exceeded" in text:
         return DiskFull(
             f"the disk is full: `{path}` could not be written", help="make room and run the same command again"
         )
-    reason = (error.strerror or text).lower() if isinstance(error, OSError) else text
+    reason = (error.strerror or text).lower() if isinstance(error, OSError) else _reason(text)
     return DsdError(f"`{path}` could not be written: {reason}")
 
 
+def _reason(text: str) -> str:
+    """What the operating system said, out of another library's words for it."""
+    number = re.search(r"\(os error (\d+)\)|\bcode: (\d+)", text)
+    return os.strerror(int(number[1] or number[2])).lower() if number else text
+
+
 def _delete(path: Path, *, ignore_errors: bool = False) -> None:
-    if path.is_dir():
+    """A link is deleted itself, what it points to stays."""
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=ignore_errors)
-    elif path.exists():
-        path.unlink()
+    else:
+        with suppress(OSError if ignore_errors else FileNotFoundError):
+            path.unlink()

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.table import Column
+from rich.text import Text
 
 from dsd_lang.plan import Phase
+from dsd_lang.views.table import aligned
 from dsd_runtime.engine.events import Event
+from dsd_runtime.tracking.forecast import Forecast
 from dsd_runtime.tracking.tracker import Place, Sink
 
 _PLAIN_EVERY_SECONDS = 30.0
@@ -28,13 +32,22 @@ def phase_name(phase: Phase) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """`8s`, `3m 20s`, `2h 05m`."""
+    """`3.2ms`, `0.41s`, `8s`, `3m 20s`, `2h 05m`."""
+    if seconds < 0.1:
+        return f"{1000 * seconds:.2g}ms" if seconds > 0 else "0s"
+    if seconds < 1:
+        return f"{seconds:.2g}s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole}s"
     if whole < 3600:
         return f"{whole // 60}m {whole % 60:02d}s"
     return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
+
+
+def format_left(seconds: float) -> str:
+    """A time that is estimated: in whole seconds."""
+    return format_seconds(max(1.0, float(round(seconds))))
 
 
 def shown_metrics(metrics: dict[str, float]) -> dict[str, float]:
@@ -47,95 +60,130 @@ def format_metrics(metrics: dict[str, float]) -> str:
     return "  ".join(f"{name} {value:.4g}" for name, value in shown_metrics(metrics).items())
 
 
+def format_bytes(count: float) -> str:
+    """`12 kB`, `1.3 MB`, `2.1 GB`."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count / 1e3:.0f} kB"
+
+
+def table_within(columns: Sequence[tuple[str, Sequence[str]]], width: int | None, least_wanted: Sequence[str]) -> str:
+    """A table of named columns within ``width``: those that find no room are left out, the least wanted first."""
+    shown = list(columns)
+    for name in least_wanted:
+        widths = (max(len(cell) for cell in (head, *cells)) for head, cells in shown)
+        if width is None or sum(widths) + 2 * (len(shown) - 1) <= width:
+            break
+        shown = [column for column in shown if column[0] != name]
+    rows = [list(cells) for cells in zip(*(cells for _, cells in shown), strict=True)]
+    return aligned([head for head, _ in shown], rows)
+
+
 class ConsoleProgress(Sink):
-    """Prints what happens; ``total_updates`` is what is left to train over all nodes."""
+    """Prints what happens; ``sizes`` are the samples of each split, which evaluations go through.
+
+    On a terminal one line of at most its width moves at every update; elsewhere a line is printed every half minute.
+    """
 
     def __init__(
-        self, mode: Literal["auto", "plain", "none"], total_updates: int, stream: TextIO | None = None
+        self,
+        mode: Literal["auto", "plain", "none"],
+        forecast: Forecast,
+        sizes: Mapping[str, int],
+        stream: TextIO | None = None,
     ) -> None:
         self._stream = stream or sys.stderr
-        self._total = max(1, total_updates)
-        self._done = 0
-        self._node_start = 0
-        self._started: float | None = None
-        self._has_warned = False
+        self._forecast = forecast
+        self._sizes = sizes
+        self._total = max(1, forecast.updates_left)
+        self._warned: set[str] = set()
         self._last_line = time.monotonic()
+        self._loss = ""
         self._mode = "plain" if mode == "auto" and not self._stream.isatty() else mode
         self._bar: Progress | None = None
         self._task = None
         if self._mode == "auto":
-            self._bar = _progress_bar(self._stream)
+            self._bar = _progress_bar(self._stream, forecast)
             self._task = self._bar.add_task("", total=self._total, detail="")
             self._bar.start()
 
     def reused(self, phase: Phase, key: str, metrics: dict[str, float]) -> None:
-        self._say(f"{phase_name(phase)}: already trained ({key[:8]})  {format_metrics(metrics)}")
+        self._forecast.end(key)
+        self.say(f"{phase_name(phase)}: already trained  {format_metrics(metrics)}")
 
-    def skipped(self, phase: Phase) -> None:
-        self._say(f"{phase_name(phase)}: skipped, its loop has ended")
+    def skipped(self, phase: Phase, key: str) -> None:
+        self._forecast.end(key)
+        self.say(f"{phase_name(phase)}: skipped, its loop has ended")
 
     def resumed(self, place: Place) -> None:
         self._begin(place)
-        self._node_start = place.session.phase.step
-        self._say(f"{phase_name(place.phase)}: goes on from update {place.session.phase.step}")
+        self.say(f"{phase_name(place.phase)}: goes on from update {place.session.phase.step}")
 
     def entered(self, place: Place, events: Sequence[Event]) -> None:
         self._begin(place)
         phase = place.session.phase
         pruned = place.session.sparsity()["total"]
         weights = f", {pruned:.2%} of the selected weights pruned" if phase.mode == "sparse" else ""
-        self._say(f"{phase_name(place.phase)}: {phase.mode}, {phase.length} updates, lr {phase.lr:g}{weights}")
-        texts = [str(event.details["text"]) for event in events if event.kind == "warning"]
-        if texts and not self._has_warned:
-            self._has_warned = True
-            self._say(f"warning: {texts[0]} (said once; each phase has its own in the session's events)")
+        self.say(f"{phase_name(place.phase)}: {phase.mode}, {phase.length} updates, lr {phase.lr:.4g}{weights}")
+        for text in (str(event.details["text"]) for event in events if event.kind == "warning"):
+            advice = text.partition(": ")[2] or text
+            if advice not in self._warned:
+                self._warned.add(advice)
+                self.say(f"warning: {text}")
+
+    def advanced(self, place: Place, *, update: int) -> None:
+        self._forecast.advance(place.key, update)
+        self._show(f"{update}/{place.session.phase.length}{self._loss}", place)
 
     def updated(self, place: Place, *, update: int, loss: float, rate: float, samples: int) -> None:
-        done = self._done + update - self._node_start
-        if self._bar is not None and self._task is not None:
-            detail = f"{phase_name(place.phase)}  loss {loss:.4g}  lr {rate:.3g}"
-            self._bar.update(self._task, completed=done, detail=detail)
-        elif time.monotonic() - self._last_line > _PLAIN_EVERY_SECONDS:
-            self._say(
-                f"{phase_name(place.phase)}: update {update}/{place.session.phase.length}  loss {loss:.4g}  "
-                f"lr {rate:.3g}  {self._remaining(done)}"
-            )
+        self._loss = f"  loss {loss:.3g}  lr {rate:.2g}"
+
+    def evaluating(self, place: Place) -> None:
+        self._show("evaluating", place)
 
     def evaluated(self, place: Place, metrics: dict[str, float], *, epoch: float, update: int) -> None:
-        done = self._done + update - self._node_start
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=done)
-        remaining = self._remaining(done) if self._bar is None else ""
-        self._say(f"{phase_name(place.phase)}: epoch {epoch:.4g}  {format_metrics(metrics)}  {remaining}")
+        splits = {name.partition(".")[0] for name in metrics}
+        self._forecast.evaluated(sum(self._sizes.get(split, 0) for split in splits))
+        remaining = "" if self._bar is not None else f"  {self._remaining()}"
+        during = {name: value for name, value in metrics.items() if not name.startswith(("test.", "sparsity"))}
+        self.say(f"{phase_name(place.phase)}: epoch {epoch:.4g}  {format_metrics(during)}{remaining}")
 
     def finished(self, place: Place, metrics: dict[str, float], *, seconds: float) -> None:
-        planned = place.session.stage.length
-        self._done += planned - self._node_start
-        self._say(f"{phase_name(place.phase)}: finished in {format_seconds(seconds)}")
+        self._forecast.end(place.key)
+        at_end = {name: value for name, value in metrics.items() if name.startswith("test.")}
+        self.say(f"{phase_name(place.phase)}: finished in {format_seconds(seconds)}  {format_metrics(at_end)}")
+
+    def saved(self, path: Path) -> None:
+        self._forecast.resume_clock()
 
     def close(self) -> None:
         if self._bar is not None:
             self._bar.stop()
 
-    def _begin(self, place: Place) -> None:
-        self._node_start = 0
-        if self._started is None:
-            self._started = time.monotonic()
-
-    def _remaining(self, done: int) -> str:
-        if self._started is None or done <= 0:
-            return ""
-        elapsed = time.monotonic() - self._started
-        return f"ETA {format_seconds(elapsed / done * max(0, self._total - done))}"
-
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Prints a line above the progress; with `--progress none` warnings alone."""
         self._last_line = time.monotonic()
-        if self._mode == "none":
+        if self._mode == "none" and not text.startswith("warning: "):
             return
         if self._bar is not None:
             self._bar.console.print(text.rstrip(), highlight=False, markup=False)
         else:
             print(text.rstrip(), file=self._stream, flush=True)
+
+    def _begin(self, place: Place) -> None:
+        self._loss = ""
+        self._forecast.begin(place.key, place.session.phase.step)
+
+    def _show(self, detail: str, place: Place) -> None:
+        if self._bar is not None and self._task is not None:
+            done = self._total - self._forecast.updates_left
+            self._bar.update(self._task, completed=done, detail=f"{phase_name(place.phase)} {detail}")
+        elif time.monotonic() - self._last_line > _PLAIN_EVERY_SECONDS:
+            self.say(f"{phase_name(place.phase)}: update {detail}  {self._remaining()}".replace("update eval", "eval"))
+
+    def _remaining(self) -> str:
+        return f"about {format_left(self._forecast.seconds_left())} left"
 
 
 class LastSaved(Sink):
@@ -148,13 +196,25 @@ class LastSaved(Sink):
         self.path = path
 
 
-def _progress_bar(stream: TextIO) -> Progress:
+class _TimeLeft(ProgressColumn):
+    """The forecast, asked again at every drawing of the line."""
+
+    max_refresh = 0.5
+
+    def __init__(self, forecast: Forecast) -> None:
+        super().__init__()
+        self._forecast = forecast
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{format_left(self._forecast.seconds_left())} left", style="progress.remaining", no_wrap=True)
+
+
+def _progress_bar(stream: TextIO, forecast: Forecast) -> Progress:
+    """One line: a bar of what is done of the whole run, the phase and where it stands, the time left."""
     return Progress(
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("ETA"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[detail]}"),
+        BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=4)),
+        TextColumn("{task.fields[detail]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
+        _TimeLeft(forecast),
         console=Console(file=stream),
+        expand=True,
     )

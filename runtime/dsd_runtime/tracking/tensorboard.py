@@ -1,11 +1,18 @@
-"""TensorBoard: losses, learning rate, sparsity and metrics of each line, weights on both sides of every boundary.
+"""TensorBoard: curves of each line, the sparsity of its weights, their distribution over the boundaries.
 
 Each line of phases has its own sub-folder of `events/` (the main line's is `main`); the step is the update counted over
-the line.
+the line. TensorBoard joins points by slanted lines and sorts groups by name, so:
+
+    curves/loss, curves/lr, curves/<metric>    what one looks at, first; a jump has a point on both of its sides
+    plan/..., sparsity/<weight>                the plan as text; the pruned share of each weight
+    weights/<weight>                           a histogram on both sides of every boundary, and at the end
+
+Hyper-parameters name the curves they are compared by, and write no values of their own.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,70 +21,94 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
 
 from dsd_lang.base.layers import select
 from dsd_lang.plan import Plan
 from dsd_runtime.engine.events import Event
 from dsd_runtime.engine.session import Session
+from dsd_runtime.tracking.console import shown_metrics
 from dsd_runtime.tracking.tracker import Place, Sink
 
 _NUM_BINS = 101
+_ALREADY_DRAWN = ("train.loss", "sparsity")
 
 
 class TensorBoard(Sink):
-    """Writes event files, one folder for each line of phases."""
+    """Writes event files, one folder for each line of phases; runs are compared by ``best_metric``."""
 
-    def __init__(self, folder: Path, plan: Plan, hyper_parameters: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, plan: Plan, hyper_parameters: Mapping[str, str | float], best_metric: str) -> None:
         self._folder = folder
         self._plan = plan
         self._hyper_parameters = hyper_parameters
+        self._metrics = (best_metric, f"test.{best_metric.partition('.')[2]}")
         self._writers: dict[str, Any] = {}
+        self._drawn: dict[tuple[str, str], tuple[float, int]] = {}
+        self._num_events = 0
+        self._hook_before = threading.excepthook
+        threading.excepthook = self._in_thread
 
     def resumed(self, place: Place) -> None:
         self._writer(place)
+        self._num_events = len(place.session.events)
 
     def before_boundary(self, place: Place) -> None:
-        self._histograms(place, "before")
+        self._histograms(place, place.session.total_updates)
 
     def entered(self, place: Place, events: Sequence[Event]) -> None:
-        self._histograms(place, "after")
         writer, step = self._writer(place), place.session.total_updates
-        for name, value in place.session.sparsity().items():
-            writer.add_scalar(f"sparsity/{name}", value, step)
+        self._histograms(place, step + 1)
+        self._draw_sparsity(place)
+        self._jump(place, "curves/lr", place.session.phase.lr)
         name = place.phase.label or place.phase.id
-        writer.add_text("phase", f"`{name}`: {place.phase.mode}, lr {place.session.phase.lr:g}", step)
+        writer.add_text("plan/phase", f"`{name}`: {place.phase.mode}, lr {place.session.phase.lr:g}", step)
+
+    def advanced(self, place: Place, *, update: int) -> None:
+        if len(place.session.events) != self._num_events:
+            self._draw_sparsity(place)  # a ramp has selected again
+        if place.phase.lr.decay.kind == "step" and not place.session.is_phase_over:
+            self._jump(place, "curves/lr", place.session.phase.lr, is_quiet=True)
 
     def updated(self, place: Place, *, update: int, loss: float, rate: float, samples: int) -> None:
-        writer, step = self._writer(place), place.session.total_updates
-        writer.add_scalar("train/loss", loss, step)
-        writer.add_scalar("train/lr", rate, step)
+        self._draw(place, "curves/loss", loss)
+        if place.phase.lr.decay.kind != "step" or place.session.is_phase_over:  # else it is drawn where it jumps
+            self._draw(place, "curves/lr", rate)
 
     def evaluated(self, place: Place, metrics: dict[str, float], *, epoch: float, update: int) -> None:
-        writer, step = self._writer(place), place.session.total_updates
-        for name, value in metrics.items():
-            split, _, metric = name.partition(".")
-            tag = f"{split}/{'pass_' if split == 'train' else ''}{metric or 'total'}"
-            writer.add_scalar(tag, value, step)
-        writer.flush()
+        for name, value in shown_metrics(metrics).items():
+            if name not in _ALREADY_DRAWN:
+                self._draw(place, f"curves/{name}", value)
+        self._draw_sparsity(place)
+        self._writer(place).flush()
 
     def finished(self, place: Place, metrics: dict[str, float], *, seconds: float) -> None:
         writer = self._writer(place)
         last = next(phase for phase in reversed(self._plan.phases) if phase.path == place.phase.path)
-        if last.id == place.phase.id and metrics:
-            results = {f"hparam/{name}": value for name, value in metrics.items()}
-            writer.add_hparams(dict(self._hyper_parameters), results, run_name="hparams")
+        if last.id == place.phase.id:
+            self._histograms(place, place.session.total_updates)
+            compared = {f"curves/{name}": metrics[name] for name in self._metrics if name in metrics}
+            summaries = hparams(dict(self._hyper_parameters), compared)  # type: ignore[no-untyped-call]
+            for summary in summaries:
+                writer.file_writer.add_summary(summary)
         writer.flush()
 
     def close(self) -> None:
-        for writer in self._writers.values():
-            writer.close()
+        try:
+            for writer in self._writers.values():
+                writer.close()
+        finally:
+            threading.excepthook = self._hook_before
+
+    def _in_thread(self, caught: threading.ExceptHookArgs) -> None:
+        """A disk that refuses a thread of tensorboard's is told by the next call of its writer, not by a traceback."""
+        if not (isinstance(caught.exc_value, OSError) and type(caught.thread).__module__.startswith("tensorboard")):
+            self._hook_before(caught)
 
     def _writer(self, place: Place) -> Any:
         """The line's writer; what an earlier run wrote past the update that this one begins at is purged."""
         path, done = place.phase.path, place.session.total_updates
         if path not in self._writers:
-            folder = self._folder / _folder_name(path)
-            writer = SummaryWriter(str(folder), purge_step=done + 1 if done else 0)
+            writer = SummaryWriter(str(line_folder(self._folder, path)), purge_step=done + 1 if done else 0)
             self._writers[path] = writer
             self._write_graph(writer)
         return self._writers[path]
@@ -88,16 +119,41 @@ class TensorBoard(Sink):
         writer.add_text("plan/graph", f"```mermaid\n{PhaseGraph(self._plan).to_mermaid()}\n```", 0)
         writer.add_text("plan/json", f"```json\n{self._plan.to_json()}\n```", 0)
 
-    def _histograms(self, place: Place, side: str) -> None:
-        writer, step = self._writer(place), place.session.total_updates
-        name = place.phase.label or place.phase.id
+    def _draw(self, place: Place, tag: str, value: float) -> None:
+        step = place.session.total_updates
+        if self._drawn.get((place.phase.path, tag)) != (value, step):
+            self._drawn[place.phase.path, tag] = (value, step)
+            self._writer(place).add_scalar(tag, value, step)
+
+    def _jump(self, place: Place, tag: str, value: float, *, is_quiet: bool = False) -> None:
+        """A new value from here on: the one before is drawn up to here, so that the curve is a step.
+
+        Of one that has not changed nothing is drawn where that is asked for (``is_quiet``).
+        """
+        before = self._drawn.get((place.phase.path, tag))
+        if before is not None and before[0] == value and before[1] != place.session.total_updates and is_quiet:
+            return
+        if before is not None and before[0] != value:
+            self._draw(place, tag, before[0])
+        self._draw(place, tag, value)
+
+    def _draw_sparsity(self, place: Place) -> None:
+        self._num_events = len(place.session.events)
+        shares = place.session.sparsity()
+        known = {tag for path, tag in self._drawn if path == place.phase.path and tag.startswith("sparsity/")}
+        gone = dict.fromkeys(known - {f"sparsity/{name}" for name in shares}, 0.0)
+        for tag, value in ({f"sparsity/{name}": share for name, share in shares.items()} | gone).items():
+            self._jump(place, tag, value)
+
+    def _histograms(self, place: Place, step: int) -> None:
+        writer = self._writer(place)
         for weight, values in _prunable_weights(place.session):
             if not bool(torch.isfinite(values).all()):
-                writer.add_text(f"boundary_{name}/{weight}", f"{side}: not all weights are finite", step)
+                writer.add_text(f"weights/{weight}", "not all weights are finite", step)
                 continue
             counts, limits = _histogram(values)
             writer.add_histogram_raw(
-                f"boundary_{name}/{weight}/{side}",
+                f"weights/{weight}",
                 min=float(values.min()),
                 max=float(values.max()),
                 num=values.numel(),
@@ -109,9 +165,15 @@ class TensorBoard(Sink):
             )
 
 
-def _folder_name(path: str) -> str:
+def line_folder(events: Path, path: str) -> Path:
     """A line's folder; the main line's is `main`, a branch of that name gives way."""
-    return "branch_main" if path == "main" else path.replace("/", "_") or "main"
+    return events / ("branch_main" if path == "main" else path.replace("/", "_") or "main")
+
+
+def forget_after(folder: Path, updates: int) -> None:
+    """Has TensorBoard leave out what a line's event files hold past an update."""
+    if folder.is_dir():
+        SummaryWriter(str(folder), purge_step=updates + 1 if updates else 0).close()
 
 
 def _prunable_weights(session: Session) -> list[tuple[str, Tensor]]:

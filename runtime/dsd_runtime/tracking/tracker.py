@@ -30,7 +30,7 @@ class Sink:
     def reused(self, phase: Phase, key: str, metrics: dict[str, float]) -> None:
         """A node was trained before."""
 
-    def skipped(self, phase: Phase) -> None:
+    def skipped(self, phase: Phase, key: str) -> None:
         """A node is not trained because its loop has ended."""
 
     def resumed(self, place: Place) -> None:
@@ -41,6 +41,12 @@ class Sink:
 
     def entered(self, place: Place, events: Sequence[Event]) -> None:
         """A phase has been entered."""
+
+    def advanced(self, place: Place, *, update: int) -> None:
+        """An update was applied; nothing is read from the device for it."""
+
+    def evaluating(self, place: Place) -> None:
+        """An evaluation begins."""
 
     def updated(self, place: Place, *, update: int, loss: float, rate: float, samples: int) -> None:
         """Updates were applied (see :class:`dsd_runtime.training.loop.Listener`)."""
@@ -65,6 +71,14 @@ class NodeListener:
     place: Place
     sinks: tuple[Sink, ...]
 
+    def advanced(self, *, update: int) -> None:
+        for sink in self.sinks:
+            sink.advanced(self.place, update=update)
+
+    def evaluating(self) -> None:
+        for sink in self.sinks:
+            sink.evaluating(self.place)
+
     def updated(self, *, update: int, loss: float, rate: float, samples: int) -> None:
         for sink in self.sinks:
             sink.updated(self.place, update=update, loss=loss, rate=rate, samples=samples)
@@ -87,9 +101,9 @@ class Tracker:
         for sink in self.sinks:
             sink.reused(phase, key, metrics)
 
-    def skipped(self, phase: Phase) -> None:
+    def skipped(self, phase: Phase, key: str) -> None:
         for sink in self.sinks:
-            sink.skipped(phase)
+            sink.skipped(phase, key)
 
     def resumed(self, place: Place) -> None:
         for sink in self.sinks:

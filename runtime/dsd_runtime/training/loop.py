@@ -42,6 +42,12 @@ class DataClock:
 class Listener(Protocol):
     """Who is told what the loop does."""
 
+    def advanced(self, *, update: int) -> None:
+        """The update of that number was applied; its loss has not been read yet."""
+
+    def evaluating(self) -> None:
+        """An evaluation begins."""
+
     def updated(self, *, update: int, loss: float, rate: float, samples: int) -> None:
         """Updates were applied: the last one's number and rate, the mean loss and the samples since the last call."""
 
@@ -95,6 +101,7 @@ def train_phase(run: PhaseRun) -> dict[str, float]:
     while True:
         _train_pass(run)
         is_over = session.is_phase_over
+        run.listener.evaluating()
         metrics = evaluate(run, ("val", "test") if is_over else ("val",))
         session.report(metrics)
         if session.is_phase_over and not is_over:
@@ -132,6 +139,7 @@ def _train_pass(run: PhaseRun) -> None:
         session.set_data_position(clock.epoch, clock.batch)
         window += _update(run, batch.to(run.precision.device)).double()
         updates, samples = updates + 1, samples + len(batch)
+        run.listener.advanced(update=session.phase.step)
         is_stopping = session.is_phase_over or run.should_stop()
         if updates == _READ_LOSS_EVERY_UPDATES or is_stopping:
             _read_losses(run, window, updates, samples, rate)

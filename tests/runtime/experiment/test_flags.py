@@ -13,7 +13,7 @@ from dsd_runtime.cli import build_parser, main
 FLAGS = {
     "-h", "--help", "--version", "--model", "--data", "--out", "--device", "--precision", "--compile", "--seed",
     "--set", "--scale", "--resume", "--fresh", "--dry-run", "--workers", "--progress", "--save-every",
-    "--trust-schedule", "--write-layers", "--json",
+    "--write-layers", "--json", "--threads", "--list-models", "--list-data", "--trust-schedule",
 }  # fmt: skip
 
 

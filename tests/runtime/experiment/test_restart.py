@@ -161,7 +161,11 @@ def test_a_manifest_of_another_version_is_one_sentence(dsd_run: Run) -> None:
     assert outcome.code == 1
     assert "written by another version" in outcome.err
     (first.folder / "manifest.json").write_text("[1")
-    assert "cannot be read" in dsd_run(DSD).err
+    damaged = dsd_run(DSD)
+    assert "manifest.json` is damaged" in damaged.err
+    assert damaged.code == 1
+    (first.folder / "manifest.json").unlink()
+    assert dsd_run(DSD).states() == ["reused"] * 3, "as its help says"
 
 
 def test_weights_that_no_longer_fit_the_model_are_one_sentence(dsd_run: Run) -> None:

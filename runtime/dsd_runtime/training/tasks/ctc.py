@@ -32,7 +32,8 @@ class CtcTask:
     def __init__(self, alphabet: Sequence[str]) -> None:
         self._alphabet = tuple(alphabet)
         self._too_short: Tensor = torch.zeros((), dtype=torch.int64)
-        self._num_warned = 0
+        self._num_seen = 0
+        self._has_warned = False
 
     @property
     def num_too_short(self) -> int:
@@ -41,6 +42,7 @@ class CtcTask:
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         logits, lengths = model(_speech(batch).features, _speech(batch).lengths)
+        self._num_seen += len(batch)
         return self._losses(logits, lengths, _speech(batch)).mean()
 
     def evaluate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
@@ -52,6 +54,7 @@ class CtcTask:
             logits, lengths = model(batch.features, batch.lengths)
             total_loss += float(self._losses(logits, lengths, batch).detach().sum())
             references += batch.texts
+            self._num_seen += len(batch)
             hypotheses += greedy_decode(logits, lengths, self._alphabet)
         self._warn_too_short()
         rates = error_rates(references, hypotheses)
@@ -76,10 +79,12 @@ class CtcTask:
         return losses
 
     def _warn_too_short(self) -> None:
-        if self.num_too_short > self._num_warned:
-            self._num_warned = self.num_too_short
+        """Once: more of them may come, and say nothing new."""
+        if self.num_too_short and not self._has_warned:
+            self._has_warned = True
             warnings.warn(
-                f"{self._num_warned} utterances so far had more symbols than frames; they add nothing to the loss",
+                f"{self.num_too_short} of {self._num_seen:,} utterances so far have more symbols than frames: they add "
+                "nothing to the loss (a model with a smaller stride makes more frames)",
                 RuntimeWarning,
                 stacklevel=3,
             )

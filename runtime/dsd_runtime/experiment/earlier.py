@@ -1,0 +1,140 @@
+"""What a run folder holds of an earlier run, against the run that is about to begin: compared, refused, put aside."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from dsd_lang.base.errors import DsdError
+from dsd_lang.plan import Plan, meaning
+from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.experiment.keys import Setting
+from dsd_runtime.experiment.setup import Prepared
+from dsd_runtime.storage.durable import number_of, remove, write_text
+from dsd_runtime.tracking.console import phase_name
+from dsd_runtime.tracking.tensorboard import forget_after, line_folder
+
+
+def earlier_threads(folder: RunFolder) -> int | None:
+    """The number of threads that the folder's last run computed on, which this one goes on with."""
+    manifest = folder.read_manifest()
+    found = manifest.get("setting", {}).get("threads") if manifest is not None else None
+    return found if isinstance(found, int) and found >= 1 else None
+
+
+def compare_with_earlier(prepared: Prepared, folder: RunFolder, keys: Mapping[str, str]) -> list[str]:
+    """What changed since the folder's last run, in lines.
+
+    Raises :class:`DsdError` when trained phases would fall out of use with `--resume`, or by another schedule.
+    """
+    manifest, mode = folder.read_manifest(), prepared.request.mode
+    before = folder.read_plan()
+    if mode == "fresh":
+        return []
+    if manifest is None or before is None:
+        if mode == "resume":
+            raise DsdError(f"there is no run to resume in `{folder.root}`", help="leave `--resume` out to start one")
+        return []
+    earlier = dict.fromkeys(manifest.get("nodes", {}).values())
+    lost = [key for key in earlier if folder.state(key) != "to train" and key not in keys.values()]
+    if not lost:
+        return []
+    own, other = prepared.request.schedule.name, manifest.get("schedule")
+    if other not in (None, own):
+        raise DsdError(
+            f"`{folder.root}` holds a run of `{other}`, and this is `{own}`",
+            help="choose another `--out`, or replace what it holds with `--fresh`",
+        )
+    text = _first_difference(prepared, before, manifest)
+    if mode == "resume":
+        raise DsdError(text, help="undo the change, or leave `--resume` out: only what it touches is trained again")
+    phases = f"{len(lost)} trained phase{'s' if len(lost) > 1 else ''} of the earlier run"
+    return [f"{text}; {phases} will not be used, and come{'' if len(lost) > 1 else 's'} back with that edit undone"]
+
+
+def put_aside(prepared: Prepared, folder: RunFolder, keys: Mapping[str, str]) -> None:
+    """Takes out of the folder what no longer belongs to its plan: last weights, metrics, curves.
+
+    Metrics of phases that the schedule no longer has wait in `metrics.unused.jsonl`, and come back with them.
+    """
+    manifest, before = folder.read_manifest(), folder.read_plan()
+    if manifest is None or manifest.get("nodes") == dict(keys):
+        return
+    folder.remove_line_ends()
+    _sort_metrics(folder, set(keys.values()))
+    if before is not None:
+        _cut_curves(prepared.plan, before, folder, keys, manifest.get("nodes", {}))
+
+
+def _sort_metrics(folder: RunFolder, used: set[str]) -> None:
+    lines = [line for path in (folder.metrics, folder.unused_metrics) for line in _lines(path)]
+    kept = [line for line in lines if _node_of(line) in used]
+    others = [line for line in lines if _node_of(line) not in used]
+    if kept or folder.metrics.is_file():
+        write_text(folder.metrics, "".join(kept))
+    if others:
+        write_text(folder.unused_metrics, "".join(others))
+    else:
+        remove(folder.unused_metrics)
+
+
+def _lines(path: Any) -> list[str]:
+    if not path.is_file():
+        return []
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return [f"{line}\n" for line in text.split("\n") if line]
+
+
+def _node_of(line: str) -> str | None:
+    """The node of a line; None for one that a killed process has torn."""
+    try:
+        node = json.loads(line)["node"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return None
+    return node if isinstance(node, str) else None
+
+
+def _cut_curves(
+    now: Plan, before: Plan, folder: RunFolder, keys: Mapping[str, str], earlier: Mapping[str, str]
+) -> None:
+    """Ends each line's curves where it leaves what is trained; those of branches that are gone are deleted."""
+    lines = {phase.path for phase in now.phases}
+    for path in {phase.path for phase in before.phases}:
+        if path not in lines:
+            remove(line_folder(folder.events, path))
+            continue
+        old = [earlier.get(phase.id, "") for phase in before.branch(path).phases]
+        new = [keys[phase.id] for phase in now.branch(path).phases]
+        shared = 0
+        while shared < min(len(old), len(new)) and old[shared] == new[shared]:
+            shared += 1
+        is_done = all(folder.state(key) in ("trained", "skipped") for key in new)  # else the line's writer does it
+        if shared < len(old) and is_done:
+            ends = [folder.latest(key, "end") for key in new[:shared]]
+            forget_after(line_folder(folder.events, path), sum(number_of(end) for end in ends if end is not None))
+
+
+def _first_difference(prepared: Prepared, before: Plan, manifest: Mapping[str, Any]) -> str:
+    earlier = dataclasses.asdict(Setting.of_manifest(manifest))
+    for name, value in dataclasses.asdict(prepared.setting).items():
+        if earlier[name] != value:
+            return f"`{name}` was {earlier[name]} in this folder's run and is {value} now"
+    now = prepared.plan
+    places = [{phase.id: index for index, phase in enumerate(plan.phases)} for plan in (before, now)]
+    for old, new in zip(before.phases, now.phases, strict=False):
+        then, today = meaning(old, places[0]), meaning(new, places[1])
+        for key in sorted(set(then) | set(today)):
+            if then.get(key) != today.get(key):
+                return f"phase `{phase_name(new)}` had {_said(key, then)} and now has {_said(key, today)}"
+    if len(before.phases) != len(now.phases):
+        return f"the schedule had {len(before.phases)} phases and now has {len(now.phases)}"
+    return "what the schedule refers to (a file, another phase) has changed"
+
+
+def _said(key: str, phase: Mapping[str, Any]) -> str:
+    value = phase.get(key)
+    if isinstance(value, dict) and set(value) == {"unit", "value"}:
+        return f"`{key}` {value['value']}{value['unit']}"
+    return f"`{key}` = {value}" if value is not None else f"no `{key}`"

@@ -1,0 +1,84 @@
+"""What `dsd-run` says before it trains: model, data, how it trains, where; the phases; the time and the disk."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from dsd_lang.base.units import exact
+from dsd_lang.plan import Phase
+from dsd_lang.plan.setting_text import setting_text
+from dsd_lang.views.table import function_text, start_text
+from dsd_runtime.engine.support import unsupported
+from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.experiment.setup import Prepared
+from dsd_runtime.experiment.survey import Survey
+
+
+def print_head(prepared: Prepared, folder: RunFolder, found: Survey, lines: Sequence[str]) -> None:
+    """The head, on stderr where stdout is for JSON."""
+    stream = sys.stderr if prepared.request.as_json else sys.stdout
+    print(head_text(prepared, folder, found), *lines, "", sep="\n", file=stream, flush=True)
+    for item in unsupported(prepared.plan):
+        print(f"note: {item}; the phases are trained, this is left out", file=sys.stderr)
+
+
+def head_text(prepared: Prepared, folder: RunFolder, found: Survey) -> str:
+    """Four lines and an empty one."""
+    sizes = ", ".join(f"{count} {split}" for split, count in prepared.data.sizes.items())
+    threads = str(found.threads)
+    where = (
+        str(folder.root),
+        prepared.precision.device.type + (f" ({threads})" if threads else ""),
+        prepared.precision.name,
+        f"seed {prepared.seed}",
+        *([f"every length x {prepared.request.scale}"] if prepared.request.scale != "1" else []),
+    )
+    return (
+        f"model   {prepared.model_name}, {found.num_parameters:,} parameters\n"
+        f"data    {prepared.data_spec} ({sizes})\n"
+        f"train   {training_text(prepared)}\n"
+        f"run     {', '.join(where)}\n"
+    )
+
+
+def training_text(prepared: Prepared) -> str:
+    """Optimizer, first rate, decay, batch and the rest that is not at its default; each with its values in order."""
+    phases = prepared.plan.phases
+    values: dict[str, Iterable[str]] = {
+        "": (function_text(phase.opt) for phase in phases if phase.opt is not None),
+        "lr ": (start_text(phases[0].lr),),
+        "decay ": (setting_text(phase.lr.decay.model_dump(mode="json")) for phase in phases),
+        "batch ": (str(prepared.batch_size(phase.batch)) for phase in phases),
+        "wd ": (phase.wd for phase in phases if phase.wd not in (None, "0")),
+        "clip ": (_clip_text(phase) for phase in phases if phase.clip is not None),
+    }
+    told = {name: list(dict.fromkeys(found)) for name, found in values.items()}
+    return ", ".join(name + " then ".join(found) for name, found in told.items() if found)
+
+
+def _clip_text(phase: Phase) -> str:
+    return function_text(phase.clip) if phase.clip is not None else ""
+
+
+def hyper_parameters(prepared: Prepared, manifest: Mapping[str, Any]) -> dict[str, str | float]:
+    """What TensorBoard compares runs by: numbers as numbers, the rest as text."""
+    first = prepared.plan.phases[0]
+    named = {
+        "model": prepared.model_name,
+        "data": prepared.data_spec,
+        "optimizer": function_text(first.opt) if first.opt is not None else "",
+        "decay": setting_text(first.lr.decay.model_dump(mode="json")),
+        "precision": prepared.precision.name,
+        "scale": prepared.request.scale,
+        "plan": str(manifest["plan_hash"])[:15],
+    }
+    rate = {} if first.lr.start is None else {"lr": float(exact(first.lr.start))}
+    return {
+        **named,
+        **rate,
+        "weight_decay": float(exact(first.wd or "0")),
+        "batch": float(prepared.batch_size(first.batch)),
+        "seed": float(prepared.seed),
+    }

@@ -1,0 +1,134 @@
+"""The command line of `dsd-run` in, the plan for its model out: all that can be checked before torch is loaded.
+
+Who wins, for every setting: the command line, then the schedule's `set`, then the model's preset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import dsd_lang
+from dsd_lang.base.errors import DsdError, nearest
+from dsd_lang.base.python_names import TORCHVISION
+from dsd_lang.base.regular_files import read_regular
+from dsd_lang.plan import Plan
+from dsd_runtime.experiment.scale import scaled_plan
+from dsd_runtime.experiment.trust import require_trusted
+from dsd_runtime.models.catalogue import Preset, is_built_in, preset_of, preset_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The command line of `dsd-run`, as data; None where nothing was said."""
+
+    schedule: Path
+    model: str | None = None
+    data: str | None = None
+    out: Path | None = None
+    device: str = "auto"
+    precision: str | None = None
+    is_compiled: bool = False
+    seed: int | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    scale: str = "1"
+    mode: Literal["auto", "resume", "fresh"] = "auto"
+    is_dry: bool = False
+    workers: int = 0
+    progress: Literal["auto", "plain", "none"] = "auto"
+    as_json: bool = False
+    save_every_seconds: float = 60.0
+    write_layers: Path | None = None
+    threads: int | None = None
+    trusts_schedule: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A request's plan, at the lengths that `--scale` gives and as written, and the model and data that it is for."""
+
+    plan: Plan
+    unscaled: Plan
+    model_name: str
+    preset: Preset
+    data_spec: str
+
+
+def resolve(request: Request) -> Resolved:
+    """Compiles the schedule for its model; raises :class:`DsdError` for every mistake that shows by then."""
+    _require_numbers(request)
+    text, overrides = _read(request.schedule), dict(request.settings)
+    first = dsd_lang.compile(text, source=str(request.schedule), overrides=overrides)
+    model_name = chosen(request.model, first, "model")
+    if model_name is None:
+        raise DsdError(
+            "no model is named",
+            help='use `--model NAME` (`dsd-run --list-models` has them), or write `set model="..."` in the schedule',
+        )
+    require_trusted(request, first.settings)
+    _require_no_file(model_name)
+    preset = preset_of(model_name)
+    data_spec = chosen(request.data, first, "data")
+    if data_spec is None and not is_built_in(model_name) and model_name.partition(":")[0] != TORCHVISION:
+        raise DsdError(
+            f"`{model_name}` is a model of your own, and nothing says what it is trained on",
+            help="use `--data NAME` (`dsd-run --list-data` has them), or `--data package.module:factory` of your own",
+        )
+    _require_no_file(data_spec or "")
+    plan = dsd_lang.compile(text, source=str(request.schedule), overrides=overrides, defaults=preset_settings(preset))
+    return Resolved(scaled_plan(plan, request.scale), first, model_name, preset, data_spec or preset.data)
+
+
+def chosen(flag: str | None, plan: Plan, name: str) -> str | None:
+    """What the flag says, else what the schedule's `set` says."""
+    if flag is not None:
+        return flag
+    value = plan.settings.get(name)
+    return str(value) if value is not None else None
+
+
+def _require_no_file(name: str) -> None:
+    """A factory is named by its module, as `import` names it, not by its file."""
+    module, _, factory = name.partition(",")[0].partition(":")
+    if module.endswith(".py"):
+        dotted = module.removesuffix(".py").removeprefix("./").replace("/", ".").strip(".")
+        raise DsdError(
+            f"`{name}` names a file, where a module stands", help=f"write `{dotted}:{factory or 'FUNCTION'}`"
+        )
+
+
+def _require_numbers(request: Request) -> None:
+    if request.workers < 0:
+        raise DsdError(
+            f"`--workers {request.workers}` is below 0", help="write 0 to load the data in the training loop"
+        )
+    if request.threads is not None and request.threads < 1:
+        raise DsdError(f"`--threads {request.threads}` is below 1", help="leave it out to have the number chosen")
+    if not request.save_every_seconds > 0:
+        raise DsdError(
+            f"`--save-every {request.save_every_seconds:g}` is not above 0", help="write seconds, such as 60"
+        )
+    if request.seed is not None and request.seed < 0:
+        raise DsdError(f"`--seed {request.seed}` is below 0", help="write a whole number of at least 0")
+
+
+def _read(path: Path) -> str:
+    try:
+        return read_regular(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DsdError(f"DSD105: `{path}` is not UTF-8 (byte {error.start})", help="save it as UTF-8") from error
+    except FileNotFoundError as error:
+        raise DsdError(f"`{path}` cannot be read: {error.strerror}", help=_nearby(path)) from error
+    except OSError as error:
+        raise DsdError(f"`{path}` cannot be read: {error.strerror}") from error
+
+
+def _nearby(path: Path) -> str:
+    """What may have been meant: a schedule of nearly that name beside it."""
+    others = sorted(str(other) for other in path.parent.glob("*.dsd"))
+    guess = nearest(str(path), others)
+    if guess is not None:
+        return f"did you mean `{guess}`?"
+    return f"there {'are' if others else 'is'} {', '.join(f'`{name}`' for name in others[:6]) or 'no schedule'} there"

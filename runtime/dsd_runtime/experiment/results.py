@@ -1,0 +1,92 @@
+"""What `dsd-run` says at the end: one table of phases, seeds taken together, and where everything lies."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.experiment.runner import NodeResult
+from dsd_runtime.experiment.setup import Prepared
+from dsd_runtime.tracking.console import phase_name, shown_metrics, table_within
+from dsd_runtime.tracking.jsonl import finite_or_none
+
+_SEED = re.compile(r"\.seed\d+")
+_WIDEST = 120
+
+
+def print_results(
+    prepared: Prepared, folder: RunFolder, results: Sequence[NodeResult], weights: Sequence[Path]
+) -> None:
+    """The table and the places, or with `--json` one object."""
+    if prepared.request.as_json:
+        phases = [
+            {"id": result.phase.id, "path": result.phase.path, "label": result.phase.label, "node": result.key,
+             "state": result.state, "metrics": finite_or_none(result.metrics)}
+            for result in results
+        ]  # fmt: skip
+        print(json.dumps({"run": str(folder.root), "plan_hash": prepared.plan.hash, "phases": phases}))
+        return
+    scale = prepared.request.scale
+    print("\nat the end of each phase" + (f" (every length x {scale})" if scale != "1" else ""))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDEST
+    print(results_table(results, prepared.best_metric, width), end="")
+    print(f"\nweights  {weights_text(folder, weights)}")
+    print(f"numbers  {folder.metrics}")
+    print(f"curves   tensorboard --logdir {folder.events}")
+
+
+def results_table(results: Sequence[NodeResult], best_metric: str, width: int) -> str:
+    """One row a phase, or one for all seeds of it with mean and deviation; columns that find no room are left out."""
+    groups = _by_seed(results)
+    names = list(dict.fromkeys(name for result in results for name in shown_metrics(result.metrics)))
+    columns = [(name, [_cell(name, group) for group in groups]) for name in ("phase", "seeds", "state", *names)]
+    if all(len(group) == 1 for group in groups):
+        columns = [column for column in columns if column[0] != "seeds"]
+    return table_within(columns, width, _least_wanted(names, best_metric))
+
+
+def weights_text(folder: RunFolder, weights: Sequence[Path]) -> str:
+    """The file, or the folder and how many there are."""
+    if len(weights) <= 2:
+        return ", ".join(str(path) for path in weights)
+    branches = [path for path in weights if path.parent == folder.branches]
+    main = [str(path) for path in weights if path.parent != folder.branches]
+    return ", ".join([*main, f"{folder.branches} ({len(branches)} files)"])
+
+
+def _by_seed(results: Sequence[NodeResult]) -> list[list[NodeResult]]:
+    """The results of the same phase under different seeds, together."""
+    groups: dict[tuple[str, int], list[NodeResult]] = {}
+    places: dict[str, int] = {}
+    for result in results:
+        path = result.phase.path
+        places[path] = places.get(path, -1) + 1
+        groups.setdefault((_SEED.sub("", path), places[path]), []).append(result)
+    return list(groups.values())
+
+
+def _cell(name: str, group: Sequence[NodeResult]) -> str:
+    if name == "phase":
+        return _SEED.sub("", phase_name(group[0].phase))
+    if name == "seeds":
+        return str(len(group))
+    if name == "state":
+        return ", ".join(dict.fromkeys(result.state for result in group))
+    values = [result.metrics[name] for result in group if name in result.metrics]
+    if not values:
+        return ""
+    mean = f"{statistics.fmean(values):.4g}"
+    return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.2g}"
+
+
+def _least_wanted(names: Sequence[str], best_metric: str) -> list[str]:
+    """What may be left out, the first to go first; the phase, its seeds and the test's first metric never are."""
+    test = f"test.{best_metric.partition('.')[2]}"
+    wanted = ["state", "train.loss", "val.loss", "test.loss", "sparsity", best_metric]
+    return [*(name for name in names if name not in (*wanted, test)), *wanted]

@@ -1,0 +1,136 @@
+"""A prepared run in, what it takes out: layers, threads, seconds for an update and for an evaluation.
+
+Everything is measured on a model and a task of its own, which are gone before the training begins; no generator of the
+run moves. What they warn of the training warns of as well.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import nn
+
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.layers import LayerInfo
+from dsd_runtime.data.batch import Batch
+from dsd_runtime.engine.layers import inventory
+from dsd_runtime.engine.overrides import build_optimizer
+from dsd_runtime.experiment.setup import Prepared
+from dsd_runtime.experiment.threads import Threads, choose_threads
+from dsd_runtime.training.tasks.choose import task_for
+
+_TIMED_SECONDS = 1.0
+_TIMED_UPDATES = 8
+_SLOW_SECONDS = 3.0
+_LOOK_AT_BATCH = 4
+
+
+@dataclass(slots=True)
+class Probe:
+    """A model to try things on; :meth:`used_up` gives its memory back."""
+
+    model: nn.Module | None
+
+    def used_up(self) -> nn.Module:
+        """The model, which nobody else holds from now on."""
+        model, self.model = self.model, None
+        assert model is not None
+        return model
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What was found: the model's layers and size, the threads it is trained on."""
+
+    layers: tuple[LayerInfo, ...]
+    num_parameters: int
+    bytes_per_checkpoint: int
+    threads: Threads
+    probe: Probe
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Seconds for one update, and for one evaluated sample."""
+
+    per_update: float
+    per_sample: float
+
+
+def build_probe(prepared: Prepared) -> Probe:
+    """The model, built once to try things on."""
+    with torch.random.fork_rng(), warnings.catch_warnings(action="ignore"):
+        return Probe(prepared.build().to(prepared.precision.device))
+
+
+def survey(prepared: Prepared, probe: Probe, *, earlier_threads: int | None) -> Survey:
+    """Looks at the model and at one batch."""
+    model = probe.model
+    assert model is not None
+    with torch.random.fork_rng(), warnings.catch_warnings(action="ignore"):
+        batch = next(iter(_training_batches(prepared)), None)
+        if batch is None:
+            raise DsdError("the training data gives no batch", help="is there anything to train on?")
+        threads = choose_threads(prepared, lambda: _loss(prepared, model, batch), earlier=earlier_threads)
+    size = sum(value.numel() * value.element_size() for value in model.state_dict().values())
+    num_parameters = sum(value.numel() for value in model.parameters())
+    return Survey(inventory(model), num_parameters, 2 * size, threads, probe)
+
+
+def measure_speed(prepared: Prepared, probe: Probe) -> Speed:
+    """Times updates and an evaluation after a warm-up, and uses the model up."""
+    model = probe.used_up()
+    with torch.random.fork_rng(), warnings.catch_warnings(action="ignore"):
+        per_update = _seconds_per_update(prepared, model)
+        return Speed(per_update, _seconds_per_sample(prepared, model))
+
+
+def _loss(prepared: Prepared, model: nn.Module, batch: Batch) -> torch.Tensor:
+    with prepared.precision.autocast():
+        return task_for(prepared.data.traits).loss(model, batch.to(prepared.precision.device))
+
+
+def _training_batches(prepared: Prepared) -> Iterable[Batch]:
+    return prepared.data.train_batches(
+        batch_size=prepared.batch_size(prepared.plan.phases[0].batch), epoch=1, key=0, skip=0, workers=0
+    )
+
+
+def _seconds_per_update(prepared: Prepared, model: nn.Module) -> float:
+    """The mean of some updates after the first one, which allocates and compiles; of the first where it is slow."""
+    first = prepared.plan.phases[0]
+    assert first.opt is not None  # every preset has one
+    optimizer = build_optimizer(model.parameters(), first.opt, rate=1e-6)
+    laps = [time.perf_counter()]
+    for batch in islice(_training_batches(prepared), 1 + _TIMED_UPDATES):
+        model.train()
+        optimizer.zero_grad(set_to_none=True)
+        loss = _loss(prepared, model, batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        float(loss.detach())
+        laps.append(time.perf_counter())
+        since_first = laps[-1] - laps[1]
+        if laps[1] - laps[0] > _SLOW_SECONDS or since_first > _TIMED_SECONDS:
+            break
+    return (laps[-1] - laps[1]) / (len(laps) - 2) if len(laps) > 2 else laps[1] - laps[0]
+
+
+def _seconds_per_sample(prepared: Prepared, model: nn.Module) -> float:
+    """Of a batch that is not among the first, which are the shortest ones of sorted data."""
+    split = next((name for name in ("val", "test") if prepared.data.sizes.get(name)), None)
+    if split is None:
+        return 0.0
+    size = prepared.batch_size(prepared.plan.phases[0].batch)
+    batches = list(islice(prepared.data.evaluation_batches(split, batch_size=size, workers=0), _LOOK_AT_BATCH))
+    batch = batches[-1].to(prepared.precision.device)
+    model.eval()
+    with torch.no_grad(), prepared.precision.autocast():
+        started = time.perf_counter()
+        task_for(prepared.data.traits).evaluate(model, [batch])
+    return (time.perf_counter() - started) / max(1, len(batch))

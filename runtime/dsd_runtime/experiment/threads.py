@@ -1,0 +1,146 @@
+"""A model and one batch in, the number of threads out, by a rule that gives the same number whenever it is asked.
+
+Threads that share a matrix product add its parts in another order, so their number is part of what a run's numbers
+depend on: it is in the node keys, a run folder keeps the one it began with, and nothing noisy is measured to find it.
+What is counted is the work. A product that is shared costs a meeting of all threads, and on a machine that does
+something else as well the slowest of them is late: with two busy cores a network of tiny products took 64 times as
+long on two threads as on one. So several threads must save more than their meetings cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from dsd_runtime.experiment.setup import Prepared
+
+_SECONDS_PER_PRODUCT = 1e-10
+"""One multiplication and addition on one core."""
+_SECONDS_PER_MEETING = 5e-4
+"""What waiting for each other costs the threads once, on a machine that is busy."""
+_SHARED_ELEMENTS = 32_768
+"""torch shares out the work on so many elements and more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """How many of the available threads a run computes on (None where the device is no CPU), and why."""
+
+    count: int | None
+    available: int
+    why: str
+
+    def __str__(self) -> str:
+        if self.count is None:
+            return ""
+        shown = f"{self.count} of {self.available}" if self.count < self.available else str(self.count)
+        return (
+            f"{shown} thread{'s' if max(self.count, self.available) > 1 else ''}{f', {self.why}' if self.why else ''}"
+        )
+
+
+@dataclass(slots=True)
+class Work:
+    """Multiplications of matrix products, and how many operations several threads would share."""
+
+    products: int = 0
+    shared: int = 0
+
+    def threads(self, available: int) -> int:
+        """All threads, where they save more than their meetings cost; else one."""
+        saved = self.products * _SECONDS_PER_PRODUCT * (1 - 1 / available)
+        return available if saved > self.shared * _SECONDS_PER_MEETING else 1
+
+
+def choose_threads(prepared: Prepared, compute: Callable[[], Any], *, earlier: int | None) -> Threads:
+    """What `--threads` says, else what the folder was begun with, else by the work of ``compute``, a forward pass."""
+    available = torch.get_num_threads()
+    if prepared.precision.device.type != "cpu":
+        return Threads(None, available, "")
+    if prepared.request.threads is not None:
+        return Threads(prepared.request.threads, available, "")
+    if earlier is not None:
+        return Threads(earlier, available, "as before in this folder" if earlier not in (1, available) else "")
+    if available == 1:
+        return Threads(1, 1, "")
+    count = work_of(compute).threads(available)
+    return Threads(count, available, "" if count > 1 else "an update is little work")
+
+
+@contextmanager
+def computing_on(threads: Threads) -> Iterator[None]:
+    """Within the block torch computes on so many threads."""
+    if threads.count is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads.count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def work_of(compute: Callable[[], Any]) -> Work:
+    """The work of a forward pass."""
+    counter = _Counter()
+    with counter, torch.no_grad():
+        compute()
+    return counter.work
+
+
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sees every operation below the modules, those of recurrences step by step."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.work = Work()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        count = _PRODUCTS.get(func.overloadpacket.__name__.rstrip("_"))
+        if count is not None:
+            self.work.products += count(args)
+            self.work.shared += 1
+        elif isinstance(result, Tensor) and result.numel() >= _SHARED_ELEMENTS:
+            self.work.shared += 1
+        return result
+
+
+def _matrices(left: int) -> Callable[[Sequence[Any]], int]:
+    """The multiplications of two matrices that stand at that place among the arguments: [..., m, k] and [..., k, n]."""
+    return lambda args: prod(args[left].shape) * int(args[left + 1].shape[-1])
+
+
+def _convolution(args: Sequence[Any]) -> int:
+    """Each output position meets every weight once; at a stride there are fewer positions than inputs."""
+    images, kernel, stride = args[0], args[1], args[3]
+    positions = prod(images.shape[2:]) // max(1, prod(stride))
+    return int(images.shape[0] * positions * kernel.numel())
+
+
+def _recurrent_layer(args: Sequence[Any]) -> int:
+    frames, inner, hidden = args[0], args[1], args[2]
+    return int(prod(frames.shape[:-1]) * (inner.numel() + hidden.numel()))
+
+
+_PRODUCTS: Mapping[str, Callable[[Sequence[Any]], int]] = MappingProxyType(
+    {
+        "mm": _matrices(0),
+        "bmm": _matrices(0),
+        "addmm": _matrices(1),
+        "baddbmm": _matrices(1),
+        "convolution": _convolution,
+        "mkldnn_rnn_layer": _recurrent_layer,
+    }
+)

@@ -1,0 +1,43 @@
+"""Python's warnings in, one line each out, without the place in the source that they come from.
+
+What a library warns of is said as it says it, with the library's name; the same text is said once, however often it is
+raised. Nothing is filtered that Python would show.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def warnings_told(say: Callable[[str], None]) -> Iterator[None]:
+    """Within the block every warning is told by ``say``, once."""
+    told: set[str] = set()
+
+    def show(message: Warning | str, category: type[Warning], filename: str, *_: Any, **__: Any) -> None:
+        text = " ".join(str(message).split())
+        if text not in told:
+            told.add(text)
+            say(f"warning: {text}{_origin(filename)}")
+
+    before = warnings.showwarning
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
+
+
+def _origin(filename: str) -> str:
+    """The library that a file belongs to, in brackets; nothing for our own."""
+    path = Path(filename)
+    for root in sorted(sys.path, key=len, reverse=True):
+        if root and path.is_relative_to(root):
+            name = path.relative_to(root).parts[0].removesuffix(".py")
+            return "" if name in ("dsd_runtime", "dsd_lang") else f" ({name})"
+    return ""
