@@ -11,7 +11,8 @@ import pytest
 
 from dsd_lang.base.errors import DsdError
 from dsd_runtime.cli import main
-from dsd_runtime.experiment.setup import Request, prepare
+from dsd_runtime.experiment.request import Request
+from dsd_runtime.experiment.setup import prepare
 
 NETS = """
 from pathlib import Path
@@ -52,7 +53,7 @@ def test_code_named_by_a_schedule_is_not_run(folder: Path, capsys, flags: tuple[
 
 
 def test_the_same_name_on_the_command_line_is_the_users_own_word(folder: Path) -> None:
-    text = "dense 1it lr=0.1\n"
+    text = 'set data="digits"\ndense 1it lr=0.1\n'
     assert run(folder, text, "--model", "stranger_nets:make", "--out", "a", "--json") == 0
     assert (folder / "imported").exists()
     assert run(folder, text, "--set", "model=stranger_nets:make", "--dry-run") == 0
@@ -82,5 +83,5 @@ def test_files_of_the_working_folder_stand_in_for_no_module(folder: Path, reposi
 
 def test_a_file_called_like_an_installed_module_is_told(folder: Path, capsys) -> None:
     (folder / "colorsys.py").write_text(NETS)
-    assert run(folder, "dense 1it lr=0.1\n", "--model", "colorsys:make") == 2
+    assert run(folder, "dense 1it lr=0.1\n", "--model", "colorsys:make", "--data", "digits") == 2
     assert "not `colorsys.py` of this folder: rename your file" in capsys.readouterr().err
