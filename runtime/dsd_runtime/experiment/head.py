@@ -9,7 +9,8 @@ from typing import Any
 from dsd_lang.base.units import exact
 from dsd_lang.plan import Phase
 from dsd_lang.plan.setting_text import setting_text
-from dsd_lang.views.table import function_text, start_text
+from dsd_lang.views.attributes import function_text
+from dsd_lang.views.table import start_text
 from dsd_runtime.engine.support import unsupported
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.setup import Prepared

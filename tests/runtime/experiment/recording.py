@@ -34,7 +34,7 @@ CALLS: list[Call] = []
 
 
 class Recording(nn.Module):
-    """Batch norm, dropout of whole features, a layer. A copy of it (to time an update on, say) writes nothing down."""
+    """Batch norm, dropout of whole features, a layer. A copy of it writes nothing down."""
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()

@@ -9,13 +9,23 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from dsd_runtime.experiment.runner import NodeResult, Runner
+
 from .conftest import Outcome, Run, stopping_after
 from .recording import CALLS, MODEL, Call, evaluation_calls, training_calls
 
 
 @pytest.fixture(autouse=True)
-def _nothing_recorded() -> None:
+def _only_the_run_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not what is tried beforehand, to count the work and to time an update."""
     CALLS.clear()
+    real = Runner.run
+
+    def run(self: Runner) -> list[NodeResult]:
+        CALLS.clear()
+        return real(self)
+
+    monkeypatch.setattr(Runner, "run", run)
 
 
 def _trained(dsd_run: Run, text: str, *flags: str, out: str = "run") -> list[Call]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dsd_runtime.experiment.setup import Request
+from dsd_runtime.experiment.request import Request
 
 from .conftest import Run
 
@@ -22,6 +22,7 @@ CHANGES = {
     "seed": ("--seed", "3"),
     "settings": ("--set", "clip=0.01"),
     "scale": ("--scale", "2"),
+    "threads": ("--threads", "2"),
 }
 """Flags that change numbers, by the field of the request they set."""
 
