@@ -42,6 +42,7 @@ SECTIONS: dict[str, tuple[Public, ...]] = {
         Public("dsd_runtime.Session", "runtime/dsd_runtime/engine/session.py"),
         Public("dsd_runtime.inventory", "runtime/dsd_runtime/engine/layers.py"),
         Public("dsd_runtime.tag", "runtime/dsd_runtime/engine/layers.py"),
+        Public("dsd_runtime.DsdWarning", "runtime/dsd_runtime/notices.py"),
     ),
 }
 _INTRODUCTION = """# Python reference

@@ -38,16 +38,22 @@ PARTS = {"ih": "only the input-to-hidden matrices", "hh": "only the hidden-to-hi
 
 @record
 class WeightInfo:
-    """One parameter of a layer: its qualified name, its shape, and for recurrent matrices `ih` or `hh`.
+    """One weight of a layer: its qualified name, its shape, and for recurrent matrices `ih` or `hh`.
 
-    ``inputs`` says how many inputs each output sums over where that is not the second dimension: a transposed
-    convolution's weight is [in, out / groups, ...].
+    ``is_trainable`` is false for a frozen weight: `requires_grad=False`, or in no group of the optimizer. ``tied_to``
+    is the first name of a weight that has several. Its inputs lie along dim ``input_dim``, those of ``input_blocks``
+    separate groups in turn. ``made_by`` names what computes a weight that is no parameter itself (`weight_norm`), so
+    that no mask can hold it.
     """
 
     name: str
     shape: tuple[int, ...]
     part: Literal["ih", "hh"] | None = None
-    inputs: int | None = None
+    is_trainable: bool = True
+    tied_to: str | None = None
+    input_dim: int = 1
+    input_blocks: int = 1
+    made_by: str | None = None
 
     @property
     def size(self) -> int:
@@ -63,11 +69,14 @@ class WeightInfo:
         return len(self.shape) >= 2
 
     @property
+    def first_name(self) -> str:
+        """The name that a tied weight is known by; any other's own."""
+        return self.tied_to or self.name
+
+    @property
     def num_inputs(self) -> int:
-        """How many inputs a pattern `N:M` runs along: the second dimension of [out, in, ...]; 0 without one."""
-        if not self.is_matrix:
-            return 0
-        return self.shape[1] if self.inputs is None else self.inputs
+        """How many inputs one output has along the input dimension; 0 for what is no matrix."""
+        return self.shape[self.input_dim] // self.input_blocks if self.is_matrix else 0
 
 
 @record
@@ -154,18 +163,29 @@ def with_inferred_roles(layers: Sequence[LayerInfo]) -> tuple[LayerInfo, ...]:
     return tuple(result)
 
 
-def _prunable(layers: Sequence[LayerInfo]) -> list[LayerInfo]:
-    candidates = [
-        layer for layer in layers if layer.kind in PRUNABLE_KINDS and any(weight.is_matrix for weight in layer.weights)
+def unpruned_first_conv(layers: Sequence[LayerInfo]) -> LayerInfo | None:
+    """The first convolution where it is also the first layer that `prunable` could have: the role leaves it out."""
+    for layer in layers:
+        if layer.kind in PRUNABLE_KINDS and any(weight.is_matrix for weight in layer.weights):
+            return layer if "first_conv" in layer.roles else None
+    return None
+
+
+def _prunable(layers: Sequence[LayerInfo]) -> list[WeightInfo]:
+    """What the role selects: a weight tied to an embedding (or to the first convolution) is one, and stays out."""
+    first_conv = unpruned_first_conv(layers)
+    others = [layer for layer in layers if layer.kind == "embed" or layer is first_conv]
+    left_out = {weight.first_name for layer in others for weight in layer.weights}
+    return [
+        weight
+        for layer in layers
+        if layer.kind in PRUNABLE_KINDS and layer is not first_conv
+        for weight in layer.weights
+        if weight.is_matrix and weight.first_name not in left_out
     ]
-    if candidates and "first_conv" in candidates[0].roles:
-        return candidates[1:]
-    return candidates
 
 
 def _layers_for_word(word: str, layers: Sequence[LayerInfo]) -> list[LayerInfo]:
-    if word == "prunable":
-        return _prunable(layers)
     if word == "all":
         return [layer for layer in layers if any(weight.is_matrix for weight in layer.weights)]
     if word == "birnn":
@@ -180,17 +200,25 @@ def _own_weights(layer: LayerInfo) -> list[WeightInfo]:
 
 
 def match(selector: Selector, layers: Sequence[LayerInfo]) -> tuple[WeightInfo, ...]:
-    """The parameters one selector names, in the model's order; empty when it matches nothing.
+    """The weights one selector names, in the model's order, frozen ones too; empty when it matches nothing.
 
     Globs and regular expressions are matched against owner names first and full parameter names second, so that
-    `"head"` names a layer's matrices and `"head.bias"` the bias itself.
+    `"head"` names a layer's matrices and `"head.bias"` the bias itself. A tied weight is named by each of its names,
+    and stands under the first.
     """
-    found: list[WeightInfo] = []
+    named = dict.fromkeys(weight.first_name for weight in _named(selector, layers))
+    known = {weight.name: weight for layer in layers for weight in layer.weights} if named else {}
+    return tuple(known[name] for name in named)
+
+
+def _named(selector: Selector, layers: Sequence[LayerInfo]) -> list[WeightInfo]:
     if selector.form == "word":
         word, _, part = selector.text.partition(".")
-        for layer in _layers_for_word(word, layers):
-            found += [weight for weight in _own_weights(layer) if not part or weight.part == part]
-        return tuple(found)
+        if word == "prunable":
+            weights = _prunable(layers)
+        else:
+            weights = [weight for layer in _layers_for_word(word, layers) for weight in _own_weights(layer)]
+        return [weight for weight in weights if not part or weight.part == part]
     if selector.form == "glob":
         from dsd_lang.base.patterns import glob
 
@@ -199,36 +227,57 @@ def match(selector: Selector, layers: Sequence[LayerInfo]) -> tuple[WeightInfo, 
         from dsd_lang.base.patterns import regular_expression
 
         matches = regular_expression(selector.text).search
+    found: list[WeightInfo] = []
     for layer in layers:
         if matches(layer.name):
             found += _own_weights(layer)
         else:
             found += [weight for weight in layer.weights if matches(weight.name)]
-    return tuple(found)
+    return found
+
+
+def selected_by(selector: Selector, layers: Sequence[LayerInfo]) -> tuple[WeightInfo, ...]:
+    """The weights that one item of `layers=` selects: a word leaves out the frozen ones, a name in quotes does not."""
+    return tuple(weight for weight in match(selector, layers) if weight.is_trainable or selector.form != "word")
 
 
 def select(
     include: Iterable[Selector], exclude: Iterable[Selector], layers: Sequence[LayerInfo]
 ) -> tuple[tuple[WeightInfo, ...], tuple[Selector, ...]]:
-    """The parameters named by `include` minus those by `exclude`, and the selectors that matched nothing.
+    """The weights selected by `include` minus those named by `exclude`, and the selectors that came to nothing.
 
-    Without an `include` the default is `prunable`. The parameters come in the model's order, each once.
+    Without an `include` the default is `prunable`. Weights stand in the model's order, each once, tied ones under their
+    first name. A word selects no frozen weight; :func:`why_nothing` says what is wrong with one that finds no other.
     """
     wanted = tuple(include) or (Selector("word", "prunable"),)
     unwanted = tuple(exclude)
-    matched = {selector: match(selector, layers) for selector in (*wanted, *unwanted)}
-    missing = tuple(selector for selector, weights in matched.items() if not weights)
-    dropped = {weight.name for selector in unwanted for weight in matched[selector]}
-    named = {weight.name for selector in wanted for weight in matched[selector]} - dropped
+    selected = {selector: selected_by(selector, layers) for selector in wanted}
+    excluded = {selector: match(selector, layers) for selector in unwanted}
+    missing = [selector for selector in wanted if not selected[selector]]
+    missing += [selector for selector in unwanted if not excluded[selector]]
+    dropped = {weight.name for weights in excluded.values() for weight in weights}
+    named = {weight.name for weights in selected.values() for weight in weights} - dropped
     ordered = tuple(weight for layer in layers for weight in layer.weights if weight.name in named)
-    return ordered, missing
+    return ordered, tuple(dict.fromkeys(missing))
+
+
+def why_nothing(selector: Selector, layers: Sequence[LayerInfo]) -> tuple[str, str] | None:
+    """What is wrong with a word of `layers=` that matches frozen weights alone, and what to do; None otherwise."""
+    frozen = match(selector, layers)
+    if not frozen or selected_by(selector, layers):
+        return None
+    owner = next(layer.name for layer in layers if frozen[0] in layer.weights)
+    return (
+        f"every weight that `{selector.text}` matches is frozen ({len(frozen)}, such as `{frozen[0].name}`)",
+        f'a frozen weight is pruned only when it is named in quotes: `layers="{owner or frozen[0].name}"`',
+    )
 
 
 def describe_inventory(layers: Sequence[LayerInfo]) -> str:
     """What a model has, in words: `conv (2), birnn (7), fc (1), ctc (1)`."""
     counts: dict[str, int] = {}
     for layer in layers:
-        if layer.kind in ("norm", "other"):
+        if layer.kind == "norm" or (layer.kind == "other" and not any(weight.is_matrix for weight in layer.weights)):
             continue
         kind = "birnn" if layer.bidirectional else layer.kind
         counts[kind] = counts.get(kind, 0) + 1

@@ -1,13 +1,15 @@
-"""`--layers FILE.json` in, a model's layers out.
+"""A model's layers as a JSON file: what `dsd-run --write-layers` writes and `--layers FILE.json` reads.
 
 The shape: ``{"layers": [{"name": "fc1", "kind": "fc", "bidirectional": false, "roles": [], "weights":
 [{"name": "fc1.weight", "shape": [10, 20], "part": null}]}]}``; only `name`, `kind` and a weight's `name` and `shape`
-are needed. `inputs` says how many inputs an output sums over where that is not the second dimension.
+are needed. A weight may have the further fields of :class:`WeightInfo` (`"is_trainable": false`, `"tied_to": "embed"`);
+they are written only where they differ from the default, and versions that do not know them pass over them.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from dsd_lang.base.errors import DsdError
@@ -27,7 +29,36 @@ def read_layers(path: str) -> tuple[LayerInfo, ...]:
     layers = data.get("layers") if isinstance(data, dict) else None
     if not isinstance(layers, list):
         raise DsdError(f"the layers file `{path}` has no list `layers`", help=_HELP)
-    return with_inferred_roles([_layer(item, f"layers[{index}]", path) for index, item in enumerate(layers)])
+    found = with_inferred_roles([_layer(item, f"layers[{index}]", path) for index, item in enumerate(layers)])
+    firsts = {weight.name for layer in found for weight in layer.weights if weight.tied_to is None}
+    for layer in found:
+        for weight in layer.weights:
+            if weight.first_name not in firsts:
+                raise _wrong(path, f"{weight.name}.tied_to", f"names no other weight: `{weight.tied_to}`")
+    return found
+
+
+def layers_as_data(layers: Sequence[LayerInfo]) -> dict[str, Any]:
+    """What a file that :func:`read_layers` reads has in it, as plain data."""
+    return {
+        "layers": [
+            {
+                "name": layer.name,
+                "kind": layer.kind,
+                "weights": [_weight_as_data(weight) for weight in layer.weights],
+                "bidirectional": layer.bidirectional,
+                "roles": list(layer.roles),
+            }
+            for layer in layers
+        ]
+    }
+
+
+def _weight_as_data(weight: WeightInfo) -> dict[str, Any]:
+    plain = WeightInfo(weight.name, weight.shape, weight.part)
+    data: dict[str, Any] = {"name": weight.name, "shape": list(weight.shape), "part": weight.part}
+    further = ("is_trainable", "tied_to", "input_dim", "input_blocks", "made_by")
+    return data | {key: getattr(weight, key) for key in further if getattr(weight, key) != getattr(plain, key)}
 
 
 def _layer(item: Any, place: str, path: str) -> LayerInfo:
@@ -56,10 +87,25 @@ def _weight(item: Any, place: str, path: str) -> WeightInfo:
     part = item.get("part")
     if part not in (None, "ih", "hh"):
         raise _wrong(path, f"{place}.part", "must be `ih`, `hh` or null")
-    inputs = item.get("inputs")
-    if inputs is not None and (type(inputs) is not int or inputs < 1):
-        raise _wrong(path, f"{place}.inputs", "must be a whole number above 0, or null")
-    return WeightInfo(name, tuple(shape), part, inputs)
+    is_trainable = item.get("is_trainable", True)
+    if not isinstance(is_trainable, bool):
+        raise _wrong(path, f"{place}.is_trainable", "must be true or false")
+    tied_to, made_by = (_text_or_none(item, key, place, path) for key in ("tied_to", "made_by"))
+    dim, blocks = (_whole(item, key, place, path) for key in ("input_dim", "input_blocks"))
+    if len(shape) >= 2 and not (dim < len(shape) and 0 < blocks <= shape[dim]):
+        raise _wrong(path, place, f"has no {blocks} blocks of inputs along dim {dim} of its shape")
+    return WeightInfo(name, tuple(shape), part, is_trainable, tied_to, dim, blocks, made_by)
+
+
+def _whole(item: Any, key: str, place: str, path: str) -> int:
+    value = item.get(key, 1)
+    if type(value) is not int or value < 0:
+        raise _wrong(path, f"{place}.{key}", "must be a whole number of at least 0")
+    return value
+
+
+def _text_or_none(item: Any, key: str, place: str, path: str) -> str | None:
+    return None if item.get(key) is None else _text(item, key, place, path)
 
 
 def _text(item: Any, key: str, place: str, path: str) -> str:

@@ -2,8 +2,8 @@
 
 The counts follow the rules of the language reference, section 3: `N - round_half_even(s N)` weights of a tensor (with
 `scope=global`, of all selected together) stay. What depends on the values of the weights is not known before training:
-how a global selection divides over its tensors, and so what a later phase finds alive in one of them. A weight that two
-owners share is counted for each, since the inventory does not say which weights are one.
+how a global selection divides over its tensors, and so what a later phase finds alive in one of them. A tied weight is
+counted once.
 """
 
 from __future__ import annotations

@@ -4,8 +4,10 @@ What it does
 ------------
 Reports a bare word in `layers=`, `except=` or a list target that is no kind (`conv fc rnn lstm gru birnn embed norm
 attention`) and no role (`first_conv output ctc prunable all`). With a model given (`--model`, `--layers`) every
-selector, globs and regular expressions too, must match at least one layer of it. An item of a list target that no
-weight can take is one of them: `layers=` or `except=` leaves it out, or the items before it take all its weights.
+selector, globs and regular expressions too, must match at least one layer of it; a word in `layers=` must match a
+weight that is not frozen. A weight that the model computes from others (`weight_norm`) cannot be selected. An item of a
+list target that no weight can take is one of them: `layers=` or `except=` leaves it out, or the items before it take all
+its weights.
 
 Why is this bad
 ---------------
@@ -32,6 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from dsd_lang.base.computed_weights import refusal
 from dsd_lang.base.diagnostics import replacement
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.layers import (
@@ -44,6 +47,7 @@ from dsd_lang.base.layers import (
     match,
     parse_selector,
     select,
+    why_nothing,
 )
 from dsd_lang.passes.draft import Draftbook
 from dsd_lang.passes.walk import statements, values_of
@@ -56,9 +60,13 @@ CODE = "DSD201"
 
 def check(subject: Subject) -> None:
     """Every selector written in the program."""
-    for selector in _selectors(subject):
+    for selector, is_exclusion in _selectors(subject):
         if subject.layers is not None:
-            if not match(selector.selector, subject.layers):
+            frozen = None if is_exclusion else why_nothing(selector.selector, subject.layers)
+            if frozen is not None:
+                message, advice = frozen
+                subject.findings.add(CODE, message, selector.span, label="all frozen", help=advice)
+            elif not match(selector.selector, subject.layers):
                 _report(
                     subject, selector, _names(subject.layers), f"this model has: {describe_inventory(subject.layers)}"
                 )
@@ -95,25 +103,30 @@ def _check_selections(subject: Subject, layers: Sequence[LayerInfo], book: Draft
         seen.add(selection)
         include, exclude = (tuple(parse_selector(text) for text in texts) for texts in selection)
         chosen, missing = select(include, exclude, layers)
+        refused = refusal(chosen)
+        if refused is not None:
+            subject.findings.add(CODE, refused[0], draft.node.mode_span, label="cannot be masked", help=refused[1])
         if draft.target_node is not None and isinstance(draft.target_node, nodes.ListTarget):
             continue  # told of the list's items
         if not chosen and (not missing or draft.layers == ("prunable",)):
+            frozen = why_nothing(include[0], layers) if len(include) == 1 else None
             subject.findings.add(
                 CODE,
-                "this phase selects no layer of the model",
+                frozen[0] if frozen else "this phase selects no layer of the model",
                 draft.node.mode_span,
                 label="nothing to prune",
-                help=f"this model has: {describe_inventory(layers)}",
+                help=frozen[1] if frozen else f"this model has: {describe_inventory(layers)}",
             )
 
 
-def _selectors(subject: Subject) -> Iterator[nodes.SelectorNode]:
+def _selectors(subject: Subject) -> Iterator[tuple[nodes.SelectorNode, bool]]:
+    """Every selector written, and whether it is one of `except=`."""
     for statement, _ in statements(subject.program.statements):
         for root in values_of(statement):
             if isinstance(root, nodes.Argument) and isinstance(root.value, tuple) and root.name in ("layers", "except"):
-                yield from root.value
+                yield from ((selector, root.name == "except") for selector in root.value)
             elif isinstance(root, nodes.ListTarget):
-                yield from (item.selector for item in root.items)
+                yield from ((item.selector, False) for item in root.items)
 
 
 def _is_known(word: str) -> bool:

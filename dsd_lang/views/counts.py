@@ -23,7 +23,7 @@ def counts_table(
     is_whole: bool = False,
 ) -> str:
     """The table under a line that names the model's size; `a -> b` is a ramp's start and end."""
-    num_parameters = sum(weight.size for layer in layers for weight in layer.weights)
+    num_parameters = sum(weight.size for layer in layers for weight in layer.weights if weight.tied_to is None)
     numbers = [number for number, phase in enumerate(plan.phases) if phase.mode == "sparse"]
     head = f"weights of {model or 'the model'} ({num_parameters:,} parameters)"
     if not numbers:

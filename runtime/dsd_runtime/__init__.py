@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from dsd_runtime.engine.attachment import attach
     from dsd_runtime.engine.layers import inventory, tag
     from dsd_runtime.engine.session import Session
+    from dsd_runtime.notices import DsdWarning
 
-__all__ = ["Session", "attach", "inventory", "tag"]
+__all__ = ["DsdWarning", "Session", "attach", "inventory", "tag"]
 
 _HOME = {
+    "DsdWarning": "notices",
     "Session": "engine.session",
     "attach": "engine.attachment",
     "inventory": "engine.layers",

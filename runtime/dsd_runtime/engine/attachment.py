@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 
 from torch import nn
 from torch.optim import Optimizer
 
 from dsd_lang.plan import Plan
+from dsd_runtime.engine.left_out import selection_notes
 from dsd_runtime.engine.references import ReferenceStore
 from dsd_runtime.engine.session import Session
 from dsd_runtime.engine.stages import UpdatesPerEpoch
 from dsd_runtime.engine.support import check_line
 from dsd_runtime.engine.wrappers import unwrapped
+from dsd_runtime.notices import DsdWarning
 
 
 def attach(
@@ -34,8 +37,10 @@ def attach(
     modules' own `reset_parameters()` is used. ``best_metric`` decides `@label.best`. ``percent_metrics`` are reported
     in percent points, so that `10%` in a condition means 10 for them.
 
-    Raises :class:`DsdError` for a plan with branches (naming them), for selectors that match nothing in the model, and
-    for parts of the language that this version does not execute.
+    Warns (:class:`DsdWarning`) once of frozen weights that the schedule names, and of matrices that it leaves out
+    against expectation. Raises :class:`DsdError` for a plan with branches (naming them), for selectors that match
+    nothing in the model or weights that no mask can hold, and for parts of the language that this version does not
+    execute.
     """
     check_line(plan)
     session = Session(
@@ -49,5 +54,7 @@ def attach(
         best_metric=best_metric,
         percent_metrics=frozenset(percent_metrics),
     )
+    for note in selection_notes(plan, session.boundary.layers):
+        warnings.warn(note, DsdWarning, stacklevel=2)
     session.begin()
     return session

@@ -6,7 +6,7 @@ what is masked; on `dense`, drop the masks and `restore` what they covered; then
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -24,6 +24,7 @@ from dsd_runtime.engine.randomness import stream_key
 from dsd_runtime.engine.references import ClockReading
 from dsd_runtime.engine.selection_plan import Selection, runtime_target, select_weights
 from dsd_runtime.engine.stages import Stage
+from dsd_runtime.engine.suitability import require_maskable
 from dsd_runtime.engine.wrappers import named_alike
 from dsd_runtime.masks import Held, MaskStore, Ramp, Target, choose_masks, input_axes, preserves_zero, resolve_ramps
 from dsd_runtime.masks.targets import PerSelector
@@ -45,15 +46,22 @@ class Boundary:
     """Masks, selections and saved values of one model over a line of phases."""
 
     def __init__(
-        self, model: nn.Module, layers: tuple[LayerInfo, ...], plan: Plan, *, seed: int, origins: Origins
+        self,
+        model: nn.Module,
+        take_inventory: Callable[[], tuple[LayerInfo, ...]],
+        plan: Plan,
+        *,
+        seed: int,
+        origins: Origins,
     ) -> None:
         self.model = model
-        self.layers = layers
+        self.plan = plan
+        self._take_inventory = take_inventory
+        self.layers = take_inventory()
         self.store = MaskStore(model.named_parameters(remove_duplicate=False))
         self.clock_reading: ClockReading | None = None
         self._parameters = dict(model.named_parameters(remove_duplicate=False))
         self._views = _views_by_owner(self._parameters, self.store)
-        self._input_axes = input_axes(model)
         self._seed = seed
         self._origins = origins
         self._keeps_saved = any(phase.restore.kind == "saved" for phase in plan.phases)
@@ -80,8 +88,25 @@ class Boundary:
         require_fit(plan, self.layers)
         return found
 
+    def follow_model(self) -> None:
+        """Looks at the model again, whose weights may have been frozen, unfrozen, added or replaced since.
+
+        A phase selects what is trainable when it is entered. Raises :class:`DsdError` when a selector of a phase then
+        matches nothing, or a masked weight is gone.
+        """
+        layers, parameters = self._take_inventory(), dict(self.model.named_parameters(remove_duplicate=False))
+        is_same = parameters.keys() == self._parameters.keys()
+        is_same = is_same and all(parameters[name] is known for name, known in self._parameters.items())
+        if is_same and layers == self.layers:
+            return
+        self.store.rebind(parameters.items())
+        self.layers, self._parameters = layers, parameters
+        self._views = _views_by_owner(parameters, self.store)
+        self._selections = self._resolve_all(self.plan)
+
     def _resolve(self, phase: Phase) -> Selection:
         chosen = select_weights(phase, self.layers)
+        require_maskable({name: self._parameters[name] for name in chosen.names})
         names = tuple(dict.fromkeys(self.store.owner(name) for name in chosen.names))
         places = {self.store.owner(name): place for name, place in reversed(chosen.assignment.items())}
         return Selection(names, places)
@@ -93,6 +118,7 @@ class Boundary:
 
         Nothing is changed: when this raises, the phase before is still in force.
         """
+        self.follow_model()
         phase = stage.phase
         masks: dict[str, Tensor] | None = None
         forced: tuple[str, ...] = ()
@@ -150,7 +176,7 @@ class Boundary:
             selectors=selection.assignment or None,
             minimum=phase.minimum,
             update=update,
-            input_axes=self._input_axes,
+            input_axes=input_axes(self.layers),
         )
         return chosen.masks, chosen.kept_by_minimum
 
@@ -268,7 +294,7 @@ class Boundary:
         sizes = {name: mask.numel() for name, mask in self.store.masks.items()}
         if not sizes:
             weights, _ = select((), (), self.layers)
-            names = dict.fromkeys(self.store.owner(weight.name) for weight in weights)
+            names = dict.fromkeys(self.store.owner(weight.name) for weight in weights if weight.made_by is None)
             return {**dict.fromkeys(names, 0.0), "total": 0.0}
         pruned = {name: sizes[name] - alive for name, alive in self.store.alive_counts().items()}
         result = {name: pruned[name] / max(1, size) for name, size in sizes.items()}
@@ -317,6 +343,7 @@ class Boundary:
         }
 
     def load_state_dict(self, state: Mapping[str, Any], stage: Stage, optimizer: Optimizer) -> None:
+        self.follow_model()
         self.store.unpack(state["masks"])
         if self.store.hash() != state["hash"]:
             raise DsdError("the stored masks do not match their hash", help="the checkpoint is damaged: start afresh")

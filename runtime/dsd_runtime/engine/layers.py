@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from torch import nn
+from torch.nn.parameter import is_lazy
+from torch.optim import Optimizer
 
+from dsd_lang.base.errors import DsdError
 from dsd_lang.base.layers import RECURRENT_KINDS, LayerInfo, WeightInfo, with_inferred_roles
+from dsd_runtime.engine.module_kinds import inferred_kind, input_axis_of
+from dsd_runtime.engine.optimizer_state import parameters_of
+from dsd_runtime.engine.parametrizations import computed_weights, own_parameters
+from dsd_runtime.masks.store import memory_of
 
 TAG_ATTRIBUTE = "_dsd_tag"
 
@@ -21,6 +28,7 @@ class LayerTag:
     roles: tuple[str, ...] = ()
     bidirectional: bool | None = None
     parts: Mapping[str, Literal["ih", "hh"]] = field(default_factory=dict)
+    input_dim: int | None = None
 
 
 def tag(
@@ -30,41 +38,17 @@ def tag(
     role: str | None = None,
     bidirectional: bool | None = None,
     parts: Mapping[str, Literal["ih", "hh"]] | None = None,
+    input_dim: int | None = None,
 ) -> nn.Module:
     """Declares a module's kind or role where inference cannot know it, and returns the module.
 
     ``parts`` maps the module's own parameter names to `ih` or `hh`, so that `birnn.hh` can narrow to them.
+    ``input_dim`` is the dimension that the inputs of its weights lie along, for `N:M`: 1 unless said, 0 for a weight
+    that is [in, out].
     """
     roles = (role,) if role else ()
-    setattr(module, TAG_ATTRIBUTE, LayerTag(kind, roles, bidirectional, dict(parts or {})))
+    setattr(module, TAG_ATTRIBUTE, LayerTag(kind, roles, bidirectional, dict(parts or {}), input_dim))
     return module
-
-
-_KINDS: tuple[tuple[tuple[type[nn.Module], ...], str], ...] = (
-    ((nn.MultiheadAttention, nn.modules.linear.NonDynamicallyQuantizableLinear), "attention"),
-    ((nn.Linear, nn.Bilinear), "fc"),
-    ((nn.modules.conv._ConvNd,), "conv"),
-    ((nn.RNN, nn.RNNCell), "rnn"),
-    ((nn.LSTM, nn.LSTMCell), "lstm"),
-    ((nn.GRU, nn.GRUCell), "gru"),
-    ((nn.Embedding, nn.EmbeddingBag), "embed"),
-    (
-        (
-            nn.modules.batchnorm._NormBase,
-            nn.LayerNorm,
-            nn.GroupNorm,
-            nn.RMSNorm,
-        ),
-        "norm",
-    ),
-)
-
-
-def _inferred_kind(module: nn.Module) -> str:
-    for types, kind in _KINDS:
-        if isinstance(module, types):
-            return kind
-    return "other"
 
 
 def _recurrent_part(parameter: str) -> Literal["ih", "hh"] | None:
@@ -73,39 +57,94 @@ def _recurrent_part(parameter: str) -> Literal["ih", "hh"] | None:
     return "hh" if parameter.startswith(("weight_hh", "weight_hr")) else None
 
 
-def _num_inputs(module: nn.Module, parameter: str) -> int | None:
-    """The inputs of each output where they are not dim 1: in transposed convolutions [in, out / groups, ...]."""
-    if parameter == "weight" and isinstance(module, nn.modules.conv._ConvTransposeNd):
-        return module.in_channels // module.groups
-    return None
+def inventory(model: nn.Module, optimizer: Optimizer | None = None) -> tuple[LayerInfo, ...]:
+    """Every module of a model that owns weights, in the model's order, with kinds and roles inferred or as tagged.
+
+    A weight tied to two owners stands under both, the second time with the first one's name (``tied_to``). A weight
+    without `requires_grad`, or that no group of the optimizer has, is not trainable. Raises :class:`DsdError` for lazy
+    modules that have no weights yet.
+    """
+    named = dict(model.named_parameters(remove_duplicate=False))
+    _require_initialised(named)
+    marks = _marks(named, optimizer)
+    layers = []
+    for name, module in model.named_modules(remove_duplicate=False):
+        weights = (*_own_weights(name, module, marks), *_computed(name, module, marks))
+        if weights:
+            layers.append(_layer(name, module, weights))
+    return with_inferred_roles(layers)
 
 
-def _layer(name: str, module: nn.Module, own: dict[str, nn.Parameter]) -> LayerInfo:
-    declared = getattr(module, TAG_ATTRIBUTE, None) or LayerTag()
-    kind = declared.kind or _inferred_kind(module)
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """What all parameters together say of each: the first name of its memory, and the memory that is trained."""
+
+    first_names: Mapping[tuple[object, ...], str]
+    trained: frozenset[tuple[object, ...]]
+
+
+def _marks(named: Mapping[str, nn.Parameter], optimizer: Optimizer | None) -> _Marks:
+    first_names: dict[tuple[object, ...], str] = {}
+    for name, parameter in named.items():
+        first_names.setdefault(memory_of(parameter), name)
+    owned = named.values() if optimizer is None else parameters_of(optimizer)
+    trained = frozenset(memory_of(parameter) for parameter in owned if parameter.requires_grad)
+    return _Marks(first_names, trained)
+
+
+def _require_initialised(named: Mapping[str, nn.Parameter]) -> None:
+    for name, parameter in named.items():
+        if is_lazy(parameter):
+            raise DsdError(
+                f"`{name}` has no shape yet: it belongs to a lazy module that has not seen a batch",
+                help="run one batch through the model first, then make the optimizer",
+            )
+
+
+def _tag_of(module: nn.Module) -> LayerTag:
+    declared = getattr(module, TAG_ATTRIBUTE, None)
+    return declared if isinstance(declared, LayerTag) else LayerTag()
+
+
+def _kind_of(module: nn.Module) -> str:
+    return _tag_of(module).kind or inferred_kind(module)
+
+
+def _layer(name: str, module: nn.Module, weights: tuple[WeightInfo, ...]) -> LayerInfo:
+    declared, kind = _tag_of(module), _kind_of(module)
     bidirectional = declared.bidirectional
     if bidirectional is None:
         bidirectional = kind in RECURRENT_KINDS and bool(getattr(module, "bidirectional", False))
-    weights = tuple(
-        WeightInfo(
-            f"{name}.{parameter}" if name else parameter,
-            tuple(value.shape),
-            declared.parts.get(parameter) or (_recurrent_part(parameter) if kind in RECURRENT_KINDS else None),
-            _num_inputs(module, parameter),
-        )
-        for parameter, value in own.items()
-    )
     return LayerInfo(name, kind, weights, bidirectional, declared.roles)
 
 
-def inventory(model: nn.Module) -> tuple[LayerInfo, ...]:
-    """Every parameter-owning module of a model, in the model's order, with kinds and roles inferred or as tagged.
+def _own_weights(name: str, module: nn.Module, marks: _Marks) -> tuple[WeightInfo, ...]:
+    found = []
+    for key, value in own_parameters(module).items():
+        full_name, memory = _joined(name, key), memory_of(value)
+        first = marks.first_names.get(memory, full_name)
+        info = _info(full_name, key, tuple(value.shape), module, is_trainable=memory in marks.trained)
+        found.append(replace(info, tied_to=first if first != full_name else None))
+    return tuple(found)
 
-    A parameter tied to two owners stands under both; which weights are one is the session's business.
-    """
-    layers = []
-    for name, module in model.named_modules(remove_duplicate=False):
-        own = {key: value for key, value in module._parameters.items() if value is not None}
-        if own:
-            layers.append(_layer(name, module, own))
-    return with_inferred_roles(layers)
+
+def _computed(name: str, module: nn.Module, marks: _Marks) -> tuple[WeightInfo, ...]:
+    found = []
+    for weight in computed_weights(module):
+        is_trainable = any(memory_of(source) in marks.trained for source in weight.sources)
+        info = _info(_joined(name, weight.name), weight.name, weight.shape, module, is_trainable=is_trainable)
+        found.append(replace(info, made_by=weight.made_by))
+    return tuple(found)
+
+
+def _info(name: str, key: str, shape: tuple[int, ...], module: nn.Module, *, is_trainable: bool) -> WeightInfo:
+    declared = _tag_of(module)
+    part = declared.parts.get(key) or (_recurrent_part(key) if _kind_of(module) in RECURRENT_KINDS else None)
+    dim, blocks = input_axis_of(module, key)
+    if declared.input_dim is not None and declared.input_dim < len(shape) >= 2:
+        dim, blocks = declared.input_dim, 1
+    return WeightInfo(name, shape, part, is_trainable, input_dim=dim, input_blocks=blocks)
+
+
+def _joined(owner: str, key: str) -> str:
+    return f"{owner}.{key}" if owner else key

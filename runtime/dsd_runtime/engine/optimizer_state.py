@@ -14,6 +14,11 @@ from torch.nn import Parameter
 from torch.optim import Adagrad, Optimizer
 
 
+def parameters_of(optimizer: Optimizer) -> list[Parameter]:
+    """The parameters of all groups, in their order."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
 def zero_state(optimizer: Optimizer, parameter: Parameter, where: Tensor) -> None:
     """Zeroes the coordinates ``where`` (bool, the parameter's shape) of every same-shape state buffer."""
     for value in optimizer.state.get(parameter, {}).values():

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dsd_lang.base.computed_weights import refusal
 from dsd_lang.base.errors import DsdError, nearest
 from dsd_lang.base.layers import (
     KINDS,
@@ -15,6 +16,7 @@ from dsd_lang.base.layers import (
     LayerInfo,
     Selector,
     describe_inventory,
+    why_nothing,
 )
 from dsd_lang.base.units import exact
 from dsd_lang.plan import Phase
@@ -35,6 +37,9 @@ class Selection:
 
 
 def _unmatched(selector: Selector, layers: Sequence[LayerInfo]) -> DsdError:
+    frozen = why_nothing(selector, layers)
+    if frozen is not None:
+        return DsdError(f"DSD201: {frozen[0]}", help=frozen[1])
     if selector.form == "word":
         candidates = [*KINDS, *ROLES]
         guess = nearest(selector.text.partition(".")[0], candidates)
@@ -62,6 +67,9 @@ def select_weights(phase: Phase, layers: Sequence[LayerInfo]) -> Selection:
             f"DSD201: phase `{phase.label or phase.id}` prunes nothing: every layer it selects is excluded",
             help=f"this model has: {describe_inventory(layers)}",
         )
+    refused = refusal([weight for part in division.parts for weight in part.weights])
+    if refused is not None:
+        raise DsdError(refused[0], help=refused[1])
     names = tuple(weight.name for layer in layers for weight in layer.weights if weight.name in chosen)
     return Selection(names, {name: item for name in names if (item := chosen[name]) is not None})
 

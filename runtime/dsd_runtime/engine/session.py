@@ -67,9 +67,11 @@ class Session:
         self.events: list[Event] = []
         self._references = references if references is not None else MemoryReferences()
         origins = Origins(model, self._references, seed=seed, factory=factory)
-        self._boundary = Boundary(model, inventory(model), plan, seed=seed, origins=origins)
         self._overrides = Overrides(model, optimizer)
         self._overrides.check(plan)
+        self._boundary = Boundary(
+            model, lambda: inventory(model, self._overrides.optimizer), plan, seed=seed, origins=origins
+        )
         self._rate_owner = RateOwner(optimizer)
         self._succession = Succession(self.timeline, percent_metrics)
         self._moments = Moments(plan, model, self._references, best_metric)

@@ -20,6 +20,7 @@ import torch
 
 from dsd_lang import ScheduleError
 from dsd_lang.base.errors import DsdError
+from dsd_lang.base.layers_file import layers_as_data
 from dsd_runtime.engine.support import require_supported
 from dsd_runtime.experiment.earlier import compare_with_earlier, earlier_threads, put_aside
 from dsd_runtime.experiment.folder import RunFolder
@@ -126,7 +127,7 @@ def _run_on(prepared: Prepared, folder: RunFolder, found: Survey, saved: LastSav
     request = prepared.request
     keys = node_keys(prepared.plan, prepared.setting)
     if request.write_layers is not None:
-        write_json(request.write_layers, {"layers": [dataclasses.asdict(layer) for layer in found.layers]})
+        write_json(request.write_layers, layers_as_data(found.layers))
     if request.mode == "fresh" and not request.is_dry:
         with folder.locked():
             folder.remove_leftovers()

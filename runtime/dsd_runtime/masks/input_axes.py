@@ -1,11 +1,11 @@
-"""A model in, where the inputs of its weights lie out: dim 1, but dim 0 in transposed convolutions."""
+"""Where the inputs of a model's weights lie: dim 1, but dim 0 in transposed convolutions and a `Conv1D`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from torch import nn
-from torch.nn.modules.conv import _ConvTransposeNd
+from dsd_lang.base.layers import LayerInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +23,14 @@ COLUMNS = InputAxis()
 """Linear and recurrent matrices [out, in], and convolutions [out, in / groups, ...]."""
 
 
-def input_axes(model: nn.Module) -> dict[str, InputAxis]:
-    """The axis of each weight that is not [out, in, ...], by its qualified name: those of transposed convolutions.
+def input_axes(layers: Iterable[LayerInfo]) -> dict[str, InputAxis]:
+    """The axis of each weight that is not [out, in, ...], by its qualified name.
 
-    `nn.ConvTranspose1d`, `2d` and `3d` have weights [in, out / groups, ...], the groups one after another along dim 0.
-
-    >>> input_axes(nn.Sequential(nn.Linear(4, 8), nn.ConvTranspose2d(8, 4, 3, groups=2)))
-    {'1.weight': InputAxis(dim=0, blocks=2)}
+    >>> from dsd_lang.base.layers import WeightInfo
+    >>> input_axes([LayerInfo("up", "conv", (WeightInfo("up.weight", (8, 2, 3, 3), input_dim=0, input_blocks=2),))])
+    {'up.weight': InputAxis(dim=0, blocks=2)}
     """
-    return {
-        f"{name}.weight" if name else "weight": InputAxis(dim=0, blocks=module.groups)
-        for name, module in model.named_modules(remove_duplicate=False)
-        if isinstance(module, _ConvTransposeNd)
+    axes = {
+        weight.name: InputAxis(weight.input_dim, weight.input_blocks) for layer in layers for weight in layer.weights
     }
+    return {name: axis for name, axis in axes.items() if axis != COLUMNS}

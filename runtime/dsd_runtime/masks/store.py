@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from dsd_lang.base.errors import DsdError
 from dsd_runtime.masks.clearing import ClearingMask
@@ -41,6 +42,23 @@ class MaskStore:
         self._owners, self._canonical = _group_by_memory(named_parameters)
         self._masks: dict[str, ClearingMask] = {}
         self._alive: dict[str, int] = {}
+
+    def rebind(self, named_parameters: Iterable[tuple[str, nn.Parameter]]) -> None:
+        """Takes the model's parameters anew, where some were added or replaced; the masks stay, by name.
+
+        Raises :class:`DsdError` when a masked parameter is gone or has another shape; nothing is changed then.
+        """
+        owners, canonical = _group_by_memory(named_parameters)
+        for name, clearing in self._masks.items():
+            known = owners.get(canonical.get(name, ""))
+            if known is None or known.parameters[0].shape != clearing.mask.shape:
+                raise DsdError(
+                    f"the model has lost `{name}`, which is masked, or its shape {tuple(clearing.mask.shape)}",
+                    help="change the shapes of weights before `attach()`, or in a dense phase",
+                )
+        self._owners, self._canonical = owners, canonical
+        self._masks = {canonical[name]: clearing for name, clearing in self._masks.items()}
+        self._alive = {canonical[name]: alive for name, alive in self._alive.items()}
 
     def owner(self, name: str) -> str:
         """The name a parameter's mask goes by: its own, or the first of the names tied to it."""
@@ -207,8 +225,7 @@ def _group_by_memory(
     canonical: dict[str, str] = {}
     by_memory: dict[tuple[object, ...], str] = {}
     for name, parameter in named_parameters:
-        place = (parameter.device, parameter.data_ptr()) if parameter.data_ptr() else (id(parameter),)
-        first = by_memory.setdefault(place, name)
+        first = by_memory.setdefault(memory_of(parameter), name)
         canonical[name] = first
         known = owners.get(first, Owner(first, ()))
         if any(parameter is other for other in known.parameters):
@@ -220,6 +237,12 @@ def _group_by_memory(
             )
         owners[first] = Owner(first, (*known.parameters, parameter))
     return owners, canonical
+
+
+def memory_of(parameter: Tensor) -> tuple[object, ...]:
+    """What is equal for two parameters exactly when they are one piece of memory (tied weights)."""
+    address = parameter.data_ptr() if parameter.layout == torch.strided and not is_lazy(parameter) else 0
+    return (parameter.device, address) if address else (id(parameter),)
 
 
 def _layout(parameter: Tensor) -> tuple[object, ...]:

@@ -179,7 +179,7 @@ def forget_after(folder: Path, updates: int) -> None:
 def _prunable_weights(session: Session) -> list[tuple[str, Tensor]]:
     weights, _ = select((), (), session.boundary.layers)
     parameters = dict(session.model.named_parameters(remove_duplicate=False))
-    return [(weight.name, parameters[weight.name].detach().float()) for weight in weights]
+    return [(weight.name, parameters[weight.name].detach().float()) for weight in weights if weight.made_by is None]
 
 
 def _histogram(values: Tensor) -> tuple[list[float], list[float]]:

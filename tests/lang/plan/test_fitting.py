@@ -25,7 +25,7 @@ LAYERS = with_inferred_roles(
         LayerInfo("c1", "conv", (WeightInfo("c1.weight", (8, 3, 3, 3)),)),
         LayerInfo("c2", "conv", (WeightInfo("c2.weight", (16, 8, 3, 3)),)),
         LayerInfo(
-            "up", "conv", (WeightInfo("up.weight", (12, 5, 2, 2), None, 6),)
+            "up", "conv", (WeightInfo("up.weight", (12, 5, 2, 2), input_dim=0, input_blocks=2),)
         ),  # transposed, two groups of 6 inputs
         LayerInfo("fc", "fc", (WeightInfo("fc.weight", (10, 16)), WeightInfo("fc.bias", (10,)))),
     )

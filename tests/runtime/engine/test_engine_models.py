@@ -243,12 +243,14 @@ def test_a_model_may_move_after_attach() -> None:
     assert_masked(session, model)
 
 
-def test_frozen_and_foreign_parameters() -> None:
-    """Frozen weights are pruned and stay; weights that another optimizer trains stay masked too."""
+@pytest.mark.filterwarnings("ignore::dsd_runtime.DsdWarning")
+def test_frozen_and_foreign_parameters_that_are_named_stay_masked() -> None:
+    """Row 21: named frozen weights are pruned and stay; weights that another optimizer trains stay masked too."""
     model = network()
     model[0].requires_grad_(False)
     other = optim.AdamW(model[3].parameters(), lr=0.1)
-    session = begin("dense 1it lr=0.1; sparse 50% 4it", model, optim.SGD(model[5].parameters(), lr=0.1))
+    text = 'dense 1it lr=0.1; sparse 50% layers="*" 4it'
+    session = begin(text, model, optim.SGD(model[5].parameters(), lr=0.1))
     frozen = model[0].weight.detach().clone()
     while not session.done:
         session.begin_step()

@@ -60,9 +60,10 @@ def test_one_weight_stays_unless_min_is_0() -> None:
     session = begin("sparse 99.9% 1it lr=0.1", model, _sgd(model))
     assert session.events[0].details["kept_by_minimum"] == ["0.weight", "3.weight", "5.weight"]
     assert set(session.events[0].details["alive"].values()) == {1}
-    session = begin("sparse 99.9% min=5 1it lr=0.1", network(), _sgd(model))
+    model = network()
+    session = begin("sparse 99.9% min=5 1it lr=0.1", model, _sgd(model))
     assert set(session.events[0].details["alive"].values()) == {5}
-    session = begin("sparse 99.9% min=0 1it lr=0.1", network(), _sgd(model))
+    session = begin("sparse 99.9% min=0 1it lr=0.1", model, _sgd(model))
     assert session.sparsity()["total"] == 1.0
     assert "kept_by_minimum" not in session.events[0].details
 

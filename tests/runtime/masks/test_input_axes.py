@@ -8,7 +8,7 @@ from torch import nn, optim
 
 import dsd_lang
 from dsd_lang.base.errors import DsdError
-from dsd_runtime import attach
+from dsd_runtime import attach, inventory
 from dsd_runtime.masks import InputAxis, NofM, choose_masks, input_axes
 
 
@@ -25,12 +25,12 @@ class _Decoder(nn.Module):
 @pytest.mark.parametrize("kind", [nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d])
 def test_only_transposed_convolutions_are_turned(kind: type[nn.Module]) -> None:
     model = nn.Sequential(nn.Linear(4, 8), kind(8, 6, 2), nn.Conv2d(8, 8, 3), nn.LSTM(8, 4), nn.Embedding(4, 8))
-    assert input_axes(model) == {"1.weight": InputAxis(dim=0)}
-    assert input_axes(kind(8, 6, 2, groups=2)) == {"weight": InputAxis(dim=0, blocks=2)}
+    assert input_axes(inventory(model)) == {"1.weight": InputAxis(dim=0)}
+    assert input_axes(inventory(kind(8, 6, 2, groups=2))) == {"weight": InputAxis(dim=0, blocks=2)}
 
 
 def test_a_module_under_two_names_is_turned_under_both() -> None:
-    assert set(input_axes(_Decoder())) == {"up.weight", "again.weight"}
+    assert set(input_axes(inventory(_Decoder()))) == {"up.weight", "again.weight"}
 
 
 def test_a_session_groups_each_weight_along_its_own_inputs() -> None:
@@ -50,9 +50,9 @@ def test_a_session_groups_each_weight_along_its_own_inputs() -> None:
 
 def test_a_grouped_transposed_convolution_that_does_not_fit_is_named() -> None:
     model = _Decoder(groups=2).up
-    fits = choose_masks(weights={"weight": model.weight}, target=NofM(2, 4), input_axes=input_axes(model))
+    fits = choose_masks(weights={"weight": model.weight}, target=NofM(2, 4), input_axes=input_axes(inventory(model)))
     assert fits.alive_counts == {"weight": model.weight.numel() // 2}
     narrow = nn.ConvTranspose2d(12, 6, 3, groups=2)
     with pytest.raises(DsdError, match=r"`weight`.*6 inputs, no multiple of 4"):
-        choose_masks(weights={"weight": narrow.weight}, target=NofM(2, 4), input_axes=input_axes(narrow))
+        choose_masks(weights={"weight": narrow.weight}, target=NofM(2, 4), input_axes=input_axes(inventory(narrow)))
     assert torch.isfinite(narrow.weight).all()

@@ -1,0 +1,46 @@
+"""What is said of weights that a model computes from other parameters: `weight_norm`, parametrizations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dsd_lang.base.layers import WeightInfo
+
+NEW_STYLE = "parametrizations."
+"""What `made_by` starts with for `torch.nn.utils.parametrize`, as against the older hooks."""
+
+_REMOVED_BY = {
+    "weight_norm": 'torch.nn.utils.remove_weight_norm(module, "{}")',
+    "spectral_norm": 'torch.nn.utils.remove_spectral_norm(module, "{}")',
+    "prune": 'torch.nn.utils.prune.remove(module, "{}")',
+}
+_MOST_SHOWN = 3
+
+
+def refusal(weights: Sequence[WeightInfo]) -> tuple[str, str] | None:
+    """What is wrong with selecting some of these weights, and what to do; None where all are parameters.
+
+    >>> refusal([WeightInfo("fc.weight", (4, 3), made_by="weight_norm")])[0]
+    '`fc.weight` is computed by `weight_norm`: a mask on what it is computed from would not prune it'
+    """
+    computed = [weight for weight in weights if weight.made_by is not None]
+    if not computed:
+        return None
+    shown = ", ".join(f"`{weight.name}`" for weight in computed[:_MOST_SHOWN])
+    more = f" and {len(computed) - _MOST_SHOWN} more" if len(computed) > _MOST_SHOWN else ""
+    makers = ", ".join(dict.fromkeys(f"`{weight.made_by}`" for weight in computed))
+    is_one = len(computed) == 1
+    verb, subject, it = ("is", "it is", "it") if is_one else ("are", "they are", "them")
+    owner, _, name = computed[0].name.rpartition(".")
+    module = f'module = model.get_submodule("{owner}")' if owner else "the module"
+    remove = f"make {it} {'a parameter' if is_one else 'parameters'} first, `{removal(computed[0].made_by, name)}`"
+    return (
+        f"{shown}{more} {verb} computed by {makers}: a mask on what {subject} computed from would not prune {it}",
+        f'{remove} ({module}), or leave {it} out: `except="{owner or name}"`',
+    )
+
+
+def removal(made_by: str | None, name: str) -> str:
+    """The call that makes a computed weight a parameter again, with the values it has; `name` is the module's own."""
+    call = _REMOVED_BY.get(made_by or "", 'torch.nn.utils.parametrize.remove_parametrizations(module, "{}")')
+    return call.format(name)

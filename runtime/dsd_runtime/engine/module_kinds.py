@@ -1,0 +1,61 @@
+"""What a module is: its kind, and along which dimension of its weights the inputs lie.
+
+Known are torch's modules and their subclasses, the `Conv1D` of transformers (a linear layer whose weight is [in, out]),
+and any module with `in_features`, `out_features` and a `weight` of those two sizes, as linear layers of other packages
+have.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+
+_KINDS: tuple[tuple[tuple[type[nn.Module], ...], str], ...] = (
+    ((nn.MultiheadAttention, nn.modules.linear.NonDynamicallyQuantizableLinear), "attention"),
+    ((nn.Linear, nn.Bilinear), "fc"),
+    ((_ConvNd,), "conv"),
+    ((nn.RNN, nn.RNNCell), "rnn"),
+    ((nn.LSTM, nn.LSTMCell), "lstm"),
+    ((nn.GRU, nn.GRUCell), "gru"),
+    ((nn.Embedding, nn.EmbeddingBag), "embed"),
+    ((nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm), "norm"),
+)
+
+
+def inferred_kind(module: nn.Module) -> str:
+    """The kind of a module that declares none; `other` where it is not known."""
+    for types, kind in _KINDS:
+        if isinstance(module, types):
+            return kind
+    return "fc" if _is_conv1d(module) or _linear_input_dim(module) is not None else "other"
+
+
+def input_axis_of(module: nn.Module, parameter: str) -> tuple[int, int]:
+    """The dimension that a weight's inputs lie along, and how many groups of them it holds (1: all are one).
+
+    A square weight of a foreign linear layer is taken for [out, in], as torch has it; `dsd_runtime.tag` says otherwise.
+    """
+    if parameter == "weight" and isinstance(module, _ConvTransposeNd):
+        return 0, module.groups
+    if parameter == "weight" and (_is_conv1d(module) or _linear_input_dim(module) == 0):
+        return 0, 1
+    return 1, 1
+
+
+def _is_conv1d(module: nn.Module) -> bool:
+    """Whether it is the `Conv1D` of transformers (GPT-2), which need not be installed."""
+    return any(
+        parent.__name__ == "Conv1D" and parent.__module__.partition(".")[0] == "transformers"
+        for parent in type(module).__mro__
+    )
+
+
+def _linear_input_dim(module: nn.Module) -> int | None:
+    """Where a linear layer that is no `nn.Linear` has its inputs; None for what does not look like one."""
+    weight = module._parameters.get("weight")
+    sizes = (getattr(module, "out_features", None), getattr(module, "in_features", None))
+    if weight is None or isinstance(module, nn.Linear) or not all(isinstance(size, int) for size in sizes):
+        return None
+    if tuple(weight.shape) == sizes:
+        return 1
+    return 0 if tuple(weight.shape) == sizes[::-1] else None
