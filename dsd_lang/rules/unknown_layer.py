@@ -6,8 +6,8 @@ Reports a bare word in `layers=`, `except=` or a list target that is no kind (`c
 attention`) and no role (`first_conv output ctc prunable all`). With a model given (`--model`, `--layers`) every
 selector, globs and regular expressions too, must match at least one layer of it; a word in `layers=` must match a
 weight that is not frozen. A weight that the model computes from others (`weight_norm`) cannot be selected. An item of a
-list target that no weight can take is one of them: `layers=` or `except=` leaves it out, or the items before it take all
-its weights.
+list target that no weight can take is one of them: `layers=` or `except=` leaves it out, or the items before it take
+all its weights.
 
 Why is this bad
 ---------------

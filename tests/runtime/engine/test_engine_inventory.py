@@ -414,6 +414,6 @@ def test_the_linter_and_the_runtime_agree_on_frozen_and_computed_weights() -> No
     assert not missing
     conv = nn.ModuleList([nn.Linear(4, 4), nn.Conv2d(3, 3, 3).requires_grad_(False)])
     report = dsd_lang.analyse("dense 1ep lr=0.1\nsparse 50% layers=conv\ndense\n", layers=inventory(conv))
-    assert [
-        d.message for d in report.diagnostics
-    ] == ["every weight that `conv` matches is frozen (1, such as `1.weight`)"]
+    assert [d.message for d in report.diagnostics] == [
+        "every weight that `conv` matches is frozen (1, such as `1.weight`)"
+    ]
