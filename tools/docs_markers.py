@@ -10,7 +10,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from docs_catalogue import CATALOGUE_TABLES
 from docs_tables import TABLES
+
+ALL_TABLES = {**TABLES, **CATALOGUE_TABLES}
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 _MARKED = re.compile(r"<!-- (?P<kind>table|file): (?P<name>\S+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -24,7 +27,7 @@ def with_marked_parts(markdown: str) -> str:
 
 def _made(match: re.Match[str]) -> str:
     kind, name = match["kind"], match["name"]
-    content = TABLES[name]() if kind == "table" else _fence(DOCS / name)
+    content = ALL_TABLES[name]() if kind == "table" else _fence(DOCS / name)
     return f"<!-- {kind}: {name} -->\n{content}<!-- end -->"
 
 

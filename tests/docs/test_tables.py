@@ -7,7 +7,7 @@ from typing import get_args
 
 import docs_tables
 import pytest
-from docs_markers import with_marked_parts
+from docs_markers import ALL_TABLES, with_marked_parts
 
 from dsd_lang.base.arguments import ARGUMENTS, BY_NAME, Group, Kind
 from dsd_lang.base.diagnostics import CATALOGUE
@@ -23,8 +23,8 @@ def test_what_is_marked_as_made_is_as_it_is_made(page: Path) -> None:
 
 
 def test_the_reference_shows_every_table() -> None:
-    page = (DOCS / "language.md").read_text(encoding="utf-8")
-    assert [name for name in docs_tables.TABLES if f"<!-- table: {name} -->" not in page] == []
+    pages = "".join((DOCS / name).read_text(encoding="utf-8") for name in ("language.md", "engine.md"))
+    assert [name for name in ALL_TABLES if f"<!-- table: {name} -->" not in pages] == []
 
 
 @pytest.mark.parametrize("group", get_args(Group))
