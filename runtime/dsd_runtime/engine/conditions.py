@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from dsd_lang.base.errors import DsdError
+from dsd_lang.base.metrics import find_metric
 from dsd_lang.base.units import exact
 from dsd_lang.plan import Condition, Phase
 
@@ -31,7 +32,6 @@ _ARITHMETIC: dict[str, Callable[[float, float], float]] = {
     "*": operator.mul,
     "/": operator.truediv,
 }
-_HIGHER_IS_BETTER = ("acc", "bleu", "entropy", "sparsity")
 
 
 def is_better(metric: str, value: float, than: float, *, by: float = 0.0) -> bool:
@@ -41,8 +41,9 @@ def is_better(metric: str, value: float, than: float, *, by: float = 0.0) -> boo
 
 
 def higher_is_better(metric: str) -> bool:
-    """Accuracies and BLEU grow, losses and error rates fall."""
-    return any(part.startswith(_HIGHER_IS_BETTER) for part in metric.split("."))
+    """The direction of a metric by its registry; lower for one that has no row."""
+    row = find_metric(metric)
+    return row is not None and row.higher_is_better
 
 
 @dataclass(slots=True)
