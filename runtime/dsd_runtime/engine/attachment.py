@@ -9,6 +9,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from dsd_lang.plan import Plan
+from dsd_runtime.engine.foreign_optimizers import usable_optimizer
 from dsd_runtime.engine.left_out import selection_notes
 from dsd_runtime.engine.references import ReferenceStore
 from dsd_runtime.engine.session import Session
@@ -37,6 +38,8 @@ def attach(
     modules' own `reset_parameters()` is used. ``best_metric`` decides `@label.best`. ``percent_metrics`` are reported
     in percent points, so that `10%` in a condition means 10 for them.
 
+    ``optimizer`` may be a wrapper: accelerate's is taken off, Lookahead and SAM are masked with what they wrap.
+
     Warns (:class:`DsdWarning`) once of frozen weights that the schedule names, and of matrices that it leaves out
     against expectation. Raises :class:`DsdError` for a plan with branches (naming them), for selectors that match
     nothing in the model or weights that no mask can hold, and for parts of the language that this version does not
@@ -46,7 +49,7 @@ def attach(
     session = Session(
         plan,
         unwrapped(model),
-        optimizer,
+        usable_optimizer(optimizer),
         steps_per_epoch=steps_per_epoch,
         seed=seed,
         factory=factory,

@@ -15,7 +15,7 @@ from dsd_lang.plan import Phase, Plan
 from dsd_runtime.engine.selection_plan import select_weights
 
 _EXPECTED = {
-    "embed": "an embedding", "norm": "a norm", "ctc": "a CTC projection", "first_conv": "the first convolution"
+    "embed": "embedding", "norm": "norm", "ctc": "projection to a CTC alphabet", "first_conv": "first convolution"
 }  # fmt: skip
 _SURPRISING = {
     "frozen": "frozen or not in the optimizer",
@@ -96,9 +96,11 @@ class _Reasons:
     def __call__(self, weight: WeightInfo) -> str:
         """One of the reasons above, or `not named` for what nobody would expect to be selected."""
         kinds = self.kinds[weight.name]
+        if weight.name in self.excluded:
+            return "not named"
         if weight.name in self.frozen:
             return "frozen"
-        if weight.name in self.excluded or not self.has_default:
+        if not self.has_default:
             return "not named"
         if "embed" in kinds:
             return "tied" if len(kinds) > 1 else "embed"
@@ -122,7 +124,8 @@ def _groups(found: Mapping[str, str]) -> Iterator[str]:
     for reason, text in {**_SURPRISING, **_EXPECTED, "not named": "not named by the schedule"}.items():
         names = [name for name, its_reason in found.items() if its_reason == reason]
         if names:
-            yield f"{len(names)} {text} ({_shown(names, most=2)})"
+            plural = "s" if len(names) > 1 and reason in _EXPECTED and reason != "ctc" else ""
+            yield f"{len(names)} {text}{plural} ({_shown(names, most=2)})"
 
 
 def _example(found: Mapping[str, str], surprising: Sequence[str]) -> str:

@@ -13,6 +13,9 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Adagrad, Optimizer
 
+from dsd_runtime.masks.optimizers import parts_of
+from dsd_runtime.masks.store import same_shape_buffers
+
 
 def parameters_of(optimizer: Optimizer) -> list[Parameter]:
     """The parameters of all groups, in their order."""
@@ -21,13 +24,17 @@ def parameters_of(optimizer: Optimizer) -> list[Parameter]:
 
 def zero_state(optimizer: Optimizer, parameter: Parameter, where: Tensor) -> None:
     """Zeroes the coordinates ``where`` (bool, the parameter's shape) of every same-shape state buffer."""
-    for value in optimizer.state.get(parameter, {}).values():
-        if isinstance(value, Tensor) and value.shape == parameter.shape and value.dim() > 0:
-            value.masked_fill_(where, 0)
+    for _, buffer in same_shape_buffers(parts_of(optimizer), parameter):
+        buffer.masked_fill_(where.to(buffer.device), 0)
 
 
 def forget_state(optimizer: Optimizer, parameter: Tensor) -> None:
     """Drops all state of a parameter, so that the optimizer starts it anew at its next update."""
+    for part in parts_of(optimizer):
+        _forget(part, parameter)
+
+
+def _forget(optimizer: Optimizer, parameter: Tensor) -> None:
     state = optimizer.state.pop(parameter, None)
     if state is not None and isinstance(optimizer, Adagrad):  # the one that makes its state when it is built
         group = next(group for group in optimizer.param_groups if any(it is parameter for it in group["params"]))
@@ -39,8 +46,9 @@ def forget_state(optimizer: Optimizer, parameter: Tensor) -> None:
 
 def forget_all_state(optimizer: Optimizer) -> None:
     """Drops the state of every parameter."""
-    for parameter in list(optimizer.state):
-        forget_state(optimizer, parameter)
+    for part in parts_of(optimizer):
+        for parameter in list(part.state):
+            _forget(part, parameter)
 
 
 def step_count(optimizer: Optimizer, parameter: Parameter) -> int:
@@ -57,6 +65,10 @@ def largest_update_ratio(optimizer: Optimizer, parameter: Parameter) -> float:
     it begins at 3.2 and has its maximum of 6.6 at k = 12. Optimizers without second moments corrected by a step count
     give 1.
     """
+    return max(_largest_update_ratio(part, parameter) for part in parts_of(optimizer))
+
+
+def _largest_update_ratio(optimizer: Optimizer, parameter: Parameter) -> float:
     count = step_count(optimizer, parameter)
     if not count or "exp_avg_sq" not in optimizer.state.get(parameter, {}):
         return 1.0

@@ -103,13 +103,24 @@ def fresh_weights(model: nn.Module, key: int) -> dict[str, Tensor]:
 
     Every module that owns weights must have `reset_parameters()` (those of `torch.nn` do), or a module above it must.
     """
-    import copy
-
-    twin = copy.deepcopy(model).to("cpu")
+    twin = _copied(model).to("cpu")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key)
         _reset(twin, "")
     return tensors_of(twin)
+
+
+def _copied(model: nn.Module) -> nn.Module:
+    """A copy of the model; the older `weight_norm` and others keep tensors that cannot be copied."""
+    import copy
+
+    try:
+        return copy.deepcopy(model)
+    except (RuntimeError, TypeError) as error:
+        raise DsdError(
+            f"the model cannot be copied to draw its weights afresh: {' '.join(str(error).split())}",
+            help="pass `factory=`, a function that builds a model like it, to `attach()`",
+        ) from error
 
 
 def _reset(module: nn.Module, name: str) -> None:

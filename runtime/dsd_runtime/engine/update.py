@@ -68,6 +68,7 @@ def apply_update(
             rule.prepare_gradients(optimizer, store, clip)
             return float(loss.detach()) if isinstance(loss, Tensor) else float(loss)
 
+        rule.prepare_gradients(optimizer, store, clip)  # SAM takes its first step on the gradients that are there
         optimizer.step(prepared)
         return True
     if scaler is not None:

@@ -29,6 +29,26 @@ _WITHOUT_DIVISION = (SGD, ASGD)
 _WITH_EPSILON = (Adam, AdamW, NAdam, RAdam, RMSprop, Adagrad, Adadelta)
 
 
+_INSIDE = ("optimizer", "base_optimizer", "_base_optimizer", "inner_optimizer", "_optimizer", "optim")
+
+
+def inner_optimizer(wrapper: object) -> tuple[str, Optimizer] | None:
+    """The optimizer that another object wraps (Lookahead, SAM, accelerate), and the attribute it is kept under."""
+    for attribute in _INSIDE:
+        inner = getattr(wrapper, attribute, None)
+        if isinstance(inner, Optimizer) and inner is not wrapper:
+            return attribute, inner
+    return None
+
+
+def parts_of(optimizer: Optimizer) -> tuple[Optimizer, ...]:
+    """The optimizer and those inside it that keep a state of their own, from the outside in."""
+    parts = [optimizer]
+    while (inside := inner_optimizer(parts[-1])) is not None and all(inside[1] is not part for part in parts):
+        parts.append(inside[1])
+    return tuple(part for i, part in enumerate(parts) if all(part.state is not before.state for before in parts[:i]))
+
+
 def preserves_zero(optimizer: Optimizer) -> bool:
     """Whether a weight of +0.0 with gradient and state of +0.0 stays exactly so through `optimizer.step()`.
 
@@ -36,11 +56,13 @@ def preserves_zero(optimizer: Optimizer) -> bool:
     (True, False)
     """
     kind = type(optimizer)
+    if kind not in (*_WITHOUT_DIVISION, *_WITH_EPSILON):
+        return False
     if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
         return False
     if kind in _WITHOUT_DIVISION:
         return True
-    return kind in _WITH_EPSILON and all(_epsilon_survives(group) for group in optimizer.param_groups)
+    return all(_epsilon_survives(group) for group in optimizer.param_groups)
 
 
 def _epsilon_survives(group: dict[str, object]) -> bool:

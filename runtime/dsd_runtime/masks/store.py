@@ -9,7 +9,7 @@ buffers, EMA copies and compiled models keep working.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from torch.nn.parameter import is_lazy
 
 from dsd_lang.base.errors import DsdError
 from dsd_runtime.masks.clearing import ClearingMask
+from dsd_runtime.masks.optimizers import parts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,15 +134,11 @@ class MaskStore:
     @torch.no_grad()
     def apply_to_optimizer_state(self, optimizer: torch.optim.Optimizer) -> None:
         """Writes +0.0 outside the masks into every state buffer of a masked parameter's shape."""
+        parts = parts_of(optimizer)
         for name in self._masks:
             for parameter in self._owners[name].parameters:
-                if parameter not in optimizer.state:
-                    continue
-                clearing = self._on_device_of(parameter, name)
-                for key, buffer in optimizer.state[parameter].items():
-                    for tensor in buffer if isinstance(buffer, (list, tuple)) else (buffer,):
-                        if _is_same_shape_buffer(tensor, parameter):
-                            _clear_buffer(clearing, tensor, name=name, key=str(key))
+                for key, buffer in same_shape_buffers(parts, parameter):
+                    _clear_buffer(self._on_device_of(parameter, name), buffer, name=name, key=key)
 
     @torch.no_grad()
     def apply_to_copy(self, named_parameters: Iterable[tuple[str, Tensor]], *, prefix: str = "") -> None:
@@ -201,7 +198,17 @@ def _packed(mask: Tensor) -> Tensor:
     return torch.from_numpy(np.packbits(mask.cpu().contiguous().numpy()))
 
 
-def _is_same_shape_buffer(value: object, parameter: Tensor) -> bool:
+def same_shape_buffers(parts: Sequence[torch.optim.Optimizer], parameter: Tensor) -> list[tuple[str, Tensor]]:
+    """The state of the parameter's own shape, by name, in lists too; ``parts`` is an optimizer and those inside it."""
+    found: list[tuple[str, Tensor]] = []
+    for part in parts:
+        for key, value in part.state[parameter].items() if parameter in part.state else ():
+            tensors = value if isinstance(value, (list, tuple)) else (value,)
+            found += [(str(key), tensor) for tensor in tensors if _is_of_shape(tensor, parameter)]
+    return found
+
+
+def _is_of_shape(value: object, parameter: Tensor) -> bool:
     return isinstance(value, Tensor) and value.dim() > 0 and value.shape == parameter.shape
 
 

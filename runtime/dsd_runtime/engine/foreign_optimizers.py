@@ -1,0 +1,88 @@
+"""What a user may pass as the optimizer: one of torch's, another package's, a wrapper around one of these.
+
+A wrapper that does nothing but call the optimizer inside is taken off (accelerate's). One that computes something is
+kept and stepped, where it shares its groups with the one inside (Lookahead, SAM): the masks reach both states. Anything
+else is refused in a sentence that says what to pass.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from dsd_lang.base.errors import DsdError
+from dsd_runtime.masks.optimizers import inner_optimizer
+
+_HOOKS = (
+    "_optimizer_step_pre_hooks",
+    "_optimizer_step_post_hooks",
+    "_optimizer_state_dict_pre_hooks",
+    "_optimizer_state_dict_post_hooks",
+    "_optimizer_load_state_dict_pre_hooks",
+    "_optimizer_load_state_dict_post_hooks",
+)
+
+
+def usable_optimizer(given: object) -> Optimizer:
+    """The optimizer that a session drives, from what the user passed; raises :class:`DsdError` saying what to pass."""
+    name, package = type(given).__name__, type(given).__module__.partition(".")[0]
+    inside = inner_optimizer(given)
+    if package == "accelerate" and inside is not None:
+        return usable_optimizer(_of_accelerate(given, *inside))
+    if not isinstance(given, Optimizer):
+        raise _no_optimizer(given, name, inside)
+    if name == "ZeroRedundancyOptimizer":
+        raise DsdError(
+            "the optimizer is a `ZeroRedundancyOptimizer`, whose state lies on other ranks, where no mask reaches it",
+            help="pass a torch.optim optimizer that every rank has whole",
+        )
+    if inside is not None and not _shares_groups(given, inside[1]):
+        raise DsdError(
+            f"the optimizer is a `{name}` around a `{type(inside[1]).__name__}` with parameter groups of its own, so "
+            "the schedule's learning rate would not reach it",
+            help=f"pass the one inside: `optimizer.{inside[0]}`",
+        )
+    for hooks in _HOOKS:  # wrappers that leave out `Optimizer.__init__()` do not have them, and torch's own methods ask
+        if not hasattr(given, hooks):
+            setattr(given, hooks, OrderedDict())
+    return given
+
+
+def _shares_groups(outer: Optimizer, inner: Optimizer) -> bool:
+    ours, theirs = outer.param_groups, inner.param_groups
+    return len(ours) == len(theirs) and all(one is other for one, other in zip(ours, theirs, strict=True))
+
+
+def _of_accelerate(given: object, attribute: str, inner: Optimizer) -> Optimizer:
+    """The optimizer that accelerate wrapped, where its wrapper adds nothing to a step."""
+    steps = getattr(getattr(given, "gradient_state", None), "num_steps", 1)
+    if getattr(given, "scaler", None) is not None:
+        raise DsdError(
+            "the optimizer is accelerate's, with a gradient scaler of its own",
+            help=f"pass `optimizer.{attribute}`, and step with `session.step(scaler=accelerator.scaler)`",
+        )
+    if steps != 1:
+        raise DsdError(
+            f"the optimizer is accelerate's, which skips the steps of {steps} accumulated batches by itself",
+            help=f"pass `optimizer.{attribute}`, and call `session.step()` where `accelerator.sync_gradients` is true",
+        )
+    return inner
+
+
+def _no_optimizer(given: object, name: str, inside: tuple[str, Optimizer] | None) -> DsdError:
+    if isinstance(given, (LRScheduler, ReduceLROnPlateau)):
+        return DsdError(
+            f"`attach()` takes an optimizer, and got the scheduler `{name}`",
+            help="pass the optimizer, and leave the scheduler out: the plan has the learning rate",
+        )
+    if inside is not None:
+        return DsdError(
+            f"`attach()` takes a torch.optim.Optimizer, and got a `{name}` around a `{type(inside[1]).__name__}`",
+            help=f"pass the one inside: `optimizer.{inside[0]}`",
+        )
+    return DsdError(
+        f"`attach()` takes a torch.optim.Optimizer, and got a `{name}`",
+        help="pass for instance `torch.optim.SGD(model.parameters(), lr=0.1)`",
+    )
