@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from dsd_lang.base.diagnostics import CATALOGUE, Diagnostic
 from dsd_lang.base.layers import LayerInfo, with_inferred_roles
+from dsd_lang.base.source import is_saved_plan, position_span
 from dsd_lang.passes.complete_phases import complete_phases
 from dsd_lang.passes.draft import Draftbook
 from dsd_lang.passes.expand_forks import expand_forks
@@ -69,6 +70,8 @@ def analyse(
     ``defaults`` the model's preset; a mistake in those is a :class:`dsd_lang.base.errors.DsdError`. ``parsed`` is what
     :func:`dsd_lang.syntax.parser.parse` says of the text, where the caller has it.
     """
+    if is_saved_plan(text):
+        return _of_saved_plan(text)
     parsed = parsed or parse(text)
     program = parsed.program
     inventory = None if layers is None else with_inferred_roles(layers)
@@ -100,6 +103,18 @@ def analyse(
         # what would be derived is known when the errors are gone
         return Analysis(tuple(item for item in diagnostics if item.code != "DSD901"), None, program)
     return Analysis(diagnostics, resolved, program)
+
+
+def _of_saved_plan(text: str) -> Analysis:
+    """One error for the whole file, in place of one for each line of JSON."""
+    start = len(text) - len(text.lstrip())
+    error = Diagnostic(
+        "DSD101",
+        "this is a saved plan (JSON), not a schedule",
+        position_span(text, start, start + 1),
+        help="give the `.dsd` file that it was made from; `dsd-plan` shows and compares saved plans",
+    )
+    return Analysis((error,), None, parse("").program)
 
 
 def _is_emptied(finding: Diagnostic, reported: set[int]) -> bool:

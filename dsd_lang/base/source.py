@@ -62,3 +62,8 @@ def decode(data: bytes) -> tuple[str, list[Diagnostic]]:
             help="save the file as UTF-8",
         )
         return text, [finding]
+
+
+def is_saved_plan(text: str) -> bool:
+    """Whether a text is a plan as `dsd-plan --json` and run folders write it, and not a schedule."""
+    return text.lstrip()[:1] == "{" and '"dsd_plan"' in text

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -123,9 +124,28 @@ def format_exact(value: Fraction) -> str:
     return sign + (scientific if len(scientific) < len(plain) else plain)
 
 
+_FEW, _FIGURES = 12, 6
+
+
+def format_short(value: Fraction) -> str:
+    """A number for a reader: exact where its decimals end within 12 characters, else in 6 figures, never as ``n/d``.
+
+    >>> format_short(Fraction(3, 8)), format_short(Fraction(224705, 10304)), format_short(Fraction(1, 30000))
+    ('0.375', '21.8076', '3.33333e-5')
+    """
+    written = format_exact(value)
+    if "/" not in written and len(written) <= _FEW:
+        return written
+    with localcontext() as context:
+        context.prec = _FIGURES
+        rounded = Decimal(value.numerator) / Decimal(value.denominator)
+    return format_exact(Fraction(rounded))
+
+
 def format_percent(value: Fraction) -> str:
-    """A ratio as a percentage: ``Fraction(1, 2)`` is ``50%``."""
-    return f"{format_exact(value * 100)}%"
+    """A ratio as a percentage: ``Fraction(1, 2)`` is ``50%``; one whose decimals do not end has six figures."""
+    written = format_exact(value * 100)
+    return f"{format_short(value * 100) if '/' in written else written}%"
 
 
 def round_half_even(value: Fraction) -> int:
@@ -152,6 +172,11 @@ class Length(NamedTuple):
 
     def __str__(self) -> str:
         return f"{format_exact(self.value)}{self.unit}"
+
+    @property
+    def short(self) -> str:
+        """The length for a reader: a third of an epoch is `0.333333ep`."""
+        return f"{format_short(self.value)}{self.unit}"
 
     def updates(self, updates_per_epoch: int) -> int:
         """The length in optimizer updates: rounded half to even, at least 1 unless it is zero."""

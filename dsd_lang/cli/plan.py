@@ -24,7 +24,12 @@ _OUTPUT, _PAGE, _PLAN, _MORE = "what is printed", "the page", "what the plan is 
 FLAGS = (
     Flag("--json", "print the plan (or the difference) as JSON", group=_OUTPUT),
     Flag("--graph", f"print the phase graph: {', '.join(GRAPHS)}", "FORMAT", GRAPHS, group=_OUTPUT),
-    Flag("--diff", "print what changes since OTHER: a path, or a git revision of FILE", "OTHER", group=_OUTPUT),
+    Flag(
+        "--diff",
+        "print what changes since OTHER: a schedule, a saved plan, a run folder, or a git revision of FILE",
+        "OTHER",
+        group=_OUTPUT,
+    ),
     Flag("--schema", "print the JSON Schema of plans (needs no FILE)", group=_OUTPUT),
     Flag("--why", "explain every derived value: its rule, and its place in the source", group=_PAGE),
     Flag(

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 
 def read_other(path: str, other: str) -> tuple[str, str, list[Diagnostic]]:
-    """The older schedule's name, text and unreadable bytes: a file of that path, else this file in that revision."""
+    """The older schedule's name, text and unreadable bytes: a file of that path, else this file in that revision.
+
+    A run folder stands for the plan that it was trained by.
+    """
+    if (Path(other) / "plan.json").is_file():
+        other = str(Path(other) / "plan.json")
     if Path(other).exists():
         text, unreadable = read_source(other)
         return other, text, unreadable

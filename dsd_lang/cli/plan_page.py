@@ -72,9 +72,7 @@ def page_text(compiled: Compiled, given: Given, page: Page, states: Mapping[str,
         parts.append(_counts(plan, counts, layers, page))
     if given.has("--why"):
         parts.append(_why(compiled, page))
-    parts.append(
-        "\n".join([*_totals(plan, known, page), *_claims(compiled, given, page), *_trained(plan, states)]) + "\n"
-    )
+    parts.append("\n".join([*_totals(plan, known, page), *_claims(compiled, given, page), *_trained(states)]) + "\n")
     return "\n".join(parts) + f"hash: {plan.hash}\n"
 
 
@@ -131,12 +129,17 @@ def _why(compiled: Compiled, page: Page) -> str:
     from dsd_lang.syntax.nodes import Program
     from dsd_lang.views.why import why_text
 
-    resolved, preset = compiled.resolved, compiled.circumstances.preset
+    resolved, program, preset = compiled.resolved, compiled.program, compiled.circumstances.preset
+    if resolved is None or program is None:
+        raise DsdError(
+            f"`--why` explains a schedule, and `{compiled.plan.source}` is a saved plan",
+            help="give the schedule itself; the column `why` is in the plan",
+        )
     by_origin = {
         origin: read_settings(program, overrides, defaults, Findings())
         for origin, program, overrides, defaults in (
-            ("set", compiled.program, None, None),
-            ("preset", Program((), (), compiled.program.span), None, preset),
+            ("set", program, None, None),
+            ("preset", Program((), (), program.span), None, preset),
         )
     }
     return why_text(
@@ -149,6 +152,7 @@ def _why(compiled: Compiled, page: Page) -> str:
 
 
 def _totals(plan: Plan, known: Densities | None, page: Page) -> Iterator[str]:
+    from dsd_lang.plan.content import distinct_phases
     from dsd_lang.plan.cost import arms, budget, first_phase_multiple, in_words, times
 
     total = budget(plan, known)
@@ -160,6 +164,10 @@ def _totals(plan: Plan, known: Densities | None, page: Page) -> Iterator[str]:
     first = "" if multiple is None else f", {times(multiple)} x the first phase"
     sums = f"total: {in_words(total.epochs, total.updates)}{first}; density-weighted: {weighted}{note}"
     yield from _wrapped(sums, page)
+    num_shared = len(plan.phases) - len(distinct_phases(plan))
+    if num_shared:
+        them = "1 phase does" if num_shared == 1 else f"{num_shared} phases do"
+        yield from _wrapped(f"{them} what a phase before does from the same start: trained and counted once", page)
     for arm in arms(plan):
         own = in_words(arm.epochs, arm.updates)
         yield f"{arm.name}: {own}, {times(arm.multiple)} x {arm.baseline}"
@@ -172,6 +180,8 @@ def _claims(compiled: Compiled, given: Given, page: Page) -> Iterator[str]:
     settings = [
         f"{name}={setting_text(value)} ({_ORIGINS[plan.settings_from[name]]})" for name, value in plan.settings.items()
     ]
+    if compiled.circumstances.scale != "1" and compiled.resolved is not None:
+        yield f"scale: every length x {compiled.circumstances.scale}, as in {given.last('--out')}"
     if settings and not given.has("--why"):
         yield from _wrapped(f"settings: {', '.join(settings)}", page)
     for item in plan.comparisons:
@@ -180,11 +190,13 @@ def _claims(compiled: Compiled, given: Given, page: Page) -> Iterator[str]:
         yield from _wrapped(f"expects: {expectation.text}", page)
 
 
-def _trained(plan: Plan, states: Mapping[str, NodeState]) -> Iterator[str]:
+def _trained(states: Mapping[str, NodeState]) -> Iterator[str]:
+    """How much of a run folder is there; what several branches share is one phase of it."""
     if not states:
         return
-    words = [node.state for node in states.values()]
+    nodes = {node.key: node.state for node in states.values()}
+    words = list(nodes.values())
     num_trained, num_skipped = words.count("trained"), words.count("skipped")
     skipped = f", {num_skipped} skipped" if num_skipped else ""
-    left = len(plan.phases) - num_trained - num_skipped
-    yield f"trained: {num_trained} of {len(plan.phases)} phases{skipped}; left: {left}"
+    left = len(nodes) - num_trained - num_skipped
+    yield f"trained: {num_trained} of {len(nodes)} phases{skipped}; left: {left}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.records import record
+from dsd_lang.base.source import is_saved_plan
 from dsd_lang.cli.flags import Given
 from dsd_lang.cli.installed import model_layers, model_preset
 
@@ -21,21 +22,25 @@ if TYPE_CHECKING:
 
 
 class Circumstances(NamedTuple):
-    """What a schedule is compiled with besides its text: flags, a preset (None: its model's), a model's layers."""
+    """What a schedule is compiled with besides its text: flags, a preset (None: its model's), a model's layers.
+
+    ``scale`` multiplies every length, as the run of `--out` does.
+    """
 
     flags: Mapping[str, str]
     preset: Mapping[str, str] | None
     layers: tuple[LayerInfo, ...] | None
+    scale: str = "1"
 
 
 @record
 class Compiled:
-    """A plan and where it came from."""
+    """A plan and where it came from; a saved plan (`plan.json`) has no program."""
 
     plan: Plan
     text: str
-    program: Program
-    resolved: Resolved
+    program: Program | None
+    resolved: Resolved | None
     circumstances: Circumstances
 
 
@@ -46,9 +51,11 @@ def circumstances_of(given: Given) -> Circumstances:
     if model is not None and layers_file is not None:
         raise DsdError("`--layers` and `--model` both say what the model's layers are: give one of them")
     preset: Mapping[str, str] | None = None
+    scale = "1"
     if out is not None:
         kept_flags, preset = settings_of_run(Path(out))
         flags = {**kept_flags, **flags}
+        scale = scale_of_run(Path(out))
     layers: tuple[LayerInfo, ...] | None = None
     if model is not None:
         flags["model"] = model
@@ -58,23 +65,37 @@ def circumstances_of(given: Given) -> Circumstances:
         from dsd_lang.base.layers_file import read_layers
 
         layers = read_layers(layers_file)
-    return Circumstances(flags, preset, layers)
+    return Circumstances(flags, preset, layers, scale)
 
 
 def compiled(text: str, name: str, circumstances: Circumstances) -> Compiled | tuple[Diagnostic, ...]:
-    """The plan, or the errors that stand in its way."""
+    """The plan, or the errors that stand in its way; the text of a saved plan is that plan."""
     from dsd_lang.analysis import analyse
     from dsd_lang.compiler import plan_of
+    from dsd_lang.plan.scaling import scaled_plan
 
-    flags, preset, layers = circumstances
+    if is_saved_plan(text):
+        return _saved(text, name, circumstances)
+    flags, preset, layers, scale = circumstances
     analysis = analyse(text, layers=layers, overrides=flags, defaults=preset)
     if preset is None and analysis.resolved is not None and "model" in analysis.resolved.settings:
         preset = model_preset(analysis.resolved.settings["model"].shown)
         analysis = analyse(text, layers=layers, overrides=flags, defaults=preset)
     if analysis.errors or analysis.resolved is None:
         return analysis.errors
-    plan = plan_of(analysis.resolved, source=name)
-    return Compiled(plan, text, analysis.program, analysis.resolved, Circumstances(flags, preset, layers))
+    plan = scaled_plan(plan_of(analysis.resolved, source=name), scale)
+    return Compiled(plan, text, analysis.program, analysis.resolved, Circumstances(flags, preset, layers, scale))
+
+
+def _saved(text: str, name: str, circumstances: Circumstances) -> Compiled:
+    """A saved plan as it is: settings and lengths are in it already."""
+    from dsd_lang.plan import Plan
+
+    try:
+        plan = Plan.from_json(text).model_copy(update={"source": name})
+    except DsdError as error:
+        raise DsdError(f"`{name}`: {error.message}", help=error.help) from error
+    return Compiled(plan, text, None, None, circumstances)
 
 
 def _known_layers(model: str) -> tuple[LayerInfo, ...] | None:
@@ -95,6 +116,19 @@ def overrides_of(items: Sequence[str]) -> dict[str, str]:
             raise DsdError(f"`--set {item}` is not KEY=VALUE", help="write it as `--set lr=0.1`")
         found[key.strip()] = value
     return found
+
+
+def scale_of_run(folder: Path) -> str:
+    """The `--scale` that a run folder was trained with, by its manifest; `1` where none was written."""
+    import json
+
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return "1"
+    except (OSError, ValueError) as error:
+        raise DsdError(f"`{folder / 'manifest.json'}` cannot be read: {error}") from error
+    return str(manifest.get("scale", "1")) if isinstance(manifest, dict) else "1"
 
 
 def settings_of_run(folder: Path) -> tuple[dict[str, str], dict[str, str]]:

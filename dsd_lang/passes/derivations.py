@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from dsd_lang.base.diagnostics import Span
-from dsd_lang.base.units import format_exact
+from dsd_lang.base.units import format_short
 from dsd_lang.passes.draft import Draft, Draftbook
+from dsd_lang.passes.quantities import Quantity
 from dsd_lang.passes.read_settings import Settings
 from dsd_lang.passes.walk import below
 from dsd_lang.syntax import nodes
@@ -67,22 +68,22 @@ class _Tracing:
         source = draft.original or draft.length_from
         assert source is not None, "a length is written, copied or inherited"
         words = "copied" if source is draft.original else "inherited"
-        return source, f"{words} from phase {source.index} ({source.length})"
+        return source, f"{words} from phase {source.index} ({_short(source.length)})"
 
     def rate_rule(self, draft: Draft) -> tuple[Draft | None, str | None]:
         if "lr" not in draft.derived:
             return None, None
         original, parent = draft.original, draft.parent
         if original is not None:
-            factor = f" x {format_exact(draft.item.scale)}" if draft.item.scale != 1 else ""
-            return original, f"copied from phase {original.index} ({original.lr}){factor}"
+            factor = f" x {format_short(draft.item.scale)}" if draft.item.scale != 1 else ""
+            return original, f"copied from phase {original.index} ({_short(original.lr)}){factor}"
         if parent is None:
             setting = self.settings.get("lr")
             whose = "the optimizer's own, nothing is written" if setting is None else f"from {_ORIGINS[setting.origin]}"
             return None, whose
         if draft.mode == "dense" and parent.mode == "sparse":
-            return parent, f"0.1 x the start of phase {parent.index} ({parent.lr}), as `dense` after `sparse`"
-        return parent, f"inherited from the start of phase {parent.index} ({parent.lr})"
+            return parent, f"0.1 x the start of phase {parent.index} ({_short(parent.lr)}), as `dense` after `sparse`"
+        return parent, f"inherited from the start of phase {parent.index} ({_short(parent.lr)})"
 
     def target_rule(self, draft: Draft) -> tuple[Draft | None, str | None]:
         if "target" not in draft.derived or draft.original is None:
@@ -119,6 +120,10 @@ class _Tracing:
             return
         words = " ".join(self.text[node.span.start : node.span.end].split())
         yield Derivation(name, f"written as `{words}`", None, node.span, True)
+
+
+def _short(quantity: Quantity | None) -> str:
+    return "unknown" if quantity is None else quantity.short
 
 
 def _rate_node(node: nodes.Phase) -> nodes.Value | None:

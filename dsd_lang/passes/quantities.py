@@ -7,14 +7,14 @@ add, anything may be scaled by a number, and a quotient of like units is a numbe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
 from dsd_lang.base.arguments import RATE_WORDS
 from dsd_lang.base.diagnostics import replacement
 from dsd_lang.base.errors import nearest
-from dsd_lang.base.units import MAX_BITS, MAX_DIGITS, RANGE_WORDS, exact, format_exact, has_magnitude
+from dsd_lang.base.units import MAX_BITS, MAX_DIGITS, RANGE_WORDS, exact, format_exact, format_short, has_magnitude
 from dsd_lang.passes.findings import Findings
 from dsd_lang.syntax import nodes
 
@@ -44,12 +44,20 @@ class Quantity(NamedTuple):
         return self.unit in ("ep", "it")
 
     def __str__(self) -> str:
+        return self._text(format_exact)
+
+    @property
+    def short(self) -> str:
+        """The quantity for a reader; ``str`` is exact."""
+        return self._text(format_short)
+
+    def _text(self, number: Callable[[Fraction], str]) -> str:
         if self.unit == "%":
-            return f"{format_exact(self.value * 100)}%"
+            return f"{number(self.value * 100)}%"
         if self.unit in ("optimizer", "last"):
             whose = "the optimizer's own" if self.unit == "optimizer" else f"the final rate of phase {self.phase}"
-            return whose if self.value == 1 else f"{format_exact(self.value)} x {whose}"
-        return f"{format_exact(self.value)}{self.unit}"
+            return whose if self.value == 1 else f"{number(self.value)} x {whose}"
+        return f"{number(self.value)}{self.unit}"
 
 
 Bound = Quantity | nodes.Name | nodes.Text | nodes.Call | nodes.Reference

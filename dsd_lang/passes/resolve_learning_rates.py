@@ -12,7 +12,7 @@ from typing import Any
 from dsd_lang.base.arguments import RATE_WORDS
 from dsd_lang.base.diagnostics import replacement
 from dsd_lang.base.errors import nearest
-from dsd_lang.base.units import RANGE_WORDS, exact, format_exact
+from dsd_lang.base.units import RANGE_WORDS, exact, format_exact, format_short
 from dsd_lang.passes.draft import Draft, Draftbook, Fields
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Bound, Names, Quantity, evaluate, is_too_long, power
@@ -104,7 +104,7 @@ class _Rates:
         assert original is not None
         draft.derived.append("lr")
         scale = draft.item.scale
-        factor = f" with its lr x {format_exact(scale)}" if scale != 1 else ""
+        factor = f" with its lr x {format_short(scale)}" if scale != 1 else ""
         draft.reasons["copy"] = f"`repeat` copies {original.index}{factor}"
         if original.lr is None:
             return None

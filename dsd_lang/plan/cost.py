@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from dsd_lang.base.units import Length, approximate, bounded, exact, format_exact
 from dsd_lang.plan import Phase, Plan, Target
+from dsd_lang.plan.content import distinct_phases
 from dsd_lang.plan.ramps import ramp_mean
 
 Densities = Mapping[str, tuple[Fraction | None, Fraction | None]]
@@ -28,7 +29,7 @@ class Budget(NamedTuple):
 
 
 def budget(plan: Plan, densities: Densities | None = None) -> Budget:
-    """The sum over all phases of a plan, each counted once; a phase with `until` counts with its bound.
+    """The sum over all phases of a plan; what is trained once counts once, a phase with `until` counts with its bound.
 
     A sparse phase is weighted by the share it keeps of the selected weights: by ``densities`` (those of a model,
     :func:`dsd_lang.plan.layer_counts.densities`), else by what the plan alone tells. A share that is not known counts
@@ -37,13 +38,14 @@ def budget(plan: Plan, densities: Densities | None = None) -> Budget:
     densities = density_by_phase(plan) if densities is None else densities
     totals = {"ep": Fraction(0), "it": Fraction(0)}
     weighted = {"ep": Fraction(0), "it": Fraction(0)}
-    for phase in plan.phases:
+    trained = distinct_phases(plan)
+    for phase in trained:
         length = phase.duration.length
         density = densities[phase.id][0]
         totals[length.unit] = bounded(totals[length.unit] + length.value)
         share = Fraction(1) if density is None else density
         weighted[length.unit] = bounded(weighted[length.unit] + length.value * share)
-    is_complete = all(mean is not None for mean, _ in densities.values())
+    is_complete = all(densities[phase.id][0] is not None for phase in trained)
     return Budget(totals["ep"], totals["it"], weighted["ep"], weighted["it"], is_complete)
 
 
@@ -155,4 +157,5 @@ def times(multiple: Fraction) -> str:
 
 
 def _short(value: Fraction) -> Fraction:
-    return value if len(format_exact(value)) <= 12 else round(value, 4)
+    written = format_exact(value)
+    return value if "/" not in written and len(written) <= 12 else round(value, 4)

@@ -56,7 +56,7 @@ def _check(subject: Subject, draft: Draft, every: dict[str, str]) -> None:
     elif every["unit"] == length.unit and interval > length.value:
         subject.findings.add(
             CODE,
-            f"no selection fits: `every={every['value']}{every['unit']}` is longer than the phase, {length}",
+            f"no selection fits: `every={every['value']}{every['unit']}` is longer than the phase, {length.short}",
             draft.span_of("every"),
             label="no `every` fits",
             help="write a shorter `every=`, or a longer phase",

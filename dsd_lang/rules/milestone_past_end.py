@@ -45,7 +45,7 @@ def check(subject: Subject) -> None:
             shown = ", ".join(f"`{_shown(point)}`" for point in late)
             subject.findings.add(
                 CODE,
-                f"a step at {shown} is never taken: the phase lasts {draft.length}",
+                f"a step at {shown} is never taken: the phase lasts {draft.length.short}",
                 draft.span_of("decay"),
                 label="the phase ends before",
                 help="milestones count from the start of the phase; `50%` is its middle",
@@ -54,7 +54,7 @@ def check(subject: Subject) -> None:
         if warmup and warmup["unit"] == draft.length.unit and exact(warmup["value"]) > draft.length.value:
             subject.findings.add(
                 CODE,
-                f"the warm-up lasts {_shown(warmup)}, its phase {draft.length}",
+                f"the warm-up lasts {_shown(warmup)}, its phase {draft.length.short}",
                 draft.span_of("warmup"),
                 label="the phase ends before",
                 help="write a shorter `warmup=`, or a longer phase",

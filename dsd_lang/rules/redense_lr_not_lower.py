@@ -52,7 +52,7 @@ def check(subject: Subject) -> None:
             continue
         subject.findings.add(
             CODE,
-            f"this re-dense phase starts at lr {rate}, which is not below its sparse phase's {before}",
+            f"this re-dense phase starts at lr {rate.short}, which is not below its sparse phase's {before.short}",
             draft.span_of("lr"),
             label="not lower",
             help="without `lr=` it starts at a tenth of the sparse phase's",

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from dsd_lang.base.units import format_exact
+from dsd_lang.base.units import format_short
 from dsd_lang.passes.draft import Draftbook
 from dsd_lang.rules.subject import Subject
 
@@ -70,5 +70,5 @@ def _totals(book: Draftbook) -> dict[str, Total]:
 
 
 def _shown(total: Total) -> str:
-    parts = [f"{format_exact(value)}{unit}" for value, unit in zip(total, ("ep", "it"), strict=True) if value]
+    parts = [f"{format_short(value)}{unit}" for value, unit in zip(total, ("ep", "it"), strict=True) if value]
     return " + ".join(parts) or "0ep"

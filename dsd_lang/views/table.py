@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from dsd_lang.base.units import exact, format_percent
+from dsd_lang.base.units import exact, format_percent, format_short
 from dsd_lang.plan import LearningRate, Phase, Plan, Target
 from dsd_lang.plan.setting_text import setting_text
 from dsd_lang.views.attributes import other_attributes
@@ -85,7 +86,7 @@ def _cells(index: int, phase: Phase, settings: Mapping[str, str], states: Mappin
         return text + MARK if name in phase.derived else text
 
     layers = marked(layers_text(phase), "layers") if phase.mode == "sparse" else "-"
-    length = f"{'<=' if phase.until is not None or phase.cycles else ''}{phase.duration.length}"
+    length = f"{'<=' if phase.until is not None or phase.cycles else ''}{phase.duration.length.short}"
     return [
         str(index),
         phase.path,
@@ -113,7 +114,7 @@ def target_text(target: Target | None) -> str:
         return "[" + ", ".join(f"{item.selector}: {target_text(item.target)}" for item in target.items) + "]"
     if target.kind == "ramp":
         start, end = (percent(text or "0") for text in (target.start, target.end))
-        every = f" every {target.every.length}" if target.every is not None else ""
+        every = f" every {target.every.length.short}" if target.every is not None else ""
         return f"{start} -> {end} {target.shape}{every}"
     share = percent(target.pruned or "0")
     return f"{share} of remaining" if target.kind == "remaining" else share
@@ -140,15 +141,21 @@ def rate_text(lr: LearningRate) -> str:
 def start_text(lr: LearningRate) -> str:
     """Where a learning rate starts, without its shape."""
     if lr.start is not None:
-        return lr.start if len(lr.start) <= 12 else f"{float(exact(lr.start)):.6g}"
-    scale = "" if lr.scale in (None, "1") else f"{lr.scale} x "
+        return format_short(exact(lr.start))
+    scale = "" if lr.scale in (None, "1") else f"{format_short(exact(lr.scale))} x "
     return f"{scale}{'optimizer' if lr.of == 'optimizer' else f'last of {lr.phase}'}"
 
 
 def more_text(phase: Phase, settings: Mapping[str, str]) -> str:
     """Every other argument that is neither at its default nor what the ``settings`` (as text) say for every phase."""
     said = [(name, text) for name, text in other_attributes(phase).items() if settings.get(name) != text]
-    return " ".join(_WITHOUT_EQUALS.get(name, "{}={}").format(name, text) for name, text in said)
+    return " ".join(_WITHOUT_EQUALS.get(name, "{}={}").format(name, _decimal(text)) for name, text in said)
 
 
+def _decimal(text: str) -> str:
+    """A number whose decimals do not end, which the plan keeps as `1/3`, for a reader; any other text as it is."""
+    return format_short(exact(text)) if _RATIO.fullmatch(text) else text
+
+
+_RATIO = re.compile(r"\d+/\d+")
 _WITHOUT_EQUALS = {"until": "{} {}", "round": "({} {})"}

@@ -54,7 +54,7 @@ def _paragraph(number: int, phase: Phase, some: Sequence[Derivation], width: int
 
 def _value(phase: Phase, name: str) -> str:
     if name == "duration":
-        return str(phase.duration.length)
+        return phase.duration.length.short
     if name == "lr":
         return start_text(phase.lr)
     if name == "target":

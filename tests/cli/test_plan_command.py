@@ -156,6 +156,26 @@ def test_what_a_run_has_trained(schedule, tmp_path, monkeypatch, capsys) -> None
 SCHEDULE = "dense 5ep; sparse 50% layers=fc; dense\n"
 
 
+def test_the_scale_of_a_run_is_honoured(schedule, tmp_path, monkeypatch, capsys) -> None:
+    """`--scale 0.1` was trained: lengths, totals and keys are those of the run."""
+    import dsd_lang
+    from dsd_lang.cli import installed
+    from dsd_lang.plan.scaling import scaled_plan
+
+    seen = []
+    run = tmp_path / "run"
+    run.mkdir()
+    plan = scaled_plan(dsd_lang.compile_file(schedule), "0.1")
+    (run / "plan.json").write_text(plan.to_json())
+    (run / "manifest.json").write_text('{"scale": "0.1"}')
+    monkeypatch.setattr(installed, "run_states", lambda plan, folder: seen.append(plan) or {})
+    assert command.main([str(schedule), "--out", str(run)]) == 0
+    assert [phase.duration.value for phase in seen[0].phases] == [phase.duration.value for phase in plan.phases]
+    assert f"scale: every length x 0.1, as in {run}" in capsys.readouterr().out
+    (run / "manifest.json").write_text("{")
+    assert command.main([str(schedule), "--out", str(run)]) == 2
+
+
 @pytest.fixture
 def plain(tmp_path):
     path = tmp_path / "plain.dsd"

@@ -57,6 +57,38 @@ def test_json(folder, capsys) -> None:
     assert data["phases"][0]["attributes"] == {"pruned": {"old": "50%", "new": "60%", "derived": False}}
 
 
+def test_a_saved_plan_and_a_run_folder_stand_for_their_schedules(folder, capsys) -> None:
+    assert command.main([str(folder / "old.dsd"), "--json"]) == 0
+    (folder / "plan.json").write_text(capsys.readouterr().out)
+    for other in (folder / "plan.json", folder):
+        assert command.main([str(folder / "new.dsd"), "--diff", str(other)]) == 1
+        assert "pruned: 50% -> 60%" in capsys.readouterr().out
+        assert command.main([str(folder / "old.dsd"), "--diff", str(other)]) == 0
+        assert "the same schedule" in capsys.readouterr().out
+    assert command.main([str(folder / "plan.json"), "--diff", str(folder / "old.dsd")]) == 0
+    capsys.readouterr()
+    assert command.main([str(folder / "plan.json")]) == 0
+    assert "density-weighted: 110ep" in capsys.readouterr().out
+    assert command.main([str(folder / "plan.json"), "--why"]) == 2
+    assert "`--why` explains a schedule" in capsys.readouterr().err
+
+
+def test_a_plan_that_is_none(folder, capsys) -> None:
+    (folder / "plan.json").write_text('{"dsd_plan": 2}')
+    assert command.main([str(folder / "new.dsd"), "--diff", str(folder / "plan.json")]) == 2
+    assert "this is no version 1 plan" in capsys.readouterr().err
+
+
+def test_a_saved_plan_is_no_schedule_to_lint_or_compile(folder, capsys) -> None:
+    import dsd_lang
+    from dsd_lang.analysis import analyse
+
+    text = dsd_lang.compile(OLD).to_json()
+    assert [item.message for item in analyse(text).diagnostics] == ["this is a saved plan (JSON), not a schedule"]
+    with pytest.raises(dsd_lang.ScheduleError, match="1 error"):
+        dsd_lang.compile(text)
+
+
 def test_a_revision(repository_with_two_versions, monkeypatch, capsys) -> None:
     path = repository_with_two_versions
     assert command.main([str(path), "--diff", "HEAD~1"]) == 1

@@ -151,7 +151,7 @@ def _described(change: PhaseChange, diff: PlanDiff) -> str:
     names = ".".join(name for name in (_SEED.sub("", phase.path), phase.label) if name)
     head = f"{names + ': ' if names else ''}{phase.mode}{target}"
     if change.kind in ("added", "removed"):
-        return f"{head} {phase.duration.length}, lr {rate_text(phase.lr)}"
+        return f"{head} {phase.duration.length.short}, lr {rate_text(phase.lr)}"
     return head
 
 

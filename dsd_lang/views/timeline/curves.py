@@ -41,7 +41,7 @@ def _fill(is_dense: bool, pruned: float | None, glyphs: Glyphs) -> str:
 def _name(number: int, phase: Phase, room: int, *, with_length: bool) -> str:
     """As much of number, label, mode, target and length as there is room for."""
     target = f" {target_text(phase.target)}" if phase.mode == "sparse" else ""
-    length = f" {phase.duration.length}" if with_length else ""
+    length = f" {phase.duration.length.short}" if with_length else ""
     label = f"{number} {phase.label}: " if phase.label else ""
     names = [f"{label}{phase.mode}{target}{length}"] if label else []
     names += [f"{number} {phase.mode}{target}{length}", f"{number} {phase.mode}{target}"]

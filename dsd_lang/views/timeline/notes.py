@@ -76,7 +76,7 @@ def _narrow(columns: Sequence[LineColumns], glyphs: Glyphs) -> Iterator[str]:
 
 def _named(run: Run) -> str:
     target = f" {target_text(run.phase.target)}" if run.phase.mode == "sparse" else ""
-    return f"{run.number} {run.phase.mode}{target} ({run.phase.duration.length})"
+    return f"{run.number} {run.phase.mode}{target} ({run.phase.duration.length.short})"
 
 
 def _scale_of_time(clocks: Clocks) -> Iterator[str]:

@@ -8,15 +8,17 @@ from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Plan
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.keys import Setting, node_keys
-from dsd_runtime.experiment.scale import scaled_plan
 
 
 def describe_run(plan: Plan, run_folder: Path) -> list[tuple[str, str, str]]:
-    """Each phase's id, its state in that folder and its node's key, under the setting the folder was last run with."""
+    """Each phase's id, its state in that folder and its node's key, under the setting the folder was last run with.
+
+    The plan's lengths are those of the run: multiplied by its `--scale` (``scale`` in its manifest).
+    """
     folder = RunFolder(Path(run_folder))
     manifest = folder.read_manifest()
     if manifest is None:
         raise DsdError(f"`{run_folder}` is no run folder: it has no manifest.json", help="give the folder of a dsd-run")
     setting = Setting.of_manifest(manifest)
-    keys = node_keys(scaled_plan(plan, str(manifest.get("scale", "1"))), setting)
+    keys = node_keys(plan, setting)
     return [(phase.id, folder.state(keys[phase.id]), keys[phase.id]) for phase in plan.phases]

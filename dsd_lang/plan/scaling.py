@@ -1,4 +1,4 @@
-"""`--scale X`: a plan in, the same plan with every length multiplied out."""
+"""`--scale X` of `dsd-run`: the same plan with every length multiplied."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.units import exact, format_exact
-from dsd_lang.plan import Plan
+from dsd_lang.plan.model import Plan
 
 
 def scaled_plan(plan: Plan, scale: str) -> Plan:
