@@ -135,8 +135,9 @@ def _resolve(program: nodes.Program, text: str, settings: Settings, subject: Sub
     checkpoints = resolve_references(book, names, findings)
     complete_phases(book, settings, findings)
     comparisons, expectations = resolve_claims(book, names, text, findings)
-    resolved = Resolved(book, settings, tuple(data for data, _ in comparisons), tuple(expectations), tuple(checkpoints))
-    return resolved, subject._replace(book=book, comparisons=comparisons)
+    compared, expected = (tuple(data for data, _ in claims) for claims in (comparisons, expectations))
+    resolved = Resolved(book, settings, compared, expected, tuple(checkpoints))
+    return resolved, subject._replace(book=book, comparisons=comparisons, expectations=expectations)
 
 
 def _names(program: nodes.Program) -> frozenset[str]:

@@ -81,6 +81,8 @@ class _Tracing:
             setting = self.settings.get("lr")
             whose = "the optimizer's own, nothing is written" if setting is None else f"from {_ORIGINS[setting.origin]}"
             return None, whose
+        if draft.mode == "dense" and parent.mode == "sparse" and parent.lr == draft.lr:
+            return parent, f"the one rate of `clock=global`, from phase {parent.index} ({_short(parent.lr)})"
         if draft.mode == "dense" and parent.mode == "sparse":
             return parent, f"0.1 x the start of phase {parent.index} ({_short(parent.lr)}), as `dense` after `sparse`"
         return parent, f"inherited from the start of phase {parent.index} ({_short(parent.lr)})"

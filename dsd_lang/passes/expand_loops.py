@@ -31,7 +31,7 @@ def whole_count(value: nodes.Value, names: Names, what: str, findings: Findings)
         return None
     if quantity.unit != "" or quantity.value.denominator != 1 or quantity.value < 1:
         findings.add(
-            "DSD202",
+            "DSD209",
             f"{what} must be a whole number of at least 1, found `{str(quantity)[:40]}`",
             value.span,
             label="expected 1, 2, 3, ...",

@@ -102,7 +102,7 @@ class _Expansion:
                 list(self.cycle(tail, pair, factor)),
                 round=Round(loop, index, until, tail.names) if until is not None else None,
             )
-            for index, factor in enumerate(self.factors(tail, scale, count))
+            for index, factor in enumerate(self.factors(tail, scale, count, len(pair)))
         ]
 
     def cycle(self, tail: TailItem, pair: list[Item], factor: Fraction) -> list[Item]:
@@ -136,17 +136,13 @@ class _Expansion:
                     )
         return Fraction(1, 10)
 
-    def factors(self, tail: TailItem, scale: Fraction, count: int) -> list[Fraction]:
-        """The factor of each cycle: scale, scale^2, ... as far as numbers go."""
+    def factors(self, tail: TailItem, scale: Fraction, count: int, num_copied: int) -> list[Fraction]:
+        """The factor of each cycle: scale, scale^2, ... as far as numbers go; 1 where every copy has its own rate."""
         factors: list[Fraction] = []
         factor = Fraction(1)
-        is_final = (
-            tail.node.sparse is not None
-            and tail.node.dense is not None
-            and all(
-                any(isinstance(item, nodes.Argument) and item.name == "lr" for item in phase.items)
-                for phase in (tail.node.sparse, tail.node.dense)
-            )
+        is_final = num_copied == 2 and all(
+            phase is not None and any(isinstance(item, nodes.Argument) and item.name == "lr" for item in phase.items)
+            for phase in (tail.node.sparse, tail.node.dense)
         )
         for _ in range(count):
             factor = factor if is_final else factor * scale

@@ -126,14 +126,36 @@ def evaluate(value: nodes.Value, names: Names, findings: Findings) -> Quantity |
         if left is None or right is None:
             return None
         return _combine(value, left, right, findings)
+    if is_accidental_call(value, names):
+        report_accidental_call(value, findings)
+        return None
     findings.add(
-        "DSD202",
+        "DSD209",
         f"expected a number, found {describe(value)}",
         value.span,
         label="no number",
         help="numbers, loop variables and `+ - * / ^ ( )` may stand here",
     )
     return None
+
+
+def is_accidental_call(value: object, names: Names) -> bool:
+    """Whether a number's name before parentheses, which was not meant as one, reads as a call: `lr=prev (1/3)`."""
+    if not isinstance(value, nodes.Call) or not isinstance(value.callee, nodes.Name):
+        return False
+    return value.callee.text in (*RATE_WORDS, *names)
+
+
+def report_accidental_call(value: nodes.Value, findings: Findings) -> None:
+    """What stands in the parentheses was meant as a value of its own, or as a factor."""
+    called = describe(value).strip("`").partition("(")[0]
+    findings.add(
+        "DSD209",
+        f"`{called} (...)` reads as a call, and `{called}` is a number",
+        value.span,
+        label="not a function",
+        help=f"write the value in parentheses before `{called}`, or a product: `{called}*(...)`",
+    )
 
 
 def describe(value: nodes.Value) -> str:
@@ -166,14 +188,14 @@ def _report_unknown_name(value: nodes.Name, names: Names, findings: Findings) ->
     text = f"did you mean `{guess}`?" if guess else f"the names known here are {choices}" if choices else ""
     advice = "write a number such as `0.5` or `8e-4`; a word is one only where a loop binds it: `for x in 1, 2 { ... }`"
     fix = replacement(value.span, guess) if guess else None
-    findings.add("DSD202", message, value.span, label=label, help=text or advice, fix=fix)
+    findings.add("DSD209", message, value.span, label=label, help=text or advice, fix=fix)
 
 
 def _combine(node: nodes.Binary, left: Quantity, right: Quantity, findings: Findings) -> Quantity | None:
     result = {"+": _add, "-": _add, "*": _multiply, "/": _divide, "^": _raise}[node.operator](node, left, right)
     if isinstance(result, str):
         code = (
-            "DSD405" if "digits" in result else "DSD403" if "optimizer" in result or "run time" in result else "DSD202"
+            "DSD405" if "digits" in result else "DSD403" if "optimizer" in result or "run time" in result else "DSD209"
         )
         findings.add(code, result, node.span, label="cannot be computed")
         return None

@@ -47,7 +47,7 @@ class _Reader:
         call = self.call(node)
         if call is not None and not CONDITION_FUNCTIONS[call["name"]].is_condition:
             self.findings.add(
-                "DSD202",
+                "DSD209",
                 f"`{call['name']}(...)` is a number, not yet a condition",
                 node.span,
                 label="compare it with a number",
@@ -95,7 +95,7 @@ class _Reader:
     def number(self, quantity: Quantity, node: nodes.Value) -> dict[str, Any] | None:
         if not quantity.is_number:
             self.findings.add(
-                "DSD202", f"a condition compares numbers, found `{str(quantity)[:40]}`", node.span, label="no number"
+                "DSD209", f"a condition compares numbers, found `{str(quantity)[:40]}`", node.span, label="no number"
             )
             return None
         data: dict[str, Any] = {"kind": "number", "value": format_exact(quantity.value)}
@@ -103,7 +103,7 @@ class _Reader:
 
     def arithmetic(self, node: nodes.Binary) -> dict[str, Any] | None:
         if node.operator == "^":
-            self.findings.add("DSD202", "a condition takes `+ - * /` of metrics, no `^`", node.span, label="no power")
+            self.findings.add("DSD209", "a condition takes `+ - * /` of metrics, no `^`", node.span, label="no power")
             return None
         left, right = self.operand(node.left), self.operand(node.right)
         if left is None or right is None:
@@ -116,7 +116,7 @@ class _Reader:
             guess = nearest(name, tuple(CONDITION_FUNCTIONS))
             known = ", ".join(f"`{function}`" for function in CONDITION_FUNCTIONS)
             self.findings.add(
-                "DSD202",
+                "DSD209",
                 f"a condition has no {describe(node.callee)}",
                 node.callee.span,
                 label=f"did you mean `{guess}`?" if guess else "unknown here",
@@ -136,7 +136,7 @@ class _Reader:
                 return None
         if len(arguments) != 1 or arguments[0]["kind"] != "metric":
             self.findings.add(
-                "DSD202", f"`{name}` watches one metric", node.span, label=f"write for instance `{name}(val.loss)`"
+                "DSD209", f"`{name}` watches one metric", node.span, label=f"write for instance `{name}(val.loss)`"
             )
             return None
         data: dict[str, Any] = {"kind": "call", "name": name, "args": tuple(arguments)}
@@ -158,12 +158,15 @@ class _Reader:
                 fix=replacement(widened(item.span, len(name)), guess) if guess else None,
             )
             return False
+        if name in options:
+            self.findings.add("DSD206", f"`{name}=` is given twice", item.span, label="given before", help="keep one")
+            return False
         quantity = evaluate(item.value, self.names, self.findings)
         if quantity is None:
             return False
         if not quantity.is_number or not fits(parameter, format_exact(quantity.value)):
             wanted = expected_by(parameter)
-            self.findings.add("DSD202", f"`{name}=` takes {wanted}", item.value.span, label=f"expected {wanted}")
+            self.findings.add("DSD209", f"`{name}=` takes {wanted}", item.value.span, label=f"expected {wanted}")
             return False
         options[name] = written(quantity)
         return True

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from dsd_lang.base.arguments import Argument
 from dsd_lang.base.diagnostics import replacement
-from dsd_lang.base.units import format_exact
+from dsd_lang.base.units import exact, format_exact, format_percent
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
 from dsd_lang.passes.read_functions import is_parameter
 from dsd_lang.passes.wrong_values import report_value
+from dsd_lang.plan.setting_text import milestone_text
 from dsd_lang.syntax import nodes
 
 
@@ -39,7 +41,7 @@ class _DecayReader:
         data: dict[str, Any] = {"kind": self.kind}
         option = self.argument.option(self.kind)
         assert option is not None
-        milestones: list[dict[str, str]] = []
+        milestones: list[tuple[nodes.CallArgument, dict[str, str]]] = []
         for item in items:
             if item.name is not None and not is_parameter(option, item.name, item, data, self.findings):
                 return None
@@ -48,15 +50,67 @@ class _DecayReader:
                 return None
             if item.name is None and self.kind == "step":
                 milestone = self.milestone(item, quantity)
-                if milestone is None:
+                if milestone is None or self.is_factor(item, milestone, milestones, items):
                     return None
-                milestones.append(milestone)
+                milestones.append((item, milestone))
                 continue
             name = {"by": "factor", None: "factor"}.get(item.name, item.name)
-            if not self.is_fit(str(name), item, quantity):
+            if not self.is_fit(str(name), item, quantity) or self.is_repeated(str(name), item, data):
                 return None
             data[str(name)] = format_exact(quantity.value)
-        return {**data, "milestones": tuple(milestones)} if milestones else data
+        self.check_order(milestones)
+        return {**data, "milestones": tuple(point for _, point in milestones)} if milestones else data
+
+    def is_repeated(self, name: str, item: nodes.CallArgument, data: dict[str, Any]) -> bool:
+        """Whether `by=`, `floor=` or the factor of `exp` was given before; reports it."""
+        if name not in data:
+            return False
+        what = f"`{item.name}=`" if item.name is not None else "the factor"
+        self.findings.add("DSD206", f"{what} is given twice", item.span, label="given before", help="keep one of them")
+        return True
+
+    def is_factor(
+        self,
+        item: nodes.CallArgument,
+        point: dict[str, str],
+        before: list[tuple[nodes.CallArgument, dict[str, str]]],
+        items: tuple[nodes.CallArgument, ...],
+    ) -> bool:
+        """Whether a bare number among the milestones must be meant for `by=`; reports it."""
+        if not isinstance(item.value, nodes.Number) or item.value.percent:
+            return False
+        if not before or item is not [one for one in items if one.name is None][-1]:
+            return False
+        last = before[-1][1]
+        if last["unit"] == "ratio" and exact(point["value"]) > exact(last["value"]):
+            return False
+        text, has_factor = item.value.text, any(one.name == "by" for one in items)
+        self.findings.add(
+            "DSD209",
+            f"`{text}` would be a milestone at {format_percent(exact(point['value']))} of the phase",
+            item.span,
+            label="not a milestone in order" if has_factor else f"did you mean `by={text}`?",
+            help="the factor of each step is written `by=0.1`, a milestone `50%`, `80ep` or `500it`",
+            fix=None if has_factor else replacement(item.span, f"by={text}"),
+        )
+        return True
+
+    def check_order(self, milestones: list[tuple[nodes.CallArgument, dict[str, str]]]) -> None:
+        """Each milestone lies behind the one before it, as far as their units compare."""
+        for (_, first), (item, second) in pairwise(milestones):
+            if first["unit"] != second["unit"] or exact(first["value"]) < exact(second["value"]):
+                continue
+            shown = f"`{milestone_text(second)}` after `{milestone_text(first)}`"
+            is_twice = first["value"] == second["value"]
+            self.findings.add(
+                "DSD412",
+                f"milestones are in order, each once, found {shown}",
+                item.span,
+                label="given before" if is_twice else "before the one on its left",
+                help="at one milestone the rate falls once: keep one of them, or write a smaller `by=`"
+                if is_twice
+                else "write the earlier milestone first",
+            )
 
     def milestone(self, item: nodes.CallArgument, quantity: Quantity) -> dict[str, str] | None:
         is_bare = quantity.unit == "" and quantity.value >= 1
@@ -84,14 +138,14 @@ class _DecayReader:
             message, wanted = "`floor=` takes a number of 0 or more", "a number such as `1e-5`"
         else:
             return True
-        self.findings.add("DSD202", message, item.span, label=f"expected {wanted}")
+        self.findings.add("DSD209", message, item.span, label=f"expected {wanted}")
         return False
 
     def complete(self, data: dict[str, Any], value: nodes.Value) -> dict[str, Any] | None:
         if self.kind == "step":
             if "milestones" not in data:
                 self.findings.add(
-                    "DSD202",
+                    "DSD209",
                     "`step` needs its milestones",
                     value.span,
                     label="no milestone",
@@ -101,7 +155,7 @@ class _DecayReader:
             data.setdefault("factor", "0.1")
         if self.kind == "exp" and "factor" not in data:
             self.findings.add(
-                "DSD202", "`exp` needs its factor per epoch", value.span, label="no factor", help="write `exp(0.95)`"
+                "DSD209", "`exp` needs its factor per epoch", value.span, label="no factor", help="write `exp(0.95)`"
             )
             return None
         return data

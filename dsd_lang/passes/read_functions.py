@@ -77,7 +77,7 @@ def is_fit(option: Option, name: str, item: nodes.CallArgument, data: str | bool
         return True
     guess = nearest(data, parameter.words) if isinstance(data, str) else None
     findings.add(
-        "DSD202",
+        "DSD209",
         f"{_named(option, parameter)} takes {expected_by(parameter)}, found `{_shown(data)}`",
         item.value.span,
         label=f"did you mean `{guess}`?" if guess else f"expected {expected_by(parameter)}",

@@ -14,7 +14,7 @@ from dsd_lang.base.errors import nearest
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.draft import Draft, Draftbook, Fields
 from dsd_lang.passes.findings import Findings
-from dsd_lang.passes.quantities import Names, Quantity, evaluate
+from dsd_lang.passes.quantities import Names, Quantity, evaluate, is_accidental_call
 from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_targets import TargetNode, read_target
 from dsd_lang.passes.read_values import read_value
@@ -145,7 +145,7 @@ class _PhaseReader:
         if word not in _RESERVED:
             return False
         self.findings.add(
-            "DSD202",
+            "DSD209",
             f"expected a target, a length or an argument, found the word `{item.text[:40]}`",
             item.span,
             label=f"did you mean `{word}`?",
@@ -202,7 +202,10 @@ class _PhaseReader:
         is_override: bool,
     ) -> None:
         if target is None:
-            if not is_override and "target" not in fields:
+            values = (item.value for item in node.items if isinstance(item, nodes.Argument))
+            if any(is_accidental_call(value, names) for value in values):
+                fields["target"] = FAILED  # it stands in the parentheses of what reads as a call, which is reported
+            elif not is_override and "target" not in fields:
                 self.findings.add(
                     "DSD401",
                     "`sparse` needs a target: the share that is pruned",

@@ -15,7 +15,14 @@ from dsd_lang.base.diagnostics import replacement
 from dsd_lang.base.options import DISTILL_PARAMETERS
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.findings import Findings
-from dsd_lang.passes.quantities import Names, Quantity, evaluate, length_data
+from dsd_lang.passes.quantities import (
+    Names,
+    Quantity,
+    evaluate,
+    is_accidental_call,
+    length_data,
+    report_accidental_call,
+)
 from dsd_lang.passes.read_decays import read_decay
 from dsd_lang.passes.read_functions import function_data
 from dsd_lang.passes.wrong_values import expected, expected_by, fits, report_value
@@ -35,7 +42,7 @@ def read_value(
             return read_selectors(value)
         first = value[0]
         findings.add(
-            "DSD202", f"`{argument.name}=` takes no selectors", first.span, label=f"expected {expected(argument)}"
+            "DSD209", f"`{argument.name}=` takes no selectors", first.span, label=f"expected {expected(argument)}"
         )
         return None
     if isinstance(value, nodes.Name):
@@ -51,6 +58,9 @@ def read_selectors(value: tuple[nodes.SelectorNode, ...]) -> tuple[str, ...]:
 
 
 def _read_lr(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Any:
+    if is_accidental_call(value, names):
+        report_accidental_call(value, findings)
+        return None
     if isinstance(value, nodes.Text | nodes.Reference | nodes.Call | nodes.LengthLiteral):
         report_value(argument, value, findings)
         return None
@@ -73,7 +83,7 @@ def _number_in(
         return None
     if not quantity.is_number or not fits(quantity.value):
         findings.add(
-            "DSD202",
+            "DSD209",
             f"`{argument.name}=` takes {expected(argument)}, found `{str(quantity)[:40]}`",
             value.span,
             label=f"expected {expected(argument)}",
@@ -166,12 +176,15 @@ def _read_distill(argument: Argument, value: nodes.Value, names: Names, findings
                 help="it takes `alpha=` and `T=`: `distill=@teacher.end(alpha=0.8, T=10)`",
             )
             return None
+        if _PLAN_NAMES.get(parameter.name, parameter.name) in options:
+            findings.add("DSD206", f"`{item.name}=` is given twice", item.span, label="given before", help="keep one")
+            return None
         quantity = evaluate(item.value, names, findings)
         if quantity is None:
             return None
         if not quantity.is_number or not fits(parameter, format_exact(quantity.value)):
             wanted = expected_by(parameter)
-            findings.add("DSD202", f"`{item.name}=` takes {wanted}", item.value.span, label=f"expected {wanted}")
+            findings.add("DSD209", f"`{item.name}=` takes {wanted}", item.value.span, label=f"expected {wanted}")
             return None
         options[_PLAN_NAMES.get(parameter.name, parameter.name)] = format_exact(quantity.value)
     return (value.callee, options)
@@ -183,7 +196,7 @@ def _read_clip(argument: Argument, value: nodes.Value, names: Names, findings: F
     if isinstance(value, nodes.Call):
         function = function_data(argument, value, names, findings)
         if function is not None and len(value.arguments) != 1:
-            findings.add("DSD202", "`clip=` takes one bound", value.span, label="expected `norm(100)` or `value(5)`")
+            findings.add("DSD209", "`clip=` takes one bound", value.span, label="expected `norm(100)` or `value(5)`")
             return None
         return function
     number = _read_positive(argument, value, names, findings)

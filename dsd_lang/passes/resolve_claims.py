@@ -21,10 +21,10 @@ from dsd_lang.syntax.terminals import widened
 
 def resolve_claims(
     book: Draftbook, all_names: frozenset[str], text: str, findings: Findings
-) -> tuple[list[tuple[Fields, nodes.Compare]], list[Fields]]:
-    """The comparisons (with their statements) and the expectations of a program."""
+) -> tuple[list[tuple[Fields, nodes.Compare]], list[tuple[Fields, nodes.Expect]]]:
+    """The comparisons and the expectations of a program, with their statements."""
     comparisons: dict[tuple[object, ...], tuple[Fields, nodes.Compare]] = {}
-    expectations: dict[str, Fields] = {}
+    expectations: dict[str, tuple[Fields, nodes.Expect]] = {}
     for claim in book.claims:
         resolver = _Claims(claim, all_names, findings)
         if isinstance(claim.node, nodes.Compare):
@@ -36,7 +36,8 @@ def resolve_claims(
         else:
             expected = resolver.expectation(claim.node, text)
             if expected is not None:
-                expectations.setdefault(repr(expected), {**expected, "span": span_data(claim.node)})
+                data = {**expected, "span": span_data(claim.node)}
+                expectations.setdefault(repr(expected), (data, claim.node))
     return list(comparisons.values()), list(expectations.values())
 
 

@@ -1,6 +1,7 @@
 """Phases with lengths in, the same with the start and shape of their learning rates: exact, or hanging on run time.
 
-Not said, a `sparse` phase takes the previous phase's start, a `dense` one after `sparse` a tenth of it. `last` is exact
+Not said, a `sparse` phase takes the previous phase's start, a `dense` one after `sparse` a tenth of it (under
+`clock=global` the whole: one rate runs through). `last` is exact
 where the shape has a closed rational form, else it stays "the final rate of that phase" with a factor.
 """
 
@@ -122,10 +123,18 @@ class _Rates:
         if parent.lr is None:
             return None
         if draft.mode == "dense" and parent.mode == "sparse":
+            if self.is_on_global_clock(draft):
+                draft.reasons["lr"] = "lr the one rate of `clock=global`"
+                return parent.lr
             draft.reasons["lr"] = "lr 0.1 x the sparse phase's start"
             return self.checked(draft, parent.lr._replace(value=parent.lr.value * REDENSE))
         draft.reasons["lr"] = "lr inherited from the previous phase's start"
         return parent.lr
+
+    def is_on_global_clock(self, draft: Draft) -> bool:
+        """Whether one shape runs through the whole line: then a re-dense goes on with the one rate, not a tenth."""
+        clock = self.value(draft, "clock")
+        return isinstance(clock, dict) and clock.get("kind") == "global"
 
     def evaluated(self, draft: Draft, given: Any) -> Quantity | None:
         expression, item_names = given
@@ -173,7 +182,7 @@ class _Rates:
                 guess = nearest(part.text, RATE_WORDS)
                 if guess is not None:
                     self.findings.add(
-                        "DSD202",
+                        "DSD209",
                         f"expected a number, found the word `{part.text}`",
                         part.span,
                         label=f"did you mean `{guess}`?",

@@ -80,7 +80,7 @@ def report_value(argument: Argument, value: nodes.Value, findings: Findings) -> 
     words = [option.name for option in argument.options]
     guess = nearest(value.text, words) if isinstance(value, nodes.Name) else None
     findings.add(
-        "DSD202",
+        "DSD209",
         f"`{argument.name}=` does not take {describe(value)}",
         value.span,
         label=f"did you mean `{guess}`?" if guess else "not a value it takes",

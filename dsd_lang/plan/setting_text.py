@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-_MILESTONE_UNITS = {"ratio": "", "ep": "ep", "it": "it"}
+from dsd_lang.base.units import exact, format_percent
 
 
 def setting_text(value: Any) -> str:
-    """`sgd(momentum=0.9, nesterov=on)`, `step(0.33, 0.66, by=0.1)`, `fc,birnn`, `128`."""
+    """`sgd(momentum=0.9, nesterov=on)`, `step(33%, 66%, by=0.1)`, `fc,birnn`, `128`."""
     if isinstance(value, dict) and "kind" in value:
         return _decay_text(value)
     if isinstance(value, dict):
@@ -23,8 +23,15 @@ def setting_text(value: Any) -> str:
     return str(value)
 
 
+def milestone_text(point: dict[str, str]) -> str:
+    """`50%`, `80ep`; a share whose decimals do not end stays `1/3`."""
+    if point["unit"] != "ratio":
+        return point["value"] + point["unit"]
+    return point["value"] if "/" in point["value"] else format_percent(exact(point["value"]))
+
+
 def _decay_text(decay: dict[str, Any]) -> str:
-    arguments = [point["value"] + _MILESTONE_UNITS[point["unit"]] for point in decay.get("milestones", ())]
+    arguments = [milestone_text(point) for point in decay.get("milestones", ())]
     if "factor" in decay:
         arguments.append(decay["factor"] if decay["kind"] == "exp" else f"by={decay['factor']}")
     if "floor" in decay:

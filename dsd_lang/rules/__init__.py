@@ -14,8 +14,10 @@ from dsd_lang.rules import (
     duplicate_argument,
     duplicate_label,
     ends_sparse,
+    floor_above_start,
     fork_without_labels,
     milestone_past_end,
+    no_effect,
     one_seed_compare,
     paper_range,
     pattern_does_not_fit,
@@ -27,6 +29,7 @@ from dsd_lang.rules import (
     unknown_layer,
     unknown_metric,
     untrusted_code,
+    warmup_past_end,
 )
 
 TREE_RULES = (
@@ -46,6 +49,9 @@ ORDER_RULES = (
     densify_by_target.check,
     bad_ramp.check,
     milestone_past_end.check,
+    warmup_past_end.check,
+    floor_above_start.check,
+    no_effect.check,
     paper_range.check,
     unequal_budgets.check,
     one_seed_compare.check,

@@ -7,7 +7,8 @@ phase.
 
 Why is this bad
 ---------------
-The last selection gives the right-hand value; without a selection inside the phase there is no ramp.
+The first selection gives the left-hand value and the last one the right-hand value; with only one inside the phase
+there is no ramp.
 
 Example
 -------
@@ -43,20 +44,22 @@ def check(subject: Subject) -> None:
             continue
         ramps = [part for part in (target, *(item["target"] for item in target.get("items", ()))) if "every" in part]
         if ramps:
-            _check(subject, draft, ramps[0]["every"])
+            is_flat = all(exact(ramp["start"]) == exact(ramp["end"]) for ramp in ramps)
+            _check(subject, draft, ramps[0]["every"], is_flat=is_flat)
 
 
-def _check(subject: Subject, draft: Draft, every: dict[str, str]) -> None:
+def _check(subject: Subject, draft: Draft, every: dict[str, str], *, is_flat: bool) -> None:
     length, interval = draft.length, exact(every["value"])
     assert length is not None
     if interval <= 0 or length.value == 0:
         what = "`every=` must be above 0" if interval <= 0 else "a ramp needs a phase with a length"
         help = "write for instance `every=100it`" if interval <= 0 else "give the phase a length above 0"
         subject.findings.add(CODE, what, draft.span_of("every"), label="no selection fits", help=help)
-    elif every["unit"] == length.unit and interval > length.value:
+    elif every["unit"] == length.unit and interval >= length.value and not is_flat:
+        longer = "as long as" if interval == length.value else "longer than"
         subject.findings.add(
             CODE,
-            f"no selection fits: `every={every['value']}{every['unit']}` is longer than the phase, {length.short}",
+            f"no second selection fits: `every={every['value']}{every['unit']}` is {longer} the phase, {length.short}",
             draft.span_of("every"),
             label="no `every` fits",
             help="write a shorter `every=`, or a longer phase",

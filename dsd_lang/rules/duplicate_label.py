@@ -2,7 +2,8 @@
 
 What it does
 ------------
-Reports a label that is already taken in the same block. Branches of one fork need different names.
+Reports a label that is already taken in the same block. Branches need different names, those of two forks on one line
+too.
 
 Why is this bad
 ---------------
@@ -61,7 +62,7 @@ def _check_scope(
             own: dict[str, nodes.Label] = {}
             for branch in statement.branches:
                 if branch.label is not None:
-                    _define(subject, branch.label, {**phases, **own}, own)
+                    _define(subject, branch.label, {**phases, **branches, **own}, own)
                 pending.append(branch.body)
             branches.update(own)
 

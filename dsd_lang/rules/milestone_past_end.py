@@ -2,7 +2,7 @@
 
 What it does
 ------------
-Reports `decay=step(...)` milestones at or after the end of the phase, and a warm-up longer than its phase.
+Reports `decay=step(...)` milestones at or after the end of the phase.
 
 Why is this bad
 ---------------
@@ -35,7 +35,7 @@ CODE = "DSD406"
 
 
 def check(subject: Subject) -> None:
-    """The milestones and the warm-up of every phase that has its own clock."""
+    """The milestones of every phase that has its own clock."""
     for draft in subject.book.phases if subject.book is not None else ():
         if draft.length is None or draft.length.value == 0 or draft.fields.get("clock") is not None:
             continue
@@ -49,15 +49,6 @@ def check(subject: Subject) -> None:
                 draft.span_of("decay"),
                 label="the phase ends before",
                 help="milestones count from the start of the phase; `50%` is its middle",
-            )
-        warmup = rate.get("warmup")
-        if warmup and warmup["unit"] == draft.length.unit and exact(warmup["value"]) > draft.length.value:
-            subject.findings.add(
-                CODE,
-                f"the warm-up lasts {_shown(warmup)}, its phase {draft.length.short}",
-                draft.span_of("warmup"),
-                label="the phase ends before",
-                help="write a shorter `warmup=`, or a longer phase",
             )
 
 

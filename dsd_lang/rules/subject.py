@@ -18,5 +18,6 @@ class Subject(NamedTuple):
     findings: Findings
     book: Draftbook | None = None
     comparisons: Sequence[tuple[dict[str, Any], nodes.Compare]] = ()
+    expectations: Sequence[tuple[dict[str, Any], nodes.Expect]] = ()
     layers: Sequence[LayerInfo] | None = None
     text: str = ""

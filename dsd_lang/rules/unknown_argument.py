@@ -1,8 +1,9 @@
-"""An argument, or the value of one, does not exist.
+"""An argument does not exist, or does not belong here.
 
 What it does
 ------------
-Reports `name=` that no row of the argument table has at this place, and words an argument does not take.
+Reports `name=` that no row of the argument table has at this place, parameters that a function does not have, and
+arguments that do not go with the phase (`every=` without a ramp). A value that does not fit is DSD209.
 
 Why is this bad
 ---------------

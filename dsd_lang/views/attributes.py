@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from dsd_lang.base.arguments import ARGUMENTS
-from dsd_lang.base.units import exact, format_exact, format_percent
+from dsd_lang.base.units import exact, format_percent, format_short
 from dsd_lang.plan import (
     Clock,
     Condition,
@@ -56,7 +56,7 @@ def value_text(value: object) -> str:
     if isinstance(value, Function):
         return function_text(value)
     if isinstance(value, Duration):
-        return str(value.length)
+        return value.length.short
     if isinstance(value, Source | Restore | Clock):
         return value.kind if value.reference is None else reference_text(value.reference)
     if isinstance(value, Distillation):
@@ -105,5 +105,5 @@ def condition_text(condition: Condition) -> str:
         return f"{condition.name}({', '.join((*parts, *options))})"
     if condition.kind == "number":
         value = exact(condition.value or "0")
-        return format_percent(value) if condition.percent else format_exact(value)
+        return format_percent(value) if condition.percent else format_short(value)
     return condition.name or ""

@@ -15,7 +15,7 @@ from dsd_lang.base.errors import DsdError, nearest
 from dsd_lang.base.python_names import TORCHVISION
 from dsd_lang.base.regular_files import read_regular
 from dsd_lang.plan import Plan
-from dsd_runtime.experiment.scale import scaled_plan
+from dsd_lang.plan.scaling import scaled_plan
 from dsd_runtime.experiment.trust import require_trusted
 from dsd_runtime.models.catalogue import Preset, is_built_in, preset_of, preset_settings
 

@@ -14,7 +14,6 @@ from torch import nn
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.metrics import FULL_NAMES, is_in_points
 from dsd_lang.plan import Plan
-from dsd_lang.plan.scaling import scaled_plan
 from dsd_runtime.data.registry import open_data, parse_data_spec, takes_option
 from dsd_runtime.data.source import DataSource
 from dsd_runtime.experiment.keys import Setting

@@ -6,7 +6,7 @@ import pytest
 
 import dsd_lang
 from dsd_lang.plan import Plan
-from dsd_runtime.experiment.scale import scaled_plan
+from dsd_lang.plan.scaling import scaled_plan
 
 from .conftest import Run
 

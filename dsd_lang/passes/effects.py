@@ -1,0 +1,232 @@
+"""What a phase writes and cannot feel: for each argument the reason why it changes nothing there, if there is one.
+
+Only what stands on the phase itself is judged; a value that a phase inherits from `set` may well not apply to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from dsd_lang.base.conditions import CONDITION_FUNCTIONS
+from dsd_lang.base.layers import LayerInfo, Selector, are_disjoint, match, parse_selector
+from dsd_lang.base.units import exact
+from dsd_lang.passes.draft import Draft
+from dsd_lang.passes.read_phases import FAILED
+
+Reason = tuple[str, str]
+"""A sentence that says why there is no effect, and what to do."""
+
+_LEAVE_OUT = "leave it out"
+_SELECTING = ("layers", "except", "by", "scope", "alloc", "unit", "min", "others")
+_TRAINING = ("decay", "floor", "warmup", "opt", "wd", "l1", "clip", "batch", "dropout", "distill", "update", "until")
+
+
+class Context(NamedTuple):
+    """A phase, the model's inventory where there is one, and the kinds of its targets."""
+
+    draft: Draft
+    inventory: Sequence[LayerInfo] | None
+    kinds: frozenset[str]
+
+
+def reason_without_effect(draft: Draft, name: str, inventory: Sequence[LayerInfo] | None) -> Reason | None:
+    """Why what the phase writes as `name=` changes nothing at this place of the schedule; None where it does."""
+    value = draft.given.get(name)
+    if value is None or value is FAILED:
+        return None
+    context = Context(draft, inventory, frozenset(_kinds(draft)))
+    return next(filter(None, (check(context, name, value) for check in _CHECKS)), None)
+
+
+def _kinds(draft: Draft) -> Iterator[str]:
+    target = draft.fields.get("target")
+    if target is not None:
+        yield from (
+            (item["target"]["kind"] for item in target.get("items", ())) if "items" in target else [target["kind"]]
+        )
+
+
+def _on_held(context: Context, name: str, value: Any) -> Reason | None:
+    if name not in _SELECTING or context.kinds != {"held"}:
+        return None
+    return f"`{name}=` has no effect on `held`, which keeps the masks as they are", _LEAVE_OUT
+
+
+def _on_pattern(context: Context, name: str, value: Any) -> Reason | None:
+    if not context.kinds or not context.kinds <= {"nm", "held"}:
+        return None
+    if name == "min" or (name in ("scope", "alloc", "unit") and value not in ("layer", "uniform", _WEIGHT)):
+        return f"`{name}=` has no effect on a pattern `N:M`, which keeps N of each M inputs everywhere", _LEAVE_OUT
+    return None
+
+
+_WEIGHT = {"name": "weight", "arguments": {}}
+
+
+def _alloc_with_global(context: Context, name: str, value: Any) -> Reason | None:
+    if name == "alloc" and value != "uniform" and context.draft.fields.get("scope") == "global":
+        return (
+            "`alloc=` has no effect with `scope=global`, where all layers compete for one target",
+            "keep one of the two",
+        )
+    return None
+
+
+def _flat_ramp(context: Context, name: str, value: Any) -> Reason | None:
+    target = context.draft.fields.get("target") or {}
+    if name == "ramp" and target.get("kind") == "ramp" and exact(target["start"]) == exact(target["end"]):
+        return "`ramp=` has no effect: this ramp ends where it starts", _LEAVE_OUT
+    return None
+
+
+def _others_without_masks(context: Context, name: str, value: Any) -> Reason | None:
+    if name == "others" and value == "hold" and not _has_masks_before(context.draft):
+        return "`others=hold` has nothing to hold: no masks are on before this phase", _LEAVE_OUT
+    return None
+
+
+def _has_masks_before(draft: Draft) -> bool:
+    return draft.parent is not None and draft.parent.mode == "sparse"
+
+
+def _state(context: Context, name: str, value: Any) -> Reason | None:
+    draft = context.draft
+    if name != "state":
+        return None
+    if _starts_elsewhere(draft):
+        if value == "reset":
+            return None
+        return f"`state={value}` has no effect with `from=`, which starts the optimizer's state afresh", _LEAVE_OUT
+    if draft.mode == "dense" and not _has_masks_before(draft):
+        return "`state=` has no effect: no weight is pruned or revived at the start of this phase", _LEAVE_OUT
+    return None
+
+
+def _starts_elsewhere(draft: Draft) -> bool:
+    source = draft.fields.get("from")
+    return source is not None and source["kind"] != "last"
+
+
+def _restored_zero(context: Context, name: str, value: Any) -> Reason | None:
+    if name == "restore" and value == {"kind": "zero"} and _starts_elsewhere(context.draft):
+        return "`restore=zero` has no effect with `from=`, which gives the revived weights their values", _LEAVE_OUT
+    return None
+
+
+def _floor_twice(context: Context, name: str, value: Any) -> Reason | None:
+    decay = context.draft.given.get("decay")
+    if name == "floor" and isinstance(decay, dict) and "floor" in decay:
+        return f"`floor=` has no effect: the decay says its own, {decay['floor']}", "keep one of the two"
+    return None
+
+
+def _decay_without_fall(context: Context, name: str, value: Any) -> Reason | None:
+    if name != "decay" or not isinstance(value, dict):
+        return None
+    if value["kind"] == "constant" and "floor" in value:
+        return (
+            "`floor=` has no effect in `constant`, which never falls",
+            "leave the floor out, or write `cosine(floor=...)`",
+        )
+    if exact(value.get("factor", "0.1")) == 1:
+        return f"a decay by the factor 1 is no decay, so `{value['kind']}` has no effect", "write a factor below 1"
+    return None
+
+
+def _no_update(context: Context, name: str, value: Any) -> Reason | None:
+    length = context.draft.length
+    if name in _TRAINING and length is not None and length.value == 0 and value != {}:
+        written = name if name == "until" else f"{name}="
+        return (
+            f"`{written}` has no effect: a phase of length 0 trains nothing",
+            "leave it out, or give the phase a length",
+        )
+    return None
+
+
+def _excluded_already(context: Context, name: str, value: Any) -> Reason | None:
+    """`except=` of what `layers=` on the same phase does not select."""
+    if name != "except" or "layers" not in context.draft.given or context.kinds == {"held"}:
+        return None
+    chosen = [parse_selector(text) for text in context.draft.layers]
+    for text in value:
+        selector = parse_selector(text)
+        if context.inventory is None:
+            is_outside = all(are_disjoint(selector, other) for other in chosen)
+        else:
+            own = {weight.name for weight in match(selector, context.inventory)}
+            selected = {weight.name for other in chosen for weight in match(other, context.inventory)}
+            is_outside = bool(own) and not own & selected
+        if chosen and is_outside:
+            layers = ",".join(context.draft.layers)
+            return f"`except={text}` has no effect: `layers={layers}` does not select it", _LEAVE_OUT
+    return None
+
+
+def _without_target(context: Context, name: str, value: Any) -> Reason | None:
+    """`layers=` beside a list of targets, of which no item is for one of its selectors."""
+    target = context.draft.fields.get("target") or {}
+    if name != "layers" or target.get("kind") != "list":
+        return None
+    items = [parse_selector(item["selector"]) for item in target["items"]]
+    are_left = {text: _is_left(parse_selector(text), items, context.inventory) for text in value}
+    if all(are_left.values()):
+        return None  # DSD201 is reported: no item has a weight
+    for text, is_left in are_left.items():
+        if is_left:
+            return f"`{text}` in `layers=` has no effect: no item of the list is a target for it", "add a target for it"
+    return None
+
+
+def _is_left(selector: Selector, items: Sequence[Selector], inventory: Sequence[LayerInfo] | None) -> bool:
+    """Whether no item of a list is for any weight of a selector."""
+    if inventory is None:
+        return all(are_disjoint(selector, item) for item in items)
+    named = {weight.name for item in items for weight in match(item, inventory)}
+    return not any(weight.name in named for weight in match(selector, inventory))
+
+
+def _until_of_a_loop(context: Context, name: str, value: Any) -> Reason | None:
+    if name != "until" or not isinstance(value, dict):
+        return None
+    for part in parts_of(value):
+        if part["kind"] == "call" and CONDITION_FUNCTIONS[part["name"]].needs_loop:
+            return (
+                f"`{part['name']}` compares the rounds of a loop, and this `until` is a phase's: it never holds",
+                f"write it on the loop: `repeat N until {part['name']}(...) ... {{ }}`",
+            )
+    return None
+
+
+def _teacher_without_weight(context: Context, name: str, value: Any) -> Reason | None:
+    if name == "distill" and isinstance(value, tuple) and exact(value[1].get("alpha", "0.8")) == 0:
+        return "`distill=` has no effect: with `alpha=0` the teacher's loss has no weight", _LEAVE_OUT
+    return None
+
+
+def parts_of(condition: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A plan-ready condition and everything in it."""
+    stack = [condition]
+    while stack:
+        part = stack.pop()
+        yield part
+        stack += part.get("args", ())
+
+
+_CHECKS: tuple[Callable[[Context, str, Any], Reason | None], ...] = (
+    _on_held,
+    _on_pattern,
+    _alloc_with_global,
+    _flat_ramp,
+    _others_without_masks,
+    _state,
+    _restored_zero,
+    _floor_twice,
+    _decay_without_fall,
+    _no_update,
+    _excluded_already,
+    _without_target,
+    _until_of_a_loop,
+    _teacher_without_weight,
+)

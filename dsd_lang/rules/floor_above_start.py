@@ -1,0 +1,73 @@
+"""A decay's floor is not below the rate that it starts from.
+
+What it does
+------------
+Reports `floor=` (or `cosine(floor=...)`) at or above the start of the phase's learning rate, given or derived: a
+re-dense phase starts at a tenth of its sparse phase's rate, a `repeat` at a tenth of its original's.
+
+Why is this bad
+---------------
+`cosine` and `linear` run from the start to the floor, so the rate rises; `step` and `exp` are held at the floor from
+the first update on. Neither is what a decay is for.
+
+Example
+-------
+::
+
+    dense 50ep lr=0.1 decay=cosine floor=1
+
+Use instead
+-----------
+::
+
+    dense 50ep lr=0.1 decay=cosine floor=1e-5
+
+Fix safety
+----------
+There is no automatic fix.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from dsd_lang.base.diagnostics import Span
+from dsd_lang.base.units import exact, format_short
+from dsd_lang.passes.draft import Draft
+from dsd_lang.rules.subject import Subject
+from dsd_lang.syntax import nodes
+
+CODE = "DSD411"
+
+
+def check(subject: Subject) -> None:
+    """Every decay with a floor whose start is a known number."""
+    for draft in subject.book.phases if subject.book is not None else ():
+        decay, rate = draft.fields["lr"]["decay"], draft.lr
+        if decay["kind"] == "constant" or "floor" not in decay or rate is None or rate.unit:
+            continue
+        floor = exact(decay["floor"])
+        if not 0 < rate.value <= floor or (draft.length is not None and draft.length.value == 0):
+            continue
+        subject.findings.add(
+            CODE,
+            f"the floor of this decay, {format_short(floor)}, is not below its start, {rate.short}",
+            _span(draft),
+            label=_effect(decay["kind"], rate.value, floor),
+            help="write a floor below the start of every phase that it holds for",
+        )
+
+
+def _effect(kind: str, start: Fraction, floor: Fraction) -> str:
+    if start == floor:
+        return "the rate never falls"
+    return "the rate rises" if kind in ("cosine", "linear") else "the rate is the floor all along"
+
+
+def _span(draft: Draft) -> Span:
+    """What the phase itself says of it: the floor, the decay, or the rate; else the `repeat` or its first word."""
+    if draft.item.repeat_span is not None and draft.item.override is None:
+        return draft.item.repeat_span
+    written = {item.name: item.span for item in draft.node.items if isinstance(item, nodes.Argument)}
+    named = (written[name] for name in ("floor", "decay", "lr") if name in written)
+    return next(named, draft.node.mode_span)

@@ -1,0 +1,174 @@
+"""Something is written that changes nothing at its place.
+
+What it does
+------------
+Reports arguments that the phase they stand on cannot feel (`sparse held by=random`, `sparse 2:4 scope=global`,
+`state=reset` where no mask changes), conditions that never hold or measure nothing (`until gain(...)` on a phase), a
+`compare` of an arm with itself, a `sweep` whose variable is not used, and the like. A value that a phase inherits from
+`set` may well not apply to it: only what stands on the phase is reported.
+
+Why is this bad
+---------------
+Who wrote it expected an effect; the experiment measures something else.
+
+Example
+-------
+::
+
+    dense 50ep lr=0.1; sparse 2:4 scope=global; dense
+
+Use instead
+-----------
+::
+
+    dense 50ep lr=0.1; sparse 2:4; dense
+
+Fix safety
+----------
+Unsafe: the argument is left out, where something else may have been meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from dsd_lang.base.diagnostics import Span
+from dsd_lang.passes.draft import Draft
+from dsd_lang.passes.effects import Reason, parts_of, reason_without_effect
+from dsd_lang.passes.removal import without_argument
+from dsd_lang.passes.walk import below, statements, values_of
+from dsd_lang.rules.subject import Subject
+from dsd_lang.syntax import nodes
+
+CODE = "DSD210"
+_NEVER_OR_ALWAYS = "a condition compares a metric with a number, or two metrics"
+
+
+def check(subject: Subject) -> None:
+    """Every argument of every phase, then every statement around them."""
+    if subject.book is None:
+        return
+    _check_phases(subject)
+    _check_comparisons(subject)
+    for statement, _ in statements(subject.program.statements):
+        if isinstance(statement, nodes.Sweep):
+            _check_sweep(subject, statement)
+        elif isinstance(statement, nodes.Fork):
+            _check_seeds(subject, statement)
+        elif isinstance(statement, nodes.RepeatBlock | nodes.RepeatTail):
+            _check_loop(subject, statement)
+    for condition, span in _conditions(subject):
+        _check_condition(subject, condition, span)
+
+
+def _check_phases(subject: Subject) -> None:
+    """An argument is reported where it changes nothing in every round and copy that it is written for."""
+    judged: dict[int, tuple[Draft, nodes.Argument | nodes.Until, Reason | None]] = {}
+    assert subject.book is not None
+    for draft in subject.book.phases:
+        for item in draft.node.items:
+            if not isinstance(item, nodes.Argument | nodes.Until):
+                continue
+            before = judged.get(id(item))
+            if before is not None and before[2] is None:
+                continue
+            name = item.name if isinstance(item, nodes.Argument) else "until"
+            judged[id(item)] = (draft, item, reason_without_effect(draft, name, subject.layers))
+    for draft, item, reason in judged.values():
+        if reason is not None:
+            fix = without_argument(draft.node, item.name) if isinstance(item, nodes.Argument) else None
+            _report(subject, item.span, reason, fix=fix if "keep one" not in reason[1] else None)
+
+
+def _report(subject: Subject, span: Span, reason: Reason, *, fix: Any = None) -> None:
+    subject.findings.add(CODE, reason[0], span, label="changes nothing", help=reason[1], fix=fix)
+
+
+def _check_comparisons(subject: Subject) -> None:
+    for data, node in subject.comparisons:
+        if data["left"] == data["right"]:
+            reason = f"`compare` has `{data['left']}` on both sides", "compare two branches"
+            _report(subject, node.span, reason)
+
+
+def _check_sweep(subject: Subject, sweep: nodes.Sweep) -> None:
+    """Every variable of a sweep makes a difference, and each of its values once."""
+    used = {
+        part.text
+        for statement, _ in statements(sweep.body)
+        for root in values_of(statement)
+        for part in below(root)
+        if isinstance(part, nodes.Name)
+    }
+    for variable in sweep.variables:
+        name = variable.variable
+        if name.text not in used:
+            help = f"use `{name.text}` in the block, or write `fork seeds=N` to train one thing several times"
+            _report(subject, name.span, (f"`{name.text}` is never used: every arm of the sweep trains the same", help))
+        seen: set[str] = set()
+        for value in variable.values:
+            text = subject.text[value.span.start : value.span.end]
+            if text in seen:
+                _report(subject, value.span, (f"`{text}` is in this sweep already", "write each value once"))
+            seen.add(text)
+
+
+def _check_seeds(subject: Subject, fork: nodes.Fork) -> None:
+    for argument in fork.arguments:
+        value = argument.value
+        if argument.name == "seeds" and isinstance(value, nodes.Number) and value.value == 1:
+            reason = "`seeds=1` trains each branch once, as a fork without it does", "write `seeds=5`, or leave it out"
+            _report(subject, argument.span, reason)
+
+
+def _check_loop(subject: Subject, loop: nodes.RepeatBlock | nodes.RepeatTail) -> None:
+    count = 1 if loop.count is None else loop.count.value if isinstance(loop.count, nodes.Number) else None
+    if loop.until is not None and count == 1:
+        what = "`until` has no effect on a loop of one round: it is asked after each round"
+        _report(subject, loop.until.span, (what, "write more rounds: they are the upper bound"))
+    if isinstance(loop, nodes.RepeatTail):
+        _check_scale(subject, loop)
+
+
+def _check_scale(subject: Subject, tail: nodes.RepeatTail) -> None:
+    """`scale=` where both phases of the copied pair say their own rate."""
+    scale = next((item for item in tail.arguments if item.name == "scale"), None)
+    assert subject.book is not None
+    copies = [draft for draft in subject.book.phases if draft.item.repeat_span == tail.span]
+    if scale is None or not copies:
+        return
+    own = {id(draft.item.override) for draft in copies if "lr" in _written(draft.item.override)}
+    if all(id(draft.item.override) in own for draft in copies):
+        what = "`scale=` has no effect: every phase of the copy has its own `lr=`"
+        _report(subject, scale.span, (what, "leave one of the two out"))
+
+
+def _written(phase: nodes.Phase | None) -> set[str]:
+    return {item.name for item in phase.items if isinstance(item, nodes.Argument)} if phase is not None else set()
+
+
+def _conditions(subject: Subject) -> Iterator[tuple[dict[str, Any], Span]]:
+    """Every condition that is read, once for where it is written."""
+    assert subject.book is not None
+    for draft in subject.book.phases:
+        until = draft.fields.get("until")
+        if until is not None:
+            written = next((item for item in draft.node.items if isinstance(item, nodes.Until)), None)
+            yield until, draft.node.mode_span if written is None else written.span
+        for cycle, (round_, _) in zip(draft.fields.get("cycles", ()), draft.cycles, strict=False):
+            yield cycle["until"], round_.until.span
+    for data, node in subject.expectations:
+        yield data["condition"], node.span
+
+
+def _check_condition(subject: Subject, condition: dict[str, Any], span: Span) -> None:
+    """A comparison that no metric decides, or of a thing with itself."""
+    for part in parts_of(condition):
+        if part["kind"] != "compare":
+            continue
+        left, right = part["args"]
+        if left == right:
+            _report(subject, span, ("this condition compares a value with itself", _NEVER_OR_ALWAYS))
+        elif not any(inner["kind"] == "metric" for inner in parts_of(part)):
+            _report(subject, span, ("this condition measures nothing: it has no metric", _NEVER_OR_ALWAYS))

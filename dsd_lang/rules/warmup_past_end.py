@@ -1,0 +1,50 @@
+"""A warm-up lasts longer than its phase.
+
+What it does
+------------
+Reports `warmup=` that is longer than the phase it stands at the head of.
+
+Why is this bad
+---------------
+The learning rate never reaches the start that was written: the phase ends while it still rises.
+
+Example
+-------
+::
+
+    dense 100it lr=0.1 warmup=200it
+
+Use instead
+-----------
+::
+
+    dense 400it lr=0.1 warmup=200it
+
+Fix safety
+----------
+There is no automatic fix.
+"""
+
+from __future__ import annotations
+
+from dsd_lang.base.units import Length, exact
+from dsd_lang.rules.subject import Subject
+
+CODE = "DSD410"
+
+
+def check(subject: Subject) -> None:
+    """The warm-up of every phase, where its length is in the same unit."""
+    for draft in subject.book.phases if subject.book is not None else ():
+        warmup = draft.fields["lr"].get("warmup")
+        if not warmup or draft.length is None or draft.length.value == 0 or warmup["unit"] != draft.length.unit:
+            continue
+        if exact(warmup["value"]) > draft.length.value:
+            shown = Length(exact(warmup["value"]), warmup["unit"]).short
+            subject.findings.add(
+                CODE,
+                f"the warm-up lasts {shown}, its phase {draft.length.short}",
+                draft.span_of("warmup"),
+                label="the phase ends before",
+                help="write a shorter `warmup=`, or a longer phase",
+            )
