@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dsd_lang.base.bundled import schedule_path
 from dsd_lang.base.errors import DsdError
 from dsd_lang.cli.command import Tool, run_tool
 from dsd_lang.cli.flags import Flag, Given
@@ -79,8 +80,8 @@ def run(given: Given) -> int:
             "give one schedule file" if not given.words else "give one schedule file, not several",
             help="`dsd-plan schedules/quickstart.dsd`, or `-` for stdin",
         )
-    other = given.last("--diff")
-    return _show(given.words[0], given) if other is None else _compare(given.words[0], other, given)
+    other, path = given.last("--diff"), str(schedule_path(given.words[0]))
+    return _show(path, given) if other is None else _compare(path, other, given)
 
 
 def _refuse_conflicts(given: Given) -> None:

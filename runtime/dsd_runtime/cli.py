@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dsd_lang import ScheduleError
+from dsd_lang.base.bundled import schedule_path
 from dsd_lang.base.errors import DsdError, internal_error_text
 from dsd_lang.base.streams import drop_streams, flush_output, is_lost_output, lost_output, open_streams, say, say_error
 from dsd_runtime.experiment.request import Request, resolve
@@ -28,7 +29,9 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_EPILOGUE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("schedule", type=Path, metavar="SCHEDULE", nargs="?", help="the .dsd file")
+    parser.add_argument(
+        "schedule", metavar="SCHEDULE", nargs="?", help="the .dsd file, or a bundled one by name: quickstart"
+    )
     _add_what(parser)
     _add_how(parser)
     _add_where(parser)
@@ -155,7 +158,7 @@ def _request(parsed: argparse.Namespace) -> Request:
             raise DsdError(f"`--set {item}` is not KEY=VALUE", help="write for instance `--set lr=1e-3`")
         settings[name.strip()] = value.strip()
     return Request(
-        schedule=parsed.schedule,
+        schedule=schedule_path(parsed.schedule),
         model=parsed.model,
         data=parsed.data,
         out=parsed.out,

@@ -1,0 +1,43 @@
+"""The schedules that come with the distribution, so that `dsd-run quickstart` needs no checkout.
+
+In a wheel they lie in `dsd_lang/schedules/`; in a checkout beside the package, in `schedules/`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dsd_lang.base.errors import DsdError, nearest
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+SUFFIX = ".dsd"
+
+
+def bundled_schedules() -> dict[str, Path]:
+    """The schedules by name, in order; empty where neither folder is there."""
+    for folder in (_PACKAGE / "schedules", _PACKAGE.parent / "schedules"):
+        found = {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
+        if found:
+            return found
+    return {}
+
+
+def schedule_path(word: str) -> Path:
+    """The file that a word of a command line means: the file of that name, else the bundled schedule.
+
+    Only a plain name (`quickstart`, without folder or suffix) can mean a bundled one, and a file of that name wins.
+    Raises :class:`DsdError` for a plain name that is neither.
+    """
+    path = Path(word)
+    is_name = path.name == word and not path.suffix and word != "-"
+    if not is_name or path.exists():
+        return path
+    schedules = bundled_schedules()
+    if word in schedules:
+        return schedules[word]
+    guess = nearest(word, tuple(schedules))
+    known = f"bundled are {', '.join(schedules)}" if schedules else "give the path of a .dsd file"
+    raise DsdError(
+        f"`{word}` is neither a file nor a bundled schedule",
+        help=f"did you mean `{guess}`? {known}" if guess else known,
+    )
