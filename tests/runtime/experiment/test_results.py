@@ -1,0 +1,109 @@
+"""The head and the end of a run: how it trains, tables that fit, seeds together, files counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import dsd_lang
+from dsd_runtime.cli import main
+from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.experiment.results import results_table, weights_text
+from dsd_runtime.experiment.runner import NodeResult
+
+from .conftest import Run
+
+METRICS = {"sparsity": 0.5, "train.loss": 0.123456, "val.loss": 0.2, "val.err": 3.0, "val.acc": 97.0,
+           "val.top5_err": 0.5, "test.loss": 0.3, "test.err": 4.0, "test.top5_err": 0.6}  # fmt: skip
+
+
+def _results(text: str, values: list[float]) -> list[NodeResult]:
+    phases = dsd_lang.compile(text).phases
+    return [
+        NodeResult(phase, "key", "trained", {**METRICS, "test.err": value})
+        for phase, value in zip(phases, values, strict=True)
+    ]
+
+
+def test_seeds_stand_in_one_row_with_mean_and_deviation() -> None:
+    fork = "base: dense 1ep lr=0.1\nfork seeds=3 { a: dense 1ep\n b: { x: sparse 50% 1ep; y: dense 1ep } }"
+    results = _results(fork, [4, *(1, 2, 3), *(5, 9, 6, 10, 7, 11)])
+    lines = results_table(results, "val.err", 200).splitlines()
+    heads = lines[0].split()
+    rows = {line.split()[0]: line for line in lines[2:]}
+    assert list(rows) == ["base", "a/p1", "b/x", "b/y"]
+    assert "2 ± 1 " in rows["a/p1"]
+    assert "6 ± 1 " in rows["b/x"]
+    assert "10 ± 1 " in rows["b/y"]
+    assert heads[1] == "seeds"
+    assert [rows[name].split()[1] for name in rows] == ["1", "3", "3", "3"]
+
+
+def test_a_table_fits_and_keeps_what_counts() -> None:
+    results = _results("dense 1ep lr=0.1\nsparse 50% 1ep", [4, 5])
+    widths = {width: results_table(results, "val.err", width).splitlines() for width in (200, 80, 40, 20)}
+    assert all(max(map(len, lines)) <= width for width, lines in widths.items())
+    assert "test.top5_err" in widths[200][0]
+    assert "acc" not in widths[200][0], "it says the same as the error"
+    assert "val.top5_err" not in widths[80][0]
+    for lines in widths.values():
+        assert lines[0].split()[0] == "phase"
+        assert "test.err" in lines[0]
+
+
+def test_many_files_are_counted() -> None:
+    folder = RunFolder(Path("runs/x"))
+    branches = [folder.branch(f"b{index}") for index in range(108)]
+    assert weights_text(folder, [folder.final, *branches]) == "runs/x/final.safetensors, runs/x/branches (108 files)"
+    assert weights_text(folder, [folder.final]) == "runs/x/final.safetensors"
+
+
+def test_the_head_says_how_it_trains(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    schedule = tmp_path / "a.dsd"
+    schedule.write_text("dense 1ep lr=0.05 decay=cosine clip=1\nsparse 50% 1ep batch=30\ndense 1ep")
+    flags = ("--model", "lenet_300_100", "--device", "cpu", "--dry-run", "--out", str(tmp_path / "run"))
+    assert main([str(schedule), *flags]) == 0
+    told = capsys.readouterr().out
+    assert "train   adam, lr 0.05, decay cosine then constant, batch 60 then 30, clip norm(1)\n" in told
+    assert "updates to train at about" in told
+    assert "with the evaluations about" in told
+
+
+def test_what_branches_share_is_counted_once(dsd_run: Run) -> None:
+    """Both begin with the same phase, which is trained once."""
+    dry = dsd_run(
+        "fork { a: { dense 2ep lr=0.05; dense 1ep }\n b: { dense 2ep lr=0.05; sparse 50% 1ep } }", "--dry-run"
+    )
+    assert dry.result["cost"]["updates_left"] == 4 * 21
+    assert dry.result["cost"]["checkpoints_left"] == 3
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--model", "nets.py:make", "--data", "digits"), "write `nets:make`"),
+        (("--model", "sub/nets.py:make,width=3", "--data", "digits"), "write `sub.nets:make`"),
+        (("--model", "nets.py"), "write `nets:FUNCTION`"),
+        (("--model", "lenet_300_100", "--data", "mine.py:load"), "write `mine:load`"),
+        (("--model", "nets:make"), "nothing says what it is trained on"),
+    ],
+)
+def test_own_factories_named_wrongly(dsd_run: Run, flags: tuple[str, ...], words: str) -> None:
+    outcome = dsd_run("dense 1ep lr=0.05", base=flags)
+    assert outcome.code == 2
+    assert words in outcome.err
+    assert outcome.err.count("error: ") == 1
+
+
+def test_warnings_come_once_in_our_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Speech that is faster than the network's frames warned twice a pass, with the path of our source."""
+    schedule = tmp_path / "a.dsd"
+    schedule.write_text("dense 2it lr=1e-3\ndense 2it")
+    flags = ("--model", "ds1:hidden=4,stride=6", "--data", "spoken", "--progress", "plain", "--device", "cpu")
+    assert main([str(schedule), *flags, "--out", str(tmp_path / "run")]) == 0
+    told = capsys.readouterr().err
+    assert told.count("more symbols than frames") == 1
+    assert "warning: " in told
+    assert "RuntimeWarning" not in told
+    assert ".py" not in told
