@@ -1,8 +1,9 @@
-"""Schedules in, the pictures of their phase graphs out: what `dsd-plan --graph svg` prints."""
+"""The pictures of the pages, drawn by the code: phase graphs as `dsd-plan --graph svg` prints them, and timelines."""
 
 from __future__ import annotations
 
 import dsd_lang
+from dsd_lang.views.timeline_svg import standalone_timeline
 
 PICTURES: dict[str, str] = {
     "assets/fork.svg": (
@@ -17,8 +18,20 @@ PICTURES: dict[str, str] = {
         "       random: sparse 80% from=random }\n"
     ),
 }
+TIMELINES: dict[str, str] = {
+    "assets/idea.svg": "dense 50ep lr=8e-4; sparse 50% layers=fc,birnn; dense lr=3e-4; repeat sparse 25%\n",
+    "assets/fair.svg": (
+        "base: dense 4ep lr=0.05\n"
+        "fork { dsd: { sparse 50% 4ep; dense 2ep }\n"
+        "       plain: { dense 4ep; dense 2ep lr=prev/10 } }\n"
+    ),
+}
+DRAWN = (*PICTURES, *TIMELINES)
+_WIDTH = 720
 
 
 def picture(path: str) -> str:
     """The SVG at a path below docs/."""
+    if path in TIMELINES:
+        return standalone_timeline(dsd_lang.compile(TIMELINES[path]), _WIDTH)
     return dsd_lang.PhaseGraph(dsd_lang.compile(PICTURES[path])).to_svg().rstrip("\n") + "\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from docs_console import corrected, has_commands
 from docs_markers import with_marked_parts
-from docs_pictures import PICTURES, picture
+from docs_pictures import DRAWN, picture
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
     """Rewrites the pages that need it, and names them."""
     pages = [Path(argument) for argument in arguments] or sorted((REPOSITORY / "docs").rglob("*.md"))
     changed = [page for page in pages if _refresh(page)]
-    for path in PICTURES:
+    for path in DRAWN:
         _write(REPOSITORY / "docs" / path, picture(path))
     sys.stdout.write("".join(f"rewritten: {page}\n" for page in changed) or "every page is up to date\n")
     return 0

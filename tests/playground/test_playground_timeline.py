@@ -6,9 +6,9 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-from timeline_picture import MAX_LANES, Picture, timeline_picture
 
 import dsd_lang
+from dsd_lang.views.timeline_svg import MAX_LANES, Picture, timeline_picture
 
 SVG = "{http://www.w3.org/2000/svg}"
 SCHEDULES = sorted((Path(__file__).resolve().parents[2] / "schedules").glob("*.dsd"))

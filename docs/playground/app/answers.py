@@ -81,7 +81,7 @@ def plan(asked: Question) -> Answer:
     found = _compiled(asked)
     if found is None or not found.plan.phases:
         return {"plan": None}
-    from timeline_picture import timeline_picture
+    from dsd_lang.views.timeline_svg import timeline_picture
 
     resolved, places = found.plan, Places(asked.text)
     counts, densities = weighed(found)

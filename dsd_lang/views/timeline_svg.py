@@ -1,7 +1,7 @@
-"""A plan and a width in, the timeline as SVG out: a lane a branch, in it what is alive, under it the learning rate.
+"""The timeline of a plan as SVG: a lane a branch, in it what is alive, under it the learning rate.
 
-Colours and fonts are the page's: the drawing names classes only. Its numbers are those of the timeline that `dsd-plan`
-prints, from `dsd_lang.views.timeline`.
+:func:`timeline_picture` names classes only, whose colours and fonts are the page's; :func:`standalone_timeline` brings
+its own, light and dark. The numbers are those of the timeline that `dsd-plan` prints, from `dsd_lang.views.timeline`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,30 @@ MAX_LANES, MAX_LANES_WITH_RATES = 40, 8
 _RATE, _AXIS, _TOP, _RIGHT = 40, 30, 6, 8
 _LETTER, _LONGEST_NAME, _TICK = 6.3, 150, 70
 _STEPS = 48
+_STYLE = """<style>
+.dsd-timeline { color: #33373d; font: 12px system-ui, sans-serif;
+  --dense: #2f6fb3; --sparse: #c06014; --rate: #a347ba; }
+.dsd-timeline text { fill: currentcolor; }
+.dsd-timeline .tick, .dsd-timeline .level { font-size: 10px; }
+.dsd-timeline .middle { text-anchor: middle; }
+.dsd-timeline .end { text-anchor: end; }
+.dsd-timeline .lane, .dsd-timeline .words { font-weight: 600; }
+.dsd-timeline .grid { stroke: currentcolor; stroke-opacity: 0.15; }
+.dsd-timeline .link { stroke: currentcolor; stroke-opacity: 0.5; stroke-dasharray: 2 3; fill: none; }
+.dsd-timeline .dense { color: var(--dense); }
+.dsd-timeline .sparse { color: var(--sparse); }
+.dsd-timeline .track { fill: currentcolor; fill-opacity: 0.12; stroke: currentcolor; stroke-opacity: 0.5; }
+.dsd-timeline .alive { fill: currentcolor; fill-opacity: 0.45; }
+.dsd-timeline .alive.unknown { fill-opacity: 0.2; }
+.dsd-timeline .bound .track { stroke-dasharray: 4 3; }
+.dsd-timeline .phase .words { fill: #16181c; }
+.dsd-timeline .level { fill: var(--rate); }
+.dsd-timeline .rate { fill: none; stroke: var(--rate); stroke-width: 1.75; stroke-linejoin: round; }
+@media (prefers-color-scheme: dark) {
+  .dsd-timeline { color: #d5d9e0; --dense: #6aa9e9; --sparse: #f0a058; --rate: #cf8ae0; }
+  .dsd-timeline .phase .words { fill: #f4f6fa; }
+}
+</style>"""
 
 
 class Picture(NamedTuple):
@@ -40,6 +64,13 @@ def timeline_picture(plan: Plan, width: int, densities: Densities | None = None)
     """The picture, ``width`` pixels wide; ``densities`` are those of a model, else they come from the plan alone."""
     drawing = _Drawing(plan, width, densities)
     return Picture(drawing.svg(), tuple(drawing.notes()), drawing.has_rates)
+
+
+def standalone_timeline(plan: Plan, width: int) -> str:
+    """The picture as a file of its own, which looks right on a light and on a dark page."""
+    svg = timeline_picture(plan, width).svg
+    head, _, body = svg.partition(">")
+    return f"{head}>{_STYLE}{body}\n"
 
 
 class _Drawing:
