@@ -11,15 +11,17 @@ if TYPE_CHECKING:
     from dsd_runtime.engine.attachment import attach
     from dsd_runtime.engine.layers import inventory, tag
     from dsd_runtime.engine.session import Session
+    from dsd_runtime.experiment.trained import load_run
     from dsd_runtime.notices import DsdWarning
 
-__all__ = ["DsdWarning", "Session", "attach", "inventory", "tag"]
+__all__ = ["DsdWarning", "Session", "attach", "inventory", "load_run", "tag"]
 
 _HOME = {
     "DsdWarning": "notices",
     "Session": "engine.session",
     "attach": "engine.attachment",
     "inventory": "engine.layers",
+    "load_run": "experiment.trained",
     "tag": "engine.layers",
 }
 

@@ -81,6 +81,8 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
     mode.add_argument("--fresh", action="store_const", const="fresh", dest="mode", help="delete what the folder holds")
     group.add_argument("--save-every", type=float, default=60.0, metavar="SECONDS",
                        help="between two checkpoints within a phase (default 60)")  # fmt: skip
+    group.add_argument("--evaluate", type=Path, metavar="FOLDER",
+                       help="instead of training, measure the trained model of that run folder")  # fmt: skip
     group.add_argument("--dry-run", action="store_true", dest="is_dry", help="show what would be trained, and stop")
     group.add_argument("--progress", default="auto", choices=("auto", "plain", "none"),
                        help="auto: a moving line on a terminal, else a line now and then (plain)")  # fmt: skip
@@ -134,6 +136,8 @@ def _main(arguments: Sequence[str] | None) -> int:
     parsed = parser.parse_args(arguments)
     if parsed.list_models or parsed.list_data:
         return _print_lists(models=parsed.list_models, data=parsed.list_data)
+    if parsed.evaluate is not None:
+        return _evaluate(parsed)
     if parsed.schedule is None:
         parser.error("the following arguments are required: SCHEDULE")
     try:
@@ -197,6 +201,27 @@ def _print_lists(*, models: bool, data: bool) -> int:
 
 def _missing(error: ModuleNotFoundError) -> DsdError:
     return DsdError(f"dsd-run needs `{error.name}`, which is not installed", help=f"run: {_RUN_EXTRA}")
+
+
+def _evaluate(parsed: argparse.Namespace) -> int:
+    if parsed.schedule is not None:
+        return _fail(DsdError("`--evaluate FOLDER` takes no schedule", help="leave the schedule out"), 2)
+    try:
+        from dsd_runtime.experiment.evaluation import EvaluationRequest, execute_evaluation
+    except ModuleNotFoundError as error:
+        return _fail(_missing(error), 2)
+    return execute_evaluation(
+        EvaluationRequest(
+            folder=parsed.evaluate,
+            model=parsed.model,
+            data=parsed.data,
+            device=parsed.device,
+            precision=parsed.precision,
+            workers=parsed.workers,
+            as_json=parsed.as_json,
+            trusts_folder=parsed.trusts_schedule,
+        )
+    )
 
 
 def _fail(error: DsdError, code: int) -> int:

@@ -43,7 +43,7 @@ def load_factory(target: str) -> Callable[..., Any]:
     except DsdError:
         raise
     except Exception as error:
-        raise _failure(f"the module `{module_name}` cannot be imported", error) from error
+        raise failure(f"the module `{module_name}` cannot be imported", error) from error
     factory = getattr(module, attribute, None)
     if not callable(factory):
         names = tuple(key for key, value in vars(module).items() if callable(value) and not key.startswith("_"))
@@ -79,7 +79,7 @@ def call_factory(target: str, factory: Callable[..., Any], arguments: Mapping[st
     except DsdError:
         raise
     except Exception as error:
-        raise _failure(f"the factory `{target}` failed", error) from error
+        raise failure(f"the factory `{target}` failed", error) from error
 
 
 def option_value(text: str) -> int | float | bool | str:
@@ -98,7 +98,8 @@ def option_value(text: str) -> int | float | bool | str:
     return text
 
 
-def _failure(what: str, error: Exception) -> DsdError:
+def failure(what: str, error: Exception) -> DsdError:
+    """What went wrong in code of the user's, in a sentence, with where it was raised."""
     told = " ".join(str(error).split())
     frames = traceback.extract_tb(error.__traceback__)
     place = f"it was raised in {frames[-1].filename}, line {frames[-1].lineno}" if frames else None

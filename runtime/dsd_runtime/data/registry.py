@@ -18,6 +18,7 @@ from typing import Any
 from dsd_lang.base.data_sets import DATA_SETS
 from dsd_lang.base.errors import DsdError, nearest
 from dsd_lang.base.python_names import python_target
+from dsd_runtime.data.datasets import is_datasets, source_of_datasets
 from dsd_runtime.data.source import DataSource
 from dsd_runtime.factories import UnknownModule, call_factory, load_factory, option_value
 
@@ -146,12 +147,14 @@ def _named_options(loader: Callable[..., Any]) -> tuple[str, ...]:
 
 
 def _checked_source(source: object, name: str) -> DataSource:
+    if is_datasets(source):
+        return source_of_datasets(source, name)
     required = ("name", "fingerprint", "traits", "sizes", "updates_per_epoch", "train_batches", "evaluation_batches")
     missing = [attribute for attribute in required if not hasattr(source, attribute)]
     if missing:
         raise DsdError(
             f"`{name}` gave a `{type(source).__name__}` that lacks {', '.join(f'`{item}`' for item in missing)}",
-            help="a factory returns a DataSource, see dsd_runtime.data.source",
+            help="a factory returns (train, val) Datasets or a DataSource, see the page on data of your own",
         )
     return source  # type: ignore[return-value]
 

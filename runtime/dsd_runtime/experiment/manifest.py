@@ -13,6 +13,8 @@ import torch
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.git import find_repository, has_changes
+from dsd_runtime.data.preprocessing import Preprocessing
+from dsd_runtime.data.source import DataSource
 from dsd_runtime.experiment.setup import Prepared
 
 _PACKAGES = ("dsd-lang", "torch", "torchaudio", "torchvision", "numpy", "safetensors")
@@ -29,6 +31,8 @@ def build_manifest(prepared: Prepared, keys: Mapping[str, str], command: Sequenc
         "model": prepared.model_name,
         "data": prepared.data_spec,
         "data_fingerprint": prepared.data.fingerprint,
+        "traits": asdict(prepared.data.traits),
+        "preprocessing": _preprocessing(prepared.data),
         "data_sizes": dict(prepared.data.sizes),
         "seed": prepared.seed,
         "setting": asdict(prepared.setting),
@@ -39,6 +43,12 @@ def build_manifest(prepared: Prepared, keys: Mapping[str, str], command: Sequenc
         "git": _git_revision(),
         "finished": False,
     }
+
+
+def _preprocessing(data: DataSource) -> dict[str, Any] | None:
+    """What `dsd_runtime.load_run` needs to show the model other data; None where a data source has none."""
+    preprocessing: Preprocessing | None = getattr(data, "preprocessing", None)
+    return None if preprocessing is None else preprocessing.describe()
 
 
 def _version(name: str) -> str | None:

@@ -13,7 +13,7 @@ from dsd_runtime.cli import build_parser, main
 FLAGS = {
     "-h", "--help", "--version", "--model", "--data", "--out", "--device", "--precision", "--compile", "--seed",
     "--set", "--scale", "--resume", "--fresh", "--dry-run", "--workers", "--progress", "--save-every",
-    "--write-layers", "--json", "--threads", "--list-models", "--list-data", "--trust-schedule",
+    "--write-layers", "--json", "--threads", "--list-models", "--list-data", "--trust-schedule", "--evaluate",
 }  # fmt: skip
 
 
@@ -30,7 +30,7 @@ def test_the_choices_are_frozen() -> None:
     }
 
 
-@pytest.mark.parametrize("words", [[], ["--resume", "--fresh", "a.dsd"], ["a.dsd", "--device", "tpu"]])
+@pytest.mark.parametrize("words", [["--resume", "--fresh", "a.dsd"], ["a.dsd", "--device", "tpu"]])
 def test_wrong_usage_exits_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(words)

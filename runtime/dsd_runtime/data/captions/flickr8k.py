@@ -55,13 +55,15 @@ def open_flickr8k(
     rows, table = read_features(root / features)
     images = {split: _members(root / file, captions, rows) for split, file in SPLIT_FILES.items()}
     splits, vocabulary = captioned_splits(images, threshold)
+    scale = 1.0
     if norm:
         train = torch.tensor([row for row, _ in images["train"]])
-        table = table.float() * (norm / table[train].float().norm(dim=1).mean())
+        scale = float(norm / table[train].float().norm(dim=1).mean())
+        table = table.float() * scale
     digest = hashlib.sha256(f"threshold={threshold} norm={norm}\n".encode())
     for content in content_digests([root / file for file in (CAPTIONS, *SPLIT_FILES.values(), features)]):
         digest.update(content.encode())
-    return CaptionSource("flickr8k", table, splits, vocabulary, digest.hexdigest())
+    return CaptionSource("flickr8k", table, splits, vocabulary, digest.hexdigest(), scale)
 
 
 def read_captions(file: Path) -> Captions:

@@ -8,7 +8,7 @@ Shape legend: N batch, D features, L words of the batch's longest caption and it
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from dsd_runtime.data.batch import CaptionBatch
 from dsd_runtime.data.captions.text import Vocabulary, build_vocabulary
 from dsd_runtime.data.draws import generator
 from dsd_runtime.data.prefetch import ordered_map
+from dsd_runtime.data.preprocessing import FeaturePreprocessing
 from dsd_runtime.data.splits import fingerprint_of, num_batches, sizes_of, split_named
 from dsd_runtime.data.traits import DataTraits
 
@@ -45,13 +46,17 @@ class CaptionedImages:
 
 @dataclass(frozen=True, slots=True)
 class CaptionSource:
-    """A data source over a feature table [images, D] (any float type) and the splits that point into it."""
+    """A data source over a feature table [images, D] (any float type) and the splits that point into it.
+
+    ``scale`` is what the raw features have been multiplied by.
+    """
 
     name: str
     features: Tensor
     splits: Mapping[str, CaptionedImages]
     vocabulary: Vocabulary
     content: str
+    scale: float = 1.0
     task: str = field(default="captioning", init=False)
 
     @property
@@ -67,6 +72,16 @@ class CaptionSource:
             word_counts=self.vocabulary.counts,
             feature_dim=int(self.features.shape[1]),
         )
+
+    @property
+    def preprocessing(self) -> FeaturePreprocessing:
+        """What was done to these features, for others."""
+        return FeaturePreprocessing(self.scale)
+
+    def with_preprocessing(self, preprocessing: FeaturePreprocessing) -> CaptionSource:
+        """The same features as a network sees them that was trained with another scale."""
+        scale = preprocessing.scale
+        return replace(self, features=self.features * (scale / self.scale), scale=scale)
 
     @property
     def sizes(self) -> Mapping[str, int]:

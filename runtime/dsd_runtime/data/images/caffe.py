@@ -30,6 +30,10 @@ class CaffeRecipe:
     augment: bool = True
 
     @property
+    def name(self) -> str:
+        return "googlenet" if self.mean == GOOGLENET_MEAN else "vgg"
+
+    @property
     def resize(self) -> int:
         """The side of the square that is cropped, 256 for 224."""
         return round(self.side * 256 / 224)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from dsd_lang.base.errors import DsdError
 from dsd_runtime.data.batch import ImageBatch
 from dsd_runtime.data.broken_files import BrokenFiles
 from dsd_runtime.data.draws import epoch_order, generator
 from dsd_runtime.data.images.encoded import UNREADABLE, opened_image
-from dsd_runtime.data.images.recipes import Recipe
+from dsd_runtime.data.images.recipes import Recipe, recipe_named
 from dsd_runtime.data.images.source import RECIPE_VERSION
 from dsd_runtime.data.prefetch import ordered_map
+from dsd_runtime.data.preprocessing import PhotoPreprocessing
 from dsd_runtime.data.splits import fingerprint_of, num_batches, sizes_of, split_named
 from dsd_runtime.data.traits import DataTraits, image_traits
 
@@ -49,6 +51,21 @@ class ImagesOnDisk:
     @property
     def traits(self) -> DataTraits:
         return image_traits(self.class_names, (3, self.recipe.side, self.recipe.side))
+
+    @property
+    def preprocessing(self) -> PhotoPreprocessing:
+        """What is done to these photographs at evaluation, for others."""
+        return PhotoPreprocessing(self.recipe.name, self.recipe.side)
+
+    def with_preprocessing(self, preprocessing: PhotoPreprocessing) -> ImagesOnDisk:
+        """The same photographs by the recipe that a network was trained with; DsdError if it had small pictures."""
+        if not isinstance(preprocessing, PhotoPreprocessing):
+            raise DsdError(
+                f"the pictures of `{self.name}` are photographs, and the network was trained on small pictures",
+                help="give data of the same size, for instance with the option `size=`",
+            )
+        how = preprocessing
+        return replace(self, recipe=recipe_named(how.recipe, side=how.side, augment=False))
 
     @property
     def sizes(self) -> Mapping[str, int]:

@@ -31,6 +31,10 @@ class PhotoRecipe:
     augment: bool = True
 
     @property
+    def name(self) -> str:
+        return "resnet"
+
+    @property
     def resize(self) -> int:
         return round(self.side * 256 / 224)
 

@@ -16,6 +16,11 @@ class Recipe(Protocol):
     """Photographs to normalised pictures [3, side, side] float32; the `repr` is part of a data set's fingerprint."""
 
     @property
+    def name(self) -> str:
+        """The name by which :func:`recipe_named` gives it."""
+        ...
+
+    @property
     def side(self) -> int: ...
 
     def training(self, image: Image.Image, generator: torch.Generator) -> Tensor:

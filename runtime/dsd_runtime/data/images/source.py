@@ -6,7 +6,7 @@ Shape legend: N batch, C channels, H height, W width.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from dsd_runtime.data.batch import ImageBatch
 from dsd_runtime.data.draws import epoch_order, generator
 from dsd_runtime.data.images.augment import PLAIN, Augmentation, augment
 from dsd_runtime.data.prefetch import ordered_map
+from dsd_runtime.data.preprocessing import PixelPreprocessing
 from dsd_runtime.data.splits import fingerprint_of, num_batches, sizes_of, split_named
 from dsd_runtime.data.traits import DataTraits, image_traits
 
@@ -89,6 +90,24 @@ class ImagesInMemory:
     @property
     def traits(self) -> DataTraits:
         return image_traits(self.class_names, self.presentation.shape(self.splits["train"].images))
+
+    @property
+    def preprocessing(self) -> PixelPreprocessing:
+        """What was done to these pictures, for others."""
+        channels, height, width = self.splits["train"].images.shape[1:]
+        shown = self.presentation
+        return PixelPreprocessing((channels, height, width), shown.mean, shown.deviation, shown.size, shown.channels)
+
+    def with_preprocessing(self, preprocessing: PixelPreprocessing) -> ImagesInMemory:
+        """The same pictures as a network sees them that was trained with another preprocessing; DsdError if unfit."""
+        if not isinstance(preprocessing, PixelPreprocessing) or preprocessing.shape != self.preprocessing.shape:
+            raise DsdError(
+                f"the pictures of `{self.name}` are {list(self.preprocessing.shape)}, and the network was trained on "
+                f"{list(getattr(preprocessing, 'shape', ())) or 'photographs'}",
+                help="give data of the same size, for instance with the option `size=`",
+            )
+        how = preprocessing
+        return replace(self, presentation=Presentation(how.mean, how.deviation, how.size, how.channels))
 
     @property
     def sizes(self) -> Mapping[str, int]:

@@ -9,6 +9,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, TypedDict, TypeVar
@@ -20,9 +21,10 @@ from dsd_lang.base.errors import DsdError
 from dsd_runtime.data.batch import SpeechBatch
 from dsd_runtime.data.broken_files import BrokenFiles
 from dsd_runtime.data.prefetch import ordered_map
+from dsd_runtime.data.preprocessing import SoundPreprocessing
 from dsd_runtime.data.speech.alphabet import Alphabet
 from dsd_runtime.data.speech.augment import SpecAugment
-from dsd_runtime.data.speech.features import FeatureSettings, Normalising
+from dsd_runtime.data.speech.features import FeatureSettings, Normalisation, Normalising
 from dsd_runtime.data.speech.order import POOL_BATCHES, Indices, sorted_batches, training_batches
 from dsd_runtime.data.speech.store import FeatureStore, Utterance, features_bytes
 from dsd_runtime.data.splits import num_batches, sizes_of, split_named
@@ -145,6 +147,27 @@ class SpeechSource:
             num_features=features.num_bins,
             sample_rate=features.sample_rate,
         )
+
+    @property
+    def preprocessing(self) -> SoundPreprocessing:
+        """What is done to these recordings, for others."""
+        settings, found = asdict(self._settings.features), self._store.normalisation()
+        if found is None:
+            return SoundPreprocessing(settings)
+        return SoundPreprocessing(settings, tuple(found.mean.tolist()), tuple(found.deviation.tolist()))
+
+    def with_preprocessing(self, preprocessing: SoundPreprocessing) -> SpeechSource:
+        """The same recordings as a network hears them that was trained with another normalisation."""
+        if preprocessing.settings != asdict(self._settings.features):
+            raise DsdError(
+                f"the features of `{self.name}` are not those the network was trained on",
+                help="give the data with the same `normalise=`",
+            )
+        other = copy(self)
+        if preprocessing.mean is not None and preprocessing.deviation is not None:
+            found = Normalisation(torch.tensor(preprocessing.mean), torch.tensor(preprocessing.deviation))
+            other._store = self._store.normalised_by(found)
+        return other
 
     @property
     def sizes(self) -> Mapping[str, int]:

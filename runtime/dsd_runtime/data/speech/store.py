@@ -62,6 +62,17 @@ class FeatureStore:
                 raise DsdError("no training utterance could be read", help="check the audio files")
             self._normalisation = measure_normalisation(readable)
 
+    def normalisation(self) -> Normalisation | None:
+        """That of the training utterances; None where each utterance has its own."""
+        self.prepare()
+        return self._normalisation
+
+    def normalised_by(self, normalisation: Normalisation) -> FeatureStore:
+        """A store of the same utterances with a normalisation that was measured elsewhere."""
+        other = FeatureStore(self._train, settings=self._settings, broken=self._broken, is_kept=self._is_kept)
+        other._normalisation = normalisation
+        return other
+
     def features(self, utterance: Utterance) -> Tensor | None:
         """Normalised features [T, F] float32, or None for a broken file (which has then been reported)."""
         kept = self._features.get(utterance)

@@ -1,0 +1,232 @@
+"""Any pair or triple of `torch.utils.data.Dataset`s in, a data source for classification out.
+
+A sample is a pair of an input (an image [C, H, W], a feature vector [D], any tensor of one shape) and its class number.
+Whatever a data set draws at random (from torch, numpy or `random`) is drawn anew for each sample from a seed of the
+pass and the sample's position, so the numbers are the same for any number of workers and after resuming.
+Shape legend: N batch, C channels, H height, W width, D features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+
+from dsd_lang.base.errors import DsdError
+from dsd_runtime.data.batch import ImageBatch
+from dsd_runtime.data.dataset_content import content_of, largest_label
+from dsd_runtime.data.dataset_samples import as_input, read_sample, untouched_generators
+from dsd_runtime.data.draws import derived_seed, epoch_order
+from dsd_runtime.data.preprocessing import FeaturePreprocessing
+from dsd_runtime.data.splits import fingerprint_of, num_batches, sizes_of, split_named
+from dsd_runtime.data.traits import DataTraits
+
+RECIPE_VERSION = 1
+"""Part of every fingerprint: raised when the same data sets would give other numbers."""
+
+SPLITS = ("train", "val", "test")
+_EXTRAS = ("classes", "fingerprint")
+_HELP = "a factory returns (train, val) or (train, val, test) Datasets, a dict of them, or a DataSource; see docs"
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSource:
+    """A data source over map-style Datasets; ``content`` stands for what they hold."""
+
+    name: str
+    splits: Mapping[str, Dataset[Any]]
+    class_names: tuple[str, ...]
+    num_classes: int
+    shape: tuple[int, ...]
+    content: str
+    task: str = field(default="classification", init=False)
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint_of(RECIPE_VERSION, self.content, sorted(self.sizes.items()), self.num_classes)
+
+    @property
+    def traits(self) -> DataTraits:
+        channels_first = (self.shape[0], self.shape[1], self.shape[2]) if len(self.shape) == 3 else None
+        width = self.shape[0] if len(self.shape) == 1 else None
+        return DataTraits(
+            self.task,
+            num_classes=self.num_classes,
+            class_names=self.class_names,
+            image_shape=channels_first,
+            num_features=width,
+            feature_dim=width,
+        )
+
+    @property
+    def preprocessing(self) -> FeaturePreprocessing:
+        """None of ours: the Datasets' own transforms give what the network takes."""
+        return FeaturePreprocessing()
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        return sizes_of(self.splits)  # type: ignore[arg-type]
+
+    def updates_per_epoch(self, batch_size: int) -> int:
+        """Every sample once; the last batch may be smaller."""
+        return num_batches(self.sizes["train"], batch_size)
+
+    def train_batches(
+        self, *, batch_size: int, epoch: int, key: int, skip: int = 0, workers: int = 0
+    ) -> Iterator[ImageBatch]:
+        order = epoch_order(self.sizes["train"], key=key, epoch=epoch).tolist()
+        batches = _Batches(self, "train", order, batch_size, (key, "sample", epoch))
+        yield from batches.read(skip, workers)
+
+    def evaluation_batches(self, split: str, *, batch_size: int, workers: int = 0) -> Iterator[ImageBatch]:
+        split_named(self.splits, split)
+        order = list(range(self.sizes[split]))
+        yield from _Batches(self, split, order, batch_size, ("evaluation", split)).read(0, workers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batches:
+    """The batches of one pass by number, each built whole where it is asked for (perhaps in a worker process)."""
+
+    source: DatasetSource
+    split: str
+    order: Sequence[int]
+    batch_size: int
+    seed: tuple[int | str, ...]
+
+    def read(self, skip: int, workers: int) -> Iterator[ImageBatch]:
+        """The batches from number ``skip`` on; the caller's random numbers stay where they are."""
+        numbers = range(skip, num_batches(len(self.order), self.batch_size))
+        if workers <= 0:
+            for number in numbers:
+                with untouched_generators():
+                    batch = self._batch(number)
+                yield batch
+            return
+        own = torch.Generator().manual_seed(0)  # the loader draws a seed, which must not come from the global one
+        loader = DataLoader(_Numbered(self, numbers), batch_size=None, num_workers=workers, generator=own)
+        for batch in loader:
+            if isinstance(batch, DsdError):
+                raise batch
+            yield batch
+
+    def _batch(self, number: int) -> ImageBatch:
+        places = range(number * self.batch_size, min((number + 1) * self.batch_size, len(self.order)))
+        dataset = self.source.splits[self.split]
+        if type(dataset) is TensorDataset:
+            rows = torch.tensor([self.order[place] for place in places])
+            return ImageBatch(as_input(dataset.tensors[0][rows]), dataset.tensors[1][rows].long())
+        pairs = [self._sample(dataset, place) for place in places]
+        return ImageBatch(torch.stack([pair[0] for pair in pairs]), torch.tensor([pair[1] for pair in pairs]))
+
+    def _sample(self, dataset: Dataset[Any], place: int) -> tuple[Tensor, int]:
+        index = self.order[place]
+        where = f"sample {index} of the {self.split} set of `{self.source.name}`"
+        sample = read_sample(dataset, index, where, seed=derived_seed(*self.seed, place))
+        if tuple(sample[0].shape) != self.source.shape:
+            raise DsdError(
+                f"{where} has the shape {list(sample[0].shape)}, the first has {list(self.source.shape)}",
+                help="bring all samples to one shape, for instance with a transform",
+            )
+        if not 0 <= sample[1] < self.source.num_classes:
+            raise DsdError(
+                f"{where} is of class {sample[1]}, but there are {self.source.num_classes} classes",
+                help="number the classes from 0, or return `classes` with the names of all",
+            )
+        return sample
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbered(Dataset[Any]):
+    """What a `DataLoader` asks for batches; a user's mistake comes back as a value, and is raised in its own words."""
+
+    batches: _Batches
+    numbers: range
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: int) -> ImageBatch | DsdError:
+        try:
+            return self.batches._batch(self.numbers[index])
+        except DsdError as error:
+            error.__cause__ = None
+            return error
+
+
+def is_datasets(found: object) -> bool:
+    """Whether a factory gave Datasets, or what was meant as such, rather than a data source."""
+    if isinstance(found, tuple | list | Dataset | DataLoader):
+        return True
+    return isinstance(found, Mapping) and "train" in found
+
+
+def source_of_datasets(found: Any, name: str) -> DatasetSource:
+    """The data source over what a factory gave: (train, val), (train, val, test), or a dict of these names.
+
+    A dict may also hold ``classes`` (the names of the classes) and ``fingerprint`` (a text that changes with the data).
+    Raises :class:`DsdError` naming the split for one that is empty, unlabelled, or no map-style Dataset.
+    """
+    splits, extras = _named_splits(found, name)
+    for split, dataset in splits.items():
+        _require_map_style(dataset, split, name)
+    first = {split: _first_sample(dataset, split, name) for split, dataset in splits.items()}
+    shape = tuple(first["train"][0].shape)
+    for split, (value, _) in first.items():
+        if tuple(value.shape) != shape:
+            raise DsdError(
+                f"the {split} set of `{name}` has samples of shape {list(value.shape)}, its train set {list(shape)}",
+                help="give every set the same transforms as to shape",
+            )
+    names = _class_names(extras, splits["train"])
+    num_classes = len(names) or 1 + max(largest_label(dataset, split, name) for split, dataset in splits.items())
+    content = str(extras["fingerprint"]) if "fingerprint" in extras else content_of(splits, name)
+    return DatasetSource(name, splits, names, num_classes, shape, content)
+
+
+def _named_splits(found: Any, name: str) -> tuple[dict[str, Dataset[Any]], dict[str, Any]]:
+    if isinstance(found, Mapping):
+        unknown = [key for key in found if key not in (*SPLITS, *_EXTRAS)]
+        if unknown or "val" not in found:
+            problem = f"has the key `{unknown[0]}`" if unknown else "has no `val`"
+            raise DsdError(f"the dict of `{name}` {problem}", help=f"its keys are {', '.join((*SPLITS, *_EXTRAS))}")
+        return {split: found[split] for split in SPLITS if found.get(split) is not None}, {
+            key: found[key] for key in _EXTRAS if found.get(key) is not None
+        }
+    if isinstance(found, tuple | list) and len(found) in (2, 3):
+        return dict(zip(SPLITS, found, strict=False)), {}
+    given = f"{len(found)} things" if isinstance(found, tuple | list) else f"one `{type(found).__name__}`"
+    raise DsdError(f"`{name}` gave {given}", help=_HELP)
+
+
+def _require_map_style(dataset: object, split: str, name: str) -> None:
+    """Refuses by name what cannot be read at any index."""
+    kind = type(dataset).__name__
+    if isinstance(dataset, DataLoader):
+        raise DsdError(
+            f"the {split} set of `{name}` is a DataLoader", help="return its Dataset: the batches are made by the run"
+        )
+    if isinstance(dataset, IterableDataset):
+        raise DsdError(
+            f"the {split} set of `{name}` is the IterableDataset `{kind}`, whose order cannot be resumed or shared",
+            help="return a Dataset with `__len__` and `__getitem__`, or a DataSource of your own",
+        )
+    if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
+        lacks = f"the {split} set of `{name}` is a `{kind}`, which is no Dataset"
+        raise DsdError(lacks, help="it needs `__len__` and `__getitem__`")
+    if len(dataset) == 0:
+        raise DsdError(f"the {split} set of `{name}` is empty", help="leave it out, or give it samples")
+
+
+def _first_sample(dataset: Dataset[Any], split: str, name: str) -> tuple[Tensor, int]:
+    with untouched_generators():
+        return read_sample(dataset, 0, f"sample 0 of the {split} set of `{name}`", seed=0)
+
+
+def _class_names(extras: Mapping[str, Any], train: Dataset[Any]) -> tuple[str, ...]:
+    told = extras.get("classes", getattr(train, "classes", None))
+    return tuple(str(one) for one in told) if isinstance(told, tuple | list) else ()

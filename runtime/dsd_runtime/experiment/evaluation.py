@@ -1,0 +1,131 @@
+"""A run folder in, its last weights' metrics on validation and test data out: `dsd-run --evaluate`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dsd_lang.base.errors import DsdError
+from dsd_lang.views.table import aligned
+from dsd_runtime.data.registry import open_data, parse_data_spec, takes_option
+from dsd_runtime.data.source import DataSource
+from dsd_runtime.data.traits import DataTraits
+from dsd_runtime.experiment.trained import TrainedRun, branches_of, load_run
+from dsd_runtime.experiment.trust import refuse_code
+from dsd_runtime.models.catalogue import preset_of
+from dsd_runtime.tracking.console import shown_metrics
+from dsd_runtime.training.precision import Precision, PrecisionName, choose_device
+from dsd_runtime.training.tasks.choose import task_for
+
+SPLITS = ("val", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRequest:
+    """What `dsd-run --evaluate FOLDER` was asked for; None where nothing was said."""
+
+    folder: Path
+    model: str | None = None
+    data: str | None = None
+    device: str = "auto"
+    precision: PrecisionName | None = None
+    workers: int = 0
+    as_json: bool = False
+    trusts_folder: bool = False
+
+
+def execute_evaluation(request: EvaluationRequest) -> int:
+    """Evaluates every line of the run, prints the metrics, and returns the exit code."""
+    try:
+        found = evaluate_run(request)
+    except DsdError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if request.as_json:
+        print(json.dumps({"run": str(request.folder), "lines": found}))
+        return 0
+    names = list(dict.fromkeys(name for metrics in found.values() for name in shown_metrics(metrics)))
+    rows = [
+        [line or "main line", *(f"{metrics[name]:.4g}" if name in metrics else "" for name in names)]
+        for line, metrics in found.items()
+    ]
+    print(aligned(["line", *names], rows), end="")
+    return 0
+
+
+def evaluate_run(request: EvaluationRequest) -> dict[str, dict[str, float]]:
+    """The metrics of each line's last weights (`""` is the main line) on the splits that the data has."""
+    lines = branches_of(request.folder)
+    first = _loaded(request, lines[0] if lines else "")
+    data = _open_data(request, first)
+    runs = (first if line == first.branch else _loaded(request, line) for line in lines)
+    return {run.branch: _evaluated(request, run, data) for run in runs}
+
+
+def _loaded(request: EvaluationRequest, branch: str) -> TrainedRun:
+    return load_run(request.folder, branch=branch, model=request.model, trusts_folder=request.trusts_folder)
+
+
+def _open_data(request: EvaluationRequest, run: TrainedRun) -> DataSource:
+    """The data asked for, else the run's own, shown to the model as its training data was."""
+    spec = request.data or str(run.manifest["data"])
+    if request.data is None and not request.trusts_folder:
+        refuse_code("data", spec, f"the run in `{run.folder}`", "--trust-schedule")
+    data = open_data(spec, **_preset_options(spec, str(run.manifest["model"])))
+    _require_same_outputs(data.traits, run.traits, spec)
+    if data.fingerprint == run.manifest.get("data_fingerprint"):
+        return data
+    if request.data is None:
+        print(f"note: `{spec}` has changed since the run", file=sys.stderr)
+    shown_as = getattr(data, "with_preprocessing", None)
+    shown: DataSource = data if shown_as is None else shown_as(run.preprocess)
+    return shown
+
+
+def _preset_options(spec: str, model: str) -> dict[str, Any]:
+    said = parse_data_spec(spec).options
+    options = preset_of(model).data_options
+    return {name: value for name, value in options.items() if name not in said and takes_option(spec, name)}
+
+
+def _require_same_outputs(data: DataTraits, run: DataTraits, spec: str) -> None:
+    """Refuses data whose classes, characters or words are not those that the model's outputs stand for."""
+    for what, here, there in (
+        ("task", data.task, run.task),
+        ("classes", data.class_names or data.num_classes, run.class_names or run.num_classes),
+        ("alphabet", data.alphabet, run.alphabet),
+        ("vocabulary", data.vocabulary, run.vocabulary),
+    ):
+        if here != there:
+            raise DsdError(
+                f"`{spec}` and the data that the run was trained on differ in their {what}",
+                help=f"the run has {_short(there)}, `{spec}` has {_short(here)}",
+            )
+
+
+def _short(value: object) -> str:
+    text = ", ".join(str(item) for item in value) if isinstance(value, tuple) else str(value)
+    return f"`{text if len(text) <= 60 else text[:57] + '...'}`"
+
+
+def _evaluated(request: EvaluationRequest, run: TrainedRun, data: DataSource) -> dict[str, float]:
+    setting: Mapping[str, Any] = run.manifest.get("setting", {})
+    precision = Precision(request.precision or setting.get("precision", "fp32"), choose_device(request.device))
+    task = task_for(run.traits)
+    model = run.model.to(precision.device)
+    preset = preset_of(request.model or str(run.manifest["model"]))
+    batch = run.plan.branch(run.branch).phases[-1].batch or preset.batch
+    metrics: dict[str, float] = {}
+    with torch.no_grad(), precision.autocast():
+        for split in SPLITS:
+            if data.sizes.get(split):
+                batches = data.evaluation_batches(split, batch_size=batch, workers=request.workers)
+                found = task.evaluate(model, (item.to(precision.device) for item in batches))
+                metrics |= {f"{split}.{name}": value for name, value in found.items()}
+    return metrics
