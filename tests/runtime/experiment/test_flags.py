@@ -30,7 +30,7 @@ def test_the_choices_are_frozen() -> None:
     }
 
 
-@pytest.mark.parametrize("words", [["--resume", "--fresh", "a.dsd"], ["a.dsd", "--device", "tpu"]])
+@pytest.mark.parametrize("words", [[], ["--resume", "--fresh", "a.dsd"], ["a.dsd", "--device", "tpu"]])
 def test_wrong_usage_exits_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(words)

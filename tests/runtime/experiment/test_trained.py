@@ -21,6 +21,7 @@ from dsd_runtime.data.registry import open_data
 from .conftest import SMALL, Outcome, Run
 
 FORKED = "dense 1ep lr=0.05\ns: sparse 50% 1ep\nfork { a: dense 1ep; b: sparse held 1ep }\n"
+OWN = ("--model", "trained_nets:make", "--data", "digits", "--progress", "none")
 NETS = """
 from torch import nn
 
@@ -117,7 +118,6 @@ def test_a_table_without_json_and_wrong_usage(forked: Path, capsys) -> None:
     assert lines[0].split()[:2] == ["line", "val.loss"]
     assert [line.split()[0] for line in lines[2:]] == ["main", "a", "b"]
     assert main(["--evaluate", str(forked), "a.dsd"]) == 2
-    assert main([]) == 2
     assert main(["--evaluate", str(forked / "checkpoints")]) == 2
 
 
@@ -125,7 +125,7 @@ def test_a_folder_that_names_code_is_not_believed(dsd_run: Run, tmp_path: Path, 
     (tmp_path / "trained_nets.py").write_text(NETS)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    outcome: Outcome = dsd_run("dense 1it lr=0.1\n", base=("--model", "trained_nets:make", "--progress", "none"))
+    outcome: Outcome = dsd_run("dense 1it lr=0.1\n", base=OWN)
     monkeypatch.delitem(sys.modules, "trained_nets")
     with pytest.raises(DsdError, match="names the Python code `trained_nets:make` as its model"):
         dsd_runtime.load_run(outcome.folder)
