@@ -120,7 +120,8 @@ def test_every_model_and_data_set_is_in_the_engine_page() -> None:
             assert option in row, f"{name}: {option}"
     for name, target in LOADERS.items():
         rows = [line for line in page.splitlines() if re.match(rf"\| `{name}(:PATH)?` \|", line)]
-        [row] = rows
+        row = "".join(rows)
+        assert row, name
         module, _, function = target.partition(":")
         loader = getattr(import_module(module), function)
         for option in list(inspect.signature(loader).parameters)[1:]:

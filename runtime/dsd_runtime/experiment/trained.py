@@ -21,6 +21,7 @@ from dsd_runtime.data.traits import DataTraits
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.trust import refuse_code
 from dsd_runtime.models.registry import build_model
+from dsd_runtime.tracking.console import shown_metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ class TrainedRun:
 
     def __repr__(self) -> str:
         line = f", branch {self.branch!r}" if self.branch else ""
-        numbers = ", ".join(f"{name} {value:.4g}" for name, value in self.metrics.items() if name.startswith("test."))
+        shown = shown_metrics(dict(self.metrics)).items()
+        numbers = ", ".join(f"{name} {value:.4g}" for name, value in shown if name.startswith("test."))
         return f"<TrainedRun {str(self.folder)!r}{line}: {self.manifest['model']}{', ' if numbers else ''}{numbers}>"
 
 
