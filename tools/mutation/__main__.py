@@ -20,8 +20,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from loaded import is_in_function, try_loaded
 from mutants import Mutant, mutants_of
-from trial import copy_of_tree, tried, warm_up
+from trial import Verdict, copy_of_tree, tried, warm_up
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PACKAGES = (
@@ -56,7 +57,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", action="append", metavar="PATH", help="a package or module instead of all of them")
     parser.add_argument("--again", type=Path, metavar="FILE", help="try the survivors of an earlier run once more")
     parser.add_argument("--budget", type=float, default=40.0, help="seconds of tests for one mutant")
-    parser.add_argument("--minutes", type=float, default=1e9, help="begin no trial after that")
     return parser
 
 
@@ -119,41 +119,45 @@ def tests_for(mutant: Mutant, reach: dict[str, Any], budget: float) -> tuple[lis
 
 
 def _try_all(mutants: Sequence[Mutant], reach: dict[str, Any], options: argparse.Namespace) -> None:
-    import time
-
-    done = {json.loads(line)["key"] for line in options.out.read_text().splitlines()} if options.out.exists() else set()
+    done = {entry["key"] for entry in _entries(options.out)}
     if options.again is not None:
-        old = [json.loads(line) for line in options.again.read_text().splitlines()]
-        left = {entry["key"] for entry in old if entry["outcome"] == "survived"}
+        left = {entry["key"] for entry in _entries(options.again) if entry["outcome"] == "survived"}
         mutants = [mutant for mutant in mutants if mutant.key in left]
-    warm_up()
+    mutants = [mutant for mutant in mutants if mutant.key not in done]
     shared = REPOSITORY.parent / "shared" / "data"
     if shared.is_dir():
         os.environ.setdefault("DSD_SHARED_DATA", str(shared))
-    started = time.monotonic()
+
+    def plan(mutant: Mutant) -> tuple[Sequence[str], float]:
+        return tests_for(mutant, reach, options.budget)
+
     with tempfile.TemporaryDirectory() as folder, options.out.open("a") as out:
         tree = Path(folder) / "tree"
         copy_of_tree(REPOSITORY, tree)
-        for mutant in mutants:
-            if mutant.key in done or time.monotonic() - started > 60 * options.minutes:
-                continue
-            line = json.dumps(_entry(mutant, tree, reach, options.budget))
-            out.write(line + "\n")
+
+        def tell(mutant: Mutant, tests: int, verdict: Verdict) -> None:
+            out.write(json.dumps({**asdict(mutant), "key": mutant.key, "tests": tests, **asdict(verdict)}) + "\n")
             out.flush()
 
+        warm_up()
+        sources = {name: (tree / name).read_text() for name in {mutant.file for mutant in mutants}}
+        inside = [mutant for mutant in mutants if is_in_function(mutant, sources[mutant.file])]
+        for mutant in mutants:
+            if mutant not in inside:
+                tests, seconds = plan(mutant)
+                changed = {mutant.file: mutant.applied(sources[mutant.file].encode())}
+                verdict = tried(tree, changed, tests, limit_seconds=60 + 6 * seconds)
+                tell(mutant, len(tests), verdict if tests else Verdict("survived", 0.0, "no test"))
+        files = sorted({test.partition("::")[0] for test, _ in reach["tests"]})
+        try_loaded(tree, inside, files, plan, tell)
 
-def _entry(mutant: Mutant, tree: Path, reach: dict[str, Any], budget: float) -> dict[str, Any]:
-    tests, seconds = tests_for(mutant, reach, budget)
-    base = {**asdict(mutant), "key": mutant.key, "tests": len(tests)}
-    if not tests:
-        return {**base, "outcome": "survived", "seconds": 0.0, "tail": "no test reaches it"}
-    changed = {mutant.file: mutant.applied((tree / mutant.file).read_bytes())}
-    verdict = tried(tree, changed, tests, limit_seconds=60 + 4 * seconds)
-    return {**base, **asdict(verdict)}
+
+def _entries(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def _print_score(path: Path) -> None:
-    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    entries = _entries(path)
     survived = [entry for entry in entries if entry["outcome"] == "survived"]
     for entry in survived:
         print(f"{entry['file']}:{entry['line']}: {entry['kind']}: {entry['before']!r} -> {entry['after']!r}")

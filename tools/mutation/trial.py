@@ -71,7 +71,7 @@ def _run(tree: Path, tests: Sequence[str], limit_seconds: float) -> Verdict:
     child = os.fork()
     if child == 0:
         _test_in_child(tree, tests, log)
-    code = _code_of(child, started + limit_seconds)
+    code = code_of(child, started + limit_seconds)
     seconds = time.monotonic() - started
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-6:])
     if code is None:
@@ -79,7 +79,7 @@ def _run(tree: Path, tests: Sequence[str], limit_seconds: float) -> Verdict:
     return Verdict("survived" if code == 0 else "caught", seconds, tail)
 
 
-def _code_of(child: int, deadline: float) -> int | None:
+def code_of(child: int, deadline: float) -> int | None:
     """The exit status of a process; None where it was still running at the deadline and had to be ended."""
     while time.monotonic() < deadline:
         done, status = os.waitpid(child, os.WNOHANG)
