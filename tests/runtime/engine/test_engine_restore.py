@@ -158,6 +158,26 @@ def test_a_file_brings_its_buffers(tmp_path: Path) -> None:
     assert torch.equal(model[1].weight, other[1].weight)
 
 
+def test_every_random_draw_is_another() -> None:
+    """Two phases that start at random, or restore at random, do not draw the same weights."""
+    drawn = []
+    for text in (
+        "dense 1it lr=0.1 from=random; dense 1it from=random",
+        "dense 1it lr=0.1; sparse 50% 1it; dense 1it restore=random; sparse 50% 1it; dense 1it restore=random",
+    ):
+        model = network()
+        session = begin(text, model, optim.SGD(model.parameters(), lr=0.1))
+        for phase in range(len(session.plan.phases)):
+            if "random" in (session.stage.phase.from_.kind, session.stage.phase.restore.kind):
+                drawn.append(_copy(model)["3.weight"])
+            one_update(session, model)
+            if phase + 1 < len(session.plan.phases):
+                session.begin_step()
+    assert len(drawn) == 4
+    for first, second in (drawn[:2], drawn[2:]):
+        assert not bool((first == second).any())
+
+
 # --- optimizer state --------------------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,16 @@ from dsd_runtime.data.images.caffe import GOOGLENET_MEAN, VGG_MEAN, CaffeRecipe
 from dsd_runtime.data.images.files import ImagesOnDisk
 from dsd_runtime.data.images.photo import PhotoRecipe
 from dsd_runtime.data.registry import open_data
-from dsd_runtime.experiment.setup import _open
-from dsd_runtime.models.catalogue import MODELS
+from dsd_runtime.data.source import DataSource
+from dsd_runtime.experiment.request import Request
+from dsd_runtime.experiment.setup import prepare
+
+
+def _opened(folder: Path, model: str, data: str) -> DataSource:
+    """What a run of that model on that data trains on."""
+    schedule = folder / "one.dsd"
+    schedule.write_text("dense 1it lr=0.1")
+    return prepare(Request(schedule, model=model, data=data, device="cpu")).data
 
 
 @pytest.fixture
@@ -38,16 +45,20 @@ def photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     ],
 )
 def test_the_recipe_of_photographs(
-    photographs: str, model: str, options: str, recipe: CaffeRecipe | PhotoRecipe
+    photographs: str, tmp_path: Path, model: str, options: str, recipe: CaffeRecipe | PhotoRecipe
 ) -> None:
-    source = _open(photographs + options, MODELS[model].preset)
+    source = _opened(tmp_path, model, photographs + options)
     assert isinstance(source, ImagesOnDisk)
     assert source.recipe == recipe
 
 
-def test_loaders_without_the_option_are_left_alone() -> None:
-    preset = MODELS["vgg16"].preset
-    assert _open("digits", preset).fingerprint == open_data("digits").fingerprint
-    odd = replace(preset, data_options={"size": 16, "sorta_grad": True, "path": "x"})
-    assert _open("digits", odd).fingerprint == open_data("digits:size=16").fingerprint
-    assert _open("digits:size=12", odd).fingerprint == open_data("digits:size=12").fingerprint
+def test_loaders_without_the_option_are_left_alone(tmp_path: Path) -> None:
+    """The preset of `vgg16` asks for a recipe of photographs, which digits have none of."""
+    assert _opened(tmp_path, "vgg16", "digits").fingerprint == open_data("digits").fingerprint
+
+
+def test_an_option_said_with_the_data_wins(tmp_path: Path) -> None:
+    """The preset of `ds1` asks for the utterances of the first pass from short to long."""
+    by_preset, said = _opened(tmp_path, "ds1", "spoken"), _opened(tmp_path, "ds1", "spoken:sorta_grad=false")
+    assert by_preset.fingerprint == open_data("spoken", sorta_grad=True).fingerprint
+    assert said.fingerprint == open_data("spoken", sorta_grad=False).fingerprint != by_preset.fingerprint

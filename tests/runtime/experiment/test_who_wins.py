@@ -88,14 +88,3 @@ def test_a_flag_s_precision_wins_over_the_schedule_s(dsd_run: Run) -> None:
     text = "set precision=bf16\ndense 1it lr=0.1"
     assert _manifest(dsd_run(text, out="set"))["setting"]["precision"] == "bf16"  # type: ignore[index]
     assert _manifest(dsd_run(text, "--precision", "fp32", out="flag"))["setting"]["precision"] == "fp32"  # type: ignore[index]
-
-
-def test_options_said_with_the_data_win_over_the_preset_s(dsd_run: Run) -> None:
-    """The preset of `conv2` has its own size of the digits."""
-    preset = _manifest(dsd_run("dense 1it", base=("--model", "conv2", *HERE), out="preset"))
-    said = _manifest(dsd_run("dense 1it", base=("--model", "conv2", "--data", "digits:size=12", *HERE), out="said"))
-    assert preset["data_fingerprint"] != said["data_fingerprint"]
-    small = _manifest(
-        dsd_run("dense 1it", base=("--model", "lenet_300_100", "--data", "digits:size=12", *HERE), out="small")
-    )
-    assert said["data_fingerprint"] == small["data_fingerprint"]
