@@ -106,6 +106,10 @@ CATALOGUE: dict[str, Code] = {
 }
 
 
+ERRORS = frozenset(entry.code for entry in CATALOGUE.values() if entry.severity == "error")
+"""What no comment silences."""
+
+
 @record
 class Diagnostic:
     """One finding. ``label`` is the short text beside the carets; ``help`` the line that says what to do."""

@@ -76,11 +76,6 @@ def _one(path: str, options: Given, *, is_dry: bool) -> str:
     except UnformattableError as error:
         _say_broken(name, text, error.diagnostics, options)
         return "broken"
-    for finding in result.exposed:
-        say(
-            f"{name}:{finding.span.line}: note: {finding.code} is no longer silenced here: "
-            "its `# dsd: ignore` stood for several statements on one line\n"
-        )
     _hand_out(path, name, text, result, options, is_dry=is_dry)
     return "changed" if result.is_changed else "left"
 

@@ -22,7 +22,8 @@ from dsd_lang.report import FOR_PEOPLE, FORMATS, CheckedFile, fixable, render, s
 
 PROGRAM = "dsd-lint"
 EPILOGUE = """RULES are codes (DSD303), beginnings of codes (DSD3), names (ends-sparse) or ALL, joined by commas.
-`# dsd: ignore[DSD303]` at the end of a line, or alone on the line above, silences a rule there.
+`# dsd: ignore[DSD303]` at the end of a line, or alone on the line above, silences a warning or advice about the
+statements there. Errors are always reported: neither a comment nor a selection makes clean what does not compile.
 [tool.dsd] (exclude, output-format, model, layers, docs-url) and [tool.dsd.lint] (select, extend-select, ignore,
 per-file-ignores) in the closest pyproject.toml say the same for a project; the command line wins.
 Exit status: 0 nothing found, 1 something found (with --diff: to fix), 2 bad usage or a failure of the tool."""

@@ -67,7 +67,7 @@ def repair(path: str, name: str, *, unsafe: bool, selected: frozenset[str], laye
         found = findings_of(text, unreadable, selected=selected, layers=layers)
         return Repaired(path, CheckedFile(name, Source(text), found), text, 0)
     try:
-        mended = mend(text, partial(check_text, selected=selected, layers=layers), unsafe=unsafe)
+        mended = mend(text, partial(check_text, selected=selected, layers=layers), unsafe=unsafe, chosen=selected)
     except DsdError as error:
         raise DsdError(f"`{name}`: {error.message}", help=error.help) from error
     return Repaired(path, CheckedFile(name, Source(mended.text), mended.diagnostics), text, len(mended.applied))

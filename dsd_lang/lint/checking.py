@@ -5,30 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dsd_lang.base.diagnostics import Diagnostic
+from dsd_lang.base.diagnostics import ERRORS, Diagnostic
 from dsd_lang.base.layers import LayerInfo
 
 if TYPE_CHECKING:
     from dsd_lang.analysis import Analysis
 
 
-_ON_A_MODEL = {"DSD201", "DSD409"}  # without a model they are only half looked for
-
-
 def check_text(
     text: str, *, selected: frozenset[str], layers: Sequence[LayerInfo] | None = None
 ) -> tuple[Diagnostic, ...]:
-    """The selected findings of a text, suppressions applied, in source order; never raises for what the text says."""
+    """The selected findings of a text and its errors, suppressions applied, in source order.
+
+    What keeps a text from compiling is found whatever is selected. Never raises for what the text says.
+    """
     from dsd_lang.analysis import analyse
 
-    return check_analysis(text, analyse(text, layers=layers), selected=selected, has_layers=layers is not None)
+    return check_analysis(text, analyse(text, layers=layers), selected=selected)
 
 
-def check_analysis(
-    text: str, analysis: Analysis, *, selected: frozenset[str], has_layers: bool = False
-) -> tuple[Diagnostic, ...]:
+def check_analysis(text: str, analysis: Analysis, *, selected: frozenset[str]) -> tuple[Diagnostic, ...]:
     """The same, of a text that has been analysed already."""
-    kept = [finding for finding in analysis.diagnostics if finding.code in selected]
+    kept = [finding for finding in analysis.diagnostics if finding.code in selected or finding.code in ERRORS]
     if "DSD207" in selected and analysis.resolved is not None:
         from dsd_lang.rules import unsupported_yet
 
@@ -41,10 +39,16 @@ def check_analysis(
         return tuple(kept)
     from dsd_lang.base.source import Source
     from dsd_lang.lint.suppressions import apply_suppressions
+    from dsd_lang.syntax.directives import stretches
+    from dsd_lang.syntax.parser import scan
 
-    looked_for = selected if has_layers else selected - _ON_A_MODEL
-    if analysis.resolved is None:
-        looked_for = frozenset()  # what an error hides may be there
+    looked_for = selected if analysis.resolved is not None else frozenset()  # what an error hides may be there
+    scanned, _ = scan(text)
     return apply_suppressions(
-        Source(text), analysis.program.comments, kept, looked_for=looked_for, reports="DSD903" in selected
+        Source(text),
+        analysis.program.comments,
+        kept,
+        statements=[] if scanned is None else stretches(scanned.tokens),
+        looked_for=looked_for,
+        reports="DSD903" in selected,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix
+from dsd_lang.base.diagnostics import CATALOGUE, Diagnostic, Edit, Fix
 from dsd_lang.base.errors import DsdError
 
 MAX_ROUNDS = 50
@@ -75,8 +75,8 @@ def _edited(text: str, edits: Sequence[Edit]) -> str:
     return "".join([*pieces, text[place:]])
 
 
-def mend(text: str, check: Check, *, unsafe: bool) -> Mended:
-    """Applies fixes and checks again until nothing changes (or 50 rounds are over).
+def mend(text: str, check: Check, *, unsafe: bool, chosen: frozenset[str] = frozenset(CATALOGUE)) -> Mended:
+    """Applies the fixes of the ``chosen`` codes and checks again until nothing changes (or 50 rounds are over).
 
     Raises :class:`DsdError` when a fix that calls itself safe is not: nothing is handed out then.
     """
@@ -84,11 +84,12 @@ def mend(text: str, check: Check, *, unsafe: bool) -> Mended:
     found = tuple(check(text))
     seen = {text}
     for _ in range(MAX_ROUNDS):
-        fixed = apply_fixes(text, found, unsafe=False)
+        wanted = [item for item in found if item.code in chosen]
+        fixed = apply_fixes(text, wanted, unsafe=False)
         if fixed.applied:
             _verify(text, fixed)
         elif unsafe:
-            fixed = apply_fixes(text, found, unsafe=True)
+            fixed = apply_fixes(text, wanted, unsafe=True)
         if not fixed.applied or fixed.text in seen:
             break
         seen.add(fixed.text)

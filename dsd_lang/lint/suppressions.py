@@ -1,7 +1,7 @@
 """Comments and findings in, the findings that are left out: `# dsd: ignore[DSD303]`.
 
-A comment at the end of a line covers that line; one alone on its line covers the next line that holds a statement. It
-names codes or the names of rules. A suppression that suppresses nothing is itself a finding (DSD903).
+What a comment stands for is decided by `dsd_lang.syntax.directives`. It names codes or the names of rules, of warnings
+and advice: errors cannot be suppressed. A suppression that suppresses nothing is itself reported (DSD903).
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from dsd_lang.base.diagnostics import CATALOGUE, Diagnostic, Edit, Fix, Span, replacement
+from dsd_lang.base.diagnostics import CATALOGUE, ERRORS, Diagnostic, Edit, Fix, Span, replacement
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.source import Source
+from dsd_lang.syntax.directives import DIRECTIVE, Stretch, covered, covered_line
 from dsd_lang.syntax.nodes import Comment
 
-_DIRECTIVE = re.compile(r"#\s*dsd:\s*ignore\b(?:\[([^\]]*)\])?")
 _NEXT_COMMENT = re.compile(r"\s*(#.*)")
 
 
@@ -37,15 +37,16 @@ def apply_suppressions(
     comments: Iterable[Comment],
     findings: Sequence[Diagnostic],
     *,
+    statements: Sequence[Stretch],
     looked_for: frozenset[str],
     reports: bool = True,
 ) -> tuple[Diagnostic, ...]:
     """The findings that no comment suppresses, and what is wrong with the comments; in source order.
 
-    A comment about a code that was not ``looked_for`` is not called unused. ``reports`` is False where DSD903 itself is
-    not asked for.
+    ``statements`` are those of the text. A comment about a code that was not ``looked_for`` is not called unused.
+    ``reports`` is False where DSD903 itself is not asked for.
     """
-    directives = [(comment, found) for comment in comments if (found := _DIRECTIVE.match(comment.text)) is not None]
+    directives = [(comment, found) for comment in comments if (found := DIRECTIVE.match(comment.text)) is not None]
     if not directives:
         return tuple(findings)
     kept = list(findings)
@@ -56,17 +57,20 @@ def apply_suppressions(
             place = _part(comment.span, 0, found.end())
             help = "write `# dsd: ignore[DSD303]`"
             added.append(Diagnostic("DSD903", "a suppression names the codes it suppresses", place, help=help))
-        line = _covered_line(source, comment)
-        unused: list[_Word] = []
+        line = covered_line(source, comment)
+        around = covered(line, statements)
+        useless: list[_Word] = []
         for word in words:
             if word.code is None:
                 added.append(_unknown(word))
-                continue
-            left = [finding for finding in kept if not (finding.code == word.code and _covers(finding, line))]
-            if len(left) == len(kept) and word.code in looked_for:
-                unused.append(word)
-            kept = left
-        added += [_unused(source, comment, found, word, words, unused, line) for word in unused]
+            elif word.code in ERRORS:
+                useless.append(word)
+            else:
+                left = [item for item in kept if not (item.code == word.code and _covers(item, line, around))]
+                if len(left) == len(kept) and word.code in looked_for:
+                    useless.append(word)
+                kept = left
+        added += [_useless(word, line, _removal(source, comment, found, word, words, useless)) for word in useless]
     return tuple(sorted([*kept, *(added if reports else ())], key=lambda finding: finding.span.start))
 
 
@@ -78,19 +82,9 @@ def _words(comment: Comment, found: re.Match[str]) -> list[_Word]:
     ]
 
 
-def _covered_line(source: Source, comment: Comment) -> int:
-    line = comment.span.line
-    if not comment.is_alone:
-        return line
-    for number in range(line + 1, source.num_lines + 1):
-        text = source.line(number).strip()
-        if text and not text.startswith("#"):
-            return number
-    return line
-
-
-def _covers(finding: Diagnostic, line: int) -> bool:
-    return finding.span.line <= line <= finding.span.end_line
+def _covers(finding: Diagnostic, line: int, around: Sequence[Stretch]) -> bool:
+    span = finding.span
+    return span.line <= line <= span.end_line or any(one.start < span.end and span.start < one.end for one in around)
 
 
 def _part(span: Span, start: int, end: int) -> Span:
@@ -109,26 +103,27 @@ def _unknown(word: _Word) -> Diagnostic:
     )
 
 
-def _unused(
+def _useless(word: _Word, line: int, fix: Fix) -> Diagnostic:
+    """A word that names an error, or what is not there."""
+    if word.code in ERRORS:
+        message, help = f"`{word.text}` is an error, and errors cannot be suppressed", "correct the schedule instead"
+    else:
+        message = f"`{word.text}` is suppressed but not found on line {line}"
+        help = "delete it: it silences nothing"
+    return Diagnostic("DSD903", message, word.span, help=help, fix=fix)
+
+
+def _removal(
     source: Source,
     comment: Comment,
     found: re.Match[str],
     word: _Word,
     words: Sequence[_Word],
-    unused: Sequence[_Word],
-    line: int,
-) -> Diagnostic:
-    if len(unused) == len(words):
-        fix = Fix("delete the comment", (_without_comment(source, comment, found),), "safe")
-    else:
-        fix = Fix(f"leave out `{word.text}`", (_without_word(word, words),), "safe")
-    return Diagnostic(
-        "DSD903",
-        f"`{word.text}` is suppressed but not found on line {line}",
-        word.span,
-        help="delete it: it silences nothing",
-        fix=fix,
-    )
+    useless: Sequence[_Word],
+) -> Fix:
+    if len(useless) == len(words):
+        return Fix("delete the comment", (_without_comment(source, comment, found),), "safe")
+    return Fix(f"leave out `{word.text}`", (_without_word(word, words),), "safe")
 
 
 def _without_word(word: _Word, words: Sequence[_Word]) -> Edit:

@@ -70,8 +70,7 @@ class Document:
     @cached_property
     def findings(self) -> tuple[Diagnostic, ...]:
         """What the editor shows: what `dsd-lint` reports."""
-        has_layers = self.settings.layers is not None
-        return check_analysis(self.text, self.analysis, selected=self.settings.selected, has_layers=has_layers)
+        return check_analysis(self.text, self.analysis, selected=self.settings.selected)
 
     @cached_property
     def plan(self) -> Plan | None:

@@ -3,7 +3,8 @@
 What it does
 ------------
 Reports `# dsd: ignore[...]` for a rule that finds nothing there, for a rule that does not exist, and without any rule.
-A rule that was not looked for, or could not be because of errors, is not called unused.
+A rule that was not looked for, or could not be because of errors, is not called unused. An error cannot be suppressed:
+its code is reported as well.
 
 Why is this bad
 ---------------

@@ -11,11 +11,12 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from dsd_lang.base.diagnostics import Diagnostic
+from dsd_lang.base.diagnostics import Diagnostic, Span
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.source import Source
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.canonical_order import percentages, pieces_of
+from dsd_lang.syntax.directives import DIRECTIVE, covered, covered_line, stretches
 from dsd_lang.syntax.parser import parse_tokens
 from dsd_lang.syntax.spacing import Line, comment_text, lines_of
 from dsd_lang.syntax.terminals import Token
@@ -73,6 +74,7 @@ class _Layout:
         self._tokens = [token for token in tokens if token.kind not in ("_SEPARATOR", "$END")]
         self._starts = [token.span.start for token in self._tokens]
         self._place = 0  # of the next token
+        self._kept_together = _kept_together(self._source, comments, tokens)
 
     def block(
         self, body: Sequence[nodes.Statement | nodes.Branch], *, depth: int, end: int, last_line: int | None
@@ -82,12 +84,55 @@ class _Layout:
         ``last_line`` is the line of what was written last; None at the head of the file.
         """
         is_first = True
-        for statement in body:
+        place = 0
+        while place < len(body):
+            statement = body[place]
             last_line, is_first = self._comments_before(statement.span.start, depth, last_line, is_first)
             self._gap(last_line, statement.span.line, is_first=is_first)
-            self._statement(statement, depth)
-            last_line, is_first = statement.span.end_line, False
+            num_kept = self._num_kept(body[place:])
+            if num_kept:
+                place += num_kept - 1
+                self._as_written(statement.span.to(body[place].span), depth)
+            else:
+                self._statement(statement, depth)
+            last_line, is_first = body[place].span.end_line, False
+            place += 1
         self._comments_before(end, depth, last_line, is_first)
+
+    # --- statements that stay as they are -----------------------------------------------------------------------------
+
+    def _num_kept(self, body: Sequence[nodes.Statement | nodes.Branch]) -> int:
+        """How many statements, from the first one on, share a line that a `# dsd: ignore` stands for.
+
+        On lines of their own they would not all be covered by it.
+        """
+        count = 0
+        for start, end in self._kept_together:
+            if not any(self._is_held(statement, start, end) for statement in body[: max(1, count)]):
+                continue
+            while count < len(body) and body[count].span.start < end:
+                count += 1
+        return count
+
+    def _is_held(self, statement: nodes.Statement | nodes.Branch, start: int, end: int) -> bool:
+        """Whether a stretch reaches into the statement, and is not all within its block."""
+        if end <= statement.span.start or statement.span.end <= start:
+            return False
+        body = _body(statement)
+        return not body or start < body[0].span.start or end > body[-1].span.end
+
+    def _as_written(self, span: Span, depth: int) -> None:
+        """A stretch of the source as it is, but for the indent of its first line."""
+        while self._comments and self._comments[-1].span.start < span.end:
+            self._comments.pop()
+        while self._place < len(self._tokens) and self._starts[self._place] < span.end:
+            self._place += 1
+        first, *others = (
+            self._source.line(number)[: span.end_column - 1 if number == span.end_line else None].rstrip()
+            for number in range(span.line, span.end_line + 1)
+        )
+        written = [Line(depth, first[span.column - 1 :]), *(Line(0, line) for line in others)]
+        self.lines += self._with_comment(written, span.end, span.end_line)
 
     # --- statements ---------------------------------------------------------------------------------------------------
 
@@ -172,6 +217,16 @@ class _Layout:
             return
         if any(not self._source.line(number).strip() for number in range(last_line + 1, line)):
             self.lines.append(None)
+
+
+def _kept_together(source: Source, comments: Sequence[nodes.Comment], tokens: Sequence[Token]) -> list[tuple[int, int]]:
+    """Where several statements share a line that a `# dsd: ignore` stands for: from the first one to the last."""
+    directives = [comment for comment in comments if DIRECTIVE.match(comment.text)]
+    if not directives:
+        return []
+    found = stretches(tokens)
+    covers = (covered(covered_line(source, comment), found) for comment in directives)
+    return [(around[0].start, around[-1].end) for around in covers if len(around) > 1]
 
 
 def _body(statement: nodes.Statement | nodes.Branch) -> Sequence[nodes.Statement | nodes.Branch]:

@@ -89,7 +89,7 @@ def test_selection(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = "sub/wrong.dsd"
     for arguments, status in (
         (["--select", "DSD402"], 1), (["--select", "DSD4"], 1), (["--select=length-without-unit"], 1),
-        (["--select", "DSD1,DSD2"], 0), (["--ignore", "DSD402"], 0), (["--ignore", "DSD"], 0),
+        (["--select", "DSD1,DSD2"], 1), (["--ignore", "DSD402"], 1), (["--ignore", "DSD"], 1),
         (["--select", "DSD1", "--extend-select", "DSD402"], 1), (["--select", "ALL"], 1),
     ):  # fmt: skip
         assert main([path, *arguments]) == status, arguments
@@ -99,6 +99,14 @@ def test_selection(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert "did you mean `ends-sparse`?" in failure(capsys, path, "--ignore", "ends-spars")
     assert failure(capsys, path, "--select", " ,").startswith("`--select`: no rule is named\n")
+
+
+def test_no_selection_makes_clean_what_does_not_compile(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("pyproject.toml").write_text('[tool.dsd.lint]\nper-file-ignores = { "*.dsd" = ["DSD402"] }\n')
+    assert main(["sub/wrong.dsd", "--ignore", "DSD402", "--quiet"]) == 1
+    assert "error[DSD402]" in capsys.readouterr().out
+    assert main(["sub/wrong.dsd", "--ignore", "DSD402", "--unsafe-fixes"]) == 1
+    assert Path("sub/wrong.dsd").read_text().startswith("dense 50 ")  # but what is ignored is not fixed
 
 
 def test_advice_is_off_by_default(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

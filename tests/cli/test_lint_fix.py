@@ -63,7 +63,7 @@ def test_what_does_not_change_is_not_touched() -> None:
 
 def test_only_selected_rules_are_fixed() -> None:
     Path("a.dsd").write_text(BOTH)
-    assert main(["a.dsd", "--unsafe-fixes", "--select", "DSD402"]) == 0
+    assert main(["a.dsd", "--unsafe-fixes", "--select", "DSD402"]) == 1
     assert Path("a.dsd").read_text() == "dense 5ep lr=0.1\n// a comment\n"
 
 

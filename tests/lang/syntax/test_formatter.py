@@ -13,6 +13,8 @@ from dsd_lang.analysis import analyse
 from dsd_lang.base.arguments import ARGUMENTS
 from dsd_lang.base.errors import DsdError
 from dsd_lang.formatting import LawBrokenError, formatted
+from dsd_lang.lint.checking import check_text
+from dsd_lang.lint.selection import DEFAULT
 from dsd_lang.syntax import formatter
 from dsd_lang.syntax.formatter import format_text
 from dsd_lang.syntax.parser import parse
@@ -171,6 +173,58 @@ def test_a_law_that_does_not_hold_hands_out_nothing(monkeypatch: pytest.MonkeyPa
             formatted(text)
 
 
-def test_a_suppression_that_stood_for_two_statements_is_told() -> None:
-    result = formatted("dense 5ep lr=1; sparse 50% lr=1e-3; dense lr=1e-2; sparse 50%  # dsd: ignore[DSD303, DSD304]")
-    assert [finding.code for finding in result.exposed] == ["DSD304", "DSD903"]
+SUPPRESSED = [
+    (
+        "dense  5ep lr=1 \n sparse .5 lr=1e-3;dense lr=1e-2;  sparse .5  # dsd: ignore[DSD303, DSD304]",
+        "dense 5ep lr=1\nsparse .5 lr=1e-3;dense lr=1e-2;  sparse .5  # dsd: ignore[DSD303, DSD304]\n",
+    ),
+    (
+        "dense  5ep lr=1;dense\n# dsd: ignore[DSD303, DSD304]\nsparse .5 lr=1e-3;  dense lr=1; sparse .5\n",
+        "dense 5ep lr=1\ndense\n# dsd: ignore[DSD303, DSD304]\nsparse .5 lr=1e-3;  dense lr=1; sparse .5\n",
+    ),
+    (
+        "dense 5ep lr=1\nrepeat 2 {  sparse .5 lr=1e-3;dense lr=1 }  # dsd: ignore[DSD304]\ndense  5ep",
+        "dense 5ep lr=1\nrepeat 2 {  sparse .5 lr=1e-3;dense lr=1 }  # dsd: ignore[DSD304]\ndense 5ep\n",
+    ),
+    (
+        "dense 5ep lr=1\nrepeat 2 {\ndense  5ep\nsparse .5;  dense lr=1; # dsd: ignore[DSD304]\n}",
+        "dense 5ep lr=1\nrepeat 2 {\n  dense 5ep\n  sparse .5;  dense lr=1  # dsd: ignore[DSD304]\n}\n",
+    ),
+    (
+        "dense 5ep lr=1\nsparse 50% \\\n  lr=.1  # dsd: ignore[DSD303]",
+        "dense 5ep lr=1\nsparse 50% lr=.1  # dsd: ignore[DSD303]\n",
+    ),
+    (
+        "dense 5ep lr=1\nsparse 50% layers=fc, # dsd: ignore[DSD303]\nconv",
+        "dense 5ep lr=1\nsparse 50% layers=fc,  # dsd: ignore[DSD303]\n    conv\n",
+    ),
+]
+
+
+@pytest.mark.parametrize(("written", "canonical"), SUPPRESSED)
+def test_a_suppression_holds_after_formatting(written: str, canonical: str) -> None:
+    assert formatted(written).text == canonical
+    for text in (written, canonical):
+        assert check_text(text, selected=DEFAULT) == ()
+    check_laws(written)
+
+
+@pytest.mark.parametrize("block", range(8))
+def test_suppressions_of_random_programs_hold(block: int) -> None:
+    suppresses = ("# dsd: ignore[DSD303,DSD304, DSD306]", "#dsd:ignore[ends-sparse]", "# dsd: ignore[DSD305, DSD901]")
+    for seed in range(40 * block, 40 * block + 40):
+        random = Random(seed)
+        lines = random_text(seed).split("\n")
+        for index, line in enumerate(lines):
+            is_free = "#" not in line and "\\" not in line and "\r" not in line
+            if is_free and random.random() < 0.3:
+                lines[index] = f"{line} {random.choice(suppresses)}"
+        check_laws("\n".join(lines))
+
+
+def test_a_law_on_suppressions(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "dense  5ep lr=1; sparse 50%  # dsd: ignore[DSD303]"
+    wrong = "dense 5ep lr=1  # dsd: ignore[DSD303]\nsparse 50%\n"
+    monkeypatch.setattr(formatter, "format_text", lambda text: wrong)
+    with pytest.raises(LawBrokenError, match="suppression"):
+        formatted(text)

@@ -1,0 +1,67 @@
+"""`# dsd: ignore[...]`: what such a comment looks like, and which stretches of the text it stands for.
+
+A comment at the end of a line stands for every statement that has a part on that line, whole, however many lines it
+has; one alone on its line stands for the next line that holds a statement in the same way. Of a statement with a block
+that is its head, up to the `{`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from dsd_lang.base.source import Source
+from dsd_lang.syntax.nodes import Comment
+from dsd_lang.syntax.terminals import Token
+
+DIRECTIVE = re.compile(r"#\s*dsd:\s*ignore\b(?:\[([^\]]*)\])?")
+
+
+class Stretch(NamedTuple):
+    """A statement, the head of one with a block, or the `}` that ends it: its offsets and its lines."""
+
+    start: int
+    end: int
+    first_line: int
+    last_line: int
+
+
+def stretches(tokens: Iterable[Token]) -> list[Stretch]:
+    """The statements and heads of a text, in source order, from its tokens."""
+    found: list[Stretch] = []
+    run: list[Token] = []
+    for token in tokens:
+        if token.kind in ("_SEPARATOR", "LABEL", "RBRACE", "$END"):
+            found += _stretch(run)
+            run = []
+        if token.kind not in ("_SEPARATOR", "$END"):
+            run.append(token)
+        if token.kind in ("LBRACE", "RBRACE"):
+            found += _stretch(run)
+            run = []
+    return [*found, *_stretch(run)]
+
+
+def _stretch(run: Sequence[Token]) -> list[Stretch]:
+    if not run:
+        return []
+    first, last = run[0].span, run[-1].span
+    return [Stretch(first.start, last.end, first.line, last.end_line)]
+
+
+def covered_line(source: Source, comment: Comment) -> int:
+    """The line a comment is about: its own, or the next with a statement for one that is alone on its line."""
+    line = comment.span.line
+    if not comment.is_alone:
+        return line
+    for number in range(line + 1, source.num_lines + 1):
+        text = source.line(number).strip()
+        if text and not text.startswith("#"):
+            return number
+    return line
+
+
+def covered(line: int, found: Iterable[Stretch]) -> list[Stretch]:
+    """The statements and heads that have a part on a line."""
+    return [stretch for stretch in found if stretch.first_line <= line <= stretch.last_line]
