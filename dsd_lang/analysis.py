@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dsd_lang.base.diagnostics import CATALOGUE, Diagnostic
+from dsd_lang.base.diagnostics import CATALOGUE, Diagnostic, Span
 from dsd_lang.base.layers import LayerInfo, with_inferred_roles
 from dsd_lang.base.source import is_saved_plan, position_span
 from dsd_lang.passes.complete_phases import complete_phases
@@ -91,11 +92,7 @@ def analyse(
     found = findings.in_source_order()
     if parsed.diagnostics:
         reported = {item.span.start for item in parsed.diagnostics}
-        found = tuple(
-            item
-            for item in found
-            if item.code not in _CONSEQUENCES and item.span.start not in reported and not _is_emptied(item, reported)
-        )
+        found = tuple(item for item in found if not _is_consequence(item, text, parsed, reported))
     diagnostics = tuple(
         sorted((*parsed.diagnostics, *found), key=lambda item: (item.span.start, item.span.end, item.code))
     )
@@ -115,6 +112,33 @@ def _of_saved_plan(text: str) -> Analysis:
         help="give the `.dsd` file that it was made from; `dsd-plan` shows and compares saved plans",
     )
     return Analysis((error,), None, parse("").program)
+
+
+def _is_consequence(finding: Diagnostic, text: str, parsed: ParseResult, reported: set[int]) -> bool:
+    """Whether a finding may only follow from what the parser has reported."""
+    span = finding.span
+    if finding.code in _CONSEQUENCES or span.start in reported or _is_emptied(finding, reported):
+        return True
+    if span.line == span.end_line and any(span.start <= place < span.end for place in reported):
+        return True
+    for start, end in parsed.broken:
+        if start <= span.start < end:
+            mistake = min((place for place in reported if start <= place <= end), default=start)
+            return span.end > mistake or not _is_in_argument(text, span)
+    return _may_be_bound(finding, text, parsed.broken)
+
+
+def _is_in_argument(text: str, span: Span) -> bool:
+    """Whether it is the name or the value of an argument: that was read whole, whatever follows it."""
+    return text[span.end : span.end + 20].lstrip().startswith("=") or text[: span.start].rstrip().endswith("=")
+
+
+def _may_be_bound(finding: Diagnostic, text: str, broken: Sequence[tuple[int, int]]) -> bool:
+    """Whether it is about a word that a statement which could not be read may have given a meaning."""
+    word = text[finding.span.start : finding.span.end]
+    if finding.code != "DSD209" or not word.isidentifier():
+        return False
+    return any(word in re.findall(r"\w+", text[start : min(end, start + 200)]) for start, end in broken)
 
 
 def _is_emptied(finding: Diagnostic, reported: set[int]) -> bool:

@@ -111,7 +111,7 @@ def _text_or_none(item: Any, key: str, place: str, path: str) -> str | None:
 def _text(item: Any, key: str, place: str, path: str) -> str:
     value = item.get(key) if isinstance(item, dict) else None
     if not isinstance(value, str) or not value:
-        raise _wrong(path, f"{place}.{key}", "must be a text")
+        raise _wrong(path, f"{place}.{key}", "must be a string")
     return value
 
 

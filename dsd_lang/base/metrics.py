@@ -113,6 +113,20 @@ def problem_of_metric(metric: str) -> tuple[str, str | None] | None:
 
         near = difflib.get_close_matches(name, MEASURES, n=1, cutoff=0.75)
         return (f"no metric is called `{metric}`", f"{root}.{near[0]}") if near else None
+    from dsd_lang.base.foreign_words import METRICS as FOREIGN
+
+    plain = metric.lower()
+    for split in SPLITS:  # `val_loss`, `val/loss`, `validation.loss`
+        for spelling in (
+            f"{split}_",
+            f"{split}/",
+            {"val": "validation.", "train": "training."}.get(split, f"{split}ing."),
+        ):
+            if plain.startswith(spelling):
+                root, name = split, FOREIGN.get(plain.removeprefix(spelling), plain.removeprefix(spelling))
+                return f"no metric is called `{metric}`", f"{root}.{name}" if name.isidentifier() else None
+    if not name and plain in FOREIGN:
+        return f"no metric is called `{metric}`", f"val.{FOREIGN[plain]}"
     guess = nearest(metric, FULL_NAMES)
     if guess is None and not name and metric in MEASURES:
         guess = f"val.{metric}"

@@ -73,7 +73,9 @@ def checked_path(word: str, *, may_overwrite: bool) -> str | None:
     if word == "-":
         return None
     if not word.endswith(SUFFIX) or os.path.basename(word) == SUFFIX:
-        raise DsdError(f"`{word}` is no name of a schedule: it must end in `{SUFFIX}`", help=f"write `{word}{SUFFIX}`")
+        raise DsdError(
+            f"`{word}` is not the name of a schedule: it must end in `{SUFFIX}`", help=f"write `{word}{SUFFIX}`"
+        )
     if os.path.lexists(word) and (os.path.isdir(word) or not may_overwrite):
         raise DsdError(f"`{word}` is there already", help="take another name, or `--force` to overwrite it")
     return word
@@ -111,7 +113,7 @@ def length_of(text: str) -> Length:
     try:
         length = parse_length(text)
     except ValueError as error:
-        raise DsdError(f"`--length {text}` is no length", help="write for instance `10ep` or `500it`") from error
+        raise DsdError(f"`--length {text}` is not a length", help="write for instance `10ep` or `500it`") from error
     if length.value <= 0:
         raise DsdError(f"`--length {text}` is not above 0", help="write for instance `10ep` or `500it`")
     return length
@@ -122,7 +124,7 @@ def share_of(text: str) -> Fraction:
     try:
         share = exact(text)
     except (ValueError, ZeroDivisionError) as error:
-        raise DsdError(f"`--sparsity {text}` is no share", help="write for instance `50%` or `0.5`") from error
+        raise DsdError(f"`--sparsity {text}` is not a share", help="write for instance `50%` or `0.5`") from error
     if not 0 < share < 1:
         better = f"write `{text}%`" if 1 <= share < 100 else "write for instance `50%` or `0.5`"
         raise DsdError(f"`--sparsity {text}` is not between 0 and 1", help=better)

@@ -32,7 +32,7 @@ FLAGS = (
         group=_OUTPUT,
     ),
     Flag("--schema", "print the JSON Schema of plans (needs no FILE)", group=_OUTPUT),
-    Flag("--why", "explain every derived value: its rule, and its place in the source", group=_PAGE),
+    Flag("--why", "explain every derived value: its rule, and its line in the source", group=_PAGE),
     Flag(
         "--timeline",
         "blocks, ascii or none (default: blocks, if the encoding has them)",

@@ -140,7 +140,7 @@ def settings_of_run(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
         saved = Plan.from_json((folder / "plan.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DsdError(
-            f"`{folder}` is no run folder: it has no plan.json", help="give the folder of a dsd-run"
+            f"`{folder}` is not a run folder: it has no plan.json", help="give the folder of a dsd-run"
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise DsdError(f"`{folder / 'plan.json'}` cannot be read: {error}") from error

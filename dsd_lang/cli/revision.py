@@ -19,7 +19,7 @@ def file_in_revision(path: Path, revision: str) -> bytes:
     repository = find_repository(folder, revision)
     if repository is None:
         raise DsdError(
-            f"there is no file `{revision}`, and `{path}` is in no git repository, so it is no revision either",
+            f"there is no file `{revision}`, and `{path}` is not in a git repository, so it is not a revision either",
             help="give the path of another schedule",
         )
     if not repository.commit:

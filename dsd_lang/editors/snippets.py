@@ -66,7 +66,7 @@ def snippets(words: Vocabulary) -> tuple[Snippet, ...]:
         ),
         Snippet("expect", "a claim that is checked at the end", ("expect ${1:dsd.test.err} < ${2:plain.test.err}",)),
         Snippet(
-            "ignore", "silence a finding on the next line", (f"# dsd: ignore[{_choice(1, words.rules)}] ${{2:why}}",)
+            "ignore", "silence a diagnostic on the next line", (f"# dsd: ignore[{_choice(1, words.rules)}] ${{2:why}}",)
         ),
     )
 

@@ -95,7 +95,7 @@ def _read(path: str) -> dict[str, Any] | None:
         table = tomllib.loads(data.decode("utf-8")).get("tool")
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         told = str(error)[:1].lower() + str(error)[1:]
-        raise DsdError(f"`{path}` is no TOML file: {told}", help="`[tool.dsd]` is read from it") from error
+        raise DsdError(f"`{path}` is not a TOML file: {told}", help="`[tool.dsd]` is read from it") from error
     said = table.get("dsd") if isinstance(table, dict) else None
     if said is not None and not isinstance(said, dict):
         raise _no_table(path, "tool.dsd")

@@ -43,7 +43,9 @@ def check_name(definition: Definition, name: str) -> None:
     if len(words) == 1 and words[0].text == name and words[0].kind == name.upper():
         raise DsdError(f"`{name}` is a reserved word and cannot be a name", help="choose another name")
     if [(word.kind, word.text) for word in words] != [("NAME", name)]:
-        raise DsdError(f"`{name[:40]}` is no name", help="a name has letters, digits and `_`, and starts with no digit")
+        raise DsdError(
+            f"`{name[:40]}` is not a name", help="a name has letters, digits and `_`, and starts with no digit"
+        )
     if definition.kind != "variable" and name in ("init", *MOMENTS):
         raise DsdError(f"`{name}` means a moment in references and cannot be a label", help="choose another name")
 

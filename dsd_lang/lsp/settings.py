@@ -84,7 +84,7 @@ def _attributes(options: object) -> dict[str, Any]:
 def _text(given: Mapping[str, Any], name: str) -> str:
     value = given.get(name)
     if value is not None and not isinstance(value, str):
-        raise DsdError(f"the option `{name}` must be a text")
+        raise DsdError(f"the option `{name}` must be a string")
     return value or ""
 
 

@@ -183,12 +183,24 @@ def _report_unknown_name(value: nodes.Name, names: Names, findings: Findings) ->
         return
     else:
         message, label = f"expected a number, found the word `{value.text[:40]}`", "not a number or a variable"
-    guess = nearest(value.text, known)
+    guess, help = _meant(value.text, known)
     choices = ", ".join(f"`{name}`" for name in known)
-    text = f"did you mean `{guess}`?" if guess else f"the names known here are {choices}" if choices else ""
+    text = help or (f"the names known here are {choices}" if choices else "")
+    label = f"did you mean `{guess}`?" if guess else label
     advice = "write a number such as `0.5` or `8e-4`; a word is one only where a loop binds it: `for x in 1, 2 { ... }`"
     fix = replacement(value.span, guess) if guess else None
     findings.add("DSD209", message, value.span, label=label, help=text or advice, fix=fix)
+
+
+def _meant(word: str, known: tuple[str, ...]) -> tuple[str | None, str]:
+    """The known name that an unknown word must stand for, and a line of help."""
+    from dsd_lang.base.foreign_words import ITEMS, RATES
+
+    meant = RATES.get(word.lower()) if set(RATE_WORDS) <= set(known) else None
+    meant = meant or ITEMS.get(word)
+    if meant is not None:
+        return meant.word, meant.help
+    return nearest(word, known), ""
 
 
 def _combine(node: nodes.Binary, left: Quantity, right: Quantity, findings: Findings) -> Quantity | None:

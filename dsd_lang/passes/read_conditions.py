@@ -134,6 +134,17 @@ class _Reader:
                 arguments.append(operand)
             elif not self.option(name, item, options):
                 return None
+        unnamed = [item.value for item in node.arguments if item.name is None]
+        if len(unnamed) == 2 and name in ("plateau", "falling") and isinstance(unnamed[1], nodes.Number):
+            option = {"plateau": "patience", "falling": "rounds"}[name]
+            self.findings.add(
+                "DSD209",
+                f"the second value of `{name}` needs its name",
+                unnamed[1].span,
+                label=f"did you mean `{option}={unnamed[1].text}`?",
+                fix=replacement(unnamed[1].span, f"{option}={unnamed[1].text}"),
+            )
+            return None
         if len(arguments) != 1 or arguments[0]["kind"] != "metric":
             self.findings.add(
                 "DSD209", f"`{name}` watches one metric", node.span, label=f"write for instance `{name}(val.loss)`"

@@ -100,6 +100,16 @@ def argument_data(value: nodes.Value, names: Names, findings: Findings) -> str |
         bound = names.get(value.text)
         if bound is not None and not isinstance(bound, Quantity):
             return argument_data(bound, NO_NAMES, findings)
+        if bound is None and value.text not in SWITCHES and value.text.lower() in SWITCHES:
+            word = "on" if SWITCHES[value.text.lower()] else "off"
+            findings.add(
+                "DSD209",
+                f"a switch is `on` or `off`, found `{value.text}`",
+                value.span,
+                label=f"did you mean `{word}`?",
+                fix=replacement(value.span, word),
+            )
+            return None
         if bound is None:
             return SWITCHES.get(value.text, value.text)
     if isinstance(value, nodes.Text):

@@ -93,12 +93,22 @@ class _PhaseReader:
 
     def argument(self, node: nodes.Phase, item: nodes.Argument, names: Names, fields: Fields) -> None:
         row = BY_NAME.get(item.name)
+        if row is None:
+            self.foreign(node, item.name, fields)
         if row is None or node.mode not in row.places:
             return  # the rule `unknown_argument` reports it
         if item.name in fields:
             return  # the rule `duplicate_argument` reports it
         data = read_value(row, item.value, names, self.findings)
         fields[item.name] = FAILED if data is None else data
+
+    def foreign(self, node: nodes.Phase, name: str, fields: Fields) -> None:
+        """`epochs=50` is no argument, but says that a length was meant: none is missing, and none is inherited."""
+        from dsd_lang.base.foreign_words import ARGUMENTS
+
+        meant = ARGUMENTS.get(name.lower())
+        if meant is not None and meant.role and (node.mode == "sparse" or meant.role == "length"):
+            fields.setdefault(meant.role, FAILED)
 
     def until(self, item: nodes.Until, names: Names, fields: Fields) -> None:
         if "until" in fields:
@@ -121,7 +131,7 @@ class _PhaseReader:
             return None
         if not quantity.is_length:
             return quantity
-        if "length" in fields:
+        if fields.get("length", FAILED) is not FAILED:
             self.findings.add(
                 "DSD206",
                 f"a phase has one length, found a second one, `{str(quantity)[:40]}`",
@@ -141,15 +151,28 @@ class _PhaseReader:
         """Whether a bare word must be meant for a reserved one of a phase; reports it."""
         if not isinstance(item, nodes.Name) or item.text in names:
             return False
-        word = nearest(item.text, (*_RESERVED, *names))
-        if word not in _RESERVED:
+        from dsd_lang.base.foreign_words import item_meant
+
+        if item.text in BY_NAME:
+            self.findings.add(
+                "DSD209",
+                f"the argument `{item.text}` has no value",
+                item.span,
+                label=f"expected `{item.text}=...`",
+                help=f"`{item.text}=` is {BY_NAME[item.text].meaning}",
+            )
+            return True
+        meant = item_meant(item.text)
+        word = meant.word if meant is not None else nearest(item.text.lower(), (*_RESERVED, *names))
+        if meant is None and word not in _RESERVED:
             return False
         self.findings.add(
             "DSD209",
             f"expected a target, a length or an argument, found the word `{item.text[:40]}`",
             item.span,
-            label=f"did you mean `{word}`?",
-            fix=replacement(item.span, word),
+            label=f"did you mean `{word}`?" if word else "",
+            help=meant.help if meant is not None else "",
+            fix=replacement(item.span, word) if word else None,
         )
         return True
 

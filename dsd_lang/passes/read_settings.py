@@ -129,7 +129,7 @@ def _from_text(name: str, text: str, origin: Origin) -> Setting:
     setting = None if argument is None else _setting(row, argument, origin, findings)
     if setting is None:
         problems = findings.in_source_order()
-        message = problems[0].message if problems else f"`{text[:60]}` is no value for `{name}`"
+        message = problems[0].message if problems else f"`{text[:60]}` is not a value for `{name}`"
         raise DsdError(f"{source} `{name}`: {message}", help=(problems[0].help or None) if problems else None)
     return setting
 

@@ -52,6 +52,8 @@ def _share(quantity: Quantity, node: nodes.Value, findings: Findings) -> Fractio
         return None
     if 0 <= quantity.value < 1:
         return quantity.value
+    if isinstance(node, nodes.Binary) and _report_subtraction(node, findings):
+        return None
     if quantity.value < 0:
         message, label, guess = "a target cannot be negative", "below zero", None
     elif quantity.unit == "%":
@@ -74,8 +76,36 @@ def _share(quantity: Quantity, node: nodes.Value, findings: Findings) -> Fractio
     return None
 
 
+def _report_subtraction(node: nodes.Binary, findings: Findings) -> bool:
+    """Whether the target is a range such as `0-90%`, or `2-4`, written with a minus sign; reports it."""
+    left, right = node.left, node.right
+    if node.operator != "-" or not isinstance(left, nodes.Number) or not isinstance(right, nodes.Number):
+        return False
+    is_pattern = not left.percent and not right.percent and 1 <= left.value < right.value
+    meant = f"{left.text}:{right.text}" if is_pattern else f"{left.text}->{right.text}"
+    what = "N:M" if is_pattern else "a ramp"
+    findings.add(
+        "DSD401",
+        f"`{left.text}-{right.text}` subtracts; {what} is written with `{':' if is_pattern else '->'}`",
+        node.span,
+        label=f"did you mean `{meant}`?",
+        fix=replacement(node.span, meant),
+    )
+    return True
+
+
 def _n_of_m(node: nodes.NofMTarget, findings: Findings) -> dict[str, Any] | None:
     keep, total = node.keep, node.of
+    if 0 <= keep < total < 1:
+        ramp = f"{format_percent(keep)}->{format_percent(total)}"
+        findings.add(
+            "DSD401",
+            "`N:M` takes two whole numbers; a ramp is written with `->`",
+            node.span,
+            label=f"did you mean `{ramp}`?",
+            fix=replacement(node.span, ramp),
+        )
+        return None
     if keep.denominator != 1 or total.denominator != 1 or not 0 < keep < total:
         is_turned = keep.denominator == 1 and total.denominator == 1 and keep > total > 0
         swapped = f"{total}:{keep}" if is_turned else ""

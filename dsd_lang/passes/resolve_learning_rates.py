@@ -179,15 +179,18 @@ class _Rates:
         """Whether an expression has a word that looks like `prev`, `last` or `base`; reports it."""
         for part in below(expression) if not isinstance(expression, nodes.Number) else ():
             if isinstance(part, nodes.Name) and part.text not in (*names, *RATE_WORDS):
-                guess = nearest(part.text, RATE_WORDS)
-                if guess is not None:
+                from dsd_lang.base.foreign_words import RATES
+
+                meant = RATES.get(part.text.lower())
+                guess = meant.word if meant is not None else nearest(part.text.lower(), RATE_WORDS)
+                if guess is not None or meant is not None:
                     self.findings.add(
                         "DSD209",
                         f"expected a number, found the word `{part.text}`",
                         part.span,
-                        label=f"did you mean `{guess}`?",
-                        help="`prev`, `last` and `base` stand for earlier rates",
-                        fix=replacement(part.span, guess),
+                        label=f"did you mean `{guess}`?" if guess else "",
+                        help=meant.help if meant is not None else "`prev`, `last` and `base` stand for earlier rates",
+                        fix=replacement(part.span, guess) if guess else None,
                     )
                     return True
         return False

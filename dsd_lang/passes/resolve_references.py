@@ -56,6 +56,8 @@ class _Resolver:
         if name == "distill" and isinstance(value, tuple):
             node, options = value
         if isinstance(node, nodes.Text):
+            if self.is_quoted_reference(draft, node):
+                return
             draft.fields[name] = {"kind": "reference", "reference": {"moment": "file", "file": node.value}}
             return
         if not isinstance(node, nodes.Reference):
@@ -67,6 +69,23 @@ class _Resolver:
             draft.fields[name] = {"teacher": reference, **options}
         else:
             draft.fields[name] = {"kind": "reference", "reference": reference}
+
+    def is_quoted_reference(self, draft: Draft, node: nodes.Text) -> bool:
+        """Whether a "file" is the name of a phase in quotes, `"a.start"`; reports it."""
+        path = tuple(node.value.removeprefix("@").split("."))
+        is_moment = node.value.startswith("@") or len(path) == 1 or path[-1] in MOMENTS
+        if not is_moment or find(draft.scope, path[0], draft.index) is None:
+            return False
+        meant = f"@{'.'.join(path)}"
+        self.findings.add(
+            "DSD203",
+            f'`"{node.value}"` in quotes is the name of a file, and `{path[0]}` is a phase or branch',
+            node.span,
+            label=f"did you mean `{meant}`?",
+            help=f'a file of that name is written `"./{node.value}"`',
+            fix=replacement(node.span, meant),
+        )
+        return True
 
     def reference(self, draft: Draft, node: nodes.Reference) -> Fields | None:
         if node.path == ("init",):
@@ -156,13 +175,7 @@ class _Resolver:
     ) -> Entry | None:
         """One step of a path: a seed of a branch, or a name in it."""
         if entry.phase is not None:
-            self.findings.add(
-                "DSD203",
-                f"`@{'.'.join(path)}` is a phase and has no `{component}`",
-                node.span,
-                label="unknown moment",
-                help="a phase has `start`, `entered`, `end`, `best`, or a length such as `500it`",
-            )
+            self.no_moment(component, path, node)
             return None
         for instance in entry.branch:
             if instance.seed is not None and component == f"seed{instance.seed}":
@@ -185,6 +198,21 @@ class _Resolver:
         )
         return None
 
+    def no_moment(self, component: str, path: tuple[str, ...], node: nodes.Reference) -> None:
+        """`@a.strat`, `@a.final`, `@a.1000`: a phase has no such moment."""
+        from dsd_lang.base.foreign_words import MOMENTS as MEANT
+
+        word = component.lower()
+        guess = word if word in MOMENTS else MEANT.get(word) or nearest(word, MOMENTS)
+        self.findings.add(
+            "DSD203",
+            f"`@{'.'.join(path)}` is a phase and has no moment `{component}`",
+            node.span,
+            label=f"did you mean `@{'.'.join((*path, guess))}`?" if guess else "unknown moment",
+            help="a phase has `start`, `entered`, `end`, `best`, or a length such as `500it`",
+            fix=_renamed(node, len(path), guess) if guess else None,
+        )
+
     def unknown(self, draft: Draft, name: str, node: nodes.Reference) -> None:
         known: list[str] = []
         scope: Scope | None = draft.scope
@@ -198,7 +226,8 @@ class _Resolver:
             help = f"write `{name}: ...` before this phase"
         else:
             message, label = f"no phase or branch is called `{name}`", "unknown"
-            guess = nearest(name, tuple(known))
+            same = (word for word in known if word.lower() == name.lower())
+            guess = next(same, None) or nearest(name, tuple(known))
             label = f"did you mean `{guess}`?" if guess else label
         shown = ", ".join(f"`{word}`" for word in dict.fromkeys(known[:8]))
         self.findings.add(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from dsd_lang.base.arguments import Argument
 from dsd_lang.base.diagnostics import replacement
 from dsd_lang.base.errors import nearest
@@ -10,6 +12,8 @@ from dsd_lang.base.units import exact, parse_length
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import describe
 from dsd_lang.syntax import nodes
+
+_PLAIN_NUMBER = re.compile(r"(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?%?(?P<unit>ep|it)?")
 
 
 def expected(argument: Argument) -> str:
@@ -77,8 +81,7 @@ def fits(parameter: Parameter, data: str | bool) -> bool:
 
 def report_value(argument: Argument, value: nodes.Value, findings: Findings) -> None:
     """The value is none that the argument takes."""
-    words = [option.name for option in argument.options]
-    guess = nearest(value.text, words) if isinstance(value, nodes.Name) else None
+    guess = meant_value(argument, value)
     findings.add(
         "DSD209",
         f"`{argument.name}=` does not take {describe(value)}",
@@ -87,3 +90,34 @@ def report_value(argument: Argument, value: nodes.Value, findings: Findings) -> 
         help=f"`{argument.name}=` takes {expected(argument)}",
         fix=replacement(value.span, guess) if guess else None,
     )
+
+
+def meant_value(argument: Argument, value: nodes.Value) -> str | None:
+    """What must be meant by a value that an argument does not take; None where nothing is plain."""
+    from dsd_lang.base.foreign_words import MOMENTS, value_meant
+
+    if argument.kind == "source" and isinstance(value, nodes.Name) and "." in value.text:
+        return f"@{value.text}"
+    words = tuple(option.name for option in argument.options)
+    if argument.kind == "source" and isinstance(value, nodes.Binary) and isinstance(value.left, nodes.Reference):
+        if value.operator != "+" or not isinstance(value.right, nodes.LengthLiteral):
+            return None
+        return f"@{'.'.join(value.left.path)}.{value.right.text}"
+    if isinstance(value, nodes.Name):
+        guess = value_meant(argument.name, value.text, words) or nearest(value.text.lower(), words)
+        is_reference = guess is None and argument.kind in ("source", "distill") and value.text not in MOMENTS
+        return f"@{value.text}" if is_reference else guess
+    if isinstance(value, nodes.Number) and not value.percent:
+        return value_meant(argument.name, value.text, words)
+    if isinstance(value, nodes.Text):
+        return value_meant(argument.name, value.value, words) or _unquoted(argument, value.value)
+    return None
+
+
+def _unquoted(argument: Argument, text: str) -> str | None:
+    """What stands between quotes, where an argument takes it without them."""
+    if argument.kind not in ("lr", "number", "positive", "ratio", "whole", "length", "scale", "metric", "clip"):
+        return None
+    plain = _PLAIN_NUMBER.fullmatch(text)
+    is_length = argument.kind == "length"
+    return text if plain is not None and bool(plain["unit"]) == is_length else None

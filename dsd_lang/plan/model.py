@@ -48,7 +48,7 @@ class Plan(Part):
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"]) or "the top level"
             raise DsdError(
-                f"this is no version {PLAN_VERSION} plan: at `{place}`: {first['msg'].lower()}",
+                f"this is not a version {PLAN_VERSION} plan: at `{place}`: {first['msg'].lower()}",
                 help="compile the schedule again with `dsd-plan FILE --json`",
             ) from error
 

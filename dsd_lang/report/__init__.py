@@ -70,7 +70,7 @@ def told(finding: Diagnostic) -> str:
 
 
 def summary(files: Sequence[CheckedFile], *, num_fixed: int = 0) -> str:
-    """The last line: `2 errors and 1 warning in 1 file`, or that there is nothing to say."""
+    """The last line: `2 errors and 1 warning in 1 file`, or that no problems were found."""
     counts = {"error": 0, "warning": 0, "advice": 0}
     for file in files:
         for finding in file.diagnostics:
@@ -79,7 +79,7 @@ def summary(files: Sequence[CheckedFile], *, num_fixed: int = 0) -> str:
     fixed = f", {num_fixed} fixed" if num_fixed else ""
     parts = [_counted(count, severity) for severity, count in counts.items() if count]
     if not parts:
-        return f"{checked} checked{fixed}, nothing {'left ' if fixed else ''}to say\n"
+        return f"{checked} checked{fixed}, no problems {'left' if fixed else 'found'}\n"
     return f"{' and '.join(parts)} {'left ' if fixed else ''}in {checked}{fixed}\n"
 
 

@@ -32,7 +32,7 @@ def _suite(file: CheckedFile) -> list[str]:
     cases = [_case(file, finding) for finding in file.diagnostics]
     return [
         f"  <testsuite name={name} {counts}>",
-        *(cases or [f'    <testcase name="no findings" classname={name} />']),
+        *(cases or [f'    <testcase name="no problems found" classname={name} />']),
         "  </testsuite>",
     ]
 

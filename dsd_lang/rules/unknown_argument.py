@@ -28,6 +28,8 @@ Unsafe: the nearest name is a guess. What has no effect at its place is left out
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from dsd_lang.base.arguments import BY_NAME, Place, allowed_at
 from dsd_lang.base.diagnostics import replacement
 from dsd_lang.base.errors import nearest
@@ -35,6 +37,9 @@ from dsd_lang.passes.removal import without_argument
 from dsd_lang.passes.walk import arguments_of, phases_of, statements
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
+
+if TYPE_CHECKING:
+    from dsd_lang.base.foreign_words import Meant
 
 CODE = "DSD202"
 
@@ -77,6 +82,15 @@ def _check(subject: Subject, argument: nodes.Argument, place: Place, phase: node
     if row is not None and place in row.places:
         return
     here = allowed_at(place)
+    if row is not None and place == "fork" and row.name == "seed":
+        subject.findings.add(
+            CODE,
+            "`fork` has no argument `seed`: it takes how many seeds there are",
+            argument.name_span,
+            label="did you mean `seeds`?",
+            fix=replacement(argument.name_span, "seeds"),
+        )
+        return
     if row is not None:
         where = " or ".join(_PLACES[name] for name in row.places)
         subject.findings.add(
@@ -88,7 +102,13 @@ def _check(subject: Subject, argument: nodes.Argument, place: Place, phase: node
             fix=None if phase is None else without_argument(phase, row.name, "display"),
         )
         return
-    guess = nearest(argument.name, here)
+    from dsd_lang.base.foreign_words import ARGUMENTS
+
+    meant = ARGUMENTS.get(argument.name.lower())
+    if meant is not None:
+        _report_foreign(subject, argument, place, meant, phase)
+        return
+    guess = argument.name.lower() if argument.name.lower() in here else nearest(argument.name, here)
     fix = replacement(argument.name_span, guess) if guess else None
     subject.findings.add(
         CODE,
@@ -98,3 +118,47 @@ def _check(subject: Subject, argument: nodes.Argument, place: Place, phase: node
         help="" if guess else f"{_PLACES[place]} takes {', '.join(f'`{name}=`' for name in here)}",
         fix=fix,
     )
+
+
+def _report_foreign(
+    subject: Subject, argument: nodes.Argument, place: Place, meant: Meant, phase: nodes.Phase | None
+) -> None:
+    """A name that another tool uses, and what a schedule says in its place."""
+    guess = meant.word if meant.word is not None and place in BY_NAME[meant.word].places else None
+    whole = _written_otherwise(argument, meant) if guess or phase is not None else None
+    if whole is not None and phase is not None and _is_said_already(phase, argument, meant, whole):
+        whole = None
+    fix = replacement(argument.name_span, guess) if guess and not meant.form else None
+    if whole is not None:
+        fix = replacement(argument.span, whole)
+    shown = whole or guess
+    subject.findings.add(
+        CODE,
+        f"{_PLACES[place]} has no argument `{argument.name}`",
+        argument.name_span,
+        label=f"did you mean `{shown}`?" if shown else "unknown argument",
+        help=meant.help,
+        fix=fix,
+    )
+
+
+def _written_otherwise(argument: nodes.Argument, meant: Meant) -> str | None:
+    """The whole argument as a schedule writes it, where its value is a plain number or length."""
+    value = argument.value
+    if not meant.form or not isinstance(value, nodes.Number | nodes.LengthLiteral):
+        return None
+    if isinstance(value, nodes.LengthLiteral):
+        return meant.form.format(value.text) if meant.unit else None
+    if meant.unit and value.percent:
+        return None
+    return meant.form.format(value.text + meant.unit)
+
+
+def _is_said_already(phase: nodes.Phase, argument: nodes.Argument, meant: Meant, whole: str) -> bool:
+    """Whether the phase has what the argument would become."""
+    others = [item for item in phase.items if item is not argument]
+    if meant.role == "target":
+        return phase.mode == "dense" or any(not isinstance(item, nodes.Argument | nodes.Until) for item in others)
+    if meant.role == "length":
+        return any(isinstance(item, nodes.LengthLiteral) for item in others)
+    return any(isinstance(item, nodes.Argument) and item.name == whole.partition("=")[0] for item in others)

@@ -147,12 +147,47 @@ def _report(subject: Subject, node: nodes.SelectorNode, present: tuple[str, ...]
     text = node.selector.text
     parts = tuple(f"{kind}.{part}" for kind in (*RECURRENT_KINDS, "birnn") for part in PARTS) if "." in text else ()
     # an absent kind cannot be what was meant: near names come from the model where there is one
-    guess = nearest(text, present or (*KINDS, *ROLES, *parts))
+    guess = _foreign(text, present) or nearest(text, present or (*KINDS, *ROLES, *parts))
+    if guess is None and not present and _is_module_name(text):
+        _report_module(subject, node)
+        return
     if guess is None or guess == text or node.selector.form == "regex":
         subject.findings.add(CODE, f"no layer matches `{text}`", node.span, label="matches nothing", help=help)
         return
-    written = guess if guess in (*KINDS, *ROLES, *parts) else f'"{guess}"'
+    message = f"no layer matches `{text}`" if present else f"`{text}` is not a kind or role of layers"
+    written = guess if guess in (*KINDS, *ROLES, *parts, "birnn") else f'"{guess}"'
     label = f"did you mean `{written}`?"
     fix = replacement(node.span, written)
-    help = help if present else "the name of a layer stands in quotes"
-    subject.findings.add(CODE, f"no layer matches `{text}`", node.span, label=label, help=help, fix=fix)
+    help = help if present else 'the name of a module stands in quotes, as a glob: `"encoder.*"`'
+    subject.findings.add(CODE, message, node.span, label=label, help=help, fix=fix)
+
+
+def _foreign(text: str, present: tuple[str, ...]) -> str | None:
+    """The kind or role that a framework's word for layers stands for, where the model has it."""
+    from dsd_lang.base.foreign_words import LAYERS
+
+    word = text.lower().removeprefix("torch.")
+    meant = word if word in (*KINDS, *ROLES) else LAYERS.get(word)
+    if meant is None and not present and nearest(word, (*KINDS, *ROLES)) is None:
+        meant = LAYERS.get(nearest(word, [name for name in LAYERS if len(name) > 4]) or "")
+    return meant if not present or meant in present else None
+
+
+def _is_module_name(text: str) -> bool:
+    """Whether a bare word looks like the name of a module or parameter: `layer1.conv1`, `encoder`."""
+    return text.replace(".", "").isidentifier() and ("." in text or nearest(text, (*KINDS, *ROLES)) is None)
+
+
+def _report_module(subject: Subject, node: nodes.SelectorNode) -> None:
+    text = node.selector.text
+    for ending in (".weight", ".bias"):
+        text = text.removesuffix(ending)
+    written = f'"{text}"' if "." in text else f'"{text}.*"'
+    subject.findings.add(
+        CODE,
+        f"`{node.selector.text}` is not a kind or role of layers; the name of a module stands in quotes",
+        node.span,
+        label=f"did you mean `{written}`?",
+        help=f"kinds are: {', '.join(KINDS)}; roles are: {', '.join(ROLES)}",
+        fix=replacement(node.span, written),
+    )

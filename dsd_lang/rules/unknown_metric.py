@@ -29,7 +29,7 @@ Unsafe: the nearest name is a guess.
 from __future__ import annotations
 
 from dsd_lang.base.diagnostics import replacement
-from dsd_lang.base.metrics import problem_of_metric, split_metric
+from dsd_lang.base.metrics import MEASURES, SPLITS, problem_of_metric, split_metric
 from dsd_lang.passes.walk import below, statements, values_of
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
@@ -62,10 +62,66 @@ def _variables(program: nodes.Program) -> set[str]:
 
 
 def _check_condition(subject: Subject, condition: nodes.Condition, variables: set[str], *, has_arms: bool) -> None:
+    quotients = [node for node in below(condition) if isinstance(node, nodes.Binary) and _is_split(node)]
+    slashed = {id(side) for node in quotients for side in (node.left, node.right)}
+    for quotient in quotients:
+        if isinstance(quotient.left, nodes.Name) and isinstance(quotient.right, nodes.Name):
+            _report_slash(subject, quotient, f"{quotient.left.text}.{quotient.right.text}")
     for node in below(condition):
+        if id(node) in slashed:
+            continue
         if isinstance(node, nodes.Name) and node.text not in variables:
             metric = split_metric(node.text)[1] if has_arms else node.text
+            if has_arms and _is_arm_alone(subject, node):
+                continue
             _check_name(subject, node, metric)
+
+
+def _is_split(node: nodes.Binary) -> bool:
+    """`val/loss`, as loggers name metrics."""
+    return (
+        node.operator == "/"
+        and isinstance(node.left, nodes.Name)
+        and node.left.text in SPLITS
+        and isinstance(node.right, nodes.Name)
+    )
+
+
+def _report_slash(subject: Subject, node: nodes.Binary, meant: str) -> None:
+    subject.findings.add(
+        CODE,
+        "the name of a metric has a `.` in it, not a `/`",
+        node.span,
+        label=f"did you mean `{meant}`?",
+        fix=replacement(node.span, meant),
+    )
+
+
+def _is_arm_alone(subject: Subject, node: nodes.Name) -> bool:
+    """Whether `a`, `a.err` in an `expect` is a branch without a whole metric; reports it."""
+    branches = {
+        branch.label.name
+        for statement, _ in statements(subject.program.statements)
+        if isinstance(statement, nodes.Fork)
+        for branch in statement.branches
+        if branch.label is not None
+    }
+    arm, _, name = node.text.rpartition(".")
+    arm, name = (arm, name) if arm else (name, "")
+    if arm not in branches or (name and name not in MEASURES):
+        return False
+    meant = f"{arm}.test.{name or 'err'}"
+    subject.findings.add(
+        CODE,
+        f"`{node.text}` is a branch without a metric"
+        if not name
+        else f"`{node.text}` does not say which split it is of",
+        node.span,
+        label=f"did you mean `{meant}`?",
+        help=f"write for instance `{meant}`, `{arm}.val.loss`",
+        fix=replacement(node.span, meant),
+    )
+    return True
 
 
 def _check_name(subject: Subject, node: nodes.Name, metric: str) -> None:
@@ -73,6 +129,11 @@ def _check_name(subject: Subject, node: nodes.Name, metric: str) -> None:
     if problem is None:
         return
     message, guess = problem
+    from dsd_lang.base.foreign_words import COUNTERS
+
+    help = "metrics are `train.loss`, `val.*`, `test.*`, `entropy.relu` and `sparsity`"
+    if metric.lower() in COUNTERS:
+        help, guess = "how long a phase lasts at most is its length: `dense 50ep until ...`", None
     prefix = node.text[: len(node.text) - len(metric)]
     fix = replacement(node.span, prefix + guess) if guess else None
     subject.findings.add(
@@ -80,6 +141,6 @@ def _check_name(subject: Subject, node: nodes.Name, metric: str) -> None:
         message,
         node.span,
         label=f"did you mean `{prefix}{guess}`?" if guess else "unknown metric",
-        help="metrics are `train.loss`, `val.*`, `test.*`, `entropy.relu` and `sparsity`",
+        help=help,
         fix=fix,
     )

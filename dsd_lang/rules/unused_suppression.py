@@ -8,7 +8,7 @@ its code is reported as well.
 
 Why is this bad
 ---------------
-It would hide the next finding, one that nobody has looked at.
+It would hide the next diagnostic, one that nobody has looked at.
 
 Example
 -------

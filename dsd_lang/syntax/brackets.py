@@ -31,6 +31,11 @@ class Output:
         self.previous = kind
         return span.end
 
+    def take_back(self) -> None:
+        """Takes the last token away: what follows it shows that it is part of another."""
+        self.tokens.pop()
+        self.previous = self.tokens[-1].kind if self.tokens else ""
+
     def insert(self, kind: str) -> None:
         """A token of no width just after the last one."""
         last = self.tokens[-1].span if self.tokens else Span(1, 1, 1, 1, 0, 0)
@@ -59,6 +64,18 @@ class _Open(NamedTuple):
 def lacks_closing(text: str) -> bool:
     """Whether a `}` is missing somewhere: then the indentation says where."""
     return text.count("{") > text.count("}")
+
+
+def partner(text: str, start: int) -> int | None:
+    """Where the bracket at ``start`` is closed by its own kind; None where it is not."""
+    opening = text[start]
+    closing = {"(": ")", "[": "]", "{": "}"}[opening]
+    depth = 0
+    for found in re.compile(f"[{re.escape(opening + closing)}]").finditer(text, start, start + 10_000):
+        depth += 1 if found[0] == opening else -1
+        if not depth:
+            return found.start()
+    return None
 
 
 class Brackets:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from dsd_lang.base.arguments import BY_NAME
-from dsd_lang.base.diagnostics import Edit, Fix, Span, replacement
+from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix, Span, replacement
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.units import exact
-from dsd_lang.syntax.brackets import CLOSES, OPENS, Brackets, Output
+from dsd_lang.syntax.brackets import CLOSES, OPENS, Brackets, Output, partner
 from dsd_lang.syntax.nodes import Comment
 from dsd_lang.syntax.table import Table
 from dsd_lang.syntax.terminals import (
@@ -28,11 +29,20 @@ from dsd_lang.syntax.terminals import (
     widened,
 )
 
+if TYPE_CHECKING:
+    from dsd_lang.syntax.lookalikes import Sign
+
+_BLOCK_WORDS = frozenset({"REPEAT", "FOR", "SWEEP", "FORK"})
+_LINE_ENDS = re.compile("[ \t]*(?:#|[\r\n]|\\Z)")
+MAX_REPEATED = 50
+_TEXTS = {"LPAR": "( )", "LSQB": "[ ]"}
 _REGEX_MAY_FOLLOW = frozenset({"EQUAL", "COMMA", "LSQB"})
 _NEWLINE_CONTINUES = frozenset({"COMMA", "ARROW", "_SEPARATOR", "LBRACE", ""})
 _LINE_END = re.compile("\r\n|\n|\r")
 _BLANKS = re.compile("[ \t]*")
 _LINE = re.compile("[^\r\n]*")
+_SELECTORS = re.compile("[ \t]*(?::[ \t]*|[ \t]+)(?=[A-Za-z\"'])")
+_MODULE = re.compile(r"\w+(?:\.\w+)*\.\d\w*(?:\.\w+)*(?![\w.])")
 _FOLLOWING = re.compile(r"[ \t]*(\w+|\{)?")
 
 
@@ -57,6 +67,10 @@ class Lexer:
         self.continued: Span | None = None  # a `\` that waits for the end of its line
         self.stopped = False
         self.read_numbers: set[str] = set()
+        self.read_words: set[str] = set()  # those that have been looked at, and are what they are
+        self.repeated: dict[str, int] = {}  # what was said of a sign, and where among the diagnostics
+        self.unread: list[int] = []  # signs that nothing was read for
+        self.as_braces: set[int] = set()  # where a `]` or `)` closes what should be a block
         self.handlers: dict[str, Callable[[str, Span], int]] = {
             "NAME": self._word,
             "WORD": self._word,
@@ -69,6 +83,7 @@ class Lexer:
             "SEMICOLON": self._semicolon,
             "COMMENT": self._comment,
             "WRONG_COMMENT": self._wrong_comment,
+            "WRONG_STRING": self._wrong_comment,
             "OPEN_STRING": self._open_string,
             "CONTINUED": self._continued,
             "UNKNOWN": self._unknown,
@@ -103,7 +118,7 @@ class Lexer:
             self._stray_continuation()
         self.brackets.finish(is_quiet=self.stopped)
         output.insert("$END")
-        return Tokens(tokens, self.comments, diagnostics, self.stopped)
+        return Tokens(tokens, self.comments, diagnostics, self.stopped, text, self.unread)
 
     def _too_large(self, position: int) -> None:
         column = position - self.line_start + 1
@@ -111,7 +126,7 @@ class Lexer:
             "DSD405",
             f"the schedule is too large: it has more than {MAX_TOKENS:,} words and marks",
             Span(self.line, column, self.line, column, position, position),
-            help="nothing after this place was read; say it with `repeat` or `for`",
+            help="nothing after this was read; say it with `repeat` or `for`",
         )
         self.stopped = True
 
@@ -121,6 +136,19 @@ class Lexer:
         keyword = self.keywords.get(text)
         if keyword is not None:
             return self._keyword(keyword, text, span)
+        if not (text.islower() and text.isascii()) and text not in self.read_words and self._may_be_foreign(text):
+            from dsd_lang.syntax.foreign_letters import read_word
+
+            meant = read_word(self.text, text, span, self.keywords, self.output.previous)
+            if meant is not None:
+                self.output.diagnostics.append(meant.diagnostic)
+                is_number = meant.word[0].isdigit()
+                return self.output.add("NUMBER", meant.word, span) if is_number else self._word(meant.word, span)
+            self.read_words.add(text)
+        if self.text[span.end : span.end + 1] == "." and self.output.previous in _REGEX_MAY_FOLLOW:
+            end = self._module_name(span)
+            if end:
+                return end
         kind = "DOTTED" if "." in text else "NAME"
         if kind == "NAME":
             after = self._after(span.end)
@@ -130,7 +158,46 @@ class Lexer:
                 kind = "LABEL"
             elif after == "=" and self._takes_selectors(text) and self._after(span.end, skip=1) != "=":
                 kind = "SELECTING"
+            if text in SELECTING_WORDS and kind != "SELECTING" and not self.brackets.in_parentheses:
+                return self._selecting_without_equals(text, span)
         return self.output.add(kind, text, span)
+
+    def _may_be_foreign(self, text: str) -> bool:
+        """Whether it is a reserved word but for its capitals, or has letters of another alphabet."""
+        return not text.isascii() or text.lower() in self.keywords
+
+    def _selecting_without_equals(self, text: str, span: Span) -> int:
+        """`layers fc`, `layers: fc`: the sign between the two is not there, or another."""
+        found = _SELECTORS.match(self.text, span.end)
+        if found is None:
+            return self.output.add("NAME", text, span)
+        gap = widened(self._behind(span, span.end), found.end() - span.end)
+        self.output.report(
+            "DSD101",
+            f"the argument `{text}` needs a `=` before its value",
+            span,
+            label="an `=` is missing after this" if ":" not in found[0] else f"write `{text}=`",
+            fix=Fix("put in the `=`", (Edit(gap, "="),)),
+        )
+        self.output.add("SELECTING", text, span)
+        return self.output.add("EQUAL", "", gap)
+
+    def _module_name(self, span: Span) -> int:
+        """`layers=features.0`: a name with a number in it, as modules have; it is read as a string."""
+        found = _MODULE.match(self.text, span.start)
+        if found is None:
+            return 0
+        whole = widened(span, len(found[0]))
+        better = f'"{found[0]}"'
+        self.output.report(
+            "DSD201",
+            f"`{clipped(found[0])}` is the name of a module, and such a name stands in quotes",
+            whole,
+            label=f"write `{clipped(better)}`",
+            help='a `*` stands for any part of it: `"features.*"`',
+            fix=replacement(whole, better),
+        )
+        return self.output.add("STRING", better, whole)
 
     def _takes_selectors(self, name: str) -> bool:
         """Whether an argument takes selectors: `layers`, `except`, or what must be meant for one of them."""
@@ -138,7 +205,10 @@ class Lexer:
             return True
         if name in BY_NAME or self.brackets.in_parentheses:
             return False
-        return nearest(name, SELECTING_WORDS) is not None  # reported as an unknown argument later
+        from dsd_lang.base.foreign_words import ARGUMENTS
+
+        meant = ARGUMENTS.get(name.lower())  # reported as an unknown argument later
+        return meant.word in SELECTING_WORDS if meant is not None else nearest(name, SELECTING_WORDS) is not None
 
     def _keyword(self, kind: str, text: str, span: Span) -> int:
         after = self._after(span.end)
@@ -166,7 +236,12 @@ class Lexer:
 
     def _reserved_label(self, kind: str, text: str, span: Span) -> int:
         colon = self.text.index(":", span.end) + 1
+        if kind in _BLOCK_WORDS and _LINE_ENDS.match(self.text, colon):
+            return self.output.add(kind, text, span)  # `fork:`, a block as in Python: the parser says so
         follows = _FOLLOWING.match(self.text, colon)
+        if follows is not None and follows[1] == "{" and kind in ("DENSE", "SPARSE"):
+            self.output.add(kind, text, span)
+            return colon  # `dense: {epochs: 50}`: the parser says that a phase has no block
         labels = follows is not None and (follows[1] == "{" or self.keywords.get(follows[1]) is not None)
         example = f"`{text} ...`, or with a label `{text}_1: {text} ...`"
         if labels and follows is not None:
@@ -195,6 +270,8 @@ class Lexer:
         return Fix("leave the `=` out", (Edit(place, " "),))
 
     def _number(self, text: str, span: Span) -> int:
+        if text[0] == "." and self.output.previous == "REFERENCE" and self.output.tokens[-1].span.end == span.start:
+            return self._bare_moment(text, span)
         kind = "LENGTH" if text[-1] in "pt" else "NUMBER"
         if text not in self.read_numbers:
             try:
@@ -206,6 +283,21 @@ class Lexer:
             self.read_numbers.add(text)
         return self.output.add(kind, text, span)
 
+    def _bare_moment(self, text: str, span: Span) -> int:
+        """`@a.1000`: a moment within a phase without its unit."""
+        before = self.output.tokens[-1]
+        whole, written = before.span.to(span), f"{before.text}{text}"
+        self.output.take_back()
+        self.output.report(
+            "DSD203",
+            f"`{clipped(written)}` does not say in what it counts",
+            whole,
+            label=f"did you mean `{clipped(written)}it`?",
+            help="a moment within a phase is a length: `@label.500it`, `@label.3ep`",
+            fix=replacement(whole, f"{written}it"),
+        )
+        return self.output.add("REFERENCE", f"{written}it", whole)
+
     def _wrong_number(self, text: str, span: Span) -> int:
         from dsd_lang.syntax.number_tokens import mend_number
 
@@ -215,6 +307,10 @@ class Lexer:
 
     def _mark(self, text: str, span: Span) -> int:
         kind = self.marks[text]
+        if kind in ("LPAR", "LSQB") and self._opens_block(kind, span):
+            kind = "LBRACE"
+        elif span.start in self.as_braces:
+            kind = "RBRACE"
         if kind == "SLASH" and self.output.previous in _REGEX_MAY_FOLLOW:
             return self._regular_expression(span)
         if kind in OPENS:
@@ -225,6 +321,36 @@ class Lexer:
         if kind in CLOSES:
             return self.brackets.close(kind, span, self.indent if self._is_first_on_line(span) else None)
         return self.output.add(kind, text, span)
+
+    def _opens_block(self, kind: str, span: Span) -> bool:
+        """Whether `fork [` or `repeat 3 (` is meant for a block; reports it, with both brackets."""
+        tokens = self.output.tokens
+        previous = self.output.previous
+        is_counted = previous == "NUMBER" and len(tokens) > 1 and tokens[-2].kind == "REPEAT"
+        is_branch = (
+            previous == "COLON"
+            and len(tokens) > 1
+            and tokens[-2].kind == "LABEL"
+            and self.brackets.innermost == "LBRACE"
+        )
+        if previous != "FORK" and not is_counted and not is_branch:
+            return False
+        closing = partner(self.text, span.start)
+        if closing is None:
+            return False
+        self.as_braces.add(closing)
+        ends = list(_LINE_END.finditer(self.text, span.end, closing))
+        column = span.column + closing - span.start if not ends else closing - ends[-1].end() + 1
+        line = span.line + len(ends)
+        other = Span(line, column, line, column + 1, closing, closing + 1)
+        self.output.report(
+            "DSD101",
+            f"a block stands in `{{ }}`, not in `{_TEXTS[kind]}`",
+            span,
+            label="write `{`",
+            fix=Fix("write `{ }`", (Edit(span, "{"), Edit(other, "}"))),
+        )
+        return True
 
     # --- lines and comments -------------------------------------------------------------------------------------------
 
@@ -255,17 +381,22 @@ class Lexer:
         return span.end
 
     def _wrong_comment(self, text: str, span: Span) -> int:
-        place = Span(span.line, span.column, span.line, span.column + 2, span.start, span.start + 2)
-        self.output.report(
-            "DSD101",
-            "a comment starts with `#`, not with `//`",
-            place,
-            label="write `#`",
-            fix=replacement(place, "#", "safe"),
-        )
-        return self._comment(text, span)
+        from dsd_lang.syntax.foreign_comments import read_comment
+
+        end, diagnostic = read_comment(self.text, text, span)
+        self.output.diagnostics.append(diagnostic)
+        for line_end in _LINE_END.finditer(self.text, span.start, end):
+            self.line, self.line_start = self.line + 1, line_end.end()
+            self.indent = self._indent_at(line_end.end())
+        return end
 
     def _continued(self, text: str, span: Span) -> int:
+        if self.text[span.end : span.end + 1] not in ("", " ", "\t", "\r", "\n"):
+            from dsd_lang.syntax.lookalikes import read_command
+
+            sign = read_command(self.text, span, self.marks, self._beside(span))
+            if sign is not None:
+                return self._read(sign)
         self.continued = span
         return span.end
 
@@ -303,29 +434,82 @@ class Lexer:
         try:
             regular_expression(found[0][1:-1])
         except PatternError as error:
-            message = f"`{clipped(found[0])}` is no regular expression: {error.message}"
+            message = f"`{clipped(found[0])}` is not a regular expression: {error.message}"
             self.output.report("DSD101", message, whole, help=error.help or "")
             return self.output.add("REGEX", "/./", whole)
         return self.output.add("REGEX", found[0], whole)
 
     def _open_string(self, text: str, span: Span) -> int:
         quote = widened(span, 1)
+        end = span.start + len(text.rstrip())
         self.output.report(
             "DSD104",
-            f"the string is never closed: its second {text[0]} is missing",
+            f"the string is never closed: its second `{text[0]}` is missing",
             quote,
             label="a string ends on the line where it began",
+            fix=Fix(f"put in the `{text[0]}`", (Edit(self._behind(span, end), text[0]),)),
         )
         return self.output.add("STRING", text + text[0], span)
 
     def _unknown(self, text: str, span: Span) -> int:
         from dsd_lang.syntax.lookalikes import read_sign
 
-        token, finding, end = read_sign(self.text, text, span, self.marks)
-        if token is not None and token.kind != "MARK":
-            return self.output.mended(token, finding)
-        self.output.diagnostics.append(finding)
-        return end if token is None else self._mark(token.text, token.span)
+        return self._read(read_sign(self.text, text, span, self.marks, self._beside(span)))
+
+    def _beside(self, span: Span) -> Token | None:
+        """The token that ends where this begins; for a number, blanks may stand between."""
+        before = self.output.tokens[-1] if self.output.tokens else None
+        if before is None or before.span.end_line != span.line:
+            return None
+        gap = self.text[before.span.end : span.start]
+        return (
+            before
+            if not gap or (before.kind == "NUMBER" and not gap.strip() and self.text[span.start] in "×·⋅∙%\\")
+            else None
+        )
+
+    def _report_sign(self, diagnostic: Diagnostic, *, is_unread: bool) -> None:
+        """One more diagnostic; a character that was reported before is added to the fix of the first."""
+        if is_unread:
+            self.unread.append(diagnostic.span.start)
+        diagnostics = self.output.diagnostics
+        first = self.repeated.get(diagnostic.message) if diagnostic.fix is not None else None
+        if first is None or diagnostic.fix is None:
+            self.repeated[diagnostic.message] = len(diagnostics)
+            diagnostics.append(diagnostic)
+            return
+        before = diagnostics[first]
+        if before.fix is None or len(before.fix.edits) > MAX_REPEATED:
+            return
+        fix = Fix(before.fix.message, before.fix.edits + diagnostic.fix.edits)
+        label = before.label.removesuffix(", here and further on") + ", here and further on"
+        diagnostics[first] = Diagnostic(before.code, before.message, before.span, label, before.help, fix)
+
+    def _read(self, sign: Sign) -> int:
+        """What was meant by a sign that the language does not have."""
+        if sign.diagnostic is not None:
+            self._report_sign(
+                sign.diagnostic, is_unread=sign.token is None and bool(self.text[sign.diagnostic.span.start].strip())
+            )
+        if sign.replaces:
+            self.output.take_back()
+        token = sign.token
+        if token is None:
+            return sign.end
+        if sign.joined:
+            found = self.master.match(sign.joined)
+            kind = found.lastgroup if found is not None and found.end() == len(sign.joined) else None
+            handler = self.handlers.get(kind or "")
+            if kind is None or handler is None or not token.text.strip():
+                self.output.add("NAME", sign.joined, token.span)
+            else:
+                handler(sign.joined, token.span)
+            return sign.end
+        if token.kind == "MARK":
+            self._mark(token.text, token.span)
+        else:
+            self.output.add(*token)
+        return sign.end
 
     # --- small things -------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""A sign the language does not have in, the token that was meant (if any) and the finding out: `→`, `“fc*”`, `%`.
+"""A sign the language does not have in, what was meant by it and the diagnostic out: `→`, `“fc*”`, `%`, `&&`.
 
 Imported at the first such sign only: a schedule without mistakes is linted without this page.
 """
@@ -6,65 +6,379 @@ Imported at the first such sign only: a schedule without mistakes is linted with
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix, Span
+from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix, Span, replacement
 from dsd_lang.syntax.terminals import Token, clipped, widened
 
 _LOOKALIKES = {
-    "→": "->", "“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "–": "-", "−": "-", "—": "-", "×": "*", "·": "*",
-    "÷": "/", "：": ":", "；": ";", "，": ",", "（": "(", "）": ")", "≤": "<=", "≥": ">=", "≠": "!=", "％": "%",
-    "\u00a0": " ", "\u2003": " ", "\u2009": " ", "\u200b": "", "\u3000": " ",
+    **dict.fromkeys("→⟶⇒➔➝⟹⭢", "->"), **dict.fromkeys("“”„‟″«»", '"'), **dict.fromkeys("‘’‚‛′‹›`´", "'"),
+    **dict.fromkeys("–—−‐‑‒﹣－", "-"), **dict.fromkeys("×·⋅∙✕∗", "*"), **dict.fromkeys("÷∕⁄", "/"),
+    **dict.fromkeys("≈≃≅≔←", "="),
+    **dict.fromkeys("≤⩽", "<="), **dict.fromkeys("≥⩾", ">="), "≠": "!=", "％": "%", "⁒": "%",
+    **{chr(ord(sign) + 0xFEE0): sign for sign in ":;,()[]{}=+*/<>^"}, "、": ",", "∶": ":", "∧": "and", "∨": "or",
+    "¬": "not",
 }  # fmt: skip
+_OPERATORS = {"&": "and", "&&": "and", "|": "or", "||": "or", "!": "not", "~": "not"}
+_TOKENS = {"->": "ARROW", "<=": "COMPARATOR", ">=": "COMPARATOR", "!=": "COMPARATOR", "and": "AND", "or": "OR",
+           "not": "NOT", ";": "_SEPARATOR"}  # fmt: skip
+_BULLETS = "•‣◦▪▫●○■□∙·*–—-►▸✓"
 _ADVICE = {
     "%": "a percent sign stands directly after its number: `30%`",
     "@": "a reference is written `@label`, `@label.end` or `@init`",
     ".": "a number is written `0.5`, a dotted name `val.loss`",
-    "&": "conditions are joined by `and`", "!": "write `not`",
-    "|": "statements are separated by `;` or a new line, conditions joined by `or`",
+    "$": "a loop variable is written by its name alone: `for s in 25%, 50% { sparse s; dense }`",
+    "?": "", "…": "what is left out is said by `repeat`, or written out", "~": "a target is one number",
+    "≈": "a number is given as it is", "†": "a footnote mark was copied along",
 }  # fmt: skip
-_QUOTED = re.compile("[“„”‘’]([^“”„‘’\r\n]*)[“”‘’]")
-_UNKNOWN_RUN = re.compile(r"[^\w\s\"'#;:,()\[\]{}<>=+*/^-]+")
+_QUOTED = re.compile("[“”„‟″«»‘’‚‛′‹›`´]([^“”„‟″«»‘’‚‛′‹›`´\"'\r\n]*)[“”„‟″«»‘’‚‛′‹›`´\"']")
+_UNKNOWN_RUN = re.compile(r"[^\w\s\"'#;:,()\[\]{}<>=+*/^\\%-]+")
+_POWER_OF_TEN = re.compile(
+    r"[ \t]*(?:[×·⋅∙*]|\\times|\\cdot|x)[ \t]*10[ \t]*"
+    r"(?:\^?[ \t]*\{?[ \t]*([-−–‑]?)[ \t]*(\d{1,2})(?!\d)[ \t]*\}?|([⁻]?)([⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2}))"
+)
+_MANTISSA = re.compile(r"\d{1,20}(?:\.\d{1,20})?")
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+_FORMULA = re.compile(r"\$[ \t]*([^$\r\n]{1,40}?)[ \t]*\$")
+_LEADING_PERCENT = re.compile(r"%(\d+(?:\.\d+)?)(?![\w.%])")
+_LATEX = {"%": "%", "to": "->", "rightarrow": "->", "times": "*", "cdot": "*", "leq": "<=", "le": "<=", "geq": ">=",
+          "ge": ">=", "_": "_", "#": "#", "land": "and", "lor": "or"}  # fmt: skip
+_COMMAND = re.compile(r"\\([A-Za-z]+|[%_#&$])")
+_APART = re.compile(r"@[ \t]+([A-Za-z]\w*(?:\.\w+)*)")
+_PIECES = re.compile(r"[\w.%]*")
 
 
-def read_sign(source: str, text: str, span: Span, marks: Mapping[str, str]) -> tuple[Token | None, Diagnostic, int]:
-    """What was meant by the character ``text``: a token (of kind MARK for one of ``marks``) or nothing; where it ends.
+class Sign(NamedTuple):
+    """A sign that was read: the token meant (of kind MARK for a mark), where it ends, and what is said about it.
 
-    A blank or a character that means nothing leaves no token.
+    ``replaces`` is how many of the last tokens the new one takes the place of. ``joined`` is a word with invisible
+    characters in it, read without them.
     """
+
+    token: Token | None
+    end: int
+    diagnostic: Diagnostic | None
+    replaces: int = 0
+    joined: str = ""
+
+
+def read_sign(source: str, text: str, span: Span, marks: Mapping[str, str], before: Token | None) -> Sign:
+    """What was meant by the character ``text``; ``before`` is the token that ends where it begins, if any."""
+    if _is_invisible(text):
+        return _invisible(source, text, span, before)
+    if before is not None and before.kind == "NUMBER" and _MANTISSA.fullmatch(before.text):
+        power = _POWER_OF_TEN.match(source, span.start)
+        if power is not None:
+            return _power_of_ten(power, span, before)
+    if text in _BULLETS and _is_first(source, span.start) and source[span.end : span.end + 1] in (" ", "\t"):
+        fix = Fix("leave it out", (Edit(widened(span, 2), ""),))
+        return Sign(
+            None, span.end, Diagnostic("DSD101", f"a statement has no bullet `{text}`", span, "leave it out", fix=fix)
+        )
     meant = _LOOKALIKES.get(text)
+    if meant == "=" and text in "≈≃≅" and (before is None or before.kind != "NAME"):
+        meant = None
     if meant is None:
-        run = _UNKNOWN_RUN.match(source, span.start)
-        span = widened(span, len(run[0]) if run is not None else 1)
-        shown = source[span.start : span.end]
-        unknown = Diagnostic("DSD101", f"`{clipped(shown)}` means nothing here", span, help=_ADVICE.get(shown[0], ""))
-        return None, unknown, span.end
-    if not meant.strip():
-        return None, _not_a_blank(text, meant, span), span.end
-    finding = not_that_sign(text, meant, span)
+        return _other(source, text, span, before)
     if meant in ('"', "'"):
-        quoted = _QUOTED.match(source, span.start)
-        if quoted is None:
-            return None, finding, span.end
-        token = Token("STRING", f'"{quoted[1]}"', widened(span, len(quoted[0])))
-        return token, finding, token.span.end
-    kind = {"->": "ARROW", "<=": "COMPARATOR", ">=": "COMPARATOR", "!=": "COMPARATOR"}.get(meant)
-    if kind is None and meant in marks:
-        kind = "MARK"
-    return (Token(kind, meant, span) if kind is not None else None), finding, span.end
+        return _quote(source, text, meant, span)
+    diagnostic = not_that_sign(text, meant, span)
+    kind = _TOKENS.get(meant) or ("MARK" if meant in marks else None)
+    if meant == "%" and before is not None and before.kind == "NUMBER" and not before.text.endswith("%"):
+        token = Token("NUMBER", before.text + "%", before.span.to(span))
+        return Sign(token, span.end, diagnostic, replaces=1)
+    return Sign(Token(kind, meant, span) if kind else None, span.end, diagnostic)
+
+
+def read_command(source: str, span: Span, marks: Mapping[str, str], before: Token | None) -> Sign | None:
+    """`\\%`, `\\times`, `\\to`: LaTeX, copied with its backslash; None for another backslash."""
+    if before is not None and before.kind == "NUMBER" and _MANTISSA.fullmatch(before.text):
+        power = _POWER_OF_TEN.match(source, span.start)
+        if power is not None:
+            return _power_of_ten(power, span, before)
+    found = _COMMAND.match(source, span.start)
+    meant = _LATEX.get(found[1]) if found is not None else None
+    if found is None or meant is None:
+        return None
+    whole = widened(span, len(found[0]))
+    fix = replacement(whole, meant)
+    diagnostic = Diagnostic(
+        "DSD101", f"`{found[0]}` is LaTeX, not part of a schedule", whole, f"write `{meant}`", fix=fix
+    )
+    if meant == "%" and before is not None and before.kind == "NUMBER":
+        return Sign(Token("NUMBER", before.text + "%", before.span.to(whole)), whole.end, diagnostic, replaces=1)
+    kind = _TOKENS.get(meant) or ("MARK" if meant in marks else None)
+    return Sign(Token(kind, meant, whole) if kind else None, whole.end, diagnostic)
 
 
 def not_that_sign(found: str, meant: str, span: Span) -> Diagnostic:
-    """The finding about a sign that only looks like one of the language."""
-    fix = Fix(f"write `{meant}`", (Edit(span, meant),))
-    return Diagnostic("DSD101", f"`{found}` is not `{meant}`", span, f"write `{meant}`", fix=fix)
+    """The diagnostic about a sign that only looks like one of the language."""
+    named = f"`{found}` ({named_character(found)})" if len(found) == 1 and not found.isascii() else f"`{found}`"
+    return Diagnostic("DSD101", f"{named} is not `{meant}`", span, f"write `{meant}`", fix=replacement(span, meant))
 
 
-def _not_a_blank(text: str, meant: str, span: Span) -> Diagnostic:
-    return Diagnostic(
+def named_character(character: str) -> str:
+    """`U+00AD, soft hyphen`."""
+    aliases = {"\ufeff": "byte-order mark"}
+    name = aliases.get(character) or unicodedata.name(character, "unnamed").lower()
+    return f"U+{ord(character):04X}, {name}"
+
+
+def _is_first(source: str, start: int) -> bool:
+    """Whether only blanks stand before this on its line."""
+    while start and source[start - 1] in " \t":
+        start -= 1
+    return not start or source[start - 1] in "\r\n;{"
+
+
+# --- invisible characters and quotes ----------------------------------------------------------------------------------
+
+
+def _is_invisible(character: str) -> bool:
+    return unicodedata.category(character) in ("Cf", "Zs", "Zl", "Zp", "Cc") or character == "\u034f"
+
+
+def _invisible(source: str, text: str, span: Span, before: Token | None) -> Sign:
+    category = unicodedata.category(text)
+    if category in ("Zl", "Zp"):
+        fix = Fix("begin a new line", (Edit(span, "\n"),))
+        message = f"an invisible character ends the line: {named_character(text)}"
+        separator = Token("_SEPARATOR", "\n", span)
+        return Sign(separator, span.end, Diagnostic("DSD101", message, span, "type a line break here", fix=fix))
+    if category in ("Zs", "Cc"):
+        run = span.end
+        while run < len(source) and source[run] == text:
+            run += 1
+        whole = widened(span, run - span.start)
+        fix = Fix("write a space", (Edit(whole, " "),))
+        message = f"this is not a plain space but {named_character(text)}"
+        return Sign(None, run, Diagnostic("DSD101", message, whole, "type a space here", fix=fix))
+    return _in_a_word(source, text, span, before)
+
+
+def _in_a_word(source: str, text: str, span: Span, before: Token | None) -> Sign:
+    """A character without width: the word around it is read as if it were not there."""
+    if before is not None and _PIECES.fullmatch(before.text) is None:
+        before = None
+    places, position, joined = [span], span.end, ""
+    while True:
+        piece = _PIECES.match(source, position)
+        joined += piece[0] if piece is not None else ""
+        position = piece.end() if piece is not None else position
+        if position >= len(source) or source[position] in "\r\n" or not _is_joiner(source[position]):
+            break
+        column = span.column + position - span.start
+        places.append(Span(span.line, column, span.line, column + 1, position, position + 1))
+        position += 1
+    fix = Fix("delete it", tuple(Edit(place, "") for place in places))
+    what = "an invisible character" if len(places) == 1 else f"{len(places)} invisible characters"
+    message = f"{what} inside the text: {named_character(text)}"
+    diagnostic = Diagnostic("DSD101", message, span, "delete this invisible character", fix=fix)
+    if before is None and not joined:
+        return Sign(None, position, diagnostic)
+    whole = widened(span, position - span.start)
+    if before is not None:
+        joined, whole = before.text + joined, before.span.to(whole)
+    return Sign(None, position, diagnostic, int(before is not None), joined)._replace(token=Token("", joined, whole))
+
+
+def _is_joiner(character: str) -> bool:
+    return unicodedata.category(character) == "Cf"
+
+
+def _quote(source: str, text: str, meant: str, span: Span) -> Sign:
+    """A curly quote, and the one that closes it."""
+    quoted = _QUOTED.match(source, span.start)
+    if quoted is None:
+        return Sign(None, span.end, not_that_sign(text, meant, span))
+    whole = widened(span, len(quoted[0]))
+    better = f'"{quoted[1]}"'
+    diagnostic = Diagnostic(
         "DSD101",
-        f"this is no plain space but U+{ord(text):04X}",
-        span,
-        "type a space here" if meant else "delete this invisible character",
-        fix=Fix("write a space" if meant else "delete it", (Edit(span, meant),)),
+        f"`{text}` ({named_character(text)}) is not a quote of this language",
+        whole,
+        f"write `{clipped(better)}`",
+        fix=replacement(whole, better),
     )
+    return Sign(Token("STRING", better, whole), whole.end, diagnostic)
+
+
+# --- formulas ---------------------------------------------------------------------------------------------------------
+
+
+def _power_of_ten(found: re.Match[str], span: Span, before: Token) -> Sign:
+    """`8×10^-4`, `8·10⁻⁴`, `8 \\times 10^{-4}`: the number and its power of ten as one number."""
+    sign = "-" if found[1] or found[3] else ""
+    exponent = found[2] or found[4].translate(_SUPERSCRIPTS)
+    better = f"{before.text}e{sign}{exponent}"
+    whole = before.span.to(widened(span, found.end() - span.start))
+    diagnostic = Diagnostic(
+        "DSD101",
+        f"a power of ten is written `{clipped(better)}`",
+        whole,
+        f"write `{clipped(better)}`",
+        fix=replacement(whole, better),
+    )
+    return Sign(Token("NUMBER", better, whole), found.end(), diagnostic, replaces=1)
+
+
+def power_of_ten(source: str, start: int, number: str) -> tuple[str, int] | None:
+    """What `8x10^-4` means and where it ends, where a number is followed by a power of ten."""
+    found = _POWER_OF_TEN.match(source, start)
+    if found is None:
+        return None
+    exponent = found[2] or found[4].translate(_SUPERSCRIPTS)
+    return f"{number}e{'-' if found[1] or found[3] else ''}{exponent}", found.end()
+
+
+def _other(source: str, text: str, span: Span, before: Token | None) -> Sign:
+    formula = _FORMULA.match(source, span.start) if text == "$" else None
+    percent = _LEADING_PERCENT.match(source, span.start) if text == "%" else None
+    for found, number in (
+        (formula, formula[1].replace("\\", "") if formula else ""),
+        (percent, f"{percent[1]}%" if percent else ""),
+    ):
+        if found is not None and re.fullmatch(r"\d+(?:\.\d+)?%?", number):
+            whole = widened(span, len(found[0]))
+            message = (
+                "a formula's `$` is not part of a schedule" if text == "$" else "a percent sign follows its number"
+            )
+            diagnostic = Diagnostic("DSD101", message, whole, f"write `{number}`", fix=replacement(whole, number))
+            return Sign(Token("NUMBER", number, whole), whole.end, diagnostic)
+    if text == "%" and before is not None and before.kind == "NUMBER":
+        percent_sign = _percent_behind(source, span, before)
+        if percent_sign is not None:
+            return percent_sign
+    if text == "@" and before is not None and before.kind == "REFERENCE":
+        moment = re.compile(r"@(\w+)").match(source, span.start)
+        if moment is not None:
+            better, whole = f"{before.text}.{moment[1]}", before.span.to(widened(span, len(moment[0])))
+            fix = replacement(whole, better)
+            diagnostic = Diagnostic(
+                "DSD101", "a moment of a phase is written `@label.moment`", whole, f"write `{better}`", fix=fix
+            )
+            return Sign(Token("REFERENCE", better, whole), whole.end, diagnostic, replaces=1)
+    if text == "@":
+        name = _APART.match(source, span.start)
+        if name is not None:
+            better, whole = f"@{name[1]}", widened(span, len(name[0]))
+            diagnostic = Diagnostic(
+                "DSD101", "a reference has no space in it", whole, f"write `{better}`", fix=replacement(whole, better)
+            )
+            return Sign(Token("REFERENCE", better, whole), whole.end, diagnostic)
+        return Sign(
+            None, span.end, Diagnostic("DSD101", "a reference names a phase", span, "which phase?", _ADVICE["@"])
+        )
+    if text == "%" and re.match(r"[ \t]+[^\W\d]", source[span.end : span.end + 20]):
+        return _comment(source, span)
+    if text == "." and before is not None and before.kind == "REFERENCE":
+        help = "a phase has `start`, `entered`, `end`, `best`, or a length such as `500it`"
+        fix = replacement(span, ".end", "display")
+        return Sign(
+            None,
+            span.end,
+            Diagnostic("DSD101", "the reference breaks off after its `.`", span, "expected a moment", help, fix),
+        )
+    if text in "&|!~":
+        operator = _operator(source, span)
+        if operator is not None:
+            return operator
+    run = _UNKNOWN_RUN.match(source, span.start)
+    span = widened(span, len(run[0]) if run is not None else 1)
+    shown = source[span.start : span.end]
+    is_last = source[span.end : span.end + 1] in ("", "\r", "\n", ";", " ")
+    left_out = Fix("leave it out", (Edit(span, ""),)) if is_last and before is not None else None
+    return Sign(
+        None,
+        span.end,
+        Diagnostic(
+            "DSD101", f"`{clipped(shown)}` means nothing here", span, help=_ADVICE.get(shown[0], ""), fix=left_out
+        ),
+    )
+
+
+def _percent_behind(source: str, span: Span, before: Token) -> Sign | None:
+    """`50 %`, `50%%`, `25%..75%`."""
+    whole = before.span.to(span)
+    if before.text.endswith("%"):
+        if before.span.end != span.start:
+            return None
+        run = re.compile("%+").match(source, span.start)
+        whole = before.span.to(widened(span, len(run[0]) if run is not None else 1))
+        fix = replacement(whole, before.text)
+        diagnostic = Diagnostic("DSD101", "one percent sign is enough", whole, f"write `{before.text}`", fix=fix)
+        return Sign(Token("NUMBER", before.text, whole), whole.end, diagnostic, replaces=1)
+    if before.span.end == span.start:  # `25%` would have been read: something stands behind it
+        from dsd_lang.syntax.misspelt_numbers import read_misspelt
+
+        line = max(before.span.start - before.span.column + 1, before.span.start - 200)
+        known = read_misspelt(
+            source[before.span.start : span.end + 80].partition("\n")[0], source[line : before.span.start]
+        )
+        if known is None or known.length <= len(before.text) + 1:
+            return None
+        whole = widened(before.span, known.length)
+        known_fix = None if known.better is None else replacement(whole, known.better)
+        label = f"write `{clipped(known.better)}`" if known.better is not None else ""
+        diagnostic = Diagnostic(known.code, known.message, whole, label, known.help, known_fix)
+        return Sign(Token("NUMBER", known.meant, whole), whole.end, diagnostic, replaces=1)
+    better = f"{before.text}%"
+    message = "a percent sign stands directly after its number"
+    diagnostic = Diagnostic("DSD101", message, whole, f"write `{better}`", fix=replacement(whole, better))
+    return Sign(Token("NUMBER", better, whole), whole.end, diagnostic, replaces=1)
+
+
+def _comment(source: str, span: Span) -> Sign:
+    end = span.end
+    while end < len(source) and source[end] not in "\r\n":
+        end += 1
+    fix = replacement(span, "#", "safe")
+    return Sign(None, end, Diagnostic("DSD101", "a comment starts with `#`, not with `%`", span, "write `#`", fix=fix))
+
+
+def _operator(source: str, span: Span) -> Sign | None:
+    """`&&`, `||`, `!` in a condition; `|` between selectors and between phases."""
+    doubled = source[span.start : span.start + 2]
+    written = doubled if doubled in _OPERATORS else source[span.start]
+    if doubled == "|>":
+        written = doubled
+    whole = widened(span, len(written))
+    begin = max(source.rfind(sign, 0, span.start) for sign in "\n\r;{}") + 1
+    head = source[begin : span.start]
+    meant = _OPERATORS.get(written)
+    kind = _TOKENS.get(meant or "", "")
+    selecting = re.search(r"layers[ \t]*=[ \t]*\Z", head)
+    if selecting is not None and written in ("!", "~"):
+        place = span.start - len(head) + selecting.start()
+        column = span.column - span.start + place
+        argument = Span(span.line, column, span.line, span.end_column, place, span.end)
+        fix = Fix("write `except=`", (Edit(argument, "except="),))
+        message = "layers are left out by `except=`"
+        return Sign(None, span.end, Diagnostic("DSD101", message, argument, "write `except=`", fix=fix))
+    if re.search(r"\b(?:until|expect)\b", head) is None:
+        if re.search(r"(?:layers|except)[ \t]*=[^=]*\Z", head) and meant == "or":
+            meant, kind = ",", "MARK"
+        elif re.match(r"[ \t]*(?:dense|sparse|\w+[ \t]*:)", source[whole.end : whole.end + 60]):
+            meant, kind = ";", "_SEPARATOR"
+        else:
+            return None
+    elif written == "~":
+        return None
+    if meant is None:
+        return None
+    fix = replacement(whole, meant)
+    if meant == ";":
+        gap = len(head) - len(head.rstrip(" \t"))
+        start = Span(whole.line, whole.column - gap, whole.line, whole.end_column, whole.start - gap, whole.end)
+        fix = Fix("write `;`", (Edit(start, ";"),))
+    message = {
+        "not": f"a condition is negated by `not`, not by `{written}`",
+        ",": f"selectors are joined by `,`, not by `{written}`",
+        ";": f"statements are separated by `;` or a new line, not by `{written}`",
+    }.get(meant, f"conditions are joined by `{meant}`, not by `{written}`")
+    text = f"{meant} " if meant == "not" and source[whole.end : whole.end + 1] not in (" ", "(") else meant
+    if text != meant:
+        fix = replacement(whole, text)
+    return Sign(Token(kind, meant, whole), whole.end, Diagnostic("DSD101", message, whole, f"write `{meant}`", fix=fix))

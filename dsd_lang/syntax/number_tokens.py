@@ -25,6 +25,9 @@ def mend_number(source: str, text: str, span: Span) -> tuple[Token, Diagnostic]:
         dash = widened(span._replace(column=span.column + before, start=span.start + before), 1)
         token = Token("NUMBER", f"{dashed[1]}-{dashed[3]}", widened(span, len(dashed[0])))
         return _counted(dashed[0], token, not_that_sign(dashed[2], "-", dash))
+    misspelt = _misspelt(source, text, span)
+    if misspelt is not None:
+        return misspelt
     found = _NUMBER_AND_WORD.fullmatch(text)
     if found is None:
         finding = Diagnostic(
@@ -37,6 +40,31 @@ def mend_number(source: str, text: str, span: Span) -> tuple[Token, Diagnostic]:
     return _number_and_word(text, found[1], found[2].lower(), span)
 
 
+def _misspelt(source: str, text: str, span: Span) -> tuple[Token, Diagnostic] | None:
+    """A form of misspelt numbers that is known."""
+    from dsd_lang.syntax.lookalikes import power_of_ten
+    from dsd_lang.syntax.misspelt_numbers import read_misspelt
+
+    power = re.match(r"\d+(?:\.\d+)?", text)
+    meant = power_of_ten(source, span.start + len(power[0]), power[0]) if power is not None else None
+    if meant is not None:
+        better, end = meant
+        whole = widened(span, end - span.start)
+        fix = Fix(f"write `{better}`", (Edit(whole, better),))
+        finding = Diagnostic("DSD101", f"a power of ten is written `{better}`", whole, f"write `{better}`", fix=fix)
+        return _counted(better, Token("NUMBER", better, whole), finding)
+    begin = max(span.start - span.column + 1, span.start - 200)
+    known = read_misspelt(source[span.start : span.start + 80].partition("\n")[0], source[begin : span.start])
+    if known is None:
+        return None
+    whole = widened(span, known.length)
+    kind = "LENGTH" if known.meant.endswith(("ep", "it")) else "NUMBER"
+    known_fix = None if known.better is None else Fix(f"write `{known.better}`", (Edit(whole, known.better),))
+    label = f"write `{clipped(known.better)}`" if known.better is not None else ""
+    finding = Diagnostic(known.code, known.message, whole, label, known.help, known_fix)
+    return _counted(known.meant, Token(kind, known.meant, whole), finding)
+
+
 def _number_and_word(text: str, number: str, word: str, span: Span) -> tuple[Token, Diagnostic]:
     """`50epochs` is a length with its unit misspelt, `12abc` nothing that is known."""
     unit = "ep" if word in EPOCH_WORDS else "it" if word in UPDATE_WORDS else None
@@ -44,7 +72,7 @@ def _number_and_word(text: str, number: str, word: str, span: Span) -> tuple[Tok
         better = f"{number}{unit}"
         finding = Diagnostic(
             "DSD402",
-            f"`{clipped(text)}` is no length: the units are `ep` (epochs) and `it` (optimizer updates)",
+            f"`{clipped(text)}` is not a length: the units are `ep` (epochs) and `it` (optimizer updates)",
             span,
             label=f"did you mean `{clipped(better)}`?",
             fix=Fix(f"write `{clipped(better)}`", (Edit(span, better),)),

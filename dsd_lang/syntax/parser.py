@@ -24,6 +24,7 @@ from dsd_lang.syntax.tree import TreeBuilder
 
 MAX_REPORTED = 50
 MAX_STACK = 1500
+_PART_END = re.compile("[\r\n;{}]")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -33,6 +34,7 @@ class ParseResult:
 
     program: nodes.Program
     diagnostics: tuple[Diagnostic, ...]
+    broken: tuple[tuple[int, int], ...] = ()  # from where to where statements stand of which a part was not read
 
 
 class Head(NamedTuple):
@@ -59,14 +61,17 @@ def parse_tokens(text: str, *, after: Head | None = None) -> tuple[ParseResult, 
     if scanned is None:
         return ParseResult(nodes.Program((), (), whole), tuple(controls)), []
     driver = driver_of(scanned)
-    statements = driver.run()
-    found = [*controls, *_merged(scanned.diagnostics, driver.builder.diagnostics)]
+    recovery = Recovery(driver, scanned)
+    statements = driver.run(recovery)
+    scanned_only = [item for item in scanned.diagnostics if not _is_in(item.span.start, recovery.covered)]
+    found = [*controls, *_merged(scanned_only, driver.builder.diagnostics)]
     comments, tokens = tuple(scanned.comments), scanned.tokens
     if after is not None:
         statements, comments = (*after.statements, *statements), (*after.comments, *comments)
         tokens = [*after.tokens, *tokens]
     program = nodes.Program(statements, comments, whole)
-    return ParseResult(program, _capped(sorted(found, key=lambda finding: finding.span.start))), tokens
+    reported = _capped(sorted(found, key=lambda finding: finding.span.start))
+    return ParseResult(program, reported, (*recovery.broken, *_unread(scanned))), tokens
 
 
 def scan(text: str, *, start: Span | None = None) -> tuple[Tokens | None, list[Diagnostic]]:
@@ -196,14 +201,14 @@ def _without_control_characters(text: str) -> tuple[str | None, list[Diagnostic]
     if first is None:
         return body, []
     is_binary = "\x00" in body
-    what = "half character" if "\ud800" <= first[0] <= "\udfff" else "control character"
+    what = "unpaired surrogate" if "\ud800" <= first[0] <= "\udfff" else "control character"
     count = len(_CONTROL.findall(body))
     more = f" ({count} such characters in the file)" if count > 1 else ""
     finding = Diagnostic(
         "DSD105",
         f"the {what} U+{ord(first[0]):04X} cannot stand in a schedule{more}",
         position_span(text, first.start(), first.end()),
-        help="a schedule is plain text in UTF-8" if is_binary else "write a blank in its place, or delete it",
+        help="a schedule is plain text in UTF-8" if is_binary else "write a space instead, or delete it",
         fix=None if is_binary else _with_blanks(body),
     )
     return (None if is_binary else _CONTROL.sub(" ", body)), [finding]
@@ -213,7 +218,23 @@ def _with_blanks(text: str) -> Fix:
     """Blanks in place of control characters, which is how they are read."""
     source = Source(text)
     found = islice(_CONTROL.finditer(text), MAX_REPORTED)
-    return Fix("write blanks in their place", tuple(Edit(source.span(*place.span()), " ") for place in found))
+    return Fix("write spaces instead", tuple(Edit(source.span(*place.span()), " ") for place in found))
+
+
+def _unread(scanned: Tokens) -> list[tuple[int, int]]:
+    """The parts of lines in which signs stand that nothing was read for, or brackets that are never closed."""
+    places = [*scanned.unread, *(item.span.start for item in scanned.diagnostics if item.code == "DSD104")]
+    stretches = []
+    for place in places[:MAX_REPORTED]:
+        start = max(scanned.text.rfind(sign, 0, place) for sign in "\r\n;{}") + 1
+        end = _PART_END.search(scanned.text, place + 1)
+        if scanned.text[place : place + 1] != "{":
+            stretches.append((start, len(scanned.text) if end is None else end.start()))
+    return stretches
+
+
+def _is_in(place: int, stretches: Sequence[tuple[int, int]]) -> bool:
+    return any(start <= place < end for start, end in stretches)
 
 
 def _merged(scanned: list[Diagnostic], parsed: list[Diagnostic]) -> list[Diagnostic]:
@@ -233,7 +254,7 @@ def _capped(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
         "DSD101",
         f"{at_least}{more} more mistakes follow and are not shown",
         found[MAX_REPORTED].span,
-        help="mend the ones above first",
+        help="fix the errors above first",
     )
     return (*found[:MAX_REPORTED], rest)
 

@@ -20,6 +20,30 @@ ARGUMENT_NAMES = frozenset(
     row.name for row in ARGUMENTS if {"dense", "sparse", "repeat"}.intersection(row.places)
 ).difference(SELECTING_WORDS)  # those are tokens of their own
 Report = Callable[..., None]
+_ENGLISH = frozenset(
+    {
+        "with",
+        "at",
+        "by",
+        "using",
+        "a",
+        "the",
+        "and",
+        "to",
+        "of",
+        "on",
+        "lasting",
+        "during",
+        "over",
+        "plus",
+        "phase",
+        "training",
+        "percent",
+        "pct",
+        "per",
+        "keep",
+    }
+)
 _NOT_POSITIONAL = (nodes.Argument, nodes.Until)
 
 
@@ -27,6 +51,12 @@ def checked_items(mode: str, items: list[Any], report: Report) -> tuple[Any, ...
     """The items of a `dense` or `sparse` phase, mended where a mistake is plain; each mistake is reported once."""
     if all(isinstance(item, (nodes.Argument, nodes.LengthLiteral)) for item in items):
         return tuple(items)
+    if any(isinstance(item, nodes.Name) and item.text.lower() in _ENGLISH for item in items) or any(
+        isinstance(item, (nodes.RampTarget, nodes.Binary)) for item in items
+    ):
+        from dsd_lang.syntax.phase_habits import without_habits
+
+        items = without_habits(items, report)
     joined = _with_equals_signs(_with_joined_units(_with_joined_selectors(items, report), report), report)
     if mode == "dense":
         return tuple(mended for item in joined for mended in _dense_item(item, report))
@@ -46,7 +76,7 @@ def _with_joined_units(items: list[Any], report: Report) -> list[Any]:
                 better = f"{before.text}{unit}"
                 report(
                     "DSD402",
-                    f"`{before.text} {item.text}` is no length: the unit stands directly after the number",
+                    f"`{before.text} {item.text}` is not a length: the unit stands directly after the number",
                     span,
                     label=f"write `{better}`",
                     fix=Fix(f"write `{better}`", (Edit(span, better),)),
@@ -117,7 +147,7 @@ def _dense_item(item: Any, report: Report) -> list[Any]:
             "a `dense` phase has no target: nothing is pruned in it",
             item.span,
             label="only a length stands here",
-            help="to prune, write `sparse` in place of `dense`",
+            help="to prune, write `sparse` instead of `dense`",
         )
         return []
     return [item]

@@ -6,8 +6,10 @@ comma); for any other, what is expected is said, the rest of the statement skipp
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from dsd_lang.base.arguments import BY_NAME, allowed_at
 from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix, Span, replacement
 from dsd_lang.base.errors import nearest
 from dsd_lang.syntax.phase_items import ARGUMENT_NAMES
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 _CONNECTIVES = frozenset({"IN", "VS", "AS", "THEN", "UNTIL", "HELD", "AND", "OR", "NOT"})
 _STOPS = frozenset({"_SEPARATOR", "LBRACE", "RBRACE", "$END"})
+_GLUED = re.compile(r"(dense|sparse)(\d+(?:\.\d+)?(?:%|ep|it))(?![\w.%])")
+_LINE = re.compile("[^\r\n]*")
+MAX_LOOK_BACK = 400
 _WORDS_FOR_NAMES = ("dense", "sparse", "set", "repeat", "for", "sweep", "fork", "compare", "expect")
 
 
@@ -41,6 +46,8 @@ class Recovery:
         self.stacks = Stacks(driver)
         self.num_errors = 0
         self.guessed: list[int] = []  # where a word was taken for another: what follows may not fit it
+        self.covered: list[tuple[int, int]] = []  # what a diagnostic explains as a whole
+        self.broken: list[tuple[int, int]] = []  # statements of which a part was not read
 
     def mend(self, index: int, *, too_deep: bool) -> int:
         """The index of the token to go on with, after a mistake at ``index``."""
@@ -51,14 +58,22 @@ class Recovery:
             self.stacks.pop_to_statements()
             return index
         if too_deep:
-            self._report("DSD101", "this expression nests too deep", token.span)
+            self.report("DSD101", "this expression nests too deep", token.span)
             self.stacks.pop_to_statements()
-            return self._skip(index)
+            return self.skip(index)
         accepted = self.stacks.accepted()
+        from dsd_lang.syntax.repairs import LATE_REPAIRS, REPAIRS
+
+        for early in REPAIRS:
+            resumed = early(self, index, token, accepted)
+            if resumed is not None:
+                return resumed
         for repair in (
+            self._habit,
             self._doubled_equals,
             self._repeat_without_then,
             self._missing_separator,
+            self._comma_between_statements,
             self._stray_comma,
             self._misread_statement,
             self._branch_without_colon,
@@ -70,17 +85,99 @@ class Recovery:
             resumed = repair(index, token, accepted)
             if resumed is not None:
                 return resumed
+        for late in LATE_REPAIRS:
+            resumed = late(self, index, token, accepted)
+            if resumed is not None:
+                return resumed
         self._unexpected(index, token, accepted)
-        return self._skip(index)
+        return self.skip(index)
+
+    # --- what other languages do --------------------------------------------------------------------------------------
+
+    def _habit(self, index: int, token: Token, accepted: set[str]) -> int | None:
+        """A form of another language around this place."""
+        from dsd_lang.syntax.habits import MAX_TEXT, find
+
+        text, tokens = self.scanned.text, self.driver.tokens
+        first = tokens[self.statement_start(index)].span
+        start = max(first.start, token.span.start - MAX_TEXT, token.span.start - token.span.column + 1)
+        line_end = _LINE.match(text, token.span.start, token.span.start + MAX_TEXT)
+        found = find(text[start : line_end.end() if line_end is not None else start], token.span.start - start)
+        if found is None:
+            return None
+        begin, behind_it = start + found.start, start + found.end
+        reported = (item.span.start for item in self.scanned.diagnostics)
+        if any(first.start <= place <= token.span.start and not begin <= place < behind_it for place in reported):
+            return None  # the echo of another mistake
+        line, column = token.span.line, token.span.column - token.span.start
+        span = Span(line, column + begin, line, column + behind_it, begin, behind_it)
+        fix = (
+            Fix("write it so" if found.fix else "leave it out", (Edit(span, found.fix),))
+            if found.fix is not None
+            else None
+        )
+        self.report("DSD101", found.message, span, label=found.label, help=found.help, fix=fix)
+        self.covered.append((begin, behind_it))
+        if found.resumes:
+            while tokens[index].kind != "$END" and tokens[index].span.start < behind_it:
+                index += 1
+            return index
+        stop = index
+        while tokens[stop].kind != "$END" and tokens[stop].span.start < behind_it:
+            stop += 1
+        if _is_balanced(tokens[index:stop]):
+            del tokens[index:stop]
+        return self.skip(index)
+
+    def statement_start(self, index: int) -> int:
+        """The index of the first token of the statement that holds this one."""
+        tokens, least = self.driver.tokens, max(0, index - MAX_LOOK_BACK)
+        while index > least and tokens[index - 1].kind not in ("_SEPARATOR", "LBRACE", "RBRACE"):
+            index -= 1
+        return index
+
+    def open_group(self, index: int) -> int | None:
+        """The index of the `(` that is open at a token."""
+        depth = 0
+        for place in range(index - 1, max(0, index - MAX_LOOK_BACK), -1):
+            kind = self.driver.tokens[place].kind
+            depth += (kind == "RPAR") - (kind == "LPAR")
+            if depth < 0:
+                return place
+            if kind in _STOPS:
+                break
+        return None
+
+    def partner(self, index: int, closing: str, limit: int) -> int | None:
+        """The index of what closes the bracket at ``index``, at most ``limit`` tokens on."""
+        tokens, depth = self.driver.tokens, 0
+        for place in range(index, min(len(tokens), index + limit)):
+            depth += (tokens[place].kind == tokens[index].kind) - (tokens[place].kind == closing)
+            if not depth:
+                return place
+        return None
+
+    def can_rewind_to(self, index: int) -> bool:
+        """Whether what was read from that token on can be unread: no part read before it is joined to it."""
+        start = self.driver.tokens[index].span.start
+        ends = zip(reversed(self.driver.firsts), reversed(self.driver.lasts), strict=True)
+        return next((last.end <= start for first, last in ends if first.start < start), True)
+
+    def rewind_to(self, index: int) -> None:
+        """Unreads what was read from that token on."""
+        start, driver = self.driver.tokens[index].span.start, self.driver
+        spans = zip(reversed(driver.firsts), reversed(driver.lasts), strict=True)
+        before_it = (count for count, (first, last) in enumerate(spans) if first.start < start or last.end <= start)
+        self.stacks.pop(next(before_it, len(driver.firsts)))
 
     # --- what people really write -------------------------------------------------------------------------------------
 
     def _repeat_without_then(self, index: int, token: Token, accepted: set[str]) -> int | None:
         """`repeat dense lr=3`."""
-        if token.kind != "DENSE" or not index or self._kind(index - 1) != "REPEAT":
+        if token.kind != "DENSE" or not index or self.kind(index - 1) != "REPEAT":
             return None
         place = before(token.span)
-        self._report(
+        self.report(
             "DSD101",
             "the dense phase of a `repeat` follows the word `then`",
             token.span,
@@ -95,19 +192,23 @@ class Recovery:
         """`dense 50ep sparse 0.5`."""
         if (token.kind not in STATEMENT_WORDS and token.kind != "LABEL") or "_SEPARATOR" not in accepted:
             return None
-        if token.kind == "LABEL" and self._kind(index + 2) not in ("DENSE", "SPARSE", "LBRACE"):
+        if token.kind == "LABEL" and self.kind(index + 2) not in ("DENSE", "SPARSE", "LBRACE"):
             return None
-        if index and self._kind(index - 1) == "_SEPARATOR":
+        if index and self.kind(index - 1) == "_SEPARATOR":
             return None  # it is there, and did not help: `fork { a: dense 5ep; repeat }`
         place, previous = before(token.span), self.driver.tokens[index - 1].span
         is_beside = previous.end_line == token.span.line
         gap = Span(*previous[2:4], *place[:2], previous.end, place.start) if is_beside else place
         what = "phase" if token.kind in ("DENSE", "SPARSE", "LABEL") else "statement"
         help = "put a `;` or a new line between the two"
+        joined = self.scanned.text[previous.end : token.span.start]
+        if "\\" in joined and "#" not in joined:
+            self._joined_lines(index, previous, joined)
+            return index
         is_doubtful = token.kind == "DENSE" and self._is_in_repeat()
         if is_doubtful:
             help = "write `then dense ...` if it belongs to the `repeat`, else put a `;` or a new line between the two"
-        self._report(
+        self.report(
             "DSD102",
             f"a new {what} begins here without a separator",
             token.span,
@@ -118,45 +219,102 @@ class Recovery:
         self.driver.tokens.insert(index, Token("_SEPARATOR", "", place))
         return index
 
+    def _joined_lines(self, index: int, previous: Span, joined: str) -> None:
+        """A `\\` before a statement: it joins the line with one that does not belong to it."""
+        place = previous.end + joined.index("\\")
+        blank = len(joined[: joined.index("\\")])
+        column = previous.end_column + blank
+        sign = Span(previous.end_line, column, previous.end_line, column + 1, place, place + 1)
+        gap = Span(*previous[2:4], *sign[2:4], previous.end, sign.end)
+        token = self.driver.tokens[index]
+        self.report(
+            "DSD102",
+            f"the `\\` joins this line to the next, which begins a statement of its own (`{token.text}`)",
+            sign,
+            label="leave it out",
+            fix=Fix("leave out the `\\`", (Edit(gap if "\n" not in joined[:blank] else sign, ""),)),
+        )
+        self.driver.tokens.insert(index, Token("_SEPARATOR", "", before(token.span)))
+
     def _doubled_equals(self, index: int, token: Token, accepted: set[str]) -> int | None:
         """`scope==global`."""
         name = self.driver.tokens[index - 1] if index else token
         if token.text != "==" or "SELECTING" not in accepted or name.text not in (*ARGUMENT_NAMES, *SELECTING_WORDS):
             return None
-        self._report(
+        self.report(
             "DSD101",
             f"an argument is written `{name.text}=...`, found `{name.text}==`",
             name.span.to(token.span),
             label=f"did you mean `{name.text}=`?",
             fix=replacement(token.span, "="),
         )
-        return self._skip(index)
+        return self.skip(index)
 
     def _stray_comma(self, index: int, token: Token, accepted: set[str]) -> int | None:
         """`dense 50ep, lr=3`."""
         if token.kind != "COMMA" or "SELECTING" not in accepted:
             return None
-        self._report(
+        name = self.driver.tokens[index - 1]
+        if name.kind == "NAME" and name.text in ARGUMENT_NAMES and self.can_rewind_to(index - 1):
+            self.report(
+                "DSD101",
+                f"the argument `{name.text}` needs a `=` before its value, not a `,`",
+                token.span,
+                label="write `=`",
+                fix=Fix("write `=`", (Edit(self._with_blank(index), "="),)),
+            )
+            self.rewind_to(index - 1)
+            self.driver.tokens[index] = Token("EQUAL", "=", token.span)
+            return index - 1
+        self.report(
             "DSD101",
             "`,` joins only the items of a list",
             token.span,
             label="leave it out",
-            help="arguments are separated by blanks, statements by `;` or a new line",
+            help="arguments are separated by spaces, statements by `;` or a new line",
             fix=Fix("leave out the `,`", (Edit(token.span, ""),)),
         )
-        if self._kind(index + 1) in STATEMENT_WORDS and "_SEPARATOR" in accepted:
-            self.driver.tokens[index] = Token("_SEPARATOR", "", token.span)
-            return index
         return index + 1
+
+    def _with_blank(self, index: int) -> Span:
+        """A token's place and the blank behind it."""
+        span, after = self.driver.tokens[index].span, self.driver.tokens[index + 1].span
+        return span.to(before(after)) if after.line == span.line else span
+
+    def _comma_between_statements(self, index: int, token: Token, accepted: set[str]) -> int | None:
+        """`dense 5ep, sparse 50%`, and a comma behind a branch of a fork."""
+        after = self.kind(index + 1)
+        if token.kind != "COMMA" or "_SEPARATOR" not in accepted or index + 1 >= len(self.driver.tokens):
+            return None
+        if (
+            after not in STATEMENT_WORDS
+            and after != "LABEL"
+            and after != "RBRACE"
+            and not ("LBRACE" in accepted and "LABEL" in accepted)
+        ):
+            return None
+        is_line_end = self.driver.tokens[index + 1].span.line > token.span.line
+        better = "" if is_line_end or after == "RBRACE" else ";"
+        self.report(
+            "DSD102",
+            "statements are separated by `;` or a new line, not by `,`",
+            token.span,
+            label=f"write `{better}`" if better else "leave it out",
+            fix=Fix("write `;`" if better else "leave out the `,`", (Edit(token.span, better),)),
+        )
+        self.driver.tokens[index] = Token("_SEPARATOR", "", token.span)
+        return index
 
     def _misread_statement(self, index: int, token: Token, accepted: set[str]) -> int | None:
         """`spares 0.5`, or `lr=3` without `set`."""
         if token.kind not in ("NAME", "SELECTING") or not {"DENSE", "LABEL"} <= accepted:
             return None
         is_branch = "SET" not in accepted
-        if self._kind(index + 1) == "EQUAL" and not is_branch:
+        if self.kind(index + 1) == "EQUAL" and not is_branch:
+            if token.text not in BY_NAME:
+                return self._assignment(index, token)
             place = before(token.span)
-            self._report(
+            self.report(
                 "DSD101",
                 f"expected a statement, found the argument `{token.text}=`",
                 token.span,
@@ -166,29 +324,93 @@ class Recovery:
             )
             self.driver.tokens.insert(index, Token("SET", "", place))
             return index
+        if len(token.text) > 40 or (self.kind(index + 1) == "LABEL" and token.text.lower() not in _WORDS_FOR_NAMES):
+            return None
         words = _WORDS_FOR_NAMES[:2] if is_branch else _WORDS_FOR_NAMES
-        word = nearest(token.text.lower(), words) if len(token.text) <= 20 else None
-        follows = self._kind(index + 1)
+        glued = self._glued(index, token)
+        if glued is not None:
+            return glued
+        word, help = self._statement_meant(token.text, words)
+        if help and word is None and not is_branch:
+            self.report("DSD101", f"`{token.text}` is not a statement", token.span, label="unknown here", help=help)
+            return self.skip(index)
+        follows = self.kind(index + 1)
         if word is None or follows == "EQUAL" or (follows == "LBRACE" and is_branch):
             return None
-        self._report(
+        self.report(
             "DSD101",
-            f"`{token.text}` begins no statement",
+            f"`{token.text}` is not a statement",
             token.span,
             label=f"did you mean `{word}`?",
+            help=help,
             fix=replacement(token.span, word),
         )
         self.driver.tokens[index] = Token(word.upper(), word, token.span)
         self.guessed.append(token.span.start)
         return index
 
+    def _assignment(self, index: int, token: Token) -> int:
+        """`s = 50%`, `epochs = 50`: no argument, so no setting either."""
+        from dsd_lang.base.foreign_words import ARGUMENTS
+
+        meant, known = ARGUMENTS.get(token.text.lower()), allowed_at("set")
+        guess = meant.word if meant is not None and meant.word in known else None
+        guess = guess or (None if meant is not None else nearest(token.text, known))
+        self.report(
+            "DSD101",
+            f"`{clipped(token.text)}` is not a setting, and a schedule has no assignments",
+            token.span,
+            label=f"did you mean `set {guess}=`?" if guess else "unknown here",
+            help=meant.help if meant is not None else "a value is named by a loop: `for s in 50% { sparse s; dense }`",
+            fix=replacement(token.span, f"set {guess}") if guess else None,
+        )
+        return self.skip(index)
+
+    def _statement_meant(self, text: str, words: tuple[str, ...]) -> tuple[str | None, str]:
+        """The statement that a word must stand for, and a line of help."""
+        from dsd_lang.base.foreign_words import STATEMENTS
+
+        word = text.lower()
+        if word in words:
+            return word, ""
+        meant = STATEMENTS.get(word)
+        if meant is not None:
+            return (meant.word if meant.word in words else None), meant.help
+        return nearest(word, words), ""
+
+    def _glued(self, index: int, token: Token) -> int | None:
+        """`dense50ep`, `sparse50%`: no blank behind the word."""
+        found = _GLUED.match(self.scanned.text, token.span.start)
+        if found is None:
+            return None
+        word, rest = found[1], found[2]
+        place = Span(
+            token.span.line, token.span.column + len(word), *token.span[2:4], token.span.start + len(word), found.end()
+        )
+        place = place._replace(end_column=token.span.column + len(found[0]))
+        self.report(
+            "DSD101",
+            f"`{found[0]}` needs a space behind `{word}`",
+            token.span._replace(end_column=token.span.column + len(found[0]), end=found.end()),
+            label=f"write `{word} {rest}`",
+            fix=Fix("put in a space", (Edit(before(place), " "),)),
+        )
+        kind = "LENGTH" if rest[-1].isalpha() else "NUMBER"
+        end = index
+        while self.driver.tokens[end].kind != "$END" and self.driver.tokens[end].span.start < found.end():
+            end += 1
+        head = token.span._replace(end_column=place.column, end=place.start)
+        self.driver.tokens[index:end] = [Token(word.upper(), word, head), Token(kind, rest, place)]
+        self.covered.append((token.span.start, found.end()))
+        return index
+
     def _branch_without_colon(self, index: int, token: Token, accepted: set[str]) -> int | None:
         """`a { ... }` in a fork."""
         is_branch_place = {"LABEL", "LBRACE"} <= accepted
-        if token.kind != "NAME" or not is_branch_place or self._kind(index + 1) not in ("LBRACE", "DENSE", "SPARSE"):
+        if token.kind != "NAME" or not is_branch_place or self.kind(index + 1) not in ("LBRACE", "DENSE", "SPARSE"):
             return None
         place = behind(token.span)
-        self._report(
+        self.report(
             "DSD101",
             f"the branch `{token.text}` needs a `:` after its name",
             token.span,
@@ -215,7 +437,7 @@ class Recovery:
     def _take_for(self, index: int, word: str) -> int:
         """A name read as the reserved word it must stand for."""
         token = self.driver.tokens[index]
-        self._report(
+        self.report(
             "DSD101",
             f"expected `{word}`, found `{clipped(token.text)}`",
             token.span,
@@ -231,27 +453,34 @@ class Recovery:
         if token.text not in self.driver.keywords or "NAME" not in accepted or "UNTIL" in accepted:
             return None
         if "NUMBER" not in accepted:
-            self._report(
-                "DSD103", f"the reserved word `{token.text}` cannot be a name", token.span, label="choose another name"
+            from dsd_lang.base.foreign_words import LAYERS
+
+            kind = LAYERS.get(token.text) if "REGEX" in accepted else None
+            self.report(
+                "DSD103",
+                f"the reserved word `{token.text}` cannot be a name",
+                token.span,
+                label=f"did you mean `{kind}`?" if kind else "choose another name",
+                fix=replacement(token.span, kind) if kind else None,
             )
             self.driver.tokens[index] = Token("NAME", token.text, token.span)
             return index
         if token.kind in STATEMENT_WORDS:
             return None
-        self._report(
+        self.report(
             "DSD103",
             f"the reserved word `{token.text}` cannot be a value",
             token.span,
             label=f"expected {self._expected(accepted)}",
         )
-        return self._skip(index)
+        return self.skip(index)
 
     def _repeat_without_count(self, index: int, token: Token, accepted: set[str]) -> int | None:
         """`repeat { ... }`."""
         previous = self.driver.tokens[index - 1] if index else token
         if token.kind not in ("LBRACE", "AS") or previous.kind != "REPEAT":
             return None
-        self._report(
+        self.report(
             "DSD101",
             "a `repeat` block needs its number of rounds",
             previous.span,
@@ -265,7 +494,7 @@ class Recovery:
         """`until val.err = 0.1`."""
         if token.kind != "EQUAL" or "COMPARATOR" not in accepted:
             return None
-        self._report(
+        self.report(
             "DSD101",
             "a condition compares with `<`, `<=`, `>`, `>=`, `==` or `!=`, found `=`",
             token.span,
@@ -283,16 +512,16 @@ class Recovery:
         expected = self._expected(accepted)
         found = found_in_words(token, self.driver.keywords)
         if (token.kind in ("_SEPARATOR", "$END", "RBRACE") or not token.text) and index:
-            while index > 1 and (self._kind(index - 1) == "_SEPARATOR" or not self.driver.tokens[index - 1].text):
+            while index > 1 and (self.kind(index - 1) == "_SEPARATOR" or not self.driver.tokens[index - 1].text):
                 index -= 1
             previous = self.driver.tokens[index - 1].span
-            self._report(
+            self.report(
                 "DSD101", f"expected {expected}, found {found}", previous, label="the statement breaks off after this"
             )
             return
         label, help = self._advice(index, token, accepted)
         fix = self._repair(index, token)
-        self._report("DSD101", f"expected {expected}, found {found}", token.span, label=label, help=help, fix=fix)
+        self.report("DSD101", f"expected {expected}, found {found}", token.span, label=label, help=help, fix=fix)
 
     def _follows_from_the_lexer(self, index: int, token: Token) -> bool:
         """Whether the lexer has already reported a mistake of this statement, of which this one may be the echo."""
@@ -310,8 +539,8 @@ class Recovery:
 
     def _advice(self, index: int, token: Token, accepted: set[str]) -> tuple[str, str]:
         """The label and the help of an unexpected token."""
-        after = self._kind(index + 1)
-        previous = self._kind(index - 1) if index else ""
+        after = self.kind(index + 1)
+        previous = self.kind(index - 1) if index else ""
         if token.kind == "LBRACE" and "SET" in accepted:
             return "", "a block follows `repeat`, `for`, `sweep`, `fork` or the label of a branch"
         if token.kind in STATEMENT_WORDS and previous == "COLON":
@@ -330,20 +559,22 @@ class Recovery:
 
     def _repair(self, index: int, token: Token) -> Fix | None:
         """The fix of an unexpected token, where one is plain."""
-        if token.kind == "LABEL" and token.text in ARGUMENT_NAMES and self._kind(index + 1) == "COLON":
+        if token.kind == "LABEL" and token.text in ARGUMENT_NAMES and self.kind(index + 1) == "COLON":
             colon, value = behind(token.span), self.driver.tokens[index + 2].span
             if value.line == token.span.line:
                 gap = Span(*colon[:2], *value[:2], colon.start, value.start)
                 return Fix(f"write `{token.text}=`", (Edit(gap, "="),))
         return None
 
-    def _skip(self, index: int) -> int:
+    def skip(self, index: int) -> int:
         """To the end of the statement or its block; what was read of the statement is closed as well as can be."""
         tokens = self.driver.tokens
+        begin = tokens[self.statement_start(index)].span.start
         self.driver.builder.is_quiet = True
         while tokens[index].kind not in _STOPS:
             index += 1
         kind = tokens[index].kind
+        self.broken.append((begin, tokens[index].span.start))
         if kind == "LBRACE" and not self.stacks.pop_to(kind, only_in_statement=True):
             self.stacks.pop_to_statements()
             place = tokens[index].span
@@ -356,7 +587,7 @@ class Recovery:
 
     # --- words --------------------------------------------------------------------------------------------------------
 
-    def _kind(self, index: int) -> str:
+    def kind(self, index: int) -> str:
         tokens = self.driver.tokens
         return tokens[index].kind if index < len(tokens) else "$END"
 
@@ -375,10 +606,20 @@ class Recovery:
         has_items = not (values and isinstance(values[-1], Token) and values[-1].kind in ("DENSE", "SPARSE"))
         return expected_in_words(accepted, phase=mode, has_items=has_items)
 
-    def _report(
+    def report(
         self, code: str, message: str, span: Span, *, label: str = "", help: str = "", fix: Fix | None = None
     ) -> None:
         self.driver.builder.diagnostics.append(Diagnostic(code, message, span, label, help, fix))
+
+
+def _is_balanced(tokens: list[Token]) -> bool:
+    """Whether every brace among the tokens has its other half there."""
+    depth = 0
+    for token in tokens:
+        depth += (token.kind == "LBRACE") - (token.kind == "RBRACE")
+        if depth < 0:
+            return False
+    return not depth
 
 
 def _closing(driver: Driver, token: Token) -> list[Token]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from dsd_lang.base.diagnostics import Diagnostic, Span
@@ -34,6 +34,8 @@ class Tokens(NamedTuple):
     comments: list[Comment]
     diagnostics: list[Diagnostic]
     stopped: bool = False
+    text: str = ""
+    unread: Sequence[int] = ()  # where signs stand that nothing was read for
 
 
 def master_pattern(patterns: Mapping[str, str], marks: Mapping[str, str]) -> re.Pattern[str]:
@@ -48,7 +50,7 @@ def master_pattern(patterns: Mapping[str, str], marks: Mapping[str, str]) -> re.
                 ("LENGTH", patterns["LENGTH"]),
                 ("NUMBER", patterns["NUMBER"]),
                 ("ARROW", "->"),
-                ("WRONG_COMMENT", r"//[^\r\n]*"),
+                ("WRONG_COMMENT", r"//|/\*|<!--|--(?=-|[ \t]+[^\W\d])"),
                 ("COMPARATOR", patterns["COMPARATOR"]),
                 ("MARK", punctuation),
                 ("NEWLINE", r"(?:\r\n|\n|\r)(?:[ \t]*(?:\r\n|\n|\r))*"),
@@ -56,6 +58,7 @@ def master_pattern(patterns: Mapping[str, str], marks: Mapping[str, str]) -> re.
                 ("DOTTED", patterns["DOTTED"]),
                 ("WORD", patterns["NAME"]),
                 ("COMMENT", r"#[^\r\n]*"),
+                ("WRONG_STRING", "\"{3}|'{3}"),
                 ("STRING", patterns["STRING"]),
                 ("REFERENCE", patterns["REFERENCE"]),
                 ("WRONG_NUMBER", r"\.?\d[\w.%]*"),

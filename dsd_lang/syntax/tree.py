@@ -10,7 +10,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from dsd_lang.base.diagnostics import Diagnostic, Fix, Span
+from dsd_lang.base.diagnostics import Diagnostic, Fix, Span, replacement
 from dsd_lang.base.layers import Selector
 from dsd_lang.base.units import exact
 from dsd_lang.syntax import nodes
@@ -29,6 +29,7 @@ class TreeBuilder:
     def __init__(self) -> None:
         self.diagnostics: list[Diagnostic] = []
         self.is_quiet = False  # while a statement with a reported mistake is closed
+        self.told_ranges: set[int] = set()  # where a `range(...)` stands that was reported before
         self.numbers: dict[str, Fraction] = {}
         self.depths: dict[int, tuple[int, Any]] = {}
         self.builders: dict[str, Builder] = {
@@ -80,10 +81,15 @@ class TreeBuilder:
         """The child where a condition must stand: a comparison, or a test such as `plateau(val.loss)`."""
         if child is None or isinstance(child, (*CONDITIONS, nodes.Call)):
             return child
+        is_function = isinstance(child, nodes.Name) and child.text in ("plateau", "falling")
         self.report(
             "DSD101",
-            "this is no condition: a value must be compared with something",
+            f"`{child.text}` needs the metric it watches"
+            if is_function
+            else "this is not a condition: a value must be compared with something",
             child.span,
+            label=f"did you mean `{child.text}(val.loss)`?" if is_function else "",
+            fix=replacement(child.span, f"{child.text}(val.loss)") if is_function else None,
             help="for example `val.err < 10%`, `gain(val.err) < 0.1` or `plateau(val.loss, patience=3)`",
         )
         return None
@@ -233,8 +239,29 @@ class TreeBuilder:
 
     def build_for(self, children: Children, first: Span, last: Span) -> Any:
         variable, *values, body = children
+        for value in values:
+            if isinstance(value, nodes.Call):
+                self.no_call(value)
         kept = tuple(value for value in map(self.value, values) if value is not None)
         return nodes.ForBlock(variable, kept, body, first.to(last))
+
+    def no_call(self, value: nodes.Call) -> None:
+        """`for i in range(3)`: a loop lists its values."""
+        numbers = [item.value for item in value.arguments if isinstance(item.value, nodes.Number)]
+        bounds = [int(number.value) for number in numbers if number.value.denominator == 1 and number.value <= 1000]
+        is_range = isinstance(value.callee, nodes.Name) and value.callee.text == "range"
+        if not is_range or value.span.start in self.told_ranges:
+            return
+        listed = ", ".join(map(str, range(*bounds))) if 0 < len(bounds) == len(value.arguments) < 3 else ""
+        is_short = 0 < len(listed) <= 60
+        self.report(
+            "DSD101",
+            "a loop lists its values: there is no `range`",
+            value.span,
+            label=f"write `{listed}`" if is_short else "",
+            help="N rounds, numbered from 0, are `repeat N as i { ... }`",
+            fix=replacement(value.span, listed) if is_short else None,
+        )
 
     def build_block_branch(self, children: Children, first: Span, last: Span) -> Any:
         label = children[0] if isinstance(children[0], nodes.Label) else None

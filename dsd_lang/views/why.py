@@ -23,7 +23,7 @@ def why_text(
     is_whole: bool = False,
 ) -> str:
     """One paragraph a phase with something to explain, then the settings; at most ``width`` columns wide."""
-    lines = ["why (places are line:column):"]
+    lines = ["why (positions are line:column):"]
     explained = [number for number, some in enumerate(derived) if some]
     shown = shown_numbers(len(explained), is_whole=is_whole)
     for place, number in enumerate(explained):

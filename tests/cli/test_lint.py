@@ -186,7 +186,7 @@ def test_layers_from_a_file(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     [
         ("nope", "is not JSON"),
         ("[]", "has no list `layers`"),
-        ('{"layers": [3]}', "at `layers[0].name`: it must be a text"),
+        ('{"layers": [3]}', "at `layers[0].name`: it must be a string"),
         ('{"layers": [{"name": "a", "kind": "cnn"}]}', "at `layers[0].kind`: it is `cnn`"),
         ('{"layers": [{"name": "a", "kind": "fc", "roles": ["x"]}]}', "at `layers[0].roles`"),
         ('{"layers": [{"name": "a", "kind": "fc", "weights": [{"name": "w", "shape": [0]}]}]}', "weights[0].shape`"),

@@ -114,7 +114,7 @@ def test_a_wrong_one_ends_with_2(folder: Path, capsys: pytest.CaptureFixture[str
         ("[tool.dsd.lint]\nselct = []\n", "has no key `selct`"),
         ('[tool.dsd.lint]\nselect = ["DSD77"]\n', "`select`: there is no rule `DSD77`"),
         ('[tool.dsd]\noutput-format = "xml"\n', "there is no output format `xml`"),
-        ("[tool.dsd\n", "is no TOML file"),
+        ("[tool.dsd\n", "is not a TOML file"),
     ):
         say(text)
         assert main(["a.dsd"]) == 2

@@ -40,7 +40,7 @@ dense from=@p.q.end
 """
 # what is missing behind the item, not wrong in it
 INCOMPLETE = re.compile(
-    "`compare` needs the metric|this is no condition|is a number, not yet a condition|division by zero"
+    "`compare` needs the metric|this is not a condition|is a number, not yet a condition|division by zero"
 )
 WRONG = ("DSD101", "DSD102", "DSD103", "DSD104", "DSD201", "DSD202", "DSD203", "DSD205", "DSD206")
 

@@ -60,7 +60,7 @@ def test_wrong_settings_are_told_and_left_out(tmp_path: Path) -> None:
         ({"model": "no_such_model"}, "no_such_model"),
         ({"select": ["DSD999"]}, "there is no rule `DSD999`"),
         ({"select": 3}, "the option `select` must be a list of rules"),
-        ({"model": 3}, "the option `model` must be a text"),
+        ({"model": 3}, "the option `model` must be a string"),
         ({"model": "ds2", "layers": "x"}, "`layers` and `model` both say"),
         ({"layers": str(tmp_path / "absent.json")}, "absent.json"),
     ):

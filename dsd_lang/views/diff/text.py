@@ -77,7 +77,7 @@ class DiffText:
         if num_by_settings:
             yield f"{_phases(num_by_settings)} changed by the settings below alone"
         if any(attribute.is_derived for change in diff.phases for attribute in change.attributes):
-            yield f"{MARK} derived: follows from another place of the schedule"
+            yield f"{MARK} derived: follows from another part of the schedule"
 
     def group(self, changes: Sequence[PhaseChange], diff: PlanDiff) -> Iterator[str]:
         first = changes[0]

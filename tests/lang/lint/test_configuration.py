@@ -107,7 +107,7 @@ def test_the_layers_file_is_relative_to_the_project(tmp_path: Path) -> None:
         ("[tool]\ndsd = 3", "`tool.dsd` must be a table", "write `[tool.dsd]`"),
         ("[tool.dsd]\nlint = 3", "`tool.dsd.lint` must be a table", "write `[tool.dsd.lint]`"),
         ('[tool.dsd]\nmodel = "a"\nlayers = "b"', "`layers` and `model` both say", "keep one of them"),
-        ("[tool.dsd]\nmodel = ", "is no TOML file: ", "`[tool.dsd]` is read from it"),
+        ("[tool.dsd]\nmodel = ", "is not a TOML file: ", "`[tool.dsd]` is read from it"),
     ],
 )
 def test_what_a_wrong_one_says(tmp_path: Path, text: str, message: str, help: str) -> None:
@@ -120,7 +120,7 @@ def test_what_a_wrong_one_says(tmp_path: Path, text: str, message: str, help: st
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_bytes(b"[tool.dsd]\nmodel = '\xff'\n")
-    with pytest.raises(DsdError, match="is no TOML file"):
+    with pytest.raises(DsdError, match="is not a TOML file"):
         configuration_of(str(tmp_path / "a.dsd"))
 
 

@@ -105,7 +105,7 @@ def test_colour_only_adds_escapes() -> None:
 def test_summary_counts() -> None:
     source, found = finding("dense", 0, 5)
     warning = Diagnostic("DSD303", "x", found.span)
-    assert summary([CheckedFile("a", source, ())]) == "1 file checked, nothing to say\n"
+    assert summary([CheckedFile("a", source, ())]) == "1 file checked, no problems found\n"
     assert summary([CheckedFile("a", source, (found, found, warning))] * 2) == "4 errors and 2 warnings in 2 files\n"
 
 

@@ -122,12 +122,12 @@ def test_words_of_an_expectation() -> None:
     def message(text: str) -> str:
         return parse(text).diagnostics[0].message
 
-    assert message("dense 3ep : ") == "expected a length, an argument or the end of the statement, found `:`"
+    assert message("dense 3ep : x") == "expected a length, an argument or the end of the statement, found `:`"
     assert message("sparse * ") == "expected a target, a length, an argument or the end of the statement, found `*`"
     assert message("dense lr=*") == "expected a value, found `*`"
     assert message("dense until") == "expected a condition, found the end of the file"
     assert message("for x of 1 { }") == "expected `in`, found `of`"
-    assert message("sparse [conv: 1 fc: 2]") == "expected `,` or `]`, found `fc`"
+    assert message("sparse [conv: 1 = fc: 2]") == "expected `,` or `]`, found `=`"
     assert message("compare a") == "expected `vs`, found the end of the file"
     assert message("x: set a=1") == "expected `dense` or `sparse`, found the reserved word `set`"
 

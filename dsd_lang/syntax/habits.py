@@ -1,0 +1,67 @@
+"""The text of a statement and the place where the grammar did not go on in, the habit behind the mistake out.
+
+What people write out of habit is known by its form (habit_table.py). Imported at the first syntax error only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+MAX_TEXT = 300
+
+
+class Habit(NamedTuple):
+    """One form; its words may hold the pattern's groups: `{0}` is the first, `{name}` a named one.
+
+    ``fix`` is what the whole match becomes. With ``resumes`` the statement goes on behind the match, else what follows
+    in it is not read.
+    """
+
+    pattern: re.Pattern[str]
+    message: str
+    label: str = ""
+    help: str = ""
+    fix: str | Callable[[re.Match[str]], str | None] | None = None
+    resumes: bool = False
+
+
+class Found(NamedTuple):
+    """A habit in a text: where, its words filled in, and what it is to become."""
+
+    start: int
+    end: int
+    message: str
+    label: str
+    help: str
+    fix: str | None
+    resumes: bool
+
+
+def find(text: str, error: int) -> Found | None:
+    """The habit that the place ``error`` in the text of a statement belongs to."""
+    from dsd_lang.syntax.habit_table import HABITS
+
+    for habit in HABITS:
+        for match in habit.pattern.finditer(text):
+            if match.start() <= error <= match.end():
+                return _filled(habit, match)
+    return None
+
+
+def _filled(habit: Habit, match: re.Match[str]) -> Found:
+    groups = [group or "" for group in match.groups()]
+    names = {name: group or "" for name, group in match.groupdict().items()}
+    fix = habit.fix(match) if callable(habit.fix) else habit.fix
+    if isinstance(habit.fix, str):
+        fix = habit.fix.format(*groups, **names)
+    message, label, help = (words.format(*groups, **names) for words in (habit.message, habit.label, habit.help))
+    shown = " ".join(fix.split()) if fix is not None else ""
+    if not label and 0 < len(shown) <= 60:
+        label = f"write `{shown}`"
+    blank = len(match[0]) - len(match[0].lstrip())
+    start, fix = (match.start() + blank, fix.lstrip(" \t")) if fix else (match.start() + blank, fix)
+    if fix == "":  # the blank before it goes too
+        start = match.start()
+    return Found(start, match.end(), message, label, help, fix, habit.resumes)
