@@ -135,8 +135,8 @@ class _Reader:
             elif not self.option(name, item, options):
                 return None
         unnamed = [item.value for item in node.arguments if item.name is None]
-        if len(unnamed) == 2 and name in ("plateau", "falling") and isinstance(unnamed[1], nodes.Number):
-            option = {"plateau": "patience", "falling": "rounds"}[name]
+        if len(unnamed) == 2 and CONDITION_FUNCTIONS[name].parameters and isinstance(unnamed[1], nodes.Number):
+            option = CONDITION_FUNCTIONS[name].parameters[0].name
             self.findings.add(
                 "DSD209",
                 f"the second value of `{name}` needs its name",

@@ -96,18 +96,16 @@ def test_one_mistake_is_one_diagnostic() -> None:
 
 
 def test_fixes_mend_what_they_are_offered_for() -> None:
-    """With all its fixes the text compiles; where it says `partly`, its diagnostics are at least not the same."""
+    """With its fixes applied a text compiles; where it says `partly`, something is left that only its author knows."""
     for _, mistake in mistakes():
         text = schedule(mistake)
-        for _ in range(mistake.get("count", 1)):
-            found = [item for item in diagnostics(text) if item.fix is not None and item.fix.applicability != "display"]
-            if not found:
-                break
-            before, text = (found[0].code, found[0].message), fixed(text, found[0])
-            assert before not in [(item.code, item.message) for item in diagnostics(text)] or mistake.get("count"), text
-        else:
-            if not mistake.get("partly"):
-                assert not analyse(text).errors, (mistake["text"], text)
+        seen = {text}
+        while found := [item for item in diagnostics(text) if item.fix and item.fix.applicability != "display"]:
+            text = fixed(text, found[0])
+            assert text not in seen, (mistake["text"], "a fix leads back")
+            seen.add(text)
+        if len(seen) > 1 and not mistake.get("partly"):
+            assert not analyse(text).errors, (mistake["text"], text)
 
 
 def test_there_are_many() -> None:
