@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,24 +61,11 @@ def compile(
         >>> compile("dense 2ep lr=3e-4; sparse 50%; dense").phases[2].lr.start
         '3e-5'
     """
-    with _collector_paused():
-        analysis = analyse(text, overrides=overrides, defaults=defaults)
-        if analysis.errors:
-            raise ScheduleError(analysis.errors, _rendered(text, source, analysis.errors))
-        assert analysis.resolved is not None, "no errors, so the program is resolved"
-        return plan_of(analysis.resolved, source=source)
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """A large plan is many small objects that all stay: looking for garbage among them doubles the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
+    analysis = analyse(text, overrides=overrides, defaults=defaults)
+    if analysis.errors:
+        raise ScheduleError(analysis.errors, _rendered(text, source, analysis.errors))
+    assert analysis.resolved is not None, "no errors, so the program is resolved"
+    return plan_of(analysis.resolved, source=source)
 
 
 def compile_file(
