@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dsd_lang.base.errors import DsdError, nearest
+from dsd_runtime.user_code import UserCodeError
 
 _WORDS: Mapping[str, bool] = {"on": True, "true": True, "off": False, "false": False}
 
@@ -98,9 +99,9 @@ def option_value(text: str) -> int | float | bool | str:
     return text
 
 
-def failure(what: str, error: Exception) -> DsdError:
+def failure(what: str, error: Exception) -> UserCodeError:
     """What went wrong in code of the user's, in a sentence, with where it was raised."""
     told = " ".join(str(error).split())
     frames = traceback.extract_tb(error.__traceback__)
     place = f"it was raised in {frames[-1].filename}, line {frames[-1].lineno}" if frames else None
-    return DsdError(f"{what}: {type(error).__name__}{f': {told}' if told else ''}", help=place)
+    return UserCodeError(f"{what}: {type(error).__name__}{f': {told}' if told else ''}", help=place)

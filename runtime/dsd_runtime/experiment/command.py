@@ -21,6 +21,7 @@ import torch
 from dsd_lang import ScheduleError
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.layers_file import layers_as_data
+from dsd_lang.base.python_names import CODE_SETTINGS, python_target
 from dsd_runtime.engine.support import require_supported
 from dsd_runtime.experiment.earlier import compare_with_earlier, earlier_threads, put_aside
 from dsd_runtime.experiment.folder import RunFolder
@@ -41,6 +42,7 @@ from dsd_runtime.tracking.jsonl import MetricsFile
 from dsd_runtime.tracking.tracker import Tracker
 from dsd_runtime.tracking.warned import warnings_told
 from dsd_runtime.training.loop import Stopped
+from dsd_runtime.user_code import UserCodeError, users_traceback
 
 
 class StopRequest:
@@ -68,17 +70,28 @@ class StopRequest:
                 signal.signal(number, handler)
 
 
+Named = tuple[str | None, str | None]
+"""The model and the data of a run, as they were named."""
+
+
 def execute(request: Request, resolved: Resolved | None = None, *, command: Sequence[str]) -> int:
     """Runs a request to its end and returns the exit code; user mistakes and failures are one sentence on stderr."""
+    named: Named = (resolved.model_name, resolved.data_spec) if resolved else (request.model, request.data)
     try:
         prepared = prepare(request, resolved)
         probe = build_probe(prepared)
     except ScheduleError as error:
         return _say(error, 1)
+    except UserCodeError as error:
+        return _say_users(error, error.__cause__ or error, named, None)
     except DsdError as error:
         return _say(error, 2)
     except KeyboardInterrupt:
         return _say(DsdError("stopped before anything was trained"), 130)
+    except Exception as error:
+        if _traceback(error, named) is None:
+            raise
+        return _say_users(_raised(error), error, named, None)
     saved = LastSaved()
     try:
         with warnings_told(lambda text: print(text, file=sys.stderr)):
@@ -86,14 +99,40 @@ def execute(request: Request, resolved: Resolved | None = None, *, command: Sequ
     except KeyboardInterrupt:
         stopped = DsdError("stopped at once", help="the same command goes on from the last checkpoint")
         return _say(stopped, 130, saved.path)
-    except (DsdError, OSError, MemoryError, RuntimeError) as error:
-        failure = _failure(error)
-        if failure is None:
+    except UserCodeError as error:
+        return _say_users(error, error.__cause__ or error, named, saved.path)
+    except Exception as error:
+        named = prepared.model_name, prepared.data_spec
+        is_users = _traceback(error, named) is not None
+        failure = _failure(error, is_users=is_users)
+        if failure is not None:
+            return _say(failure, 1, saved.path)
+        if not is_users:
             raise
-        return _say(failure, 1, saved.path)
+        return _say_users(_raised(error), error, named, saved.path)
 
 
-def _failure(error: Exception) -> DsdError | None:
+def _traceback(error: BaseException, named: Named) -> str | None:
+    """The traceback of an exception that came out of the user's model or data; None for one of ours."""
+    targets = (python_target(setting, name or "") for setting, name in zip(CODE_SETTINGS, named, strict=True))
+    return users_traceback(error, [target for target in targets if target is not None])
+
+
+def _raised(error: Exception) -> DsdError:
+    """The last line below the traceback of the user's code."""
+    told = " ".join(str(error).split())
+    return DsdError(f"your code raised {type(error).__name__}{f': {told}' if told else ''}")
+
+
+def _say_users(said: DsdError, error: BaseException, named: Named, saved: Path | None) -> int:
+    """The user's traceback, and a sentence."""
+    trace = _traceback(error, named)
+    if trace is not None:
+        print(trace, end="", file=sys.stderr)
+    return _say(said, 1, saved)
+
+
+def _failure(error: Exception, *, is_users: bool) -> DsdError | None:
     """A failure of the machine as a sentence; None for a bug, which is better told by its traceback."""
     if isinstance(error, DsdError):
         return error
@@ -105,6 +144,8 @@ def _failure(error: Exception) -> DsdError | None:
         place = Path(error.filename or "a file of the run")
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return write_failure(place, error)
+        if is_users:
+            return None
         return DsdError(f"`{place}` cannot be used: {error.strerror or error}")
     return None
 

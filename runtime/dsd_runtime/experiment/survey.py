@@ -72,6 +72,7 @@ def survey(prepared: Prepared, probe: Probe, *, earlier_threads: int | None) -> 
     """Looks at the model and at one batch."""
     model = probe.model
     assert model is not None
+    layers = inventory(model)  # first: it tells of lazy modules, which a batch would fill on this model alone
     with torch.random.fork_rng(), warnings.catch_warnings(action="ignore"):
         batch = next(iter(_training_batches(prepared)), None)
         if batch is None:
@@ -79,7 +80,7 @@ def survey(prepared: Prepared, probe: Probe, *, earlier_threads: int | None) -> 
         threads = choose_threads(prepared, lambda: _loss(prepared, model, batch), earlier=earlier_threads)
     size = sum(value.numel() * value.element_size() for value in model.state_dict().values())
     num_parameters = sum(value.numel() for value in model.parameters())
-    return Survey(inventory(model), num_parameters, 2 * size, threads, probe)
+    return Survey(layers, num_parameters, 2 * size, threads, probe)
 
 
 def measure_speed(prepared: Prepared, probe: Probe) -> Speed:

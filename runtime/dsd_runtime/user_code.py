@@ -1,0 +1,72 @@
+"""Whose an exception is: what went through the user's own code is told with the user's traceback, not as our bug.
+
+The user's code is every module that is neither ours, nor Python's, nor installed beside us; and, installed or not, the
+package that `--model` or `--data` names. What a model built of torch's modules raises in its forward pass, or gives to
+its task to trip over, is the user's too.
+"""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+
+from dsd_lang.base.errors import DsdError
+
+_OURS = ("dsd_runtime", "dsd_lang")
+_TASKS = "dsd_runtime.training.tasks"
+_INSTALLED = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+
+class UserCodeError(DsdError):
+    """A module or a factory of the user's failed; what it raised is the cause."""
+
+
+def users_traceback(error: BaseException, named: Iterable[str]) -> str | None:
+    """The traceback of an exception from where the user's code begins; None where it is our own.
+
+    ``named`` are the factories that the run was asked for, as `package.module:factory`: without any, no code is the
+    user's.
+    """
+    packages = {name.partition(":")[0].partition(".")[0] for name in named}
+    if not packages:
+        return None
+    frames = _frames(error.__traceback__)
+    start = next((i for i, frame in enumerate(frames) if _is_users(frame, packages)), None)
+    if start is None:
+        start = _begin_of_model_call(frames)
+    if start is None:
+        return None
+    return "".join(traceback.TracebackException(type(error), error, frames[start]).format())
+
+
+def _frames(trace: TracebackType | None) -> list[TracebackType]:
+    found = []
+    while trace is not None:
+        found.append(trace)
+        trace = trace.tb_next
+    return found
+
+
+def _module(trace: TracebackType) -> str:
+    return str(trace.tb_frame.f_globals.get("__name__", ""))
+
+
+def _is_users(trace: TracebackType, packages: set[str]) -> bool:
+    root = _module(trace).partition(".")[0]
+    if root in packages:
+        return True
+    if root in _OURS or root in sys.stdlib_module_names:
+        return False
+    file = trace.tb_frame.f_code.co_filename
+    return not file.startswith("<") and not any(Path(file).is_relative_to(folder) for folder in _INSTALLED)
+
+
+def _begin_of_model_call(frames: list[TracebackType]) -> int | None:
+    """Where a task hands over to the model, or to a loss that cannot take what it gave; None where the task fails."""
+    if not frames or _module(frames[-1]).partition(".")[0] in _OURS:
+        return None
+    return next((i for i, frame in enumerate(frames) if _module(frame).startswith(_TASKS)), None)
