@@ -36,7 +36,7 @@ from dsd_runtime.engine.overrides import Overrides
 from dsd_runtime.engine.phase_view import PhaseView, Place
 from dsd_runtime.engine.rates import phase_rate, reading_of
 from dsd_runtime.engine.references import ClockReading, MemoryReferences, ReferenceStore, take_snapshot
-from dsd_runtime.engine.session_state import STATE_VERSION, Prefix, reading_state
+from dsd_runtime.engine.session_state import STATE_VERSION, Prefix, reading_state, reopened
 from dsd_runtime.engine.stages import Stage, UpdatesPerEpoch, build_timeline
 from dsd_runtime.engine.succession import Succession
 from dsd_runtime.engine.update import UpdateRule, apply_update
@@ -377,6 +377,16 @@ class Session:
                 self._entry.undo_if_untouched()
                 self._entry = None
             self._take(state)
+
+    def load_shorter(self, state: Mapping[str, Any]) -> None:
+        """Goes on from the end of a phase that is longer in this session's plan, and is otherwise the same.
+
+        For drivers that know that the shorter form's updates are the first of the longer one's.
+        """
+        with reading_state():
+            self.load_state_dict(reopened(state, self._prefix))
+        assert self._schedule is not None
+        self._set_rate(self._schedule(self._place.step))
 
     def _take(self, state: Mapping[str, Any]) -> None:
         self._place = Place.of(state)

@@ -9,7 +9,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from dsd_runtime.experiment.earlier import compare_with_earlier, earlier_threads
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.head import hyper_parameters, print_head
 from dsd_runtime.experiment.keys import node_keys
+from dsd_runtime.experiment.longer import Shorter, shorter_forms
 from dsd_runtime.experiment.manifest import build_manifest
 from dsd_runtime.experiment.request import Request, Resolved
 from dsd_runtime.experiment.results import print_results
@@ -174,8 +175,9 @@ def _run_on(prepared: Prepared, folder: RunFolder, found: Survey, saved: LastSav
             folder.remove_leftovers()
             for line in folder.clear():
                 print(f"note: {line}", file=sys.stderr)
-    earlier = compare_with_earlier(prepared, folder, keys)
-    rows = phase_rows(prepared, found.layers, folder, keys)
+    shorter = {} if request.mode == "fresh" else shorter_forms(prepared, folder, keys)
+    earlier = compare_with_earlier(prepared, folder, keys, shorter)
+    rows = phase_rows(prepared, found.layers, folder, keys, shorter)
     cost = estimate_cost(prepared, found, rows)
     if not (request.as_json and request.is_dry):
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
@@ -187,15 +189,20 @@ def _run_on(prepared: Prepared, folder: RunFolder, found: Survey, saved: LastSav
         return 0
     with folder.locked():
         folder.remove_leftovers()
-        put_aside(prepared, folder, keys)
+        put_aside(prepared, folder, keys, shorter)
         manifest = build_manifest(prepared, keys, command)
         write_json(folder.manifest, manifest)
         write_json(folder.plan, json.loads(prepared.plan.to_json()))
-        return _train(prepared, folder, saved, manifest, cost.forecast())
+        return _train(prepared, folder, saved, manifest, cost.forecast(), shorter)
 
 
 def _train(
-    prepared: Prepared, folder: RunFolder, saved: LastSaved, manifest: dict[str, Any], forecast: Forecast
+    prepared: Prepared,
+    folder: RunFolder,
+    saved: LastSaved,
+    manifest: dict[str, Any],
+    forecast: Forecast,
+    shorter: Mapping[str, Shorter],
 ) -> int:
     from dsd_runtime.tracking.tensorboard import TensorBoard
 
@@ -205,7 +212,7 @@ def _train(
     console = ConsoleProgress(prepared.request.progress, forecast, prepared.data.sizes)
     tracker = Tracker((saved, metrics, board, console))
     try:
-        runner = Runner(prepared, folder, tracker, should_stop=stop)
+        runner = Runner(prepared, folder, tracker, should_stop=stop, shorter=shorter)
         with stop.listening():
             results = runner.run()
         weights = runner.write_line_ends()

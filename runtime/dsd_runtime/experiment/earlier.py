@@ -11,6 +11,7 @@ from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Plan, meaning
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.keys import Setting
+from dsd_runtime.experiment.longer import Shorter
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.storage.durable import number_of, remove, write_text
 from dsd_runtime.tracking.console import phase_name
@@ -24,8 +25,10 @@ def earlier_threads(folder: RunFolder) -> int | None:
     return found if isinstance(found, int) and found >= 1 else None
 
 
-def compare_with_earlier(prepared: Prepared, folder: RunFolder, keys: Mapping[str, str]) -> list[str]:
-    """What changed since the folder's last run, in lines.
+def compare_with_earlier(
+    prepared: Prepared, folder: RunFolder, keys: Mapping[str, str], shorter: Mapping[str, Shorter]
+) -> list[str]:
+    """What changed since the folder's last run, in lines; ``shorter`` has the nodes that longer ones go on from.
 
     Raises :class:`DsdError` when trained phases would fall out of use with `--resume`, or by another schedule.
     """
@@ -38,7 +41,8 @@ def compare_with_earlier(prepared: Prepared, folder: RunFolder, keys: Mapping[st
             raise DsdError(f"there is no run to resume in `{folder.root}`", help="leave `--resume` out to start one")
         return []
     earlier = dict.fromkeys(manifest.get("nodes", {}).values())
-    lost = [key for key in earlier if folder.state(key) != "to train" and key not in keys.values()]
+    used = {*keys.values(), *(form.key for form in shorter.values())}
+    lost = [key for key in earlier if folder.state(key) != "to train" and key not in used]
     if not lost:
         return []
     own, other = prepared.request.schedule.name, manifest.get("schedule")
@@ -54,23 +58,31 @@ def compare_with_earlier(prepared: Prepared, folder: RunFolder, keys: Mapping[st
     return [f"{text}; {phases} will not be used, and come{'' if len(lost) > 1 else 's'} back with that edit undone"]
 
 
-def put_aside(prepared: Prepared, folder: RunFolder, keys: Mapping[str, str]) -> None:
+def put_aside(prepared: Prepared, folder: RunFolder, keys: Mapping[str, str], shorter: Mapping[str, Shorter]) -> None:
     """Takes out of the folder what no longer belongs to its plan: last weights, metrics, curves.
 
-    Metrics of phases that the schedule no longer has wait in `metrics.unused.jsonl`, and come back with them.
+    Metrics of phases that the schedule no longer has wait in `metrics.unused.jsonl`, and come back with them. A phase
+    that has become longer takes over those of its shorter form.
     """
     manifest, before = folder.read_manifest(), folder.read_plan()
     if manifest is None or manifest.get("nodes") == dict(keys):
         return
     folder.remove_line_ends()
-    _sort_metrics(folder, set(keys.values()))
+    _sort_metrics(folder, set(keys.values()), {form.key: key for key, form in shorter.items()})
     if before is not None:
-        _cut_curves(prepared.plan, before, folder, keys, manifest.get("nodes", {}))
+        grown = {form.key: key for key, form in shorter.items()}
+        earlier = {phase: grown.get(key, key) for phase, key in manifest.get("nodes", {}).items()}
+        _cut_curves(prepared.plan, before, folder, keys, earlier)
 
 
-def _sort_metrics(folder: RunFolder, used: set[str]) -> None:
+def _sort_metrics(folder: RunFolder, used: set[str], grown: Mapping[str, str]) -> None:
     lines = [line for path in (folder.metrics, folder.unused_metrics) for line in _lines(path)]
     kept = [line for line in lines if _node_of(line) in used]
+    known = {_node_of(line) for line in kept}
+    for line in lines:
+        longer = grown.get(_node_of(line) or "")
+        if longer is not None and longer not in known and not json.loads(line)["name"].startswith("test."):
+            kept.append(json.dumps({**json.loads(line), "node": longer}) + "\n")
     others = [line for line in lines if _node_of(line) not in used]
     if kept or folder.metrics.is_file():
         write_text(folder.metrics, "".join(kept))

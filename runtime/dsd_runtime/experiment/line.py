@@ -29,8 +29,10 @@ class Line:
     scaler: torch.amp.GradScaler | None
     at: str | None = None
 
-    def save(self, checkpoint: Path, run: PhaseRun, metrics: Mapping[str, float]) -> None:
-        """Writes everything that going on from here needs."""
+    def save(
+        self, checkpoint: Path, run: PhaseRun, metrics: Mapping[str, float], *, open_key: str | None = None
+    ) -> None:
+        """Writes everything that going on from here needs; with ``open_key`` also a longer phase may (longer.py)."""
         scaler = self.scaler.state_dict() if self.scaler is not None else None
         loop = {
             "clock": asdict(run.clock),
@@ -42,12 +44,15 @@ class Line:
             "weights": self.model.state_dict(),
             "session": self.session.state_dict(),
             "loop": loop,
-            "node": {"phase": self.session.stage.phase.id, "metrics": dict(metrics)},
+            "node": {"phase": self.session.stage.phase.id, "metrics": dict(metrics), "open": open_key},
         }
         save_checkpoint(checkpoint, parts)
 
-    def load(self, checkpoint: Path) -> Mapping[str, Any]:
-        """Stands where a checkpoint was written; returns what the loop said then (``pass_loss``, ``pass_updates``)."""
+    def load(self, checkpoint: Path, *, is_longer: bool = False) -> Mapping[str, Any]:
+        """Stands where a checkpoint was written; returns what the loop said then (``pass_loss``, ``pass_updates``).
+
+        With ``is_longer`` it is the end of a shorter form of the phase, which is in the middle of this one.
+        """
         parts = load_checkpoint(checkpoint, ["weights", "session", "loop"])
         try:
             self.model.load_state_dict(parts["weights"])
@@ -57,7 +62,10 @@ class Line:
                 f"the weights in `{checkpoint}` do not fit the model: {first}",
                 help="has the model's code changed? use `--fresh`, or another `--out`",
             ) from error
-        self.session.load_state_dict(parts["session"])
+        if is_longer:
+            self.session.load_shorter(parts["session"])
+        else:
+            self.session.load_state_dict(parts["session"])
         loop: Mapping[str, Any] = parts["loop"]
         with reading_state():
             self.clock = DataClock(**loop["clock"])

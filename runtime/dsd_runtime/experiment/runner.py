@@ -27,6 +27,7 @@ from dsd_runtime.engine.session_state import reading_state
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.keys import node_keys
 from dsd_runtime.experiment.line import Line
+from dsd_runtime.experiment.longer import Shorter, open_key
 from dsd_runtime.experiment.references import FolderReferences
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.storage.checkpoint import load_checkpoint, save_weights
@@ -49,12 +50,19 @@ class Runner:
     """Walks a plan over one run folder."""
 
     def __init__(
-        self, prepared: Prepared, folder: RunFolder, tracker: Tracker, *, should_stop: Callable[[], bool]
+        self,
+        prepared: Prepared,
+        folder: RunFolder,
+        tracker: Tracker,
+        *,
+        should_stop: Callable[[], bool],
+        shorter: Mapping[str, Shorter] | None = None,
     ) -> None:
         self._prepared = prepared
         self._folder = folder
         self._tracker = tracker
         self._should_stop = should_stop
+        self._shorter = shorter or {}
         self.plan: Plan = prepared.plan
         self.keys = node_keys(prepared.plan, prepared.setting)
         self._lines = {path: self.plan.branch(path) for path in dict.fromkeys(phase.path for phase in self.plan.phases)}
@@ -111,9 +119,12 @@ class Runner:
     def _resume(self, phase: Phase, key: str, run: PhaseRun, line: Line) -> bool:
         """Goes on from a node's progress, where there is one and it has every snapshot that was due by then."""
         progress = self._folder.latest(key, "progress")
-        if progress is None or not self._has_references(phase, up_to=progress):
+        if progress is not None and self._has_references(phase, up_to=progress):
+            loop = line.load(progress)
+        elif key in self._shorter:
+            loop = line.load(self._shorter[key].checkpoint, is_longer=True)
+        else:
             return False
-        loop = line.load(progress)
         run.clock = line.clock
         with reading_state():
             run.pass_loss, run.pass_updates = float(loop["pass_loss"]), int(loop["pass_updates"])
@@ -268,11 +279,16 @@ class Runner:
     def _save(self, line: Line, run: PhaseRun, key: str, kind: str, metrics: Mapping[str, float]) -> None:
         node = self._folder.node(key)
         target = node / f"{kind}-{line.session.phase.step:010d}"
-        line.save(target, run, metrics)
+        line.save(target, run, metrics, open_key=self._open_key(line) if kind == "end" else None)
         for path in numbered(node, "progress"):
             if path != target:
                 remove(path)
         self._tracker.saved(target)
+
+    def _open_key(self, line: Line) -> str | None:
+        stage = line.session.stage
+        return open_key(self.plan, self._phases[stage.phase.id], self._prepared.setting,
+                        updates_per_epoch=stage.updates_per_epoch)  # fmt: skip
 
     def write_line_ends(self) -> list[Path]:
         """`final.safetensors` and one file for each branch: the last weights of each line; others are deleted."""

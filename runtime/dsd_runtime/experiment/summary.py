@@ -10,6 +10,7 @@ from dsd_lang.views.table import layers_text, rate_text, target_text
 from dsd_runtime.engine.selection_plan import select_weights
 from dsd_runtime.engine.stages import Timeline, build_timeline
 from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.experiment.longer import Shorter
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.experiment.survey import Speed, Survey, measure_speed
 from dsd_runtime.tracking.console import format_bytes, format_seconds, phase_name, table_within
@@ -83,7 +84,11 @@ def timelines(prepared: Prepared) -> dict[str, Timeline]:
 
 
 def phase_rows(
-    prepared: Prepared, layers: Sequence[LayerInfo], folder: RunFolder, keys: Mapping[str, str]
+    prepared: Prepared,
+    layers: Sequence[LayerInfo],
+    folder: RunFolder,
+    keys: Mapping[str, str],
+    shorter: Mapping[str, Shorter],
 ) -> list[PhaseRow]:
     """The table of a run; raises :class:`DsdError` for a selector that matches nothing in the model."""
     lengths = {stage.phase.id: stage.length for line in timelines(prepared).values() for stage in line.stages}
@@ -92,6 +97,10 @@ def phase_rows(
     for index, phase in enumerate(prepared.plan.phases):
         matched, key = "-", keys[phase.id]
         state = folder.state(key) if prepared.request.mode != "fresh" else "to train"
+        done = folder.progress_updates(key)
+        if key in shorter:
+            done = shorter[key].updates
+            state = f"longer (from {done}it)"
         if phase.mode == "sparse" and not (phase.target and phase.target.kind == "held"):
             names = select_weights(phase, layers).names
             total = sum(sizes[name] for name in names)
@@ -105,7 +114,7 @@ def phase_rows(
                 matched,
                 str(phase.duration.length),
                 lengths[phase.id],
-                _updates_left(state, lengths[phase.id], folder.progress_updates(key)),
+                _updates_left(state, lengths[phase.id], done),
                 rate_text(phase.lr),
                 state,
                 key,
