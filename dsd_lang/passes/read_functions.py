@@ -8,6 +8,7 @@ from dsd_lang.base.arguments import Argument
 from dsd_lang.base.diagnostics import replacement
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.options import Option, Parameter
+from dsd_lang.base.units import exact
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import NO_NAMES, Names, Quantity, evaluate, written
 from dsd_lang.passes.wrong_values import expected_by, fits, report_value
@@ -41,7 +42,22 @@ def function_data(argument: Argument, value: nodes.Value, names: Names, findings
             if data is None or not is_fit(option, name, item, data, findings):
                 return None
             arguments[name] = data
+    if arguments.get("nesterov") is True and not _is_nesterov(arguments):
+        findings.add(
+            "DSD209",
+            "`nesterov=on` needs a `momentum=` above 0 and no `dampening=`",
+            value.span,
+            label="no Nesterov momentum without",
+            help="write `sgd(momentum=0.9, nesterov=on)`",
+        )
+        return None
     return {"name": option.name, "arguments": arguments}
+
+
+def _is_nesterov(arguments: dict[str, str | bool]) -> bool:
+    """Whether Nesterov's momentum is defined: torch refuses it without momentum, and with dampening."""
+    momentum, dampening = (exact(str(arguments.get(name, "0"))) for name in ("momentum", "dampening"))
+    return momentum > 0 and dampening == 0
 
 
 def is_parameter(

@@ -77,6 +77,7 @@ class Lexer:
             "DOTTED": self._word,
             "LENGTH": self._number,
             "NUMBER": self._number,
+            "REFERENCE": self._reference,
             "WRONG_NUMBER": self._wrong_number,
             "MARK": self._mark,
             "NEWLINE": self._newline,
@@ -111,7 +112,7 @@ class Lexer:
             if self.continued is not None and kind not in ("NEWLINE", "COMMENT"):
                 self._stray_continuation()
             handler = handlers.get(kind)
-            # a COMPARATOR, an ARROW, a STRING and a REFERENCE have no handler: they are what they are
+            # a COMPARATOR, an ARROW, and a STRING have no handler: they are what they are
             position = output.add(kind, found[kind], span) if handler is None else handler(found[kind], span)
         self.stopped = self.stopped or len(diagnostics) > MAX_ERRORS
         if self.continued is not None:
@@ -150,6 +151,8 @@ class Lexer:
             if end:
                 return end
         kind = "DOTTED" if "." in text else "NAME"
+        if not text.isascii():
+            text = self._plain_word(kind, text, span)
         if kind == "NAME":
             after = self._after(span.end)
             if after == ":" and self.brackets.innermost != "LSQB":
@@ -198,6 +201,19 @@ class Lexer:
             fix=replacement(whole, better),
         )
         return self.output.add("STRING", better, whole)
+
+    def _plain_word(self, kind: str, text: str, span: Span) -> str:
+        """A word with the digits 0 to 9 in place of others, which are reported; letters are left as they are."""
+        from dsd_lang.syntax.number_tokens import plain_digits, with_plain_digits
+
+        plain = plain_digits(text)
+        if plain != text:
+            self.output.diagnostics.append(with_plain_digits(Token(kind, text, span))[1])
+        return plain
+
+    def _reference(self, text: str, span: Span) -> int:
+        plain = text if text.isascii() else self._plain_word("REFERENCE", text, span)
+        return self.output.add("REFERENCE", plain, span)
 
     def _takes_selectors(self, name: str) -> bool:
         """Whether an argument takes selectors: `layers`, `except`, or what must be meant for one of them."""
@@ -273,6 +289,10 @@ class Lexer:
         if text[0] == "." and self.output.previous == "REFERENCE" and self.output.tokens[-1].span.end == span.start:
             return self._bare_moment(text, span)
         kind = "LENGTH" if text[-1] in "pt" else "NUMBER"
+        if not text.isascii():
+            from dsd_lang.syntax.number_tokens import with_plain_digits
+
+            return self.output.mended(*with_plain_digits(Token(kind, text, span)))
         if text not in self.read_numbers:
             try:
                 exact(text[:-2] if kind == "LENGTH" else text)

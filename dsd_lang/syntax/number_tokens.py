@@ -6,6 +6,7 @@ Imported at the first such number only: a schedule without mistakes is linted wi
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix, Span
 from dsd_lang.base.units import RANGE_WORDS, exact
@@ -87,6 +88,27 @@ def _number_and_word(text: str, number: str, word: str, span: Span) -> tuple[Tok
     )
     token = Token("LENGTH", f"{number}ep", span) if word[0] in "ei" else Token("NUMBER", number, span)
     return _counted(text, token, finding)
+
+
+def plain_digits(text: str) -> str:
+    """The text with 0 to 9 in place of the digits of other scripts and widths: `５` and `५` are 5."""
+    return "".join(str(unicodedata.decimal(character)) if character.isdecimal() else character for character in text)
+
+
+def with_plain_digits(token: Token) -> tuple[Token, Diagnostic]:
+    """The token with its digits written as 0 to 9, and the finding that they were others."""
+    plain = plain_digits(token.text)
+    found = next(character for character in token.text if character.isdecimal() and not character.isascii())
+    finding = Diagnostic(
+        "DSD101",
+        f"`{found}` is not the digit `{plain_digits(found)}` but {unicodedata.name(found, 'another sign').lower()}",
+        token.span,
+        label=f"write `{clipped(plain)}`",
+        fix=Fix(f"write `{clipped(plain)}`", (Edit(token.span, plain),)),
+    )
+    is_number = token.kind in ("NUMBER", "LENGTH")
+    mended = token._replace(text=plain)
+    return _counted(plain, mended, finding) if is_number else (mended, finding)
 
 
 def _counted(text: str, token: Token, finding: Diagnostic) -> tuple[Token, Diagnostic]:
