@@ -108,6 +108,15 @@ def _starts_elsewhere(draft: Draft) -> bool:
     return source is not None and source["kind"] != "last"
 
 
+def _from_the_beginning(context: Context, name: str, value: Any) -> Reason | None:
+    source = context.draft.fields.get("from")
+    if name != "from" or context.draft.parent is not None or source is None or source["kind"] != "reference":
+        return None
+    if source["reference"]["moment"] == "init":
+        return "`from=@init` has no effect on the first phase, which starts from there", _LEAVE_OUT
+    return None
+
+
 def _restored_zero(context: Context, name: str, value: Any) -> Reason | None:
     if name == "restore" and value == {"kind": "zero"} and _starts_elsewhere(context.draft):
         return "`restore=zero` has no effect with `from=`, which gives the revived weights their values", _LEAVE_OUT
@@ -221,6 +230,7 @@ _CHECKS: tuple[Callable[[Context, str, Any], Reason | None], ...] = (
     _flat_ramp,
     _others_without_masks,
     _state,
+    _from_the_beginning,
     _restored_zero,
     _floor_twice,
     _decay_without_fall,

@@ -120,6 +120,7 @@ BAD = [
     ("DSD210", "dense 9ep lr=1 floor=1e-3 decay=cosine(floor=1e-4)", "floor=1e-3", ""),
     ("DSD210", "dense 9ep decay=constant(floor=1e-4)", "decay=constant", ""),
     ("DSD210", "dense 9ep decay=exp(1)", "decay=exp(1)", ""),
+    ("DSD210", "dense 9ep from=@init", "from=@init", ""),
     ("DSD210", "dense 0ep decay=cosine", "decay=cosine", ""),
     ("DSD210", "dense 0ep until val.err < 1", "until", ""),
     ("DSD210", "dense 9ep; sparse 50% layers=fc except=conv; dense", "except=conv", ""),
