@@ -9,17 +9,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dsd_lang.base.arguments import BY_NAME, allowed_at
-from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix, Span, replacement
+from dsd_lang.base.diagnostics import Edit, Fix, Span, replacement
 from dsd_lang.base.errors import nearest
+from dsd_lang.syntax.mending import STOPS, Mending
 from dsd_lang.syntax.phase_items import ARGUMENT_NAMES
-from dsd_lang.syntax.stacks import Stacks
 from dsd_lang.syntax.terminals import (
     MAX_ERRORS,
     SELECTING_WORDS,
     STATEMENT_WORDS,
     Token,
-    Tokens,
     before,
     behind,
     clipped,
@@ -30,24 +28,11 @@ if TYPE_CHECKING:
     from dsd_lang.syntax.parser import Driver
 
 _CONNECTIVES = frozenset({"IN", "VS", "AS", "THEN", "UNTIL", "HELD", "AND", "OR", "NOT"})
-_STOPS = frozenset({"_SEPARATOR", "LBRACE", "RBRACE", "$END"})
-_GLUED = re.compile(r"(dense|sparse)(\d+(?:\.\d+)?(?:%|ep|it))(?![\w.%])")
 _LINE = re.compile("[^\r\n]*")
-MAX_LOOK_BACK = 400
-_WORDS_FOR_NAMES = ("dense", "sparse", "set", "repeat", "for", "sweep", "fork", "compare", "expect")
 
 
-class Recovery:
+class Recovery(Mending):
     """Mends one driver's stacks and tokens."""
-
-    def __init__(self, driver: Driver, scanned: Tokens) -> None:
-        self.driver = driver
-        self.scanned = scanned
-        self.stacks = Stacks(driver)
-        self.num_errors = 0
-        self.guessed: list[int] = []  # where a word was taken for another: what follows may not fit it
-        self.covered: list[tuple[int, int]] = []  # what a diagnostic explains as a whole
-        self.broken: list[tuple[int, int]] = []  # statements of which a part was not read
 
     def mend(self, index: int, *, too_deep: bool) -> int:
         """The index of the token to go on with, after a mistake at ``index``."""
@@ -75,7 +60,7 @@ class Recovery:
             self._missing_separator,
             self._comma_between_statements,
             self._stray_comma,
-            self._misread_statement,
+            self._first_word,
             self._branch_without_colon,
             self._misspelt_connective,
             self._reserved_word,
@@ -128,47 +113,6 @@ class Recovery:
         if _is_balanced(tokens[index:stop]):
             del tokens[index:stop]
         return self.skip(index)
-
-    def statement_start(self, index: int) -> int:
-        """The index of the first token of the statement that holds this one."""
-        tokens, least = self.driver.tokens, max(0, index - MAX_LOOK_BACK)
-        while index > least and tokens[index - 1].kind not in ("_SEPARATOR", "LBRACE", "RBRACE"):
-            index -= 1
-        return index
-
-    def open_group(self, index: int) -> int | None:
-        """The index of the `(` that is open at a token."""
-        depth = 0
-        for place in range(index - 1, max(0, index - MAX_LOOK_BACK), -1):
-            kind = self.driver.tokens[place].kind
-            depth += (kind == "RPAR") - (kind == "LPAR")
-            if depth < 0:
-                return place
-            if kind in _STOPS:
-                break
-        return None
-
-    def partner(self, index: int, closing: str, limit: int) -> int | None:
-        """The index of what closes the bracket at ``index``, at most ``limit`` tokens on."""
-        tokens, depth = self.driver.tokens, 0
-        for place in range(index, min(len(tokens), index + limit)):
-            depth += (tokens[place].kind == tokens[index].kind) - (tokens[place].kind == closing)
-            if not depth:
-                return place
-        return None
-
-    def can_rewind_to(self, index: int) -> bool:
-        """Whether what was read from that token on can be unread: no part read before it is joined to it."""
-        start = self.driver.tokens[index].span.start
-        ends = zip(reversed(self.driver.firsts), reversed(self.driver.lasts), strict=True)
-        return next((last.end <= start for first, last in ends if first.start < start), True)
-
-    def rewind_to(self, index: int) -> None:
-        """Unreads what was read from that token on."""
-        start, driver = self.driver.tokens[index].span.start, self.driver
-        spans = zip(reversed(driver.firsts), reversed(driver.lasts), strict=True)
-        before_it = (count for count, (first, last) in enumerate(spans) if first.start < start or last.end <= start)
-        self.stacks.pop(next(before_it, len(driver.firsts)))
 
     # --- what people really write -------------------------------------------------------------------------------------
 
@@ -305,104 +249,11 @@ class Recovery:
         self.driver.tokens[index] = Token("_SEPARATOR", "", token.span)
         return index
 
-    def _misread_statement(self, index: int, token: Token, accepted: set[str]) -> int | None:
-        """`spares 0.5`, or `lr=3` without `set`."""
-        if token.kind not in ("NAME", "SELECTING") or not {"DENSE", "LABEL"} <= accepted:
-            return None
-        is_branch = "SET" not in accepted
-        if self.kind(index + 1) == "EQUAL" and not is_branch:
-            if token.text not in BY_NAME:
-                return self._assignment(index, token)
-            place = before(token.span)
-            self.report(
-                "DSD101",
-                f"expected a statement, found the argument `{token.text}=`",
-                token.span,
-                label="a setting begins with `set`, an argument stands on the line of its phase",
-                help=f"write `set {token.text}=...`, or end the line above with `\\`",
-                fix=Fix("put in `set `", (Edit(place, "set "),)),
-            )
-            self.driver.tokens.insert(index, Token("SET", "", place))
-            return index
-        if len(token.text) > 40 or (self.kind(index + 1) == "LABEL" and token.text.lower() not in _WORDS_FOR_NAMES):
-            return None
-        words = _WORDS_FOR_NAMES[:2] if is_branch else _WORDS_FOR_NAMES
-        glued = self._glued(index, token)
-        if glued is not None:
-            return glued
-        word, help = self._statement_meant(token.text, words)
-        if help and word is None and not is_branch:
-            self.report("DSD101", f"`{token.text}` is not a statement", token.span, label="unknown here", help=help)
-            return self.skip(index)
-        follows = self.kind(index + 1)
-        if word is None or follows == "EQUAL" or (follows == "LBRACE" and is_branch):
-            return None
-        self.report(
-            "DSD101",
-            f"`{token.text}` is not a statement",
-            token.span,
-            label=f"did you mean `{word}`?",
-            help=help,
-            fix=replacement(token.span, word),
-        )
-        self.driver.tokens[index] = Token(word.upper(), word, token.span)
-        self.guessed.append(token.span.start)
-        return index
+    def _first_word(self, index: int, token: Token, accepted: set[str]) -> int | None:
+        """A word that begins no statement."""
+        from dsd_lang.syntax.first_words import FirstWords
 
-    def _assignment(self, index: int, token: Token) -> int:
-        """`s = 50%`, `epochs = 50`: no argument, so no setting either."""
-        from dsd_lang.base.foreign_words import ARGUMENTS
-
-        meant, known = ARGUMENTS.get(token.text.lower()), allowed_at("set")
-        guess = meant.word if meant is not None and meant.word in known else None
-        guess = guess or (None if meant is not None else nearest(token.text, known))
-        self.report(
-            "DSD101",
-            f"`{clipped(token.text)}` is not a setting, and a schedule has no assignments",
-            token.span,
-            label=f"did you mean `set {guess}=`?" if guess else "unknown here",
-            help=meant.help if meant is not None else "a value is named by a loop: `for s in 50% { sparse s; dense }`",
-            fix=replacement(token.span, f"set {guess}") if guess else None,
-        )
-        return self.skip(index)
-
-    def _statement_meant(self, text: str, words: tuple[str, ...]) -> tuple[str | None, str]:
-        """The statement that a word must stand for, and a line of help."""
-        from dsd_lang.base.foreign_words import STATEMENTS
-
-        word = text.lower()
-        if word in words:
-            return word, ""
-        meant = STATEMENTS.get(word)
-        if meant is not None:
-            return (meant.word if meant.word in words else None), meant.help
-        return nearest(word, words), ""
-
-    def _glued(self, index: int, token: Token) -> int | None:
-        """`dense50ep`, `sparse50%`: no blank behind the word."""
-        found = _GLUED.match(self.scanned.text, token.span.start)
-        if found is None:
-            return None
-        word, rest = found[1], found[2]
-        place = Span(
-            token.span.line, token.span.column + len(word), *token.span[2:4], token.span.start + len(word), found.end()
-        )
-        place = place._replace(end_column=token.span.column + len(found[0]))
-        self.report(
-            "DSD101",
-            f"`{found[0]}` needs a space behind `{word}`",
-            token.span._replace(end_column=token.span.column + len(found[0]), end=found.end()),
-            label=f"write `{word} {rest}`",
-            fix=Fix("put in a space", (Edit(before(place), " "),)),
-        )
-        kind = "LENGTH" if rest[-1].isalpha() else "NUMBER"
-        end = index
-        while self.driver.tokens[end].kind != "$END" and self.driver.tokens[end].span.start < found.end():
-            end += 1
-        head = token.span._replace(end_column=place.column, end=place.start)
-        self.driver.tokens[index:end] = [Token(word.upper(), word, head), Token(kind, rest, place)]
-        self.covered.append((token.span.start, found.end()))
-        return index
+        return FirstWords(self).mend(index, token, accepted)
 
     def _branch_without_colon(self, index: int, token: Token, accepted: set[str]) -> int | None:
         """`a { ... }` in a fork."""
@@ -571,7 +422,7 @@ class Recovery:
         tokens = self.driver.tokens
         begin = tokens[self.statement_start(index)].span.start
         self.driver.builder.is_quiet = True
-        while tokens[index].kind not in _STOPS:
+        while tokens[index].kind not in STOPS:
             index += 1
         kind = tokens[index].kind
         self.broken.append((begin, tokens[index].span.start))
@@ -587,10 +438,6 @@ class Recovery:
 
     # --- words --------------------------------------------------------------------------------------------------------
 
-    def kind(self, index: int) -> str:
-        tokens = self.driver.tokens
-        return tokens[index].kind if index < len(tokens) else "$END"
-
     def _is_in_repeat(self) -> bool:
         for state, value in zip(reversed(self.driver.states), reversed(self.driver.values), strict=False):
             if self.stacks.is_list_state(state):
@@ -605,11 +452,6 @@ class Recovery:
         mode = next((kind.lower() for kind in words if kind in ("DENSE", "SPARSE")), None)
         has_items = not (values and isinstance(values[-1], Token) and values[-1].kind in ("DENSE", "SPARSE"))
         return expected_in_words(accepted, phase=mode, has_items=has_items)
-
-    def report(
-        self, code: str, message: str, span: Span, *, label: str = "", help: str = "", fix: Fix | None = None
-    ) -> None:
-        self.driver.builder.diagnostics.append(Diagnostic(code, message, span, label, help, fix))
 
 
 def _is_balanced(tokens: list[Token]) -> bool:

@@ -1,0 +1,133 @@
+"""The first word of a statement that is none in, the word that must be meant out: `spares`, `prune`, `dense50ep`.
+
+Imported at the first syntax error only.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from dsd_lang.base.arguments import BY_NAME, allowed_at
+from dsd_lang.base.diagnostics import Edit, Fix, Span, replacement
+from dsd_lang.base.errors import nearest
+from dsd_lang.syntax.terminals import Token, before, clipped
+
+if TYPE_CHECKING:
+    from dsd_lang.syntax.recovery import Recovery
+
+_GLUED = re.compile(r"(dense|sparse)(\d+(?:\.\d+)?(?:%|ep|it))(?![\w.%])")
+_WORDS_FOR_NAMES = ("dense", "sparse", "set", "repeat", "for", "sweep", "fork", "compare", "expect")
+
+
+class FirstWords:
+    """Mends the first word of a statement."""
+
+    def __init__(self, recovery: Recovery) -> None:
+        self.recovery = recovery
+
+    def mend(self, index: int, token: Token, accepted: set[str]) -> int | None:
+        """`spares 0.5`, or `lr=3` without `set`."""
+        if token.kind not in ("NAME", "SELECTING") or not {"DENSE", "LABEL"} <= accepted:
+            return None
+        is_branch = "SET" not in accepted
+        if self.recovery.kind(index + 1) == "EQUAL" and not is_branch:
+            if token.text not in BY_NAME:
+                return self._assignment(index, token)
+            place = before(token.span)
+            self.recovery.report(
+                "DSD101",
+                f"expected a statement, found the argument `{token.text}=`",
+                token.span,
+                label="a setting begins with `set`, an argument stands on the line of its phase",
+                help=f"write `set {token.text}=...`, or end the line above with `\\`",
+                fix=Fix("put in `set `", (Edit(place, "set "),)),
+            )
+            self.recovery.driver.tokens.insert(index, Token("SET", "", place))
+            return index
+        if len(token.text) > 40 or (
+            self.recovery.kind(index + 1) == "LABEL" and token.text.lower() not in _WORDS_FOR_NAMES
+        ):
+            return None
+        words = _WORDS_FOR_NAMES[:2] if is_branch else _WORDS_FOR_NAMES
+        glued = self._glued(index, token)
+        if glued is not None:
+            return glued
+        word, help = self._statement_meant(token.text, words)
+        if help and word is None and not is_branch:
+            self.recovery.report(
+                "DSD101", f"`{token.text}` is not a statement", token.span, label="unknown here", help=help
+            )
+            return self.recovery.skip(index)
+        follows = self.recovery.kind(index + 1)
+        if word is None or follows == "EQUAL" or (follows == "LBRACE" and is_branch):
+            return None
+        self.recovery.report(
+            "DSD101",
+            f"`{token.text}` is not a statement",
+            token.span,
+            label=f"did you mean `{word}`?",
+            help=help,
+            fix=replacement(token.span, word),
+        )
+        self.recovery.driver.tokens[index] = Token(word.upper(), word, token.span)
+        self.recovery.guessed.append(token.span.start)
+        return index
+
+    def _assignment(self, index: int, token: Token) -> int:
+        """`s = 50%`, `epochs = 50`: no argument, so no setting either."""
+        from dsd_lang.base.foreign_words import ARGUMENTS
+
+        meant, known = ARGUMENTS.get(token.text.lower()), allowed_at("set")
+        guess = meant.word if meant is not None and meant.word in known else None
+        guess = guess or (None if meant is not None else nearest(token.text, known))
+        self.recovery.report(
+            "DSD101",
+            f"`{clipped(token.text)}` is not a setting, and a schedule has no assignments",
+            token.span,
+            label=f"did you mean `set {guess}=`?" if guess else "unknown here",
+            help=meant.help if meant is not None else "a value is named by a loop: `for s in 50% { sparse s; dense }`",
+            fix=replacement(token.span, f"set {guess}") if guess else None,
+        )
+        return self.recovery.skip(index)
+
+    def _statement_meant(self, text: str, words: tuple[str, ...]) -> tuple[str | None, str]:
+        """The statement that a word must stand for, and a line of help."""
+        from dsd_lang.base.foreign_words import STATEMENTS
+
+        word = text.lower()
+        if word in words:
+            return word, ""
+        meant = STATEMENTS.get(word)
+        if meant is not None:
+            return (meant.word if meant.word in words else None), meant.help
+        return nearest(word, words), ""
+
+    def _glued(self, index: int, token: Token) -> int | None:
+        """`dense50ep`, `sparse50%`: no blank behind the word."""
+        found = _GLUED.match(self.recovery.scanned.text, token.span.start)
+        if found is None:
+            return None
+        word, rest = found[1], found[2]
+        place = Span(
+            token.span.line, token.span.column + len(word), *token.span[2:4], token.span.start + len(word), found.end()
+        )
+        place = place._replace(end_column=token.span.column + len(found[0]))
+        self.recovery.report(
+            "DSD101",
+            f"`{found[0]}` needs a space behind `{word}`",
+            token.span._replace(end_column=token.span.column + len(found[0]), end=found.end()),
+            label=f"write `{word} {rest}`",
+            fix=Fix("put in a space", (Edit(before(place), " "),)),
+        )
+        kind = "LENGTH" if rest[-1].isalpha() else "NUMBER"
+        end = index
+        while (
+            self.recovery.driver.tokens[end].kind != "$END"
+            and self.recovery.driver.tokens[end].span.start < found.end()
+        ):
+            end += 1
+        head = token.span._replace(end_column=place.column, end=place.start)
+        self.recovery.driver.tokens[index:end] = [Token(word.upper(), word, head), Token(kind, rest, place)]
+        self.recovery.covered.append((token.span.start, found.end()))
+        return index

@@ -1,0 +1,81 @@
+"""What every repair works with: the tokens around a mistake, the stacks of the automaton, and where to report.
+
+A repair puts tokens right and says where to go on from; what was read too early is unread first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dsd_lang.base.diagnostics import Diagnostic, Fix, Span
+from dsd_lang.syntax.stacks import Stacks
+from dsd_lang.syntax.terminals import Tokens
+
+if TYPE_CHECKING:
+    from dsd_lang.syntax.parser import Driver
+
+STOPS = frozenset({"_SEPARATOR", "LBRACE", "RBRACE", "$END"})
+MAX_LOOK_BACK = 400
+
+
+class Mending:
+    """One driver's tokens and stacks, and what has been said of them."""
+
+    def __init__(self, driver: Driver, scanned: Tokens) -> None:
+        self.driver = driver
+        self.scanned = scanned
+        self.stacks = Stacks(driver)
+        self.num_errors = 0
+        self.guessed: list[int] = []  # where a word was taken for another: what follows may not fit it
+        self.covered: list[tuple[int, int]] = []  # what a diagnostic explains as a whole
+        self.broken: list[tuple[int, int]] = []  # statements of which a part was not read
+
+    def statement_start(self, index: int) -> int:
+        """The index of the first token of the statement that holds this one."""
+        tokens, least = self.driver.tokens, max(0, index - MAX_LOOK_BACK)
+        while index > least and tokens[index - 1].kind not in ("_SEPARATOR", "LBRACE", "RBRACE"):
+            index -= 1
+        return index
+
+    def open_group(self, index: int) -> int | None:
+        """The index of the `(` that is open at a token."""
+        depth = 0
+        for place in range(index - 1, max(0, index - MAX_LOOK_BACK), -1):
+            kind = self.driver.tokens[place].kind
+            depth += (kind == "RPAR") - (kind == "LPAR")
+            if depth < 0:
+                return place
+            if kind in STOPS:
+                break
+        return None
+
+    def partner(self, index: int, closing: str, limit: int) -> int | None:
+        """The index of what closes the bracket at ``index``, at most ``limit`` tokens on."""
+        tokens, depth = self.driver.tokens, 0
+        for place in range(index, min(len(tokens), index + limit)):
+            depth += (tokens[place].kind == tokens[index].kind) - (tokens[place].kind == closing)
+            if not depth:
+                return place
+        return None
+
+    def can_rewind_to(self, index: int) -> bool:
+        """Whether what was read from that token on can be unread: no part read before it is joined to it."""
+        start = self.driver.tokens[index].span.start
+        ends = zip(reversed(self.driver.firsts), reversed(self.driver.lasts), strict=True)
+        return next((last.end <= start for first, last in ends if first.start < start), True)
+
+    def rewind_to(self, index: int) -> None:
+        """Unreads what was read from that token on."""
+        start, driver = self.driver.tokens[index].span.start, self.driver
+        spans = zip(reversed(driver.firsts), reversed(driver.lasts), strict=True)
+        before_it = (count for count, (first, last) in enumerate(spans) if first.start < start or last.end <= start)
+        self.stacks.pop(next(before_it, len(driver.firsts)))
+
+    def kind(self, index: int) -> str:
+        tokens = self.driver.tokens
+        return tokens[index].kind if index < len(tokens) else "$END"
+
+    def report(
+        self, code: str, message: str, span: Span, *, label: str = "", help: str = "", fix: Fix | None = None
+    ) -> None:
+        self.driver.builder.diagnostics.append(Diagnostic(code, message, span, label, help, fix))
