@@ -16,7 +16,7 @@ from mkdocs.structure.pages import Page
 
 def generated_pages() -> dict[str, str]:
     """Every page that no file holds, by its path below docs/."""
-    changes = (docs_commands.REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+    changes = (docs_commands.REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8").replace("](docs/", "](")
     made = {"api.md": api_page(), "changelog.md": changes}
     return {**docs_rules.rule_pages(), **docs_commands.command_pages(), **result_pages(), **made}
 
