@@ -64,6 +64,26 @@ class Plan(Part):
             phase.parent == (self.phases[index - 1].id if index else None) for index, phase in enumerate(self.phases)
         )
 
+    def __repr__(self) -> str:
+        """One line: how many phases, which branches, how long, the start of the hash."""
+        from dsd_lang.plan.cost import budget, in_words
+
+        total = budget(self)
+        parts = [f"{len(self.phases)} phase{'' if len(self.phases) == 1 else 's'}"]
+        if self.branches:
+            shown = ", ".join(self.branches[:4]) + (", ..." if len(self.branches) > 4 else "")
+            parts.append(f"{len(self.branches)} branches ({shown})" if len(self.branches) > 1 else f"branch {shown}")
+        parts += [in_words(total.epochs, total.updates), f"hash {self.hash.rpartition(':')[2][:8]}"]
+        return f"<Plan{f' of {self.source!r}' if self.source else ''}: {', '.join(parts)}>"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """The table and the timeline, for notebooks."""
+        from dsd_lang.views.notebook import plan_html  # a view, above plans: only a notebook asks for it
+
+        return plan_html(self)
+
     def phase(self, identifier: str) -> Phase:
         """The phase of that id."""
         for phase in self.phases:

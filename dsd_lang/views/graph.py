@@ -41,6 +41,20 @@ class PhaseGraph(nx.DiGraph):  # type: ignore[misc]
                 lr=rate_text(phase.lr),
             )
 
+    def __repr__(self) -> str:
+        """One line: how many phases, and how many checkpoints they use besides those they start from."""
+        used = sum(bool(data.get("arguments")) for _, _, data in self.edges(data=True))
+        words = [f"{len(self)} phase{'' if len(self) == 1 else 's'}", f"checkpoints used: {used}"]
+        return f"<PhaseGraph: {', '.join(words if used else words[:1])}>"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """The picture, for notebooks."""
+        from dsd_lang.views.notebook import graph_html
+
+        return graph_html(self)
+
     @property
     def is_acyclic(self) -> bool:
         """Whether no phase depends on itself; a compiled plan never does."""

@@ -37,6 +37,7 @@ from dsd_runtime.engine.phase_view import PhaseView, Place
 from dsd_runtime.engine.rates import phase_rate, reading_of
 from dsd_runtime.engine.references import ClockReading, MemoryReferences, ReferenceStore, take_snapshot
 from dsd_runtime.engine.session_state import STATE_VERSION, Prefix, reading_state, reopened
+from dsd_runtime.engine.shown import session_html, session_text
 from dsd_runtime.engine.stages import Stage, UpdatesPerEpoch, build_timeline
 from dsd_runtime.engine.succession import Succession
 from dsd_runtime.engine.update import UpdateRule, apply_update
@@ -84,6 +85,14 @@ class Session:
         self._data = ClockReading()
         self._entry: EntryUndo | None = None
         self._enters_by_itself = enters_by_itself
+
+    def __repr__(self) -> str:
+        """One line: the phase, how far it is, the rate, what is pruned."""
+        return session_text(self)
+
+    def _repr_html_(self) -> str:
+        """The plan with how far each phase is, for notebooks."""
+        return session_html(self)
 
     # --- where it stands ----------------------------------------------------------------------------------------------
 
