@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from dsd_lang.base.diagnostics import CATALOGUE, Diagnostic, Edit, Fix
 from dsd_lang.base.errors import DsdError
+from dsd_lang.syntax.bare_tree import bare
 
 MAX_ROUNDS = 50
 Check = Callable[[str], Sequence[Diagnostic]]
@@ -131,13 +132,3 @@ def _canonical(text: str) -> object:
         return bare(parse(format_text(text)).program.statements)
     except UnformattableError:
         return text
-
-
-def bare(node: object) -> object:
-    """A node as plain tuples, without its places."""
-    if isinstance(node, tuple) and not hasattr(node, "_fields"):
-        return tuple(bare(item) for item in node)
-    names = getattr(type(node), "__match_args__", None)
-    if names is None or isinstance(node, tuple):
-        return node
-    return (type(node).__name__, *(bare(getattr(node, name)) for name in names if not name.endswith("span")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from random import Random
 
@@ -220,6 +221,12 @@ def test_suppressions_of_random_programs_hold(block: int) -> None:
             if is_free and random.random() < 0.3:
                 lines[index] = f"{line} {random.choice(suppresses)}"
         check_laws("\n".join(lines))
+
+
+def test_a_large_loop_is_not_expanded_to_be_laid_out() -> None:
+    started = time.process_time()
+    assert formatted("repeat 99000 as i { dense  1ep lr=0.1/(i+1) }").is_changed
+    assert time.process_time() - started < 1
 
 
 def test_a_law_on_suppressions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,13 @@
+"""A tree without its positions, so that two texts can be compared by what they say."""
+
+from __future__ import annotations
+
+
+def bare(node: object) -> object:
+    """A node as plain tuples, without its places."""
+    if isinstance(node, tuple) and not hasattr(node, "_fields"):
+        return tuple(bare(item) for item in node)
+    names = getattr(type(node), "__match_args__", None)
+    if names is None or isinstance(node, tuple):
+        return node
+    return (type(node).__name__, *(bare(getattr(node, name)) for name in names if not name.endswith("span")))
