@@ -268,7 +268,8 @@ def why_nothing(selector: Selector, layers: Sequence[LayerInfo]) -> tuple[str, s
         return None
     owner = next(layer.name for layer in layers if frozen[0] in layer.weights)
     return (
-        f"every weight that `{selector.text}` matches is frozen ({len(frozen)}, such as `{frozen[0].name}`)",
+        f"every weight that `{selector.text}` matches is frozen or not in the optimizer ({len(frozen)}, such as "
+        f"`{frozen[0].name}`)",
         f'a frozen weight is pruned only when it is named in quotes: `layers="{owner or frozen[0].name}"`',
     )
 

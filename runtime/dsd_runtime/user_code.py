@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from dsd_lang.base.errors import DsdError
+from dsd_lang.base.python_names import CODE_SETTINGS, python_target
 
 _OURS = ("dsd_runtime", "dsd_lang")
 _TASKS = "dsd_runtime.training.tasks"
@@ -25,13 +26,25 @@ class UserCodeError(DsdError):
     """A module or a factory of the user's failed; what it raised is the cause."""
 
 
-def users_traceback(error: BaseException, named: Iterable[str]) -> str | None:
-    """The traceback of an exception from where the user's code begins; None where it is our own.
+def users_report(error: BaseException, *, model: str | None, data: str | None) -> str | None:
+    """What to print about an exception that came out of the user's code: its traceback and a sentence; None for ours.
 
-    ``named`` are the factories that the run was asked for, as `package.module:factory`: without any, no code is the
-    user's.
+    ``model`` and ``data`` are as they were named to the run. Where neither names a factory, no code is the user's.
     """
-    packages = {name.partition(":")[0].partition(".")[0] for name in named}
+    names = zip(CODE_SETTINGS, (model, data), strict=True)
+    targets = [target for setting, name in names if name and (target := python_target(setting, name))]
+    is_told = isinstance(error, UserCodeError)
+    trace = _users_traceback((error.__cause__ or error) if is_told else error, targets)
+    if trace is None and not is_told:
+        return None
+    told = " ".join(str(error).split())
+    said = error if is_told else f"your code raised {type(error).__name__}{f': {told}' if told else ''}"
+    return f"{trace or ''}error: {said}\n"
+
+
+def _users_traceback(error: BaseException, targets: Iterable[str]) -> str | None:
+    """The traceback from where the user's code begins."""
+    packages = {target.partition(":")[0].partition(".")[0] for target in targets}
     if not packages:
         return None
     frames = _frames(error.__traceback__)

@@ -67,6 +67,7 @@ class RateOwner:
 
     def set(self, rate: float) -> None:
         """Gives every group its share of the rate; a tensor learning rate is filled in place."""
+        self._require_same_groups()
         is_own = rate == self.own_rate
         for group, own, ratio in zip(self._optimizer.param_groups, self._own_rates, self._ratios, strict=True):
             share = own if is_own else rate * ratio
@@ -78,17 +79,20 @@ class RateOwner:
 
     def check(self) -> None:
         """Raises :class:`DsdError` when something else changed a learning rate since it was set here."""
-        if len(self._optimizer.param_groups) != len(self._own_rates):
-            raise DsdError(
-                "the optimizer got a parameter group after `attach()`",
-                help="add every parameter group before `attach()`",
-            )
+        self._require_same_groups()
         now = self._marks_now()
         if self._marks is not None and self._marks != now:
             index = next(i for i, pair in enumerate(zip(self._marks, now, strict=True)) if pair[0] != pair[1])
             raise DsdError(
                 f"something else set the learning rate of parameter group {index}: it is {self.rates[index]:g}",
                 help="the schedule owns the learning rate: remove the other scheduler",
+            )
+
+    def _require_same_groups(self) -> None:
+        if len(self._optimizer.param_groups) != len(self._own_rates):
+            raise DsdError(
+                "the optimizer got a parameter group after `attach()`",
+                help="add every parameter group before `attach()`, those of weights that are unfrozen later too",
             )
 
     def follow(self, optimizer: Optimizer) -> None:

@@ -21,7 +21,6 @@ import torch
 from dsd_lang import ScheduleError
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.layers_file import layers_as_data
-from dsd_lang.base.python_names import CODE_SETTINGS, python_target
 from dsd_runtime.engine.support import require_supported
 from dsd_runtime.experiment.earlier import compare_with_earlier, earlier_threads, put_aside
 from dsd_runtime.experiment.folder import RunFolder
@@ -43,7 +42,7 @@ from dsd_runtime.tracking.jsonl import MetricsFile
 from dsd_runtime.tracking.tracker import Tracker
 from dsd_runtime.tracking.warned import warnings_told
 from dsd_runtime.training.loop import Stopped
-from dsd_runtime.user_code import UserCodeError, users_traceback
+from dsd_runtime.user_code import UserCodeError, users_report
 
 
 class StopRequest:
@@ -71,28 +70,28 @@ class StopRequest:
                 signal.signal(number, handler)
 
 
-Named = tuple[str | None, str | None]
-"""The model and the data of a run, as they were named."""
-
-
 def execute(request: Request, resolved: Resolved | None = None, *, command: Sequence[str]) -> int:
     """Runs a request to its end and returns the exit code; user mistakes and failures are one sentence on stderr."""
-    named: Named = (resolved.model_name, resolved.data_spec) if resolved else (request.model, request.data)
+    named = {
+        "model": resolved.model_name if resolved else request.model,
+        "data": resolved.data_spec if resolved else request.data,
+    }
     try:
         prepared = prepare(request, resolved)
         probe = build_probe(prepared)
     except ScheduleError as error:
         return _say(error, 1)
     except UserCodeError as error:
-        return _say_users(error, error.__cause__ or error, named, None)
+        return _say_users(users_report(error, **named) or str(error), None)
     except DsdError as error:
         return _say(error, 2)
     except KeyboardInterrupt:
         return _say(DsdError("stopped before anything was trained"), 130)
     except Exception as error:
-        if _traceback(error, named) is None:
+        report = users_report(error, **named)
+        if report is None:
             raise
-        return _say_users(_raised(error), error, named, None)
+        return _say_users(report, None)
     saved = LastSaved()
     try:
         with warnings_told(lambda text: print(text, file=sys.stderr)):
@@ -100,42 +99,26 @@ def execute(request: Request, resolved: Resolved | None = None, *, command: Sequ
     except KeyboardInterrupt:
         stopped = DsdError("stopped at once", help="the same command goes on from the last checkpoint")
         return _say(stopped, 130, saved.path)
-    except UserCodeError as error:
-        return _say_users(error, error.__cause__ or error, named, saved.path)
     except Exception as error:
-        named = prepared.model_name, prepared.data_spec
-        is_users = _traceback(error, named) is not None
-        failure = _failure(error, is_users=is_users)
+        report = users_report(error, model=prepared.model_name, data=prepared.data_spec)
+        failure = _failure(error, is_users=report is not None)
         if failure is not None:
             return _say(failure, 1, saved.path)
-        if not is_users:
+        if report is None:
             raise
-        return _say_users(_raised(error), error, named, saved.path)
+        return _say_users(report, saved.path)
 
 
-def _traceback(error: BaseException, named: Named) -> str | None:
-    """The traceback of an exception that came out of the user's model or data; None for one of ours."""
-    targets = (python_target(setting, name or "") for setting, name in zip(CODE_SETTINGS, named, strict=True))
-    return users_traceback(error, [target for target in targets if target is not None])
-
-
-def _raised(error: Exception) -> DsdError:
-    """The last line below the traceback of the user's code."""
-    told = " ".join(str(error).split())
-    return DsdError(f"your code raised {type(error).__name__}{f': {told}' if told else ''}")
-
-
-def _say_users(said: DsdError, error: BaseException, named: Named, saved: Path | None) -> int:
-    """The user's traceback, and a sentence."""
-    trace = _traceback(error, named)
-    if trace is not None:
-        print(trace, end="", file=sys.stderr)
-    return _say(said, 1, saved)
+def _say_users(report: str, saved: Path | None) -> int:
+    """Prints what the user's code raised."""
+    print(report, end="", file=sys.stderr)
+    _say_saved(saved)
+    return 1
 
 
 def _failure(error: Exception, *, is_users: bool) -> DsdError | None:
     """A failure of the machine as a sentence; None for a bug, which is better told by its traceback."""
-    if isinstance(error, DsdError):
+    if isinstance(error, DsdError) and not isinstance(error, UserCodeError):
         return error
     if isinstance(error, torch.OutOfMemoryError):
         return DsdError("the device is out of memory", help="use a smaller `--set batch=...` or `--precision bf16`")
@@ -235,6 +218,10 @@ def default_folder(prepared: Prepared) -> Path:
 
 def _say(error: DsdError, code: int, saved: Path | None = None) -> int:
     print(f"error: {error}", file=sys.stderr)
+    _say_saved(saved)
+    return code
+
+
+def _say_saved(saved: Path | None) -> None:
     if saved is not None:
         print(f"  = saved: {saved}; the same command goes on from there", file=sys.stderr)
-    return code

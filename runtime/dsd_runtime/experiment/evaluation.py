@@ -16,12 +16,14 @@ from dsd_lang.views.table import aligned
 from dsd_runtime.data.registry import open_data, parse_data_spec, takes_option
 from dsd_runtime.data.source import DataSource
 from dsd_runtime.data.traits import DataTraits
+from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.trained import TrainedRun, branches_of, load_run
 from dsd_runtime.experiment.trust import refuse_code
 from dsd_runtime.models.catalogue import preset_of
 from dsd_runtime.tracking.console import shown_metrics
 from dsd_runtime.training.precision import Precision, PrecisionName, choose_device
 from dsd_runtime.training.tasks.choose import task_for
+from dsd_runtime.user_code import users_report
 
 SPLITS = ("val", "test")
 
@@ -44,7 +46,13 @@ def execute_evaluation(request: EvaluationRequest) -> int:
     """Evaluates every line of the run, prints the metrics, and returns the exit code."""
     try:
         found = evaluate_run(request)
-    except DsdError as error:
+    except Exception as error:
+        report = users_report(error, model=_named("model", request), data=_named("data", request))
+        if report is not None:
+            print(report, end="", file=sys.stderr)
+            return 1
+        if not isinstance(error, DsdError):
+            raise
         print(f"error: {error}", file=sys.stderr)
         return 2
     if request.as_json:
@@ -57,6 +65,18 @@ def execute_evaluation(request: EvaluationRequest) -> int:
     ]
     print(aligned(["line", *names], rows), end="")
     return 0
+
+
+def _named(setting: str, request: EvaluationRequest) -> str | None:
+    """The model or the data as it is asked for, else as the run's manifest names it."""
+    asked = {"model": request.model, "data": request.data}[setting]
+    if asked is not None:
+        return asked
+    try:
+        manifest = RunFolder(request.folder).read_manifest()
+    except DsdError:
+        return None  # what is wrong with the folder is being told
+    return str(manifest[setting]) if manifest is not None and setting in manifest else None
 
 
 def evaluate_run(request: EvaluationRequest) -> dict[str, dict[str, float]]:

@@ -134,6 +134,18 @@ def test_parameters_that_are_replaced_or_added_later() -> None:
         session.begin_step()
 
 
+def test_a_group_added_after_attach_is_refused_at_the_next_boundary() -> None:
+    """Its rate would have no ratio; weights that are unfrozen later may stand in the optimizer from the start."""
+    model = network()
+    optimizer = optim.SGD(model[5].parameters(), lr=0.1)
+    with warnings.catch_warnings(action="ignore", category=DsdWarning):
+        session = begin("dense 1it lr=0.1; sparse 50% 1it", model, optimizer)
+    one_update(session, model)
+    optimizer.add_param_group({"params": list(model[0].parameters())})
+    with pytest.raises(DsdError, match="got a parameter group after"):
+        session.begin_step()
+
+
 class _Lora(nn.Module):
     """A linear layer that is frozen, and two small matrices beside it that are trained."""
 
@@ -415,5 +427,5 @@ def test_the_linter_and_the_runtime_agree_on_frozen_and_computed_weights() -> No
     conv = nn.ModuleList([nn.Linear(4, 4), nn.Conv2d(3, 3, 3).requires_grad_(False)])
     report = dsd_lang.analyse("dense 1ep lr=0.1\nsparse 50% layers=conv\ndense\n", layers=inventory(conv))
     assert [d.message for d in report.diagnostics] == [
-        "every weight that `conv` matches is frozen (1, such as `1.weight`)"
+        "every weight that `conv` matches is frozen or not in the optimizer (1, such as `1.weight`)"
     ]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dsd_runtime.cli import main
 from dsd_runtime.experiment import command
 from tests.runtime.experiment.conftest import Run
 
@@ -136,6 +137,22 @@ def test_what_the_users_data_raises_is_the_users(dsd_run: Run) -> None:
     assert outcome.code == 1
     assert "error: your code raised LookupError: sample 3 is gone" in outcome.err
     assert "in train_batches" in outcome.err
+
+
+def test_what_an_evaluation_raises_is_the_users(
+    dsd_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--evaluate` calls the same model."""
+    outcome = dsd_run("dense 1ep\n", base=("--model", "my_failing_nets:net", *FLAGS))
+    assert outcome.code == 0, outcome.err
+    source = tmp_path / "my_failing_nets.py"
+    source.write_text(source.read_text().replace('where == "forward" or', 'where == "" or'))
+    sys.modules.pop("my_failing_nets")
+    code = main(["--evaluate", str(outcome.folder), "--model", "my_failing_nets:net"])
+    said = capsys.readouterr().err
+    assert code == 1
+    assert "in helper" in said
+    assert "error: your code raised ValueError: I expected other images" in said
 
 
 def test_a_bug_of_ours_stays_one(dsd_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
