@@ -34,6 +34,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dsd_lang.base.diagnostics import Span
+from dsd_lang.base.units import exact
 from dsd_lang.passes.draft import Draft
 from dsd_lang.passes.effects import Reason, parts_of, reason_without_effect
 from dsd_lang.passes.removal import without_argument
@@ -79,6 +80,19 @@ def _check_phases(subject: Subject) -> None:
         if reason is not None:
             fix = without_argument(draft.node, item.name) if isinstance(item, nodes.Argument) else None
             _report(subject, item.span, reason, fix=fix if "keep one" not in reason[1] else None)
+    for draft in subject.book.phases:
+        _check_ramp(subject, draft)
+
+
+def _check_ramp(subject: Subject, draft: Draft) -> None:
+    """A ramp whose phase has room for one selection, which is then the last."""
+    target, length = draft.fields.get("target") or {}, draft.length
+    if target.get("kind") != "ramp" or length is None or exact(target["start"]) == exact(target["end"]):
+        return
+    every = target["every"]
+    if every["unit"] == length.unit and exact(every["value"]) == length.value:
+        what = "the left value of the ramp never holds: `every=` is as long as the phase, which selects once"
+        _report(subject, draft.span_of("every"), (what, "write a shorter `every=`, or the right value alone"))
 
 
 def _report(subject: Subject, span: Span, reason: Reason, *, fix: Any = None) -> None:

@@ -154,7 +154,7 @@ def _report(subject: Subject, node: nodes.SelectorNode, present: tuple[str, ...]
     if guess is None or guess == text or node.selector.form == "regex":
         subject.findings.add(CODE, f"no layer matches `{text}`", node.span, label="matches nothing", help=help)
         return
-    message = f"no layer matches `{text}`" if present else f"`{text}` is not a kind or role of layers"
+    message = f"no layer matches `{text}`"
     written = guess if guess in (*KINDS, *ROLES, *parts, "birnn") else f'"{guess}"'
     label = f"did you mean `{written}`?"
     fix = replacement(node.span, written)
