@@ -56,9 +56,10 @@ def _check(subject: Subject, draft: Draft, every: dict[str, str], *, is_flat: bo
         help = "write for instance `every=100it`" if interval <= 0 else "give the phase a length above 0"
         subject.findings.add(CODE, what, draft.span_of("every"), label="no selection fits", help=help)
     elif every["unit"] == length.unit and interval > length.value and not is_flat:
+        written = every["value"] + every["unit"]
         subject.findings.add(
             CODE,
-            f"no second selection fits: `every={every['value']}{every['unit']}` is longer than the phase, {length.short}",
+            f"no second selection fits: `every={written}` is longer than the phase, {length.short}",
             draft.span_of("every"),
             label="no `every` fits",
             help="write a shorter `every=`, or a longer phase",
