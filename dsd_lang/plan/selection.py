@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from dsd_lang.base.layers import LayerInfo, Selector, WeightInfo, match, parse_selector, select
+from dsd_lang.base.layers import LayerInfo, Selector, WeightInfo, parse_selector, select, selected_by
 
 
 class Part(NamedTuple):
@@ -42,7 +42,7 @@ def divide(
     weights, missing = select(include, [parse_selector(text) for text in exclude], inventory)
     if not listed:
         return Division((Part(None, weights),), missing)
-    named = [{weight.name for weight in match(selector, inventory)} for selector in listed]
+    named = [{weight.name for weight in selected_by(selector, inventory)} for selector in listed]
     unmatched = (selector for selector, names in zip(listed, named, strict=True) if not names)
     left, parts = weights, []
     for index, names in enumerate(named):

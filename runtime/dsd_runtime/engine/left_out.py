@@ -129,7 +129,8 @@ def _groups(found: Mapping[str, str]) -> Iterator[str]:
 
 
 def _example(found: Mapping[str, str], surprising: Sequence[str]) -> str:
-    first = surprising[0]
+    """What to write: something that is trained, where there is such."""
+    first = min(surprising, key=lambda name: found[name] == "frozen")
     if found[first] == "attention":
         return "attention"
     owner = first.rpartition(".")[0]

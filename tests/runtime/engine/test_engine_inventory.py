@@ -81,6 +81,14 @@ def network_with_frozen_first() -> nn.Sequential:
     return model
 
 
+@pytest.mark.filterwarnings("ignore::dsd_runtime.DsdWarning")
+def test_a_list_gives_a_frozen_weight_the_target_of_its_name() -> None:
+    """A word before it does not select it, so it does not take it either."""
+    model = network_with_frozen_first()
+    session = begin('sparse [fc: 25%, "0": 75%] 1it lr=0.1', model, _sgd(model))
+    assert session.sparsity() == {"0.weight": 0.75, "3.weight": 0.25, "5.weight": 0.25, "total": (144 + 64 + 16) / 512}
+
+
 def test_a_word_that_matches_frozen_weights_alone_is_an_error() -> None:
     """No phase prunes nothing in silence; the help says how to prune a frozen weight all the same."""
     model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(16, 4))
