@@ -9,6 +9,9 @@ from dsd_lang.base.layers import WeightInfo
 NEW_STYLE = "parametrizations."
 """What `made_by` starts with for `torch.nn.utils.parametrize`, as against the older hooks."""
 
+STANDARDIZED = "weight_standardization"
+"""What `made_by` says of weights that a layer standardizes in each forward pass; nothing removes that."""
+
 _REMOVED_BY = {
     "weight_norm": 'torch.nn.utils.remove_weight_norm(module, "{}")',
     "spectral_norm": 'torch.nn.utils.remove_spectral_norm(module, "{}")',
@@ -33,10 +36,14 @@ def refusal(weights: Sequence[WeightInfo]) -> tuple[str, str] | None:
     verb, subject, it = ("is", "it is", "it") if is_one else ("are", "they are", "them")
     owner, _, name = computed[0].name.rpartition(".")
     module = f'module = model.get_submodule("{owner}")' if owner else "the module"
+    owners = list(dict.fromkeys(weight.name.rpartition(".")[0] or weight.name for weight in computed))
+    excluded = ",".join(f'"{one}"' for one in owners[:_MOST_SHOWN]) + (",..." if len(owners) > _MOST_SHOWN else "")
+    leave_out = f"leave {it} out: `except={excluded}`"
     remove = f"make {it} {'a parameter' if is_one else 'parameters'} first, `{removal(computed[0].made_by, name)}`"
+    advice = leave_out if computed[0].made_by == STANDARDIZED else f"{remove} ({module}), or {leave_out}"
     return (
         f"{shown}{more} {verb} computed by {makers}: a mask on what {subject} computed from would not prune {it}",
-        f'{remove} ({module}), or leave {it} out: `except="{owner or name}"`',
+        advice,
     )
 
 

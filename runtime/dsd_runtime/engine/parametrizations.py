@@ -14,7 +14,9 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from dsd_lang.base.computed_weights import NEW_STYLE
+from dsd_lang.base.computed_weights import NEW_STYLE, STANDARDIZED
+
+_STANDARDIZED = ("StdConv2d", "StdConv2dSame", "ScaledStdConv2d", "ScaledStdConv2dSame")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +35,15 @@ def computed_weights(module: nn.Module) -> tuple[Computed, ...]:
     >>> [weight.made_by for weight in computed_weights(nn.utils.parametrizations.weight_norm(nn.Linear(2, 3)))]
     ['parametrizations.weight_norm']
     """
-    return (*_parametrized(module), *_hooked(module))
+    return (*_parametrized(module), *_hooked(module), *_standardized(module))
 
 
 def own_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
     """The parameters of a module that are weights themselves, and no sources of a computed one."""
     if isinstance(module, ParametrizationList):
         return {}
-    sources = {id(source) for computed in _hooked(module) for source in computed.sources}
+    computed = (*_hooked(module), *_standardized(module))
+    sources = {id(source) for weight in computed for source in weight.sources}
     own = {name: value for name, value in module._parameters.items() if value is not None}
     return {name: value for name, value in own.items() if id(value) not in sources}
 
@@ -75,6 +78,18 @@ def _hooked(module: nn.Module) -> list[Computed]:
         if sources:
             found.append(Computed(name, _widest(sources), made_by, sources))
     return found
+
+
+def _standardized(module: nn.Module) -> list[Computed]:
+    """The convolutions of timm that subtract a mean from their weight in each forward pass: a zero there is none."""
+    weight = module._parameters.get("weight")
+    is_standardized = any(
+        parent.__module__.partition(".")[0] == "timm" and parent.__name__ in _STANDARDIZED
+        for parent in type(module).__mro__
+    )
+    if weight is None or not is_standardized:
+        return []
+    return [Computed("weight", tuple(weight.shape), STANDARDIZED, (weight,))]
 
 
 def _widest(sources: tuple[Tensor, ...]) -> tuple[int, ...]:

@@ -381,6 +381,32 @@ def test_a_computed_weight_is_refused_by_name(made_by: str, selection: str) -> N
     assert session.sparsity()["0.weight"] == 0.5
 
 
+def test_a_standardized_convolution_is_refused_by_name() -> None:
+    """timm's `StdConv2d` subtracts a mean from its weight: a masked weight would not be zero in the forward pass."""
+
+    class StdConv2d(nn.Conv2d):
+        pass
+
+    StdConv2d.__module__ = "timm.layers.std_conv"
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), StdConv2d(4, 4, 3), nn.Flatten(), nn.Linear(16, 4))
+    with pytest.raises(DsdError, match=r"`1\.weight` is computed by `weight_standardization`") as caught:
+        begin("sparse 50% 1it lr=0.1", model, _sgd(model))
+    assert caught.value.help == 'leave it out: `except="1"`'
+    assert _selected('sparse 50% except="1" 1it lr=0.1', model) == {"3.weight"}
+
+
+def test_several_computed_weights_are_left_out_by_their_names() -> None:
+    """What the help says to write works."""
+    model = network()
+    for index in (0, 3):
+        parametrizations.weight_norm(model[index])
+    with pytest.raises(DsdError, match=r"`0\.weight`, `3\.weight` are computed") as caught:
+        begin("sparse 50% 1it lr=0.1", model, _sgd(model))
+    advised = str(caught.value.help).rpartition("`except=")[2].rstrip("`")
+    assert advised == '"0","3"'
+    assert _selected(f"sparse 50% except={advised} 1it lr=0.1", model) == {"5.weight"}
+
+
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.parametrize("style", ["weight_norm", "parametrizations.weight_norm"])
 def test_a_dense_schedule_runs_on_computed_weights(style: str) -> None:
