@@ -13,7 +13,7 @@ import os
 import random
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from io import BufferedReader
@@ -67,23 +67,39 @@ def content_digests(paths: Sequence[str | Path], *, unreadable: str | None = Non
     with _database() as database:
         known = _recall(database, [_name(state) for state in states if state is not None])
         chosen = set(random.SystemRandom().sample(range(len(paths)), min(RECHECKED_FILES, len(paths))))
+        found: dict[int, str] = {}
+        to_read: dict[int, _Known | None] = {}
+        for index, state in enumerate(states):
+            before = None if state is None else known.get(_name(state))
+            is_same = state is not None and before is not None and before.stamp == _stamp(state)
+            if is_same and before is not None and index not in chosen:
+                found[index] = before.content.hex()
+            else:
+                to_read[index] = before if is_same else None
+        news = _read(paths, to_read, unreadable)
+        found |= {index: content for index, (content, _) in news.items()}
+        _remember(
+            database, {_name(state): new[1] for index, new in news.items() if (state := states[index]) and new[1]}
+        )
+    return [found[index] for index in range(len(paths))]
 
-        def digest(index: int) -> tuple[str, _Known | None]:
-            state = states[index]
-            before = known.get(_name(state)) if state is not None else None
-            try:
-                return _digest(paths[index], before, is_compared=index in chosen)
-            except OSError as error:
-                if unreadable is not None:
-                    return unreadable, None
-                reason = (error.strerror or str(error)).lower()
-                raise DsdError(f"`{paths[index]}` cannot be read: {reason}") from error
 
-        with ThreadPoolExecutor(_READERS) as pool:
-            found = list(pool.map(digest, range(len(paths))))
-        news = zip(states, (new for _, new in found), strict=True)
-        _remember(database, {_name(state): new for state, new in news if state is not None and new is not None})
-    return [content for content, _ in found]
+def _read(
+    paths: Sequence[str | Path], to_read: Mapping[int, _Known | None], unreadable: str | None
+) -> dict[int, tuple[str, _Known | None]]:
+    """The digests of those files that have to be looked into, by several threads, and what to remember of each."""
+
+    def digest(index: int) -> tuple[str, _Known | None]:
+        try:
+            return _digest(paths[index], to_read[index])
+        except OSError as error:
+            if unreadable is not None:
+                return unreadable, None
+            reason = (error.strerror or str(error)).lower()
+            raise DsdError(f"`{paths[index]}` cannot be read: {reason}") from error
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        return dict(zip(to_read, pool.map(digest, to_read), strict=True))
 
 
 def _state(path: str | Path) -> os.stat_result | None:
@@ -101,14 +117,11 @@ def _stamp(state: os.stat_result) -> _Stamp:
     return _Stamp(state.st_size, state.st_mtime_ns, state.st_ctime_ns)
 
 
-def _digest(path: str | Path, known: _Known | None, *, is_compared: bool) -> tuple[str, _Known | None]:
-    """The digest of a file, and what to remember of it where that is new."""
-    stamp = _stamp(os.stat(path))
-    is_same = known is not None and known.stamp == stamp
-    if known is not None and is_same and not is_compared:
-        return known.content.hex(), None
+def _digest(path: str | Path, known: _Known | None) -> tuple[str, _Known | None]:
+    """The digest of a file, and what to remember of it where that is new; only blocks are read of one that is known."""
     with open_regular(path) as file:
-        if known is not None and is_same and _sample(file, stamp.size) == known.sample:
+        stamp = _stamp(os.fstat(file.fileno()))
+        if known is not None and known.stamp == stamp and _sample(file, stamp.size) == known.sample:
             return known.content.hex(), None
         file.seek(0)
         content = hashlib.file_digest(file, "sha256").digest()
