@@ -58,12 +58,7 @@ def execute_evaluation(request: EvaluationRequest) -> int:
     if request.as_json:
         print(json.dumps({"run": str(request.folder), "lines": found}))
         return 0
-    names = list(dict.fromkeys(name for metrics in found.values() for name in shown_metrics(metrics)))
-    rows = [
-        [line or "main line", *(f"{metrics[name]:.4g}" if name in metrics else "" for name in names)]
-        for line, metrics in found.items()
-    ]
-    print(aligned(["line", *names], rows), end="")
+    print(_table(found), end="")
     return 0
 
 
@@ -77,6 +72,19 @@ def _named(setting: str, request: EvaluationRequest) -> str | None:
     except DsdError:
         return None  # what is wrong with the folder is being told
     return str(manifest[setting]) if manifest is not None and setting in manifest else None
+
+
+def _table(found: Mapping[str, Mapping[str, float]]) -> str:
+    """A row for each line and split, a column for each metric."""
+    shown = {line: shown_metrics(dict(metrics)) for line, metrics in found.items()}
+    names = list(dict.fromkeys(name.partition(".")[2] for metrics in shown.values() for name in metrics))
+    rows = []
+    for line, metrics in shown.items():
+        for split in SPLITS:
+            cells = [f"{metrics[key]:.4g}" if (key := f"{split}.{name}") in metrics else "" for name in names]
+            if any(cells):
+                rows.append([line or "main line", split, *cells])
+    return aligned(["line", "split", *names], rows)
 
 
 def evaluate_run(request: EvaluationRequest) -> dict[str, dict[str, float]]:

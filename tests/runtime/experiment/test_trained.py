@@ -115,8 +115,10 @@ def test_evaluating_on_data_that_does_not_fit(forked: Path, capsys, data: str) -
 def test_a_table_without_json_and_wrong_usage(forked: Path, capsys) -> None:
     assert main(["--evaluate", str(forked)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split()[:2] == ["line", "val.loss"]
-    assert [line.split()[0] for line in lines[2:]] == ["main", "a", "b"]
+    assert lines[0].split() == ["line", "split", "loss", "err", "top5_err"]
+    found = [line.replace("main line", "main").split()[:2] for line in lines[2:]]
+    assert found == [[line, split] for line in ("main", "a", "b") for split in ("val", "test")]
+    assert max(len(line) for line in lines) < 80
     assert main(["--evaluate", str(forked), "a.dsd"]) == 2
     assert main(["--evaluate", str(forked / "checkpoints")]) == 2
 
