@@ -23,7 +23,7 @@ from dsd_runtime.data.registry import open_data
 from dsd_runtime.data.source import DataSource
 from dsd_runtime.engine.overrides import build_optimizer
 from dsd_runtime.models.registry import build_model
-from dsd_runtime.training.loop import DataClock, PhaseRun, Stopped, train_phase
+from dsd_runtime.training.loop import PhaseRun, Stopped, TrainingBatches, train_phase
 from dsd_runtime.training.precision import Precision, choose_device
 from dsd_runtime.training.tasks.choose import task_for
 
@@ -34,7 +34,10 @@ class Silent:
     def updated(self, *, update: int, loss: float, rate: float, samples: int) -> None:
         """Nothing."""
 
-    def evaluated(self, metrics: dict[str, float], *, epoch: float, update: int) -> None:
+    def advanced(self, *, update: int) -> None:
+        """Nothing."""
+
+    def evaluating(self) -> None:
         """Nothing."""
 
 
@@ -42,24 +45,25 @@ def plain_loop(model_name: str, data: DataSource, batch: int, device: torch.devi
     """The hand-written loop; the function trains some updates and returns the seconds they took."""
     model = build_model(model_name, data.traits).to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=1e-4)
-    clock = DataClock()
+    epoch, batches = 0, 0
 
     def run(updates: int) -> float:
+        nonlocal epoch, batches
         model.train()
         started = time.perf_counter()
         done = 0
-        for images in data.train_batches(batch_size=batch, epoch=clock.epoch, key=0, skip=clock.batch):
+        for images in data.train_batches(batch_size=batch, epoch=epoch, key=0, skip=batches):
             images = images.to(device)
             optimizer.zero_grad()
             loss = functional.cross_entropy(model(images.images), images.labels)
             loss.backward()
             optimizer.step()
             done += 1
-            clock.batch += 1
+            batches += 1
             if done == updates:
                 break
         else:
-            clock.epoch, clock.batch = clock.epoch + 1, 0
+            epoch, batches = epoch + 1, 0
         if device.type == "cuda":
             torch.cuda.synchronize()
         return (time.perf_counter() - started) / done
@@ -74,9 +78,8 @@ def our_loop(text: str, model_name: str, data: DataSource, batch: int, device: t
     assert plan.phases[0].opt is not None
     optimizer = build_optimizer(model.parameters(), plan.phases[0].opt, rate=0.01, weight_decay=1e-4)
     session = attach(plan, model, optimizer, steps_per_epoch=data.updates_per_epoch(batch))
-    run_state = PhaseRun(
-        session, model, model, task_for(data.traits), data, Precision("fp32", device), Silent(), batch, data_key=0
-    )
+    batches, precision = TrainingBatches(data, batch, key=0), Precision("fp32", device)
+    run_state = PhaseRun(session, model, model, task_for(data.traits), batches, precision, Silent())
 
     def run(updates: int) -> float:
         before = session.total_updates

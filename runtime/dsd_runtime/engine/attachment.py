@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from torch import nn
 from torch.optim import Optimizer
@@ -11,11 +11,12 @@ from torch.optim import Optimizer
 from dsd_lang.plan import Plan
 from dsd_runtime.engine.foreign_optimizers import usable_optimizer
 from dsd_runtime.engine.left_out import selection_notes
+from dsd_runtime.engine.metric_table import Better, MetricTable
+from dsd_runtime.engine.ranks import require_supported as require_supported_ranks
 from dsd_runtime.engine.references import ReferenceStore
 from dsd_runtime.engine.session import Session
 from dsd_runtime.engine.stages import UpdatesPerEpoch
 from dsd_runtime.engine.support import check_line
-from dsd_runtime.engine.wrappers import unwrapped
 from dsd_runtime.notices import DsdWarning
 
 
@@ -30,34 +31,45 @@ def attach(
     references: ReferenceStore | None = None,
     best_metric: str = "val.loss",
     percent_metrics: Iterable[str] = (),
+    metrics: Mapping[str, Better] | None = None,
+    enters_by_itself: bool = True,
+    on_report: Callable[[Mapping[str, float]], None] | None = None,
 ) -> Session:
     """Binds a linear plan to a model and its optimizer, enters the first phase and returns the session.
 
     ``steps_per_epoch`` counts optimizer updates (with gradient accumulation: fewer than batches), or is a function of
     the plan's phase. ``factory`` builds a model like this one, for `from=random` and `restore=random`; without it the
     modules' own `reset_parameters()` is used. ``best_metric`` decides `@label.best`. ``percent_metrics`` are reported
-    in percent points, so that `10%` in a condition means 10 for them.
+    in percent points, so that `10%` in a condition means 10 for them. ``metrics`` says of metrics of one's own which
+    way is better, such as ``{"val.f1": "higher"}``. ``on_report`` is called with the metrics of every report.
+
+    With ``enters_by_itself=False`` nothing is entered yet, and the loop enters each phase with `session.enter_next()`.
 
     ``optimizer`` may be a wrapper: accelerate's is taken off, Lookahead and SAM are masked with what they wrap.
 
     Warns (:class:`DsdWarning`) once of frozen weights that the schedule names, and of matrices that it leaves out
     against expectation. Raises :class:`DsdError` for a plan with branches (naming them), for selectors that match
-    nothing in the model or weights that no mask can hold, and for parts of the language that this version does not
-    execute.
+    nothing in the model or weights that no mask can hold, for parts of the language that this version does not execute,
+    and for all that would fail at a later boundary and can be known now: files, optimizers, references, distribution.
     """
     check_line(plan)
+    require_supported_ranks(model)
     session = Session(
         plan,
-        unwrapped(model),
+        model,
         usable_optimizer(optimizer),
         steps_per_epoch=steps_per_epoch,
         seed=seed,
         factory=factory,
         references=references,
         best_metric=best_metric,
-        percent_metrics=frozenset(percent_metrics),
+        table=MetricTable(percent_metrics, metrics),
+        enters_by_itself=enters_by_itself,
+        on_report=on_report,
     )
     for note in selection_notes(plan, session.boundary.layers):
         warnings.warn(note, DsdWarning, stacklevel=2)
-    session.begin()
+    if enters_by_itself:
+        session.check_ahead(factory)
+        session.begin()
     return session

@@ -14,9 +14,9 @@ from itertools import pairwise
 from typing import Any
 
 from dsd_lang.base.errors import DsdError
-from dsd_lang.base.metrics import find_metric
 from dsd_lang.base.units import exact
 from dsd_lang.plan import Condition, Phase
+from dsd_runtime.engine.metric_table import MetricTable
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -32,18 +32,6 @@ _ARITHMETIC: dict[str, Callable[[float, float], float]] = {
     "*": operator.mul,
     "/": operator.truediv,
 }
-
-
-def is_better(metric: str, value: float, than: float, *, by: float = 0.0) -> bool:
-    """Whether a metric's value improves on another by more than ``by``, in the metric's own direction."""
-    gain = value - than if higher_is_better(metric) else than - value
-    return gain > by
-
-
-def higher_is_better(metric: str) -> bool:
-    """The direction of a metric by its registry; lower for one that has no row."""
-    row = find_metric(metric)
-    return row is not None and row.higher_is_better
 
 
 @dataclass(slots=True)
@@ -100,7 +88,7 @@ class Evaluation:
     """Evaluates one condition against a history; ``loop`` names the loop whose cycles `gain` and `drop` look at."""
 
     history: MetricHistory
-    percent_metrics: frozenset[str]
+    table: MetricTable
     loop: str | None = None
 
     def holds(self, condition: Condition) -> bool:
@@ -118,7 +106,7 @@ class Evaluation:
         raise DsdError(f"`{condition.name or condition.kind}` is a value where a condition is expected")
 
     def _compare(self, condition: Condition) -> bool:
-        in_points = any(metric in self.percent_metrics for metric in metrics_of(condition))
+        in_points = any(metric in self.table.percent for metric in metrics_of(condition))
         left, right = (self._value(operand, in_points=in_points) for operand in condition.args)
         if left is None or right is None:
             return False
@@ -149,7 +137,7 @@ class Evaluation:
         values = self._cycle_values(metric)
         if len(values) < 2:
             return None
-        sign = 1.0 if higher_is_better(metric) else -1.0
+        sign = 1.0 if self.table.higher_is_better(metric) else -1.0
         if call.name == "gain":
             return sign * (values[-1] - values[-2])
         if call.name == "drop":
@@ -173,7 +161,7 @@ class Evaluation:
         values = self.history.in_phase.get(metric, [])
         best, stale = None, 0
         for value in values:
-            if best is None or is_better(metric, value, best, by=delta):
+            if best is None or self.table.is_better(metric, value, best, by=delta):
                 best, stale = value, 0
             else:
                 stale += 1
@@ -187,7 +175,7 @@ def metrics_of(condition: Condition) -> frozenset[str]:
     return frozenset().union(*(metrics_of(part) for part in condition.args))
 
 
-def close_cycles(history: MetricHistory, ended: set[str], phase: Phase, percent_metrics: frozenset[str]) -> None:
+def close_cycles(history: MetricHistory, ended: set[str], phase: Phase, table: MetricTable) -> None:
     """Ends the cycles that a phase is the last of, and adds the loops whose condition then holds to ``ended``.
 
     A phase that was skipped, because a loop inside had ended, still ends the cycles of the loops around it.
@@ -195,13 +183,13 @@ def close_cycles(history: MetricHistory, ended: set[str], phase: Phase, percent_
     for cycle in phase.cycles:
         if cycle.is_last_of_cycle and cycle.loop in history.in_cycle and cycle.loop not in ended:
             history.end_cycle(cycle.loop)
-            if Evaluation(history, percent_metrics, cycle.loop).holds(cycle.until):
+            if Evaluation(history, table, cycle.loop).holds(cycle.until):
                 ended.add(cycle.loop)
 
 
 def replayed(
     finished: Sequence[tuple[Phase, Mapping[str, float] | None]],
-    percent_metrics: frozenset[str],
+    table: MetricTable,
     *,
     closes_last: bool,
 ) -> tuple[MetricHistory, set[str]]:
@@ -220,5 +208,5 @@ def replayed(
             history.report(metrics)
         if index == last and not closes_last:
             break
-        close_cycles(history, ended, phase, percent_metrics)
+        close_cycles(history, ended, phase, table)
     return history, ended

@@ -49,14 +49,33 @@ class RateSchedule:
         return with_warmup(self._shape(update + self.clock.offset), update, self.warmup_updates)
 
 
+def own_rates(optimizer: Optimizer) -> list[float]:
+    """The rate of each parameter group as the optimizer was built, of which the groups keep the ratios.
+
+    A scheduler that warms up from 0 has left each group's own rate in `initial_lr`. Raises :class:`DsdError` where
+    something else has set the rates of several groups to 0, so that their ratios cannot be known.
+    """
+    groups = optimizer.param_groups
+    rates = [float(group["lr"]) for group in groups]
+    if any(rate == 0 and float(group.get("initial_lr", 0.0)) for rate, group in zip(rates, groups, strict=True)):
+        return [float(group.get("initial_lr", rate)) for rate, group in zip(rates, groups, strict=True)]
+    if len(rates) > 1 and not any(rates) and float(optimizer.defaults.get("lr", 0.0)):
+        raise DsdError(
+            f"all {len(rates)} parameter groups have the learning rate 0 at `attach()`, so their ratios are lost",
+            help="attach before anything sets the rates to 0, or give each group its rate beside the others",
+        )
+    return rates
+
+
 class RateOwner:
     """Sets the learning rate of an optimizer's groups, which keep their ratios, and sees that nobody else does."""
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._optimizer = optimizer
-        self._own_rates = self.rates
+        self._own_rates = own_rates(optimizer)
         default = float(optimizer.defaults.get("lr", self._own_rates[0]))
-        self.own_rate = default if default in self._own_rates else self._own_rates[0]
+        known = [rate for rate in self._own_rates if rate]
+        self.own_rate = default if default in self._own_rates and (default or not known) else (known or [0.0])[0]
         self._ratios = self._ratios_now()
         self._marks: list[object] | None = None
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from torch import nn
 
 from dsd_lang.plan import Checkpoint, Plan
-from dsd_runtime.engine.conditions import is_better
+from dsd_runtime.engine.metric_table import MetricTable
 from dsd_runtime.engine.references import ClockReading, ReferenceStore, reference_key, take_snapshot
 from dsd_runtime.engine.stages import Stage
 
@@ -16,11 +16,14 @@ from dsd_runtime.engine.stages import Stage
 class Moments:
     """Saves the checkpoints a plan names; ``best`` is the best value of ``best_metric`` within the current phase."""
 
-    def __init__(self, plan: Plan, model: nn.Module, store: ReferenceStore, best_metric: str) -> None:
+    def __init__(
+        self, plan: Plan, model: nn.Module, store: ReferenceStore, best_metric: str, table: MetricTable
+    ) -> None:
         self.best: float | None = None
         self._model = model
         self._store = store
         self._best_metric = best_metric
+        self._table = table
         self._planned: dict[str | None, list[Checkpoint]] = {}
         for point in plan.checkpoints:
             self._planned.setdefault(point.phase, []).append(point)
@@ -47,9 +50,9 @@ class Moments:
     def keep_best(self, metrics: Mapping[str, float], stage: Stage, reading: ClockReading) -> None:
         """Saves `@label.best` when the metric it goes by has improved; a value that is NaN improves nothing."""
         value = metrics.get(self._best_metric)
-        if value is None or math.isnan(value):
+        if value is None or math.isnan(value) or not self._table.knows(self._best_metric):
             return
-        if self.best is not None and not is_better(self._best_metric, float(value), self.best):
+        if self.best is not None and not self._table.is_better(self._best_metric, float(value), self.best):
             return
         self.best = float(value)
         self.save("best", stage, reading)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -78,14 +78,25 @@ class Origins:
             return tensors_of(self._factory())
 
     def _fitting(self, weights: Weights, phase: Phase, wanted: Mapping[str, object]) -> Weights:
-        for name, value in wanted.items():
-            if isinstance(value, Tensor) and (name not in weights or weights[name].shape != value.shape):
-                raise DsdError(
-                    f"what phase `{phase.label or phase.id}` takes its weights from has no `{name}` of the shape "
-                    f"{tuple(value.shape)}",
-                    help="take them from a model of the same shape",
-                )
+        require_fitting(shapes_of(weights), shapes_of(wanted), phase)
         return weights
+
+
+def shapes_of(values: Mapping[str, object]) -> dict[str, tuple[int, ...]]:
+    """The tensors' shapes by name; what is no tensor is left out."""
+    return {name: tuple(value.shape) for name, value in values.items() if isinstance(value, Tensor)}
+
+
+def require_fitting(found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]], phase: Phase) -> None:
+    """Raises :class:`DsdError` when a source of weights lacks one of the model's, or has it in another shape."""
+    for name, shape in wanted.items():
+        if found.get(name) != shape:
+            other = f"; it has one of {found[name]}" if name in found else ""
+            raise DsdError(
+                f"what phase `{phase.label or phase.id}` takes its weights from has no `{name}` of the shape {shape}"
+                f"{other}",
+                help="take them from a model of the same shape",
+            )
 
 
 def copy_into(model: nn.Module, weights: Weights) -> None:
@@ -95,9 +106,26 @@ def copy_into(model: nn.Module, weights: Weights) -> None:
             value.copy_(weights[name])
 
 
+def file_shapes(path: str) -> dict[str, tuple[int, ...]]:
+    """The shapes of the tensors in a safetensors file; only its head is read, and only if it is a regular file."""
+    try:
+        require_regular(path)
+        with safe_open(path, framework="pt") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (OSError, ValueError, SafetensorError) as error:
+        raise _unreadable(path, str(error).lower()) from error
+
+
 def _from_file(path: str) -> Weights:
     try:
         require_regular(path)
         return load_file(path)
     except (OSError, ValueError, SafetensorError) as error:
-        raise DsdError(f"`{path}` cannot be read as safetensors: {str(error).lower()}") from error
+        raise _unreadable(path, str(error).lower()) from error
+
+
+def _unreadable(path: str, why: str) -> DsdError:
+    return DsdError(
+        f"`{path}` cannot be read as safetensors: {why}",
+        help="name a file that `safetensors.torch.save_file(model.state_dict(), path)` wrote",
+    )

@@ -5,6 +5,7 @@ A snapshot holds the model's whole `state_dict` (weights and buffers) on the CPU
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -106,7 +107,8 @@ def fresh_weights(model: nn.Module, key: int) -> dict[str, Tensor]:
     twin = _copied(model).to("cpu")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key)
-        _reset(twin, "")
+        for reset in _resets(twin, ""):
+            reset()
     return tensors_of(twin)
 
 
@@ -123,18 +125,45 @@ def _copied(model: nn.Module) -> nn.Module:
         ) from error
 
 
-def _reset(module: nn.Module, name: str) -> None:
+def require_resettable(model: nn.Module) -> None:
+    """Raises :class:`DsdError` where :func:`fresh_weights` would: it names a module that cannot be drawn again."""
+    _copied(model)
+    for _ in _resets(model, ""):
+        pass
+
+
+def _resets(module: nn.Module, name: str) -> Iterator[Callable[[], object]]:
+    """The methods that draw all weights again, each once; DsdError where weights have none above them."""
     for method in ("reset_parameters", "_reset_parameters"):
         reset = getattr(module, method, None)
         if callable(reset):
-            reset()
+            yield reset
             return
     owned = [key for key, value in module._parameters.items() if value is not None]
     if owned:
         raise DsdError(
             f"`{name or type(module).__name__}` ({type(module).__name__}) cannot be initialised afresh: "
             "it owns weights and has no `reset_parameters()`",
-            help="give the module, or one above it, a `reset_parameters()` method",
+            help="give the module, or one above it, a `reset_parameters()` method, or pass `attach(..., factory=...)`",
         )
     for child_name, child in module.named_children():
-        _reset(child, f"{name}.{child_name}" if name else child_name)
+        yield from _resets(child, f"{name}.{child_name}" if name else child_name)
+
+
+def unsaved_buffers(model: nn.Module) -> dict[str, Tensor]:
+    """The buffers that a model's `state_dict` leaves out (`persistent=False`), by name; not copied."""
+    saved = model.state_dict().keys()
+    return {name: value for name, value in model.named_buffers(remove_duplicate=False) if name not in saved}
+
+
+def put_buffers(model: nn.Module, values: Mapping[str, Tensor]) -> None:
+    """Puts such buffers back in place; one whose shape has changed since is replaced."""
+    now = dict(model.named_buffers(remove_duplicate=False))
+    with torch.no_grad():
+        for name, value in values.items():
+            if name in now and now[name].shape == value.shape and now[name].dtype == value.dtype:
+                now[name].copy_(value)
+                continue
+            owner, _, own_name = name.rpartition(".")
+            device = now[name].device if name in now else next((weight.device for weight in model.parameters()), None)
+            model.get_submodule(owner).register_buffer(own_name, value.to(device, copy=True), persistent=False)

@@ -7,15 +7,15 @@ The user keeps the loop. One update, and where the session stands in it::
     step()         unscale -> l1 -> mask gradients -> clip -> optimizer -> [applied?] mask -> clocks -> next rate
       evaluate, report()                                  (the user's; feeds `until`, `@best`, the log)
 
-Between the last update of a phase and the first of the next, the model is what the phase ended with.
+Between the last update of a phase and the first of the next, the model is what the phase ended with. `dsd-run` drives
+a session by the same calls; as each phase is a checkpoint of its own to it, it enters them itself (`enter_next()`).
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -25,22 +25,38 @@ from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Phase, Plan
 from dsd_runtime.engine.boundary import Boundary
 from dsd_runtime.engine.entry_undo import EntryUndo
-from dsd_runtime.engine.events import Event
+from dsd_runtime.engine.events import Event, EventKind, packed, record, unpacked
+from dsd_runtime.engine.finiteness import Finiteness
+from dsd_runtime.engine.fresh_gradients import FreshGradients
 from dsd_runtime.engine.generators import generator_states, set_generator_states
 from dsd_runtime.engine.layers import inventory
 from dsd_runtime.engine.learning_rate import RateOwner, RateSchedule
-from dsd_runtime.engine.loader_position import LoaderPosition
+from dsd_runtime.engine.loader_position import LoaderPosition, PassLoader
+from dsd_runtime.engine.metric_table import MetricTable
 from dsd_runtime.engine.moments import Moments
 from dsd_runtime.engine.origins import Origins
 from dsd_runtime.engine.overrides import Overrides
 from dsd_runtime.engine.phase_view import PhaseView, Place
+from dsd_runtime.engine.preflight import check_moments, check_optimizers, check_rates, check_sources
+from dsd_runtime.engine.ranks import Ranks
 from dsd_runtime.engine.rates import phase_rate, reading_of
-from dsd_runtime.engine.references import ClockReading, MemoryReferences, ReferenceStore, take_snapshot
-from dsd_runtime.engine.session_state import STATE_VERSION, Prefix, reading_state, reopened
+from dsd_runtime.engine.references import (
+    ClockReading,
+    MemoryReferences,
+    ReferenceStore,
+    put_buffers,
+    take_snapshot,
+    unsaved_buffers,
+)
+from dsd_runtime.engine.reports import Reports
+from dsd_runtime.engine.session_state import STATE_VERSION, Prefix, reading_state, reopened, require_same_seed
 from dsd_runtime.engine.shown import session_html, session_text
 from dsd_runtime.engine.stages import Stage, UpdatesPerEpoch, build_timeline
+from dsd_runtime.engine.step_guard import StepGuard
 from dsd_runtime.engine.succession import Succession
 from dsd_runtime.engine.update import UpdateRule, apply_update
+from dsd_runtime.engine.warning import warn
+from dsd_runtime.engine.wrappers import unwrapped
 
 T = TypeVar("T")
 
@@ -59,11 +75,15 @@ class Session:
         factory: Callable[[], nn.Module] | None,
         references: ReferenceStore | None,
         best_metric: str,
-        percent_metrics: frozenset[str],
+        table: MetricTable,
         enters_by_itself: bool = True,
+        on_report: Callable[[Mapping[str, float]], None] | None = None,
     ) -> None:
+        self._ranks = Ranks(model)
+        model = unwrapped(model)
         self.plan = plan
         self.model = model
+        self.seed = seed
         self.timeline = build_timeline(plan, steps_per_epoch)
         self.events: list[Event] = []
         self._references = references if references is not None else MemoryReferences()
@@ -74,17 +94,22 @@ class Session:
             model, lambda: inventory(model, self._overrides.optimizer), plan, seed=seed, origins=origins
         )
         self._rate_owner = RateOwner(optimizer)
-        self._succession = Succession(self.timeline, percent_metrics)
-        self._moments = Moments(plan, model, self._references, best_metric)
+        self._succession = Succession(self.timeline, table)
+        self._moments = Moments(plan, model, self._references, best_metric, table)
+        self._reports = Reports(plan, best_metric, table)
+        self._finiteness = Finiteness(model)
+        self._guard = StepGuard(self)
+        self._guard.watch(optimizer)
         self._prefix = Prefix(plan, self.timeline)
         self._position = LoaderPosition()
         self._schedule: RateSchedule | None = None
         self._rule = UpdateRule(0.0, None, "norm")
         self._has_offsets = False
         self._place = Place(rate=self._rate_owner.own_rate)
-        self._data = ClockReading()
         self._entry: EntryUndo | None = None
         self._enters_by_itself = enters_by_itself
+        self._on_report = on_report
+        self._gradients = FreshGradients()
 
     def __repr__(self) -> str:
         """One line: the phase, how far it is, the rate, what is pruned."""
@@ -119,13 +144,23 @@ class Session:
     @property
     def progress(self) -> float:
         """The share of the planned updates that is behind, 0 to 1; phases ended or skipped early count as whole."""
-        if self.done:
+        if self.is_over:
             return 1.0
         return (self.stage.start + self._place.step) / max(1, self.timeline.total_updates)
 
     @property
     def done(self) -> bool:
-        """True after the last update of the schedule."""
+        """True after the last update of the schedule.
+
+        Raises :class:`DsdError` when `optimizer.step()` was called in place of `session.step()`: the end never comes.
+        """
+        if not self.is_over:
+            self._guard.check()
+        return self.is_over
+
+    @property
+    def is_over(self) -> bool:
+        """What `done` says, without the complaint."""
         return self.is_phase_over and self._succession.following(self._place.index) is None
 
     @property
@@ -143,6 +178,18 @@ class Session:
         return self._boundary.sparsity()
 
     @property
+    def data_position(self) -> tuple[int, int]:
+        """Which pass over the data, and which batch of it, is drawn next (both from 0)."""
+        return self._position.epoch, self._position.batch
+
+    def set_data_position(self, epoch: int, batch: int) -> None:
+        """Says where the data stands, for a loop that does not draw its batches through :meth:`batches`.
+
+        Checkpoints remember it, so that `clock=@ref` finds the place again.
+        """
+        self._position.move_to(epoch, batch)
+
+    @property
     def boundary(self) -> Boundary:
         """The part that holds masks and selections (for logging)."""
         return self._boundary
@@ -157,6 +204,28 @@ class Session:
 
     # --- the loop -----------------------------------------------------------------------------------------------------
 
+    def check_ahead(self, factory: Callable[[], nn.Module] | None) -> None:
+        """Raises :class:`DsdError` for what would fail at a later boundary and can be known now.
+
+        ``factory`` is asked for one model, where the plan draws fresh weights; None: the modules' own initialisation.
+        """
+        check_optimizers(self.plan, self._overrides.optimizer)
+        check_moments(self.plan, self.timeline)
+        check_rates(self.timeline, self._rate_owner.own_rate)
+        check_sources(self.plan, self.model, factory)
+        self._ranks.agree("schedules or seeds", f"{self.plan.hash} {self.seed}")
+
+    def require_finite(self) -> None:
+        """Raises :class:`DsdError` naming the first weight, or buffer, that is NaN or infinite.
+
+        The session asks this of itself at boundaries, after each pass and at reports; a loop asks it before it saves.
+        """
+        self._finiteness.require(self.where)
+
+    def broken_weight(self) -> str | None:
+        """The first weight, or buffer, that is NaN or infinite; None for a good model."""
+        return self._finiteness.first()
+
     def begin(self) -> None:
         """Enters the first phase; until an update the weights from before are kept (see :meth:`load_state_dict`)."""
         if self._moments.needs_init or any(phase.restore.kind == "init" for phase in self.plan.phases):
@@ -165,11 +234,16 @@ class Session:
         if first.mode == "sparse" or first.from_.kind != "last":
             self._entry = EntryUndo.before(self.model)
         self.begin_step()
+        self._guard.has_begun = False  # the loop's own first update has not
         if self._entry is not None:
             self._entry.entered()
 
     def enter_next(self) -> Stage:
-        """Enters exactly one phase, the next that no ended loop skips (for drivers that treat phases one by one)."""
+        """Enters exactly one phase, the next that no ended loop skips, and returns it.
+
+        For loops that treat phases one by one, with `attach(..., enters_by_itself=False)`: they leave `batches()` when
+        `session.is_phase_over`, and enter the next phase when they are ready. Raises ``ValueError`` elsewhere.
+        """
         following = self._succession.following(self._place.index)
         if not self.is_phase_over or following is None:
             raise ValueError("enter_next() is for a session that stands at the end of a phase with another to come")
@@ -177,7 +251,10 @@ class Session:
         return self.stage
 
     def replay(self, finished: Sequence[tuple[Phase, Mapping[str, float] | None]]) -> None:
-        """Takes the line's phases so far and their last metrics (None: skipped) as this session's own past."""
+        """Takes the line's phases so far and their last metrics (None: skipped) as this session's own past.
+
+        For loops that go on from a phase that was trained elsewhere: conditions of loops look back over all cycles.
+        """
         self._succession.replay(finished)
 
     def release(self) -> None:
@@ -195,11 +272,12 @@ class Session:
                     raise DsdError("an epoch went by without a single batch", help="is the loader empty?")
                 position.end_pass()
 
-    def batches(self, loader: Iterable[T]) -> Iterator[T]:
+    def batches(self, loader: Iterable[T] | PassLoader[T]) -> Iterator[T]:
         """Yields the loader's batches, crossing a boundary before the batch that needs it; ends with the schedule.
 
         After a resume in the middle of an epoch, the batches that were already trained on are passed over. A loader
-        that draws its order from torch's generators (`shuffle=True`) gives the same order again.
+        that draws its order from the global generators (`shuffle=True`) gives the same order again; one with a method
+        ``read_pass(epoch, *, skip)`` is asked for the rest of the pass.
         """
         position = self._position
         iterator = position.iterate(loader)
@@ -211,6 +289,7 @@ class Session:
                     raise DsdError("the loader has no batch", help="is it an iterator that was used up?") from None
                 position.end_pass()
                 self._boundary.check_invariants(self._place.total)
+                self.require_finite()
                 return
             self.begin_step()
             if self.is_phase_over:
@@ -224,13 +303,16 @@ class Session:
         Raises :class:`DsdError` when weights are NaN or infinite and cannot be ranked, or a checkpoint is absent; the
         session then still stands at the end of the phase before.
         """
+        self._guard.has_begun = True
         while self.is_phase_over:
             following = self._succession.following(self._place.index)
             if following is None:
                 return
             self._cross(following)
         if self._boundary.is_selection_due(self._place.step):
-            self._record("select", self._boundary.select_again(self._place.step, self._place.total, self.optimizer))
+            details = self._boundary.select_again(self._place.step, self._place.total, self.optimizer)
+            self._agree_on_masks()
+            self._record("select", details)
 
     def step(
         self,
@@ -244,7 +326,8 @@ class Session:
         ``scaler`` is unscaled, stepped and updated here. ``clip`` is a bound on the gradients' norm, where the phase
         does not say its own `clip=`. ``closure`` computes the loss and its gradients, for optimizers that need one.
         Returns whether the update was applied: one that the scaler skipped for infinite gradients advances nothing.
-        Raises ``ValueError`` when no update is due.
+        Raises ``ValueError`` when no update is due, and :class:`DsdError` when the gradients are those of the update
+        before, or none.
         """
         if self.is_phase_over or self._boundary.is_selection_due(self._place.step):
             raise ValueError(
@@ -254,32 +337,55 @@ class Session:
             )
         self._rate_owner.check()
         optimizer, store = self.optimizer, self._boundary.store
-        if not apply_update(self._rule, optimizer, store, scaler=scaler, clip=clip, closure=closure):
-            return False
+        if closure is None:
+            self._gradients.require(optimizer, has_begun=self._guard.has_begun, is_scaled=scaler is not None)
+        with self._guard.opened():
+            if not apply_update(self._rule, optimizer, store, scaler=scaler, clip=clip, closure=closure):
+                return False
         self._entry = None
+        self._guard.applied()
+        self._gradients.remember(optimizer)
         self._boundary.after_update(optimizer)
         self._place.step += 1
         self._place.total += 1
         if self._has_offsets:
             self._moments.save_offsets(self.stage, self.reading())
         if self._place.step >= self.stage.length:
-            self._finish_phase()
+            self._finish_phase(has_gradients=True)
             self._enter_empty_rest(by_reports=False)
         elif self._schedule is not None:
             self._set_rate(self._schedule(self._place.step))
+            if self._place.step == 2 * self.stage.updates_per_epoch:
+                self._warn(self._reports.missing(self.stage.phase, self._succession.history))
         return True
 
-    def report(self, metrics: Mapping[str, float]) -> None:
-        """Takes metrics such as `{"val.loss": 0.3}`: feeds `until`, `gain`, `drop` and `@label.best`.
+    def report(
+        self,
+        metrics: Mapping[str, float],
+        *,
+        higher_is_better: Iterable[str] = (),
+        lower_is_better: Iterable[str] = (),
+    ) -> None:
+        """Takes metrics such as `{"val.loss": 0.3}`: feeds `until`, `gain`, `drop`, `@label.best` and the log.
 
-        The total `sparsity` (a ratio) is reported with them, unless they have their own.
+        ``higher_is_better`` and ``lower_is_better`` name those of the metrics that are the user's own. The total
+        `sparsity` (a ratio) is reported with them, unless they have their own. Under data parallelism every rank
+        reports, and the mean over the ranks counts on all. Raises :class:`DsdError` for a value that is no number, for
+        a metric whose direction matters and was not said, and when a weight of the model is not finite.
         """
-        self._succession.history.report({"sparsity": self.sparsity()["total"], **metrics})
-        self._moments.keep_best(metrics, self.stage, self.reading())
+        if not self.is_over:
+            self._guard.check()
+        found = self._ranks.averaged(self._reports.read(metrics, higher_is_better, lower_is_better))
+        self.require_finite()
+        self._warn(self._reports.undecidable(self.stage.phase, found))
+        self._succession.history.report({"sparsity": self.sparsity()["total"], **found})
+        self._moments.keep_best(found, self.stage, self.reading())
+        if self._on_report is not None:
+            self._on_report(found)
         condition = self.stage.phase.until
         if not self._place.exited and condition is not None and self._succession.holds(condition):
             self._place.stopped = True
-            self._record("stop", {"step": self._place.step, "metrics": dict(metrics)})
+            self._record("stop", {"step": self._place.step, "metrics": found})
             self._finish_phase()
         if self.is_phase_over:
             self._enter_empty_rest(by_reports=True)
@@ -287,6 +393,8 @@ class Session:
     # --- boundaries ---------------------------------------------------------------------------------------------------
 
     def _cross(self, stage: Stage) -> None:
+        self.require_finite()
+        self._warn_of_what_was_not_reported(stage.phase)
         entry = self._boundary.prepare(stage, self._place.total)
         schedule, clock_reading = self._schedule_of(stage)
         self._succession.cross(self._place.index, stage)
@@ -299,10 +407,9 @@ class Session:
         self._set_rate(schedule(0))
         self._moments.save("entered", stage, self.reading())
         self._moments.save_offsets(stage, self.reading())
+        self._agree_on_masks()
         self._record("enter", {"lr": self._place.rate, **details})
-        for text in self._boundary.advice(self.optimizer):
-            warnings.warn(text, stacklevel=4)
-            self._record("warning", {"text": text})
+        self._warn(self._boundary.advice(self.optimizer))
         if stage.length == 0:
             self._finish_phase()
 
@@ -310,6 +417,7 @@ class Session:
         """Sets what a phase overrides."""
         self._overrides.apply(stage.phase)
         self._rate_owner.follow(self.optimizer)
+        self._guard.watch(self.optimizer)
         self._rule = UpdateRule.of(stage.phase)
         self._has_offsets = self._moments.has_offsets(stage)
 
@@ -324,11 +432,13 @@ class Session:
             while (following := self._succession.following(self._place.index)) is not None:
                 self._cross(following)
 
-    def _finish_phase(self) -> None:
+    def _finish_phase(self, *, has_gradients: bool = False) -> None:
+        """``has_gradients``: those in the model are of the last update applied (and not of one that was skipped)."""
         self._place.exited = True
         assert self._schedule is not None
         self._place.last_rates[self.stage.phase.id] = self._schedule(self._place.step)
         self._boundary.check_invariants(self._place.total)
+        self._finiteness.require(self.where, gradients=has_gradients)
         self._moments.save("end", self.stage, self.reading())
         self._record(
             "exit", {"step": self._place.step, "mask_hash": self._boundary.store.hash(), **self._boundary.counts()}
@@ -338,22 +448,38 @@ class Session:
         self._place.rate = rate
         self._rate_owner.set(rate)
 
-    def _record(self, kind: Literal["enter", "select", "exit", "stop", "warning"], details: dict[str, Any]) -> None:
-        self.events.append(Event(kind, self._place.total, self.stage.phase.id, details))
+    def _warn_of_what_was_not_reported(self, following: Phase) -> None:
+        """On leaving a phase: its `until`, or that of a loop whose cycle it ends, may have had nothing to read."""
+        if self._place.index < 0 or self._place.stopped:
+            return
+        phase, history = self.stage.phase, self._succession.history
+        self._warn([*self._reports.missing(phase, history), *self._reports.missing_in_cycle(phase, following, history)])
+
+    def _agree_on_masks(self) -> None:
+        if self._ranks.count > 1:
+            self._ranks.agree("masks", self._boundary.store.hash())
+
+    def _warn(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            warn(text)
+            self._record("warning", {"text": text})
+
+    def _record(self, kind: EventKind, details: dict[str, Any]) -> None:
+        record(self.events, Event(kind, self._place.total, self.stage.phase.id, details))
+
+    @property
+    def where(self) -> str:
+        """Where the session stands, in words for the end of a sentence: `at update 3, in phase ...`."""
+        return f"at update {self._place.total}, in phase `{self.stage.phase.label or self.stage.phase.id}`"
 
     def reading(self) -> ClockReading:
-        """The clocks now."""
-        return ClockReading(self._place.step, self._place.total, self._data.data_epoch, self._data.data_batch)
-
-    def set_data_position(self, epoch: int, batch: int) -> None:
-        """Tells the session where the data stands, so that `clock=@ref` can find the place again."""
-        self._data = ClockReading(data_epoch=epoch, data_batch=batch)
+        """The clocks now, as checkpoints remember them."""
+        return ClockReading(self._place.step, self._place.total, *self.data_position)
 
     # --- state --------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything but the model's own weights, as tensors and plain data (nothing that needs pickling).
-
+        """Everything but the model's own `state_dict`, as tensors and plain data (nothing that needs pickling).
         As in torch, the optimizer's tensors are the live ones: write them out, or copy, before the next update.
         """
         owned = self._references.state_dict() if isinstance(self._references, MemoryReferences) else None
@@ -363,14 +489,16 @@ class Session:
             **asdict(self._place),
             "position": self._position.state_dict(),
             "generators": generator_states(),
-            "data": asdict(self._data),
+            "seed": self.seed,
+            "buffers": {name: value.clone() for name, value in unsaved_buffers(self.model).items()},
+            "metrics": self._reports.table.state_dict(),
             "best": self._moments.best,
             "succession": self._succession.state_dict(),
             "boundary": self._boundary.state_dict(),
             "overrides": self._overrides.state_dict(),
             "rate_owner": self._rate_owner.state_dict(),
             "references": owned,
-            "events": [asdict(event) for event in self.events],
+            "events": packed(self.events),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -382,6 +510,7 @@ class Session:
         """
         with reading_state():
             self._prefix.check(state)
+            require_same_seed(state, self.seed)
             if self._entry is not None:
                 self._entry.undo_if_untouched()
                 self._entry = None
@@ -399,7 +528,8 @@ class Session:
 
     def _take(self, state: Mapping[str, Any]) -> None:
         self._place = Place.of(state)
-        self._data = ClockReading(**state["data"])
+        self._reports.table.load_state_dict(state["metrics"])
+        put_buffers(self.model, state["buffers"])
         self._moments.best = state["best"]
         self._position.load_state_dict(state["position"])
         self._succession.load_state_dict(state["succession"])
@@ -408,7 +538,7 @@ class Session:
         self._overrides.load_state_dict(state["overrides"], self.stage.phase)
         self._rate_owner.load_state_dict(state["rate_owner"])
         self._boundary.load_state_dict(state["boundary"], self.stage, self.optimizer)
-        self.events = [Event(**entry) for entry in state["events"]]
+        self.events = unpacked(state["events"])
         self._schedule, self._boundary.clock_reading = self._schedule_of(self.stage)
         self._follow(self.stage)
         self._set_rate(self._place.rate)

@@ -10,7 +10,7 @@ from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Plan, meaning
 from dsd_runtime.engine.stages import Timeline
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 """Raised whenever what a session saves changes; a state of another version is refused."""
 
 
@@ -31,6 +31,15 @@ def reading_state() -> Iterator[None]:
         raise of_another_version(f"it has no {error}") from error
     except TypeError as error:
         raise of_another_version(str(error)) from error
+
+
+def require_same_seed(state: Mapping[str, Any], seed: int) -> None:
+    """Raises :class:`DsdError` when a saved state is of a session with another seed."""
+    if state["seed"] != seed:
+        raise DsdError(
+            f"the saved run was trained with seed {state['seed']}, this session has seed {seed}",
+            help=f"go on with `attach(..., seed={state['seed']})`, or start afresh",
+        )
 
 
 class Prefix:

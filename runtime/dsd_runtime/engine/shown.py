@@ -19,7 +19,7 @@ def session_text(session: Session) -> str:
     name = f" `{phase.label}`" if phase.label else ""
     target = f" {target_text(phase.target)}" if phase.mode == "sparse" else ""
     where = f"phase {phase.index + 1} of {len(session.plan.phases)}{name} ({phase.mode}{target})"
-    done = "done" if session.done else f"update {phase.step} of {phase.length}"
+    done = "done" if session.is_over else f"update {phase.step} of {phase.length}"
     pruned = session.sparsity()["total"]
     return f"<Session: {where}, {done}, {session.progress:.0%} of the schedule, lr {phase.lr:.4g}, {pruned:.4g} pruned>"
 

@@ -11,16 +11,17 @@ from typing import Any
 
 from dsd_lang.plan import Condition, Phase
 from dsd_runtime.engine.conditions import Evaluation, MetricHistory, close_cycles, replayed
+from dsd_runtime.engine.metric_table import MetricTable
 from dsd_runtime.engine.stages import Stage, Timeline
 
 
 class Succession:
     """The loops that have ended, and the metrics that decide."""
 
-    def __init__(self, timeline: Timeline, percent_metrics: frozenset[str]) -> None:
+    def __init__(self, timeline: Timeline, table: MetricTable) -> None:
         self.history = MetricHistory()
         self._stages = timeline.stages
-        self._percent_metrics = percent_metrics
+        self._table = table
         self._has_loops = any(stage.phase.cycles for stage in timeline.stages)
         self._ended: set[str] = set()
 
@@ -43,11 +44,11 @@ class Succession:
 
     def replay(self, finished: Sequence[tuple[Phase, Mapping[str, float] | None]]) -> None:
         """Takes the line's phases so far and their last metrics (None: skipped) as the past; the last is not left."""
-        self.history, self._ended = replayed(finished, self._percent_metrics, closes_last=False)
+        self.history, self._ended = replayed(finished, self._table, closes_last=False)
 
     def holds(self, condition: Condition) -> bool:
         """Whether a phase's own `until` condition is true."""
-        return Evaluation(self.history, self._percent_metrics).holds(condition)
+        return Evaluation(self.history, self._table).holds(condition)
 
     def _trial(self) -> tuple[MetricHistory, set[str]]:
         """A history and ended loops to try the way ahead on; copies, where there are loops at all."""
@@ -58,11 +59,11 @@ class Succession:
     def _ahead(self, index: int, history: MetricHistory, ended: set[str]) -> Iterator[Stage]:
         """The stages after that one which no ended loop skips; cycles that end on the way are closed in ``history``."""
         if index >= 0:
-            close_cycles(history, ended, self._stages[index].phase, self._percent_metrics)
+            close_cycles(history, ended, self._stages[index].phase, self._table)
         for place in range(index + 1, len(self._stages)):
             stage = self._stages[place]
             if any(cycle.loop in ended for cycle in stage.phase.cycles):
-                close_cycles(history, ended, stage.phase, self._percent_metrics)
+                close_cycles(history, ended, stage.phase, self._table)
             else:
                 yield stage
 

@@ -19,6 +19,9 @@ from dsd_lang.base.units import exact
 from dsd_lang.plan import Function, Phase
 from dsd_runtime.masks import MaskStore
 
+_SMALLEST_SCALE = float(torch.finfo(torch.float32).tiny)
+"""Below it halving a scale may leave it as it is, so that a skipped update would look like an applied one."""
+
 
 @dataclass(frozen=True, slots=True)
 class UpdateRule:
@@ -72,12 +75,22 @@ def apply_update(
         optimizer.step(prepared)
         return True
     if scaler is not None:
+        _require_scale(scaler)
         scaler.unscale_(optimizer)
     rule.prepare_gradients(optimizer, store, clip)
     if scaler is None:
         optimizer.step()
         return True
     return _scaled_step(optimizer, scaler)
+
+
+def _require_scale(scaler: torch.amp.GradScaler) -> None:
+    """Raises :class:`DsdError` when the scale has fallen so low that no update will be applied any more."""
+    if (scale := scaler.get_scale()) < _SMALLEST_SCALE:
+        raise DsdError(
+            f"the gradient scaler's scale has fallen to {scale:g}: every update is skipped",
+            help="the gradients are not finite at any scale: lower the learning rate, use bf16, or look at the data",
+        )
 
 
 def _scaled_step(optimizer: Optimizer, scaler: torch.amp.GradScaler) -> bool:

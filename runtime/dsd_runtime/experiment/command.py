@@ -28,6 +28,7 @@ from dsd_runtime.experiment.head import hyper_parameters, print_head
 from dsd_runtime.experiment.keys import node_keys
 from dsd_runtime.experiment.longer import Shorter, shorter_forms
 from dsd_runtime.experiment.manifest import build_manifest
+from dsd_runtime.experiment.preflight import check_tree
 from dsd_runtime.experiment.request import Request, Resolved
 from dsd_runtime.experiment.results import print_results
 from dsd_runtime.experiment.runner import Runner
@@ -153,6 +154,8 @@ def _run_on(prepared: Prepared, folder: RunFolder, found: Survey, saved: LastSav
     keys = node_keys(prepared.plan, prepared.setting)
     if request.write_layers is not None:
         write_json(request.write_layers, layers_as_data(found.layers))
+    assert found.probe.model is not None
+    check_tree(prepared, found.probe.model)
     if request.mode == "fresh" and not request.is_dry:
         with folder.locked():
             folder.remove_leftovers()

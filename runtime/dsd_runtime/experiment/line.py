@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,17 @@ from dsd_lang.base.errors import DsdError
 from dsd_runtime.engine.session import Session
 from dsd_runtime.engine.session_state import reading_state
 from dsd_runtime.storage.checkpoint import load_checkpoint, save_checkpoint
-from dsd_runtime.training.loop import DataClock, PhaseRun
+from dsd_runtime.training.loop import PhaseRun
+
+
+class ReportRelay:
+    """Passes a session's reports on to whoever listens to the node that it trains."""
+
+    def __init__(self) -> None:
+        self.listener: Callable[[Mapping[str, float]], None] = lambda metrics: None
+
+    def __call__(self, metrics: Mapping[str, float]) -> None:
+        self.listener(metrics)
 
 
 @dataclass(slots=True)
@@ -25,8 +35,8 @@ class Line:
     session: Session
     model: nn.Module
     forward: nn.Module
-    clock: DataClock
     scaler: torch.amp.GradScaler | None
+    reports: ReportRelay
     at: str | None = None
 
     def save(
@@ -35,7 +45,6 @@ class Line:
         """Writes everything that going on from here needs; with ``open_key`` also a longer phase may (longer.py)."""
         scaler = self.scaler.state_dict() if self.scaler is not None else None
         loop = {
-            "clock": asdict(run.clock),
             "scaler": scaler,
             "pass_loss": run.pass_loss,
             "pass_updates": run.pass_updates,
@@ -68,7 +77,6 @@ class Line:
             self.session.load_state_dict(parts["session"])
         loop: Mapping[str, Any] = parts["loop"]
         with reading_state():
-            self.clock = DataClock(**loop["clock"])
             if self.scaler is not None and loop["scaler"] is not None:
                 self.scaler.load_state_dict(loop["scaler"])
         return loop

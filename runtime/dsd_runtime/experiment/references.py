@@ -53,10 +53,10 @@ class FolderReferences:
         if not found:
             raise missing_reference(key)
         if name == "end":
-            parts = load_checkpoint(found[-1], ["weights", "session", "loop"])
+            parts = load_checkpoint(found[-1], ["weights", "session"])
             with reading_state():
-                session, clock = parts["session"], parts["loop"]["clock"]
-                reading = ClockReading(int(session["step"]), int(session["total"]), clock["epoch"], clock["batch"])
+                session, data = parts["session"], parts["session"]["position"]
+                reading = ClockReading(int(session["step"]), int(session["total"]), data["epoch"], data["batch"])
                 return Snapshot(parts["weights"], reading)
         parts = load_checkpoint(found[-1])
         with reading_state():

@@ -18,22 +18,25 @@ import torch
 from torch import nn
 
 from dsd_lang.plan import Checkpoint, Phase, Plan
+from dsd_runtime.engine.attachment import attach
 from dsd_runtime.engine.conditions import replayed
+from dsd_runtime.engine.generators import seed_generators
+from dsd_runtime.engine.metric_table import MetricTable
 from dsd_runtime.engine.overrides import build_optimizer
 from dsd_runtime.engine.randomness import stream_key
-from dsd_runtime.engine.references import ClockReading, reference_key
+from dsd_runtime.engine.references import ClockReading, put_buffers, reference_key, unsaved_buffers
 from dsd_runtime.engine.session import Session
 from dsd_runtime.engine.session_state import reading_state
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.keys import node_keys
-from dsd_runtime.experiment.line import Line
+from dsd_runtime.experiment.line import Line, ReportRelay
 from dsd_runtime.experiment.longer import Shorter, open_key
 from dsd_runtime.experiment.references import FolderReferences
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.storage.checkpoint import load_checkpoint, save_weights
 from dsd_runtime.storage.durable import number_of, numbered, remove, write_json
 from dsd_runtime.tracking.tracker import Place, Tracker
-from dsd_runtime.training.loop import DataClock, PhaseRun, Stopped, start_of_phase_clock, train_phase
+from dsd_runtime.training.loop import PhaseRun, Stopped, TrainingBatches, start_of_phase, train_phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Runner:
         self._line: Line | None = None
         self._phases = {phase.id: phase for phase in self.plan.phases}
         self._has_loops = any(phase.cycles for phase in self.plan.phases)
+        self._table = MetricTable(prepared.percent_metrics)
         self._results: dict[str, NodeResult] = {}
 
     def run(self) -> list[NodeResult]:
@@ -104,7 +108,7 @@ class Runner:
         if self._resume(phase, key, run, line):
             self._tracker.resumed(Place(phase, key, line.session))
         else:
-            self._enter(phase, key, run, line)
+            self._enter(phase, key, line)
         started = time.monotonic()
         try:
             metrics = train_phase(run)
@@ -125,46 +129,49 @@ class Runner:
             loop = line.load(self._shorter[key].checkpoint, is_longer=True)
         else:
             return False
-        run.clock = line.clock
         with reading_state():
             run.pass_loss, run.pass_updates = float(loop["pass_loss"]), int(loop["pass_updates"])
         return True
 
-    def _enter(self, phase: Phase, key: str, run: PhaseRun, line: Line) -> None:
-        self._seed_dropout(phase, line.session)
+    def _enter(self, phase: Phase, key: str, line: Line) -> None:
+        session = line.session
+        self._seed_generators(phase, session)
         if self._has_loops:
-            line.session.replay(self._past(phase))
-        before = len(line.session.events)
-        self._tracker.before_boundary(Place(phase, key, line.session))
-        run.clock = line.clock = start_of_phase_clock(phase, line.clock, self._clock_reading(phase))
-        line.session.set_data_position(line.clock.epoch, line.clock.batch)
+            session.replay(self._past(phase))
+        before = len(session.events)
+        self._tracker.before_boundary(Place(phase, key, session))
+        session.set_data_position(*start_of_phase(phase, session.data_position, self._clock_reading(phase)))
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # they are events, shown by the console
-            line.session.enter_next()
-        self._tracker.entered(Place(phase, key, line.session), line.session.events[before:])
+            session.enter_next()
+        self._tracker.entered(Place(phase, key, session), session.events[before:])
 
     def _clock_reading(self, phase: Phase) -> ClockReading | None:
         reference = phase.clock.reference
         return self._references(phase.seed_index).load(reference_key(reference)).reading if reference else None
 
-    def _seed_dropout(self, phase: Phase, session: Session) -> None:
+    def _seed_generators(self, phase: Phase, session: Session) -> None:
+        """Gives the global generators (dropout, and whatever else draws from them) the phase's own numbers."""
         place = f"{phase.path if phase.rng == 'distinct' else ''}:{session.total_updates}"
-        torch.manual_seed(stream_key(self._prepared.seed, phase.seed_index, "dropout", place))
+        seed_generators(stream_key(self._prepared.seed, phase.seed_index, "dropout", place))
 
     def _phase_run(self, phase: Phase, key: str, line: Line) -> PhaseRun:
         prepared = self._prepared
         place = phase.path if phase.rng == "distinct" else ""
+        here = Place(phase, key, line.session)
+        line.reports.listener = self._tracker.listener(here).reported
         run = PhaseRun(
             session=line.session,
             model=line.model,
             forward=line.forward,
             task=prepared.task,
-            data=prepared.data,
+            batches=TrainingBatches(
+                prepared.data,
+                prepared.batch_size(phase.batch),
+                stream_key(prepared.seed, phase.seed_index, "data", place),
+                prepared.request.workers,
+            ),
             precision=prepared.precision,
-            listener=self._tracker.listener(Place(phase, key, line.session)),
-            batch_size=prepared.batch_size(phase.batch),
-            data_key=stream_key(prepared.seed, phase.seed_index, "data", place),
-            clock=line.clock,
-            workers=prepared.request.workers,
+            listener=self._tracker.listener(here),
             scaler=line.scaler,
             should_stop=self._should_stop,
             save_every_seconds=prepared.request.save_every_seconds,
@@ -193,12 +200,15 @@ class Runner:
             self._line.session.release()
             model = self._line.model
             if parent is None:
-                model.load_state_dict(self._initial_model(first.seed_index).state_dict())
+                initial = self._initial_model(first.seed_index)
+                model.load_state_dict(initial.state_dict())
+                put_buffers(model, unsaved_buffers(initial))
         forward = self._line.forward if self._line is not None else self._compiled(model)
         self._line = None
         assert first.opt is not None  # every preset has one
         optimizer = build_optimizer(model.parameters(), first.opt, rate=float(prepared.preset.lr))
-        session = Session(
+        reports = ReportRelay()
+        session = attach(
             plan,
             model,
             optimizer,
@@ -209,8 +219,9 @@ class Runner:
             best_metric=prepared.best_metric,
             percent_metrics=prepared.percent_metrics,
             enters_by_itself=False,
+            on_report=reports,
         )
-        line = Line(path, session, model, forward, DataClock(), prepared.precision.scaler())
+        line = Line(path, session, model, forward, prepared.precision.scaler(), reports)
         if parent is not None:
             end = self._folder.latest(self.keys[parent.id], "end")
             assert end is not None
@@ -232,7 +243,7 @@ class Runner:
         """Whether a loop that this phase belongs to had ended before it."""
         if not phase.cycles:
             return False
-        _, ended = replayed(self._past(phase), self._prepared.percent_metrics, closes_last=True)
+        _, ended = replayed(self._past(phase), self._table, closes_last=True)
         return any(cycle.loop in ended for cycle in phase.cycles)
 
     def _past(self, phase: Phase) -> list[tuple[Phase, dict[str, float] | None]]:
@@ -277,6 +288,7 @@ class Runner:
     # --- files --------------------------------------------------------------------------------------------------------
 
     def _save(self, line: Line, run: PhaseRun, key: str, kind: str, metrics: Mapping[str, float]) -> None:
+        line.session.require_finite()
         node = self._folder.node(key)
         target = node / f"{kind}-{line.session.phase.step:010d}"
         line.save(target, run, metrics, open_key=self._open_key(line) if kind == "end" else None)

@@ -17,7 +17,7 @@ The others need their weights and state masked after every step:
 * Muon orthogonalises the momentum of a whole matrix: pruned weights move at once.
 * Adafactor's factored moments belong to rows and columns (and a one-row matrix's is of the weights' shape).
 * SparseAdam, LBFGS and anything not written by torch: not known, hence masked in full. A subclass is not its parent,
-  and an optimizer with step hooks does what its hooks do.
+  and an optimizer with step hooks does what its hooks do (one with `keeps_zeros = True` says that it touches none).
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def preserves_zero(optimizer: Optimizer) -> bool:
     kind = type(optimizer)
     if kind not in (*_WITHOUT_DIVISION, *_WITH_EPSILON):
         return False
-    if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
+    hooks = (*optimizer._optimizer_step_pre_hooks.values(), *optimizer._optimizer_step_post_hooks.values())
+    if not all(getattr(hook, "keeps_zeros", False) for hook in hooks):
         return False
     if kind in _WITHOUT_DIVISION:
         return True

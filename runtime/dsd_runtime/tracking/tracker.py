@@ -5,7 +5,7 @@ A sink implements the methods it cares about; :class:`Tracker` tells all sinks i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +66,7 @@ class Sink:
 
 @dataclass(frozen=True, slots=True)
 class NodeListener:
-    """The training loop's listener for one node."""
+    """Tells all sinks of one node's updates (the loop's) and reports (the session's)."""
 
     place: Place
     sinks: tuple[Sink, ...]
@@ -83,9 +83,12 @@ class NodeListener:
         for sink in self.sinks:
             sink.updated(self.place, update=update, loss=loss, rate=rate, samples=samples)
 
-    def evaluated(self, metrics: dict[str, float], *, epoch: float, update: int) -> None:
+    def reported(self, metrics: Mapping[str, float]) -> None:
+        """The session was told metrics: they go to every sink, at the session's own clocks."""
+        phase = self.place.session.phase
+        epoch = phase.step / self.place.session.stage.updates_per_epoch
         for sink in self.sinks:
-            sink.evaluated(self.place, metrics, epoch=epoch, update=update)
+            sink.evaluated(self.place, dict(metrics), epoch=epoch, update=phase.step)
 
 
 @dataclass(frozen=True, slots=True)

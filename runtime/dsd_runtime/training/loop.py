@@ -1,15 +1,16 @@
-"""One phase of a schedule trained: batches in, updates through the session, metrics out.
+"""One phase of a schedule trained by the session's public calls: batches in, updates through it, metrics reported.
 
-The loop stops in three ways: the phase is over, a signal asks for a stop at the next update, or an error. After each
-pass over the data, and at the end of the phase, it evaluates and reports; `until` is decided there.
+It is the loop that a user would write, and stops in three ways: the phase is over, a signal asks for a stop at the next
+update, or an error. After each pass over the data, and at the end of the phase, it evaluates and reports; `until` is
+decided there, and whoever listens to the session's reports hears the same.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -31,16 +32,8 @@ class Stopped(Exception):
     """A signal asked for a stop; the session stands between two updates."""
 
 
-@dataclass(slots=True)
-class DataClock:
-    """The next batch to draw: which pass over the data, which batch in it."""
-
-    epoch: int = 0
-    batch: int = 0
-
-
 class Listener(Protocol):
-    """Who is told what the loop does."""
+    """Who is told of the updates."""
 
     def advanced(self, *, update: int) -> None:
         """The update of that number was applied; its loss has not been read yet."""
@@ -51,13 +44,26 @@ class Listener(Protocol):
     def updated(self, *, update: int, loss: float, rate: float, samples: int) -> None:
         """Updates were applied: the last one's number and rate, the mean loss and the samples since the last call."""
 
-    def evaluated(self, metrics: dict[str, float], *, epoch: float, update: int) -> None:
-        """Metrics were measured, with their split in front (`val.loss`); ``epoch`` counts passes within the phase."""
+
+@dataclass(frozen=True, slots=True)
+class TrainingBatches:
+    """A data source as a loader of a session: its order is a function of ``key`` and the number of the pass."""
+
+    data: DataSource
+    batch_size: int
+    key: int
+    workers: int = 0
+
+    def read_pass(self, epoch: int, *, skip: int) -> Iterator[Batch]:
+        """The batches of a pass from batch ``skip`` on."""
+        return self.data.train_batches(
+            batch_size=self.batch_size, epoch=epoch, key=self.key, skip=skip, workers=self.workers
+        )
 
 
 @dataclass(slots=True)
 class PhaseRun:
-    """What the loop needs to train one phase, and where it stands.
+    """What the loop needs to train one phase, and the losses of the pass that it is in.
 
     ``forward`` is the model itself or its compiled form; both share their parameters.
     """
@@ -66,13 +72,9 @@ class PhaseRun:
     model: nn.Module
     forward: nn.Module
     task: Task
-    data: DataSource
+    batches: TrainingBatches
     precision: Precision
     listener: Listener
-    batch_size: int
-    data_key: int
-    clock: DataClock = field(default_factory=DataClock)
-    workers: int = 0
     scaler: torch.amp.GradScaler | None = None
     should_stop: Callable[[], bool] = lambda: False
     save_progress: Callable[[], None] = lambda: None
@@ -81,13 +83,14 @@ class PhaseRun:
     pass_updates: int = 0
 
 
-def start_of_phase_clock(phase: Phase, clock: DataClock, reading: ClockReading | None) -> DataClock:
+def start_of_phase(phase: Phase, position: tuple[int, int], reading: ClockReading | None) -> tuple[int, int]:
     """Where a phase begins in the data: a new pass, where the last phase ended, or the moment its clock refers to."""
     if phase.clock.kind == "global":
-        return DataClock(clock.epoch, clock.batch)
+        return position
     if reading is not None:
-        return DataClock(reading.data_epoch, reading.data_batch)
-    return DataClock(clock.epoch + 1, 0) if clock.batch else DataClock(clock.epoch, 0)
+        return reading.data_epoch, reading.data_batch
+    epoch, batch = position
+    return (epoch + 1, 0) if batch else (epoch, 0)
 
 
 def train_phase(run: PhaseRun) -> dict[str, float]:
@@ -99,17 +102,11 @@ def train_phase(run: PhaseRun) -> dict[str, float]:
     session = run.session
     last_save = time.monotonic()
     while True:
-        _train_pass(run)
-        is_over = session.is_phase_over
-        run.listener.evaluating()
-        metrics = evaluate(run, ("val", "test") if is_over else ("val",))
-        session.report(metrics)
-        if session.is_phase_over and not is_over:
-            metrics |= evaluate(run, ("test",))
-        run.listener.evaluated(
-            metrics, epoch=session.phase.step / session.stage.updates_per_epoch, update=session.phase.step
-        )
-        run.pass_loss, run.pass_updates = 0.0, 0
+        if not session.is_phase_over:
+            _train_pass(run)
+            if not run.pass_updates and not session.is_phase_over:  # the phase began at the end of a pass
+                continue
+        metrics = _evaluate_and_report(run)
         if session.is_phase_over:
             return metrics
         if time.monotonic() - last_save > run.save_every_seconds:
@@ -117,51 +114,49 @@ def train_phase(run: PhaseRun) -> dict[str, float]:
             last_save = time.monotonic()
 
 
+def _evaluate_and_report(run: PhaseRun) -> dict[str, float]:
+    """Metrics after a pass, and where the phase is over (by its length, or by what was reported) of the test split."""
+    session, splits = run.session, ("val", "test")
+    run.listener.evaluating()
+    metrics = evaluate(run, splits if session.is_phase_over else splits[:1])
+    was_over = session.is_phase_over
+    session.report(metrics)
+    if session.is_phase_over and not was_over:
+        at_end = _measure(run, splits[1:])
+        if at_end:
+            session.report(at_end)
+        metrics |= at_end
+    run.pass_loss, run.pass_updates = 0.0, 0
+    return metrics
+
+
 def _train_pass(run: PhaseRun) -> None:
     """The rest of a pass over the data, or of the phase."""
-    session, clock = run.session, run.clock
-    if session.is_phase_over:
-        return
-    if clock.batch >= run.data.updates_per_epoch(run.batch_size):
-        is_whole = run.pass_updates > 0
-        _begin_pass(run)
-        if is_whole:  # it was stopped after its last batch: what is left of it is to evaluate
-            return
+    session = run.session
     run.model.train()
     window = torch.zeros((), dtype=torch.float64, device=run.precision.device)
     updates, samples, rate = 0, 0, 0.0
-    for batch in run.data.train_batches(
-        batch_size=run.batch_size, epoch=clock.epoch, key=run.data_key, skip=clock.batch, workers=run.workers
-    ):
-        session.begin_step()
+    for batch in session.batches(run.batches):
         rate = session.phase.lr
-        clock.batch += 1
-        session.set_data_position(clock.epoch, clock.batch)
-        window += _update(run, batch.to(run.precision.device)).double()
-        updates, samples = updates + 1, samples + len(batch)
+        loss = _update(run, batch.to(run.precision.device))
+        if loss is not None:
+            window += loss.double()
+            updates, samples = updates + 1, samples + len(batch)
         run.listener.advanced(update=session.phase.step)
         is_stopping = session.is_phase_over or run.should_stop()
-        if updates == _READ_LOSS_EVERY_UPDATES or is_stopping:
+        if updates and (updates == _READ_LOSS_EVERY_UPDATES or is_stopping):
             _read_losses(run, window, updates, samples, rate)
             updates, samples = 0, 0
         if session.is_phase_over:
             return
         if is_stopping:
             raise Stopped
-    if not clock.batch:
-        raise DsdError("a pass over the training data gave no batch", help="is there anything to train on?")
     if updates:
         _read_losses(run, window, updates, samples, rate)
-    _begin_pass(run)
 
 
-def _begin_pass(run: PhaseRun) -> None:
-    run.clock.epoch, run.clock.batch = run.clock.epoch + 1, 0
-    run.session.set_data_position(run.clock.epoch, run.clock.batch)
-
-
-def _update(run: PhaseRun, batch: Batch) -> Tensor:
-    """One update; returns its loss without reading it."""
+def _update(run: PhaseRun, batch: Batch) -> Tensor | None:
+    """One update; returns its loss without reading it, or None where the gradient scaler skipped it."""
     run.session.optimizer.zero_grad(set_to_none=True)
     with run.precision.autocast():
         loss = run.task.loss(run.forward, batch)
@@ -169,8 +164,7 @@ def _update(run: PhaseRun, batch: Batch) -> Tensor:
         run.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
     else:
         loss.backward()  # type: ignore[no-untyped-call]
-    run.session.step(scaler=run.scaler)
-    return loss.detach()
+    return loss.detach() if run.session.step(scaler=run.scaler) else None
 
 
 def _read_losses(run: PhaseRun, window: Tensor, updates: int, samples: int, rate: float) -> None:
@@ -179,9 +173,11 @@ def _read_losses(run: PhaseRun, window: Tensor, updates: int, samples: int, rate
     window.zero_()
     update = run.session.phase.step
     if not math.isfinite(total):
+        weight = run.session.broken_weight()
         raise DsdError(
             f"the loss is {'nan' if math.isnan(total) else 'infinite'} within the last {updates} updates before "
-            f"update {update} of phase `{run.session.phase.label or run.session.phase.id}` (learning rate {rate:g})",
+            f"update {update} of phase `{run.session.phase.label or run.session.phase.id}` (learning rate {rate:g})"
+            + (f", and `{weight}` is not finite any more" if weight else ""),
             help="lower the learning rate, set `clip=`, or look at the data",
         )
     run.pass_loss += total
@@ -194,17 +190,29 @@ def evaluate(run: PhaseRun, splits: tuple[str, ...]) -> dict[str, float]:
     metrics: dict[str, float] = {"sparsity": run.session.sparsity()["total"]}
     if run.pass_updates:
         metrics["train.loss"] = run.pass_loss / run.pass_updates
-    was_training = run.model.training
+    return metrics | _measure(run, splits)
+
+
+def _measure(run: PhaseRun, splits: tuple[str, ...]) -> dict[str, float]:
+    """The task's metrics on each split that the data has; raises :class:`DsdError` for a loss that is not finite."""
+    metrics: dict[str, float] = {}
+    data, was_training = run.batches.data, run.model.training
     run.model.eval()
     try:
         with torch.no_grad(), run.precision.autocast():
             for split in splits:
-                if not run.data.sizes.get(split):
+                if not data.sizes.get(split):
                     continue
-                batches = run.data.evaluation_batches(split, batch_size=run.batch_size, workers=run.workers)
+                batches = data.evaluation_batches(split, batch_size=run.batches.batch_size, workers=run.batches.workers)
                 on_device = (batch.to(run.precision.device) for batch in batches)
                 found = run.task.evaluate(run.model, on_device)
                 metrics |= {f"{split}.{name}": value for name, value in found.items()}
     finally:
         run.model.train(was_training)
+    for name, value in metrics.items():
+        if name.endswith(".loss") and not math.isfinite(value):
+            raise DsdError(
+                f"`{name}` is {'nan' if math.isnan(value) else 'infinite'} {run.session.where}",
+                help="lower the learning rate, set `clip=`, or look at the data",
+            )
     return metrics

@@ -1,4 +1,4 @@
-"""What a driver that treats phases one by one (the runner) asks of a session."""
+"""A loop that treats phases one by one (`enters_by_itself=False`), as `dsd-run` does."""
 
 from __future__ import annotations
 
@@ -7,22 +7,12 @@ from engine_loops import backward, network, samples
 from torch import nn, optim
 
 import dsd_lang
-from dsd_runtime.engine.session import Session
+from dsd_runtime import Session, attach
 
 
 def _driven(text: str, model: nn.Module) -> Session:
-    return Session(
-        dsd_lang.compile(text),
-        model,
-        optim.SGD(model.parameters(), lr=0.1),
-        steps_per_epoch=4,
-        seed=0,
-        factory=None,
-        references=None,
-        best_metric="val.loss",
-        percent_metrics=frozenset(),
-        enters_by_itself=False,
-    )
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    return attach(dsd_lang.compile(text), model, optimizer, steps_per_epoch=4, enters_by_itself=False)
 
 
 def _train(session: Session, model: nn.Module) -> None:

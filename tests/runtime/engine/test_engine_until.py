@@ -12,6 +12,7 @@ from torch import nn, optim
 import dsd_lang
 from dsd_lang.base.errors import DsdError
 from dsd_runtime.engine.conditions import replayed
+from dsd_runtime.engine.metric_table import MetricTable
 
 
 def _sgd(model: nn.Module) -> optim.Optimizer:
@@ -128,9 +129,9 @@ def test_finished_phases_decide_as_the_session_did() -> None:
     losses: list[float | None] = [9, 9, 9, 1.5, None, None, 9, 9, 0.5, None, None]
     past = [(phase, None if loss is None else {"val.loss": loss}) for phase, loss in zip(phases, losses, strict=False)]
     for count, ended in [(4, {"loop1"}), (6, {"loop1"}), (8, {"loop1"}), (11, {"loop0", "loop1", "loop2"})]:
-        assert replayed(past[:count], frozenset(), closes_last=True)[1] == ended
+        assert replayed(past[:count], MetricTable(), closes_last=True)[1] == ended
     for count, ended in [(4, set()), (6, set()), (7, {"loop1"}), (11, {"loop1"})]:
-        assert replayed(past[:count], frozenset(), closes_last=False)[1] == ended
+        assert replayed(past[:count], MetricTable(), closes_last=False)[1] == ended
 
 
 def test_a_rate_that_hangs_on_a_skipped_phase_is_that_of_the_last_one_trained() -> None:

@@ -118,13 +118,14 @@ def test_the_moments_of_a_reference_know_the_data(dsd_run: Run) -> None:
         found = load_checkpoint(next(node.glob(f"{kind}-*")), ["reading"])["reading"]
         return found["data_epoch"], found["data_batch"]
 
-    def clock(node: Path) -> dict[str, int]:
-        return load_checkpoint(next(node.glob("end-*")), ["loop"])["loop"]["clock"]
+    def position(node: Path) -> tuple[int, int]:
+        found = load_checkpoint(next(node.glob("end-*")), ["session"])["session"]["position"]
+        return found["epoch"], found["batch"]
 
     assert reading(a, "ref-at.5it") == (0, 5)
     assert reading(b, "ref-start") == (1, 0)
-    assert clock(third) == {"epoch": 0, "batch": 6}
-    assert clock(fourth) == {"epoch": 1, "batch": 1}
+    assert position(third) == (0, 6)
+    assert position(fourth) == (1, 1)
 
 
 def _end(outcome: Outcome, index: int) -> Path:
@@ -136,14 +137,15 @@ def test_a_checkpoint_of_another_version_is_one_sentence(dsd_run: Run) -> None:
     end = _end(first, 1)
     parts = load_checkpoint(end)
     edited = DSD.replace("d1: dense 2ep", "d1: dense 3ep")
-    for change in ("version", "key", "loop"):
+    for change in ("version", "key", "position"):
         session = dict(parts["session"])
-        loop = {"clock": {"epoch": 0, "page": 1}} if change == "loop" else parts["loop"]
         if change == "version":
             session["version"] = 99
+        if change == "position":
+            session["position"] = {"page": 1}
         if change == "key":
             del session["boundary"]
-        save_checkpoint(end, {**parts, "session": session, "loop": loop})
+        save_checkpoint(end, {**parts, "session": session})
         outcome = dsd_run(edited)
         assert outcome.code == 1, change
         assert "written by another version" in outcome.err
@@ -206,10 +208,10 @@ def test_what_is_not_finite_is_null_in_json(dsd_run: Run, monkeypatch: pytest.Mo
     from dsd_runtime.training.tasks.classification import ClassificationTask
 
     real = ClassificationTask.evaluate
-    monkeypatch.setattr(ClassificationTask, "evaluate", lambda *items: {**real(*items), "loss": float("nan")})
+    monkeypatch.setattr(ClassificationTask, "evaluate", lambda *items: {**real(*items), "acc": float("nan")})
     outcome = dsd_run("dense 1ep lr=0.05")
     strict = json.loads(outcome.out, parse_constant=lambda word: pytest.fail(word))
-    assert strict["phases"][0]["metrics"]["val.loss"] is None
+    assert strict["phases"][0]["metrics"]["val.acc"] is None
     for line in (outcome.folder / "metrics.jsonl").read_text().splitlines():
         json.loads(line, parse_constant=lambda word: pytest.fail(word))
 

@@ -1,0 +1,53 @@
+"""Notices a `session.step()` on the gradients of the update before, or on none."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from dsd_lang.base.errors import DsdError
+from dsd_runtime.engine.warning import warn
+
+
+class FreshGradients:
+    """Remembers one small gradient of the last update, and its version."""
+
+    def __init__(self) -> None:
+        self._parameter: nn.Parameter | None = None
+        self._gradient: Tensor | None = None
+        self._version = -1
+        self._has_stepped = False
+        self._has_warned = False
+
+    def require(self, optimizer: Optimizer, *, has_begun: bool, is_scaled: bool) -> None:
+        """Raises :class:`DsdError` for a second step on one `backward()`; warns, once, where there is no gradient.
+
+        ``has_begun``: a batch was drawn or `begin_step()` called since the last update, so old gradients may be meant.
+        """
+        has_any = any(weight.grad is not None for group in optimizer.param_groups for weight in group["params"])
+        if not has_begun and self._has_stepped and (not has_any or self._is_old()):
+            raise DsdError(
+                "`session.step()` was called again without new gradients",
+                help="call it once for each update, after `backward()`",
+            )
+        if has_any:
+            return
+        if is_scaled:
+            raise DsdError("no weight has a gradient, so there is nothing to unscale", help="call `backward()` first")
+        if not self._has_warned:
+            self._has_warned = True
+            warn("no weight has a gradient at `session.step()`: was `backward()` called?")
+
+    def remember(self, optimizer: Optimizer) -> None:
+        """Marks the gradients as used."""
+        self._has_stepped = True
+        if self._parameter is None or self._parameter.grad is None:
+            with_gradient = [w for group in optimizer.param_groups for w in group["params"] if w.grad is not None]
+            self._parameter = min(with_gradient, key=Tensor.numel, default=None)
+        self._gradient = self._parameter.grad if self._parameter is not None else None
+        self._version = self._gradient._version if self._gradient is not None else -1
+
+    def _is_old(self) -> bool:
+        if self._parameter is None or self._gradient is None:
+            return False
+        return self._parameter.grad is self._gradient and self._gradient._version == self._version

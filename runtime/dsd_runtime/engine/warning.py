@@ -1,0 +1,19 @@
+"""A warning that points at the user's own line, however deep in here it was found."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+
+from dsd_runtime.notices import DsdWarning
+
+_PACKAGE = str(Path(__file__).parents[1])
+
+
+def warn(text: str) -> None:
+    """Warns (:class:`DsdWarning`) at the innermost line outside this package."""
+    frame, level = sys._getframe(), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, DsdWarning, stacklevel=level)
