@@ -63,14 +63,18 @@ def _reduce(self: Any) -> tuple[Any, ...]:
 
 
 class _Fields:
-    """What the functions of `dataclasses` look for, made when they do."""
+    """What the functions of `dataclasses` look for, made when they first do."""
+
+    def __init__(self) -> None:
+        self._made: dict[type, dict[str, Any]] = {}
 
     def __get__(self, instance: object, owner: Any) -> dict[str, Any]:
-        import dataclasses
+        if owner not in self._made:
+            import dataclasses
 
-        twin: Any = dataclasses.make_dataclass(owner.__name__, owner.__slots__)
-        fields: dict[str, Any] = twin.__dataclass_fields__
-        return fields
+            twin: Any = dataclasses.make_dataclass(owner.__name__, owner.__slots__)
+            self._made[owner] = twin.__dataclass_fields__
+        return self._made[owner]
 
 
 _LEFT_OUT = ("__dict__", "__weakref__")
