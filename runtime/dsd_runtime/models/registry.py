@@ -80,9 +80,9 @@ def _built_in_builder(name: str, traits: DataTraits) -> Callable[[], nn.Module]:
             help=f"its default data is `{spec.preset.data}`",
         )
     values = values_of(traits)
-    if spec.preset.task == "classification" and traits.image_shape is None:
+    if spec.preset.task == "classification" and traits.image_shape is None and traits.num_features is not None:
         raise DsdError(
-            f"the model `{spec.name}` takes images, and the data has none",
+            f"the model `{spec.name}` takes images, and the data has feature vectors",
             help="name a model of your own for it, `package.module:factory`",
         )
     sized = {keyword: values[value] for keyword, value in spec.from_data.items() if value in values}

@@ -198,4 +198,4 @@ def test_dsd_run_trains_on_a_factorys_datasets(tmp_path: Path, monkeypatch, caps
     assert main(["--evaluate", "run", "--trust-schedule"]) == 0
     assert open_data("own_datasets:make,size=30").sizes["train"] == 30
     assert main(["a.dsd", "--model", "lenet_300_100", "--data", "own_datasets:make", "--dry-run"]) == 2
-    assert "takes images, and the data has none" in capsys.readouterr().err
+    assert "takes images, and the data has feature vectors" in capsys.readouterr().err
