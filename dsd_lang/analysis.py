@@ -9,21 +9,12 @@ from typing import Any, NamedTuple
 from dsd_lang.base.diagnostics import CATALOGUE, Diagnostic, Span
 from dsd_lang.base.layers import LayerInfo, with_inferred_roles
 from dsd_lang.base.source import is_saved_plan, position_span
-from dsd_lang.passes.complete_phases import complete_phases
+from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import Draftbook
-from dsd_lang.passes.expand_forks import expand_forks
-from dsd_lang.passes.expand_loops import expand_loops
-from dsd_lang.passes.expand_repeats import expand_repeats
 from dsd_lang.passes.findings import Findings
-from dsd_lang.passes.measure_program import count_phases, is_measurable
-from dsd_lang.passes.read_phases import read_phases
-from dsd_lang.passes.read_settings import Settings, read_settings
-from dsd_lang.passes.resolve_claims import resolve_claims
-from dsd_lang.passes.resolve_layers import resolve_layers
-from dsd_lang.passes.resolve_learning_rates import resolve_learning_rates
-from dsd_lang.passes.resolve_lengths import resolve_lengths
-from dsd_lang.passes.resolve_references import resolve_references
-from dsd_lang.passes.walk import statements
+from dsd_lang.passes.measure_program import is_measurable
+from dsd_lang.passes.pipeline import run_passes
+from dsd_lang.passes.read_settings import Settings
 from dsd_lang.rules import MODEL_RULES, ORDER_RULES, TREE_RULES
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
@@ -82,9 +73,9 @@ def analyse(
     if is_measurable(program, findings):
         for check in TREE_RULES:
             check(subject)
-        settings = read_settings(program, overrides, defaults, findings)
-        if count_phases(program, findings) is not None:
-            resolved, subject = _resolve(program, text, settings, subject)
+        compilation = Compilation(program, text, findings, overrides=overrides, defaults=defaults)
+        if run_passes(compilation):
+            resolved, subject = _resolved(compilation), _with_phases(subject, compilation)
             for check in ORDER_RULES:
                 check(subject)
         for check in MODEL_RULES:
@@ -146,30 +137,19 @@ def _is_emptied(finding: Diagnostic, reported: set[int]) -> bool:
     return finding.code == "DSD101" and any(finding.span.start <= place <= finding.span.end for place in reported)
 
 
-def _resolve(program: nodes.Program, text: str, settings: Settings, subject: Subject) -> tuple[Resolved, Subject]:
-    """The passes in their order; each does one thing and reports what it finds."""
-    findings, names = subject.findings, _names(program)
-    outline = expand_loops(program, findings)
-    outline = expand_repeats(outline, findings)
-    book = expand_forks(outline, findings)
-    read_phases(book, findings)
-    resolve_lengths(book, findings)
-    resolve_layers(book, settings)
-    resolve_learning_rates(book, settings, findings)
-    checkpoints = resolve_references(book, names, findings)
-    complete_phases(book, settings, findings)
-    comparisons, expectations = resolve_claims(book, names, text, findings)
-    compared, expected = (tuple(data for data, _ in claims) for claims in (comparisons, expectations))
-    resolved = Resolved(book, settings, compared, expected, tuple(checkpoints))
-    return resolved, subject._replace(book=book, comparisons=comparisons, expectations=expectations)
+def _resolved(compilation: Compilation) -> Resolved:
+    """What the plan is made of."""
+    return Resolved(
+        compilation.book,
+        compilation.settings,
+        tuple(data for data, _ in compilation.comparisons),
+        tuple(data for data, _ in compilation.expectations),
+        compilation.checkpoints,
+    )
 
 
-def _names(program: nodes.Program) -> frozenset[str]:
-    """Every label of the program."""
-    names: set[str] = set()
-    for statement, _ in statements(program.statements):
-        if isinstance(statement, nodes.Phase) and statement.label is not None:
-            names.add(statement.label.name)
-        elif isinstance(statement, nodes.Fork):
-            names.update(branch.label.name for branch in statement.branches if branch.label is not None)
-    return frozenset(names)
+def _with_phases(subject: Subject, compilation: Compilation) -> Subject:
+    """What the rules of order look at."""
+    return subject._replace(
+        book=compilation.book, comparisons=compilation.comparisons, expectations=compilation.expectations
+    )

@@ -125,7 +125,7 @@ def _counts(plan: Plan, counts: Mapping[str, PhaseCounts], layers: tuple[LayerIn
 def _why(compiled: Compiled, page: Page) -> str:
     from dsd_lang.passes.derivations import derivations, setting_sources
     from dsd_lang.passes.findings import Findings
-    from dsd_lang.passes.read_settings import read_settings
+    from dsd_lang.passes.read_settings import effective_settings
     from dsd_lang.syntax.nodes import Program
     from dsd_lang.views.why import why_text
 
@@ -136,7 +136,7 @@ def _why(compiled: Compiled, page: Page) -> str:
             help="give the schedule itself; the column `why` is in the plan",
         )
     by_origin = {
-        origin: read_settings(program, overrides, defaults, Findings())
+        origin: effective_settings(program, overrides, defaults, Findings())
         for origin, program, overrides, defaults in (
             ("set", program, None, None),
             ("preset", Program((), (), program.span), None, preset),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from dsd_lang.base.arguments import BY_NAME, Argument, kept_in
-from dsd_lang.passes.draft import Draft, Draftbook, Fields
+from dsd_lang.passes.compilation import Compilation
+from dsd_lang.passes.draft import Draft, Fields
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.outline import Round
 from dsd_lang.passes.quantities import Quantity, length_data
@@ -31,10 +32,10 @@ def default_of(row: Argument) -> Any:
 _DEFAULTS = {row.name: default_of(row) for row in _PLAIN}
 
 
-def complete_phases(book: Draftbook, settings: Settings, findings: Findings) -> None:
+def complete_phases(compilation: Compilation) -> None:
     """Fills the remaining ``fields`` of every draft, in the plan's shape."""
-    completion = _Completion(settings, findings)
-    for draft in book.phases:
+    completion = _Completion(compilation.settings, compilation.findings)
+    for draft in compilation.book.phases:
         completion.phase(draft)
 
 

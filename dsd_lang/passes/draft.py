@@ -76,6 +76,13 @@ class Draft:
         "seed_index",
     )
 
+    # filled in by the passes; what no pass has filled in yet cannot be read
+    given: Fields
+    length: Quantity | None
+    layers: tuple[str, ...]
+    exclude: tuple[str, ...]
+    lr: Quantity | None
+
     def __init__(
         self,
         index: int,
@@ -111,12 +118,7 @@ class Draft:
         self.length_from = length_from
         self.original = original
         self.cycles = cycles
-        self.given: Fields = {}
         self.fields: Fields = {}
-        self.length: Quantity | None = None
-        self.lr: Quantity | None = None
-        self.layers: tuple[str, ...] = ()
-        self.exclude: tuple[str, ...] = ()
         self.derived: list[str] = []
         self.reasons: dict[str, str] = {}
 

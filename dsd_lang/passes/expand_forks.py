@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import ClaimDraft, Draft, Draftbook, Entry, Instance, Scope
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.measure_program import MAX_PHASES
@@ -35,11 +36,11 @@ class _Line:
         self.length = length
 
 
-def expand_forks(outline: Group, findings: Findings) -> Draftbook:
-    """The phases of an outline in execution order; stops with DSD405 past the limit."""
-    layout = _Layout(findings)
-    layout.group(outline, _Line(None, None), _Place("", "", 0, "shared", Scope(None), ()))
-    return Draftbook(layout.phases, layout.claims)
+def expand_forks(compilation: Compilation) -> None:
+    """Fills in ``book``: the phases of the outline in execution order; stops with DSD405 past the limit."""
+    layout = _Layout(compilation.findings)
+    layout.group(compilation.outline, _Line(None, None), _Place("", "", 0, "shared", Scope(None), ()))
+    compilation.book = Draftbook(layout.phases, layout.claims)
 
 
 class _Layout:

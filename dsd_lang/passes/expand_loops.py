@@ -10,6 +10,7 @@ from fractions import Fraction
 from itertools import product
 
 from dsd_lang.base.arguments import BY_NAME
+from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.outline import Claim, Element, ForkItem, Group, Item, Round, TailItem
 from dsd_lang.passes.quantities import Bound, Names, Quantity, describe, evaluate
@@ -19,9 +20,10 @@ from dsd_lang.syntax import nodes
 Texts = dict[str, str]
 
 
-def expand_loops(program: nodes.Program, findings: Findings) -> Group:
-    """The outline of a program whose size has been found acceptable."""
-    return Group(_Expansion(findings).body(program.statements, {}, {}, is_top=True))
+def expand_loops(compilation: Compilation) -> None:
+    """Fills in ``outline``, of a program whose size has been found acceptable."""
+    expansion = _Expansion(compilation.findings)
+    compilation.outline = Group(expansion.body(compilation.program.statements, {}, {}, is_top=True))
 
 
 def whole_count(value: nodes.Value, names: Names, what: str, findings: Findings) -> int | None:

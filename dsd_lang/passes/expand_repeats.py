@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from dsd_lang.base.units import RANGE_WORDS
+from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.expand_loops import whole_count
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.measure_program import MAX_PHASES
@@ -25,11 +26,10 @@ class _Line(NamedTuple):
     before: _Line | None
 
 
-def expand_repeats(outline: Group, findings: Findings) -> Group:
-    """The outline without tail repeats."""
-    expansion = _Expansion(findings)
-    group, _ = expansion.group(outline, None)
-    return group
+def expand_repeats(compilation: Compilation) -> None:
+    """Replaces ``outline`` by one without tail repeats."""
+    expansion = _Expansion(compilation.findings)
+    compilation.outline, _ = expansion.group(compilation.outline, None)
 
 
 def pair_before(line: _Line | None) -> list[Item]:

@@ -8,6 +8,7 @@ from itertools import product
 from math import prod
 
 from dsd_lang.base.diagnostics import Span
+from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
 from dsd_lang.passes.walk import bodies, is_deeper_than, names_in, statements, values_of
@@ -34,6 +35,11 @@ def is_measurable(program: nodes.Program, findings: Findings) -> bool:
                     label="too deep",
                 )
     return len(findings) == before
+
+
+def measure_program(compilation: Compilation) -> None:
+    """Fills in ``is_too_large``."""
+    compilation.is_too_large = count_phases(compilation.program, compilation.findings) is None
 
 
 def count_phases(program: nodes.Program, findings: Findings) -> int | None:

@@ -12,7 +12,8 @@ from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.base.diagnostics import replacement
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.units import format_exact
-from dsd_lang.passes.draft import Draft, Draftbook, Fields
+from dsd_lang.passes.compilation import Compilation
+from dsd_lang.passes.draft import Draft, Fields
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, evaluate, is_accidental_call
 from dsd_lang.passes.read_conditions import read_condition
@@ -28,10 +29,11 @@ FAILED = object()
 _RESERVED = ("held", "until", "then", "and", "or")
 
 
-def read_phases(book: Draftbook, findings: Findings) -> None:
-    """Fills ``given`` of every draft."""
+def read_phases(compilation: Compilation) -> None:
+    """Fills in ``given`` of every draft."""
+    findings = compilation.findings
     reader = _PhaseReader(findings)
-    for draft in book.phases:
+    for draft in compilation.book.phases:
         if draft.original is None:
             draft.given = reader.read(draft.item.node, draft.item.names, is_override=False)
         elif draft.item.override is None:

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 from dsd_lang.base.arguments import BY_NAME, Argument, allowed_at
 from dsd_lang.base.errors import DsdError, nearest
 from dsd_lang.base.units import format_exact
+from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import NO_NAMES, Quantity, evaluate, is_too_long
 from dsd_lang.passes.read_values import read_value
@@ -28,7 +29,14 @@ class Setting(NamedTuple):
 Settings = dict[str, Setting]
 
 
-def read_settings(
+def read_settings(compilation: Compilation) -> None:
+    """Fills in ``settings``."""
+    compilation.settings = effective_settings(
+        compilation.program, compilation.overrides, compilation.defaults, compilation.findings
+    )
+
+
+def effective_settings(
     program: nodes.Program, overrides: Mapping[str, str] | None, defaults: Mapping[str, str] | None, findings: Findings
 ) -> Settings:
     """The effective settings; a mistake in a flag or preset is a :class:`DsdError`, one in the text a finding."""

@@ -10,7 +10,8 @@ from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.base.diagnostics import replacement
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.metrics import split_metric
-from dsd_lang.passes.draft import ClaimDraft, Draftbook, Entry, Fields, Scope
+from dsd_lang.passes.compilation import Compilation
+from dsd_lang.passes.draft import ClaimDraft, Entry, Fields, Scope
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_values import read_value
@@ -19,14 +20,12 @@ from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import widened
 
 
-def resolve_claims(
-    book: Draftbook, all_names: frozenset[str], text: str, findings: Findings
-) -> tuple[list[tuple[Fields, nodes.Compare]], list[tuple[Fields, nodes.Expect]]]:
-    """The comparisons and the expectations of a program, with their statements."""
+def resolve_claims(compilation: Compilation) -> None:
+    """Fills in ``comparisons`` and ``expectations``, with their statements."""
     comparisons: dict[tuple[object, ...], tuple[Fields, nodes.Compare]] = {}
     expectations: dict[str, tuple[Fields, nodes.Expect]] = {}
-    for claim in book.claims:
-        resolver = _Claims(claim, all_names, findings)
+    for claim in compilation.book.claims:
+        resolver = _Claims(claim, compilation.names, compilation.findings)
         if isinstance(claim.node, nodes.Compare):
             compared = resolver.comparison(claim.node)
             if compared is not None:
@@ -34,11 +33,12 @@ def resolve_claims(
                     tuple(compared.items()), ({**compared, "span": span_data(claim.node)}, claim.node)
                 )
         else:
-            expected = resolver.expectation(claim.node, text)
+            expected = resolver.expectation(claim.node, compilation.text)
             if expected is not None:
                 data = {**expected, "span": span_data(claim.node)}
                 expectations.setdefault(repr(expected), (data, claim.node))
-    return list(comparisons.values()), list(expectations.values())
+    compilation.comparisons = tuple(comparisons.values())
+    compilation.expectations = tuple(expectations.values())
 
 
 def span_data(node: nodes.Statement) -> dict[str, int]:

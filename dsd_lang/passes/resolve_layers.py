@@ -6,18 +6,20 @@ target are its layers.
 
 from __future__ import annotations
 
-from dsd_lang.passes.draft import Draft, Draftbook
+from dsd_lang.passes.compilation import Compilation
+from dsd_lang.passes.draft import Draft
 from dsd_lang.passes.read_phases import FAILED
 from dsd_lang.passes.read_settings import Settings
 
 DEFAULT = ("prunable",)
 
 
-def resolve_layers(book: Draftbook, settings: Settings) -> None:
-    """Fills ``layers`` and ``exclude`` of every sparse draft."""
-    for draft in book.phases:
+def resolve_layers(compilation: Compilation) -> None:
+    """Fills in ``layers`` and ``exclude`` of every draft; a dense one has none."""
+    for draft in compilation.book.phases:
+        draft.layers, draft.exclude = (), ()
         if draft.mode == "sparse":
-            _resolve(draft, settings)
+            _resolve(draft, compilation.settings)
 
 
 def _resolve(draft: Draft, settings: Settings) -> None:

@@ -14,7 +14,8 @@ from dsd_lang.base.arguments import RATE_WORDS
 from dsd_lang.base.diagnostics import replacement
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.units import RANGE_WORDS, exact, format_exact, format_short
-from dsd_lang.passes.draft import Draft, Draftbook, Fields
+from dsd_lang.passes.compilation import Compilation
+from dsd_lang.passes.draft import Draft, Fields
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Bound, Names, Quantity, evaluate, is_too_long, power
 from dsd_lang.passes.read_phases import FAILED
@@ -29,10 +30,10 @@ _CONSTANT: Fields = {"kind": "constant"}
 _ORIGINS = {"set": "`set`", "flag": "`--set`", "preset": "the model preset"}
 
 
-def resolve_learning_rates(book: Draftbook, settings: Settings, findings: Findings) -> None:
-    """Fills ``lr`` of every draft and the field `lr` in the plan's shape."""
-    rates = _Rates(settings, findings)
-    for draft in book.phases:
+def resolve_learning_rates(compilation: Compilation) -> None:
+    """Fills in ``lr`` of every draft and the field `lr` in the plan's shape."""
+    rates = _Rates(compilation.settings, compilation.findings)
+    for draft in compilation.book.phases:
         draft.lr = rates.start(draft)
         draft.fields["lr"] = rates.data(draft)
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dsd_lang.passes.draft import Draft, Draftbook
-from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.compilation import Compilation
+from dsd_lang.passes.draft import Draft
 from dsd_lang.passes.quantities import Quantity
 from dsd_lang.passes.read_phases import FAILED
 
 
-def resolve_lengths(book: Draftbook, findings: Findings) -> None:
-    """Fills ``length`` of every draft; a first phase without one is DSD301."""
-    for draft in book.phases:
+def resolve_lengths(compilation: Compilation) -> None:
+    """Fills in ``length`` of every draft; a first phase without one is DSD301."""
+    for draft in compilation.book.phases:
+        draft.length = None
         own = draft.given.get("length")
         if draft.original is not None and not _is_overridden(draft):
             draft.length = draft.original.length
@@ -18,9 +19,9 @@ def resolve_lengths(book: Draftbook, findings: Findings) -> None:
         elif isinstance(own, Quantity):
             draft.length = own
         elif own is FAILED:
-            draft.length = None
+            pass  # reported
         elif draft.length_from is None:
-            findings.add(
+            compilation.findings.add(
                 "DSD301",
                 f"the first phase needs a length, and this `{draft.mode}` has none",
                 draft.node.mode_span,

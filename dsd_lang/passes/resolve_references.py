@@ -13,6 +13,7 @@ from dsd_lang.base.arguments import ARGUMENTS
 from dsd_lang.base.diagnostics import Fix, replacement
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.units import format_exact, parse_length
+from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import Draft, Draftbook, Entry, Fields, Instance, Scope
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Quantity
@@ -22,15 +23,15 @@ MOMENTS = ("start", "entered", "end", "best")
 _ARGUMENTS = tuple(row.name for row in ARGUMENTS if row.kind in ("source", "distill"))
 
 
-def resolve_references(book: Draftbook, all_names: frozenset[str], findings: Findings) -> list[Fields]:
-    """Puts resolved references into ``fields`` of every draft; the checkpoints they need, in the plan's shape."""
-    resolver = _Resolver(book, all_names, findings)
-    for draft in book.phases:
+def resolve_references(compilation: Compilation) -> None:
+    """Fills in the references in ``fields`` of every draft, and ``checkpoints``: what the references need."""
+    resolver = _Resolver(compilation.book, compilation.names, compilation.findings)
+    for draft in compilation.book.phases:
         for name in _ARGUMENTS:
             value = draft.given.get(name)
             if value is not None:
                 resolver.argument(draft, name, value)
-    return list(resolver.checkpoints.values())
+    compilation.checkpoints = tuple(resolver.checkpoints.values())
 
 
 def find(scope: Scope | None, name: str, position: int) -> Entry | None:

@@ -1,0 +1,70 @@
+"""What the passes work on: a program, what is known from outside it, and what each pass adds.
+
+A pass is a function of one :class:`Compilation`. It reads what the passes before it have filled in, and fills in what
+its docstring says; what no pass has filled in yet cannot be read (``AttributeError``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dsd_lang.passes.draft import Draftbook
+    from dsd_lang.passes.findings import Findings
+    from dsd_lang.passes.outline import Group
+    from dsd_lang.passes.read_settings import Settings
+    from dsd_lang.syntax import nodes
+
+
+class Compilation:
+    """One program on its way to a plan.
+
+    Given: ``program`` and its ``text``, ``overrides`` (`--set` flags) and ``defaults`` (the model's preset), and
+    ``findings``, where every pass reports. Filled in by the passes, in this order: ``names`` (every label),
+    ``settings``, ``is_too_large`` (then no other pass runs), ``outline``, ``book`` (the phases), ``checkpoints``,
+    ``comparisons`` and ``expectations``.
+    """
+
+    __slots__ = (
+        "book",
+        "checkpoints",
+        "comparisons",
+        "defaults",
+        "expectations",
+        "findings",
+        "is_too_large",
+        "names",
+        "outline",
+        "overrides",
+        "program",
+        "settings",
+        "text",
+    )
+
+    names: frozenset[str]
+    settings: Settings
+    outline: Group
+    book: Draftbook
+    checkpoints: tuple[dict[str, Any], ...]
+    comparisons: Sequence[tuple[dict[str, Any], nodes.Compare]]
+    expectations: Sequence[tuple[dict[str, Any], nodes.Expect]]
+
+    def __init__(
+        self,
+        program: nodes.Program,
+        text: str,
+        findings: Findings,
+        *,
+        overrides: Mapping[str, str] | None = None,
+        defaults: Mapping[str, str] | None = None,
+    ) -> None:
+        self.program = program
+        self.text = text
+        self.findings = findings
+        self.overrides = overrides
+        self.defaults = defaults
+        self.is_too_large = False
+
+
+Pass = Callable[[Compilation], None]
