@@ -76,7 +76,7 @@ def test_a_saved_plan_and_a_run_folder_stand_for_their_schedules(folder, capsys)
 def test_a_plan_that_is_none(folder, capsys) -> None:
     (folder / "plan.json").write_text('{"dsd_plan": 2}')
     assert command.main([str(folder / "new.dsd"), "--diff", str(folder / "plan.json")]) == 2
-    assert "this is no version 1 plan" in capsys.readouterr().err
+    assert "this is not a version 1 plan" in capsys.readouterr().err
 
 
 def test_a_saved_plan_is_no_schedule_to_lint_or_compile(folder, capsys) -> None:
@@ -115,7 +115,7 @@ def test_what_is_wrong_with_a_revision(repository_with_two_versions, folder, cap
 def test_no_repository_no_git_no_file(folder, monkeypatch, capsys) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(folder.parent))
     assert command.main([str(folder / "new.dsd"), "--diff", "HEAD"]) == 2
-    assert "is in no git repository" in capsys.readouterr().err
+    assert "is not in a git repository" in capsys.readouterr().err
     monkeypatch.setenv("PATH", str(folder))
     assert command.main([str(folder / "new.dsd"), "--diff", "HEAD"]) == 2
     assert "git cannot be run" in capsys.readouterr().err
