@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import networkx as nx
 
+from dsd_lang.base.errors import DsdError
 from dsd_lang.plan.model import Plan
 from dsd_lang.plan.parts import Phase
 
@@ -30,6 +31,22 @@ def dependency_graph(plan: Plan) -> nx.DiGraph:
             known = graph.edges[phase.parent, phase.id]["arguments"] if graph.has_edge(phase.parent, phase.id) else ()
             graph.add_edge(phase.parent, phase.id, kind="parent", arguments=known)
     return graph
+
+
+def execution_order(plan: Plan) -> tuple[Phase, ...]:
+    """The phases so that each stands behind all it needs, and else as they are written.
+
+    Raises :class:`DsdError` for a plan that no compiler made: phases that need each other.
+    """
+    graph = dependency_graph(plan)
+    phases = {phase.id: phase for phase in plan.phases}
+    position = {identifier: index for index, identifier in enumerate(phases)}
+    try:
+        ordered = list(nx.lexicographical_topological_sort(graph, key=position.__getitem__))
+    except nx.NetworkXUnfeasible as error:
+        cycle = " -> ".join(source for source, _ in nx.find_cycle(graph))
+        raise DsdError(f"the plan's phases need each other: {cycle}", help="compile the schedule again") from error
+    return tuple(phases[identifier] for identifier in ordered)
 
 
 def references_of(phase: Phase) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from dsd_lang.plan import Checkpoint, Phase, Plan
+from dsd_lang.plan.dependencies import execution_order
 from dsd_runtime.engine.attachment import attach
 from dsd_runtime.engine.conditions import replayed
 from dsd_runtime.engine.generators import seed_generators
@@ -76,11 +77,11 @@ class Runner:
         self._results: dict[str, NodeResult] = {}
 
     def run(self) -> list[NodeResult]:
-        """Trains what is not trained yet; returns one result for each phase, in order.
+        """Trains what is not trained yet, each node behind all it needs; returns one result for each phase, in order.
 
         Raises :class:`~dsd_runtime.training.loop.Stopped` after saving the progress when a stop is asked for.
         """
-        for phase in self.plan.phases:
+        for phase in execution_order(self.plan):
             self._results[phase.id] = self._visit(phase)
         return list(self._results.values())
 

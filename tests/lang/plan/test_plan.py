@@ -175,7 +175,7 @@ def test_flags_win_over_set_and_set_over_the_preset() -> None:
     [
         ({"lrr": "1"}, "knows no `lrr`"),
         ({"lr": "0"}, "above 0"),
-        ({"lr": "1; dense"}, "no value"),
+        ({"lr": "1; dense"}, "not a value"),
         ({"seed": "x"}, "seed"),
     ],
 )
