@@ -13,7 +13,10 @@ from engine_loops import begin, network, run
 from safetensors.torch import save_file
 from torch import Tensor, nn, optim
 
+import dsd_lang
 from dsd_lang.base.errors import DsdError
+from dsd_lang.plan import Function
+from dsd_runtime.engine.preflight import check_optimizers
 
 
 def _begin(text: str, model: nn.Module | None = None, **options: Any) -> None:
@@ -37,7 +40,6 @@ class Bare(nn.Module):
 @pytest.mark.parametrize(
     ("phase", "message"),
     [
-        ("dense 1it opt=sgd(nesterov=on, momentum=0)", "`sgd` cannot be built: nesterov momentum requires"),
         ("dense 1it dropout=0.5", "no dropout layer"),
         ("dense 1it lr=0.1 from=@a.9ep", r"`@a\.9ep` is past the end of phase `a`, which has 2 updates"),
         ("sparse 50% 1it layers=conv", "DSD201"),
@@ -114,3 +116,12 @@ def test_a_factory_of_another_model() -> None:
     _begin(text, factory=network)
     bare = nn.Sequential(Bare())
     _begin(text, bare, factory=lambda: nn.Sequential(Bare()))
+
+
+def test_options_that_only_torch_refuses() -> None:
+    """The language knows most of them; what it lets through is built once, on the real parameter groups."""
+    plan = dsd_lang.compile("dense 1it lr=0.1 opt=adam(beta1=0.9)")
+    wrong = plan.phases[0].model_copy(update={"opt": Function(name="adam", arguments={"beta1": "2"})})
+    model = network()
+    with pytest.raises(DsdError, match="`adam` cannot be built: invalid beta parameter"):
+        check_optimizers(plan.model_copy(update={"phases": (wrong,)}), optim.SGD(model.parameters(), lr=0.1))
