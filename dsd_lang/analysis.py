@@ -15,7 +15,7 @@ from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.measure_program import is_measurable
 from dsd_lang.passes.pipeline import run_passes
 from dsd_lang.passes.read_settings import Settings
-from dsd_lang.rules import MODEL_RULES, ORDER_RULES, TREE_RULES
+from dsd_lang.rules.checks import MODEL_RULES, ORDER_RULES, TREE_RULES
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.parser import ParseResult, parse

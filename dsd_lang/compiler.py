@@ -13,7 +13,6 @@ from dsd_lang.base.errors import DsdError
 from dsd_lang.base.files import read_limited
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.draft import Draft
-from dsd_lang.passes.explain import reason
 from dsd_lang.passes.quantities import Quantity
 from dsd_lang.plan import (
     Checkpoint,
@@ -138,7 +137,7 @@ class _PhaseBuilder:
             parent=draft.parent.id if draft.parent is not None else None,
             mode=draft.mode,
             derived=tuple(name for name in _DERIVED_ORDER if name in derived),
-            why=reason(draft),
+            why=draft.why,
             span=self.span(draft),
             **fields,
         )

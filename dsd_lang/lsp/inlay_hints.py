@@ -10,7 +10,6 @@ from dsd_lang.base.units import format_exact
 from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.rows import drafts_by_phase, written_phases
 from dsd_lang.passes.draft import Draft
-from dsd_lang.passes.explain import reason
 from dsd_lang.passes.quantities import Quantity
 from dsd_lang.syntax import nodes
 
@@ -46,7 +45,7 @@ def _hints(document: Document, phase: nodes.Phase, drafts: list[Draft]) -> Itera
         position=place,
         label=written,
         text_edits=edits,
-        tooltip=reason(own[0]),
+        tooltip=own[0].why,
         padding_left=True,
     )
 

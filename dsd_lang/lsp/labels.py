@@ -13,8 +13,8 @@ from typing import Literal, NamedTuple
 from dsd_lang.base.diagnostics import Span
 from dsd_lang.base.metrics import split_metric
 from dsd_lang.passes.resolve_references import MOMENTS
-from dsd_lang.passes.walk import below, values_of
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.walk import below, values_of
 
 Loop = nodes.RepeatBlock | nodes.ForBlock | nodes.Sweep
 

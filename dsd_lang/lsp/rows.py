@@ -6,8 +6,8 @@ from dsd_lang.base.diagnostics import Span
 from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.markdown import table
 from dsd_lang.passes.draft import Draft
-from dsd_lang.passes.walk import phases_of, statements
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.walk import phases_of, statements
 
 MAX_ROWS = 12
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dsd_lang.lsp.documents import Document
-from dsd_lang.passes.walk import statements, values_of
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.walk import statements, values_of
 
 
 def argument_at(document: Document, offset: int) -> nodes.Argument | None:

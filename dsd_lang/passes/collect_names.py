@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.walk import statements
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.walk import statements
 
 
 def collect_names(compilation: Compilation) -> None:

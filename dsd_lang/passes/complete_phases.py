@@ -6,12 +6,11 @@ from typing import Any
 
 from dsd_lang.base.arguments import BY_NAME, Argument, kept_in
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.draft import Draft, Fields
+from dsd_lang.passes.draft import FAILED, Draft, Fields
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.outline import Round
 from dsd_lang.passes.quantities import Quantity, length_data
 from dsd_lang.passes.read_conditions import read_condition
-from dsd_lang.passes.read_phases import FAILED
 from dsd_lang.passes.read_settings import Settings
 
 _PLAIN = kept_in("phase")

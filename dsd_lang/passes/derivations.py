@@ -10,8 +10,8 @@ from dsd_lang.base.units import format_short
 from dsd_lang.passes.draft import Draft, Draftbook
 from dsd_lang.passes.quantities import Quantity
 from dsd_lang.passes.read_settings import Settings
-from dsd_lang.passes.walk import below
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.walk import below
 
 _ORIGINS = {"set": "`set`", "flag": "`--set`", "preset": "the model's preset"}
 

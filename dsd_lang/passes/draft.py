@@ -15,6 +15,11 @@ from dsd_lang.syntax import nodes
 
 Fields = dict[str, Any]
 
+FAILED = object()
+"""Stands for a value that was given but does not fit; it has been reported, so nothing is inherited in its place."""
+
+_REASONS = ("copy", "length", "lr", "layers")
+
 
 class Scope:
     """The names visible at a place: labels and branches, each with where it was finished, and the scope around."""
@@ -125,6 +130,16 @@ class Draft:
     @property
     def id(self) -> str:
         return f"p{self.index}"
+
+    def said(self, name: str) -> Any:
+        """What the phase itself says as `name=`; None where it does not, or what it says does not fit."""
+        value = self.given.get(name)
+        return None if value is FAILED else value
+
+    @property
+    def why(self) -> str:
+        """The plan's `why`: `given`, `length inherited, lr given`, `` `repeat` copies 1 with its lr x 0.1 ``."""
+        return ", ".join(self.reasons[key] for key in _REASONS if key in self.reasons) or "given"
 
     @property
     def node(self) -> nodes.Phase:

@@ -13,6 +13,7 @@ from dsd_lang.passes.draft import ClaimDraft, Draft, Draftbook, Entry, Instance,
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.measure_program import MAX_PHASES
 from dsd_lang.passes.outline import Claim, ForkItem, Group, Item, Round, last_on_line
+from dsd_lang.rules import program_too_large
 
 
 class _Place(NamedTuple):
@@ -74,9 +75,7 @@ class _Layout:
     def phase(self, item: Item, line: _Line, place: _Place) -> None:
         index = len(self.phases)
         if index >= MAX_PHASES:
-            self.findings.add(
-                "DSD405", f"the program expands past {MAX_PHASES:,} phases", item.node.span, label="too many phases"
-            )
+            self.findings.report(program_too_large.too_many_phases(MAX_PHASES, item.node.span))
         draft = Draft(
             index,
             item,

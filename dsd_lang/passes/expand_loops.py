@@ -13,9 +13,11 @@ from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.outline import Claim, Element, ForkItem, Group, Item, Round, TailItem
-from dsd_lang.passes.quantities import Bound, Names, Quantity, describe, evaluate
+from dsd_lang.passes.quantities import Bound, Names, Quantity, evaluate
 from dsd_lang.passes.read_values import read_value
+from dsd_lang.rules import unknown_argument, wrong_value
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.describe import describe
 
 Texts = dict[str, str]
 
@@ -32,12 +34,7 @@ def whole_count(value: nodes.Value, names: Names, what: str, findings: Findings)
     if quantity is None:
         return None
     if quantity.unit != "" or quantity.value.denominator != 1 or quantity.value < 1:
-        findings.add(
-            "DSD209",
-            f"{what} must be a whole number of at least 1, found `{str(quantity)[:40]}`",
-            value.span,
-            label="expected 1, 2, 3, ...",
-        )
+        findings.report(wrong_value.not_a_count(what, str(quantity), value.span))
         return None
     return int(quantity.value)
 
@@ -86,13 +83,7 @@ class _Expansion:
         if isinstance(statement, nodes.Compare | nodes.Expect):
             return [Claim(statement, names)]
         if not is_top:
-            self.findings.add(
-                "DSD202",
-                "`set` belongs to the program, not to a block: it holds for every phase",
-                statement.span,
-                label="inside a block",
-                help="move it to the top of the file, or write the argument on the phases",
-            )
+            self.findings.report(unknown_argument.set_in_block(statement))
         return []
 
     def repeat(self, statement: nodes.RepeatBlock, names: Names, texts: Texts) -> list[Element]:

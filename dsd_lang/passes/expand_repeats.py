@@ -9,13 +9,13 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import NamedTuple
 
-from dsd_lang.base.units import RANGE_WORDS
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.expand_loops import whole_count
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.measure_program import MAX_PHASES
 from dsd_lang.passes.outline import Element, ForkItem, Group, Item, Round, TailItem
 from dsd_lang.passes.quantities import evaluate, is_too_long
+from dsd_lang.rules import lr_not_positive, program_too_large, repeat_without_pair
 from dsd_lang.syntax import nodes
 
 
@@ -76,22 +76,14 @@ class _Expansion:
     def cycles(self, tail: TailItem, line: _Line | None) -> list[Group]:
         pair = pair_before(line)
         if not pair:
-            self.findings.add(
-                "DSD302",
-                "`repeat` copies the last sparse...dense pair, and there is none before it",
-                tail.node.span,
-                label="nothing to repeat",
-                help="write a `sparse` and a `dense` phase first, or `repeat N { ... }`",
-            )
+            self.findings.report(repeat_without_pair.no_pair(tail.node))
             return []
         count = 1
         if tail.node.count is not None:
             count = whole_count(tail.node.count, tail.names, "the number of repeats", self.findings) or 1
         self.num_copies += count * len(pair)
         if self.num_copies > MAX_PHASES:
-            self.findings.add(
-                "DSD405", f"the program expands past {MAX_PHASES:,} phases", tail.node.span, label="too many phases"
-            )
+            self.findings.report(program_too_large.too_many_phases(MAX_PHASES, tail.node.span))
             return []
         scale = self.scale(tail)
         loop = f"tail{self.num_tails}"
@@ -131,9 +123,7 @@ class _Expansion:
                 if quantity is not None and quantity.is_number and quantity.value > 0:
                     return quantity.value
                 if quantity is not None:
-                    self.findings.add(
-                        "DSD403", "`scale=` must be a number above 0", argument.value.span, label="not above 0"
-                    )
+                    self.findings.report(lr_not_positive.scale_not_positive(argument.value.span))
         return Fraction(1, 10)
 
     def factors(self, tail: TailItem, scale: Fraction, count: int, num_copied: int) -> list[Fraction]:
@@ -147,13 +137,7 @@ class _Expansion:
         for _ in range(count):
             factor = factor if is_final else factor * scale
             if is_too_long(factor):
-                self.findings.add(
-                    "DSD403",
-                    f"the learning rate of the last cycles is beyond the range of numbers ({RANGE_WORDS})",
-                    tail.node.span,
-                    label="scaled down too often",
-                    help="repeat less often, or write `scale=1`",
-                )
+                self.findings.report(lr_not_positive.scaled_too_often(tail.node.span))
                 break
             factors.append(factor)
         return factors

@@ -23,6 +23,13 @@ class Findings:
             self._seen.add(place)
             self._items.append(Diagnostic(code, message, span, label, help, fix))
 
+    def report(self, diagnostic: Diagnostic) -> None:
+        """Takes a diagnostic that its rule has made, unless the same code was reported for the same span before."""
+        key = (diagnostic.code, diagnostic.span.start, diagnostic.span.end)
+        if key not in self._seen:
+            self._seen.add(key)
+            self._items.append(diagnostic)
+
     def in_source_order(self) -> tuple[Diagnostic, ...]:
         """All findings, by place."""
         return tuple(sorted(self._items, key=lambda item: (item.span.start, item.span.end, item.code)))

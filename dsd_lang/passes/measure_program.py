@@ -11,8 +11,9 @@ from dsd_lang.base.diagnostics import Span
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
-from dsd_lang.passes.walk import bodies, is_deeper_than, names_in, statements, values_of
+from dsd_lang.rules import program_too_large
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.walk import bodies, is_deeper_than, names_in, statements, values_of
 
 MAX_PHASES = 100_000
 MAX_NESTING = 100
@@ -24,15 +25,12 @@ def is_measurable(program: nodes.Program, findings: Findings) -> bool:
     before = len(findings)
     for statement, depth in statements(program.statements):
         if depth > MAX_NESTING:
-            findings.add("DSD405", f"blocks nest deeper than {MAX_NESTING}", statement.span, label="too deep")
+            findings.report(program_too_large.nests_too_deep("blocks nest", MAX_NESTING, statement.span))
             return False
         for root in values_of(statement):
             if is_deeper_than(root, MAX_EXPRESSION_DEPTH):
-                findings.add(
-                    "DSD405",
-                    f"this expression nests deeper than {MAX_EXPRESSION_DEPTH}",
-                    statement.span,
-                    label="too deep",
+                findings.report(
+                    program_too_large.nests_too_deep("this expression nests", MAX_EXPRESSION_DEPTH, statement.span)
                 )
     return len(findings) == before
 
@@ -49,13 +47,7 @@ def count_phases(program: nodes.Program, findings: Findings) -> int | None:
     total = counter.body(program.statements, {})
     if total > MAX_PHASES:
         span = counter.culprit or (program.statements[-1].span if program.statements else program.span)
-        findings.add(
-            "DSD405",
-            f"the program expands past {MAX_PHASES:,} phases",
-            span,
-            label="too many phases",
-            help="lower the counts of the loops, forks and sweeps that multiply here",
-        )
+        findings.report(program_too_large.product_too_large(MAX_PHASES, span))
         return None
     return total
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeGuard
 
 from dsd_lang.base.arguments import RATE_WORDS
-from dsd_lang.base.diagnostics import replacement
-from dsd_lang.base.errors import nearest
-from dsd_lang.base.units import MAX_BITS, MAX_DIGITS, RANGE_WORDS, exact, format_exact, format_short, has_magnitude
+from dsd_lang.base.diagnostics import Diagnostic
+from dsd_lang.base.units import MAX_BITS, MAX_DIGITS, exact, format_exact, format_short, has_magnitude
 from dsd_lang.passes.findings import Findings
+from dsd_lang.rules import lr_not_positive, program_too_large, wrong_value
 from dsd_lang.syntax import nodes
 
 _UNIT_WORDS = {
@@ -127,98 +127,34 @@ def evaluate(value: nodes.Value, names: Names, findings: Findings) -> Quantity |
             return None
         return _combine(value, left, right, findings)
     if is_accidental_call(value, names):
-        report_accidental_call(value, findings)
+        findings.report(wrong_value.reads_as_call(value))
         return None
-    findings.add(
-        "DSD209",
-        f"expected a number, found {describe(value)}",
-        value.span,
-        label="no number",
-        help="numbers, loop variables and `+ - * / ^ ( )` may stand here",
-    )
+    findings.report(wrong_value.not_a_number(value))
     return None
 
 
-def is_accidental_call(value: object, names: Names) -> bool:
+def is_accidental_call(value: object, names: Names) -> TypeGuard[nodes.Call]:
     """Whether a number's name before parentheses, which was not meant as one, reads as a call: `lr=prev (1/3)`."""
     if not isinstance(value, nodes.Call) or not isinstance(value.callee, nodes.Name):
         return False
     return value.callee.text in (*RATE_WORDS, *names)
 
 
-def report_accidental_call(value: nodes.Value, findings: Findings) -> None:
-    """What stands in the parentheses was meant as a value of its own, or as a factor."""
-    called = describe(value).strip("`").partition("(")[0]
-    findings.add(
-        "DSD209",
-        f"`{called} (...)` reads as a call, and `{called}` is a number",
-        value.span,
-        label="not a function",
-        help=f"write the value in parentheses before `{called}`, or a product: `{called}*(...)`",
-    )
-
-
-def describe(value: nodes.Value) -> str:
-    """A value in the words of a message."""
-    if isinstance(value, nodes.Number | nodes.LengthLiteral | nodes.Name):
-        return f"`{value.text[:40]}`"
-    if isinstance(value, nodes.Text):
-        return f'the string `"{value.value[:40]}"`'
-    if isinstance(value, nodes.Reference):
-        return f"the reference `@{'.'.join(value.path)[:40]}`"
-    if isinstance(value, nodes.Call):
-        callee = value.callee
-        name = callee.text if isinstance(callee, nodes.Name) else "@" + ".".join(callee.path)
-        return f"`{name[:40]}(...)`"
-    return "an expression"
-
-
 def _report_unknown_name(value: nodes.Name, names: Names, findings: Findings) -> None:
     known = tuple(name for name, bound in names.items() if isinstance(bound, Quantity))
-    if value.text in names:
-        message, label = f"`{value.text}` holds a word here, and a number was expected", "not a number"
-    elif value.text in RATE_WORDS:
-        message, label = f"`{value.text}` has no phase before it to look at", "nothing before this"
-        findings.add("DSD403", message, value.span, label=label, help="write a number, or `set lr=` for the program")
-        return
+    if value.text in RATE_WORDS and value.text not in names:
+        findings.report(lr_not_positive.nothing_before(value))
     else:
-        message, label = f"expected a number, found the word `{value.text[:40]}`", "not a number or a variable"
-    guess, help = _meant(value.text, known)
-    choices = ", ".join(f"`{name}`" for name in known)
-    text = help or (f"the names known here are {choices}" if choices else "")
-    label = f"did you mean `{guess}`?" if guess else label
-    advice = "write a number such as `0.5` or `8e-4`; a word is one only where a loop binds it: `for x in 1, 2 { ... }`"
-    fix = replacement(value.span, guess) if guess else None
-    findings.add("DSD209", message, value.span, label=label, help=text or advice, fix=fix)
-
-
-def _meant(word: str, known: tuple[str, ...]) -> tuple[str | None, str]:
-    """The known name that an unknown word must stand for, and a line of help."""
-    from dsd_lang.base.foreign_words import ITEMS, RATES
-
-    meant = RATES.get(word.lower()) if set(RATE_WORDS) <= set(known) else None
-    meant = meant or ITEMS.get(word)
-    if meant is not None:
-        return meant.word, meant.help
-    return nearest(word, known), ""
+        findings.report(wrong_value.word_for_number(value, known, is_bound=value.text in names))
 
 
 def _combine(node: nodes.Binary, left: Quantity, right: Quantity, findings: Findings) -> Quantity | None:
     result = {"+": _add, "-": _add, "*": _multiply, "/": _divide, "^": _raise}[node.operator](node, left, right)
-    if isinstance(result, str):
-        code = (
-            "DSD405" if "digits" in result else "DSD403" if "optimizer" in result or "run time" in result else "DSD209"
-        )
-        findings.add(code, result, node.span, label="cannot be computed")
+    if isinstance(result, Diagnostic):
+        findings.report(result)
         return None
     if is_too_long(result.value):
-        findings.add(
-            "DSD405",
-            "this number is beyond the range of numbers",
-            node.span,
-            label="cannot be computed",
-            help=f"numbers have {RANGE_WORDS}",
-        )
+        findings.report(program_too_large.number_too_long(node.span))
         return None
     return result
 
@@ -227,20 +163,29 @@ def _like(left: Quantity, right: Quantity) -> bool:
     return (left.is_number and right.is_number) or (left.unit, left.phase) == (right.unit, right.phase)
 
 
-def _add(node: nodes.Binary, left: Quantity, right: Quantity) -> Quantity | str:
+def _refused(node: nodes.Binary, left: Quantity, right: Quantity) -> Diagnostic:
+    """Two kinds of quantities that do not go together; a rate known only at run time is a rate's problem."""
+    words = _UNIT_WORDS[left.unit], _UNIT_WORDS[right.unit]
+    if _is_symbolic(left) or _is_symbolic(right):
+        return lr_not_positive.not_computable(node, *words)
+    return wrong_value.not_computable(node, *words)
+
+
+def _is_symbolic(quantity: Quantity) -> bool:
+    return quantity.unit in ("optimizer", "last")
+
+
+def _add(node: nodes.Binary, left: Quantity, right: Quantity) -> Quantity | Diagnostic:
     if not _like(left, right):
-        words = f"{_UNIT_WORDS[left.unit]} and {_UNIT_WORDS[right.unit]}"
-        if left.unit in ("optimizer", "last") or right.unit in ("optimizer", "last"):
-            return f"{words} cannot be added: such a rate can only be multiplied or divided by a number"
-        return f"{words} cannot be added"
+        return _refused(node, left, right)
     sign = -1 if node.operator == "-" else 1
     unit = left.unit if left.unit == right.unit else ""
     return left._replace(value=left.value + sign * right.value, unit=unit)
 
 
-def _multiply(node: nodes.Binary, left: Quantity, right: Quantity) -> Quantity | str:
+def _multiply(node: nodes.Binary, left: Quantity, right: Quantity) -> Quantity | Diagnostic:
     if not left.is_number and not right.is_number:
-        return f"{_UNIT_WORDS[left.unit]} cannot be multiplied by {_UNIT_WORDS[right.unit]}"
+        return _refused(node, left, right)
     if left.is_number and right.is_number:
         unit: Literal["", "%"] = "%" if "%" in (left.unit, right.unit) and left.unit != right.unit else ""
         return Quantity(left.value * right.value, unit)
@@ -248,24 +193,24 @@ def _multiply(node: nodes.Binary, left: Quantity, right: Quantity) -> Quantity |
     return scaled._replace(value=scaled.value * factor.value)
 
 
-def _divide(node: nodes.Binary, left: Quantity, right: Quantity) -> Quantity | str:
+def _divide(node: nodes.Binary, left: Quantity, right: Quantity) -> Quantity | Diagnostic:
     if right.value == 0:
-        return "division by zero"
+        return wrong_value.division_by_zero(node.span)
     if _like(left, right):
         keep_percent = left.unit == "%" and right.unit == ""
         return Quantity(left.value / right.value, "%" if keep_percent else "")
     if not right.is_number:
-        return f"{_UNIT_WORDS[left.unit]} cannot be divided by {_UNIT_WORDS[right.unit]}"
+        return _refused(node, left, right)
     return left._replace(value=left.value / right.value)
 
 
-def _raise(node: nodes.Binary, left: Quantity, right: Quantity) -> Quantity | str:
+def _raise(node: nodes.Binary, left: Quantity, right: Quantity) -> Quantity | Diagnostic:
     if not left.is_number or not right.is_number:
-        return f"{_UNIT_WORDS[left.unit]} cannot be raised to {_UNIT_WORDS[right.unit]}"
+        return _refused(node, left, right)
     if right.value.denominator != 1:
-        return "a power needs a whole number as its exponent"
+        return wrong_value.broken_exponent(node.span)
     exponent = right.value.numerator
     if left.value == 0 and exponent < 0:
-        return "division by zero"
+        return wrong_value.division_by_zero(node.span)
     raised = power(left.value, exponent)
-    return f"this power has more than {MAX_DIGITS} digits" if raised is None else Quantity(raised)
+    return program_too_large.power_too_long(node.span) if raised is None else Quantity(raised)

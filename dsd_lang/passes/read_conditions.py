@@ -6,15 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from dsd_lang.base.conditions import CONDITION_FUNCTIONS
-from dsd_lang.base.diagnostics import replacement
-from dsd_lang.base.errors import nearest
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.findings import Findings
-from dsd_lang.passes.quantities import Names, Quantity, describe, evaluate, written
-from dsd_lang.passes.walk import below
-from dsd_lang.passes.wrong_values import expected_by, fits
+from dsd_lang.passes.quantities import Names, Quantity, evaluate, written
+from dsd_lang.passes.read_functions import fits
+from dsd_lang.rules import duplicate_argument, unknown_argument, wrong_value
 from dsd_lang.syntax import nodes
-from dsd_lang.syntax.terminals import widened
+from dsd_lang.syntax.walk import below
 
 RenameMetric = Callable[[nodes.Name], str | None]
 
@@ -46,13 +44,7 @@ class _Reader:
             return {"kind": "compare", "op": node.operator, "args": (left, right)}
         call = self.call(node)
         if call is not None and not CONDITION_FUNCTIONS[call["name"]].is_condition:
-            self.findings.add(
-                "DSD209",
-                f"`{call['name']}(...)` is a number, not yet a condition",
-                node.span,
-                label="compare it with a number",
-                help=f"write `{call['name']}(val.err) < 0.1`",
-            )
+            self.findings.report(wrong_value.not_a_condition(call["name"], node.span))
             return None
         return call
 
@@ -94,16 +86,14 @@ class _Reader:
 
     def number(self, quantity: Quantity, node: nodes.Value) -> dict[str, Any] | None:
         if not quantity.is_number:
-            self.findings.add(
-                "DSD209", f"a condition compares numbers, found `{str(quantity)[:40]}`", node.span, label="no number"
-            )
+            self.findings.report(wrong_value.compared_with_length(str(quantity), node.span))
             return None
         data: dict[str, Any] = {"kind": "number", "value": format_exact(quantity.value)}
         return {**data, "percent": True} if quantity.unit == "%" else data
 
     def arithmetic(self, node: nodes.Binary) -> dict[str, Any] | None:
         if node.operator == "^":
-            self.findings.add("DSD209", "a condition takes `+ - * /` of metrics, no `^`", node.span, label="no power")
+            self.findings.report(wrong_value.power_in_condition(node.span))
             return None
         left, right = self.operand(node.left), self.operand(node.right)
         if left is None or right is None:
@@ -113,16 +103,7 @@ class _Reader:
     def call(self, node: nodes.Call) -> dict[str, Any] | None:
         name = node.callee.text if isinstance(node.callee, nodes.Name) else ""
         if name not in CONDITION_FUNCTIONS:
-            guess = nearest(name, tuple(CONDITION_FUNCTIONS))
-            known = ", ".join(f"`{function}`" for function in CONDITION_FUNCTIONS)
-            self.findings.add(
-                "DSD209",
-                f"a condition has no {describe(node.callee)}",
-                node.callee.span,
-                label=f"did you mean `{guess}`?" if guess else "unknown here",
-                help=f"conditions know {known} and comparisons of metrics",
-                fix=replacement(node.callee.span, guess) if guess else None,
-            )
+            self.findings.report(wrong_value.unknown_in_condition(node.callee, tuple(CONDITION_FUNCTIONS)))
             return None
         arguments: list[dict[str, Any]] = []
         options: dict[str, str] = {}
@@ -137,18 +118,10 @@ class _Reader:
         unnamed = [item.value for item in node.arguments if item.name is None]
         if len(unnamed) == 2 and CONDITION_FUNCTIONS[name].parameters and isinstance(unnamed[1], nodes.Number):
             option = CONDITION_FUNCTIONS[name].parameters[0].name
-            self.findings.add(
-                "DSD209",
-                f"the second value of `{name}` needs its name",
-                unnamed[1].span,
-                label=f"did you mean `{option}={unnamed[1].text}`?",
-                fix=replacement(unnamed[1].span, f"{option}={unnamed[1].text}"),
-            )
+            self.findings.report(wrong_value.second_value_unnamed(name, option, unnamed[1]))
             return None
         if len(arguments) != 1 or arguments[0]["kind"] != "metric":
-            self.findings.add(
-                "DSD209", f"`{name}` watches one metric", node.span, label=f"write for instance `{name}(val.loss)`"
-            )
+            self.findings.report(wrong_value.watches_one_metric(name, node.span))
             return None
         data: dict[str, Any] = {"kind": "call", "name": name, "args": tuple(arguments)}
         return {**data, "options": options} if options else data
@@ -159,25 +132,16 @@ class _Reader:
         name = item.name or ""
         parameter = row.parameter(name)
         if parameter is None:
-            guess = nearest(name, known)
-            self.findings.add(
-                "DSD202",
-                f"`{function}` takes no `{name}`",
-                item.span,
-                label=f"did you mean `{guess}`?" if guess else "unknown here",
-                help=f"`{function}` takes {', '.join(f'`{option}=`' for option in known) or 'one metric'}",
-                fix=replacement(widened(item.span, len(name)), guess) if guess else None,
-            )
+            self.findings.report(unknown_argument.unknown_in_condition(function, known, item))
             return False
         if name in options:
-            self.findings.add("DSD206", f"`{name}=` is given twice", item.span, label="given before", help="keep one")
+            self.findings.report(duplicate_argument.parameter_twice(f"`{name}=`", item, help="keep one"))
             return False
         quantity = evaluate(item.value, self.names, self.findings)
         if quantity is None:
             return False
         if not quantity.is_number or not fits(parameter, format_exact(quantity.value)):
-            wanted = expected_by(parameter)
-            self.findings.add("DSD209", f"`{name}=` takes {wanted}", item.value.span, label=f"expected {wanted}")
+            self.findings.report(wrong_value.parameter_outside(name, parameter, item.value.span))
             return False
         options[name] = written(quantity)
         return True

@@ -6,13 +6,12 @@ from itertools import pairwise
 from typing import Any
 
 from dsd_lang.base.arguments import Argument
-from dsd_lang.base.diagnostics import replacement
 from dsd_lang.base.units import exact, format_exact, format_percent
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
 from dsd_lang.passes.read_functions import is_parameter
-from dsd_lang.passes.wrong_values import report_value
 from dsd_lang.plan.setting_text import milestone_text
+from dsd_lang.rules import duplicate_argument, length_without_unit, milestones_out_of_order, wrong_value
 from dsd_lang.syntax import nodes
 
 
@@ -20,7 +19,7 @@ def read_decay(argument: Argument, value: nodes.Value, names: Names, findings: F
     """The plan's data of `decay=value`, or None after reporting what is wrong with it."""
     callee = value.callee if isinstance(value, nodes.Call) else value
     if not isinstance(callee, nodes.Name) or argument.option(callee.text) is None:
-        report_value(argument, callee if isinstance(callee, nodes.Name) else value, findings)
+        findings.report(wrong_value.not_taken(argument, callee if isinstance(callee, nodes.Name) else value))
         return None
     reader = _DecayReader(argument, callee.text, names, findings)
     items = value.arguments if isinstance(value, nodes.Call) else ()
@@ -66,7 +65,7 @@ class _DecayReader:
         if name not in data:
             return False
         what = f"`{item.name}=`" if item.name is not None else "the factor"
-        self.findings.add("DSD206", f"{what} is given twice", item.span, label="given before", help="keep one of them")
+        self.findings.report(duplicate_argument.parameter_twice(what, item))
         return True
 
     def is_factor(
@@ -84,14 +83,10 @@ class _DecayReader:
         last = before[-1][1]
         if last["unit"] == "ratio" and exact(point["value"]) > exact(last["value"]):
             return False
-        text, has_factor = item.value.text, any(one.name == "by" for one in items)
-        self.findings.add(
-            "DSD209",
-            f"`{text}` would be a milestone at {format_percent(exact(point['value']))} of the phase",
-            item.span,
-            label="not a milestone in order" if has_factor else f"did you mean `by={text}`?",
-            help="the factor of each step is written `by=0.1`, a milestone `50%`, `80ep` or `500it`",
-            fix=None if has_factor else replacement(item.span, f"by={text}"),
+        self.findings.report(
+            wrong_value.factor_among_milestones(
+                item, item.value, format_percent(exact(point["value"])), has_by=any(one.name == "by" for one in items)
+            )
         )
         return True
 
@@ -100,30 +95,19 @@ class _DecayReader:
         for (_, first), (item, second) in pairwise(milestones):
             if first["unit"] != second["unit"] or exact(first["value"]) < exact(second["value"]):
                 continue
-            shown = f"`{milestone_text(second)}` after `{milestone_text(first)}`"
-            is_twice = first["value"] == second["value"]
-            self.findings.add(
-                "DSD412",
-                f"milestones are in order, each once, found {shown}",
-                item.span,
-                label="given before" if is_twice else "before the one on its left",
-                help="at one milestone the rate falls once: keep one of them, or write a smaller `by=`"
-                if is_twice
-                else "write the earlier milestone first",
+            self.findings.report(
+                milestones_out_of_order.not_after(
+                    milestone_text(second), milestone_text(first), item.span, is_twice=first["value"] == second["value"]
+                )
             )
 
     def milestone(self, item: nodes.CallArgument, quantity: Quantity) -> dict[str, str] | None:
         is_bare = quantity.unit == "" and quantity.value >= 1
         if quantity.value < 0 or is_bare:
-            self.findings.add(
-                "DSD402",
-                f"a milestone is a share of the phase or a length, found `{str(quantity)[:40]}`",
-                item.span,
-                label=f"did you mean `{format_exact(quantity.value)}ep`?" if is_bare else "below zero",
-                help="write `33%`, `80ep` or `500it`",
-                fix=replacement(item.value.span, f"{item.value.text}ep")
-                if is_bare and isinstance(item.value, nodes.Number)
-                else None,
+            self.findings.report(
+                length_without_unit.not_a_milestone(
+                    item, str(quantity), format_exact(quantity.value) if is_bare else None
+                )
             )
             return None
         unit = quantity.unit if quantity.is_length else "ratio"
@@ -131,31 +115,21 @@ class _DecayReader:
 
     def is_fit(self, name: str, item: nodes.CallArgument, quantity: Quantity) -> bool:
         if item.name is None and self.kind != "exp":
-            message, wanted = f"`{self.kind}` takes no unnamed value", "nothing, or `floor=`"
-        elif name == "factor" and not (quantity.is_number and 0 < quantity.value <= 1):
-            message, wanted = "a decay's factor is above 0 and at most 1", "a factor such as `0.1`"
-        elif name == "floor" and not (quantity.is_number and quantity.value >= 0):
-            message, wanted = "`floor=` takes a number of 0 or more", "a number such as `1e-5`"
-        else:
+            self.findings.report(wrong_value.unnamed_in_decay(self.kind, item.span))
+            return False
+        number = quantity.value
+        if quantity.is_number and (0 < number <= 1 if name == "factor" else number >= 0):
             return True
-        self.findings.add("DSD209", message, item.span, label=f"expected {wanted}")
+        self.findings.report(wrong_value.decay_parameter(name, item.span))
         return False
 
     def complete(self, data: dict[str, Any], value: nodes.Value) -> dict[str, Any] | None:
         if self.kind == "step":
             if "milestones" not in data:
-                self.findings.add(
-                    "DSD209",
-                    "`step` needs its milestones",
-                    value.span,
-                    label="no milestone",
-                    help="write `decay=step(33%, 66%, by=0.1)`",
-                )
+                self.findings.report(wrong_value.no_milestones(value.span))
                 return None
             data.setdefault("factor", "0.1")
         if self.kind == "exp" and "factor" not in data:
-            self.findings.add(
-                "DSD209", "`exp` needs its factor per epoch", value.span, label="no factor", help="write `exp(0.95)`"
-            )
+            self.findings.report(wrong_value.no_factor(value.span))
             return None
         return data

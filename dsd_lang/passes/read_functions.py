@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from dsd_lang.base.arguments import Argument
-from dsd_lang.base.diagnostics import replacement
-from dsd_lang.base.errors import nearest
 from dsd_lang.base.options import Option, Parameter
-from dsd_lang.base.units import exact
+from dsd_lang.base.units import exact, parse_length
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import NO_NAMES, Names, Quantity, evaluate, written
-from dsd_lang.passes.wrong_values import expected_by, fits, report_value
+from dsd_lang.rules import duplicate_argument, unknown_argument, wrong_value
 from dsd_lang.syntax import nodes
-from dsd_lang.syntax.terminals import widened
 
 SWITCHES = {"on": True, "off": False, "true": True, "false": False}
 
@@ -22,11 +19,11 @@ def function_data(argument: Argument, value: nodes.Value, names: Names, findings
     """`word` or `word(...)` out of the argument's options as a plan `Function`."""
     callee = value.callee if isinstance(value, nodes.Call) else value
     if not isinstance(callee, nodes.Name):
-        report_value(argument, value, findings)
+        findings.report(wrong_value.not_taken(argument, value))
         return None
     option = argument.option(callee.text)
     if option is None:
-        report_value(argument, callee, findings)
+        findings.report(wrong_value.not_taken(argument, callee))
         return None
     arguments: dict[str, str | bool] = {}
     if isinstance(value, nodes.Call):
@@ -43,13 +40,7 @@ def function_data(argument: Argument, value: nodes.Value, names: Names, findings
                 return None
             arguments[name] = data
     if arguments.get("nesterov") is True and not _is_nesterov(arguments):
-        findings.add(
-            "DSD209",
-            "`nesterov=on` needs a `momentum=` above 0 and no `dampening=`",
-            value.span,
-            label="no Nesterov momentum without",
-            help="write `sgd(momentum=0.9, nesterov=on)`",
-        )
+        findings.report(wrong_value.nesterov_without_momentum(value.span))
         return None
     return {"name": option.name, "arguments": arguments}
 
@@ -65,24 +56,11 @@ def is_parameter(
 ) -> bool:
     """Whether an option takes that parameter; reports it when not, and one that is given twice."""
     if name in given:
-        findings.add("DSD206", f"`{name}=` is given twice", item.span, label="given before", help="keep one of them")
+        findings.report(duplicate_argument.parameter_twice(f"`{name}=`", item))
         return False
     if option.parameter(name) is not None:
         return True
-    choices = option.named
-    num_unnamed = len(option.parameters) - len(choices)
-    guess = nearest(name, choices)
-    words = [f"{num_unnamed} unnamed value{'s' if num_unnamed > 1 else ''}"] if num_unnamed else []
-    takes = ", ".join([*words, *(f"`{choice}=`" for choice in choices)]) or "nothing between parentheses"
-    what = f"`{name}=`" if not name.isdigit() else "further unnamed value" if num_unnamed else "unnamed value"
-    findings.add(
-        "DSD202",
-        f"`{option.name}` takes no {what}",
-        item.span,
-        label=f"did you mean `{guess}`?" if guess else "unknown here",
-        help=f"`{option.name}` takes {takes}",
-        fix=replacement(widened(item.span, len(name)), guess) if guess else None,
-    )
+    findings.report(unknown_argument.unknown_parameter(option, name, item))
     return False
 
 
@@ -91,23 +69,31 @@ def is_fit(option: Option, name: str, item: nodes.CallArgument, data: str | bool
     parameter = option.parameter(name)
     if parameter is None or fits(parameter, data):
         return True
-    guess = nearest(data, parameter.words) if isinstance(data, str) else None
-    findings.add(
-        "DSD209",
-        f"{_named(option, parameter)} takes {expected_by(parameter)}, found `{_shown(data)}`",
-        item.value.span,
-        label=f"did you mean `{guess}`?" if guess else f"expected {expected_by(parameter)}",
-        fix=replacement(item.value.span, guess) if guess else None,
-    )
+    findings.report(wrong_value.parameter_not_taken(option, parameter, data, item.value.span))
     return False
 
 
-def _named(option: Option, parameter: Parameter) -> str:
-    return f"`{parameter.name}=`" if parameter.is_named else f"`{option.name}(...)`"
-
-
-def _shown(data: str | bool) -> str:
-    return ("on" if data else "off") if isinstance(data, bool) else data[:40]
+def fits(parameter: Parameter, data: str | bool) -> bool:
+    """Whether a parameter takes a value, as the plan would hold it."""
+    if parameter.kind == "any":
+        return True
+    if parameter.kind == "switch" or isinstance(data, bool):
+        return parameter.kind == "switch" and isinstance(data, bool)
+    if parameter.kind == "choice":
+        return data in parameter.words
+    try:
+        if parameter.kind == "length":
+            return parse_length(data).value > 0
+        number = exact(data)
+    except ValueError:
+        return False
+    return {
+        "number": number >= 0,
+        "positive": number > 0,
+        "ratio": 0 <= number < 1,
+        "share": 0 <= number <= 1,
+        "whole": number >= 1 and number.denominator == 1,
+    }[parameter.kind]
 
 
 def argument_data(value: nodes.Value, names: Names, findings: Findings) -> str | bool | None:
@@ -118,13 +104,7 @@ def argument_data(value: nodes.Value, names: Names, findings: Findings) -> str |
             return argument_data(bound, NO_NAMES, findings)
         if bound is None and value.text not in SWITCHES and value.text.lower() in SWITCHES:
             word = "on" if SWITCHES[value.text.lower()] else "off"
-            findings.add(
-                "DSD209",
-                f"a switch is `on` or `off`, found `{value.text}`",
-                value.span,
-                label=f"did you mean `{word}`?",
-                fix=replacement(value.span, word),
-            )
+            findings.report(wrong_value.not_a_switch(value, word))
             return None
         if bound is None:
             return SWITCHES.get(value.text, value.text)

@@ -9,22 +9,18 @@ from __future__ import annotations
 from typing import Any
 
 from dsd_lang.base.arguments import BY_NAME
-from dsd_lang.base.diagnostics import replacement
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.draft import Draft, Fields
+from dsd_lang.passes.draft import FAILED, Draft, Fields
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, evaluate, is_accidental_call
 from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_targets import TargetNode, read_target
 from dsd_lang.passes.read_values import read_value
-from dsd_lang.passes.removal import phase_spans, removal, without_argument
-from dsd_lang.passes.walk import below
+from dsd_lang.rules import duplicate_argument, length_without_unit, target_out_of_range, unknown_argument, wrong_value
 from dsd_lang.syntax import nodes
-
-FAILED = object()
-"""Stands for a value that was given but does not fit; it has been reported, so nothing is inherited in its place."""
+from dsd_lang.syntax.walk import below
 
 _RESERVED = ("held", "until", "then", "and", "or")
 
@@ -114,13 +110,7 @@ class _PhaseReader:
 
     def until(self, item: nodes.Until, names: Names, fields: Fields) -> None:
         if "until" in fields:
-            self.findings.add(
-                "DSD206",
-                "a phase has one `until`",
-                item.span,
-                label="given before",
-                help="join the conditions with `and` or `or`",
-            )
+            self.findings.report(duplicate_argument.second_until(item))
             return
         condition = read_condition(item.condition, names, self.findings)
         fields["until"] = FAILED if condition is None else condition
@@ -134,16 +124,9 @@ class _PhaseReader:
         if not quantity.is_length:
             return quantity
         if fields.get("length", FAILED) is not FAILED:
-            self.findings.add(
-                "DSD206",
-                f"a phase has one length, found a second one, `{str(quantity)[:40]}`",
-                item.span,
-                label="given before",
-                help="separate two phases by `;` or a newline",
-                fix=removal(item.span, phase_spans(node), str(quantity)[:40], "display"),
-            )
+            self.findings.report(duplicate_argument.second_length(node, item, str(quantity)))
         elif quantity.value < 0:
-            self.findings.add("DSD402", "a length cannot be negative", item.span, label="below zero")
+            self.findings.report(length_without_unit.negative(item.span))
             fields["length"] = FAILED
         else:
             fields["length"] = quantity
@@ -156,26 +139,13 @@ class _PhaseReader:
         from dsd_lang.base.foreign_words import item_meant
 
         if item.text in BY_NAME:
-            self.findings.add(
-                "DSD209",
-                f"the argument `{item.text}` has no value",
-                item.span,
-                label=f"expected `{item.text}=...`",
-                help=f"`{item.text}=` is {BY_NAME[item.text].meaning}",
-            )
+            self.findings.report(wrong_value.no_value(item, BY_NAME[item.text].meaning))
             return True
         meant = item_meant(item.text)
         word = meant.word if meant is not None else nearest(item.text.lower(), (*_RESERVED, *names))
         if meant is None and word not in _RESERVED:
             return False
-        self.findings.add(
-            "DSD209",
-            f"expected a target, a length or an argument, found the word `{item.text[:40]}`",
-            item.span,
-            label=f"did you mean `{word}`?" if word else "",
-            help=meant.help if meant is not None else "",
-            fix=replacement(item.span, word) if word else None,
-        )
+        self.findings.report(wrong_value.no_item_of_phase(item, word, meant.help if meant is not None else ""))
         return True
 
     def one_target(
@@ -188,33 +158,13 @@ class _PhaseReader:
         is_whole = quantity is not None and quantity.unit == "" and quantity.value >= 1
         if is_whole and (node.mode == "dense" or before is not None):
             assert quantity is not None
-            number = format_exact(quantity.value)[:20]
-            self.findings.add(
-                "DSD402",
-                f"a length needs its unit, found `{number}`",
-                item.span,
-                label=f"did you mean `{number}ep`?",
-                help="a length says its unit: `ep` for epochs, `it` for optimizer updates",
-                fix=replacement(item.span, f"{item.text}ep") if isinstance(item, nodes.Number) else None,
-            )
+            self.findings.report(length_without_unit.no_unit(item, format_exact(quantity.value)[:20]))
             return before
         if node.mode == "dense":
-            self.findings.add(
-                "DSD202",
-                "a `dense` phase prunes nothing and takes no target",
-                item.span,
-                label="no target here",
-                help="write `sparse` to prune, or a length such as `50ep`",
-            )
+            self.findings.report(unknown_argument.target_of_dense(item.span))
             return before
         if before is not None:
-            self.findings.add(
-                "DSD206",
-                "a phase has one target, found a second one",
-                item.span,
-                label="given before",
-                help="separate two phases by `;` or a newline, or write a list: `[conv: 30%, fc: 50%]`",
-            )
+            self.findings.report(duplicate_argument.second_target(item.span))
             return before
         return (item, quantity)
 
@@ -231,13 +181,7 @@ class _PhaseReader:
             if any(is_accidental_call(value, names) for value in values):
                 fields["target"] = FAILED  # it stands in the parentheses of what reads as a call, which is reported
             elif not is_override and "target" not in fields:
-                self.findings.add(
-                    "DSD401",
-                    "`sparse` needs a target: the share that is pruned",
-                    node.mode_span,
-                    label="pruned how much?",
-                    help="write `sparse 50%`, or `sparse held` to keep the masks",
-                )
+                self.findings.report(target_out_of_range.no_target(node))
                 fields["target"] = FAILED
             return
         usable = {key: value for key, value in fields.items() if value is not FAILED}
@@ -258,11 +202,4 @@ class _PhaseReader:
             ("of", {"fraction", "remaining"}, "a share such as `20%`"),
         ):
             if name in given and not kinds & fitting:
-                argument = next(item for item in node.items if isinstance(item, nodes.Argument) and item.name == name)
-                self.findings.add(
-                    "DSD202",
-                    f"`{name}=` goes with {what}",
-                    argument.span,
-                    label="no effect on this target",
-                    fix=without_argument(node, name),
-                )
+                self.findings.report(unknown_argument.without_companion(node, name, what))

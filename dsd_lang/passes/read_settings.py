@@ -12,6 +12,7 @@ from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import NO_NAMES, Quantity, evaluate, is_too_long
 from dsd_lang.passes.read_values import read_value
+from dsd_lang.rules import duplicate_argument, lr_not_positive, unknown_reference
 from dsd_lang.syntax import nodes
 
 Origin = Literal["set", "flag", "preset"]
@@ -52,14 +53,7 @@ def effective_settings(
             if row is None or "set" not in row.places:
                 continue
             if argument.name in first:
-                line = first[argument.name].span.line
-                findings.add(
-                    "DSD206",
-                    f"`{argument.name}` is set twice",
-                    argument.name_span,
-                    label=f"set before on line {line}",
-                    help="keep one of them",
-                )
+                findings.report(duplicate_argument.set_twice(argument, first[argument.name].span.line))
                 continue
             first[argument.name] = argument
             setting = _setting(row, argument, "set", findings)
@@ -74,13 +68,7 @@ def _setting(row: Argument, argument: nodes.Argument, origin: Origin, findings: 
     if row.kind == "lr":
         return _rate(argument, origin, findings)
     if isinstance(argument.value, nodes.Reference):
-        findings.add(
-            "DSD203",
-            f"`set {row.name}=` holds for every phase, and no phase stands before the first",
-            argument.value.span,
-            label="nothing to refer to yet",
-            help=f"write `{row.name}=` on the phases",
-        )
+        findings.report(unknown_reference.in_setting(row.name, argument.value.span))
         return None
     data = read_value(row, argument.value, NO_NAMES, findings)
     return None if data is None else Setting(data, _shown(row, data), origin, argument)
@@ -93,12 +81,8 @@ def _rate(argument: nodes.Argument, origin: Origin, findings: Findings) -> Setti
     if quantity is None:
         return None
     if not quantity.is_number or quantity.value <= 0 or is_too_long(quantity.value):
-        findings.add(
-            "DSD403",
-            f"a learning rate is a number above 0, found `{str(quantity)[:40]}`",
-            argument.value.span,
-            label="not above 0" if quantity.is_number else "not a rate",
-            help="write a number such as `8e-4`",
+        findings.report(
+            lr_not_positive.setting_not_positive(str(quantity), argument.value.span, is_number=quantity.is_number)
         )
         return None
     return Setting(Quantity(quantity.value), format_exact(quantity.value), origin, argument)

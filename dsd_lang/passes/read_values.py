@@ -11,7 +11,6 @@ from fractions import Fraction
 from typing import Any
 
 from dsd_lang.base.arguments import Argument
-from dsd_lang.base.diagnostics import replacement
 from dsd_lang.base.options import DISTILL_PARAMETERS
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.findings import Findings
@@ -21,11 +20,10 @@ from dsd_lang.passes.quantities import (
     evaluate,
     is_accidental_call,
     length_data,
-    report_accidental_call,
 )
 from dsd_lang.passes.read_decays import read_decay
-from dsd_lang.passes.read_functions import function_data
-from dsd_lang.passes.wrong_values import expected, expected_by, fits, report_value
+from dsd_lang.passes.read_functions import fits, function_data
+from dsd_lang.rules import duplicate_argument, length_without_unit, unknown_argument, wrong_value
 from dsd_lang.syntax import nodes
 
 Reader = Callable[[Argument, nodes.Value, Names, Findings], Any]
@@ -41,9 +39,7 @@ def read_value(
         if argument.kind == "selectors":
             return read_selectors(value)
         first = value[0]
-        findings.add(
-            "DSD209", f"`{argument.name}=` takes no selectors", first.span, label=f"expected {expected(argument)}"
-        )
+        findings.report(wrong_value.takes_no_selectors(argument, first.span))
         return None
     if isinstance(value, nodes.Name):
         bound = names.get(value.text)
@@ -59,10 +55,10 @@ def read_selectors(value: tuple[nodes.SelectorNode, ...]) -> tuple[str, ...]:
 
 def _read_lr(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Any:
     if is_accidental_call(value, names):
-        report_accidental_call(value, findings)
+        findings.report(wrong_value.reads_as_call(value))
         return None
     if isinstance(value, nodes.Text | nodes.Reference | nodes.Call | nodes.LengthLiteral):
-        report_value(argument, value, findings)
+        findings.report(wrong_value.not_taken(argument, value))
         return None
     return (value, names)
 
@@ -70,7 +66,7 @@ def _read_lr(argument: Argument, value: nodes.Value, names: Names, findings: Fin
 def _quantity(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Quantity | None:
     is_word = isinstance(value, nodes.Name) and value.text not in names
     if is_word or isinstance(value, nodes.Text | nodes.Reference | nodes.Call):
-        report_value(argument, value, findings)
+        findings.report(wrong_value.not_taken(argument, value))
         return None
     return evaluate(value, names, findings)
 
@@ -82,12 +78,7 @@ def _number_in(
     if quantity is None:
         return None
     if not quantity.is_number or not fits(quantity.value):
-        findings.add(
-            "DSD209",
-            f"`{argument.name}=` takes {expected(argument)}, found `{str(quantity)[:40]}`",
-            value.span,
-            label=f"expected {expected(argument)}",
-        )
+        findings.report(wrong_value.outside(argument, str(quantity), value.span))
         return None
     return quantity
 
@@ -120,32 +111,26 @@ def _read_length(argument: Argument, value: nodes.Value, names: Names, findings:
     if quantity is None:
         return None
     if not quantity.is_length:
-        bare = value.text if isinstance(value, nodes.Number) and not value.percent else None
-        findings.add(
-            "DSD402",
-            f"`{argument.name}=` takes a length, found `{str(quantity)[:40]}`",
-            value.span,
-            label=f"did you mean `{format_exact(quantity.value)[:20]}it` or `{format_exact(quantity.value)[:20]}ep`?"
-            if quantity.unit == ""
-            else "not a length",
-            help="a length says its unit: `ep` for epochs, `it` for optimizer updates",
-            fix=replacement(value.span, f"{bare}ep", "display") if bare else None,
+        findings.report(
+            length_without_unit.not_a_length(
+                argument.name, value, str(quantity), format_exact(quantity.value) if quantity.unit == "" else None
+            )
         )
         return None
     if quantity.value < 0:
-        findings.add("DSD402", "a length cannot be negative", value.span, label="below zero")
+        findings.report(length_without_unit.negative(value.span))
         return None
     return length_data(quantity)
 
 
 def _read_selectors(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Any:
-    report_value(argument, value, findings)
+    findings.report(wrong_value.not_taken(argument, value))
 
 
 def _read_choice(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Any:
     if isinstance(value, nodes.Name) and argument.option(value.text) is not None:
         return value.text
-    report_value(argument, value, findings)
+    findings.report(wrong_value.not_taken(argument, value))
     return None
 
 
@@ -162,29 +147,22 @@ def _read_distill(argument: Argument, value: nodes.Value, names: Names, findings
     if isinstance(value, nodes.Reference):
         return (value, {})
     if not isinstance(value, nodes.Call) or not isinstance(value.callee, nodes.Reference):
-        report_value(argument, value, findings)
+        findings.report(wrong_value.not_taken(argument, value))
         return None
     options: dict[str, str] = {}
     for item in value.arguments:
         parameter = next((one for one in DISTILL_PARAMETERS if one.name == item.name), None)
         if parameter is None:
-            findings.add(
-                "DSD202",
-                f"`distill=` takes no `{item.name or 'unnamed value'}`",
-                item.span,
-                label="unknown here",
-                help="it takes `alpha=` and `T=`: `distill=@teacher.end(alpha=0.8, T=10)`",
-            )
+            findings.report(unknown_argument.unknown_in_distill(item))
             return None
         if _PLAN_NAMES.get(parameter.name, parameter.name) in options:
-            findings.add("DSD206", f"`{item.name}=` is given twice", item.span, label="given before", help="keep one")
+            findings.report(duplicate_argument.parameter_twice(f"`{item.name}=`", item, help="keep one"))
             return None
         quantity = evaluate(item.value, names, findings)
         if quantity is None:
             return None
         if not quantity.is_number or not fits(parameter, format_exact(quantity.value)):
-            wanted = expected_by(parameter)
-            findings.add("DSD209", f"`{item.name}=` takes {wanted}", item.value.span, label=f"expected {wanted}")
+            findings.report(wrong_value.parameter_outside(parameter.name, parameter, item.value.span))
             return None
         options[_PLAN_NAMES.get(parameter.name, parameter.name)] = format_exact(quantity.value)
     return (value.callee, options)
@@ -196,7 +174,7 @@ def _read_clip(argument: Argument, value: nodes.Value, names: Names, findings: F
     if isinstance(value, nodes.Call):
         function = function_data(argument, value, names, findings)
         if function is not None and len(value.arguments) != 1:
-            findings.add("DSD209", "`clip=` takes one bound", value.span, label="expected `norm(100)` or `value(5)`")
+            findings.report(wrong_value.several_bounds(value.span))
             return None
         return function
     number = _read_positive(argument, value, names, findings)
@@ -213,7 +191,7 @@ def _read_text(argument: Argument, value: nodes.Value, names: Names, findings: F
         return value.value
     if isinstance(value, nodes.Name):
         return value.text
-    report_value(argument, value, findings)
+    findings.report(wrong_value.not_taken(argument, value))
     return None
 
 

@@ -7,8 +7,6 @@ An arm is written as its path without the seeds (`dsd` stands for `dsd.seed0`, `
 from __future__ import annotations
 
 from dsd_lang.base.arguments import BY_NAME
-from dsd_lang.base.diagnostics import replacement
-from dsd_lang.base.errors import nearest
 from dsd_lang.base.metrics import split_metric
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import ClaimDraft, Entry, Fields, Scope
@@ -16,8 +14,8 @@ from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_values import read_value
 from dsd_lang.passes.resolve_references import find
+from dsd_lang.rules import unknown_metric, unknown_reference
 from dsd_lang.syntax import nodes
-from dsd_lang.syntax.terminals import widened
 
 
 def resolve_claims(compilation: Compilation) -> None:
@@ -67,13 +65,7 @@ class _Claims:
         if "on" not in data and any(argument.name not in BY_NAME for argument in node.arguments):
             return None  # `metric=test.err`: the rule `unknown_argument` reports it
         if "on" not in data:
-            self.findings.add(
-                "DSD205",
-                "`compare` needs the metric it compares",
-                node.span,
-                label="compared on what?",
-                help="write `compare a vs b on=test.err`",
-            )
+            self.findings.report(unknown_metric.no_metric(node))
             return None
         return None if left is None or right is None else data
 
@@ -109,23 +101,9 @@ class _Claims:
         return inner[-1] if inner else None
 
     def unknown(self, name: str, entry: Entry | None, node: nodes.Name) -> None:
-        guess = None
-        if entry is not None:
-            message, label = f"`{name}` is a phase, and only branches can be arms", "not a branch"
-        elif name.split(".")[0] in self.all_names and "." not in name:
-            message, label = f"the branch `{name}` is later: write this after its fork", "not there yet"
-        else:
-            guess = nearest(name, self.branches())
-            message = f"no branch is called `{name}`"
-            label = f"did you mean `{guess}`?" if guess else "unknown branch"
-        shown = ", ".join(f"`{branch}`" for branch in self.branches()[:8])
-        self.findings.add(
-            "DSD203",
-            message,
-            node.span,
-            label=label,
-            help=f"branches here: {shown}" if shown else "there is no fork",
-            fix=replacement(widened(node.span, len(name)), guess) if guess else None,
+        is_later = name.split(".")[0] in self.all_names and "." not in name
+        self.findings.report(
+            unknown_reference.not_an_arm(node, name, self.branches(), is_phase=entry is not None, is_later=is_later)
         )
 
     def branches(self) -> tuple[str, ...]:

@@ -7,8 +7,7 @@ target are its layers.
 from __future__ import annotations
 
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.draft import Draft
-from dsd_lang.passes.read_phases import FAILED
+from dsd_lang.passes.draft import FAILED, Draft
 from dsd_lang.passes.read_settings import Settings
 
 DEFAULT = ("prunable",)

@@ -11,19 +11,17 @@ from fractions import Fraction
 from typing import Any
 
 from dsd_lang.base.arguments import RATE_WORDS
-from dsd_lang.base.diagnostics import replacement
 from dsd_lang.base.errors import nearest
-from dsd_lang.base.units import RANGE_WORDS, exact, format_exact, format_short
+from dsd_lang.base.units import exact, format_exact, format_short
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.draft import Draft, Fields
+from dsd_lang.passes.draft import FAILED, Draft, Fields
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Bound, Names, Quantity, evaluate, is_too_long, power
-from dsd_lang.passes.read_phases import FAILED
 from dsd_lang.passes.read_settings import Settings
-from dsd_lang.passes.removal import without_argument
-from dsd_lang.passes.walk import below
 from dsd_lang.plan.rates import final_exponent
+from dsd_lang.rules import lr_not_positive, unknown_argument, wrong_value
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.walk import below
 
 REDENSE = Fraction(1, 10)
 _CONSTANT: Fields = {"kind": "constant"}
@@ -154,25 +152,12 @@ class _Rates:
         if quantity is None:
             return None
         if quantity.is_length:
-            self.findings.add(
-                "DSD403",
-                f"a learning rate is a number, found the length `{str(quantity)[:40]}`",
-                expression.span,
-                label="not a rate",
-            )
+            self.findings.report(lr_not_positive.is_a_length(str(quantity), expression.span))
             return None
         if quantity.value <= 0:
-            shown = "0" if quantity.value == 0 else str(quantity)[:40]
+            shown = "0" if quantity.value == 0 else str(quantity)
             is_decayed = quantity.value == 0 and "last" in self.words_of(expression)
-            self.findings.add(
-                "DSD403",
-                f"a learning rate must be above 0, found `{shown}`",
-                expression.span,
-                label="not above 0",
-                help="`last` is 0 after a `linear` or `cosine` decay without `floor=`"
-                if is_decayed
-                else "write a number above 0 such as `8e-4`",
-            )
+            self.findings.report(lr_not_positive.not_above_zero(shown, expression.span, is_decayed=is_decayed))
             return None
         return self.checked(draft, quantity._replace(unit="") if quantity.unit == "%" else quantity)
 
@@ -185,13 +170,12 @@ class _Rates:
                 meant = RATES.get(part.text.lower())
                 guess = meant.word if meant is not None else nearest(part.text.lower(), RATE_WORDS)
                 if guess is not None or meant is not None:
-                    self.findings.add(
-                        "DSD209",
-                        f"expected a number, found the word `{part.text}`",
-                        part.span,
-                        label=f"did you mean `{guess}`?" if guess else "",
-                        help=meant.help if meant is not None else "`prev`, `last` and `base` stand for earlier rates",
-                        fix=replacement(part.span, guess) if guess else None,
+                    self.findings.report(
+                        wrong_value.word_for_rate(
+                            part,
+                            guess,
+                            meant.help if meant is not None else "`prev`, `last` and `base` stand for earlier rates",
+                        )
                     )
                     return True
         return False
@@ -206,13 +190,7 @@ class _Rates:
 
     def checked(self, draft: Draft, rate: Quantity) -> Quantity | None:
         if is_too_long(rate.value):
-            self.findings.add(
-                "DSD403",
-                "this learning rate is beyond the range of numbers",
-                draft.node.span,
-                label="scaled too often",
-                help=f"numbers have {RANGE_WORDS}",
-            )
+            self.findings.report(lr_not_positive.too_long(draft.node.span))
             return None
         return rate
 
@@ -236,14 +214,7 @@ class _Rates:
         if floor is not None and decay["kind"] != "constant":
             decay = {"floor": floor, **decay}
         elif isinstance(draft.given.get("floor"), str):
-            self.findings.add(
-                "DSD202",
-                "`floor=` needs a `decay=` other than `constant`",
-                draft.span_of("floor"),
-                label="nothing decays here",
-                help="leave it out, or write `decay=cosine` or another shape",
-                fix=without_argument(draft.node, "floor"),
-            )
+            self.findings.report(unknown_argument.floor_without_decay(draft.node, draft.span_of("floor")))
         return decay
 
     def data(self, draft: Draft) -> Fields:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.draft import Draft
+from dsd_lang.passes.draft import FAILED, Draft
 from dsd_lang.passes.quantities import Quantity
-from dsd_lang.passes.read_phases import FAILED
+from dsd_lang.rules import missing_first_length
 
 
 def resolve_lengths(compilation: Compilation) -> None:
@@ -21,13 +21,7 @@ def resolve_lengths(compilation: Compilation) -> None:
         elif own is FAILED:
             pass  # reported
         elif draft.length_from is None:
-            compilation.findings.add(
-                "DSD301",
-                f"the first phase needs a length, and this `{draft.mode}` has none",
-                draft.node.mode_span,
-                label="how long?",
-                help="write it in epochs (`50ep`) or optimizer updates (`500it`)",
-            )
+            compilation.findings.report(missing_first_length.no_length(draft.node))
         else:
             draft.length = draft.length_from.length
             draft.derived.append("duration")

@@ -10,13 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 from dsd_lang.base.arguments import ARGUMENTS
-from dsd_lang.base.diagnostics import Fix, replacement
-from dsd_lang.base.errors import nearest
 from dsd_lang.base.units import format_exact, parse_length
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import Draft, Draftbook, Entry, Fields, Instance, Scope
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Quantity
+from dsd_lang.rules import unknown_reference
 from dsd_lang.syntax import nodes
 
 MOMENTS = ("start", "entered", "end", "best")
@@ -78,38 +77,19 @@ class _Resolver:
         if not is_moment or find(draft.scope, path[0], draft.index) is None:
             return False
         meant = f"@{'.'.join(path)}"
-        self.findings.add(
-            "DSD203",
-            f'`"{node.value}"` in quotes is the name of a file, and `{path[0]}` is a phase or branch',
-            node.span,
-            label=f"did you mean `{meant}`?",
-            help=f'a file of that name is written `"./{node.value}"`',
-            fix=replacement(node.span, meant),
-        )
+        self.findings.report(unknown_reference.quoted(node, path[0], meant))
         return True
 
     def reference(self, draft: Draft, node: nodes.Reference) -> Fields | None:
         if node.path == ("init",):
             return self.checkpoint(None, "init", None)
         if node.path[0] == "init":
-            self.findings.add(
-                "DSD203",
-                "`@init` is the model before training and has no moments",
-                node.span,
-                label="expected `@init`",
-                help="write `@init` alone",
-            )
+            self.findings.report(unknown_reference.moment_of_init(node))
             return None
         try:
             path, moment, offset = _split(node.path)
         except ValueError:
-            self.findings.add(
-                "DSD203",
-                f"the length in `@{'.'.join(node.path)[:40]}` is beyond the range of numbers",
-                node.span,
-                label="too many digits",
-                help="name a moment within the phase: `@label.500it`, `@label.end`",
-            )
+            self.findings.report(unknown_reference.offset_too_long(node))
             return None
         phase = self.phase(draft, path, node)
         if phase is None:
@@ -133,13 +113,7 @@ class _Resolver:
         length = phase.length
         if length is None or length.unit != offset.unit or offset.value <= length.value:
             return True
-        self.findings.add(
-            "DSD203",
-            f"`@{'.'.join(node.path)}` lies behind the end of its phase, which lasts {length}",
-            node.span,
-            label="never reached",
-            help="name a moment within the phase, or `end`",
-        )
+        self.findings.report(unknown_reference.behind_the_end(node, str(length)))
         return False
 
     def phase(self, draft: Draft, path: tuple[str, ...], node: nodes.Reference) -> int | None:
@@ -156,19 +130,11 @@ class _Resolver:
             return entry.phase
         if len(entry.branch) > 1:
             name = ".".join(path)
-            self.findings.add(
-                "DSD203",
-                f"`@{name}` names a branch trained with {len(entry.branch)} seeds",
-                node.span,
-                label="which seed?",
-                help=f"write `@{name}.seed0.end`",
-            )
+            self.findings.report(unknown_reference.which_seed(node, name, len(entry.branch)))
             return None
         end = entry.branch[0].end
         if end is None:
-            self.findings.add(
-                "DSD203", f"`@{'.'.join(path)}` names a branch without a phase", node.span, label="an empty branch"
-            )
+            self.findings.report(unknown_reference.empty_branch(node, ".".join(path)))
         return end
 
     def inside(
@@ -176,7 +142,7 @@ class _Resolver:
     ) -> Entry | None:
         """One step of a path: a seed of a branch, or a name in it."""
         if entry.phase is not None:
-            self.no_moment(component, path, node)
+            self.findings.report(unknown_reference.no_moment(node, path, component, MOMENTS))
             return None
         for instance in entry.branch:
             if instance.seed is not None and component == f"seed{instance.seed}":
@@ -188,31 +154,8 @@ class _Resolver:
             known = tuple(entry.branch[0].scope.names)
         else:
             known = tuple(f"seed{instance.seed}" for instance in entry.branch)
-        guess = nearest(component, known)
-        self.findings.add(
-            "DSD203",
-            f"the branch `{'.'.join(path)}` has no `{component}`",
-            node.span,
-            label=f"did you mean `{guess}`?" if guess else "unknown in this branch",
-            help="it has " + ", ".join(f"`{name}`" for name in known[:8]) if known else "",
-            fix=_renamed(node, len(path), guess) if guess else None,
-        )
+        self.findings.report(unknown_reference.not_in_branch(node, path, component, known))
         return None
-
-    def no_moment(self, component: str, path: tuple[str, ...], node: nodes.Reference) -> None:
-        """`@a.strat`, `@a.final`, `@a.1000`: a phase has no such moment."""
-        from dsd_lang.base.foreign_words import MOMENTS as MEANT
-
-        word = component.lower()
-        guess = word if word in MOMENTS else MEANT.get(word) or nearest(word, MOMENTS)
-        self.findings.add(
-            "DSD203",
-            f"`@{'.'.join(path)}` is a phase and has no moment `{component}`",
-            node.span,
-            label=f"did you mean `@{'.'.join((*path, guess))}`?" if guess else "unknown moment",
-            help="a phase has `start`, `entered`, `end`, `best`, or a length such as `500it`",
-            fix=_renamed(node, len(path), guess) if guess else None,
-        )
 
     def unknown(self, draft: Draft, name: str, node: nodes.Reference) -> None:
         known: list[str] = []
@@ -220,31 +163,7 @@ class _Resolver:
         while scope is not None:
             known += [word for word, entries in scope.names.items() if entries[0].position < draft.index]
             scope = scope.around
-        help = "give a phase a label: `full: dense 50ep`"
-        guess = None
-        if name in self.all_names:
-            message, label = f"`@{name}` is later: a reference names something before it", "not there yet"
-            help = f"write `{name}: ...` before this phase"
-        else:
-            message, label = f"no phase or branch is called `{name}`", "unknown"
-            same = (word for word in known if word.lower() == name.lower())
-            guess = next(same, None) or nearest(name, tuple(known))
-            label = f"did you mean `{guess}`?" if guess else label
-        shown = ", ".join(f"`{word}`" for word in dict.fromkeys(known[:8]))
-        self.findings.add(
-            "DSD203",
-            message,
-            node.span,
-            label=label,
-            help=f"known here: {shown}" if shown else help,
-            fix=_renamed(node, 0, guess) if guess else None,
-        )
-
-
-def _renamed(node: nodes.Reference, place: int, name: str) -> Fix:
-    """The reference with another name at one place of its path."""
-    path = (*node.path[:place], name, *node.path[place + 1 :])
-    return replacement(node.span, f"@{'.'.join(path)}")
+        self.findings.report(unknown_reference.unknown_name(node, name, tuple(known), is_later=name in self.all_names))
 
 
 def _inside(instance: Instance, name: str, position: int) -> Entry | None:

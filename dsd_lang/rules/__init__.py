@@ -1,62 +1,12 @@
-"""The checks, one rule a file: a page as the module's docstring, the code it reports, and the check.
+"""The rules, one a file: a page as the module's docstring, the code, its messages, and the check.
 
-A rule whose mistake is found by a pass on the way has a page and no check. :data:`TREE_RULES` look at the text alone,
-:data:`ORDER_RULES` at the resolved phases.
+A mistake that a pass finds on its way is reported in the words of its rule: the pass calls the function of the rule's
+module that makes the diagnostic. So no rule imports a pass; :mod:`dsd_lang.rules.checks` lists the checks in order.
 """
 
 from __future__ import annotations
 
 from dsd_lang.base.diagnostics import CATALOGUE
-from dsd_lang.rules import (
-    bad_ramp,
-    densify_by_target,
-    derived_value,
-    duplicate_argument,
-    duplicate_label,
-    ends_sparse,
-    floor_above_start,
-    fork_without_labels,
-    milestone_past_end,
-    no_effect,
-    one_seed_compare,
-    paper_range,
-    pattern_does_not_fit,
-    redense_lr_not_lower,
-    restore_without_mask,
-    syntax_error,
-    unequal_budgets,
-    unknown_argument,
-    unknown_layer,
-    unknown_metric,
-    untrusted_code,
-    warmup_past_end,
-)
-
-TREE_RULES = (
-    syntax_error.check,
-    unknown_argument.check,
-    duplicate_argument.check,
-    duplicate_label.check,
-    unknown_metric.check,
-    fork_without_labels.check,
-    untrusted_code.check,
-)
-MODEL_RULES = (unknown_layer.check, pattern_does_not_fit.check)
-ORDER_RULES = (
-    ends_sparse.check,
-    redense_lr_not_lower.check,
-    restore_without_mask.check,
-    densify_by_target.check,
-    bad_ramp.check,
-    milestone_past_end.check,
-    warmup_past_end.check,
-    floor_above_start.check,
-    no_effect.check,
-    paper_range.check,
-    unequal_budgets.check,
-    one_seed_compare.check,
-    derived_value.check,
-)
 
 
 def page(code: str) -> str | None:

@@ -29,9 +29,16 @@ There is no automatic fix. A ramp written the wrong way round is shown turned, a
 
 from __future__ import annotations
 
-from dsd_lang.base.units import exact
-from dsd_lang.passes.draft import Draft
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from dsd_lang.base.diagnostics import Diagnostic, Fix, replacement
+from dsd_lang.base.units import exact, format_percent
 from dsd_lang.rules.subject import Subject
+from dsd_lang.syntax import nodes
+
+if TYPE_CHECKING:
+    from dsd_lang.passes.draft import Draft
 
 CODE = "DSD404"
 
@@ -64,3 +71,22 @@ def _check(subject: Subject, draft: Draft, every: dict[str, str], *, is_flat: bo
             label="no `every` fits",
             help="write a shorter `every=`, or a longer phase",
         )
+
+
+def falls(node: nodes.RampTarget, first: Fraction, final: Fraction) -> Diagnostic:
+    """A ramp from a higher share to a lower one."""
+    return Diagnostic(
+        CODE,
+        f"a ramp ends no lower than it starts, found {format_percent(first)} -> {format_percent(final)}",
+        node.span,
+        label="ends lower than it starts",
+        help="to give weights back, write a `dense` phase or a lower target in a phase of its own",
+        fix=_turned(node),
+    )
+
+
+def _turned(node: nodes.RampTarget) -> Fix | None:
+    """The ramp the other way round."""
+    if not isinstance(node.start, nodes.Number) or not isinstance(node.end, nodes.Number):
+        return None
+    return replacement(node.span, f"{node.end.text}->{node.start.text}", "display")

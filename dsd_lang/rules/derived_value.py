@@ -28,12 +28,15 @@ round of a loop, or is known only at run time.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from dsd_lang.base.diagnostics import Edit, Fix, Span
-from dsd_lang.passes.draft import Draft
-from dsd_lang.passes.explain import reason
-from dsd_lang.passes.quantities import Quantity
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
+
+if TYPE_CHECKING:
+    from dsd_lang.passes.draft import Draft
+    from dsd_lang.passes.quantities import Quantity
 
 CODE = "DSD901"
 _FIRST = ("of", "ramp", "every", "layers", "except")  # what stands before length and rate in canonical form
@@ -57,7 +60,7 @@ def check(subject: Subject) -> None:
                 f"this phase derives {' and '.join(parts)}",
                 draft.node.mode_span,
                 label="derived",
-                help=reason(draft),
+                help=draft.why,
                 fix=_written_out(draft.node, lengths, rates),
             )
 

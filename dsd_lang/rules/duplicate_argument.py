@@ -28,10 +28,11 @@ left out.
 
 from __future__ import annotations
 
-from dsd_lang.passes.removal import phase_spans, removal
-from dsd_lang.passes.walk import arguments_of, phases_of, statements
+from dsd_lang.base.diagnostics import Diagnostic, Span
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.removal import phase_spans, removal
+from dsd_lang.syntax.walk import arguments_of, phases_of, statements
 
 CODE = "DSD206"
 
@@ -65,3 +66,53 @@ def _check(subject: Subject, arguments: tuple[nodes.Argument, ...], phase: nodes
 def _written(subject: Subject, argument: nodes.Argument) -> str:
     """The value as it stands in the text."""
     return "".join(subject.text[argument.name_span.end : argument.span.end].split())
+
+
+def parameter_twice(shown: str, item: nodes.CallArgument, *, help: str = "keep one of them") -> Diagnostic:
+    """A parameter that stands twice between parentheses; ``shown`` is how the message calls it."""
+    return Diagnostic(CODE, f"{shown} is given twice", item.span, label="given before", help=help)
+
+
+def set_twice(argument: nodes.Argument, line: int) -> Diagnostic:
+    """A setting that an earlier `set` has."""
+    return Diagnostic(
+        CODE,
+        f"`{argument.name}` is set twice",
+        argument.name_span,
+        label=f"set before on line {line}",
+        help="keep one of them",
+    )
+
+
+def second_until(until: nodes.Until) -> Diagnostic:
+    """A second `until` of one phase."""
+    return Diagnostic(
+        CODE,
+        "a phase has one `until`",
+        until.span,
+        label="given before",
+        help="join the conditions with `and` or `or`",
+    )
+
+
+def second_length(phase: nodes.Phase, item: nodes.Value, found: str) -> Diagnostic:
+    """A second length of one phase."""
+    return Diagnostic(
+        CODE,
+        f"a phase has one length, found a second one, `{found[:40]}`",
+        item.span,
+        label="given before",
+        help="separate two phases by `;` or a newline",
+        fix=removal(item.span, phase_spans(phase), found[:40], "display"),
+    )
+
+
+def second_target(span: Span) -> Diagnostic:
+    """A second target of one phase."""
+    return Diagnostic(
+        CODE,
+        "a phase has one target, found a second one",
+        span,
+        label="given before",
+        help="separate two phases by `;` or a newline, or write a list: `[conv: 30%, fc: 50%]`",
+    )

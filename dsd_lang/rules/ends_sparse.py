@@ -28,12 +28,15 @@ Unsafe: a `dense` phase is added, which trains longer. Where a sparse network is
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import Edit, Fix
 from dsd_lang.base.source import position_span
-from dsd_lang.passes.draft import Draft
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
+
+if TYPE_CHECKING:
+    from dsd_lang.passes.draft import Draft
 
 CODE = "DSD303"
 _LINE = re.compile("[^\r\n]*")

@@ -28,9 +28,9 @@ Unsafe: the name (`a`, `b`, ...) is made up.
 from __future__ import annotations
 
 from dsd_lang.base.diagnostics import Edit, Fix
-from dsd_lang.passes.walk import statements
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.walk import statements
 
 CODE = "DSD503"
 _NAMES = "abcdefghijklmnopqrstuvwxyz"

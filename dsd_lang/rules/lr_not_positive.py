@@ -28,4 +28,84 @@ There is no automatic fix.
 
 from __future__ import annotations
 
+from dsd_lang.base.diagnostics import Diagnostic, Span
+from dsd_lang.base.units import RANGE_WORDS
+from dsd_lang.syntax import nodes
+from dsd_lang.syntax.describe import refused_operation
+
 CODE = "DSD403"
+
+
+def scale_not_positive(span: Span) -> Diagnostic:
+    """The `scale=` of a tail `repeat`."""
+    return Diagnostic(CODE, "`scale=` must be a number above 0", span, label="not above 0")
+
+
+def scaled_too_often(span: Span) -> Diagnostic:
+    """A tail `repeat` whose last rates are numbers that nobody can write."""
+    return Diagnostic(
+        CODE,
+        f"the learning rate of the last cycles is beyond the range of numbers ({RANGE_WORDS})",
+        span,
+        label="scaled down too often",
+        help="repeat less often, or write `scale=1`",
+    )
+
+
+def nothing_before(word: nodes.Name) -> Diagnostic:
+    """`prev`, `last` or `base` in the first phase."""
+    return Diagnostic(
+        CODE,
+        f"`{word.text}` has no phase before it to look at",
+        word.span,
+        label="nothing before this",
+        help="write a number, or `set lr=` for the program",
+    )
+
+
+def not_computable(node: nodes.Binary, left: str, right: str) -> Diagnostic:
+    """A rate that is known only at run time, in an operation that needs its value."""
+    message = refused_operation(node.operator, left, right)
+    if node.operator in ("+", "-"):
+        message += ": such a rate can only be multiplied or divided by a number"
+    return Diagnostic(CODE, message, node.span, label="cannot be computed")
+
+
+def setting_not_positive(found: str, span: Span, *, is_number: bool) -> Diagnostic:
+    """The `lr=` of a `set`, a flag or a preset."""
+    return Diagnostic(
+        CODE,
+        f"a learning rate is a number above 0, found `{found[:40]}`",
+        span,
+        label="not above 0" if is_number else "not a rate",
+        help="write a number such as `8e-4`",
+    )
+
+
+def is_a_length(found: str, span: Span) -> Diagnostic:
+    """`lr=5ep`."""
+    return Diagnostic(CODE, f"a learning rate is a number, found the length `{found[:40]}`", span, label="not a rate")
+
+
+def not_above_zero(found: str, span: Span, *, is_decayed: bool) -> Diagnostic:
+    """A rate of 0 or below; ``is_decayed`` where `last` is the reason."""
+    return Diagnostic(
+        CODE,
+        f"a learning rate must be above 0, found `{found[:40]}`",
+        span,
+        label="not above 0",
+        help="`last` is 0 after a `linear` or `cosine` decay without `floor=`"
+        if is_decayed
+        else "write a number above 0 such as `8e-4`",
+    )
+
+
+def too_long(span: Span) -> Diagnostic:
+    """A rate scaled until it cannot be written."""
+    return Diagnostic(
+        CODE,
+        "this learning rate is beyond the range of numbers",
+        span,
+        label="scaled too often",
+        help=f"numbers have {RANGE_WORDS}",
+    )

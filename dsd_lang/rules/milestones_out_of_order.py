@@ -28,4 +28,19 @@ There is no automatic fix.
 
 from __future__ import annotations
 
+from dsd_lang.base.diagnostics import Diagnostic, Span
+
 CODE = "DSD412"
+
+
+def not_after(milestone: str, before: str, span: Span, *, is_twice: bool) -> Diagnostic:
+    """A milestone that is not behind the one on its left."""
+    return Diagnostic(
+        CODE,
+        f"milestones are in order, each once, found `{milestone}` after `{before}`",
+        span,
+        label="given before" if is_twice else "before the one on its left",
+        help="at one milestone the rate falls once: keep one of them, or write a smaller `by=`"
+        if is_twice
+        else "write the earlier milestone first",
+    )

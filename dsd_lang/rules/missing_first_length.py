@@ -27,4 +27,18 @@ There is no automatic fix.
 
 from __future__ import annotations
 
+from dsd_lang.base.diagnostics import Diagnostic
+from dsd_lang.syntax import nodes
+
 CODE = "DSD301"
+
+
+def no_length(phase: nodes.Phase) -> Diagnostic:
+    """A phase without a length, and none before it."""
+    return Diagnostic(
+        CODE,
+        f"the first phase needs a length, and this `{phase.mode}` has none",
+        phase.mode_span,
+        label="how long?",
+        help="write it in epochs (`50ep`) or optimizer updates (`500it`)",
+    )

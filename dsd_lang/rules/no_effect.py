@@ -31,16 +31,18 @@ Unsafe: the argument is left out, where something else may have been meant.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dsd_lang.base.diagnostics import Span
 from dsd_lang.base.units import exact
-from dsd_lang.passes.draft import Draft
-from dsd_lang.passes.effects import Reason, parts_of, reason_without_effect
-from dsd_lang.passes.removal import without_argument
-from dsd_lang.passes.walk import below, statements, values_of
+from dsd_lang.rules.no_effect_reasons import Reason, parts_of, reason_without_effect
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.removal import without_argument
+from dsd_lang.syntax.walk import below, statements, values_of
+
+if TYPE_CHECKING:
+    from dsd_lang.passes.draft import Draft
 
 CODE = "DSD210"
 _NEVER_OR_ALWAYS = "a condition compares a metric with a number, or two metrics"

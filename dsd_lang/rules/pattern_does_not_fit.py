@@ -35,14 +35,17 @@ Unsafe: the layers that do not fit are left out with `except=`, and stay dense.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import Edit, Fix, Span
 from dsd_lang.base.layers import LayerInfo
-from dsd_lang.passes.draft import Draft
 from dsd_lang.plan.fitting import Misfit, misfitting, owner_of, pattern_misfit
 from dsd_lang.plan.selection import Part, divide
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
+
+if TYPE_CHECKING:
+    from dsd_lang.passes.draft import Draft
 
 CODE = "DSD409"
 _MOST_LEFT_OUT = 8

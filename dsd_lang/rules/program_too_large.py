@@ -28,4 +28,38 @@ There is no automatic fix.
 
 from __future__ import annotations
 
+from dsd_lang.base.diagnostics import Diagnostic, Span
+from dsd_lang.base.units import MAX_DIGITS, RANGE_WORDS
+
 CODE = "DSD405"
+
+
+def too_many_phases(most: int, span: Span, *, help: str = "") -> Diagnostic:
+    """More phases than a plan may have."""
+    return Diagnostic(CODE, f"the program expands past {most:,} phases", span, label="too many phases", help=help)
+
+
+def product_too_large(most: int, span: Span) -> Diagnostic:
+    """More phases than a plan may have, found before anything is expanded."""
+    return too_many_phases(most, span, help="lower the counts of the loops, forks and sweeps that multiply here")
+
+
+def nests_too_deep(what: str, most: int, span: Span) -> Diagnostic:
+    """Blocks in blocks, or parentheses in parentheses; ``what`` says which (`blocks nest`)."""
+    return Diagnostic(CODE, f"{what} deeper than {most}", span, label="too deep")
+
+
+def number_too_long(span: Span) -> Diagnostic:
+    """A number that the plan could not write."""
+    return Diagnostic(
+        CODE,
+        "this number is beyond the range of numbers",
+        span,
+        label="cannot be computed",
+        help=f"numbers have {RANGE_WORDS}",
+    )
+
+
+def power_too_long(span: Span) -> Diagnostic:
+    """A power that is not even computed."""
+    return Diagnostic(CODE, f"this power has more than {MAX_DIGITS} digits", span, label="cannot be computed")

@@ -29,10 +29,13 @@ Unsafe: without `lr=` the phase starts at a tenth of its sparse phase's rate.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from dsd_lang.passes.draft import Draft
-from dsd_lang.passes.removal import without_argument
 from dsd_lang.rules.subject import Subject
+from dsd_lang.syntax.removal import without_argument
+
+if TYPE_CHECKING:
+    from dsd_lang.passes.draft import Draft
 
 CODE = "DSD304"
 

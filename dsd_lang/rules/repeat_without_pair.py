@@ -27,4 +27,18 @@ There is no automatic fix.
 
 from __future__ import annotations
 
+from dsd_lang.base.diagnostics import Diagnostic
+from dsd_lang.syntax import nodes
+
 CODE = "DSD302"
+
+
+def no_pair(tail: nodes.RepeatTail) -> Diagnostic:
+    """A tail `repeat` without a pair before it."""
+    return Diagnostic(
+        CODE,
+        "`repeat` copies the last sparse...dense pair, and there is none before it",
+        tail.span,
+        label="nothing to repeat",
+        help="write a `sparse` and a `dense` phase first, or `repeat N { ... }`",
+    )

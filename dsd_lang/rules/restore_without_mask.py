@@ -29,10 +29,13 @@ Unsafe: `restore=` is left out; the plan names it, so its hash changes. For `hel
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from dsd_lang.passes.draft import Draft
-from dsd_lang.passes.removal import without_argument
 from dsd_lang.rules.subject import Subject
+from dsd_lang.syntax.removal import without_argument
+
+if TYPE_CHECKING:
+    from dsd_lang.passes.draft import Draft
 
 CODE = "DSD305"
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsd_lang.base.layers import LayerInfo
-from dsd_lang.passes.draft import Draftbook
-from dsd_lang.passes.findings import Findings
 from dsd_lang.syntax import nodes
+
+if TYPE_CHECKING:
+    from dsd_lang.passes.draft import Draftbook
+    from dsd_lang.passes.findings import Findings
 
 
 class Subject(NamedTuple):

@@ -29,9 +29,9 @@ page. Safe for a comment that begins with `//`.
 
 from __future__ import annotations
 
-from dsd_lang.passes.walk import statements
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.walk import statements
 
 CODE = "DSD101"
 

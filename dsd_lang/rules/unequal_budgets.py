@@ -30,10 +30,13 @@ There is no automatic fix.
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from dsd_lang.base.units import format_short
-from dsd_lang.passes.draft import Draftbook
 from dsd_lang.rules.subject import Subject
+
+if TYPE_CHECKING:
+    from dsd_lang.passes.draft import Draftbook
 
 CODE = "DSD501"
 Total = tuple[Fraction, Fraction]

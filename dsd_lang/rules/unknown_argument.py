@@ -31,12 +31,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dsd_lang.base.arguments import BY_NAME, Place, allowed_at
-from dsd_lang.base.diagnostics import replacement
+from dsd_lang.base.diagnostics import Diagnostic, Span, replacement
 from dsd_lang.base.errors import nearest
-from dsd_lang.passes.removal import without_argument
-from dsd_lang.passes.walk import arguments_of, phases_of, statements
+from dsd_lang.base.options import Option
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.removal import without_argument
+from dsd_lang.syntax.terminals import widened
+from dsd_lang.syntax.walk import arguments_of, phases_of, statements
 
 if TYPE_CHECKING:
     from dsd_lang.base.foreign_words import Meant
@@ -162,3 +164,92 @@ def _is_said_already(phase: nodes.Phase, argument: nodes.Argument, meant: Meant,
     if meant.role == "length":
         return any(isinstance(item, nodes.LengthLiteral) for item in others)
     return any(isinstance(item, nodes.Argument) and item.name == whole.partition("=")[0] for item in others)
+
+
+def set_in_block(statement: nodes.Statement) -> Diagnostic:
+    """A `set` inside a block."""
+    return Diagnostic(
+        CODE,
+        "`set` belongs to the program, not to a block: it holds for every phase",
+        statement.span,
+        label="inside a block",
+        help="move it to the top of the file, or write the argument on the phases",
+    )
+
+
+def target_of_dense(span: Span) -> Diagnostic:
+    """`dense 50%`."""
+    return Diagnostic(
+        CODE,
+        "a `dense` phase prunes nothing and takes no target",
+        span,
+        label="no target here",
+        help="write `sparse` to prune, or a length such as `50ep`",
+    )
+
+
+def without_companion(phase: nodes.Phase, name: str, what: str) -> Diagnostic:
+    """`every=` without a ramp, `of=` without a share."""
+    argument = next(item for item in phase.items if isinstance(item, nodes.Argument) and item.name == name)
+    return Diagnostic(
+        CODE,
+        f"`{name}=` goes with {what}",
+        argument.span,
+        label="no effect on this target",
+        fix=without_argument(phase, name),
+    )
+
+
+def floor_without_decay(phase: nodes.Phase, span: Span) -> Diagnostic:
+    """`floor=` where the rate stays."""
+    return Diagnostic(
+        CODE,
+        "`floor=` needs a `decay=` other than `constant`",
+        span,
+        label="nothing decays here",
+        help="leave it out, or write `decay=cosine` or another shape",
+        fix=without_argument(phase, "floor"),
+    )
+
+
+def unknown_parameter(option: Option, name: str, item: nodes.CallArgument) -> Diagnostic:
+    """What a word does not take between its parentheses; ``name`` is a number where it stands there unnamed."""
+    choices = option.named
+    num_unnamed = len(option.parameters) - len(choices)
+    guess = nearest(name, choices)
+    words = [f"{num_unnamed} unnamed value{'s' if num_unnamed > 1 else ''}"] if num_unnamed else []
+    takes = ", ".join([*words, *(f"`{choice}=`" for choice in choices)]) or "nothing between parentheses"
+    what = f"`{name}=`" if not name.isdigit() else "further unnamed value" if num_unnamed else "unnamed value"
+    return Diagnostic(
+        CODE,
+        f"`{option.name}` takes no {what}",
+        item.span,
+        label=f"did you mean `{guess}`?" if guess else "unknown here",
+        help=f"`{option.name}` takes {takes}",
+        fix=replacement(widened(item.span, len(name)), guess) if guess else None,
+    )
+
+
+def unknown_in_condition(function: str, known: tuple[str, ...], item: nodes.CallArgument) -> Diagnostic:
+    """A parameter that a function of conditions does not have."""
+    name = item.name or ""
+    guess = nearest(name, known)
+    return Diagnostic(
+        CODE,
+        f"`{function}` takes no `{name}`",
+        item.span,
+        label=f"did you mean `{guess}`?" if guess else "unknown here",
+        help=f"`{function}` takes {', '.join(f'`{option}=`' for option in known) or 'one metric'}",
+        fix=replacement(widened(item.span, len(name)), guess) if guess else None,
+    )
+
+
+def unknown_in_distill(item: nodes.CallArgument) -> Diagnostic:
+    """A parameter that `distill=` does not have."""
+    return Diagnostic(
+        CODE,
+        f"`distill=` takes no `{item.name or 'unnamed value'}`",
+        item.span,
+        label="unknown here",
+        help="it takes `alpha=` and `T=`: `distill=@teacher.end(alpha=0.8, T=10)`",
+    )

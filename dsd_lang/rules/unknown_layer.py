@@ -33,6 +33,7 @@ Unsafe: the nearest name may be the wrong one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from dsd_lang.base.computed_weights import refusal
 from dsd_lang.base.diagnostics import replacement
@@ -49,11 +50,13 @@ from dsd_lang.base.layers import (
     select,
     why_nothing,
 )
-from dsd_lang.passes.draft import Draftbook
-from dsd_lang.passes.walk import statements, values_of
 from dsd_lang.plan.fitting import unreachable_items
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.walk import statements, values_of
+
+if TYPE_CHECKING:
+    from dsd_lang.passes.draft import Draftbook
 
 CODE = "DSD201"
 

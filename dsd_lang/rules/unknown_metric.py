@@ -28,11 +28,11 @@ Unsafe: the nearest name is a guess.
 
 from __future__ import annotations
 
-from dsd_lang.base.diagnostics import replacement
+from dsd_lang.base.diagnostics import Diagnostic, replacement
 from dsd_lang.base.metrics import MEASURES, SPLITS, problem_of_metric, split_metric
-from dsd_lang.passes.walk import below, statements, values_of
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.walk import below, statements, values_of
 
 CODE = "DSD205"
 
@@ -143,4 +143,15 @@ def _check_name(subject: Subject, node: nodes.Name, metric: str) -> None:
         label=f"did you mean `{prefix}{guess}`?" if guess else "unknown metric",
         help=help,
         fix=fix,
+    )
+
+
+def no_metric(compare: nodes.Compare) -> Diagnostic:
+    """A `compare` without `on=`."""
+    return Diagnostic(
+        CODE,
+        "`compare` needs the metric it compares",
+        compare.span,
+        label="compared on what?",
+        help="write `compare a vs b on=test.err`",
     )

@@ -29,4 +29,163 @@ Unsafe: the nearest name is a guess. For a name that is later, or like no other,
 
 from __future__ import annotations
 
+from dsd_lang.base.diagnostics import Diagnostic, Fix, Span, replacement
+from dsd_lang.base.errors import nearest
+from dsd_lang.syntax import nodes
+from dsd_lang.syntax.terminals import widened
+
 CODE = "DSD203"
+
+Guess = str | None
+
+
+def in_setting(name: str, span: Span) -> Diagnostic:
+    """`set from=@a.end`."""
+    return Diagnostic(
+        CODE,
+        f"`set {name}=` holds for every phase, and no phase stands before the first",
+        span,
+        label="nothing to refer to yet",
+        help=f"write `{name}=` on the phases",
+    )
+
+
+def not_an_arm(node: nodes.Name, name: str, branches: tuple[str, ...], *, is_phase: bool, is_later: bool) -> Diagnostic:
+    """An arm of `compare` or `expect` that names no branch before it."""
+    guess: Guess = None
+    if is_phase:
+        message, label = f"`{name}` is a phase, and only branches can be arms", "not a branch"
+    elif is_later:
+        message, label = f"the branch `{name}` is later: write this after its fork", "not there yet"
+    else:
+        guess = nearest(name, branches)
+        message = f"no branch is called `{name}`"
+        label = f"did you mean `{guess}`?" if guess else "unknown branch"
+    shown = ", ".join(f"`{branch}`" for branch in branches[:8])
+    return Diagnostic(
+        CODE,
+        message,
+        node.span,
+        label=label,
+        help=f"branches here: {shown}" if shown else "there is no fork",
+        fix=replacement(widened(node.span, len(name)), guess) if guess else None,
+    )
+
+
+def quoted(node: nodes.Text, name: str, meant: str) -> Diagnostic:
+    """A reference in quotes: `from="a.start"`."""
+    return Diagnostic(
+        CODE,
+        f'`"{node.value}"` in quotes is the name of a file, and `{name}` is a phase or branch',
+        node.span,
+        label=f"did you mean `{meant}`?",
+        help=f'a file of that name is written `"./{node.value}"`',
+        fix=replacement(node.span, meant),
+    )
+
+
+def moment_of_init(node: nodes.Reference) -> Diagnostic:
+    """`@init.end`."""
+    return Diagnostic(
+        CODE,
+        "`@init` is the model before training and has no moments",
+        node.span,
+        label="expected `@init`",
+        help="write `@init` alone",
+    )
+
+
+def offset_too_long(node: nodes.Reference) -> Diagnostic:
+    """`@a.1e999it`."""
+    return Diagnostic(
+        CODE,
+        f"the length in `@{'.'.join(node.path)[:40]}` is beyond the range of numbers",
+        node.span,
+        label="too many digits",
+        help="name a moment within the phase: `@label.500it`, `@label.end`",
+    )
+
+
+def behind_the_end(node: nodes.Reference, length: str) -> Diagnostic:
+    """A moment after the phase that it is of."""
+    return Diagnostic(
+        CODE,
+        f"`@{'.'.join(node.path)}` lies behind the end of its phase, which lasts {length}",
+        node.span,
+        label="never reached",
+        help="name a moment within the phase, or `end`",
+    )
+
+
+def which_seed(node: nodes.Reference, name: str, num_seeds: int) -> Diagnostic:
+    """A branch of which there are several."""
+    return Diagnostic(
+        CODE,
+        f"`@{name}` names a branch trained with {num_seeds} seeds",
+        node.span,
+        label="which seed?",
+        help=f"write `@{name}.seed0.end`",
+    )
+
+
+def empty_branch(node: nodes.Reference, name: str) -> Diagnostic:
+    """A branch in which nothing is trained."""
+    return Diagnostic(CODE, f"`@{name}` names a branch without a phase", node.span, label="an empty branch")
+
+
+def not_in_branch(node: nodes.Reference, path: tuple[str, ...], component: str, known: tuple[str, ...]) -> Diagnostic:
+    """A name that a branch does not have."""
+    guess = nearest(component, known)
+    return Diagnostic(
+        CODE,
+        f"the branch `{'.'.join(path)}` has no `{component}`",
+        node.span,
+        label=f"did you mean `{guess}`?" if guess else "unknown in this branch",
+        help="it has " + ", ".join(f"`{name}`" for name in known[:8]) if known else "",
+        fix=_renamed(node, len(path), guess) if guess else None,
+    )
+
+
+def no_moment(node: nodes.Reference, path: tuple[str, ...], component: str, moments: tuple[str, ...]) -> Diagnostic:
+    """`@a.strat`, `@a.final`, `@a.1000`: a phase has no such moment."""
+    from dsd_lang.base.foreign_words import MOMENTS as MEANT
+
+    word = component.lower()
+    guess = word if word in moments else MEANT.get(word) or nearest(word, moments)
+    return Diagnostic(
+        CODE,
+        f"`@{'.'.join(path)}` is a phase and has no moment `{component}`",
+        node.span,
+        label=f"did you mean `@{'.'.join((*path, guess))}`?" if guess else "unknown moment",
+        help="a phase has `start`, `entered`, `end`, `best`, or a length such as `500it`",
+        fix=_renamed(node, len(path), guess) if guess else None,
+    )
+
+
+def unknown_name(node: nodes.Reference, name: str, known: tuple[str, ...], *, is_later: bool) -> Diagnostic:
+    """A reference whose first name is none, or not yet; ``known`` are those before it."""
+    help = "give a phase a label: `full: dense 50ep`"
+    guess: Guess = None
+    if is_later:
+        message, label = f"`@{name}` is later: a reference names something before it", "not there yet"
+        help = f"write `{name}: ...` before this phase"
+    else:
+        message, label = f"no phase or branch is called `{name}`", "unknown"
+        same = (word for word in known if word.lower() == name.lower())
+        guess = next(same, None) or nearest(name, known)
+        label = f"did you mean `{guess}`?" if guess else label
+    shown = ", ".join(f"`{word}`" for word in dict.fromkeys(known[:8]))
+    return Diagnostic(
+        CODE,
+        message,
+        node.span,
+        label=label,
+        help=f"known here: {shown}" if shown else help,
+        fix=_renamed(node, 0, guess) if guess else None,
+    )
+
+
+def _renamed(node: nodes.Reference, index: int, name: str) -> Fix:
+    """The reference with another name at one position of its path."""
+    path = (*node.path[:index], name, *node.path[index + 1 :])
+    return replacement(node.span, f"@{'.'.join(path)}")

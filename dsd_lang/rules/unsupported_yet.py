@@ -32,12 +32,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import Diagnostic, Span
-from dsd_lang.passes.draft import Draft
 from dsd_lang.plan.supported import unsupported_arguments, unsupported_in_phase
 from dsd_lang.syntax import nodes
 
 if TYPE_CHECKING:
     from dsd_lang.analysis import Resolved
+    from dsd_lang.passes.draft import Draft
 
 CODE = "DSD207"
 

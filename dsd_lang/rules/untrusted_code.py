@@ -32,9 +32,9 @@ There is no automatic fix.
 from __future__ import annotations
 
 from dsd_lang.base.python_names import CODE_SETTINGS, python_target
-from dsd_lang.passes.walk import statements
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.walk import statements
 
 CODE = "DSD208"
 

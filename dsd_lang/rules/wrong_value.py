@@ -29,4 +29,369 @@ Unsafe: the nearest word is a guess.
 
 from __future__ import annotations
 
+import re
+
+from dsd_lang.base.arguments import RATE_WORDS, Argument
+from dsd_lang.base.diagnostics import Diagnostic, Fix, Span, replacement
+from dsd_lang.base.errors import nearest
+from dsd_lang.base.options import Option, Parameter
+from dsd_lang.syntax import nodes
+from dsd_lang.syntax.describe import describe, refused_operation
+
 CODE = "DSD209"
+
+_PLAIN_NUMBER = re.compile(r"(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?%?(?P<unit>ep|it)?")
+
+
+def expected(argument: Argument) -> str:
+    """What an argument takes, in words."""
+    if argument.kind in ("choice", "function", "decay", "clip") or argument.options:
+        words = ", ".join(f"`{option.name}`" for option in argument.options)
+        more = {
+            "source": " or a reference such as `@label.end`",
+            "length": " or a length such as `5ep`",
+            "distill": " or a reference such as `@teacher.end`",
+            "clip": " or a number",
+        }
+        return f"one of {words}{more.get(argument.kind, '')}" if words else f"a value{more.get(argument.kind, '')}"
+    return {
+        "lr": "a number such as `8e-4`, or `prev/10`",
+        "number": "a number of 0 or more",
+        "positive": "a number above 0",
+        "ratio": "a share from 0 to below 1 such as `30%`",
+        "whole": f"a whole number of at least {argument.least}",
+        "length": "a length such as `5ep` or `100it`",
+        "selectors": "layers such as `fc,birnn`",
+        "text": 'a name in quotes such as `"ds2"`',
+        "metric": "a metric such as `test.err`",
+        "scale": "a number above 0",
+    }.get(argument.kind, "another value")
+
+
+def expected_by(parameter: Parameter) -> str:
+    """What a parameter of an option takes, in words."""
+    return {
+        "number": "a number of 0 or more",
+        "positive": "a number above 0",
+        "ratio": "a number from 0 to below 1",
+        "share": "a share from 0 to 1 such as `30%`",
+        "whole": "a whole number of at least 1",
+        "length": "a length such as `100it`",
+        "choice": f"one of {', '.join(f'`{word}`' for word in parameter.words)}",
+        "switch": "`on` or `off`",
+        "any": "a value",
+    }[parameter.kind]
+
+
+def not_taken(argument: Argument, value: nodes.Value) -> Diagnostic:
+    """A value that an argument does not take."""
+    guess = _meant_value(argument, value)
+    return Diagnostic(
+        CODE,
+        f"`{argument.name}=` does not take {describe(value)}",
+        value.span,
+        label=f"did you mean `{guess}`?" if guess else "not a value it takes",
+        help=f"`{argument.name}=` takes {expected(argument)}",
+        fix=_written(value.span, guess),
+    )
+
+
+def _written(span: Span, guess: str | None) -> Fix | None:
+    return replacement(span, guess) if guess else None
+
+
+def _meant_value(argument: Argument, value: nodes.Value) -> str | None:
+    """What must be meant by a value that an argument does not take; None where nothing is plain."""
+    from dsd_lang.base.foreign_words import MOMENTS, value_meant
+
+    if argument.kind == "source" and isinstance(value, nodes.Name) and "." in value.text:
+        return f"@{value.text}"
+    words = tuple(option.name for option in argument.options)
+    if argument.kind == "source" and isinstance(value, nodes.Binary) and isinstance(value.left, nodes.Reference):
+        if value.operator != "+" or not isinstance(value.right, nodes.LengthLiteral):
+            return None
+        return f"@{'.'.join(value.left.path)}.{value.right.text}"
+    if isinstance(value, nodes.Name):
+        guess = value_meant(argument.name, value.text, words) or nearest(value.text.lower(), words)
+        is_reference = guess is None and argument.kind in ("source", "distill") and value.text not in MOMENTS
+        return f"@{value.text}" if is_reference else guess
+    if isinstance(value, nodes.Number) and not value.percent:
+        return value_meant(argument.name, value.text, words)
+    if isinstance(value, nodes.Text):
+        return value_meant(argument.name, value.value, words) or _unquoted(argument, value.value)
+    return None
+
+
+def _unquoted(argument: Argument, text: str) -> str | None:
+    """What stands between quotes, where an argument takes it without them."""
+    if argument.kind not in ("lr", "number", "positive", "ratio", "whole", "length", "scale", "metric", "clip"):
+        return None
+    plain = _PLAIN_NUMBER.fullmatch(text)
+    is_length = argument.kind == "length"
+    return text if plain is not None and bool(plain["unit"]) == is_length else None
+
+
+def takes_no_selectors(argument: Argument, span: Span) -> Diagnostic:
+    """`batch=fc,conv`."""
+    return Diagnostic(CODE, f"`{argument.name}=` takes no selectors", span, label=f"expected {expected(argument)}")
+
+
+def outside(argument: Argument, found: str, span: Span) -> Diagnostic:
+    """A number that is none, or outside of what an argument takes."""
+    wanted = expected(argument)
+    return Diagnostic(
+        CODE, f"`{argument.name}=` takes {wanted}, found `{found[:40]}`", span, label=f"expected {wanted}"
+    )
+
+
+def parameter_outside(name: str, parameter: Parameter, span: Span) -> Diagnostic:
+    """A number that a parameter of `distill=` or of a condition does not take."""
+    wanted = expected_by(parameter)
+    return Diagnostic(CODE, f"`{name}=` takes {wanted}", span, label=f"expected {wanted}")
+
+
+def parameter_not_taken(option: Option, parameter: Parameter, data: str | bool, span: Span) -> Diagnostic:
+    """A value that a parameter of an option does not take, as the plan would hold it."""
+    guess = nearest(data, parameter.words) if isinstance(data, str) else None
+    named = f"`{parameter.name}=`" if parameter.is_named else f"`{option.name}(...)`"
+    shown = ("on" if data else "off") if isinstance(data, bool) else data[:40]
+    return Diagnostic(
+        CODE,
+        f"{named} takes {expected_by(parameter)}, found `{shown}`",
+        span,
+        label=f"did you mean `{guess}`?" if guess else f"expected {expected_by(parameter)}",
+        fix=_written(span, guess),
+    )
+
+
+def not_a_switch(found: nodes.Name, word: str) -> Diagnostic:
+    """`True` for `on`."""
+    return Diagnostic(
+        CODE,
+        f"a switch is `on` or `off`, found `{found.text}`",
+        found.span,
+        label=f"did you mean `{word}`?",
+        fix=replacement(found.span, word),
+    )
+
+
+def nesterov_without_momentum(span: Span) -> Diagnostic:
+    """`sgd(nesterov=on)`."""
+    return Diagnostic(
+        CODE,
+        "`nesterov=on` needs a `momentum=` above 0 and no `dampening=`",
+        span,
+        label="no Nesterov momentum without",
+        help="write `sgd(momentum=0.9, nesterov=on)`",
+    )
+
+
+def several_bounds(span: Span) -> Diagnostic:
+    """`clip=norm(1, 2)`."""
+    return Diagnostic(CODE, "`clip=` takes one bound", span, label="expected `norm(100)` or `value(5)`")
+
+
+def not_a_count(what: str, found: str, span: Span) -> Diagnostic:
+    """A number of rounds, repeats or seeds that is none."""
+    return Diagnostic(
+        CODE,
+        f"{what} must be a whole number of at least 1, found `{found[:40]}`",
+        span,
+        label="expected 1, 2, 3, ...",
+    )
+
+
+def no_value(item: nodes.Name, meaning: str) -> Diagnostic:
+    """The name of an argument alone: `batch`."""
+    message = f"the argument `{item.text}` has no value"
+    help = f"`{item.text}=` is {meaning}"
+    return Diagnostic(CODE, message, item.span, label=f"expected `{item.text}=...`", help=help)
+
+
+def no_item_of_phase(item: nodes.Name, meant: str | None, help: str) -> Diagnostic:
+    """A bare word among the items of a phase; ``meant`` is what it must stand for."""
+    return Diagnostic(
+        CODE,
+        f"expected a target, a length or an argument, found the word `{item.text[:40]}`",
+        item.span,
+        label=f"did you mean `{meant}`?" if meant else "",
+        help=help,
+        fix=_written(item.span, meant),
+    )
+
+
+def not_a_number(value: nodes.Value) -> Diagnostic:
+    """What stands where a number must."""
+    return Diagnostic(
+        CODE,
+        f"expected a number, found {describe(value)}",
+        value.span,
+        label="no number",
+        help="numbers, loop variables and `+ - * / ^ ( )` may stand here",
+    )
+
+
+def reads_as_call(value: nodes.Call) -> Diagnostic:
+    """What stands in the parentheses was meant as a value of its own, or as a factor: `lr=prev (1/3)`."""
+    called = describe(value).strip("`").partition("(")[0]
+    return Diagnostic(
+        CODE,
+        f"`{called} (...)` reads as a call, and `{called}` is a number",
+        value.span,
+        label="not a function",
+        help=f"write the value in parentheses before `{called}`, or a product: `{called}*(...)`",
+    )
+
+
+def word_for_number(value: nodes.Name, known: tuple[str, ...], *, is_bound: bool) -> Diagnostic:
+    """A word where a number must stand; ``known`` are the names of numbers here, ``is_bound`` says it is another's."""
+    if is_bound:
+        message, label = f"`{value.text}` holds a word here, and a number was expected", "not a number"
+    else:
+        message, label = f"expected a number, found the word `{value.text[:40]}`", "not a number or a variable"
+    guess, help = _meant_number(value.text, known)
+    choices = ", ".join(f"`{name}`" for name in known)
+    text = help or (f"the names known here are {choices}" if choices else "")
+    advice = "write a number such as `0.5` or `8e-4`; a word is one only where a loop binds it: `for x in 1, 2 { ... }`"
+    return Diagnostic(
+        CODE,
+        message,
+        value.span,
+        label=f"did you mean `{guess}`?" if guess else label,
+        help=text or advice,
+        fix=_written(value.span, guess),
+    )
+
+
+def _meant_number(word: str, known: tuple[str, ...]) -> tuple[str | None, str]:
+    """The known name that an unknown word must stand for, and a line of help."""
+    from dsd_lang.base.foreign_words import ITEMS, RATES
+
+    meant = RATES.get(word.lower()) if set(RATE_WORDS) <= set(known) else None
+    meant = meant or ITEMS.get(word)
+    if meant is not None:
+        return meant.word, meant.help
+    return nearest(word, known), ""
+
+
+def word_for_rate(word: nodes.Name, meant: str | None, help: str) -> Diagnostic:
+    """A word in `lr=` that looks like `prev`, `last` or `base`."""
+    return Diagnostic(
+        CODE,
+        f"expected a number, found the word `{word.text}`",
+        word.span,
+        label=f"did you mean `{meant}`?" if meant else "",
+        help=help,
+        fix=_written(word.span, meant),
+    )
+
+
+def not_computable(node: nodes.Binary, left: str, right: str) -> Diagnostic:
+    """An operation on two kinds of quantities (`a number`, `a length in epochs`) that do not go together."""
+    message = refused_operation(node.operator, left, right)
+    return Diagnostic(CODE, message, node.span, label="cannot be computed")
+
+
+def division_by_zero(span: Span) -> Diagnostic:
+    """`1/0`, `0^-1`."""
+    return Diagnostic(CODE, "division by zero", span, label="cannot be computed")
+
+
+def broken_exponent(span: Span) -> Diagnostic:
+    """`2^0.5`."""
+    return Diagnostic(CODE, "a power needs a whole number as its exponent", span, label="cannot be computed")
+
+
+def factor_among_milestones(item: nodes.CallArgument, number: nodes.Number, share: str, *, has_by: bool) -> Diagnostic:
+    """A bare number among milestones that must be meant for `by=`; ``share`` is where it would be one."""
+    return Diagnostic(
+        CODE,
+        f"`{number.text}` would be a milestone at {share} of the phase",
+        item.span,
+        label="not a milestone in order" if has_by else f"did you mean `by={number.text}`?",
+        help="the factor of each step is written `by=0.1`, a milestone `50%`, `80ep` or `500it`",
+        fix=None if has_by else replacement(item.span, f"by={number.text}"),
+    )
+
+
+def unnamed_in_decay(kind: str, span: Span) -> Diagnostic:
+    """`cosine(0.1)`."""
+    return Diagnostic(CODE, f"`{kind}` takes no unnamed value", span, label="expected nothing, or `floor=`")
+
+
+def decay_parameter(name: str, span: Span) -> Diagnostic:
+    """`exp(1.5)`, `cosine(floor=-1)`."""
+    if name == "floor":
+        message, wanted = "`floor=` takes a number of 0 or more", "a number such as `1e-5`"
+    else:
+        message, wanted = "a decay's factor is above 0 and at most 1", "a factor such as `0.1`"
+    return Diagnostic(CODE, message, span, label=f"expected {wanted}")
+
+
+def no_milestones(span: Span) -> Diagnostic:
+    """`decay=step`."""
+    return Diagnostic(
+        CODE,
+        "`step` needs its milestones",
+        span,
+        label="no milestone",
+        help="write `decay=step(33%, 66%, by=0.1)`",
+    )
+
+
+def no_factor(span: Span) -> Diagnostic:
+    """`decay=exp`."""
+    return Diagnostic(CODE, "`exp` needs its factor per epoch", span, label="no factor", help="write `exp(0.95)`")
+
+
+def not_a_condition(name: str, span: Span) -> Diagnostic:
+    """A function that gives a number, alone."""
+    return Diagnostic(
+        CODE,
+        f"`{name}(...)` is a number, not yet a condition",
+        span,
+        label="compare it with a number",
+        help=f"write `{name}(val.err) < 0.1`",
+    )
+
+
+def compared_with_length(found: str, span: Span) -> Diagnostic:
+    """`until val.loss < 5ep`."""
+    return Diagnostic(CODE, f"a condition compares numbers, found `{found[:40]}`", span, label="no number")
+
+
+def power_in_condition(span: Span) -> Diagnostic:
+    """`until val.loss^2 < 1`."""
+    return Diagnostic(CODE, "a condition takes `+ - * /` of metrics, no `^`", span, label="no power")
+
+
+def unknown_in_condition(callee: nodes.Name | nodes.Reference, functions: tuple[str, ...]) -> Diagnostic:
+    """A function that conditions do not have."""
+    guess = nearest(callee.text if isinstance(callee, nodes.Name) else "", functions)
+    known = ", ".join(f"`{function}`" for function in functions)
+    return Diagnostic(
+        CODE,
+        f"a condition has no {describe(callee)}",
+        callee.span,
+        label=f"did you mean `{guess}`?" if guess else "unknown here",
+        help=f"conditions know {known} and comparisons of metrics",
+        fix=_written(callee.span, guess),
+    )
+
+
+def second_value_unnamed(function: str, option: str, value: nodes.Number) -> Diagnostic:
+    """`plateau(val.loss, 5)`."""
+    return Diagnostic(
+        CODE,
+        f"the second value of `{function}` needs its name",
+        value.span,
+        label=f"did you mean `{option}={value.text}`?",
+        fix=replacement(value.span, f"{option}={value.text}"),
+    )
+
+
+def watches_one_metric(function: str, span: Span) -> Diagnostic:
+    """`plateau()`, `plateau(val.loss, val.err)`."""
+    return Diagnostic(
+        CODE, f"`{function}` watches one metric", span, label=f"write for instance `{function}(val.loss)`"
+    )

@@ -298,9 +298,9 @@ def check(subject: Subject) -> None:
 '''
     tree.write("dsd_lang/rules/no_sparse_phase.py", page)
     tree.edit(
-        "dsd_lang/rules/__init__.py", "    milestone_past_end,\n", "    milestone_past_end,\n    no_sparse_phase,\n"
+        "dsd_lang/rules/checks.py", "    milestone_past_end,\n", "    milestone_past_end,\n    no_sparse_phase,\n"
     )
-    tree.edit("dsd_lang/rules/__init__.py", "ORDER_RULES = (\n", "ORDER_RULES = (\n    no_sparse_phase.check,\n")
+    tree.edit("dsd_lang/rules/checks.py", "ORDER_RULES = (\n", "ORDER_RULES = (\n    no_sparse_phase.check,\n")
     said = tree.run(
         """
 text = "dense 2ep lr=0.1\\n"

@@ -6,13 +6,14 @@ Only what stands on the phase itself is judged; a value that a phase inherits fr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsd_lang.base.conditions import CONDITION_FUNCTIONS
 from dsd_lang.base.layers import LayerInfo, Selector, are_disjoint, match, parse_selector
 from dsd_lang.base.units import exact
-from dsd_lang.passes.draft import Draft
-from dsd_lang.passes.read_phases import FAILED
+
+if TYPE_CHECKING:
+    from dsd_lang.passes.draft import Draft
 
 Reason = tuple[str, str]
 """A sentence that says why there is no effect, and what to do."""
@@ -32,8 +33,8 @@ class Context(NamedTuple):
 
 def reason_without_effect(draft: Draft, name: str, inventory: Sequence[LayerInfo] | None) -> Reason | None:
     """Why what the phase writes as `name=` changes nothing at this place of the schedule; None where it does."""
-    value = draft.given.get(name)
-    if value is None or value is FAILED:
+    value = draft.said(name)
+    if value is None:
         return None
     context = Context(draft, inventory, frozenset(_kinds(draft)))
     return next(filter(None, (check(context, name, value) for check in _CHECKS)), None)

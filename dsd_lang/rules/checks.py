@@ -1,0 +1,57 @@
+"""The checks in their order. :data:`TREE_RULES` look at the text alone, :data:`ORDER_RULES` at the resolved phases.
+
+:data:`MODEL_RULES` look at the selectors, and at the model's layers where they are known.
+"""
+
+from __future__ import annotations
+
+from dsd_lang.rules import (
+    bad_ramp,
+    densify_by_target,
+    derived_value,
+    duplicate_argument,
+    duplicate_label,
+    ends_sparse,
+    floor_above_start,
+    fork_without_labels,
+    milestone_past_end,
+    no_effect,
+    one_seed_compare,
+    paper_range,
+    pattern_does_not_fit,
+    redense_lr_not_lower,
+    restore_without_mask,
+    syntax_error,
+    unequal_budgets,
+    unknown_argument,
+    unknown_layer,
+    unknown_metric,
+    untrusted_code,
+    warmup_past_end,
+)
+
+TREE_RULES = (
+    syntax_error.check,
+    unknown_argument.check,
+    duplicate_argument.check,
+    duplicate_label.check,
+    unknown_metric.check,
+    fork_without_labels.check,
+    untrusted_code.check,
+)
+MODEL_RULES = (unknown_layer.check, pattern_does_not_fit.check)
+ORDER_RULES = (
+    ends_sparse.check,
+    redense_lr_not_lower.check,
+    restore_without_mask.check,
+    densify_by_target.check,
+    bad_ramp.check,
+    milestone_past_end.check,
+    warmup_past_end.check,
+    floor_above_start.check,
+    no_effect.check,
+    paper_range.check,
+    unequal_budgets.check,
+    one_seed_compare.check,
+    derived_value.check,
+)
