@@ -142,14 +142,17 @@ def _try_all(mutants: Sequence[Mutant], reach: dict[str, Any], options: argparse
         warm_up()
         sources = {name: (tree / name).read_text() for name in {mutant.file for mutant in mutants}}
         inside = [mutant for mutant in mutants if is_in_function(mutant, sources[mutant.file])]
+        files = sorted({test.partition("::")[0] for test, _ in reach["tests"]})
+        if os.fork() == 0:  # this process keeps nothing of the project loaded
+            try_loaded(tree, inside, files, plan, tell)
+            os._exit(0)
+        os.wait()
         for mutant in mutants:
             if mutant not in inside:
                 tests, seconds = plan(mutant)
                 changed = {mutant.file: mutant.applied(sources[mutant.file].encode())}
                 verdict = tried(tree, changed, tests, limit_seconds=60 + 6 * seconds)
                 tell(mutant, len(tests), verdict if tests else Verdict("survived", 0.0, "no test"))
-        files = sorted({test.partition("::")[0] for test, _ in reach["tests"]})
-        try_loaded(tree, inside, files, plan, tell)
 
 
 def _entries(path: Path) -> list[dict[str, Any]]:
