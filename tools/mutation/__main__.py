@@ -30,6 +30,8 @@ PACKAGES = (
     "runtime/dsd_runtime/training", "dsd_lang/passes", "dsd_lang/plan",
 )  # fmt: skip
 TESTS = ("tests/runtime", "tests/lang")
+NEARBY_LINES = 12
+"""How far around a mutant a test's lines count when tests are chosen."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -97,25 +99,29 @@ def _mixed(mutants: list[Mutant], chance: random.Random) -> list[Mutant]:
 
 
 def tests_for(mutant: Mutant, reach: dict[str, Any], budget: float) -> tuple[list[str], float]:
-    """The tests that reach a mutant, quickest first but one of each file before the rest, within a time; that time.
+    """The tests that reach a mutant, as many as a time allows; that time.
 
-    What runs on import is reached by every test that reaches anything of the module.
+    First those that between them reach every line of the function it is in, the quickest for each, then again of the
+    rest; so each branch has its turn early. What runs on import is reached by every test of the module.
     """
-    lines: dict[str, list[int]] = reach["lines"].get(mutant.file, {})
-    numbers = {n for line in range(mutant.line, mutant.end_line + 1) for n in lines.get(str(line), [])}
-    if len(numbers) < 2:
-        numbers |= {number for found in lines.values() for number in found}
-    by_speed = sorted(numbers, key=lambda number: float(reach["tests"][number][1]))
-    firsts: dict[str, int] = {}
-    for number in by_speed:
-        firsts.setdefault(reach["tests"][number][0].partition("::")[0], number)
-    chosen, seconds = [], 0.0
-    for number in dict.fromkeys((*firsts.values(), *by_speed)):
-        test, takes = reach["tests"][number]
-        if seconds + takes <= budget and len(chosen) < 400:
-            chosen.append(str(test))
-            seconds += takes
-    return chosen, seconds
+    lines = {int(line): set(found) for line, found in reach["lines"].get(mutant.file, {}).items()}
+    reaching = set().union(*(lines.get(line, set()) for line in range(mutant.line, mutant.end_line + 1)))
+    around = lines
+    if reaching:
+        around = {line: found & reaching for line, found in lines.items() if abs(line - mutant.line) <= NEARBY_LINES}
+    seconds_of = {number: float(reach["tests"][number][1]) for found in around.values() for number in found}
+    chosen: dict[int, float] = {}
+    while len(chosen) < len(seconds_of):
+        before = len(chosen)
+        for found in sorted(around.values(), key=len):
+            left = sorted(found - set(chosen), key=lambda number: seconds_of[number])
+            if left and sum(chosen.values()) + seconds_of[left[0]] <= max(
+                budget, seconds_of[left[0]] if not chosen else 0
+            ):
+                chosen[left[0]] = seconds_of[left[0]]
+        if len(chosen) == before or len(chosen) > 400:
+            break
+    return [str(reach["tests"][number][0]) for number in chosen], sum(chosen.values())
 
 
 def _try_all(mutants: Sequence[Mutant], reach: dict[str, Any], options: argparse.Namespace) -> None:
