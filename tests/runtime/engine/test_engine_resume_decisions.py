@@ -170,6 +170,26 @@ def test_the_groups_rates_are_those_of_the_run_that_was_saved() -> None:
     assert [group["lr"] for group in optimizer.param_groups] == [0.3, 0.06]
 
 
+def test_a_state_that_was_loaded_can_be_loaded_again() -> None:
+    """What a session does after it took a state changes nothing in that state."""
+    text = "dense 2it lr=0.8 decay=linear floor=0.2 until val.loss < 0; dense 2it lr=last; dense 2it lr=last/2"
+    model, optimizer = _model(0)
+    session = begin(text, model, optimizer)
+    one_update(session, model)
+    weights, state = copy.deepcopy((model.state_dict(), session.state_dict()))
+    plain = {name: value for name, value in state.items() if name != "overrides"}  # as in torch, those are shared
+    before = repr(plain)
+    ends = []
+    for _ in range(2):
+        model, optimizer = _model(1)
+        session = begin(text, model, optimizer)
+        model.load_state_dict(weights)
+        session.load_state_dict(state)
+        ends.append(_go_on(session, model, "val.loss", [0.5]))
+    assert ends[0].updates == ends[1].updates
+    assert repr(plain) == before
+
+
 def test_the_place_in_the_data_is_saved() -> None:
     """`clock=@ref` finds the data again by it."""
     model, optimizer = _model(0)

@@ -201,6 +201,15 @@ def test_the_rate_in_the_log_is_the_one_the_update_used(dsd_run: Run) -> None:
         assert rate == pytest.approx(0.2 * (1 - (update - 1) / 20)), update
 
 
+def test_a_pass_that_ends_between_two_readings_is_logged_like_the_others(dsd_run: Run) -> None:
+    """Passes of 21 updates, read ten at a time: the last reading of a pass has one update."""
+    outcome = dsd_run("dense 2ep lr=0.2 decay=linear batch=60")
+    rates = {row["update"]: row["value"] for row in _rows(outcome, "lr") if row["update"]}
+    assert {10, 20, 21, 31, 41, 42} <= set(rates)
+    for update, rate in rates.items():
+        assert rate == pytest.approx(0.2 * (1 - (update - 1) / 42)), update
+
+
 def test_the_training_loss_is_the_mean_over_the_updates_of_its_pass(dsd_run: Run) -> None:
     """Passes of 21 updates, read ten at a time; weights hardly move, so that each pass has nearly the same mean."""
     outcome = dsd_run("dense 3ep lr=1e-9 batch=60", "--set", "opt=sgd")

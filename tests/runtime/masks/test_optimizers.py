@@ -131,6 +131,15 @@ def test_an_epsilon_that_vanishes_is_not_trusted() -> None:
     assert not preserves_zero(optim.Adam(groups))
 
 
+def test_one_parameter_whose_epsilon_vanishes_is_enough() -> None:
+    both = [torch.zeros(2, dtype=torch.float32), torch.zeros(2, dtype=torch.float16)]
+    for order in (both, both[::-1]):
+        assert preserves_zero(optim.Adam(order[:1])) == (order[0].dtype == torch.float32)
+        assert not preserves_zero(optim.Adam(order))
+        assert not preserves_zero(optim.Adam([{"params": order[:1]}, {"params": order[1:]}]))
+        assert preserves_zero(optim.Adam(order, eps=1e-4))
+
+
 def test_full_masking_clears_what_a_vanished_epsilon_makes() -> None:
     weight, optimizer, store = enter(optim.Adam, {"eps": 0.0})
     weight.grad = torch.randn(SHAPE)
