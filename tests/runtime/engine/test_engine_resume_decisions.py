@@ -190,6 +190,29 @@ def test_a_state_that_was_loaded_can_be_loaded_again() -> None:
     assert repr(plain) == before
 
 
+def test_the_condition_of_a_loop_may_be_edited_while_it_runs() -> None:
+    """What was trained did not hang on it; what comes does."""
+    text = "dense 1it lr=0.1; repeat 4 until val.loss < {} {{ sparse 50% 1it lr=0.1; dense 1it }}; dense 1it"
+    model, optimizer = _model(0)
+    session = begin(text.format("0.1"), model, optimizer)
+    for _ in range(3):
+        one_update(session, model)
+        session.report({"val.loss": 0.5})
+    weights, state = copy.deepcopy((model.state_dict(), session.state_dict()))
+    for limit, phases in (("0.1", [3, 4, 5, 6, 7, 8, 9]), ("0.9", [9])):
+        other, optimizer = _model(0)
+        resumed = begin(text.format(limit), other, optimizer)
+        other.load_state_dict(weights)
+        resumed.load_state_dict(copy.deepcopy(state))
+        seen = []
+        while not resumed.done:
+            resumed.begin_step()
+            seen.append(resumed.phase.index)
+            one_update(resumed, other)
+            resumed.report({"val.loss": 0.5})
+        assert seen == phases
+
+
 def test_the_place_in_the_data_is_saved() -> None:
     """`clock=@ref` finds the data again by it."""
     model, optimizer = _model(0)

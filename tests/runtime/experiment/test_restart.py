@@ -179,6 +179,7 @@ def test_weights_that_no_longer_fit_the_model_are_one_sentence(dsd_run: Run) -> 
     outcome = dsd_run(DSD.replace("d1: dense 2ep", "d1: dense 3ep"))
     assert outcome.code == 1
     assert "do not fit the model" in outcome.err
+    assert name in outcome.err
     assert "Traceback" not in outcome.err
 
 
