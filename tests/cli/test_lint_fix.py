@@ -40,7 +40,7 @@ def test_safe_fixes_are_written(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.endswith("1 warning in 1 file\n1 fixable with --fix\n")
     assert main(["a.dsd", "--fix"]) == 0
     assert Path("a.dsd").read_text() == "dense 5ep lr=0.1\n"
-    assert capsys.readouterr().out == "1 file checked, 1 fixed, nothing left to say\n"
+    assert capsys.readouterr().out == "1 file checked, 1 fixed, no problems left\n"
 
 
 def test_unsafe_ones_only_on_demand(capsys: pytest.CaptureFixture[str]) -> None:
