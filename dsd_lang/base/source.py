@@ -29,6 +29,14 @@ class Source:
         end = self.starts[number] if number < len(self.starts) else len(self.text)
         return self.text[start:end].rstrip("\r\n")
 
+    def width(self, number: int) -> int:
+        """How many characters the line of that number has, without its end; its text is not copied."""
+        start = self.starts[number - 1]
+        end = self.starts[number] if number < len(self.starts) else len(self.text)
+        while end > start and self.text[end - 1] in "\r\n":
+            end -= 1
+        return end - start
+
     def position(self, offset: int) -> tuple[int, int]:
         """Line and column from 1 of an offset from 0.
 

@@ -20,6 +20,7 @@ MAX_EXPONENT = 300  # so that no number overflows where it is drawn or trained w
 RANGE_WORDS = f"at most {MAX_DIGITS} digits, from 1e-{MAX_EXPONENT} to 1e{MAX_EXPONENT}"
 _LARGEST, _SMALLEST = Fraction(10**MAX_EXPONENT), Fraction(1, 10**MAX_EXPONENT)
 _SUM_BITS = 256
+_LONGEST = 10 * MAX_DIGITS  # no use in reading it; `%` by `%` it would not end
 _OUT_OF_RANGE = f"`{{}}` is beyond the range of numbers ({RANGE_WORDS})"
 _NUMBER = re.compile(r"(?P<sign>[+-]?)(?P<whole>\d*)(?:\.(?P<part>\d*))?(?:[eE](?P<exponent>[+-]?\d+))?")
 
@@ -33,6 +34,8 @@ def exact(text: str) -> Fraction:
     >>> exact("3e-4") * exact("0.1") == exact("3e-5")
     True
     """
+    if len(text) > _LONGEST:
+        raise ValueError(_OUT_OF_RANGE.format(text[:40]))
     body = text.replace("_", "").strip()
     if body.endswith("%"):
         return _counted(exact(body[:-1]) / 100, text)

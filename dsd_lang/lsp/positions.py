@@ -14,12 +14,24 @@ class Positions:
     def __init__(self, source: Source, encoding: str) -> None:
         self.source = source
         self.encoding = encoding
+        self._counts_characters = encoding == "utf-32" or source.text.isascii()
+        self._counted = (0, 0, 0)
 
     def position(self, offset: int) -> types.Position:
         """Where an offset is."""
         line, column = self.source.position(offset)
-        before = self.source.line(line)[: column - 1]
-        return types.Position(line - 1, num_units(before, self.encoding))
+        column = min(column - 1, self.source.width(line))
+        return types.Position(line - 1, column if self._counts_characters else self._units_before(line, column))
+
+    def _units_before(self, line: int, column: int) -> int:
+        """The units of a line before a column, counted on from the last answer: places are asked for in their order."""
+        last_line, last_column, units = self._counted
+        first = last_column if line == last_line and column >= last_column else 0
+        start = self.source.starts[line - 1]
+        new = num_units(self.source.text[start + first : start + column], self.encoding)
+        units = new + (units if first else 0)
+        self._counted = (line, column, units)
+        return units
 
     def range(self, start: int, end: int) -> types.Range:
         """The stretch between two offsets."""

@@ -8,13 +8,15 @@ that every phase has. The hash covers what the phases do and nothing of how they
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from dsd_lang.base.errors import DsdError, nearest
+from dsd_lang.plan.checked import check_phases, check_settings
 from dsd_lang.plan.parts import Checkpoint, Comparison, Expectation, Part, Phase
 from dsd_lang.plan.semantics import semantic_hash
+from dsd_lang.plan.written import as_data, as_text
 
 PLAN_VERSION = 1
 
@@ -35,9 +37,15 @@ class Plan(Part):
         {"version", "hash", "source", "settings", "comparisons", "expectations", "checkpoints"}
     )
 
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        check_phases(self.phases)
+        check_settings(self.settings, self.settings_from)
+        return self
+
     def to_json(self, *, indent: int | None = 2) -> str:
         """The JSON text; :meth:`from_json` reads it back to an equal plan."""
-        return json.dumps(self.model_dump(mode="json"), indent=indent, ensure_ascii=False)
+        return json.dumps(as_data(self), ensure_ascii=False) if indent is None else as_text(self, indent)
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
@@ -47,8 +55,9 @@ class Plan(Part):
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"]) or "the top level"
+            why = first["msg"].removeprefix("Value error, ").lower()
             raise DsdError(
-                f"this is not a version {PLAN_VERSION} plan: at `{place}`: {first['msg'].lower()}",
+                f"this is not a version {PLAN_VERSION} plan: at `{place}`: {why}",
                 help="compile the schedule again with `dsd-plan FILE --json`",
             ) from error
 

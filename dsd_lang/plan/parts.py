@@ -5,12 +5,22 @@ Numbers that must stay exact are strings (:func:`dsd_lang.base.units.exact` read
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from dsd_lang.base.units import Length, exact
+from dsd_lang.plan.checked import (
+    NotNegative,
+    Number,
+    Share,
+    check_condition,
+    check_decay,
+    check_rate,
+    check_reference,
+    check_target,
+)
+from dsd_lang.plan.written import kept_items
 
 
 class Part(BaseModel):
@@ -22,29 +32,7 @@ class Part(BaseModel):
     @model_serializer(mode="wrap")
     def _omit_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         written: dict[str, Any] = handler(self)
-        kept: dict[str, Any] = {}
-        for name, key, default in _defaults_of(type(self)):
-            value = getattr(self, name)
-            if value is not default and key in written and value != default:
-                kept[key] = written[key]
-        return kept
-
-
-_REQUIRED = object()
-
-
-@cache
-def _defaults_of(part: type[Part]) -> tuple[tuple[str, str, Any], ...]:
-    """Each field's name, its key in the JSON, and the default that is left out (a mark equal to nothing: never)."""
-    always = part._always
-    return tuple(
-        (
-            name,
-            field.alias or name,
-            _REQUIRED if field.is_required() or name in always else field.get_default(call_default_factory=True),
-        )
-        for name, field in part.model_fields.items()
-    )
+        return {key: written[key] for key, _ in kept_items(self) if key in written}
 
 
 class SpanInfo(Part):
@@ -60,7 +48,7 @@ class Duration(Part):
     """A length: `ep` epochs or `it` optimizer updates."""
 
     unit: Literal["ep", "it"]
-    value: str
+    value: NotNegative
 
     @property
     def length(self) -> Length:
@@ -71,7 +59,7 @@ class Milestone(Part):
     """A point inside a phase: a ratio of it, or a length from its start."""
 
     unit: Literal["ratio", "ep", "it"]
-    value: str
+    value: NotNegative
 
 
 class Decay(Part):
@@ -79,9 +67,14 @@ class Decay(Part):
 
     kind: Literal["constant", "cosine", "linear", "step", "exp"] = "constant"
     milestones: tuple[Milestone, ...] = ()
-    factor: str | None = None
-    floor: str | None = None
+    factor: NotNegative | None = None
+    floor: NotNegative | None = None
     _always: ClassVar[frozenset[str]] = frozenset({"kind"})
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        check_decay(self)
+        return self
 
 
 class LearningRate(Part):
@@ -91,13 +84,18 @@ class LearningRate(Part):
     `last`: the final value of the phase ``phase``) and ``scale`` multiplies that.
     """
 
-    start: str | None = None
+    start: NotNegative | None = None
     of: Literal["optimizer", "last"] | None = None
     phase: str | None = None
-    scale: str | None = None
+    scale: NotNegative | None = None
     decay: Decay = Decay()
     warmup: Duration | None = None
     _always: ClassVar[frozenset[str]] = frozenset({"decay"})
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        check_rate(self)
+        return self
 
 
 class SelectorTarget(Part):
@@ -115,14 +113,19 @@ class Target(Part):
     """
 
     kind: Literal["fraction", "remaining", "nm", "ramp", "held", "list"]
-    pruned: str | None = None
+    pruned: Share | None = None
     n: int | None = None
     m: int | None = None
-    start: str | None = None
-    end: str | None = None
+    start: Share | None = None
+    end: Share | None = None
     shape: Literal["cubic", "linear", "cosine", "exp"] | None = None
     every: Duration | None = None
     items: tuple[SelectorTarget, ...] = ()
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        check_target(self)
+        return self
 
 
 class Function(Part):
@@ -142,6 +145,11 @@ class ReferenceInfo(Part):
     phase: str | None = None
     offset: Duration | None = None
     file: str | None = None
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        check_reference(self)
+        return self
 
 
 class Source(Part):
@@ -172,8 +180,8 @@ class Distillation(Part):
     """Knowledge distillation: the teacher's checkpoint, the weight of its loss, the temperature."""
 
     teacher: ReferenceInfo
-    alpha: str = "0.8"
-    temperature: str = "10"
+    alpha: NotNegative = "0.8"
+    temperature: NotNegative = "10"
 
 
 class Condition(Part):
@@ -187,10 +195,15 @@ class Condition(Part):
     kind: Literal["compare", "and", "or", "not", "call", "metric", "number", "arithmetic"]
     op: str | None = None
     name: str | None = None
-    value: str | None = None
+    value: Number | None = None
     percent: bool = False
     args: tuple[Condition, ...] = ()
     options: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        check_condition(self)
+        return self
 
 
 class Cycle(Part):
@@ -222,25 +235,25 @@ class Phase(Part):
     scope: Literal["layer", "global", "row", "group"] = "layer"
     alloc: Literal["uniform", "erk", "er"] = "uniform"
     unit: Function = Function(name="weight")
-    minimum: int = 1
+    minimum: Annotated[int, Field(ge=0)] = 1
     others: Literal["none", "hold"] = "none"
     restore: Restore = Restore()
     from_: Source = Field(default=Source(), alias="from")
     clock: Clock = Clock()
     state: Literal["zero", "reset", "keep"] = "zero"
     opt: Function | None = None
-    wd: str | None = None
-    l1: str | None = None
+    wd: NotNegative | None = None
+    l1: NotNegative | None = None
     clip: Function | None = None
-    batch: int | None = None
-    dropout: str | None = None
+    batch: Annotated[int, Field(ge=1)] | None = None
+    dropout: Share | None = None
     update: Function | None = None
     enforce: Function = Function(name="hard")
     distill: Distillation | None = None
     calibrate: Duration | None = None
     until: Condition | None = None
     cycles: tuple[Cycle, ...] = ()
-    seed_index: int = 0
+    seed_index: Annotated[int, Field(ge=0)] = 0
     rng: Literal["shared", "distinct"] = "shared"
     variables: dict[str, str] = Field(default_factory=dict)
     _always: ClassVar[frozenset[str]] = frozenset(

@@ -7,6 +7,7 @@ from typing import Any
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.units import exact, format_exact
 from dsd_lang.plan.model import Plan
+from dsd_lang.plan.written import as_data
 
 
 def scaled_plan(plan: Plan, scale: str) -> Plan:
@@ -32,5 +33,4 @@ def scaled_plan(plan: Plan, scale: str) -> Plan:
             return [scaled(item) for item in value]
         return value
 
-    data = plan.model_dump(mode="json")
-    return Plan.model_validate(scaled(data)).with_hash()
+    return Plan.model_validate(scaled(as_data(plan))).with_hash()

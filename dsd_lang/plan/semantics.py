@@ -9,6 +9,7 @@ from typing import Any
 
 from dsd_lang.base.arguments import ARGUMENTS
 from dsd_lang.plan.parts import Phase
+from dsd_lang.plan.written import as_data
 
 _NOT_MEANT = ("id", "label", "path", "span", "derived", "why", "variables")
 _MEANT = tuple(name for name in Phase.model_fields if name not in (*_NOT_MEANT, "parent"))
@@ -32,7 +33,7 @@ def meaning(phase: Phase, position: dict[str, int]) -> dict[str, Any]:
             return [positions(item) for item in value]
         return value
 
-    data = phase.model_dump(mode="json")
+    data = as_data(phase)
     for key in _WITH_PHASES:
         if key in data:
             data[key] = positions(data[key])

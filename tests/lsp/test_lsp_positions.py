@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from lsp_editor import edited, session
 from lsprotocol import types
@@ -71,3 +73,13 @@ def test_places_outside_are_moved_inside() -> None:
 
 def test_units() -> None:
     assert [num_units("é\U0001f600", encoding) for encoding in ("utf-8", "utf-16", "utf-32")] == [6, 3, 2]
+
+
+@pytest.mark.parametrize("sign", ["x", "é", "\U0001f600"])
+def test_every_place_of_a_very_long_line_is_found_in_linear_time(sign: str) -> None:
+    positions = Positions(Source("\n" + f"{sign}; " * 200_000), "utf-16")
+    width = 4 if sign > "\uffff" else 3
+    start = time.process_time()
+    assert all(positions.position(1 + 3 * n).character == width * n for n in range(0, 200_000, 7))
+    assert positions.position(4).character == width  # and back again
+    assert time.process_time() - start < 4  # 0.1 s; each counted from the start of the line, a minute

@@ -93,10 +93,10 @@ def test_remaining_of_other_layers_is_not_guessed() -> None:
 
 @pytest.mark.parametrize("shape", ["cubic", "linear", "cosine", "exp"])
 def test_the_mean_of_a_ramp(shape: str) -> None:
-    from dsd_lang.plan import Target
+    from dsd_lang.plan import Duration, Target
     from dsd_lang.views.timeline.shares import ramp_share
 
-    target = Target(kind="ramp", start="0.1", end="0.9", shape=shape)
+    target = Target(kind="ramp", start="0.1", end="0.9", shape=shape, every=Duration(unit="it", value="1"))
     steps = 20_000
     mean = sum(1 - ramp_share(target, (step + 0.5) / steps) for step in range(steps)) / steps
     assert float(ramp_mean(Fraction(9, 10), Fraction(1, 10), shape)) == pytest.approx(mean, rel=1e-6)

@@ -1,0 +1,98 @@
+"""A part of a plan in, its plain data or its JSON text out, without the attributes that are at their default.
+
+Phases of a loop or of many seeds share their parts: each shared part is written once, then copied. A plan of 100,000
+phases is written in seconds so; `json` with an indent, and pydantic, which asks each part by itself, need many.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from dsd_lang.plan.parts import Part
+
+_REQUIRED = object()
+
+
+def as_data(part: Part) -> dict[str, Any]:
+    """The part as plain JSON data, as `model_dump(mode="json")` gives it."""
+    return {key: _plain(value) for key, value in kept_items(part)}
+
+
+def kept_items(part: Any) -> list[tuple[str, Any]]:
+    """Every attribute that is written, under its key in the JSON."""
+    values = part.__dict__
+    return [
+        (key, value)
+        for name, key, default in _defaults_of(type(part))
+        if (value := values[name]) is not default and value != default
+    ]
+
+
+@cache
+def _defaults_of(part: type[Part]) -> tuple[tuple[str, str, Any], ...]:
+    """Each field's name, its key in the JSON, and the default that is left out (a mark equal to nothing: never)."""
+    return tuple(
+        (
+            name,
+            field.alias or name,
+            _REQUIRED
+            if field.is_required() or name in part._always
+            else (field.default if field.default_factory is None else field.get_default(call_default_factory=True)),
+        )
+        for name, field in part.model_fields.items()
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return {key: _plain(item) for key, item in kept_items(value)}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def as_text(part: Part, indent: int) -> str:
+    """The same text as `json.dumps(as_data(part), indent=indent, ensure_ascii=False)`."""
+    return _Writer(indent).text(part, 0)
+
+
+class _Writer:
+    """Texts by part and depth; the parts are kept alive by the part that is written."""
+
+    def __init__(self, indent: int) -> None:
+        self._step = " " * indent
+        self._texts: dict[tuple[int, int], str] = {}
+
+    def text(self, value: Any, depth: int) -> str:
+        if isinstance(value, str):
+            return json.encoder.encode_basestring(value)
+        if isinstance(value, BaseModel):
+            key = (id(value), depth)
+            if key not in self._texts:
+                self._texts[key] = self.block("{", self.items(kept_items(value), depth), "}", depth)
+            return self._texts[key]
+        if isinstance(value, dict):
+            return self.block("{", self.items(value.items(), depth), "}", depth)
+        if isinstance(value, tuple | list):
+            return self.block("[", [self.text(item, depth + 1) for item in value], "]", depth)
+        return json.dumps(value)
+
+    def items(self, items: Any, depth: int) -> list[str]:
+        return [f"{_key_text(key)}: {self.text(value, depth + 1)}" for key, value in items]
+
+    def block(self, opening: str, items: list[str], closing: str, depth: int) -> str:
+        if not items:
+            return opening + closing
+        line = "\n" + self._step * (depth + 1)
+        return f"{opening}{line}{f',{line}'.join(items)}\n{self._step * depth}{closing}"
+
+
+def _key_text(key: str) -> str:
+    return json.encoder.encode_basestring(key)
