@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import BaseModel
 
@@ -23,7 +23,7 @@ def as_data(part: Part) -> dict[str, Any]:
     return {key: _plain(value) for key, value in kept_items(part)}
 
 
-def kept_items(part: Any) -> list[tuple[str, Any]]:
+def kept_items(part: Part) -> list[tuple[str, Any]]:
     """Every attribute that is written, under its key in the JSON."""
     values = part.__dict__
     return [
@@ -50,7 +50,7 @@ def _defaults_of(part: type[Part]) -> tuple[tuple[str, str, Any], ...]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
-        return {key: _plain(item) for key, item in kept_items(value)}
+        return {key: _plain(item) for key, item in kept_items(cast("Part", value))}
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     if isinstance(value, dict):
@@ -76,7 +76,7 @@ class _Writer:
         if isinstance(value, BaseModel):
             key = (id(value), depth)
             if key not in self._texts:
-                self._texts[key] = self.block("{", self.items(kept_items(value), depth), "}", depth)
+                self._texts[key] = self.block("{", self.items(kept_items(cast("Part", value)), depth), "}", depth)
             return self._texts[key]
         if isinstance(value, dict):
             return self.block("{", self.items(value.items(), depth), "}", depth)
