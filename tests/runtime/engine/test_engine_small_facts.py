@@ -1,0 +1,104 @@
+"""Small facts of a session: the numbers of its passes, what each phase selects, what it saves of an optimizer."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from engine_loops import backward, begin, network, one_update, shuffled_loader
+from torch import optim
+
+import dsd_lang
+from dsd_runtime import attach
+
+
+def test_passes_are_numbered_from_zero_and_go_on_after_a_resume() -> None:
+    def train(session, model, *, stop: int | None = None) -> list[int]:  # type: ignore[no-untyped-def]
+        seen = []
+        for epoch in session.epochs():
+            seen.append(epoch)
+            for features, labels in session.batches(shuffled_loader()):
+                session.optimizer.zero_grad()
+                backward(model, features, labels)
+                session.step()
+                if session.total_updates == stop:
+                    return seen
+        return seen
+
+    model = network()
+    session = begin("dense 3.5ep lr=0.1", model, optim.SGD(model.parameters(), lr=0.1))
+    assert train(session, model) == [0, 1, 2, 3]
+    model = network()
+    session = begin("dense 3.5ep lr=0.1", model, optim.SGD(model.parameters(), lr=0.1))
+    assert train(session, model, stop=6) == [0, 1]
+    state = copy.deepcopy(session.state_dict())
+    session = begin("dense 3.5ep lr=0.1", model, optim.SGD(model.parameters(), lr=0.1))
+    session.load_state_dict(state)
+    assert train(session, model) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("layers=fc except=output", "layers=fc"),
+        ("layers=fc", "layers=fc except=output"),
+        ("layers=output", "layers=fc"),
+    ],
+)
+def test_each_phase_selects_by_its_own_words(first: str, second: str) -> None:
+    names = {"layers=fc": {"0.weight", "3.weight", "5.weight"}, "layers=output": {"5.weight"}}
+    names["layers=fc except=output"] = names["layers=fc"] - names["layers=output"]
+    model = network()
+    text = f"fork {{ a: sparse 50% {first} 1it lr=0.1\n b: sparse 50% {second} 1it lr=0.1 }}"
+    for branch, said in (("a", first), ("b", second)):
+        plan = dsd_lang.compile(text).branch(branch)
+        session = attach(plan, model, optim.SGD(model.parameters(), lr=0.1), steps_per_epoch=4)
+        assert set(session.masks) == names[said]
+    model = network()
+    both = dsd_lang.compile(f"sparse 50% {first} 1it lr=0.1; sparse 50% 1it lr=0.1")
+    wanted = dsd_lang.compile(f"sparse 50% {second} 1it lr=0.1").phases[0]
+    later = both.phases[1].model_copy(update={"layers": wanted.layers, "except_": wanted.except_})
+    plan = both.model_copy(update={"phases": (both.phases[0], later)})
+    session = attach(plan, model, optim.SGD(model.parameters(), lr=0.1), steps_per_epoch=4)
+    one_update(session, model)
+    session.begin_step()
+    assert set(session.masks) == names[second]
+
+
+def test_a_resumed_run_keeps_the_weight_decay_it_began_with() -> None:
+    """The new optimizer was built with another; the schedule's override ends with its phase."""
+    text = "dense 2it lr=0.1 wd=0.25; dense 2it"
+    model = network()
+    session = begin(text, model, optim.SGD(model.parameters(), lr=0.1, weight_decay=0.125))
+    one_update(session, model)
+    state = copy.deepcopy(session.state_dict())
+    optimizer = optim.SGD(model.parameters(), lr=0.1, weight_decay=0.5)
+    session = begin(text, model, optimizer)
+    session.load_state_dict(state)
+    assert optimizer.param_groups[0]["weight_decay"] == 0.25
+    one_update(session, model)
+    session.begin_step()
+    assert optimizer.param_groups[0]["weight_decay"] == 0.125
+
+
+def test_the_stage_of_every_update_and_of_none_past_the_end() -> None:
+    model = network()
+    session = begin("dense 2it lr=0.1; dense 0it; sparse 50% 3it", model, optim.SGD(model.parameters(), lr=0.1))
+    timeline = session.timeline
+    assert [timeline.lookup(update).index for update in range(5)] == [0, 0, 2, 2, 2]
+    for update in (-1, 5, 6):
+        with pytest.raises(ValueError, match="outside the schedule"):
+            timeline.lookup(update)
+
+
+def test_a_random_n_of_m_keeps_n_of_m_at_random() -> None:
+    masks = []
+    for by in ("", " by=random", " by=magnitude(order=largest)"):
+        model = network()
+        session = begin(f"sparse 1:4 layers=/3/{by} 1it lr=0.1", model, optim.SGD(model.parameters(), lr=0.1), seed=1)
+        mask = session.masks["3.weight"]
+        assert bool((mask.reshape(16, 4, 4).sum(2) == 1).all())
+        masks.append(mask)
+    assert not torch.equal(masks[0], masks[1])
+    assert not torch.equal(masks[0], masks[2])
