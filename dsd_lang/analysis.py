@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dsd_lang.base.diagnostics import CATALOGUE, Diagnostic, Span
 from dsd_lang.base.layers import LayerInfo, with_inferred_roles
@@ -15,6 +15,7 @@ from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.measure_program import is_measurable
 from dsd_lang.passes.pipeline import run_passes
 from dsd_lang.passes.read_settings import Settings
+from dsd_lang.plan.shapes import CheckpointData, ComparisonData, ExpectationData
 from dsd_lang.rules.checks import MODEL_RULES, ORDER_RULES, TREE_RULES
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
@@ -31,9 +32,9 @@ class Resolved(NamedTuple):
 
     book: Draftbook
     settings: Settings
-    comparisons: tuple[dict[str, Any], ...]
-    expectations: tuple[dict[str, Any], ...]
-    checkpoints: tuple[dict[str, Any], ...]
+    comparisons: tuple[ComparisonData, ...]
+    expectations: tuple[ExpectationData, ...]
+    checkpoints: tuple[CheckpointData, ...]
 
 
 class Analysis(NamedTuple):

@@ -13,10 +13,11 @@ from dsd_lang.base.errors import DsdError
 from dsd_lang.base.files import read_limited
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.draft import Draft
-from dsd_lang.passes.quantities import Quantity
+from dsd_lang.passes.quantities import Quantity, length_data
 from dsd_lang.plan import (
     Checkpoint,
     Comparison,
+    Condition,
     Cycle,
     Duration,
     Expectation,
@@ -27,6 +28,7 @@ from dsd_lang.plan import (
     SpanInfo,
     Target,
 )
+from dsd_lang.plan.shapes import ConditionData, CycleData, RateData, TargetData
 
 _DERIVED_ORDER = ("lr", "duration", "layers", "except", "target")
 
@@ -96,7 +98,7 @@ def plan_of(resolved: Resolved, *, source: str | None = None) -> Plan:
         settings={name: setting.shown for name, setting in settings.items()},
         settings_from={name: setting.origin for name, setting in settings.items()},
         phases=phases,
-        comparisons=tuple(Comparison(**data) for data in resolved.comparisons),
+        comparisons=tuple(Comparison.model_validate(data) for data in resolved.comparisons),
         expectations=tuple(Expectation.model_validate(data) for data in resolved.expectations),
         checkpoints=tuple(Checkpoint.model_validate(data) for data in resolved.checkpoints),
     )
@@ -107,20 +109,24 @@ class _PhaseBuilder:
     """Phases of a loop share what they share: lengths, targets and rates are built once."""
 
     def __init__(self) -> None:
-        self._targets: dict[int, tuple[Any, Target]] = {}
-        self._durations: dict[tuple[str, str], Duration] = {}
+        self._targets: dict[int, tuple[TargetData, Target]] = {}
+        self._durations: dict[Quantity, Duration] = {}
         self._rates: dict[str, LearningRate] = {}
         self._spans: dict[int, SpanInfo] = {}
-        self._conditions: dict[int, tuple[Any, Any]] = {}
+        self._conditions: dict[int, tuple[ConditionData, Condition]] = {}
 
     def phase(self, draft: Draft) -> Phase:
-        fields: dict[str, Any] = {**_DEFAULT_FUNCTIONS, **draft.fields}
-        fields["duration"] = self.duration(fields["duration"])
-        fields["lr"] = self.rate(fields["lr"])
-        if "target" in fields:
-            fields["target"] = self.target(fields["target"])
-        if "cycles" in fields:
-            fields["cycles"] = tuple(self.cycle(cycle) for cycle in fields["cycles"])
+        assert draft.length is not None, "no errors, so every phase has its length"
+        derived = set(draft.derived)
+        fields: dict[str, Any] = {**_DEFAULT_FUNCTIONS, **draft.attributes}  # by the registry: pydantic checks them
+        if draft.mode == "sparse":
+            fields["layers"], fields["except"] = draft.layers, draft.exclude
+        if draft.target is not None:
+            fields["target"] = self.target(draft.target)
+        if draft.until is not None:
+            fields["until"] = self.condition(draft.until)
+        if draft.rounds:
+            fields["cycles"] = tuple(self.cycle(cycle) for cycle in draft.rounds)
         if draft.item.texts:
             fields["variables"] = {
                 name: _exact_text(draft.item.names.get(name), text) for name, text in draft.item.texts.items()
@@ -129,41 +135,48 @@ class _PhaseBuilder:
             fields["seed_index"] = draft.seed_index
         if draft.rng != "shared":
             fields["rng"] = draft.rng
-        derived = set(draft.derived)
         return Phase(
             id=draft.id,
             label=draft.label,
             path=draft.path,
             parent=draft.parent.id if draft.parent is not None else None,
             mode=draft.mode,
+            duration=self.duration(draft.length),
+            lr=self.rate(draft.rate),
             derived=tuple(name for name in _DERIVED_ORDER if name in derived),
             why=draft.why,
             span=self.span(draft),
             **fields,
         )
 
-    def duration(self, data: dict[str, str]) -> Duration:
-        key = (data["unit"], data["value"])
-        if key not in self._durations:
-            self._durations[key] = Duration.model_validate(data)
-        return self._durations[key]
+    def duration(self, length: Quantity) -> Duration:
+        if length not in self._durations:
+            self._durations[length] = Duration.model_validate(length_data(length))
+        return self._durations[length]
 
-    def rate(self, data: dict[str, Any]) -> LearningRate:
+    def rate(self, data: RateData) -> LearningRate:
         key = repr(data)
         if key not in self._rates:
             self._rates[key] = LearningRate.model_validate(data)
         return self._rates[key]
 
-    def target(self, data: dict[str, Any]) -> Target:
+    def target(self, data: TargetData) -> Target:
         if id(data) not in self._targets:
             self._targets[id(data)] = (data, Target.model_validate(data))
         return self._targets[id(data)][1]
 
-    def cycle(self, data: dict[str, Any]) -> Cycle:
-        until = data["until"]
-        if id(until) not in self._conditions:
-            self._conditions[id(until)] = (until, Cycle.model_validate(data).until)
-        return Cycle(**{**data, "until": self._conditions[id(until)][1]})
+    def condition(self, data: ConditionData) -> Condition:
+        if id(data) not in self._conditions:
+            self._conditions[id(data)] = (data, Condition.model_validate(data))
+        return self._conditions[id(data)][1]
+
+    def cycle(self, data: CycleData) -> Cycle:
+        return Cycle(
+            loop=data["loop"],
+            index=data["index"],
+            is_last_of_cycle=data["is_last_of_cycle"],
+            until=self.condition(data["until"]),
+        )
 
     def span(self, draft: Draft) -> SpanInfo:
         key = id(draft.node)

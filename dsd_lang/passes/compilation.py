@@ -7,13 +7,14 @@ its docstring says; what no pass has filled in yet cannot be read (``AttributeEr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draftbook
     from dsd_lang.passes.findings import Findings
     from dsd_lang.passes.outline import Group
     from dsd_lang.passes.read_settings import Settings
+    from dsd_lang.plan.shapes import CheckpointData, ComparisonData, ExpectationData
     from dsd_lang.syntax import nodes
 
 
@@ -46,9 +47,9 @@ class Compilation:
     settings: Settings
     outline: Group
     book: Draftbook
-    checkpoints: tuple[dict[str, Any], ...]
-    comparisons: Sequence[tuple[dict[str, Any], nodes.Compare]]
-    expectations: Sequence[tuple[dict[str, Any], nodes.Expect]]
+    checkpoints: tuple[CheckpointData, ...]
+    comparisons: Sequence[tuple[ComparisonData, nodes.Compare]]
+    expectations: Sequence[tuple[ExpectationData, nodes.Expect]]
 
     def __init__(
         self,

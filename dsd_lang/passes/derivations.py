@@ -95,7 +95,7 @@ class _Tracing:
     def layers_rule(self, draft: Draft, name: str) -> tuple[Draft | None, str | None]:
         if draft.mode != "sparse" or name not in draft.derived:
             return None, None
-        if draft.given.get("layers_of_target"):
+        if draft.given.are_layers_of_target:
             return None, "those of the target's list"
         if draft.original is not None:
             return draft.original, f"copied from phase {draft.original.index}"

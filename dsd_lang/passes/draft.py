@@ -1,22 +1,21 @@
 """A phase on its way into the plan: what the passes fill in, one after the other.
 
-``fields`` holds plan-ready plain data (the JSON shapes of `dsd_lang.plan.Phase`), only what is not at its default.
+``rate``, ``target``, ``until``, ``rounds`` and ``attributes`` (the other arguments, by what `dsd_lang.plan.Phase` calls
+them, only where not at their defaults) stand in the plan's JSON shapes.
 Indexes are positions in the list of drafts, which stands in execution order; the plan's ids are `p<index>`.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from dsd_lang.base.diagnostics import Span
 from dsd_lang.passes.outline import Item, Round
 from dsd_lang.passes.quantities import Names, Quantity
+from dsd_lang.passes.values import Given, is_source
+from dsd_lang.plan.shapes import AttributeData, ConditionData, CycleData, RateData, SourceData, TargetData, TeacherData
 from dsd_lang.syntax import nodes
-
-Fields = dict[str, Any]
-
-FAILED = object()
-"""Stands for a value that was given but does not fit; it has been reported, so nothing is inherited in its place."""
 
 _REASONS = ("copy", "length", "lr", "layers")
 
@@ -57,10 +56,10 @@ class Draft:
 
     __slots__ = (
         "arm",
+        "attributes",
         "cycles",
         "derived",
         "exclude",
-        "fields",
         "given",
         "index",
         "item",
@@ -74,19 +73,30 @@ class Draft:
         "parent",
         "path",
         "previous_sparse",
+        "rate",
         "reasons",
+        "references",
         "rng",
         "root",
+        "rounds",
         "scope",
         "seed_index",
+        "target",
+        "until",
     )
 
     # filled in by the passes; what no pass has filled in yet cannot be read
-    given: Fields
+    given: Given
     length: Quantity | None
     layers: tuple[str, ...]
     exclude: tuple[str, ...]
     lr: Quantity | None
+    rate: RateData
+    references: dict[str, SourceData | TeacherData]
+    target: TargetData | None
+    until: ConditionData | None
+    rounds: tuple[CycleData, ...]
+    attributes: Mapping[str, AttributeData]
 
     def __init__(
         self,
@@ -123,18 +133,12 @@ class Draft:
         self.length_from = length_from
         self.original = original
         self.cycles = cycles
-        self.fields: Fields = {}
         self.derived: list[str] = []
         self.reasons: dict[str, str] = {}
 
     @property
     def id(self) -> str:
         return f"p{self.index}"
-
-    def said(self, name: str) -> Any:
-        """What the phase itself says as `name=`; None where it does not, or what it says does not fit."""
-        value = self.given.get(name)
-        return None if value is FAILED else value
 
     @property
     def why(self) -> str:
@@ -151,6 +155,20 @@ class Draft:
         """The target as written other than as a plain value: a pattern, a ramp, `held` or a list."""
         written = (*(self.item.override.items if self.item.override is not None else ()), *self.item.node.items)
         return next((item for item in written if isinstance(item, nodes.TARGETS)), None)
+
+    @property
+    def source(self) -> SourceData | None:
+        """What the weights start from, where that is not the phase before."""
+        return self._source("from")
+
+    @property
+    def clock(self) -> SourceData | None:
+        """The clock, where it is not the phase's own."""
+        return self._source("clock")
+
+    def _source(self, name: str) -> SourceData | None:
+        value = self.attributes.get(name)
+        return value if is_source(value) else None
 
     def span_of(self, name: str) -> Span:
         """Where the phase writes that argument; its first word where it takes the value from elsewhere."""

@@ -120,7 +120,8 @@ class _Expansion:
             if argument.name == "seeds":
                 seeds = whole_count(argument.value, names, "`seeds=`", self.findings)
             elif argument.name == "rng":
-                rng = read_value(BY_NAME["rng"], argument.value, names, self.findings)
+                value = read_value(BY_NAME["rng"], argument.value, names, self.findings)
+                rng = value if isinstance(value, str) else None
         branches: list[tuple[str, Group]] = []
         for index, branch in enumerate(statement.branches):
             name = branch.label.name if branch.label is not None else f"branch{index}"

@@ -15,6 +15,7 @@ from dsd_lang.base.arguments import RATE_WORDS
 from dsd_lang.base.diagnostics import Diagnostic
 from dsd_lang.base.units import MAX_BITS, MAX_DIGITS, exact, format_exact, format_short, has_magnitude
 from dsd_lang.passes.findings import Findings
+from dsd_lang.plan.shapes import LengthData
 from dsd_lang.rules import lr_not_positive, program_too_large, wrong_value
 from dsd_lang.syntax import nodes
 
@@ -101,9 +102,10 @@ def written(quantity: Quantity) -> str:
     return format_exact(quantity.value) + (quantity.unit if quantity.is_length else "")
 
 
-def length_data(quantity: Quantity) -> dict[str, str]:
+def length_data(quantity: Quantity) -> LengthData:
     """A length as a plan `Duration`."""
-    return {"unit": quantity.unit, "value": format_exact(quantity.value)}
+    assert quantity.is_length, "a length has its unit"
+    return {"unit": "ep" if quantity.unit == "ep" else "it", "value": format_exact(quantity.value)}
 
 
 def evaluate(value: nodes.Value, names: Names, findings: Findings) -> Quantity | None:

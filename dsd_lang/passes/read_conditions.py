@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from dsd_lang.base.conditions import CONDITION_FUNCTIONS
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, evaluate, written
 from dsd_lang.passes.read_functions import fits
+from dsd_lang.plan.shapes import ConditionData
 from dsd_lang.rules import duplicate_argument, unknown_argument, wrong_value
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.walk import below
@@ -19,7 +19,7 @@ RenameMetric = Callable[[nodes.Name], str | None]
 
 def read_condition(
     node: nodes.Condition, names: Names, findings: Findings, *, rename: RenameMetric | None = None
-) -> dict[str, Any] | None:
+) -> ConditionData | None:
     """The plan's condition; ``rename`` puts a metric's full name in its place. None after reporting a mistake."""
     reader = _Reader(names, findings, rename or (lambda name: name.text))
     return reader.condition(node)
@@ -31,7 +31,7 @@ class _Reader:
         self.findings = findings
         self.rename = rename
 
-    def condition(self, node: nodes.Condition) -> dict[str, Any] | None:
+    def condition(self, node: nodes.Condition) -> ConditionData | None:
         if isinstance(node, nodes.Logical):
             return self.logical(node)
         if isinstance(node, nodes.Negation):
@@ -48,7 +48,7 @@ class _Reader:
             return None
         return call
 
-    def logical(self, node: nodes.Logical) -> dict[str, Any] | None:
+    def logical(self, node: nodes.Logical) -> ConditionData | None:
         """`a and b and c` as one node with three arguments."""
         parts: list[nodes.Condition] = []
         stack: list[nodes.Condition] = [node]
@@ -59,11 +59,10 @@ class _Reader:
             else:
                 parts.append(part)
         read = [self.condition(part) for part in parts]
-        if any(part is None for part in read):
-            return None
-        return {"kind": node.operator, "args": tuple(read)}
+        known = tuple(part for part in read if part is not None)
+        return {"kind": node.operator, "args": known} if len(known) == len(read) else None
 
-    def operand(self, node: nodes.Value) -> dict[str, Any] | None:
+    def operand(self, node: nodes.Value) -> ConditionData | None:
         if not any(self.is_measured(part) for part in below(node)):
             quantity = evaluate(node, self.names, self.findings)
             return None if quantity is None else self.number(quantity, node)
@@ -74,7 +73,7 @@ class _Reader:
             return self.call(node)
         if isinstance(node, nodes.Unary):
             operand = self.operand(node.operand)
-            zero = {"kind": "number", "value": "0"}
+            zero: ConditionData = {"kind": "number", "value": "0"}
             return None if operand is None else {"kind": "arithmetic", "op": "-", "args": (zero, operand)}
         if isinstance(node, nodes.Binary):
             return self.arithmetic(node)
@@ -84,14 +83,16 @@ class _Reader:
         """Whether a part is known only at run time: a metric or a call."""
         return isinstance(node, nodes.Call) or (isinstance(node, nodes.Name) and node.text not in self.names)
 
-    def number(self, quantity: Quantity, node: nodes.Value) -> dict[str, Any] | None:
+    def number(self, quantity: Quantity, node: nodes.Value) -> ConditionData | None:
         if not quantity.is_number:
             self.findings.report(wrong_value.compared_with_length(str(quantity), node.span))
             return None
-        data: dict[str, Any] = {"kind": "number", "value": format_exact(quantity.value)}
-        return {**data, "percent": True} if quantity.unit == "%" else data
+        data: ConditionData = {"kind": "number", "value": format_exact(quantity.value)}
+        if quantity.unit == "%":
+            data["percent"] = True
+        return data
 
-    def arithmetic(self, node: nodes.Binary) -> dict[str, Any] | None:
+    def arithmetic(self, node: nodes.Binary) -> ConditionData | None:
         if node.operator == "^":
             self.findings.report(wrong_value.power_in_condition(node.span))
             return None
@@ -100,12 +101,12 @@ class _Reader:
             return None
         return {"kind": "arithmetic", "op": node.operator, "args": (left, right)}
 
-    def call(self, node: nodes.Call) -> dict[str, Any] | None:
+    def call(self, node: nodes.Call) -> ConditionData | None:
         name = node.callee.text if isinstance(node.callee, nodes.Name) else ""
         if name not in CONDITION_FUNCTIONS:
             self.findings.report(wrong_value.unknown_in_condition(node.callee, tuple(CONDITION_FUNCTIONS)))
             return None
-        arguments: list[dict[str, Any]] = []
+        arguments: list[ConditionData] = []
         options: dict[str, str] = {}
         for item in node.arguments:
             if item.name is None:
@@ -123,8 +124,10 @@ class _Reader:
         if len(arguments) != 1 or arguments[0]["kind"] != "metric":
             self.findings.report(wrong_value.watches_one_metric(name, node.span))
             return None
-        data: dict[str, Any] = {"kind": "call", "name": name, "args": tuple(arguments)}
-        return {**data, "options": options} if options else data
+        data: ConditionData = {"kind": "call", "name": name, "args": tuple(arguments)}
+        if options:
+            data["options"] = options
+        return data
 
     def option(self, function: str, item: nodes.CallArgument, options: dict[str, str]) -> bool:
         row = CONDITION_FUNCTIONS[function]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 from dsd_lang.base.arguments import Argument
 from dsd_lang.base.units import exact, format_exact, format_percent
@@ -11,11 +10,12 @@ from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
 from dsd_lang.passes.read_functions import is_parameter
 from dsd_lang.plan.setting_text import milestone_text
+from dsd_lang.plan.shapes import DecayData, MilestoneData
 from dsd_lang.rules import duplicate_argument, length_without_unit, milestones_out_of_order, wrong_value
 from dsd_lang.syntax import nodes
 
 
-def read_decay(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> dict[str, Any] | None:
+def read_decay(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> DecayData | None:
     """The plan's data of `decay=value`, or None after reporting what is wrong with it."""
     callee = value.callee if isinstance(value, nodes.Call) else value
     if not isinstance(callee, nodes.Name) or argument.option(callee.text) is None:
@@ -36,13 +36,13 @@ class _DecayReader:
         self.names = names
         self.findings = findings
 
-    def read(self, items: tuple[nodes.CallArgument, ...]) -> dict[str, Any] | None:
-        data: dict[str, Any] = {"kind": self.kind}
+    def read(self, items: tuple[nodes.CallArgument, ...]) -> DecayData | None:
+        data: DecayData = {"kind": self.kind}
         option = self.argument.option(self.kind)
         assert option is not None
-        milestones: list[tuple[nodes.CallArgument, dict[str, str]]] = []
+        milestones: list[tuple[nodes.CallArgument, MilestoneData]] = []
         for item in items:
-            if item.name is not None and not is_parameter(option, item.name, item, data, self.findings):
+            if item.name is not None and not is_parameter(option, item.name, item, tuple(data), self.findings):
                 return None
             quantity = evaluate(item.value, self.names, self.findings)
             if quantity is None:
@@ -56,11 +56,16 @@ class _DecayReader:
             name = {"by": "factor", None: "factor"}.get(item.name, item.name)
             if not self.is_fit(str(name), item, quantity) or self.is_repeated(str(name), item, data):
                 return None
-            data[str(name)] = format_exact(quantity.value)
+            if name == "factor":
+                data["factor"] = format_exact(quantity.value)
+            else:
+                data["floor"] = format_exact(quantity.value)
         self.check_order(milestones)
-        return {**data, "milestones": tuple(point for _, point in milestones)} if milestones else data
+        if milestones:
+            data["milestones"] = tuple(point for _, point in milestones)
+        return data
 
-    def is_repeated(self, name: str, item: nodes.CallArgument, data: dict[str, Any]) -> bool:
+    def is_repeated(self, name: str, item: nodes.CallArgument, data: DecayData) -> bool:
         """Whether `by=`, `floor=` or the factor of `exp` was given before; reports it."""
         if name not in data:
             return False
@@ -71,8 +76,8 @@ class _DecayReader:
     def is_factor(
         self,
         item: nodes.CallArgument,
-        point: dict[str, str],
-        before: list[tuple[nodes.CallArgument, dict[str, str]]],
+        point: MilestoneData,
+        before: list[tuple[nodes.CallArgument, MilestoneData]],
         items: tuple[nodes.CallArgument, ...],
     ) -> bool:
         """Whether a bare number among the milestones must be meant for `by=`; reports it."""
@@ -90,7 +95,7 @@ class _DecayReader:
         )
         return True
 
-    def check_order(self, milestones: list[tuple[nodes.CallArgument, dict[str, str]]]) -> None:
+    def check_order(self, milestones: list[tuple[nodes.CallArgument, MilestoneData]]) -> None:
         """Each milestone lies behind the one before it, as far as their units compare."""
         for (_, first), (item, second) in pairwise(milestones):
             if first["unit"] != second["unit"] or exact(first["value"]) < exact(second["value"]):
@@ -101,7 +106,7 @@ class _DecayReader:
                 )
             )
 
-    def milestone(self, item: nodes.CallArgument, quantity: Quantity) -> dict[str, str] | None:
+    def milestone(self, item: nodes.CallArgument, quantity: Quantity) -> MilestoneData | None:
         is_bare = quantity.unit == "" and quantity.value >= 1
         if quantity.value < 0 or is_bare:
             self.findings.report(
@@ -110,8 +115,8 @@ class _DecayReader:
                 )
             )
             return None
-        unit = quantity.unit if quantity.is_length else "ratio"
-        return {"unit": unit, "value": format_exact(quantity.value)}
+        unit = quantity.unit
+        return {"unit": unit if unit in ("ep", "it") else "ratio", "value": format_exact(quantity.value)}
 
     def is_fit(self, name: str, item: nodes.CallArgument, quantity: Quantity) -> bool:
         if item.name is None and self.kind != "exp":
@@ -123,7 +128,7 @@ class _DecayReader:
         self.findings.report(wrong_value.decay_parameter(name, item.span))
         return False
 
-    def complete(self, data: dict[str, Any], value: nodes.Value) -> dict[str, Any] | None:
+    def complete(self, data: DecayData, value: nodes.Value) -> DecayData | None:
         if self.kind == "step":
             if "milestones" not in data:
                 self.findings.report(wrong_value.no_milestones(value.span))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
 
 from dsd_lang.base.arguments import Argument
 from dsd_lang.base.options import Option, Parameter
 from dsd_lang.base.units import exact, parse_length
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import NO_NAMES, Names, Quantity, evaluate, written
+from dsd_lang.plan.shapes import FunctionData
 from dsd_lang.rules import duplicate_argument, unknown_argument, wrong_value
 from dsd_lang.syntax import nodes
 
 SWITCHES = {"on": True, "off": False, "true": True, "false": False}
 
 
-def function_data(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> dict[str, Any] | None:
+def function_data(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> FunctionData | None:
     """`word` or `word(...)` out of the argument's options as a plan `Function`."""
     callee = value.callee if isinstance(value, nodes.Call) else value
     if not isinstance(callee, nodes.Name):
@@ -52,7 +53,7 @@ def _is_nesterov(arguments: dict[str, str | bool]) -> bool:
 
 
 def is_parameter(
-    option: Option, name: str, item: nodes.CallArgument, given: dict[str, str | bool], findings: Findings
+    option: Option, name: str, item: nodes.CallArgument, given: Collection[str], findings: Findings
 ) -> bool:
     """Whether an option takes that parameter; reports it when not, and one that is given twice."""
     if name in given:

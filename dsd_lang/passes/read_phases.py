@@ -6,18 +6,17 @@ original says, and over it what the override says.
 
 from __future__ import annotations
 
-from typing import Any
-
 from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.draft import FAILED, Draft, Fields
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, evaluate, is_accidental_call
 from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_targets import TargetNode, read_target
 from dsd_lang.passes.read_values import read_value
+from dsd_lang.passes.values import FAILED, Given, is_length
+from dsd_lang.plan.shapes import TargetData
 from dsd_lang.rules import duplicate_argument, length_without_unit, target_out_of_range, unknown_argument, wrong_value
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.walk import below
@@ -36,17 +35,20 @@ def read_phases(compilation: Compilation) -> None:
             draft.given = draft.original.given
         else:
             override = reader.read(draft.item.override, draft.item.names, is_override=True)
-            draft.given = _overridden(draft, override, findings)
+            draft.given = _overridden(draft.original.given, override)
 
 
-def _overridden(draft: Draft, override: Fields, findings: Findings) -> Fields:
+def _overridden(original: Given, override: Given) -> Given:
     """The original's own words with the override's over them; a ramp's `every=` reaches into the target."""
-    assert draft.original is not None
-    merged = {**draft.original.given, **override}
-    target = merged.get("target")
-    if "target" not in override and isinstance(target, dict) and target["kind"] == "ramp":
-        changes = {key: override[name] for key, name in (("every", "every"), ("shape", "ramp")) if name in override}
-        merged["target"] = {**target, **changes}
+    merged = override.over(original)
+    target = merged.target
+    if override.target is None and isinstance(target, dict) and target["kind"] == "ramp":
+        shape, every = override.said("ramp"), override.said("every")
+        merged.target = {
+            **target,
+            "shape": shape if isinstance(shape, str) else target["shape"],
+            "every": every if is_length(every) else target["every"],
+        }
     return merged
 
 
@@ -54,15 +56,15 @@ class _PhaseReader:
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
         self._words: dict[int, set[str]] = {}
-        self._read: dict[tuple[Any, ...], Fields] = {}
+        self._read: dict[tuple[object, ...], Given] = {}
 
-    def read(self, node: nodes.Phase, names: Names, *, is_override: bool) -> Fields:
+    def read(self, node: nodes.Phase, names: Names, *, is_override: bool) -> Given:
         words = sorted(self.words(node)) if names else ()
         key = (id(node), *((name, str(names[name])) for name in words if name in names))
-        fields = self._read.get(key)
-        if fields is None:
-            fields = self._read[key] = self.fresh(node, names, is_override)
-        return fields
+        given = self._read.get(key)
+        if given is None:
+            given = self._read[key] = self.fresh(node, names, is_override)
+        return given
 
     def words(self, node: nodes.Phase) -> set[str]:
         words = self._words.get(id(node))
@@ -71,65 +73,72 @@ class _PhaseReader:
             self._words[id(node)] = words
         return words
 
-    def fresh(self, node: nodes.Phase, names: Names, is_override: bool) -> Fields:
-        fields: Fields = {}
+    def fresh(self, node: nodes.Phase, names: Names, is_override: bool) -> Given:
+        given = Given()
         target: tuple[TargetNode, Quantity | None] | None = None
         for item in node.items:
             if isinstance(item, nodes.Argument):
-                self.argument(node, item, names, fields)
+                self.argument(node, item, names, given)
             elif isinstance(item, nodes.Until):
-                self.until(item, names, fields)
+                self.until(item, names, given)
             elif isinstance(item, nodes.TARGETS):
                 target = self.one_target(node, item, None, target)
             else:
-                quantity = self.positional(node, item, names, fields)
+                quantity = self.positional(node, item, names, given)
                 if quantity is not None:
                     target = self.one_target(node, item, quantity, target)
         if node.mode == "sparse":
-            self.target(node, target, names, fields, is_override)
-        return fields
+            self.target(node, target, names, given, is_override)
+        return given
 
-    def argument(self, node: nodes.Phase, item: nodes.Argument, names: Names, fields: Fields) -> None:
+    def argument(self, node: nodes.Phase, item: nodes.Argument, names: Names, given: Given) -> None:
         row = BY_NAME.get(item.name)
         if row is None:
-            self.foreign(node, item.name, fields)
+            self.foreign(node, item.name, given)
         if row is None or node.mode not in row.places:
             return  # the rule `unknown_argument` reports it
-        if item.name in fields:
+        if item.name in given.arguments:
             return  # the rule `duplicate_argument` reports it
         data = read_value(row, item.value, names, self.findings)
-        fields[item.name] = FAILED if data is None else data
+        given.arguments[item.name] = FAILED if data is None else data
 
-    def foreign(self, node: nodes.Phase, name: str, fields: Fields) -> None:
+    def foreign(self, node: nodes.Phase, name: str, given: Given) -> None:
         """`epochs=50` is no argument, but says that a length was meant: none is missing, and none is inherited."""
         from dsd_lang.base.foreign_words import ARGUMENTS
 
         meant = ARGUMENTS.get(name.lower())
         if meant is not None and meant.role and (node.mode == "sparse" or meant.role == "length"):
-            fields.setdefault(meant.role, FAILED)
+            self.fail(given, meant.role)
 
-    def until(self, item: nodes.Until, names: Names, fields: Fields) -> None:
-        if "until" in fields:
+    def fail(self, given: Given, role: str) -> None:
+        """A target or length was meant: none is missing, and none is inherited."""
+        if role == "length" and given.length is None:
+            given.length = FAILED
+        elif role == "target" and given.target is None:
+            given.target = FAILED
+
+    def until(self, item: nodes.Until, names: Names, given: Given) -> None:
+        if given.until is not None:
             self.findings.report(duplicate_argument.second_until(item))
             return
         condition = read_condition(item.condition, names, self.findings)
-        fields["until"] = FAILED if condition is None else condition
+        given.until = FAILED if condition is None else condition
 
-    def positional(self, node: nodes.Phase, item: nodes.Value, names: Names, fields: Fields) -> Quantity | None:
+    def positional(self, node: nodes.Phase, item: nodes.Value, names: Names, given: Given) -> Quantity | None:
         """Takes a length; hands anything else back as the target."""
         quantity = None if self.is_misspelt(item, names) else evaluate(item, names, self.findings)
         if quantity is None:
-            fields.setdefault("target" if node.mode == "sparse" else "length", FAILED)
+            self.fail(given, "target" if node.mode == "sparse" else "length")
             return None
         if not quantity.is_length:
             return quantity
-        if fields.get("length", FAILED) is not FAILED:
+        if isinstance(given.length, Quantity):
             self.findings.report(duplicate_argument.second_length(node, item, str(quantity)))
         elif quantity.value < 0:
             self.findings.report(length_without_unit.negative(item.span))
-            fields["length"] = FAILED
+            given.length = FAILED
         else:
-            fields["length"] = quantity
+            given.length = quantity
         return None
 
     def is_misspelt(self, item: nodes.Value, names: Names) -> bool:
@@ -173,33 +182,35 @@ class _PhaseReader:
         node: nodes.Phase,
         target: tuple[TargetNode, Quantity | None] | None,
         names: Names,
-        fields: Fields,
+        given: Given,
         is_override: bool,
     ) -> None:
         if target is None:
             values = (item.value for item in node.items if isinstance(item, nodes.Argument))
             if any(is_accidental_call(value, names) for value in values):
-                fields["target"] = FAILED  # it stands in the parentheses of what reads as a call, which is reported
-            elif not is_override and "target" not in fields:
+                given.target = FAILED  # it stands in the parentheses of what reads as a call, which is reported
+            elif not is_override and given.target is None:
                 self.findings.report(target_out_of_range.no_target(node))
-                fields["target"] = FAILED
+                given.target = FAILED
             return
-        usable = {key: value for key, value in fields.items() if value is not FAILED}
-        data = read_target(target[0], names, usable, self.findings, value=target[1])
-        fields["target"] = FAILED if data is None else data
+        data = read_target(target[0], names, given, self.findings, value=target[1])
+        given.target = FAILED if data is None else data
         if data is not None:
-            self.companions(node, data, usable)
+            self.companions(node, data, given)
         if isinstance(target[0], nodes.ListTarget):
-            fields.setdefault("layers", tuple(dict.fromkeys(str(item.selector.selector) for item in target[0].items)))
-            fields["layers_of_target"] = "layers" not in usable
+            given.are_layers_of_target = given.said("layers") is None
+            selectors = tuple(dict.fromkeys(str(item.selector.selector) for item in target[0].items))
+            given.arguments.setdefault("layers", selectors)
 
-    def companions(self, node: nodes.Phase, target: Fields, given: Fields) -> None:
+    def companions(self, node: nodes.Phase, target: TargetData, given: Given) -> None:
         """`ramp=` and `every=` go with a ramp, `of=` with a share."""
-        kinds = {target["kind"], *(item["target"]["kind"] for item in target.get("items", ()))}
+        kinds: set[str] = {target["kind"]}
+        if target["kind"] == "list":
+            kinds.update(item["target"]["kind"] for item in target["items"])
         for name, fitting, what in (
             ("ramp", {"ramp"}, "a ramp such as `0->90%`"),
             ("every", {"ramp"}, "a ramp such as `0->90%`"),
             ("of", {"fraction", "remaining"}, "a share such as `20%`"),
         ):
-            if name in given and not kinds & fitting:
+            if given.said(name) is not None and not kinds & fitting:
                 self.findings.report(unknown_argument.without_companion(node, name, what))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from dsd_lang.base.arguments import BY_NAME, Argument, allowed_at
 from dsd_lang.base.errors import DsdError, nearest
@@ -12,8 +12,12 @@ from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import NO_NAMES, Quantity, evaluate, is_too_long
 from dsd_lang.passes.read_values import read_value
+from dsd_lang.passes.values import NONE, is_decay, is_function, is_length, is_source
 from dsd_lang.rules import duplicate_argument, lr_not_positive, unknown_reference
 from dsd_lang.syntax import nodes
+
+if TYPE_CHECKING:
+    from dsd_lang.passes.values import Value
 
 Origin = Literal["set", "flag", "preset"]
 
@@ -21,7 +25,7 @@ Origin = Literal["set", "flag", "preset"]
 class Setting(NamedTuple):
     """One effective setting: its data for the phases, its data for the plan, who said so, and where."""
 
-    data: Any
+    data: Value
     shown: Any
     origin: Origin
     node: nodes.Argument
@@ -88,19 +92,19 @@ def _rate(argument: nodes.Argument, origin: Origin, findings: Findings) -> Setti
     return Setting(Quantity(quantity.value), format_exact(quantity.value), origin, argument)
 
 
-def _shown(row: Argument, data: Any) -> Any:
+def _shown(row: Argument, data: Value) -> Any:
     """Plain JSON data with numbers as text: what the plan's `settings` holds."""
-    if row.kind == "length":
-        return data["value"] + data["unit"] if data else "none"
-    if row.kind in ("source",):
-        return data["kind"]
-    if row.kind == "decay":
+    if data is NONE:
+        return "none"
+    if is_length(data):
+        return data["value"] + data["unit"]
+    if row.kind == "decay" and is_decay(data):
         return {**data, "milestones": list(data.get("milestones", ()))} if len(data) > 1 else data["kind"]
-    if row.kind in ("function", "clip"):
-        if not data:
-            return "none"
+    if is_function(data):
         return data if data["arguments"] else data["name"]
-    if row.kind == "selectors":
+    if is_source(data):
+        return data["kind"]
+    if row.kind == "selectors" and isinstance(data, tuple):
         return list(data)
     return str(data)
 

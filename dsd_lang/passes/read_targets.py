@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
+from dsd_lang.passes.values import Given, is_length
+from dsd_lang.plan.shapes import ItemData, LengthData, PatternData, RampData, TargetData
 from dsd_lang.rules import bad_ramp, target_out_of_range
 from dsd_lang.syntax import nodes
 
 TargetNode = nodes.Value | nodes.NofMTarget | nodes.RampTarget | nodes.HeldTarget | nodes.ListTarget
-_EVERY = {"unit": "it", "value": "100"}
+_EVERY: LengthData = {"unit": "it", "value": "100"}
 
 
 def read_target(
-    node: TargetNode, names: Names, given: dict[str, Any], findings: Findings, *, value: Quantity | None = None
-) -> dict[str, Any] | None:
+    node: TargetNode, names: Names, given: Given, findings: Findings, *, value: Quantity | None = None
+) -> TargetData | None:
     """The plan's target of a phase whose other arguments are ``given``; None after reporting why it is none."""
-    is_of_remaining = given.get("of") == "remaining"
+    is_of_remaining = given.said("of") == "remaining"
     if isinstance(node, nodes.HeldTarget):
         return {"kind": "held"}
     if isinstance(node, nodes.NofMTarget):
@@ -27,7 +28,7 @@ def read_target(
     if isinstance(node, nodes.RampTarget):
         return _ramp(node, names, given, findings)
     if isinstance(node, nodes.ListTarget):
-        items: list[dict[str, Any]] = []
+        items: list[ItemData] = []
         for item in node.items:
             target = read_target(item.target, names, given, findings)
             if target is not None:
@@ -64,7 +65,7 @@ def _report_subtraction(node: nodes.Binary, findings: Findings) -> bool:
     return True
 
 
-def _n_of_m(node: nodes.NofMTarget, findings: Findings) -> dict[str, Any] | None:
+def _n_of_m(node: nodes.NofMTarget, findings: Findings) -> PatternData | None:
     keep, total = node.keep, node.of
     if 0 <= keep < total < 1:
         findings.report(target_out_of_range.pattern_of_shares(node))
@@ -75,7 +76,7 @@ def _n_of_m(node: nodes.NofMTarget, findings: Findings) -> dict[str, Any] | None
     return {"kind": "nm", "n": int(keep), "m": int(total)}
 
 
-def _ramp(node: nodes.RampTarget, names: Names, given: dict[str, Any], findings: Findings) -> dict[str, Any] | None:
+def _ramp(node: nodes.RampTarget, names: Names, given: Given, findings: Findings) -> RampData | None:
     start, end = evaluate(node.start, names, findings), evaluate(node.end, names, findings)
     first = None if start is None else _share(start, node.start, findings)
     final = None if end is None else _share(end, node.end, findings)
@@ -84,10 +85,11 @@ def _ramp(node: nodes.RampTarget, names: Names, given: dict[str, Any], findings:
     if final < first:
         findings.report(bad_ramp.falls(node, first, final))
         return None
+    shape, every = given.said("ramp"), given.said("every")
     return {
         "kind": "ramp",
         "start": format_exact(first),
         "end": format_exact(final),
-        "shape": given.get("ramp", "cubic"),
-        "every": given.get("every", _EVERY),
+        "shape": shape if isinstance(shape, str) else "cubic",
+        "every": every if is_length(every) else _EVERY,
     }

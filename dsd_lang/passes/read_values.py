@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dsd_lang.base.arguments import Argument
 from dsd_lang.base.options import DISTILL_PARAMETERS
@@ -23,17 +23,21 @@ from dsd_lang.passes.quantities import (
 )
 from dsd_lang.passes.read_decays import read_decay
 from dsd_lang.passes.read_functions import fits, function_data
+from dsd_lang.passes.values import NONE, WrittenRate, WrittenTeacher
 from dsd_lang.rules import duplicate_argument, length_without_unit, unknown_argument, wrong_value
 from dsd_lang.syntax import nodes
 
-Reader = Callable[[Argument, nodes.Value, Names, Findings], Any]
+if TYPE_CHECKING:
+    from dsd_lang.passes.values import Value
+
+Reader = Callable[[Argument, nodes.Value, Names, Findings], "Value | None"]
 
 _PLAN_NAMES = {"T": "temperature"}  # as written -> as the plan says it
 
 
 def read_value(
     argument: Argument, value: nodes.Value | tuple[nodes.SelectorNode, ...], names: Names, findings: Findings
-) -> Any:
+) -> Value | None:
     """The plan-ready data of `argument=value`, or None after reporting what was expected."""
     if isinstance(value, tuple):
         if argument.kind == "selectors":
@@ -53,14 +57,14 @@ def read_selectors(value: tuple[nodes.SelectorNode, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(node.selector) for node in value))
 
 
-def _read_lr(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Any:
+def _read_lr(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
     if is_accidental_call(value, names):
         findings.report(wrong_value.reads_as_call(value))
         return None
     if isinstance(value, nodes.Text | nodes.Reference | nodes.Call | nodes.LengthLiteral):
         findings.report(wrong_value.not_taken(argument, value))
         return None
-    return (value, names)
+    return WrittenRate(value, names)
 
 
 def _quantity(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Quantity | None:
@@ -83,30 +87,30 @@ def _number_in(
     return quantity
 
 
-def _read_number(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Any:
+def _read_number(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
     quantity = _number_in(argument, value, names, findings, lambda number: number >= 0)
     return None if quantity is None else format_exact(quantity.value)
 
 
-def _read_positive(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Any:
+def _read_positive(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
     quantity = _number_in(argument, value, names, findings, lambda number: number > 0)
     return None if quantity is None else format_exact(quantity.value)
 
 
-def _read_ratio(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Any:
+def _read_ratio(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
     quantity = _number_in(argument, value, names, findings, lambda number: 0 <= number < 1)
     return None if quantity is None else format_exact(quantity.value)
 
 
-def _read_whole(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Any:
+def _read_whole(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
     least = argument.least
     quantity = _number_in(argument, value, names, findings, lambda number: number.denominator == 1 and number >= least)
     return None if quantity is None else int(quantity.value)
 
 
-def _read_length(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Any:
+def _read_length(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
     if isinstance(value, nodes.Name) and argument.option(value.text) is not None:
-        return {}
+        return NONE
     quantity = _quantity(argument, value, names, findings)
     if quantity is None:
         return None
@@ -123,29 +127,30 @@ def _read_length(argument: Argument, value: nodes.Value, names: Names, findings:
     return length_data(quantity)
 
 
-def _read_selectors(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Any:
+def _read_selectors(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
     findings.report(wrong_value.not_taken(argument, value))
+    return None
 
 
-def _read_choice(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Any:
+def _read_choice(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
     if isinstance(value, nodes.Name) and argument.option(value.text) is not None:
         return value.text
     findings.report(wrong_value.not_taken(argument, value))
     return None
 
 
-def _read_source(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Any:
+def _read_source(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
     if isinstance(value, nodes.Reference) or (isinstance(value, nodes.Text) and argument.name == "from"):
         return value
     word = _read_choice(argument, value, names, findings)
-    return None if word is None else {"kind": word}
+    return {"kind": word} if isinstance(word, str) else None
 
 
-def _read_distill(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Any:
+def _read_distill(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
     if isinstance(value, nodes.Name) and value.text == "none":
-        return {}
+        return NONE
     if isinstance(value, nodes.Reference):
-        return (value, {})
+        return WrittenTeacher(value, {})
     if not isinstance(value, nodes.Call) or not isinstance(value.callee, nodes.Reference):
         findings.report(wrong_value.not_taken(argument, value))
         return None
@@ -165,12 +170,12 @@ def _read_distill(argument: Argument, value: nodes.Value, names: Names, findings
             findings.report(wrong_value.parameter_outside(parameter.name, parameter, item.value.span))
             return None
         options[_PLAN_NAMES.get(parameter.name, parameter.name)] = format_exact(quantity.value)
-    return (value.callee, options)
+    return WrittenTeacher(value.callee, options)
 
 
-def _read_clip(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Any:
+def _read_clip(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
     if isinstance(value, nodes.Name) and value.text == "none":
-        return {}
+        return NONE
     if isinstance(value, nodes.Call):
         function = function_data(argument, value, names, findings)
         if function is not None and len(value.arguments) != 1:
@@ -178,15 +183,15 @@ def _read_clip(argument: Argument, value: nodes.Value, names: Names, findings: F
             return None
         return function
     number = _read_positive(argument, value, names, findings)
-    return None if number is None else {"name": "norm", "arguments": {"0": number}}
+    return {"name": "norm", "arguments": {"0": number}} if isinstance(number, str) else None
 
 
-def _read_function(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Any:
+def _read_function(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
     function = function_data(argument, value, names, findings)
-    return {} if function is not None and function["name"] == "none" else function
+    return NONE if function is not None and function["name"] == "none" else function
 
 
-def _read_text(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Any:
+def _read_text(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
     if isinstance(value, nodes.Text):
         return value.value
     if isinstance(value, nodes.Name):

@@ -6,40 +6,42 @@ An arm is written as its path without the seeds (`dsd` stands for `dsd.seed0`, `
 
 from __future__ import annotations
 
+from typing import cast
+
 from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.base.metrics import split_metric
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.draft import ClaimDraft, Entry, Fields, Scope
+from dsd_lang.passes.draft import ClaimDraft, Entry, Scope
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_values import read_value
 from dsd_lang.passes.resolve_references import find
+from dsd_lang.plan.shapes import ComparisonData, ExpectationData, SpanData
 from dsd_lang.rules import unknown_metric, unknown_reference
 from dsd_lang.syntax import nodes
 
 
 def resolve_claims(compilation: Compilation) -> None:
     """Fills in ``comparisons`` and ``expectations``, with their statements."""
-    comparisons: dict[tuple[object, ...], tuple[Fields, nodes.Compare]] = {}
-    expectations: dict[str, tuple[Fields, nodes.Expect]] = {}
+    comparisons: dict[tuple[object, ...], tuple[ComparisonData, nodes.Compare]] = {}
+    expectations: dict[str, tuple[ExpectationData, nodes.Expect]] = {}
     for claim in compilation.book.claims:
         resolver = _Claims(claim, compilation.names, compilation.findings)
         if isinstance(claim.node, nodes.Compare):
             compared = resolver.comparison(claim.node)
             if compared is not None:
-                comparisons.setdefault(
-                    tuple(compared.items()), ({**compared, "span": span_data(claim.node)}, claim.node)
-                )
+                key = tuple((name, value) for name, value in compared.items() if name != "span")
+                comparisons.setdefault(key, (compared, claim.node))
         else:
             expected = resolver.expectation(claim.node, compilation.text)
             if expected is not None:
-                data = {**expected, "span": span_data(claim.node)}
-                expectations.setdefault(repr(expected), (data, claim.node))
+                key_text = repr((expected["condition"], expected["text"]))
+                expectations.setdefault(key_text, (expected, claim.node))
     compilation.comparisons = tuple(comparisons.values())
     compilation.expectations = tuple(expectations.values())
 
 
-def span_data(node: nodes.Statement) -> dict[str, int]:
+def span_data(node: nodes.Statement) -> SpanData:
     """A node's place in the plan's shape."""
     span = node.span
     return {"line": span.line, "column": span.column, "end_line": span.end_line, "end_column": span.end_column}
@@ -51,9 +53,9 @@ class _Claims:
         self.all_names = all_names
         self.findings = findings
 
-    def comparison(self, node: nodes.Compare) -> Fields | None:
+    def comparison(self, node: nodes.Compare) -> ComparisonData | None:
         left, right = self.arm(node.left.text, node.left), self.arm(node.right.text, node.right)
-        data: Fields = {"left": left, "right": right}
+        data: dict[str, object] = {"left": left, "right": right}
         for argument in node.arguments:
             row = BY_NAME.get(argument.name)
             if row is None or "compare" not in row.places or argument.name in data:
@@ -67,14 +69,20 @@ class _Claims:
         if "on" not in data:
             self.findings.report(unknown_metric.no_metric(node))
             return None
-        return None if left is None or right is None else data
+        if left is None or right is None:
+            return None
+        return cast("ComparisonData", {**data, "span": span_data(node)})  # the registry says what else there is
 
-    def expectation(self, node: nodes.Expect, text: str) -> Fields | None:
+    def expectation(self, node: nodes.Expect, text: str) -> ExpectationData | None:
         condition = read_condition(node.condition, self.claim.names, self.findings, rename=self.metric)
         if condition is None:
             return None
         written = node.condition.span
-        return {"condition": condition, "text": " ".join(text[written.start : written.end].split())}
+        return {
+            "condition": condition,
+            "text": " ".join(text[written.start : written.end].split()),
+            "span": span_data(node),
+        }
 
     def metric(self, name: nodes.Name) -> str | None:
         """A metric with the full path of its arm."""

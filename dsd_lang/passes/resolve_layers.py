@@ -7,7 +7,7 @@ target are its layers.
 from __future__ import annotations
 
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.draft import FAILED, Draft
+from dsd_lang.passes.draft import Draft
 from dsd_lang.passes.read_settings import Settings
 
 DEFAULT = ("prunable",)
@@ -23,10 +23,10 @@ def resolve_layers(compilation: Compilation) -> None:
 
 def _resolve(draft: Draft, settings: Settings) -> None:
     given, original = draft.given, draft.original
-    layers, exclude = _selectors(given.get("layers")), _selectors(given.get("except"))
+    layers, exclude = given.selectors("layers"), given.selectors("except")
     if original is not None:
-        is_same = given.get("layers") is original.given.get("layers")
-        is_same_exclude = given.get("except") is original.given.get("except")
+        is_same = given.arguments.get("layers") is original.given.arguments.get("layers")
+        is_same_exclude = given.arguments.get("except") is original.given.arguments.get("except")
         draft.layers = original.layers if is_same else layers or original.layers
         draft.exclude = original.exclude if is_same and is_same_exclude else exclude or ()
         if is_same:
@@ -40,8 +40,8 @@ def _resolve(draft: Draft, settings: Settings) -> None:
         if layers is None:
             draft.reasons["layers"] = "layers inherited"
     else:
-        inherited = settings["layers"].data if "layers" in settings else DEFAULT
-        inherited_exclude = settings["except"].data if "except" in settings else ()
+        inherited = _of_setting(settings, "layers", DEFAULT)
+        inherited_exclude = _of_setting(settings, "except", ())
         if layers is None and "layers" in settings:
             draft.reasons["layers"] = "layers from `set`"
     draft.layers = layers if layers is not None else inherited
@@ -51,10 +51,13 @@ def _resolve(draft: Draft, settings: Settings) -> None:
         draft.exclude = inherited_exclude
         if inherited_exclude:
             draft.derived.append("except")
-    if given.get("layers_of_target"):
+    if given.are_layers_of_target:
         draft.derived.append("layers")
         draft.reasons["layers"] = "layers those of the target"
 
 
-def _selectors(value: object) -> tuple[str, ...] | None:
-    return value if isinstance(value, tuple) and value is not FAILED else None
+def _of_setting(settings: Settings, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+    """The program's selectors."""
+    value = settings[name].data if name in settings else default
+    assert isinstance(value, tuple), "the reader gives selectors"
+    return tuple(str(text) for text in value)

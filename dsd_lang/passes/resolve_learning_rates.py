@@ -8,35 +8,40 @@ where the shape has a closed rational form, else it stays "the final rate of tha
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dsd_lang.base.arguments import RATE_WORDS
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.units import exact, format_exact, format_short
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.draft import FAILED, Draft, Fields
+from dsd_lang.passes.draft import Draft
 from dsd_lang.passes.findings import Findings
 from dsd_lang.passes.quantities import Bound, Names, Quantity, evaluate, is_too_long, power
 from dsd_lang.passes.read_settings import Settings
+from dsd_lang.passes.values import FAILED, WrittenRate, is_decay, is_length, is_source
 from dsd_lang.plan.rates import final_exponent
+from dsd_lang.plan.shapes import DecayData, RateData
 from dsd_lang.rules import lr_not_positive, unknown_argument, wrong_value
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.walk import below
 
+if TYPE_CHECKING:
+    from dsd_lang.passes.values import Value
+
 REDENSE = Fraction(1, 10)
-_CONSTANT: Fields = {"kind": "constant"}
+_CONSTANT: DecayData = {"kind": "constant"}
 _ORIGINS = {"set": "`set`", "flag": "`--set`", "preset": "the model preset"}
 
 
 def resolve_learning_rates(compilation: Compilation) -> None:
-    """Fills in ``lr`` of every draft and the field `lr` in the plan's shape."""
+    """Fills in ``lr`` of every draft and ``rate``, the same in the plan's shape."""
     rates = _Rates(compilation.settings, compilation.findings)
     for draft in compilation.book.phases:
         draft.lr = rates.start(draft)
-        draft.fields["lr"] = rates.data(draft)
+        draft.rate = rates.data(draft)
 
 
-def final_rate(draft: Draft, decay: Fields, *, is_own_clock: bool) -> Quantity | None:
+def final_rate(draft: Draft, decay: DecayData, *, is_own_clock: bool) -> Quantity | None:
     """The rate a phase ends with: exact where it is static, else a multiple of `last`."""
     start = draft.lr
     if start is None or draft.length is None:
@@ -57,10 +62,10 @@ def final_rate(draft: Draft, decay: Fields, *, is_own_clock: bool) -> Quantity |
 
 
 def _may_stop_early(draft: Draft) -> bool:
-    return isinstance(draft.given.get("until"), dict) or bool(draft.cycles)
+    return isinstance(draft.given.until, dict) or bool(draft.cycles)
 
 
-def _final_factor(decay: Fields, length: Quantity) -> Fraction | None:
+def _final_factor(decay: DecayData, length: Quantity) -> Fraction | None:
     """What the start is multiplied by at the end of a phase; None where only the run can say."""
     kind = decay["kind"]
     if kind == "constant":
@@ -84,9 +89,9 @@ class _Rates:
 
     def start(self, draft: Draft) -> Quantity | None:
         """The exact start of a phase's learning rate, with the reason when it was not given."""
-        given = draft.given.get("lr")
+        given = draft.given.arguments.get("lr")
         if draft.original is not None:
-            if given is draft.original.given.get("lr"):
+            if given is draft.original.given.arguments.get("lr"):
                 return self.copied(draft)
             draft.reasons["copy"] = f"`repeat` copies {draft.original.index}"
             draft.reasons["lr"] = "lr given"
@@ -97,6 +102,7 @@ class _Rates:
             return self.inherited(draft)
         if "length" in draft.reasons:
             draft.reasons["lr"] = "lr given"
+        assert isinstance(given, WrittenRate), "the reader of `lr=` gives an expression"
         return self.evaluated(draft, given)
 
     def copied(self, draft: Draft) -> Quantity | None:
@@ -116,7 +122,8 @@ class _Rates:
             setting = self.settings.get("lr")
             if setting is not None:
                 draft.reasons["lr"] = f"lr from {_ORIGINS[setting.origin]}"
-                return Quantity(setting.data.value)
+                assert isinstance(setting.data, Quantity), "a rate is set as a number"
+                return setting.data
             draft.reasons["lr"] = "lr is the optimizer's own"
             return Quantity(Fraction(1), "optimizer")
         if parent.lr is None:
@@ -133,10 +140,10 @@ class _Rates:
     def is_on_global_clock(self, draft: Draft) -> bool:
         """Whether one shape runs through the whole line: then a re-dense goes on with the one rate, not a tenth."""
         clock = self.value(draft, "clock")
-        return isinstance(clock, dict) and clock.get("kind") == "global"
+        return is_source(clock) and clock["kind"] == "global"
 
-    def evaluated(self, draft: Draft, given: Any) -> Quantity | None:
-        expression, item_names = given
+    def evaluated(self, draft: Draft, given: WrittenRate) -> Quantity | None:
+        expression, item_names = given.expression, given.names
         names: dict[str, Bound] = {}
         if draft.parent is not None:
             for name in self.words_of(expression):
@@ -196,38 +203,38 @@ class _Rates:
 
     def final(self, draft: Draft) -> Quantity | None:
         clock = self.value(draft, "clock")
-        is_own_clock = clock is None or (isinstance(clock, dict) and clock["kind"] == "phase")
+        is_own_clock = clock is None or (is_source(clock) and clock["kind"] == "phase")
         return final_rate(draft, self.decay(draft), is_own_clock=is_own_clock)
 
-    def value(self, draft: Draft, name: str) -> Any:
+    def value(self, draft: Draft, name: str) -> Value | None:
         """What the phase says, else the program's settings; None where neither does."""
-        value = draft.given.get(name)
+        value = draft.given.arguments.get(name)
         if value is FAILED:
             return None
         if value is None and name in self.settings:
             return self.settings[name].data
         return value
 
-    def decay(self, draft: Draft) -> Fields:
-        decay: Fields = self.value(draft, "decay") or _CONSTANT
-        floor = self.value(draft, "floor")
-        if floor is not None and decay["kind"] != "constant":
-            decay = {"floor": floor, **decay}
-        elif isinstance(draft.given.get("floor"), str):
+    def decay(self, draft: Draft) -> DecayData:
+        written, floor = self.value(draft, "decay"), self.value(draft, "floor")
+        decay = written if is_decay(written) else _CONSTANT
+        if isinstance(floor, str) and decay["kind"] != "constant":
+            return decay if "floor" in decay else {**decay, "floor": floor}
+        if isinstance(draft.given.said("floor"), str):
             self.findings.report(unknown_argument.floor_without_decay(draft.node, draft.span_of("floor")))
         return decay
 
-    def data(self, draft: Draft) -> Fields:
+    def data(self, draft: Draft) -> RateData:
         """The field `lr` in the plan's shape."""
         rate = draft.lr
-        data: Fields = {"decay": self.decay(draft)}
+        data: RateData = {"decay": self.decay(draft)}
         if rate is not None and not rate.unit:
             data["start"] = format_exact(rate.value)
         elif rate is not None:
-            data.update(of=rate.unit, scale=format_exact(rate.value))
+            data["of"], data["scale"] = rate.unit, format_exact(rate.value)
             if rate.unit == "last":
                 data["phase"] = f"p{rate.phase}"
         warmup = self.value(draft, "warmup")
-        if warmup:
+        if is_length(warmup):
             data["warmup"] = warmup
         return data

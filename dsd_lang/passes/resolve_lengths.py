@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.draft import FAILED, Draft
+from dsd_lang.passes.draft import Draft
 from dsd_lang.passes.quantities import Quantity
+from dsd_lang.passes.values import FAILED
 from dsd_lang.rules import missing_first_length
 
 
@@ -12,7 +13,7 @@ def resolve_lengths(compilation: Compilation) -> None:
     """Fills in ``length`` of every draft; a first phase without one is DSD301."""
     for draft in compilation.book.phases:
         draft.length = None
-        own = draft.given.get("length")
+        own = draft.given.length
         if draft.original is not None and not _is_overridden(draft):
             draft.length = draft.original.length
             draft.derived.append("duration")
@@ -30,4 +31,4 @@ def resolve_lengths(compilation: Compilation) -> None:
 
 def _is_overridden(draft: Draft) -> bool:
     """Whether the length of a copy is its own."""
-    return draft.original is not None and draft.given.get("length") is not draft.original.given.get("length")
+    return draft.original is not None and draft.given.length is not draft.original.given.length

@@ -7,27 +7,33 @@ same seed), the line around. In a loop it names the latest earlier occurrence. A
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dsd_lang.base.arguments import ARGUMENTS
-from dsd_lang.base.units import format_exact, parse_length
+from dsd_lang.base.units import parse_length
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.draft import Draft, Draftbook, Entry, Fields, Instance, Scope
+from dsd_lang.passes.draft import Draft, Draftbook, Entry, Instance, Scope
 from dsd_lang.passes.findings import Findings
-from dsd_lang.passes.quantities import Quantity
+from dsd_lang.passes.quantities import Quantity, length_data
+from dsd_lang.passes.values import WrittenTeacher
+from dsd_lang.plan.shapes import CheckpointData, ReferenceData, TeacherData
 from dsd_lang.rules import unknown_reference
 from dsd_lang.syntax import nodes
+
+if TYPE_CHECKING:
+    from dsd_lang.passes.values import Value
 
 MOMENTS = ("start", "entered", "end", "best")
 _ARGUMENTS = tuple(row.name for row in ARGUMENTS if row.kind in ("source", "distill"))
 
 
 def resolve_references(compilation: Compilation) -> None:
-    """Fills in the references in ``fields`` of every draft, and ``checkpoints``: what the references need."""
+    """Fills in ``references`` of every draft, and ``checkpoints``: what the references need."""
     resolver = _Resolver(compilation.book, compilation.names, compilation.findings)
     for draft in compilation.book.phases:
+        draft.references = {}
         for name in _ARGUMENTS:
-            value = draft.given.get(name)
+            value = draft.given.arguments.get(name)
             if value is not None:
                 resolver.argument(draft, name, value)
     compilation.checkpoints = tuple(resolver.checkpoints.values())
@@ -48,27 +54,27 @@ class _Resolver:
         self.book = book
         self.all_names = all_names
         self.findings = findings
-        self.checkpoints: dict[tuple[Any, ...], Fields] = {}
+        self.checkpoints: dict[tuple[object, ...], CheckpointData] = {}
 
-    def argument(self, draft: Draft, name: str, value: Any) -> None:
+    def argument(self, draft: Draft, name: str, value: Value) -> None:
         options: dict[str, str] = {}
-        node = value
-        if name == "distill" and isinstance(value, tuple):
-            node, options = value
+        node: object = value
+        if isinstance(value, WrittenTeacher):
+            node, options = value.reference, value.options
         if isinstance(node, nodes.Text):
             if self.is_quoted_reference(draft, node):
                 return
-            draft.fields[name] = {"kind": "reference", "reference": {"moment": "file", "file": node.value}}
+            draft.references[name] = {"kind": "reference", "reference": {"moment": "file", "file": node.value}}
             return
         if not isinstance(node, nodes.Reference):
             return
         reference = self.reference(draft, node)
         if reference is None:
             return
-        if name == "distill":
-            draft.fields[name] = {"teacher": reference, **options}
+        if isinstance(value, WrittenTeacher):
+            draft.references[name] = _teacher(reference, options)
         else:
-            draft.fields[name] = {"kind": "reference", "reference": reference}
+            draft.references[name] = {"kind": "reference", "reference": reference}
 
     def is_quoted_reference(self, draft: Draft, node: nodes.Text) -> bool:
         """Whether a "file" is the name of a phase in quotes, `"a.start"`; reports it."""
@@ -80,7 +86,7 @@ class _Resolver:
         self.findings.report(unknown_reference.quoted(node, path[0], meant))
         return True
 
-    def reference(self, draft: Draft, node: nodes.Reference) -> Fields | None:
+    def reference(self, draft: Draft, node: nodes.Reference) -> ReferenceData | None:
         if node.path == ("init",):
             return self.checkpoint(None, "init", None)
         if node.path[0] == "init":
@@ -98,15 +104,18 @@ class _Resolver:
             return None
         return self.checkpoint(phase, moment, offset)
 
-    def checkpoint(self, phase: int | None, moment: str, offset: Quantity | None) -> Fields:
-        data: Fields = {"moment": moment}
+    def checkpoint(self, phase: int | None, moment: str, offset: Quantity | None) -> ReferenceData:
+        data: ReferenceData = {"moment": moment}
         if phase is not None:
             data["phase"] = f"p{phase}"
         if offset is not None:
-            data["offset"] = {"unit": offset.unit, "value": format_exact(offset.value)}
+            data["offset"] = length_data(offset)
         key = (phase, moment, offset)
         if key not in self.checkpoints:
-            self.checkpoints[key] = {"phase": None, **data}
+            planned: CheckpointData = {"phase": data.get("phase"), "moment": moment}
+            if "offset" in data:
+                planned["offset"] = data["offset"]
+            self.checkpoints[key] = planned
         return data
 
     def is_inside(self, phase: Draft, offset: Quantity, node: nodes.Reference) -> bool:
@@ -164,6 +173,16 @@ class _Resolver:
             known += [word for word, entries in scope.names.items() if entries[0].position < draft.index]
             scope = scope.around
         self.findings.report(unknown_reference.unknown_name(node, name, tuple(known), is_later=name in self.all_names))
+
+
+def _teacher(reference: ReferenceData, options: dict[str, str]) -> TeacherData:
+    """The plan's `distill`, with the options that are written."""
+    teacher: TeacherData = {"teacher": reference}
+    if "alpha" in options:
+        teacher["alpha"] = options["alpha"]
+    if "temperature" in options:
+        teacher["temperature"] = options["temperature"]
+    return teacher
 
 
 def _inside(instance: Instance, name: str, position: int) -> Entry | None:

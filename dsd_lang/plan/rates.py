@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dsd_lang.base.units import Length, exact
 
 if TYPE_CHECKING:
     from dsd_lang.plan.parts import Decay, Milestone
+    from dsd_lang.plan.shapes import DecayData
 
 Shape = Callable[[float], float]
 """From the reading of the shape's clock to the rate."""
@@ -64,7 +65,7 @@ def milestone_update(milestone: Milestone, total: int, updates_per_epoch: int) -
     return Length(exact(milestone.value), milestone.unit).updates(updates_per_epoch)
 
 
-def final_exponent(decay: Mapping[str, Any], length: Fraction, unit: str) -> int | None:
+def final_exponent(decay: DecayData, length: Fraction, unit: str) -> int | None:
     """How often the factor of `step` or `exp` has been applied when a phase is over; None where only the run can say.
 
     ``decay`` is in the plan's JSON shape; a milestone in another unit than the phase's length has no known order.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dsd_lang.base.units import exact, format_percent
+from dsd_lang.plan.shapes import MilestoneData
 
 
 def setting_text(value: Any) -> str:
@@ -23,7 +24,7 @@ def setting_text(value: Any) -> str:
     return str(value)
 
 
-def milestone_text(point: dict[str, str]) -> str:
+def milestone_text(point: MilestoneData) -> str:
     """`50%`, `80ep`; a share whose decimals do not end stays `1/3`."""
     if point["unit"] != "ratio":
         return point["value"] + point["unit"]

@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import Diagnostic, Fix, replacement
 from dsd_lang.base.units import exact, format_percent
+from dsd_lang.plan.shapes import LengthData
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 
@@ -46,16 +47,17 @@ CODE = "DSD404"
 def check(subject: Subject) -> None:
     """Every ramp against the length of its phase."""
     for draft in subject.book.phases if subject.book is not None else ():
-        target = draft.fields.get("target")
+        target = draft.target
         if target is None or draft.length is None:
             continue
-        ramps = [part for part in (target, *(item["target"] for item in target.get("items", ()))) if "every" in part]
+        parts = [item["target"] for item in target["items"]] if target["kind"] == "list" else [target]
+        ramps = [part for part in parts if part["kind"] == "ramp"]
         if ramps:
             is_flat = all(exact(ramp["start"]) == exact(ramp["end"]) for ramp in ramps)
             _check(subject, draft, ramps[0]["every"], is_flat=is_flat)
 
 
-def _check(subject: Subject, draft: Draft, every: dict[str, str], *, is_flat: bool) -> None:
+def _check(subject: Subject, draft: Draft, every: LengthData, *, is_flat: bool) -> None:
     length, interval = draft.length, exact(every["value"])
     assert length is not None
     if interval <= 0 or length.value == 0:

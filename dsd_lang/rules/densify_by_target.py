@@ -28,9 +28,10 @@ There is no automatic fix.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import Literal
 
 from dsd_lang.base.units import exact, format_percent
+from dsd_lang.plan.shapes import TargetData
 from dsd_lang.rules.subject import Subject
 
 CODE = "DSD306"
@@ -44,7 +45,7 @@ def check(subject: Subject) -> None:
             continue
         if set(draft.layers) != set(before.layers) or set(draft.exclude) != set(before.exclude):
             continue
-        now, current = _share(draft.fields.get("target"), "start"), _share(before.fields.get("target"), "end")
+        now, current = _share(draft.target, "start"), _share(before.target, "end")
         if now is not None and current is not None and now < current:
             subject.findings.add(
                 CODE,
@@ -55,8 +56,8 @@ def check(subject: Subject) -> None:
             )
 
 
-def _share(target: dict[str, Any] | None, end: str) -> Fraction | None:
+def _share(target: TargetData | None, end: Literal["start", "end"]) -> Fraction | None:
     """The share a target stands for at its start or end; None where it is no plain one."""
-    if target is None or target["kind"] not in ("fraction", "ramp"):
-        return None
-    return exact(target["pruned"] if target["kind"] == "fraction" else target[end])
+    if target is not None and target["kind"] == "fraction":
+        return exact(target["pruned"])
+    return exact(target[end]) if target is not None and target["kind"] == "ramp" else None

@@ -46,7 +46,7 @@ CODE = "DSD411"
 def check(subject: Subject) -> None:
     """Every decay with a floor whose start is a known number."""
     for draft in subject.book.phases if subject.book is not None else ():
-        decay, rate = draft.fields["lr"]["decay"], draft.lr
+        decay, rate = draft.rate["decay"], draft.lr
         if decay["kind"] == "constant" or "floor" not in decay or rate is None or rate.unit:
             continue
         floor = exact(decay["floor"])

@@ -30,6 +30,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dsd_lang.base.units import exact, format_percent
+from dsd_lang.plan.shapes import MilestoneData
 from dsd_lang.rules.subject import Subject
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ CODE = "DSD406"
 def check(subject: Subject) -> None:
     """The milestones of every phase that has its own clock."""
     for draft in subject.book.phases if subject.book is not None else ():
-        if draft.length is None or draft.length.value == 0 or draft.fields.get("clock") is not None:
+        if draft.length is None or draft.length.value == 0 or draft.clock is not None:
             continue
-        rate = draft.fields["lr"]
+        rate = draft.rate
         late = [point for point in rate["decay"].get("milestones", ()) if _is_past(point, draft.length)]
         if late:
             shown = ", ".join(f"`{_shown(point)}`" for point in late)
@@ -56,12 +57,12 @@ def check(subject: Subject) -> None:
             )
 
 
-def _is_past(point: dict[str, str], length: Quantity) -> bool:
+def _is_past(point: MilestoneData, length: Quantity) -> bool:
     value = exact(point["value"])
     if point["unit"] == "ratio":
         return value >= 1
     return point["unit"] == length.unit and value >= length.value
 
 
-def _shown(point: dict[str, str]) -> str:
+def _shown(point: MilestoneData) -> str:
     return format_percent(exact(point["value"])) if point["unit"] == "ratio" else point["value"] + point["unit"]

@@ -31,10 +31,11 @@ Unsafe: the argument is left out, where something else may have been meant.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dsd_lang.base.diagnostics import Span
+from dsd_lang.base.diagnostics import Fix, Span
 from dsd_lang.base.units import exact
+from dsd_lang.plan.shapes import ConditionData
 from dsd_lang.rules.no_effect_reasons import Reason, parts_of, reason_without_effect
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
@@ -88,8 +89,10 @@ def _check_phases(subject: Subject) -> None:
 
 def _check_ramp(subject: Subject, draft: Draft) -> None:
     """A ramp whose phase has room for one selection, which is then the last."""
-    target, length = draft.fields.get("target") or {}, draft.length
-    if target.get("kind") != "ramp" or length is None or exact(target["start"]) == exact(target["end"]):
+    target, length = draft.target, draft.length
+    if target is None or target["kind"] != "ramp" or length is None:
+        return
+    if exact(target["start"]) == exact(target["end"]):
         return
     every = target["every"]
     if every["unit"] == length.unit and exact(every["value"]) == length.value:
@@ -97,7 +100,7 @@ def _check_ramp(subject: Subject, draft: Draft) -> None:
         _report(subject, draft.span_of("every"), (what, "write a shorter `every=`, or the right value alone"))
 
 
-def _report(subject: Subject, span: Span, reason: Reason, *, fix: Any = None) -> None:
+def _report(subject: Subject, span: Span, reason: Reason, *, fix: Fix | None = None) -> None:
     subject.findings.add(CODE, reason[0], span, label="changes nothing", help=reason[1], fix=fix)
 
 
@@ -164,21 +167,21 @@ def _written(phase: nodes.Phase | None) -> set[str]:
     return {item.name for item in phase.items if isinstance(item, nodes.Argument)} if phase is not None else set()
 
 
-def _conditions(subject: Subject) -> Iterator[tuple[dict[str, Any], Span]]:
+def _conditions(subject: Subject) -> Iterator[tuple[ConditionData, Span]]:
     """Every condition that is read, once for where it is written."""
     assert subject.book is not None
     for draft in subject.book.phases:
-        until = draft.fields.get("until")
+        until = draft.until
         if until is not None:
             written = next((item for item in draft.node.items if isinstance(item, nodes.Until)), None)
             yield until, draft.node.mode_span if written is None else written.span
-        for cycle, (round_, _) in zip(draft.fields.get("cycles", ()), draft.cycles, strict=False):
+        for cycle, (round_, _) in zip(draft.rounds, draft.cycles, strict=False):
             yield cycle["until"], round_.until.span
     for data, node in subject.expectations:
         yield data["condition"], node.span
 
 
-def _check_condition(subject: Subject, condition: dict[str, Any], span: Span) -> None:
+def _check_condition(subject: Subject, condition: ConditionData, span: Span) -> None:
     """A comparison that no metric decides, or of a thing with itself."""
     for part in parts_of(condition):
         if part["kind"] != "compare":

@@ -6,11 +6,12 @@ Only what stands on the phase itself is judged; a value that a phase inherits fr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from dsd_lang.base.conditions import CONDITION_FUNCTIONS
 from dsd_lang.base.layers import LayerInfo, Selector, are_disjoint, match, parse_selector
 from dsd_lang.base.units import exact
+from dsd_lang.plan.shapes import ConditionData
 
 if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draft
@@ -33,7 +34,7 @@ class Context(NamedTuple):
 
 def reason_without_effect(draft: Draft, name: str, inventory: Sequence[LayerInfo] | None) -> Reason | None:
     """Why what the phase writes as `name=` changes nothing at this place of the schedule; None where it does."""
-    value = draft.said(name)
+    value = draft.until if name == "until" else draft.given.said(name)
     if value is None:
         return None
     context = Context(draft, inventory, frozenset(_kinds(draft)))
@@ -41,20 +42,20 @@ def reason_without_effect(draft: Draft, name: str, inventory: Sequence[LayerInfo
 
 
 def _kinds(draft: Draft) -> Iterator[str]:
-    target = draft.fields.get("target")
-    if target is not None:
-        yield from (
-            (item["target"]["kind"] for item in target.get("items", ())) if "items" in target else [target["kind"]]
-        )
+    target = draft.target
+    if target is not None and target["kind"] == "list":
+        yield from (item["target"]["kind"] for item in target["items"])
+    elif target is not None:
+        yield target["kind"]
 
 
-def _on_held(context: Context, name: str, value: Any) -> Reason | None:
+def _on_held(context: Context, name: str, value: object) -> Reason | None:
     if name not in _SELECTING or context.kinds != {"held"}:
         return None
     return f"`{name}=` has no effect on `held`, which keeps the masks as they are", _LEAVE_OUT
 
 
-def _on_pattern(context: Context, name: str, value: Any) -> Reason | None:
+def _on_pattern(context: Context, name: str, value: object) -> Reason | None:
     if not context.kinds or not context.kinds <= {"nm", "held"}:
         return None
     if name == "min" or (name in ("scope", "alloc", "unit") and value not in ("layer", "uniform", _WEIGHT)):
@@ -65,8 +66,8 @@ def _on_pattern(context: Context, name: str, value: Any) -> Reason | None:
 _WEIGHT = {"name": "weight", "arguments": {}}
 
 
-def _alloc_with_global(context: Context, name: str, value: Any) -> Reason | None:
-    if name == "alloc" and value != "uniform" and context.draft.fields.get("scope") == "global":
+def _alloc_with_global(context: Context, name: str, value: object) -> Reason | None:
+    if name == "alloc" and value != "uniform" and context.draft.attributes.get("scope") == "global":
         return (
             "`alloc=` has no effect with `scope=global`, where all layers compete for one target",
             "keep one of the two",
@@ -74,14 +75,19 @@ def _alloc_with_global(context: Context, name: str, value: Any) -> Reason | None
     return None
 
 
-def _flat_ramp(context: Context, name: str, value: Any) -> Reason | None:
-    target = context.draft.fields.get("target") or {}
-    if name == "ramp" and target.get("kind") == "ramp" and exact(target["start"]) == exact(target["end"]):
+def _flat_ramp(context: Context, name: str, value: object) -> Reason | None:
+    target = context.draft.target
+    if (
+        name == "ramp"
+        and target is not None
+        and target["kind"] == "ramp"
+        and exact(target["start"]) == exact(target["end"])
+    ):
         return "`ramp=` has no effect: this ramp ends where it starts", _LEAVE_OUT
     return None
 
 
-def _others_without_masks(context: Context, name: str, value: Any) -> Reason | None:
+def _others_without_masks(context: Context, name: str, value: object) -> Reason | None:
     if name == "others" and value == "hold" and not _has_masks_before(context.draft):
         return "`others=hold` has nothing to hold: no masks are on before this phase", _LEAVE_OUT
     return None
@@ -91,7 +97,7 @@ def _has_masks_before(draft: Draft) -> bool:
     return draft.parent is not None and draft.parent.mode == "sparse"
 
 
-def _state(context: Context, name: str, value: Any) -> Reason | None:
+def _state(context: Context, name: str, value: object) -> Reason | None:
     draft = context.draft
     if name != "state":
         return None
@@ -105,12 +111,12 @@ def _state(context: Context, name: str, value: Any) -> Reason | None:
 
 
 def _starts_elsewhere(draft: Draft) -> bool:
-    source = draft.fields.get("from")
+    source = draft.source
     return source is not None and source["kind"] != "last"
 
 
-def _from_the_beginning(context: Context, name: str, value: Any) -> Reason | None:
-    source = context.draft.fields.get("from")
+def _from_the_beginning(context: Context, name: str, value: object) -> Reason | None:
+    source = context.draft.source
     if name != "from" or context.draft.parent is not None or source is None or source["kind"] != "reference":
         return None
     if source["reference"]["moment"] == "init":
@@ -118,35 +124,36 @@ def _from_the_beginning(context: Context, name: str, value: Any) -> Reason | Non
     return None
 
 
-def _restored_zero(context: Context, name: str, value: Any) -> Reason | None:
+def _restored_zero(context: Context, name: str, value: object) -> Reason | None:
     if name == "restore" and value == {"kind": "zero"} and _starts_elsewhere(context.draft):
         return "`restore=zero` has no effect with `from=`, which gives the revived weights their values", _LEAVE_OUT
     return None
 
 
-def _floor_twice(context: Context, name: str, value: Any) -> Reason | None:
-    decay = context.draft.given.get("decay")
-    if name == "floor" and isinstance(decay, dict) and "floor" in decay:
+def _floor_twice(context: Context, name: str, value: object) -> Reason | None:
+    decay = context.draft.given.decay
+    if name == "floor" and decay is not None and "floor" in decay:
         return f"`floor=` has no effect: the decay says its own, {decay['floor']}", "keep one of the two"
     return None
 
 
-def _decay_without_fall(context: Context, name: str, value: Any) -> Reason | None:
-    if name != "decay" or not isinstance(value, dict):
+def _decay_without_fall(context: Context, name: str, value: object) -> Reason | None:
+    decay = context.draft.given.decay
+    if name != "decay" or decay is None:
         return None
-    if value["kind"] == "constant" and "floor" in value:
+    if decay["kind"] == "constant" and "floor" in decay:
         return (
             "`floor=` has no effect in `constant`, which never falls",
             "leave the floor out, or write `cosine(floor=...)`",
         )
-    if exact(value.get("factor", "0.1")) == 1:
-        return f"a decay by the factor 1 is no decay, so `{value['kind']}` has no effect", "write a factor below 1"
+    if exact(decay.get("factor", "0.1")) == 1:
+        return f"a decay by the factor 1 is no decay, so `{decay['kind']}` has no effect", "write a factor below 1"
     return None
 
 
-def _no_update(context: Context, name: str, value: Any) -> Reason | None:
-    length = context.draft.length
-    if name in _TRAINING and length is not None and length.value == 0 and value != {}:
+def _no_update(context: Context, name: str, value: object) -> Reason | None:
+    draft, length = context.draft, context.draft.length
+    if name in _TRAINING and length is not None and length.value == 0 and not draft.given.is_off(name):
         written = name if name == "until" else f"{name}="
         return (
             f"`{written}` has no effect: a phase of length 0 trains nothing",
@@ -155,12 +162,12 @@ def _no_update(context: Context, name: str, value: Any) -> Reason | None:
     return None
 
 
-def _excluded_already(context: Context, name: str, value: Any) -> Reason | None:
+def _excluded_already(context: Context, name: str, value: object) -> Reason | None:
     """`except=` of what `layers=` on the same phase does not select."""
-    if name != "except" or "layers" not in context.draft.given or context.kinds == {"held"}:
+    if name != "except" or "layers" not in context.draft.given.arguments or context.kinds == {"held"}:
         return None
     chosen = [parse_selector(text) for text in context.draft.layers]
-    for text in value:
+    for text in context.draft.given.selectors("except") or ():
         selector = parse_selector(text)
         if context.inventory is None:
             is_outside = all(are_disjoint(selector, other) for other in chosen)
@@ -174,13 +181,16 @@ def _excluded_already(context: Context, name: str, value: Any) -> Reason | None:
     return None
 
 
-def _without_target(context: Context, name: str, value: Any) -> Reason | None:
+def _without_target(context: Context, name: str, value: object) -> Reason | None:
     """`layers=` beside a list of targets, of which no item is for one of its selectors."""
-    target = context.draft.fields.get("target") or {}
-    if name != "layers" or target.get("kind") != "list":
+    target = context.draft.target
+    if name != "layers" or target is None or target["kind"] != "list":
         return None
     items = [parse_selector(item["selector"]) for item in target["items"]]
-    are_left = {text: _is_left(parse_selector(text), items, context.inventory) for text in value}
+    are_left = {
+        text: _is_left(parse_selector(text), items, context.inventory)
+        for text in context.draft.given.selectors("layers") or ()
+    }
     if all(are_left.values()):
         return None  # DSD201 is reported: no item has a weight
     for text, is_left in are_left.items():
@@ -197,10 +207,9 @@ def _is_left(selector: Selector, items: Sequence[Selector], inventory: Sequence[
     return not any(weight.name in named for weight in match(selector, inventory))
 
 
-def _until_of_a_loop(context: Context, name: str, value: Any) -> Reason | None:
-    if name != "until" or not isinstance(value, dict):
-        return None
-    for part in parts_of(value):
+def _until_of_a_loop(context: Context, name: str, value: object) -> Reason | None:
+    until = context.draft.until
+    for part in parts_of(until) if name == "until" and until is not None else ():
         if part["kind"] == "call" and CONDITION_FUNCTIONS[part["name"]].needs_loop:
             return (
                 f"`{part['name']}` compares the rounds of a loop, and this `until` is a phase's: it never holds",
@@ -209,13 +218,14 @@ def _until_of_a_loop(context: Context, name: str, value: Any) -> Reason | None:
     return None
 
 
-def _teacher_without_weight(context: Context, name: str, value: Any) -> Reason | None:
-    if name == "distill" and isinstance(value, tuple) and exact(value[1].get("alpha", "0.8")) == 0:
+def _teacher_without_weight(context: Context, name: str, value: object) -> Reason | None:
+    teacher = context.draft.given.teacher
+    if name == "distill" and teacher is not None and exact(teacher.options.get("alpha", "0.8")) == 0:
         return "`distill=` has no effect: with `alpha=0` the teacher's loss has no weight", _LEAVE_OUT
     return None
 
 
-def parts_of(condition: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def parts_of(condition: ConditionData) -> Iterator[ConditionData]:
     """A plan-ready condition and everything in it."""
     stack = [condition]
     while stack:
@@ -224,7 +234,7 @@ def parts_of(condition: dict[str, Any]) -> Iterator[dict[str, Any]]:
         stack += part.get("args", ())
 
 
-_CHECKS: tuple[Callable[[Context, str, Any], Reason | None], ...] = (
+_CHECKS: tuple[Callable[[Context, str, object], Reason | None], ...] = (
     _on_held,
     _on_pattern,
     _alloc_with_global,

@@ -41,7 +41,7 @@ LOW, HIGH = Fraction(1, 4), Fraction(1, 2)
 def check(subject: Subject) -> None:
     """Every plain target."""
     for draft in subject.book.phases if subject.book is not None else ():
-        target = draft.fields.get("target")
+        target = draft.target
         if target is not None and target["kind"] == "fraction" and not LOW <= exact(target["pruned"]) <= HIGH:
             subject.findings.add(
                 CODE,

@@ -63,10 +63,10 @@ def check(subject: Subject) -> None:
 
 
 def _patterns(draft: Draft, layers: Sequence[LayerInfo]) -> Iterator[tuple[tuple[int, int], Part]]:
-    target = draft.fields.get("target")
+    target = draft.target
     if target is None:
         return
-    items = target.get("items", ())
+    items = target["items"] if target["kind"] == "list" else ()
     singles = [item["target"] for item in items] or [target]
     if not any(single["kind"] == "nm" for single in singles):
         return

@@ -48,7 +48,7 @@ def check(subject: Subject) -> None:
         sparse = draft.parent
         if draft.mode != "dense" or sparse is None or sparse.mode != "sparse":
             continue
-        if sparse.length is None or sparse.length.value == 0 or draft.fields.get("clock") is not None:
+        if sparse.length is None or sparse.length.value == 0 or draft.clock is not None:
             continue
         rate, before = draft.lr, sparse.lr
         if rate is None or before is None or rate[1:] != before[1:] or rate.value < before.value:

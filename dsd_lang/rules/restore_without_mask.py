@@ -47,7 +47,7 @@ def check(subject: Subject) -> None:
     for draft in phases:
         if draft.parent is not None and draft.parent.mode == "sparse":
             continue
-        if draft.mode == "dense" and draft.given.get("restore") is not None:
+        if draft.mode == "dense" and draft.given.arguments.get("restore") is not None:
             subject.findings.add(
                 CODE,
                 "`restore=` has nothing to restore: no masks are on before this phase",
@@ -56,7 +56,7 @@ def check(subject: Subject) -> None:
                 help="leave `restore=` out, or write a `sparse` phase before",
                 fix=None if id(draft.node) in elsewhere else without_argument(draft.node, "restore"),
             )
-        target = draft.fields.get("target")
+        target = draft.target
         if target is not None and target["kind"] == "held":
             subject.findings.add(
                 CODE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from dsd_lang.base.layers import LayerInfo
 from dsd_lang.syntax import nodes
@@ -11,6 +11,7 @@ from dsd_lang.syntax import nodes
 if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draftbook
     from dsd_lang.passes.findings import Findings
+    from dsd_lang.plan.shapes import ComparisonData, ExpectationData
 
 
 class Subject(NamedTuple):
@@ -19,7 +20,7 @@ class Subject(NamedTuple):
     program: nodes.Program
     findings: Findings
     book: Draftbook | None = None
-    comparisons: Sequence[tuple[dict[str, Any], nodes.Compare]] = ()
-    expectations: Sequence[tuple[dict[str, Any], nodes.Expect]] = ()
+    comparisons: Sequence[tuple[ComparisonData, nodes.Compare]] = ()
+    expectations: Sequence[tuple[ExpectationData, nodes.Expect]] = ()
     layers: Sequence[LayerInfo] | None = None
     text: str = ""

@@ -86,7 +86,7 @@ def _check_lists(subject: Subject, book: Draftbook) -> None:
     """Every item of every list target is some weight's."""
     for draft in book.phases:
         written = draft.target_node
-        target = draft.fields.get("target")
+        target = draft.target
         if target is None or target["kind"] != "list" or not isinstance(written, nodes.ListTarget):
             continue
         items = tuple(item["selector"] for item in target["items"])

@@ -58,10 +58,15 @@ def _unsupported(resolved: Resolved) -> Iterator[tuple[str, Span]]:
         if setting.origin == "set":
             yield written, setting.node.span
     for draft in resolved.book.phases:
-        for written, name in unsupported_in_phase(draft.fields):
+        for written, name in unsupported_in_phase(_asked_for(draft)):
             span = _span_of(draft, name)
             if span is not None or written not in from_settings:
                 yield written, span or draft.node.mode_span
+
+
+def _asked_for(draft: Draft) -> dict[str, object]:
+    """What can be unsupported in a phase, as the plan calls it."""
+    return {**draft.attributes, "until": draft.until, "cycles": draft.rounds}
 
 
 def _span_of(draft: Draft, name: str) -> Span | None:

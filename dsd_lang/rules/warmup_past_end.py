@@ -36,7 +36,7 @@ CODE = "DSD410"
 def check(subject: Subject) -> None:
     """The warm-up of every phase, where its length is in the same unit."""
     for draft in subject.book.phases if subject.book is not None else ():
-        warmup = draft.fields["lr"].get("warmup")
+        warmup = draft.rate.get("warmup")
         if not warmup or draft.length is None or draft.length.value == 0 or warmup["unit"] != draft.length.unit:
             continue
         if exact(warmup["value"]) > draft.length.value:

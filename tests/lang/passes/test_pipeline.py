@@ -31,9 +31,9 @@ FILLED_IN = {
     "read_phases": {"draft.given"},
     "resolve_lengths": {"draft.length"},
     "resolve_layers": {"draft.layers", "draft.exclude"},
-    "resolve_learning_rates": {"draft.lr"},
-    "resolve_references": {"checkpoints"},
-    "complete_phases": set(),
+    "resolve_learning_rates": {"draft.lr", "draft.rate"},
+    "resolve_references": {"checkpoints", "draft.references"},
+    "complete_phases": {"draft.target", "draft.until", "draft.rounds", "draft.attributes"},
     "resolve_claims": {"comparisons", "expectations"},
 }
 

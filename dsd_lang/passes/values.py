@@ -1,0 +1,146 @@
+"""What an argument's value is once it has been read, and what a phase says itself: typed by the kinds of the registry.
+
+Lengths, functions and the like stand in the plan's shapes; a learning rate stays an expression and a reference a node
+until the passes that resolve them.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeGuard
+
+from dsd_lang.base.records import record
+from dsd_lang.passes.quantities import Quantity
+
+if TYPE_CHECKING:
+    from dsd_lang.passes.quantities import Names
+    from dsd_lang.plan.shapes import (
+        ConditionData,
+        DecayData,
+        FunctionData,
+        LengthData,
+        SourceData,
+        TargetData,
+    )
+    from dsd_lang.syntax import nodes
+
+
+class Mark(Enum):
+    """What stands for a value that is none."""
+
+    FAILED = "failed"
+    NONE = "none"
+
+
+FAILED: Final = Mark.FAILED
+"""A value that was given but does not fit; it has been reported, so nothing is inherited in its place."""
+NONE: Final = Mark.NONE
+"""The word `none` where the argument is off without it: said, but nothing is written into the plan."""
+
+
+@record
+class WrittenRate:
+    """`lr=expression`, with the loop variables in force."""
+
+    expression: nodes.Value
+    names: Names
+
+
+@record
+class WrittenTeacher:
+    """`distill=@teacher.end(alpha=0.8)`: the options as the plan calls them."""
+
+    reference: nodes.Reference
+    options: dict[str, str]
+
+
+if TYPE_CHECKING:
+    Value: TypeAlias = (
+        str
+        | int
+        | tuple[str, ...]
+        | Quantity
+        | LengthData
+        | FunctionData
+        | DecayData
+        | SourceData
+        | WrittenRate
+        | WrittenTeacher
+        | nodes.Reference
+        | nodes.Text
+        | Mark
+    )
+
+
+def is_length(value: Value | None) -> TypeGuard[LengthData]:
+    """Whether it is a length in the plan's shape."""
+    return isinstance(value, dict) and "unit" in value
+
+
+def is_function(value: Value | None) -> TypeGuard[FunctionData]:
+    """Whether it is a word with arguments in the plan's shape."""
+    return isinstance(value, dict) and "arguments" in value
+
+
+def is_source(value: object) -> TypeGuard[SourceData]:
+    """Whether it is one of the words for where weights come from, in the plan's shape."""
+    return isinstance(value, dict) and "kind" in value
+
+
+def is_decay(value: Value | None) -> TypeGuard[DecayData]:
+    """Whether it is the shape of a learning rate, in the plan's shape."""
+    return isinstance(value, dict) and "kind" in value
+
+
+class Given:
+    """What one phase says itself; None is what it does not say.
+
+    ``arguments`` are the values by the argument's name. ``are_layers_of_target`` says that the target is a list without
+    `layers=` beside it, whose selectors are the layers; None where the target is none.
+    """
+
+    __slots__ = ("are_layers_of_target", "arguments", "length", "target", "until")
+
+    def __init__(self) -> None:
+        self.arguments: dict[str, Value] = {}
+        self.length: Quantity | Mark | None = None
+        self.target: TargetData | Mark | None = None
+        self.until: ConditionData | Mark | None = None
+        self.are_layers_of_target: bool | None = None
+
+    def said(self, name: str) -> Value | None:
+        """The value of `name=`; None where there is none, or what there is does not fit."""
+        value = self.arguments.get(name)
+        return None if value is FAILED else value
+
+    def is_off(self, name: str) -> bool:
+        """Whether the phase says `name=none`."""
+        return self.arguments.get(name) is NONE
+
+    @property
+    def decay(self) -> DecayData | None:
+        """The value of `decay=`."""
+        value = self.arguments.get("decay")
+        return value if is_decay(value) else None
+
+    @property
+    def teacher(self) -> WrittenTeacher | None:
+        """The value of `distill=`."""
+        value = self.arguments.get("distill")
+        return value if isinstance(value, WrittenTeacher) else None
+
+    def selectors(self, name: str) -> tuple[str, ...] | None:
+        """The value of `layers=` or `except=`."""
+        value = self.arguments.get(name)
+        return value if isinstance(value, tuple) and not isinstance(value, Quantity) else None
+
+    def over(self, original: Given) -> Given:
+        """These words, and those of the original where these say nothing."""
+        merged = Given()
+        merged.arguments = {**original.arguments, **self.arguments}
+        merged.length = original.length if self.length is None else self.length
+        merged.target = original.target if self.target is None else self.target
+        merged.until = original.until if self.until is None else self.until
+        own = self.are_layers_of_target
+        merged.are_layers_of_target = original.are_layers_of_target if own is None else own
+        return merged

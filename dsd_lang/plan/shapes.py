@@ -1,0 +1,182 @@
+"""The JSON shapes of a plan's parts as types: what the passes fill in, and what `dsd_lang.plan.parts` reads.
+
+They cost nothing when they run: the linter has a program's phases in these shapes without waiting for pydantic.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired, TypedDict
+
+
+class LengthData(TypedDict):
+    """A plan `Duration`."""
+
+    unit: Literal["ep", "it"]
+    value: str
+
+
+class MilestoneData(TypedDict):
+    """A plan `Milestone`."""
+
+    unit: Literal["ratio", "ep", "it"]
+    value: str
+
+
+class DecayData(TypedDict):
+    """A plan `Decay`."""
+
+    kind: str
+    milestones: NotRequired[tuple[MilestoneData, ...]]
+    factor: NotRequired[str]
+    floor: NotRequired[str]
+
+
+class RateData(TypedDict):
+    """A plan `LearningRate`."""
+
+    decay: DecayData
+    start: NotRequired[str]
+    of: NotRequired[str]
+    scale: NotRequired[str]
+    phase: NotRequired[str]
+    warmup: NotRequired[LengthData]
+
+
+class ShareData(TypedDict):
+    """A plan `Target` of one number."""
+
+    kind: Literal["fraction", "remaining"]
+    pruned: str
+
+
+class PatternData(TypedDict):
+    """A plan `Target` N:M."""
+
+    kind: Literal["nm"]
+    n: int
+    m: int
+
+
+class RampData(TypedDict):
+    """A plan `Target` that grows."""
+
+    kind: Literal["ramp"]
+    start: str
+    end: str
+    shape: str
+    every: LengthData
+
+
+class HeldData(TypedDict):
+    """A plan `Target` that keeps the masks."""
+
+    kind: Literal["held"]
+
+
+class ItemData(TypedDict):
+    """A plan `SelectorTarget`."""
+
+    selector: str
+    target: TargetData
+
+
+class ListData(TypedDict):
+    """A plan `Target` for several selectors."""
+
+    kind: Literal["list"]
+    items: tuple[ItemData, ...]
+
+
+TargetData = ShareData | PatternData | RampData | HeldData | ListData
+
+
+class FunctionData(TypedDict):
+    """A plan `Function`."""
+
+    name: str
+    arguments: dict[str, str | bool]
+
+
+class ReferenceData(TypedDict):
+    """A plan `ReferenceInfo`."""
+
+    moment: str
+    phase: NotRequired[str]
+    offset: NotRequired[LengthData]
+    file: NotRequired[str]
+
+
+class SourceData(TypedDict):
+    """A plan `Source`, `Restore` or `Clock`."""
+
+    kind: str
+    reference: NotRequired[ReferenceData]
+
+
+class TeacherData(TypedDict):
+    """A plan `Distillation`."""
+
+    teacher: ReferenceData
+    alpha: NotRequired[str]
+    temperature: NotRequired[str]
+
+
+class CheckpointData(TypedDict):
+    """A plan `Checkpoint`."""
+
+    phase: str | None
+    moment: str
+    offset: NotRequired[LengthData]
+
+
+class ConditionData(TypedDict):
+    """A plan `Condition`; which keys there are depends on ``kind``."""
+
+    kind: Literal["compare", "and", "or", "not", "call", "metric", "number", "arithmetic"]
+    op: NotRequired[str]
+    name: NotRequired[str]
+    value: NotRequired[str]
+    percent: NotRequired[bool]
+    args: NotRequired[tuple[ConditionData, ...]]
+    options: NotRequired[dict[str, str]]
+
+
+class CycleData(TypedDict):
+    """A plan `Cycle`."""
+
+    loop: str
+    index: int
+    is_last_of_cycle: bool
+    until: ConditionData
+
+
+class SpanData(TypedDict):
+    """A plan `SpanInfo`."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+class ComparisonData(TypedDict):
+    """A plan `Comparison`."""
+
+    left: str
+    right: str
+    on: str
+    test: NotRequired[str]
+    at: NotRequired[str]
+    span: SpanData
+
+
+class ExpectationData(TypedDict):
+    """A plan `Expectation`."""
+
+    condition: ConditionData
+    text: str
+    span: SpanData
+
+
+AttributeData = str | int | LengthData | FunctionData | SourceData | TeacherData
+"""An attribute of a plan `Phase` that is an argument's value."""
