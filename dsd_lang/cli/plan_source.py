@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.records import record
+from dsd_lang.base.regular_files import read_regular
 from dsd_lang.base.source import is_saved_plan
 from dsd_lang.cli.flags import Given
 from dsd_lang.cli.installed import model_layers, model_preset
@@ -123,10 +124,10 @@ def scale_of_run(folder: Path) -> str:
     import json
 
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest = json.loads(read_regular(folder / "manifest.json").decode("utf-8"))
     except FileNotFoundError:
         return "1"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DsdError(f"`{folder / 'manifest.json'}` cannot be read: {error}") from error
     return str(manifest.get("scale", "1")) if isinstance(manifest, dict) else "1"
 
@@ -137,7 +138,7 @@ def settings_of_run(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     from dsd_lang.plan.setting_text import setting_text
 
     try:
-        saved = Plan.from_json((folder / "plan.json").read_text(encoding="utf-8"))
+        saved = Plan.from_json(read_regular(folder / "plan.json").decode("utf-8"))
     except FileNotFoundError as error:
         raise DsdError(
             f"`{folder}` is not a run folder: it has no plan.json", help="give the folder of a dsd-run"

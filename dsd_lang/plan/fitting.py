@@ -6,7 +6,7 @@ update. Nothing here imports pydantic or torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from math import gcd
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -160,17 +160,20 @@ def unreachable_items(
     listed = [parse_selector(text) for text in items]
     chosen, left_out = ([parse_selector(text) for text in texts] for texts in (layers, exclude))
     division = None if inventory is None else divide(layers, exclude, items, inventory)
+    before: dict[Selector, None] = {}
     for index, selector in enumerate(listed):
+        if index:
+            before[listed[index - 1]] = None
         if division is not None and (division.parts[index].weights or selector in division.missing):
             continue
-        reason = _why_empty(selector, listed[:index], chosen, left_out, inventory)
+        reason = _why_empty(selector, before, chosen, left_out, inventory)
         if reason is not None:
             yield Misfit("DSD201", *reason, item=index)
 
 
 def _why_empty(
     selector: Selector,
-    before: Sequence[Selector],
+    before: Collection[Selector],
     chosen: Sequence[Selector],
     left_out: Sequence[Selector],
     inventory: Sequence[LayerInfo] | None,
@@ -203,9 +206,9 @@ def _meet(selector: Selector, others: Sequence[Selector], inventory: Sequence[La
     return any(weight.name in own for other in others for weight in match(other, inventory))
 
 
-def _taken(selector: Selector, others: Sequence[Selector], inventory: Sequence[LayerInfo] | None) -> bool:
+def _taken(selector: Selector, others: Collection[Selector], inventory: Sequence[LayerInfo] | None) -> bool:
     """Whether the others select all that it selects; without a model, whether one of them surely does."""
     if inventory is None:
-        return any(covers(other, selector) for other in others)
+        return selector in others or (selector.form == "word" and any(covers(other, selector) for other in others))
     taken = {weight.name for other in others for weight in match(other, inventory)}
     return all(weight.name in taken for weight in match(selector, inventory))

@@ -107,3 +107,26 @@ def test_a_name_that_is_no_text_is_shown(folder: Path, format: str, capfdbinary)
     captured = capfdbinary.readouterr()
     assert b"na" in captured.out
     assert b"Traceback" not in captured.err
+
+
+@has_unix
+@pytest.mark.parametrize("name", ["plan.json", "manifest.json"])
+def test_a_run_folder_with_a_pipe_for_a_file_is_not_waited_for(
+    folder: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "run").mkdir()
+    assert plan.main(["fine.dsd", "--json"]) == 0
+    (folder / "run" / "plan.json").write_text(capsys.readouterr().out)
+    (folder / "run" / name).unlink(missing_ok=True)
+    os.mkfifo(folder / "run" / name)
+    assert plan.main(["fine.dsd", "--out", "run"]) == 2
+    assert f"`run/{name}` is a named pipe, not a regular file" in capsys.readouterr().err
+
+
+def test_a_manifest_of_brackets_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "run").mkdir()
+    assert plan.main(["fine.dsd", "--json"]) == 0
+    (folder / "run" / "plan.json").write_text(capsys.readouterr().out)
+    (folder / "run" / "manifest.json").write_text("[" * 100_000)
+    assert plan.main(["fine.dsd", "--out", "run"]) == 2
+    assert "`run/manifest.json` cannot be read" in capsys.readouterr().err

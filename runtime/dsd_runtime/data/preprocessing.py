@@ -155,10 +155,10 @@ _KINDS: Mapping[str, Callable[..., Preprocessing]] = {
 
 def read_preprocessing(description: Mapping[str, Any]) -> Preprocessing:
     """The preprocessing that was described; DsdError when the description is of another version."""
-    parts = {name: value for name, value in description.items() if name != "kind"}
     try:
+        parts = {name: value for name, value in description.items() if name != "kind"}
         return _KINDS[description["kind"]](**parts)
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise DsdError("the preprocessing in the run's `manifest.json` was written by another version") from error
 
 

@@ -23,6 +23,9 @@ from dsd_runtime.experiment.trust import refuse_code
 from dsd_runtime.models.registry import build_model
 from dsd_runtime.tracking.console import shown_metrics
 
+_MOST = 2**40
+"""No count of classes, pixels or words reaches it, and every size of a tensor can be computed."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainedRun:
@@ -119,12 +122,34 @@ def _plan(run: RunFolder) -> Plan:
 
 
 def _traits(manifest: Mapping[str, Any]) -> DataTraits:
+    """The traits in a manifest; what no data set can have said is a :class:`DsdError`."""
     known = {field.name for field in fields(DataTraits)}
-    said: dict[str, Any] = {}
-    for name, value in manifest["traits"].items():
-        if name in known:
-            said[name] = tuple(value) if isinstance(value, list) else value
+    said = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in manifest["traits"].items()
+        if name in known
+    }
+    wrong = [name for name, value in {"task": None, **said}.items() if not _is_trait(name, value)]
+    if wrong:
+        raise DsdError(
+            f"the manifest is damaged: its trait `{wrong[0]}` is nothing that a data set says",
+            help="run the same command again: what is trained is not trained again",
+        )
     return DataTraits(**said)
+
+
+def _is_trait(name: str, value: Any) -> bool:
+    if name == "task":
+        return isinstance(value, str)
+    if name in ("class_names", "alphabet", "vocabulary"):
+        return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
+    if name in ("image_shape", "word_counts") and value is not None:
+        return isinstance(value, tuple) and all(map(_is_size, value)) and (name != "image_shape" or len(value) == 3)
+    return value is None or _is_size(value)
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 0 <= value < _MOST
 
 
 def _weights_file(run: RunFolder, branch: str) -> Path:
@@ -192,7 +217,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     for line in text.splitlines():
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(entry, dict):
             entries.append(entry)

@@ -101,6 +101,33 @@ def test_what_cannot_be_loaded_is_told(forked: Path, tmp_path: Path) -> None:
         dsd_runtime.load_run(copy)
 
 
+@pytest.mark.parametrize(
+    "traits",
+    [{}, {"task": 1}, {"task": "sort", "num_classes": "ten"}, {"task": "sort", "num_classes": 2**99},
+     {"task": "sort", "image_shape": [1, 8]}, {"task": "sort", "class_names": [1, [2]]}],
+)  # fmt: skip
+def test_traits_that_no_data_has_are_told(forked: Path, tmp_path: Path, traits: dict[str, object]) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(forked, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "traits": traits}))
+    with pytest.raises(DsdError, match="the manifest is damaged: its trait `"):
+        dsd_runtime.load_run(copy)
+
+
+def test_lines_of_metrics_and_a_preprocessing_that_cannot_be_read(forked: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(forked, copy)
+    with (copy / "metrics.jsonl").open("a") as file:
+        file.write("[" * 100_000 + "\n{\n")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "preprocessing": 3}))
+    run = dsd_runtime.load_run(copy)
+    assert run.metrics == dsd_runtime.load_run(forked).metrics
+    with pytest.raises(DsdError, match="was written by another version"):
+        _ = run.preprocess
+
+
 @pytest.mark.parametrize("data", ["scenes", "digits:size=16"])
 def test_evaluating_on_data_that_does_not_fit(forked: Path, capsys, data: str) -> None:
     if data == "scenes":
