@@ -124,7 +124,7 @@ def _plan(run: RunFolder) -> Plan:
 def _traits(manifest: Mapping[str, Any]) -> DataTraits:
     """The traits in a manifest; what no data set can have said is a :class:`DsdError`."""
     known = {field.name for field in fields(DataTraits)}
-    said = {
+    said: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in manifest["traits"].items()
         if name in known
