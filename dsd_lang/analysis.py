@@ -1,4 +1,4 @@
-"""Text in, findings and resolved phases out: the path of `dsd-lint`, light enough to start in milliseconds."""
+"""Analyses a schedule's text into diagnostics and resolved phases; light enough for `dsd-lint` to start fast."""
 
 from __future__ import annotations
 

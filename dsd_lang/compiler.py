@@ -1,4 +1,4 @@
-"""Text in, :class:`Plan` out: the analysis of `dsd_lang.analysis` with its result put into the plan's models."""
+"""Compiles a schedule's text to a :class:`Plan`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text in, canonical text out, the laws of formatting proven for this very text.
+"""Formats a schedule and proves for this very text that plan and comments are unchanged.
 
 Same plan hash, stable under a second pass, no comment lost, the same suppressed as before. A text that is canonical
 already needs no proof; for any other one the schedule is compiled before and after. A law that does not hold is a bug
@@ -41,7 +41,7 @@ def formatted(text: str, *, analysis: Analysis | None = None) -> Formatted:
     if result == text:
         return Formatted(text, is_changed=False)
     if format_text(result) != result:
-        raise LawBrokenError("a second pass would change the formatted text again")
+        raise LawBrokenError("formatting the result again would change it")
     if "dsd:" not in text and _is_only_laid_out_anew(text, result):
         return Formatted(result, is_changed=True)
     from dsd_lang.analysis import analyse

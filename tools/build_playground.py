@@ -1,4 +1,4 @@
-"""The tree and two package registries in, the playground's files in a built site out.
+"""Builds the playground into a built documentation site.
 
     mkdocs build && python tools/build_playground.py --site site
 

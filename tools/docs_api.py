@@ -1,4 +1,4 @@
-"""Source files in, the reference of the public Python names out, read with `ast`: no torch is needed."""
+"""Writes the reference of the public Python names from the sources with `ast`, without torch."""
 
 from __future__ import annotations
 

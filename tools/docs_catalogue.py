@@ -1,4 +1,4 @@
-"""The tables of models and data sets, made from their registries; torch-free, as the site is built without it."""
+"""The documentation's tables of models and data sets, made from their registries without torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`[project.scripts]` of pyproject.toml in, one page for each command out: what its own `--help` prints."""
+"""Writes a page for each command of `[project.scripts]` with the output of its `--help`."""
 
 from __future__ import annotations
 

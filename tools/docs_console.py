@@ -1,4 +1,4 @@
-"""Pages in, their command lines run and what they print out: the transcripts of the documentation are real.
+"""Runs the command lines of transcripts in pages and replaces their output, so that transcripts are real.
 
 A fence `console` holds lines `$ COMMAND`, each followed by what it prints; a line `...` stands for any lines. A fence
 with `title="FILE"` writes that file before the commands below it run. Each page has a folder of its own.

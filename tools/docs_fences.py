@@ -1,4 +1,4 @@
-"""Markdown of a page in, Markdown as the site builder wants it out.
+"""Rewrites a page's Markdown for the site builder.
 
 Fences that name a code get a title, command lines a mark, codes in tables a link; a list of contents goes, since the
 site has its own.

@@ -1,4 +1,4 @@
-"""What MkDocs calls while it builds the site: tables made again, generated pages added, the navigation completed."""
+"""MkDocs hooks: regenerate tables, add generated pages, complete the navigation."""
 
 from __future__ import annotations
 

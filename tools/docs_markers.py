@@ -1,4 +1,4 @@
-"""A page with marked parts in, the same page with those parts made again out.
+"""Replaces the marked parts of a page by freshly generated ones.
 
 `<!-- table: NAME -->` is a table of the code (docs_tables), `<!-- file: PATH -->` a fence with a file below docs/;
 `<!-- end -->` ends either. What stands between is committed, so that a page reads anywhere; it is made again at every

@@ -1,4 +1,4 @@
-"""The pictures of the pages, drawn by the code: phase graphs as `dsd-plan --graph svg` prints them, and timelines."""
+"""Draws the pictures of the pages: phase graphs as `dsd-plan --graph svg` prints them, and timelines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A built site in, the playground in it out: a MkDocs hook that works when `DSD_PLAYGROUND=1` asks for it.
+"""MkDocs hook that builds the playground when `DSD_PLAYGROUND=1` is set.
 
 Without the variable the site is built without network, and the playground's page says that it was not built.
 """

@@ -1,4 +1,4 @@
-"""The manual pages of the rules in, one page of the site for each out, with what `dsd-lint` prints for its example.
+"""Writes a page of the site for each rule, with what `dsd-lint` prints for its example.
 
 The pages are the docstrings that `dsd-lint --explain` prints; an indented block after `::` is a schedule.
 """

@@ -1,4 +1,4 @@
-"""The tables of the code in, the tables of the language reference out; each has a name that a page's marker calls."""
+"""Generates the tables of the language reference from the code, by the names that page markers use."""
 
 from __future__ import annotations
 

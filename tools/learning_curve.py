@@ -1,4 +1,4 @@
-"""`python tools/learning_curve.py RUN METRIC OUT.svg`: a metric of a run over its epochs, a curve for each branch.
+"""`python tools/learning_curve.py RUN METRIC OUT.svg` draws a metric of a run over its epochs, a curve for each branch.
 
 For the pictures of the pages; needs matplotlib (`pip install matplotlib`), which nothing else does.
 """

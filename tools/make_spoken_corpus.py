@@ -1,4 +1,4 @@
-"""Nothing in, the embedded corpus `spoken` out: short commands and numbers said by espeak-ng in many voices.
+"""Generates the embedded corpus `spoken`: short commands and numbers spoken by espeak-ng in many voices.
 
 Run once by a maintainer, with espeak-ng installed; the result is package data, so that nobody else needs it:
 

@@ -1,4 +1,4 @@
-"""A cache folder and what is wanted in, files that others publish out: Pyodide, wheels for it, the editor's packages.
+"""Downloads what the playground needs into a cache: Pyodide, wheels, the editor's packages.
 
 Versions are ranges, so each download writes down what it resolved to, with a checksum for each file; a cached file is
 used only while it has that checksum. npm and pip compare what they receive with what the registry says of it.

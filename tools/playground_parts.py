@@ -1,4 +1,4 @@
-"""The tree in, the playground's own parts out: the language as an archive, the examples, the page's script."""
+"""Builds the playground's own parts: the language as an archive, the examples, the page's script."""
 
 from __future__ import annotations
 

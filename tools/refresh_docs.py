@@ -1,4 +1,4 @@
-"""`python tools/refresh_docs.py [PAGE ...]`: what pages show of the code put right: tables, transcripts, pictures.
+"""`python tools/refresh_docs.py [PAGE ...]` regenerates tables, transcripts and pictures of the pages.
 
 Tests say when it is needed. Without arguments every page below docs/ is looked at; those that train take a while.
 """

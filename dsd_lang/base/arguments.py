@@ -1,4 +1,4 @@
-"""The registry of arguments: name, where each may stand, what it takes, its default and its meaning.
+"""The registry of arguments: name, where each is allowed, what it takes, its default and its meaning.
 
 Everything that lists arguments reads this table: checks, passes, canonical order, plan table and difference, editors
 and the language reference. An argument exists when it has a row here.

@@ -1,4 +1,4 @@
-"""Regular expressions and globs matched in time linear in the text, whatever the pattern is.
+"""Matches regular expressions and globs in time linear in the text, whatever the pattern is.
 
 `re` goes back and tries again: for `(a+)+b` longer than anyone waits. Here all states that the pattern may be in walk
 along the text together (Thompson, "Regular expression search algorithm", 1968), and where they lead is remembered.

@@ -1,4 +1,4 @@
-"""The schedules that come with the distribution, so that `dsd-run quickstart` needs no checkout.
+"""Finds the schedules that are installed with the package, so that `dsd-run quickstart` needs no checkout.
 
 In a wheel they lie in `dsd_lang/schedules/`; in a checkout beside the package, in `schedules/`.
 """
@@ -36,8 +36,8 @@ def schedule_path(word: str) -> Path:
     if word in schedules:
         return schedules[word]
     guess = nearest(word, tuple(schedules))
-    known = f"bundled are {', '.join(schedules)}" if schedules else "give the path of a .dsd file"
+    known = f"bundled schedules: {', '.join(schedules)}" if schedules else "give the path of a .dsd file"
     raise DsdError(
-        f"`{word}` is neither a file nor a bundled schedule",
+        f"`{word}` is not a file or a bundled schedule",
         help=f"did you mean `{guess}`? {known}" if guess else known,
     )

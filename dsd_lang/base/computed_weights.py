@@ -1,4 +1,4 @@
-"""What is said of weights that a model computes from other parameters: `weight_norm`, parametrizations."""
+"""Messages about weights that a model computes from other parameters: `weight_norm`, parametrizations."""
 
 from __future__ import annotations
 

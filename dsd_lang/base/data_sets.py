@@ -1,4 +1,4 @@
-"""The data sets that a schedule or a command line may name: one row each; the runtime opens them by these names."""
+"""The registry of data sets that a schedule or a command line can name; the runtime has a loader for each."""
 
 from __future__ import annotations
 

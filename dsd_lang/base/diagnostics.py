@@ -1,4 +1,4 @@
-"""Findings as data: where, which code, what was expected, what to do, and (where possible) the edit that does it.
+"""Diagnostics as data: position, code, message, help, and where possible the edit that fixes it.
 
 Codes are for life. The catalogue below is the one list of them; rules and passes only name them.
 """

@@ -1,4 +1,4 @@
-"""What a caller may catch: one exception with a sentence that says what is wrong and a line that says what to do."""
+"""The exception that callers may catch: one sentence that says what is wrong, and a help line that says what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading files that somebody else named: no more than a schedule can be long, and nothing that never ends."""
+"""Reads files given by a user, with a size limit and without waiting for anything that never ends."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def checked_size(data: bytes, name: str) -> bytes:
     if len(data) > MAX_BYTES:
         raise DsdError(
             f"`{name}` is larger than {MAX_BYTES // 1_000_000} MB, so it is not read",
-            help="schedules have a few kilobytes: is this the right file?",
+            help="a schedule has a few kilobytes: check that this is the right file",
         )
     return data
 

@@ -1,4 +1,4 @@
-"""Words of other languages and tools, and what a schedule says in their place: the one table of them.
+"""The table of words from other languages and tools, each with what a schedule uses instead.
 
 Read after a mistake only, before a near name is guessed: `scope=local` means `layer` and is no misspelt `global`.
 """
@@ -22,19 +22,19 @@ class Meant(NamedTuple):
     form: str = ""
 
 
-_LENGTH = "a length stands by itself: `50ep` for epochs, `500it` for optimizer updates"
+_LENGTH = "a length is written by itself: `50ep` for epochs, `500it` for optimizer updates"
 _WARMUP = "a warm-up is a length: `warmup=5ep`, `warmup=100it`"
 _EVERY = "how often a ramp selects again is `every=100it`"
-_TARGET = Meant(None, "the share to prune stands by itself after `sparse`: `sparse 50%`", "target", form="{}")
+_TARGET = Meant(None, "the share to prune is written by itself after `sparse`: `sparse 50%`", "target", form="{}")
 _KEPT = Meant(
     None, "a target is the share that is pruned, not the share that is kept: `sparse 90%` keeps 10%", "target"
 )
 _STEPS = Meant(None, "milestones and their factor are written `decay=step(30ep, 60ep, by=0.1)`")
 _OF_SGD = "it belongs to the optimizer: `opt=sgd(momentum=0.9, nesterov=on)`"
 _ADAM = Meant(None, "it belongs to the optimizer: `opt=adam(beta1=0.9, beta2=0.999, eps=1e-8)`")
-_UNTIL = Meant(None, "a phase stops early by a condition: `until plateau(val.loss, patience=3)`")
+_UNTIL = Meant(None, "a phase stops early with a condition: `until plateau(val.loss, patience=3)`")
 _FROM = Meant(None, 'the weights come from a phase or a file: `from=@label.end`, `from="weights.safetensors"`')
-_PLACE = Meant(None, "where and how fast a schedule runs is said to `dsd-run`; see `dsd-run --help`")
+_PLACE = Meant(None, "where and how fast a schedule runs is an option of `dsd-run`; see `dsd-run --help`")
 _PATTERN = Meant(None, "N:M is a target: `sparse 2:4`", "target")
 
 # names of arguments
@@ -92,9 +92,9 @@ ARGUMENTS: dict[str, Meant] = {
         ("device gpus gpu cuda workers num_workers threads save out output output_dir log log_dir", _PLACE),
         ("pattern nm n_m mask_structure prunen prunem", _PATTERN),
         ("structured structure_type", Meant(None, "whole rows, filters or channels are pruned by `unit=filter`")),
-        ("unstructured", Meant(None, "single weights are pruned as it is: leave it out")),
+        ("unstructured", Meant(None, "single weights are pruned by default: leave it out")),
         ("freeze frozen", Meant(None, "a schedule cannot freeze layers yet")),
-        ("name label id title", Meant(None, "a name stands before its phase: `base: dense 50ep`")),
+        ("name label id title", Meant(None, "a name is written before its phase: `base: dense 50ep`")),
         ("teacher", Meant("distill", "a teacher is `distill=@teacher.end(alpha=0.8, T=10)`")),
         ("temperature", Meant(None, "it belongs to the teacher: `distill=@teacher.end(alpha=0.8, T=10)`")),
         ("times rounds cycles repeats num_repeats",
@@ -134,11 +134,11 @@ STATEMENTS: dict[str, Meant] = {
         ("print echo log show", Meant(None, "`dsd-plan` shows the schedule, `dsd-run` its progress")),
         ("save checkpoint store", Meant(None, "naming a moment saves it: `from=@label.end`")),
         ("load restore resume rewind",
-         Meant(None, "weights are taken up by a phase: `dense from=@label.end`, `dense from=@init`")),
+         Meant(None, "a phase loads weights with `from=`: `dense from=@label.end`, `dense from=@init`")),
         ("evaluate eval test validate validation",
          Meant(None, "evaluation happens after every epoch; a claim is `expect a.test.err < b.test.err`")),
         ("stop early_stop early_stopping exit quit",
-         Meant(None, "a phase stops early by a condition: `dense 50ep until plateau(val.loss)`")),
+         Meant(None, "a phase stops early with a condition: `dense 50ep until plateau(val.loss)`")),
         ("warmup warm_up", Meant(None, "a warm-up belongs to a phase: `dense 50ep warmup=5ep`")),
         ("distill distillation", Meant(None, "distillation belongs to a phase: `dense 50ep distill=@teacher.end`")),
         ("rem", Meant(None, "a comment starts with `#`")),
@@ -156,8 +156,8 @@ ITEMS: dict[str, Meant] = {
         ("keep same hold unchanged frozen previous", Meant("held", "the masks are kept by `sparse held`")),
         ("half", Meant("50%", "a target is a share: `50%`")),
         ("quarter", Meant("25%", "a target is a share: `25%`")),
-        ("if when unless", Meant(None, "a phase has no condition to begin; it stops early by `until val.err < 10%`")),
-        ("while", Meant(None, "a phase runs `until` a condition holds: turn it round, `until val.err < 10%`")),
+        ("if when unless", Meant(None, "a phase has no start condition; it stops early with `until val.err < 10%`")),
+        ("while", Meant(None, "a phase runs `until` a condition holds: invert it: `until val.err < 10%`")),
         ("le Ie", Meant("1e", "an exponent follows a digit: `1e-3`")),
     )
     for name in names.split()
@@ -300,5 +300,5 @@ def item_meant(word: str) -> Meant | None:
     """What a word that stands as an item of a phase means; `ep50` is a length turned round."""
     unit, number = word[:2].lower(), word[2:]
     if unit in ("ep", "it") and number.isdecimal():
-        return Meant(f"{number}{unit}", "the unit stands behind the number")
+        return Meant(f"{number}{unit}", "the unit follows the number")
     return ITEMS.get(word) or ITEMS.get(word.lower())

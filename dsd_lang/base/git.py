@@ -1,4 +1,4 @@
-"""Reads a git repository without obeying it: nothing that its own configuration or attributes name is run.
+"""Runs git without applying a repository's own configuration or attributes, which could name programs to run.
 
 A repository's configuration can name programs (a file system monitor, hooks, filters, transports for missing objects).
 The folder of a schedule may come from anybody, so its objects and index are read through a git folder of our own,

@@ -1,4 +1,4 @@
-"""A model's layers as data, and selectors resolved on them. No torch: the linter and the runtime share this page.
+"""A model's layers as data, and selectors resolved on them; shared by the linter and the runtime, without torch.
 
 A layer has one kind; ``birnn`` is any bidirectional recurrent layer. A selector that matches nothing is the caller's
 error to report: :func:`select` never skips in silence, it returns what each selector matched.

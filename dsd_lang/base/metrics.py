@@ -112,7 +112,7 @@ def problem_of_metric(metric: str) -> tuple[str, str | None] | None:
         import difflib
 
         near = difflib.get_close_matches(name, MEASURES, n=1, cutoff=0.75)
-        return (f"no metric is called `{metric}`", f"{root}.{near[0]}") if near else None
+        return (f"unknown metric `{metric}`", f"{root}.{near[0]}") if near else None
     from dsd_lang.base.foreign_words import METRICS as FOREIGN
 
     plain = metric.lower()
@@ -124,13 +124,13 @@ def problem_of_metric(metric: str) -> tuple[str, str | None] | None:
         ):
             if plain.startswith(spelling):
                 root, name = split, FOREIGN.get(plain.removeprefix(spelling), plain.removeprefix(spelling))
-                return f"no metric is called `{metric}`", f"{root}.{name}" if name.isidentifier() else None
+                return f"unknown metric `{metric}`", f"{root}.{name}" if name.isidentifier() else None
     if not name and plain in FOREIGN:
-        return f"no metric is called `{metric}`", f"val.{FOREIGN[plain]}"
+        return f"unknown metric `{metric}`", f"val.{FOREIGN[plain]}"
     guess = nearest(metric, FULL_NAMES)
     if guess is None and not name and metric in MEASURES:
         guess = f"val.{metric}"
     if guess is None and name:
         near_root = nearest(root, tuple(SPLITS))
         guess = f"{near_root}.{name}" if near_root else None
-    return f"no metric is called `{metric}`", guess
+    return f"unknown metric `{metric}`", guess

@@ -1,4 +1,4 @@
-"""The words that arguments take, with their parameters: scores, optimizers, decays, and whether `dsd-run` has them."""
+"""The words that arguments take, with their parameters: scores, optimizers, decays; and whether they are supported."""
 
 from __future__ import annotations
 

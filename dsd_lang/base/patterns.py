@@ -1,4 +1,4 @@
-"""The text of a regular expression or a glob, read into an automaton that matches in linear time.
+"""Compiles a regular expression or a glob into an automaton that matches in linear time.
 
 The regular expressions are Python's, without what no linear matcher has: look-around and back references.
 """
@@ -108,7 +108,7 @@ class _Reader:
     def whole(self) -> Node:
         node = self._choice()
         if self._place < len(self._text):
-            raise PatternError("a `)` closes nothing")
+            raise PatternError("a `)` has no matching `(`")
         return node
 
     def _peek(self, length: int = 1) -> str:
@@ -146,7 +146,7 @@ class _Reader:
         if times is None:
             return node
         if isinstance(node, Place) and not is_group:
-            raise PatternError("a place such as `^` is repeated")
+            raise PatternError("an anchor such as `^` is repeated")
         if self._takes("+"):
             raise PatternError("possessive repetitions such as `a++` are not part of it", help=PARTS_IN_WORDS)
         self._takes("?")  # whether the shortest or the longest is preferred makes no difference to whether there is any
@@ -207,7 +207,7 @@ class _Reader:
         if self._takes("?P<"):
             end = self._text.find(">", self._place)
             if end < 0 or not self._text[self._place : end].isidentifier():
-                raise PatternError("a group has no name that could be one", help="write it as `(?P<name>...)`")
+                raise PatternError("a group has an invalid name", help="write it as `(?P<name>...)`")
             self._place = end + 1
         elif self._peek() == "?" and not self._takes("?:"):
             raise self._unsupported(self._text[opening : opening + 4])
@@ -257,7 +257,7 @@ class _Reader:
                 or not set(digits) <= set(hexdigits)
                 or int(digits, 16) > maxunicode
             ):
-                raise PatternError(f"`\\{character}{digits}` names no character")
+                raise PatternError(f"`\\{character}{digits}` is not a character")
             return chr(int(digits, 16))
         if character in _CONTROLS:
             return _CONTROLS[character]

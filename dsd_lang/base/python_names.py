@@ -1,4 +1,4 @@
-"""Tells whether a model or data set is named by Python code (`package.module:factory`), which using it would run."""
+"""Tells whether a model or data set is named as Python code (`package.module:factory`), which would be executed."""
 
 from __future__ import annotations
 

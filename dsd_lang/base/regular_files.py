@@ -1,4 +1,4 @@
-"""Reads a file that somebody else named: only a regular file, so that no device is opened and no pipe is waited for."""
+"""Opens a path only if it is a regular file, so that no device is opened and no pipe is waited for."""
 
 from __future__ import annotations
 

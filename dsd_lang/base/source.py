@@ -1,4 +1,4 @@
-"""Bytes and text in; lines, columns and offsets out. Columns count code points."""
+"""A source text and its lines, columns and offsets. Columns count code points."""
 
 from __future__ import annotations
 

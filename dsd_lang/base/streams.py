@@ -1,4 +1,4 @@
-"""The standard streams of a program, whatever they are connected to: closed, full, broken, or of a small alphabet.
+"""Writes to the standard streams even if they are closed, full, broken or have a limited encoding.
 
 A result that cannot be written is a sentence and exit 2; a reader that has read enough (`| head`) ends a tool quietly.
 """

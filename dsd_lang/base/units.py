@@ -1,4 +1,4 @@
-"""Exact numbers: source text in, rationals inside, canonical text out.
+"""Exact numbers: parsed from source text, computed as rationals, printed in canonical form.
 
 Numbers stay exact from the source text to the last moment: ``3e-4 * 0.1`` is 3e-5 and 30% of 1000 is 300.
 """
@@ -21,7 +21,7 @@ RANGE_WORDS = f"at most {MAX_DIGITS} digits, from 1e-{MAX_EXPONENT} to 1e{MAX_EX
 _LARGEST, _SMALLEST = Fraction(10**MAX_EXPONENT), Fraction(1, 10**MAX_EXPONENT)
 _SUM_BITS = 256
 _LONGEST = 10 * MAX_DIGITS  # no use in reading it; `%` by `%` it would not end
-_OUT_OF_RANGE = f"`{{}}` is beyond the range of numbers ({RANGE_WORDS})"
+_OUT_OF_RANGE = f"`{{}}` is out of range ({RANGE_WORDS})"
 _NUMBER = re.compile(r"(?P<sign>[+-]?)(?P<whole>\d*)(?:\.(?P<part>\d*))?(?:[eE](?P<exponent>[+-]?\d+))?")
 
 
@@ -29,7 +29,7 @@ _NUMBER = re.compile(r"(?P<sign>[+-]?)(?P<whole>\d*)(?:\.(?P<part>\d*))?(?:[eE](
 def exact(text: str) -> Fraction:
     """``"8e-4"``, ``"0.5"``, ``"50_000"``, ``"30%"`` or ``"1/3"`` as an exact rational.
 
-    Raises ``ValueError`` when the text is no number, or is beyond the range of numbers: :data:`RANGE_WORDS`.
+    Raises ``ValueError`` when the text is no number, or is out of range: :data:`RANGE_WORDS`.
 
     >>> exact("3e-4") * exact("0.1") == exact("3e-5")
     True

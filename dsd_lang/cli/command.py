@@ -1,4 +1,4 @@
-"""A tool's page and its body in, its exit status out: what every tool of the language does before and after its work.
+"""Runs the body of a command-line tool: parses flags, prints help and version, turns exceptions into exit statuses.
 
 Exit 2 for wrong usage and failed inputs (one sentence) and for our own bugs (one sentence and the traceback); 130 for
 Ctrl-C.

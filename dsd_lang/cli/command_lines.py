@@ -1,4 +1,4 @@
-"""What is installed in, the command line of every tool out: its flags, and what may stand behind each of them.
+"""Describes the command line of every installed tool: its flags, and which values each of them takes.
 
 Tools are found by the entry point group `dsd.command_lines`; each is a :class:`Tool`, or makes an argparse parser.
 """

@@ -1,4 +1,4 @@
-"""`dsd-completion SHELL`: a shell's name in, the script that completes every tool's command line out.
+"""`dsd-completion SHELL` prints the script that completes the command lines of all tools.
 
 The words stand in the script, so that nothing is started at a TAB. Exit 0, 2 bad usage or a failure of the tool.
 """
@@ -48,14 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(given: Given) -> int:
     """Everything after the command line is read."""
-    known = f"the shells are {', '.join(SHELLS)}"
+    known = f"expected one of {', '.join(SHELLS)}"
     if len(given.words) != 1:
         raise DsdError("give the name of one shell", help=known)
     shell = given.words[0]
     if shell not in SHELLS:
         guess = nearest(shell, tuple(SHELLS))
         raise DsdError(
-            f"there is no completion for the shell `{shell}`",
+            f"unknown shell `{shell}`",
             help=f"did you mean `{guess}`? {known}" if guess else known,
         )
     write_output(SHELLS[shell](command_lines()), None)

@@ -1,4 +1,4 @@
-"""Command lines in, a script for bash (3.2 and later) out."""
+"""Writes the completion script for bash 3.2 and later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Command lines in, a script for fish out."""
+"""Writes the completion script for fish."""
 
 from __future__ import annotations
 

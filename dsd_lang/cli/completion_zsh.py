@@ -1,4 +1,4 @@
-"""Command lines in, a script for zsh out; it serves as an autoloaded file `_dsd` as well."""
+"""Writes the completion script for zsh; it also works as an autoloaded file `_dsd`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The name of a rule in, its manual page out: what `--explain` prints."""
+"""`dsd-lint --explain`: prints the manual page of a rule."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def explain(word: str) -> str:
         guess = nearest(word.lower(), list(names))
         shown = names[guess].code if guess and guess.startswith("dsd") else guess
         raise DsdError(
-            f"there is no rule `{word}`",
+            f"unknown rule `{word}`",
             help=f"did you mean `{shown}`?" if shown else "give a code such as `DSD303`, a name or `all`",
         )
     return _page(entry)

@@ -1,4 +1,4 @@
-"""A command line in, values by name out: as much of argparse as the linter needs, at a twentieth of its start-up time.
+"""Parses command lines: as much of argparse as the linter needs, at a twentieth of its start-up time.
 
 `--name value`, `--name=value`, switches, `--` and positional words; a mistake is a :class:`DsdError`.
 """
@@ -62,7 +62,7 @@ def read_flags(arguments: Sequence[str], flags: Sequence[Flag]) -> Given:
         if flag is None:
             guess = nearest(name, list(by_name))
             raise DsdError(
-                f"there is no option `{name}`", help=f"did you mean `{guess}`?" if guess else "`--help` lists them all"
+                f"unknown option `{name}`", help=f"did you mean `{guess}`?" if guess else "`--help` lists them all"
             )
         found = values.setdefault(flag.name, [])
         if not flag.metavar and has_value:

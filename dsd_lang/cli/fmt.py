@@ -1,4 +1,4 @@
-"""`dsd-fmt [PATHS|-]`: schedules in, the same schedules in canonical form out.
+"""`dsd-fmt [PATHS|-]` rewrites schedules in canonical form.
 
 Exit 0 done (or, with `--check` and `--diff`, nothing to do), 1 a file would change or cannot be read as a schedule,
 2 bad usage or a failure of the tool.
@@ -22,12 +22,12 @@ from dsd_lang.syntax.formatter import UnformattableError, format_text
 
 PROGRAM = "dsd-fmt"
 EPILOGUE = """exit status: 0 done, or nothing to do; 1 `--check` or `--diff` found something to do, or a file has syntax
-errors; 2 bad usage or a failure of the tool. A file is written only when the new text is proven to have the same plan
-hash, to stay as it is under a second pass, and to hold every comment of the old one."""
+errors; 2 bad usage or a failure of the tool. A file is only written if the new text is proven to have the same plan
+hash and all comments, and not to change under a second pass."""
 FLAGS = (
     Flag("--check", "write nothing; name the files that would change, and exit with 1 if there are any"),
     Flag("--diff", "write nothing; print what would change, and exit with 1 if anything would"),
-    Flag("--force-exclude", "leave out what `[tool.dsd] exclude` and .gitignore say, also when given by hand"),
+    Flag("--force-exclude", "skip what `[tool.dsd] exclude` and .gitignore exclude, even if given as a path"),
     Flag("--stdin-filename", "the name to show for `-`", "NAME"),
     Flag("--color", "auto, always or never (default: auto)", "WHEN", ("auto", "always", "never")),
     Flag("--version", "print the version and exit"),

@@ -1,4 +1,4 @@
-"""What is installed beside the language in, what it knows out: a model's layers, its preset, the progress of a run.
+"""Asks installed packages, by entry points, for a model's layers, its preset and the progress of a run.
 
 The language never imports the runtime: it asks whatever is installed under an entry point group.
 """
@@ -22,7 +22,7 @@ _INSTALL = "install `dsd-lang[run]`"
 def model_layers(name: str) -> tuple[LayerInfo, ...]:
     """The layers of a model by name (group `dsd.inventories`)."""
     nobody = DsdError(
-        f"nothing installed knows the layers of the model `{name}`",
+        f"no installed package knows the layers of the model `{name}`",
         help=f"{_INSTALL}, or give the layers with `dsd-lint --layers FILE.json`",
     )
     layers: tuple[LayerInfo, ...] = _first_answer("dsd.inventories", nobody, name)
@@ -31,7 +31,7 @@ def model_layers(name: str) -> tuple[LayerInfo, ...]:
 
 def model_preset(name: str) -> Mapping[str, str]:
     """The settings a model's preset makes, in the words of `set` (group `dsd.presets`)."""
-    nobody = DsdError(f"nothing installed knows the preset of the model `{name}`", help=_INSTALL)
+    nobody = DsdError(f"no installed package knows the preset of the model `{name}`", help=_INSTALL)
     preset: Mapping[str, str] = _first_answer("dsd.presets", nobody, name)
     return preset
 
@@ -50,7 +50,7 @@ def run_states(plan: Plan, folder: Path) -> dict[str, NodeState]:
     """The state and the content key of every phase in a run folder (group `dsd.run_progress`)."""
     from dsd_lang.views.diff.run_effect import NodeState
 
-    nobody = DsdError("nothing installed can read run folders", help=_INSTALL)
+    nobody = DsdError("no installed package can read run folders", help=_INSTALL)
     answer = _first_answer("dsd.run_progress", nobody, plan, folder)
     return {phase: NodeState(state, key) for phase, state, key in answer}
 

@@ -1,4 +1,4 @@
-"""`dsd-lint [PATHS|-]`: schedules in, findings out. Exit 0 clean, 1 findings, 2 bad usage or a failure of the tool."""
+"""`dsd-lint [PATHS|-]` checks schedules. Exit 0 no problems, 1 diagnostics, 2 bad usage or a failure of the tool."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from dsd_lang.lint.selection import Choice, codes_of, selected_codes
 from dsd_lang.report import FOR_PEOPLE, FORMATS, CheckedFile, fixable, render, summary
 
 PROGRAM = "dsd-lint"
-EPILOGUE = """RULES are codes (DSD303), beginnings of codes (DSD3), names (ends-sparse) or ALL, joined by commas.
+EPILOGUE = """RULES are codes (DSD303), prefixes (DSD3), names (ends-sparse) or ALL, separated by commas.
 `# dsd: ignore[DSD303]` at the end of a line, or alone on the line above, silences a warning or advice about the
-statements there. Errors are always reported: neither a comment nor a selection makes clean what does not compile.
+statements there. Errors are always reported: no comment and no selection hides them.
 [tool.dsd] (exclude, output-format, model, layers, docs-url) and [tool.dsd.lint] (select, extend-select, ignore,
-per-file-ignores) in the closest pyproject.toml say the same for a project; the command line wins.
+per-file-ignores) in the closest pyproject.toml configure a project; the command line overrides them.
 Exit status: 0 nothing found, 1 something found (with --diff: to fix), 2 bad usage or a failure of the tool."""
 _RULES, _FIXES, _OUTPUT, _FILES, _MORE = "rules", "fixes", "output", "files and model", "more"
 FLAGS = (
     Flag("--select", "only these rules", "RULES", repeats=True, group=_RULES),
-    Flag("--extend-select", "these rules as well", "RULES", repeats=True, group=_RULES),
-    Flag("--ignore", "not these rules", "RULES", repeats=True, group=_RULES),
+    Flag("--extend-select", "also these rules", "RULES", repeats=True, group=_RULES),
+    Flag("--ignore", "all but these rules", "RULES", repeats=True, group=_RULES),
     Flag("--explain", "print the page of a rule (code, name or `all`) and exit", "RULE", group=_RULES),
     Flag("--fix", "apply the fixes that do not change the plan (proven by its hash)", group=_FIXES),
-    Flag("--unsafe-fixes", "apply the fixes that are guesses as well; read the difference", group=_FIXES),
+    Flag("--unsafe-fixes", "also apply the fixes that are guesses; read the diff", group=_FIXES),
     Flag("--diff", "write nothing; print what the fixes would change, exit 1 if anything", group=_FIXES),
     Flag("--output-format", f"{', '.join(FORMATS)} (env DSD_OUTPUT_FORMAT)", "FORMAT", group=_OUTPUT),
     Flag("--output-file", "write the diagnostics to FILE", "FILE", group=_OUTPUT),
-    Flag("--color", "auto, always or never; NO_COLOR and FORCE_COLOR count for auto", "WHEN",
+    Flag("--color", "auto, always or never; auto follows NO_COLOR and FORCE_COLOR", "WHEN",
          ("auto", "always", "never"), group=_OUTPUT),
     Flag("--quiet", "print the diagnostics and no summary", group=_OUTPUT),
-    Flag("--exit-zero", "exit with 0 whatever is found", group=_OUTPUT),
+    Flag("--exit-zero", "exit with 0 even if problems are found", group=_OUTPUT),
     Flag("--model", "check selectors against the layers of a model, such as `ds2`", "NAME", group=_FILES),
     Flag("--layers", "check selectors against the layers in a JSON file", "FILE", group=_FILES),
-    Flag("--stdin-filename", "the path that `-` stands for", "NAME", group=_FILES),
-    Flag("--force-exclude", "leave out excluded files even when given by hand", group=_FILES),
+    Flag("--stdin-filename", "the path to show for `-`", "NAME", group=_FILES),
+    Flag("--force-exclude", "skip excluded files even if they are given as paths", group=_FILES),
     Flag("--version", "print the version and exit", group=_MORE),
     Flag("--help", "print this page and exit", group=_MORE),
 )  # fmt: skip
@@ -161,9 +161,9 @@ def _format(options: Given, project: Configuration) -> str:
         from dsd_lang.base.errors import nearest
 
         guess = nearest(chosen, FORMATS)
-        formats = f"the formats are {', '.join(FORMATS)}"
+        formats = f"expected one of {', '.join(FORMATS)}"
         raise DsdError(
-            f"there is no output format `{chosen}`", help=f"did you mean `{guess}`? {formats}" if guess else formats
+            f"unknown output format `{chosen}`", help=f"did you mean `{guess}`? {formats}" if guess else formats
         )
     return chosen
 
@@ -172,7 +172,7 @@ def _layers_named(options: Given, said: Configuration) -> tuple[str, str]:
     """The layers file and the model to check against; empty for none. The command line wins over the project."""
     path, model = options.last("--layers"), options.last("--model")
     if path is not None and model is not None:
-        raise DsdError("`--layers` and `--model` both say what the model's layers are: give one of them")
+        raise DsdError("`--layers` and `--model` cannot be used together: both give the model's layers")
     if path is None and model is None:
         return said.layers, said.model
     return path or "", model or ""

@@ -1,4 +1,4 @@
-"""`dsd-new NAME.dsd`: a few choices in, a commented starter schedule out. Exit 0 written, 2 bad usage or a failure."""
+"""`dsd-new NAME.dsd` writes a commented schedule to start from. Exit 0 written, 2 bad usage or a failure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PROGRAM = "dsd-new"
 DEFAULT = "dsd"
 EPILOGUE = """exit status: 0 written, 2 bad usage or a failure of the tool.
-Without any choice, on a terminal, it asks. The lengths and learning rates of the paper's networks are the paper's."""
+On a terminal, without options, it asks. Networks of the paper get the paper's lengths and learning rates."""
 FLAGS = (
     Flag("--recipe", f"what to write: {', '.join(RECIPES)} (default: {DEFAULT})", "RECIPE"),
     Flag("--model", "the network, such as `ds2` (default: none)", "NAME"),
@@ -77,7 +77,7 @@ def checked_path(word: str, *, may_overwrite: bool) -> str | None:
             f"`{word}` is not the name of a schedule: it must end in `{SUFFIX}`", help=f"write `{word}{SUFFIX}`"
         )
     if os.path.lexists(word) and (os.path.isdir(word) or not may_overwrite):
-        raise DsdError(f"`{word}` is there already", help="take another name, or `--force` to overwrite it")
+        raise DsdError(f"`{word}` already exists", help="choose another name, or use `--force` to overwrite it")
     return word
 
 
@@ -85,8 +85,8 @@ def recipe_of(name: str) -> Recipe:
     """The recipe of that name."""
     if name not in RECIPES:
         guess = nearest(name, tuple(RECIPES))
-        known = f"the recipes are {', '.join(RECIPES)}"
-        raise DsdError(f"there is no recipe `{name}`", help=f"did you mean `{guess}`? {known}" if guess else known)
+        known = f"expected one of {', '.join(RECIPES)}"
+        raise DsdError(f"unknown recipe `{name}`", help=f"did you mean `{guess}`? {known}" if guess else known)
     return RECIPES[name]
 
 
@@ -138,7 +138,7 @@ def list_text() -> str:
         lines += [f"  {recipe.name:<15} {recipe.summary}"]
     lines += ["", "models:"]
     lines += [f"  {name:<15} {card['summary']}" for name, card in model_cards().items()] or [
-        "  none is known here: install `dsd-lang[run]`"
+        "  none: install `dsd-lang[run]`"
     ]
     return "\n".join(lines) + "\n"
 

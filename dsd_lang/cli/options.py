@@ -1,4 +1,4 @@
-"""What the tools of the language share on their command line: the files meant, reading and writing, colour."""
+"""Shared by the command-line tools: finding files, reading and writing them, colour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`dsd-plan FILE`: a schedule in, what it resolves to out. Exit 0, 1 for errors (or differences), 2 for bad usage."""
+"""`dsd-plan FILE` shows what a schedule resolves to. Exit 0, 1 for errors (or differences), 2 for bad usage."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROGRAM = "dsd-plan"
 GRAPHS = ("mermaid", "dot", "svg")
 EPILOGUE = """exit status: 0 fine, 1 the schedule has errors, 2 bad usage or a failure of the tool.
 With --diff: 0 the schedules are the same, 1 they differ, 2 trouble, errors in one of them included."""
-_OUTPUT, _PAGE, _PLAN, _MORE = "what is printed", "the page", "what the plan is made with", "more"
+_OUTPUT, _PAGE, _PLAN, _MORE = "output", "the page", "model and settings", "more"
 FLAGS = (
     Flag("--json", "print the plan (or the difference) as JSON", group=_OUTPUT),
     Flag("--graph", f"print the phase graph: {', '.join(GRAPHS)}", "FORMAT", GRAPHS, group=_OUTPUT),
@@ -35,21 +35,24 @@ FLAGS = (
     Flag("--why", "explain every derived value: its rule, and its line in the source", group=_PAGE),
     Flag(
         "--timeline",
-        "blocks, ascii or none (default: blocks, if the encoding has them)",
+        "blocks, ascii or none (default: blocks, if the encoding supports them)",
         "STYLE",
         ("blocks", "ascii", "none"),
         group=_PAGE,
     ),
     Flag("--steps-per-epoch", "updates in an epoch, to draw `ep` and `it` on one axis", "N", group=_PAGE),
-    Flag("--all", "leave nothing out of a plan with very many phases or branches", group=_PAGE),
-    Flag("--width", "columns to fit into (default: the terminal's; else 80, and tables whole)", "N", group=_PAGE),
-    Flag("--color", "auto, always or never (default: auto)", "WHEN", ("auto", "always", "never"), group=_PAGE),
+    Flag("--all", "show all of a plan with very many phases or branches", group=_PAGE),
     Flag(
-        "--model", "check selectors against a model's layers, count its weights, take its preset", "NAME", group=_PLAN
+        "--width",
+        "maximum width in columns (default: the terminal's, else 80 with full-width tables)",
+        "N",
+        group=_PAGE,
     ),
+    Flag("--color", "auto, always or never (default: auto)", "WHEN", ("auto", "always", "never"), group=_PAGE),
+    Flag("--model", "check selectors against a model's layers, count its weights, use its preset", "NAME", group=_PLAN),
     Flag("--layers", "check selectors against the layers in a JSON file, and count their weights", "FILE", group=_PLAN),
-    Flag("--set", "a setting that wins over `set` in the schedule", "KEY=VALUE", repeats=True, group=_PLAN),
-    Flag("--out", "a run folder: show what it has trained, with --diff what becomes of that", "RUN", group=_PLAN),
+    Flag("--set", "a setting that overrides `set` in the schedule", "KEY=VALUE", repeats=True, group=_PLAN),
+    Flag("--out", "a run folder: show what it has trained; with --diff, what of it stays valid", "RUN", group=_PLAN),
     Flag("--version", "print the version and exit", group=_MORE),
     Flag("--help", "print this page and exit", group=_MORE),
 )
@@ -88,7 +91,7 @@ def _refuse_conflicts(given: Given) -> None:
     for first, others in _CONFLICTS.items():
         for second in others:
             if given.has(first) and given.has(second):
-                raise DsdError(f"`{first}` and `{second}` do not go together: give one of them")
+                raise DsdError(f"`{first}` and `{second}` cannot be used together")
 
 
 def _show(path: str, given: Given) -> int:

@@ -1,4 +1,4 @@
-"""`dsd-plan FILE --diff OTHER`: two schedules in, what changes out. Exit 0 the same, 1 different, 2 trouble."""
+"""`dsd-plan FILE --diff OTHER` shows what changes between two schedules. Exit 0 the same, 1 different, 2 trouble."""
 
 from __future__ import annotations
 

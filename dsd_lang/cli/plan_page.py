@@ -1,4 +1,4 @@
-"""A compiled plan in, what `dsd-plan` prints by default out: table, timeline, counts, totals, settings, claims."""
+"""The default output of `dsd-plan`: table, timeline, counts, totals, settings, claims."""
 
 from __future__ import annotations
 
@@ -89,9 +89,9 @@ def _table(plan: Plan, page: Page, states: Mapping[str, NodeState]) -> str:
         rows = [*rows[:gap], ["...", *[""] * (len(headers) - 1)], *rows[after:]]
     text, left_out = fitted(headers, rows, page.width) if page.is_fitted else (aligned(headers, rows), ())
     if any(phase.derived for phase in plan.phases):
-        notes.append(f"{MARK} derived, not written: {'`--why`' if 'why' in left_out else '`why`'} says from what")
+        notes.append(f"{MARK} derived, not written: see {'`--why`' if 'why' in left_out else '`why`'}")
     if left_out:
-        notes.append(f"no room for: {', '.join(left_out)} (`--json` has them)")
+        notes.append(f"columns left out for width: {', '.join(left_out)} (see `--json`)")
     wrapped = [line for note in notes for line in _wrapped(note, page)]
     return text + "".join(f"{line}\n" for line in ["", *wrapped] if notes)
 
@@ -159,7 +159,7 @@ def _totals(plan: Plan, known: Densities | None, page: Page) -> Iterator[str]:
     weighted = in_words(total.weighted_epochs, total.weighted_updates)
     note = "" if total.is_complete else " (shares that are not known counted as dense)"
     if not total.is_complete and known is None:
-        note = " (shares that only the model tells counted as dense: give `--model`)"
+        note = " (shares that depend on the model counted as dense: give `--model`)"
     multiple = first_phase_multiple(plan)
     first = "" if multiple is None else f", {times(multiple)} x the first phase"
     sums = f"total: {in_words(total.epochs, total.updates)}{first}; density-weighted: {weighted}{note}"

@@ -1,4 +1,4 @@
-"""`dsd-plan`'s arguments and a schedule's text in, the plan and all that was known when it was compiled out."""
+"""Compiles the schedule given to `dsd-plan` with its flags, and keeps what the plan was compiled with."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def circumstances_of(given: Given) -> Circumstances:
     flags = overrides_of(given.values.get("--set", []))
     model, layers_file, out = (given.last(name) for name in ("--model", "--layers", "--out"))
     if model is not None and layers_file is not None:
-        raise DsdError("`--layers` and `--model` both say what the model's layers are: give one of them")
+        raise DsdError("`--layers` and `--model` cannot be used together: both give the model's layers")
     preset: Mapping[str, str] | None = None
     scale = "1"
     if out is not None:
@@ -141,7 +141,7 @@ def settings_of_run(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
         saved = Plan.from_json(read_regular(folder / "plan.json").decode("utf-8"))
     except FileNotFoundError as error:
         raise DsdError(
-            f"`{folder}` is not a run folder: it has no plan.json", help="give the folder of a dsd-run"
+            f"`{folder}` is not a run folder: it has no plan.json", help="give a folder written by `dsd-run`"
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise DsdError(f"`{folder / 'plan.json'}` cannot be read: {error}") from error

@@ -1,4 +1,4 @@
-"""A terminal in, choices out: what `dsd-new` asks a user who said nothing."""
+"""The questions that `dsd-new` asks on a terminal when no option was given."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def asked(given: Given, *, default: str) -> Given:
     """The command line with the answers in it; an empty answer takes what stands in brackets."""
     recipe = _choice("What to write?", {name: item.summary for name, item in RECIPES.items()}, default)
     models = {name: card["summary"] for name, card in model_cards().items()}
-    model = _choice("Which network?", {**models, "none": "say it later, with --model"}, "none")
+    model = _choice("Which network?", {**models, "none": "choose later, with --model"}, "none")
     words = given.words or [_answer(f"File to write [{recipe}.dsd]: ") or f"{recipe}.dsd"]
     chosen = {"--recipe": [recipe], **({} if model == "none" else {"--model": [model]})}
     return Given({**given.values, **chosen}, words)
@@ -33,4 +33,4 @@ def _answer(prompt: str) -> str:
         return input(prompt).strip()
     except EOFError as error:
         print()
-        raise DsdError("nothing was chosen, so nothing was written", help="`dsd-new --help` lists the flags") from error
+        raise DsdError("no choice was made, so nothing was written", help="`dsd-new --help` lists the flags") from error

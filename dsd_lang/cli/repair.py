@@ -1,4 +1,4 @@
-"""Files and their findings in, the same files mended out: `--fix`, `--unsafe-fixes` and `--diff` of the linter."""
+"""`dsd-lint --fix`, `--unsafe-fixes` and `--diff`: applies fixes to files or shows them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A git revision and a file in, the file's bytes in that revision out."""
+"""Reads a file as it is in a git revision, for `dsd-plan --diff REVISION`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A path and a new text in, the file rewritten whole: all of the new text or all of the old, never a part of either."""
+"""Replaces a file atomically: after a crash it has all of the new text or all of the old."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The language for editors: its words, what each stretch of a text is, and the Pygments and TextMate forms of both."""
+"""Syntax highlighting and snippets for editors: the vocabulary, and its Pygments and TextMate forms."""

@@ -1,4 +1,4 @@
-"""The vocabulary in, the generated files of the VS Code extension out: `python -m dsd_lang.editors.build [FOLDER]`.
+"""Generates the grammar files of the VS Code extension: `python -m dsd_lang.editors.build [FOLDER]`.
 
 Run it after every change of the grammar, the arguments or the patterns; a test rebuilds the files and compares.
 """

@@ -1,4 +1,4 @@
-"""The words of the language in, what every stretch of a text is out: ordered patterns, one table for every highlighter.
+"""Ordered patterns that classify every part of a schedule's text; one table for all highlighters.
 
 The patterns say by regular expressions what `syntax/lexer.py` says by hand, line by line and with brackets as regions,
 which is what both Pygments and TextMate grammars can do. They hold for Python's `re` and for Oniguruma alike.

@@ -1,4 +1,4 @@
-"""The patterns in, a Pygments lexer out; Pygments finds it by entry point as `dsd`, for `*.dsd` and fences in Markdown.
+"""The Pygments lexer, found by entry point as `dsd`, for `*.dsd` and fences in Markdown.
 
 Pygments itself comes with the extra `pygments`; nothing else of the language imports this page.
 """

@@ -1,4 +1,4 @@
-"""The vocabulary in, snippets for editors out; choices within them come from the table of arguments.
+"""Snippets for editors; the choices in them are taken from the table of arguments.
 
 A body is written in the notation of VS Code: `${1:default}` is a place to fill in, `${1|a,b|}` one to choose.
 """

@@ -1,4 +1,4 @@
-"""The patterns in, TextMate grammars out: of `.dsd` files, and of `dsd` fences within Markdown.
+"""The TextMate grammars for `.dsd` files and for `dsd` fences in Markdown.
 
 Each part has a scope that the themes of editors already know; its last piece is always `dsd`.
 """

@@ -1,4 +1,4 @@
-"""The tables of the language in, its words by what they are out: no word of the language is typed here.
+"""Collects the words of the language by category from its tables; none is typed here.
 
 Terminals of the grammar are grouped by name; everything else is read from the table that the language itself uses.
 """

@@ -1,4 +1,4 @@
-"""A text and the codes looked for in, the findings out: what the linter and editors show of a schedule."""
+"""Checks one schedule with the selected rules: the diagnostics that the linter and editors show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder in, what the project says about linting there out: `[tool.dsd]` and `[tool.dsd.lint]`.
+"""Reads a project's configuration from the closest pyproject.toml: `[tool.dsd]` and `[tool.dsd.lint]`.
 
 The closest `pyproject.toml` above that has one of them counts, alone. Most projects say nothing: then no TOML is read.
 """
@@ -115,7 +115,10 @@ def _configuration(path: str, said: dict[str, Any]) -> Configuration:
                 raise _unknown_key(path, section, key)
             values[key.replace("-", "_")] = _checked(value, kind, f"`{path}`: `{key}` in `[{section}]`", key)
     if values.get("layers") and values.get("model"):
-        raise DsdError(f"`{path}`: `layers` and `model` both say what the model's layers are", help="keep one of them")
+        raise DsdError(
+            f"`{path}`: `layers` and `model` cannot be used together: both give the model's layers",
+            help="keep one of them",
+        )
     if values.get("layers"):
         values["layers"] = os.path.join(os.path.dirname(path), values["layers"])
     return Configuration(path, **values)
@@ -131,7 +134,7 @@ def _unknown_key(path: str, section: str, key: str) -> DsdError:
     if elsewhere is not None:
         help = f"`{key}` belongs to `[{elsewhere}]`"
     else:
-        help = f"did you mean `{guess}`?" if guess else f"its keys are {', '.join(_KEYS[section])}"
+        help = f"did you mean `{guess}`?" if guess else f"expected one of {', '.join(_KEYS[section])}"
     return DsdError(f"`{path}`: `[{section}]` has no key `{key}`", help=help)
 
 
@@ -142,7 +145,7 @@ def _checked(value: Any, kind: _Kind, what: str, key: str) -> Any:
         return tuple(value)
     if kind == "table of texts" and isinstance(value, dict) and all(_is_texts(item) for item in value.values()):
         return tuple((glob, tuple(codes)) for glob, codes in value.items())
-    wanted = {"text": "a text", "texts": "a list of texts", "table of texts": "a table of lists of texts"}[kind]
+    wanted = {"text": "a text", "texts": "a list of strings", "table of texts": "a table of lists of strings"}[kind]
     raise DsdError(f"{what} must be {wanted}", help=f"write it as {_EXAMPLES[kind].format(key=key)}")
 
 

@@ -1,4 +1,4 @@
-"""A text and its findings in, the mended text out: every edit that overlaps no other, round by round to a fixed point.
+"""Applies all fixes that do not overlap, and repeats until nothing is left to fix.
 
 Safe fixes go first and alone, and what they promise is checked: the plan's hash is the same before and after.
 """

@@ -1,4 +1,4 @@
-"""Paths as the user gave them in, the files to read out: `*.dsd` in folders, but for what git or `exclude` leaves out.
+"""Expands the paths given by the user to `*.dsd` files, without those that git or `exclude` ignores.
 
 `exclude` in `[tool.dsd]` has the globs of `.gitignore`, relative to the folder of its `pyproject.toml`.
 """
@@ -37,7 +37,7 @@ def find_schedules(paths: Iterable[str], *, problems: list[DsdError], excludes_a
     found: dict[str, None] = {}
     for path in paths:
         if not os.path.exists(path):
-            help = "give a schedule, or a folder that holds some"
+            help = "give a schedule, or a folder with schedules"
             problems.append(DsdError(f"there is no file or folder `{path}`", help=help))
             continue
         if excludes_all and is_excluded(path):

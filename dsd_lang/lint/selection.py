@@ -1,4 +1,4 @@
-"""What a user chose in, the codes to look for in a file out: defaults, `[tool.dsd.lint]`, the command line over all."""
+"""Decides which rules are on for a file: defaults, then `[tool.dsd.lint]`, then the command line."""
 
 from __future__ import annotations
 
@@ -35,9 +35,7 @@ def codes_of(words: Sequence[str], *, where: str = "") -> frozenset[str]:
     """
     named = [word.strip() for item in words for word in item.split(",") if word.strip()]
     if words and not named:
-        raise DsdError(
-            f"{where}no rule is named", help="give a code (`DSD303`), its beginning (`DSD3`), a name or `ALL`"
-        )
+        raise DsdError(f"{where}expected a rule", help="give a code (`DSD303`), a prefix (`DSD3`), a name or `ALL`")
     return frozenset(code for word in named for code in _codes_of(word, where))
 
 
@@ -50,8 +48,8 @@ def _codes_of(word: str, where: str) -> list[str]:
     if not found:
         guess = nearest(word, [*CATALOGUE, *(entry.name for entry in CATALOGUE.values())])
         raise DsdError(
-            f"{where}there is no rule `{word}`",
-            help=f"did you mean `{guess}`?" if guess else "rules are selected by code, by its beginning or by name",
+            f"{where}unknown rule `{word}`",
+            help=f"did you mean `{guess}`?" if guess else "select rules by code, by prefix or by name",
         )
     return found
 

@@ -1,4 +1,4 @@
-"""Comments and findings in, the findings that are left out: `# dsd: ignore[DSD303]`.
+"""Applies suppression comments to diagnostics: `# dsd: ignore[DSD303]`.
 
 What a comment stands for is decided by `dsd_lang.syntax.directives`. It names codes or the names of rules, of warnings
 and advice: errors cannot be suppressed. A suppression that suppresses nothing is itself reported (DSD903).
@@ -95,7 +95,7 @@ def _unknown(word: _Word) -> Diagnostic:
     guess = nearest(word.text, [*CATALOGUE, *(entry.name for entry in CATALOGUE.values())])
     return Diagnostic(
         "DSD903",
-        f"there is no rule `{word.text}` to suppress",
+        f"unknown rule `{word.text}`",
         word.span,
         label=f"did you mean `{guess}`?" if guess else "no such rule",
         help="`dsd-lint --explain all` lists the rules",
@@ -108,8 +108,8 @@ def _useless(word: _Word, line: int, fix: Fix) -> Diagnostic:
     if word.code in ERRORS:
         message, help = f"`{word.text}` is an error, and errors cannot be suppressed", "correct the schedule instead"
     else:
-        message = f"`{word.text}` is suppressed but not found on line {line}"
-        help = "delete it: it silences nothing"
+        message = f"`{word.text}` is suppressed but not reported on line {line}"
+        help = "delete it: it suppresses nothing"
     return Diagnostic("DSD903", message, word.span, help=help, fix=fix)
 
 

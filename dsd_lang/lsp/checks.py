@@ -1,4 +1,4 @@
-"""Changes of documents in, one check of the last version out, a moment after typing stops.
+"""Schedules one check of the latest version of a document, a moment after typing stops.
 
 Garbage is collected between checks and not within them: looking for it among the many small objects of a large schedule
 would take as long as the check.

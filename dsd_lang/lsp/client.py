@@ -1,4 +1,4 @@
-"""An editor's first message in, what it can show and how it counts characters out."""
+"""The capabilities of the connected editor: what it can show, and how it counts characters."""
 
 from __future__ import annotations
 

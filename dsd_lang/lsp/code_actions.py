@@ -1,4 +1,4 @@
-"""A range of a document in, what an editor may do about its findings out: fixes, all safe ones, a suppression."""
+"""Code actions for a range: fixes of its diagnostics, all safe fixes, a suppression comment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A place of a document in, what may be written there out: only what the grammar takes and the language knows."""
+"""Completion at a position: only what the grammar accepts there and the language defines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A document in, its findings as an editor shows them out: pushed a moment after each change, or pulled."""
+"""Publishes a document's diagnostics: pushed a moment after each change, or pulled by the editor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The editor's open texts in, each version's tokens, tree, findings, plan and labels out, computed at most once."""
+"""The documents open in the editor, with tokens, tree, diagnostics, plan and labels computed at most once a version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A document in, what can be folded away out: blocks, statements on several lines, runs of comments."""
+"""Folding ranges: blocks, statements of several lines, runs of comments."""
 
 from __future__ import annotations
 

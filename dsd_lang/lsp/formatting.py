@@ -1,4 +1,4 @@
-"""A document in, the edits that make it canonical out: whole lines, and only those that change."""
+"""Formatting as edits of whole lines, and only of lines that change."""
 
 from __future__ import annotations
 

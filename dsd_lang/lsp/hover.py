@@ -1,4 +1,4 @@
-"""A place of a document in, what stands there and what it means out."""
+"""Hover: what the word at a position means, and what it resolves to."""
 
 from __future__ import annotations
 
@@ -127,9 +127,12 @@ def _word(document: Document, token: Token) -> str | None:
 
 def _selector(document: Document, text: str) -> str:
     selector = parse_selector(text)
-    what = {"glob": "the layers whose name fits this pattern", "regex": "the layers whose name has a match of this"}
+    what = {
+        "glob": "the layers whose name matches this pattern",
+        "regex": "the layers whose name contains a match of this",
+    }
     meaning = meanings.selector_meaning(text) if selector.form == "word" else what[selector.form]
-    lines = [f"**`{text}`** {meaning or 'no kind or role of layers'}"]
+    lines = [f"**`{text}`** {meaning or 'not a kind or role of layers'}"]
     layers = document.settings.layers
     if layers is not None:
         weights = match(selector, layers)
@@ -142,4 +145,4 @@ def _selector(document: Document, text: str) -> str:
 
 
 def _nothing(document: Document) -> str:
-    return f"nothing in this model, which has: {describe_inventory(document.settings.layers or ())}"
+    return f"no layer of this model, which has: {describe_inventory(document.settings.layers or ())}"

@@ -1,4 +1,4 @@
-"""A document in, what its phases inherit out: length and learning rate in grey at the end of each phase."""
+"""Inlay hints: the inherited length and learning rate of each phase, in grey at its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tree in, its labels and loop variables out: where each is defined, and every place that names it.
+"""The labels and loop variables of a tree: where each is defined, and every position that refers to it.
 
 The scopes are those of the language: a branch and the body of a sweep have one of their own, loops belong to the one
 around them. A name stands for the latest definition before it, looked up from the inside out; where there is none, for

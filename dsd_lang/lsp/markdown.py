@@ -1,4 +1,4 @@
-"""Arguments, phases and manual pages in, Markdown out."""
+"""Writes arguments, phases and manual pages as Markdown for hovers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the words of the language mean, one sentence each: for hovers and beside what is offered.
+"""One sentence for each word of the language, for hovers and completion items.
 
 Arguments have their meaning in `dsd_lang.base.arguments`, findings in their pages; here is the rest of the vocabulary.
 """

@@ -1,4 +1,4 @@
-"""A place of a document in, where its label or variable is defined and used out."""
+"""Go to definition, find references and highlights of a label or variable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Something that may be written at a place: its text, plain and with places to fill in."""
+"""A completion item: its label, and its text as plain text and as a snippet."""
 
 from __future__ import annotations
 

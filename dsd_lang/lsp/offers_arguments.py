@@ -1,4 +1,4 @@
-"""A place in, the arguments, their values and the parameters of functions that may stand there out."""
+"""Completion items for arguments, their values and the parameters of functions."""
 
 from __future__ import annotations
 

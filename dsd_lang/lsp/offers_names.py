@@ -1,4 +1,4 @@
-"""A place in, the names that may stand there out: selectors, references, branches, metrics, variables."""
+"""Completion items for names: selectors, references, branches, metrics, variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A place in, the statements and connecting words that may stand there out."""
+"""Completion items for statements and for the keywords within them."""
 
 from __future__ import annotations
 

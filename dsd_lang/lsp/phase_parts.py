@@ -1,4 +1,4 @@
-"""What stands of a statement at a place in, what it has by now out: a target, a length, a whole condition."""
+"""What the statement before the cursor already has: a target, a length, a complete condition."""
 
 from __future__ import annotations
 

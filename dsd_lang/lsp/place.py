@@ -1,4 +1,4 @@
-"""The automaton's stack at a place in, what is being written there out: statement, argument, call or condition."""
+"""The context of the cursor, from the parser's stack: in a statement, an argument, a call or a condition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Offsets of a text in, an editor's lines and characters out, and back: UTF-8, UTF-16 or UTF-32 units from 0."""
+"""Converts offsets to an editor's lines and characters and back, in UTF-8, UTF-16 or UTF-32 units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pygls' protocol with our own texts: opened, changed and closed documents go to `documents.py`, and nowhere else.
+"""pygls' protocol with document storage replaced: opened, changed and closed documents go to `documents.py` only.
 
 A line of the language ends at `\\n`, `\\r\\n` or `\\r`, as the protocol says. The texts that pygls keeps split lines
 at other characters too, and every edit after one of those would go astray.

@@ -1,4 +1,4 @@
-"""A label or variable and its new name in, the edits out; a name that would change the meaning is refused."""
+"""Renames a label or variable, and refuses a name that would change the meaning."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def check_name(definition: Definition, name: str) -> None:
         raise DsdError(f"`{name}` is a reserved word and cannot be a name", help="choose another name")
     if [(word.kind, word.text) for word in words] != [("NAME", name)]:
         raise DsdError(
-            f"`{name[:40]}` is not a name", help="a name has letters, digits and `_`, and starts with no digit"
+            f"`{name[:40]}` is not a name", help="a name has letters, digits and `_`, and does not start with a digit"
         )
     if definition.kind != "variable" and name in ("init", *MOMENTS):
-        raise DsdError(f"`{name}` means a moment in references and cannot be a label", help="choose another name")
+        raise DsdError(f"`{name}` is the name of a moment and cannot be a label", help="choose another name")
 
 
 def _check_meaning(document: Document, definition: Definition, spans: Sequence[Span], name: str) -> None:
@@ -59,7 +59,11 @@ def _check_meaning(document: Document, definition: Definition, spans: Sequence[S
         finding.code for finding in renamed.analysis.errors
     ):
         return
-    where = f"it is the name of a {taken.kind} on line {taken.span.line}" if taken else "another word there means that"
+    where = (
+        f"it is the name of a {taken.kind} on line {taken.span.line}"
+        if taken
+        else "it would change what another word refers to"
+    )
     raise DsdError(f"`{name}` cannot be the new name of `{definition.name}`: {where}", help="choose another name")
 
 

@@ -1,4 +1,4 @@
-"""A phase as written in, the rows it has in the resolved plan out: one, or one for each round, branch and copy."""
+"""The rows of the resolved plan that come from one written phase: one, or one for each round, branch and copy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A document in, the role of each of its words out, as the protocol packs them: five numbers a word."""
+"""Semantic tokens: the role of each word, packed as the protocol defines, five numbers a word."""
 
 from __future__ import annotations
 

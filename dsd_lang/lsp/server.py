@@ -1,4 +1,4 @@
-"""`dsd-lsp`: an editor's messages on stdin in, answers on stdout out. Exit 0 after `shutdown` and `exit`, 1 without.
+"""`dsd-lsp`, the language server on stdin and stdout. Exit 0 after `shutdown` and `exit`, 1 without.
 
 Wrong usage, and a missing pygls, are one sentence and exit 2.
 """
@@ -15,8 +15,8 @@ from dsd_lang.cli.flags import Flag, Given
 
 PROGRAM = "dsd-lsp"
 FLAGS = (
-    Flag("--stdio", "speak on stdin and stdout (the only way, and the default)"),
-    Flag("--clientProcessId", "the editor's process (accepted and not needed)", "ID"),
+    Flag("--stdio", "communicate over stdin and stdout (the default and only way)"),
+    Flag("--clientProcessId", "the editor's process id (accepted and ignored)", "ID"),
     Flag("--version", "print the version and exit"),
     Flag("--help", "print this page and exit"),
 )
@@ -25,7 +25,7 @@ TOOL = Tool(
     f"{PROGRAM} [--stdio]",
     "The language server of .dsd schedules, started by an editor.",
     FLAGS,
-    "exit status: 0 shut down by the editor, 1 left by it, 2 bad usage or a failure of the tool.",
+    "exit status: 0 shut down by the editor, 1 connection lost, 2 bad usage or a failure of the tool.",
 )
 
 
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(options: Given) -> int:
     """The server, until its editor is gone."""
     if options.words:
-        raise DsdError(f"`{PROGRAM}` takes no file: an editor sends it the text", help="`dsd-lint` checks files")
+        raise DsdError(f"`{PROGRAM}` takes no files: an editor sends the text", help="use `dsd-lint` to check files")
     try:
         from dsd_lang.lsp.session import new_session
     except ModuleNotFoundError as error:

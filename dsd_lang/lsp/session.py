@@ -1,4 +1,4 @@
-"""The server of one editor: its documents, what happens to them, and every feature under its name in the protocol."""
+"""The server's session with one editor: its documents, their events, and every feature under its protocol name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an editor's user and a project have configured in, what one document is checked for out.
+"""The settings that a document is checked with: from the editor's configuration and from the project's.
 
 `[tool.dsd]` of the closest `pyproject.toml` counts as it does for `dsd-lint`; the editor's `initializationOptions` win.
 """
@@ -52,7 +52,7 @@ def read_wishes(options: object) -> Wishes:
     )
     wishes = Wishes(choice, _text(given, "model"), _text(given, "layers"))
     if wishes.model and wishes.layers:
-        raise DsdError("`layers` and `model` both say what the model's layers are: give one of them")
+        raise DsdError("`layers` and `model` cannot be used together: both give the model's layers")
     return wishes
 
 

@@ -1,4 +1,4 @@
-"""A document in, its outline out: phases, blocks and branches, nested as they are written."""
+"""The outline of a document: phases, blocks and branches, nested as they are written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An offset of a text in, the word being typed there out: from its first character to its last."""
+"""The word around a cursor position: from its first character to its last."""
 
 from __future__ import annotations
 

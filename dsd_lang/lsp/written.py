@@ -1,4 +1,4 @@
-"""A place of a document in, the argument or selector of the tree that stands there out."""
+"""Finds the argument or selector of the tree at a position."""
 
 from __future__ import annotations
 

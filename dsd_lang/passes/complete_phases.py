@@ -1,4 +1,4 @@
-"""Resolved phases in, complete plan-ready ones out: settings filled in, defaults left out, conditions of loops read."""
+"""Completes resolved phases for the plan: fills in settings, drops defaults, reads conditions of loops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resolved phases in, the rule behind each value that a phase does not write itself out, and where it is written."""
+"""Explains derived values: the rule that each one follows and where it is written; for `--why`."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class _Tracing:
             return original, f"copied from phase {original.index} ({_short(original.lr)}){factor}"
         if parent is None:
             setting = self.settings.get("lr")
-            whose = "the optimizer's own, nothing is written" if setting is None else f"from {_ORIGINS[setting.origin]}"
+            whose = "the optimizer's own rate" if setting is None else f"from {_ORIGINS[setting.origin]}"
             return None, whose
         if draft.mode == "dense" and parent.mode == "sparse" and parent.lr == draft.lr:
             return parent, f"the one rate of `clock=global`, from phase {parent.index} ({_short(parent.lr)})"
@@ -96,7 +96,7 @@ class _Tracing:
         if draft.mode != "sparse" or name not in draft.derived:
             return None, None
         if draft.given.are_layers_of_target:
-            return None, "those of the target's list"
+            return None, "the layers of the target's list"
         if draft.original is not None:
             return draft.original, f"copied from phase {draft.original.index}"
         if draft.previous_sparse is not None:

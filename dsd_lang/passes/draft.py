@@ -1,4 +1,4 @@
-"""A phase on its way into the plan: what the passes fill in, one after the other.
+"""A phase on its way into the plan, filled in by one pass after another.
 
 ``rate``, ``target``, ``until``, ``rounds`` and ``attributes`` (the other arguments, by what `dsd_lang.plan.Phase` calls
 them, only where not at their defaults) stand in the plan's JSON shapes.

@@ -1,4 +1,4 @@
-"""Outline in, phases in execution order out: branches laid out one after the other, each with its parent and path.
+"""Lays out the branches of forks one after the other: phases in execution order, each with parent and path.
 
 A branch's path is its label; `seeds=N` adds `seed0` ... (`dsd.seed3`); forks inside branches make dotted paths
 (`dsd.seed3.late`). Where a loop reaches the same fork again, its branch is `late#2` in round 2, `late#3` in round 3.

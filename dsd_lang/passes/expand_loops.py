@@ -1,4 +1,4 @@
-"""Tree in, outline out: `repeat {}`, `for` and `sweep` unrolled, every phase with the values of its variables.
+"""Unrolls `repeat {}`, `for` and `sweep`; every phase gets the values of its variables.
 
 A round of a loop is resolved like text written out; a `sweep` becomes a fork whose branches are named by the source
 text of their values (`s=25%`, `s=25%,w=1e-4`).

@@ -1,4 +1,4 @@
-"""Outline in, outline out: every tail `repeat` replaced by copies of the last sparse...dense pair on its line.
+"""Replaces each tail `repeat` by copies of the last sparse...dense pair before it.
 
 The pair is the last unbroken run of sparse phases followed by dense ones (usually one of each). Cycle k copies it with
 its learning rates multiplied by `scale` k times; an override is put on the run's first sparse or first dense phase.

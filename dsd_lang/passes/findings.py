@@ -1,4 +1,4 @@
-"""What the passes and rules report into: each finding once for a place, however many rounds a loop has."""
+"""Collects the diagnostics of passes and rules, each once for a span, however many rounds a loop has."""
 
 from __future__ import annotations
 

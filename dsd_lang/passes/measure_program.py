@@ -1,4 +1,4 @@
-"""Program in, "it is small enough to expand" out: phases are counted by multiplying, before anything is expanded."""
+"""Rejects programs that expand too far, by multiplying counts before anything is expanded."""
 
 from __future__ import annotations
 

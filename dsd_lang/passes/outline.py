@@ -1,4 +1,4 @@
-"""The program with its loops unrolled: items, groups and forks. What stands between the tree and the phases.
+"""The program with its loops unrolled: items, groups and forks; the form between the tree and the phases.
 
 Group    items in order; lengths do not leak out of it
 Item     one phase to be, with its variables; a copy made by a tail `repeat` knows its original

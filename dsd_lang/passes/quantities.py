@@ -1,4 +1,4 @@
-"""Values with their units: a tree of arithmetic in, one exact quantity out. Floats never.
+"""Evaluates arithmetic with units to exact quantities, never floats.
 
 A quantity is a plain number, a percentage, a length (`ep`, `it`), or a multiple of something known only at run time:
 the optimizer's own learning rate (`optimizer`) or the final one of a phase (`last`). The algebra is one: like units

@@ -1,4 +1,4 @@
-"""A condition in, plan-ready condition out: variables put in, chains of `and`/`or` laid flat."""
+"""Reads conditions: substitutes variables and flattens chains of `and` and `or`."""
 
 from __future__ import annotations
 

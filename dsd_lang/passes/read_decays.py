@@ -1,4 +1,4 @@
-"""`step(33%, 66%, by=0.1)`, `exp(0.95)`, `cosine(floor=1e-5)` in, a plan `Decay` out."""
+"""Reads decays into the plan's `Decay`: `step(33%, 66%, by=0.1)`, `exp(0.95)`, `cosine(floor=1e-5)`."""
 
 from __future__ import annotations
 

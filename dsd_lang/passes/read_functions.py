@@ -1,4 +1,4 @@
-"""`word` or `word(name=value, ...)` in, a plan `Function` out: `sgd(momentum=0.9)`, `magnitude(order=largest)`."""
+"""Reads `word` or `word(name=value, ...)` into the plan's `Function`, such as `sgd(momentum=0.9)`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Phases in execution order in, the same with what each one says itself: every argument read once for each spelling.
+"""Reads what each phase writes itself; each spelling of an argument is read once.
 
 A phase of a loop is read once for each value of the variables it uses; a copy made by a tail `repeat` has what its
 original says, and over it what the override says.

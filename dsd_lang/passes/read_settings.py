@@ -1,4 +1,4 @@
-"""`set` statements, command-line flags and the model's preset in, effective settings out: flag > `set` > preset."""
+"""Computes the effective settings: command-line flags override `set`, which overrides the model's preset."""
 
 from __future__ import annotations
 
@@ -115,7 +115,8 @@ def _from_text(name: str, text: str, origin: Origin) -> Setting:
     if row is None or "set" not in row.places:
         guess = nearest(name, allowed_at("set"))
         raise DsdError(
-            f"{source} knows no `{name}`", help=f"did you mean `{guess}`?" if guess else "see the settings in the docs"
+            f"{source} has no `{name}`",
+            help=f"did you mean `{guess}`?" if guess else "the settings are listed in docs/language.md",
         )
     body = text.strip()
     if row.kind == "text" and body[:1] not in ("'", '"'):

@@ -1,4 +1,4 @@
-"""A `sparse` target in, plan-ready target out: ranges checked, `of=`, `ramp=` and `every=` folded in."""
+"""Reads the target of a `sparse` phase: checks ranges and adds `of=`, `ramp=` and `every=`."""
 
 from __future__ import annotations
 

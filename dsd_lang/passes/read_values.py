@@ -1,4 +1,4 @@
-"""One argument's value in, plan-ready plain data out: each kind of the argument table has its reader here.
+"""Reads one argument's value into plain data for the plan; one reader for each kind in the argument table.
 
 A reader returns None after reporting why the value does not fit. References stay syntax nodes until the pass
 `resolve_references`; a learning rate stays an expression until `resolve_learning_rates`.

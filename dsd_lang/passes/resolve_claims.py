@@ -1,4 +1,4 @@
-"""`compare` and `expect` in, plan-ready comparisons and expectations out: every arm becomes the path of a branch.
+"""Resolves `compare` and `expect`: every arm becomes the path of a branch.
 
 An arm is written as its path without the seeds (`dsd` stands for `dsd.seed0`, `dsd.seed1`, ...). A claim inside a
 `sweep` or loop is made once for each of its branches.

@@ -1,4 +1,4 @@
-"""Phases in, the same with their selectors: given, the last sparse phase's, `set layers=`, or `prunable`.
+"""Resolves the selectors of phases: given, the last sparse phase's, `set layers=`, or `prunable`.
 
 `layers=` without `except=` excludes nothing; `except=` alone keeps the inherited `layers`. The selectors of a list
 target are its layers.

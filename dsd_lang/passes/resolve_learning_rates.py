@@ -1,4 +1,4 @@
-"""Phases with lengths in, the same with the start and shape of their learning rates: exact, or hanging on run time.
+"""Resolves the start and shape of learning rates: exact, or relative to a rate known only at run time.
 
 Not said, a `sparse` phase takes the previous phase's start, a `dense` one after `sparse` a tenth of it (under
 `clock=global` the whole: one rate runs through). `last` is exact

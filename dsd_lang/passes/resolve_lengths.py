@@ -1,4 +1,4 @@
-"""Phases with what they say in, the same with their lengths: given, copied, or the previous phase's in the block."""
+"""Resolves the lengths of phases: given, copied, or inherited from the previous phase in the block."""
 
 from __future__ import annotations
 

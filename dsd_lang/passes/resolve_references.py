@@ -1,4 +1,4 @@
-"""Phases with names in, the same with checkpoints out: every `@label.moment` becomes a moment of one phase.
+"""Resolves references: every `@label.moment` becomes a checkpoint of one phase.
 
 A name is looked up from the inside out: the phase's own block, the branches beside it (in a seeded fork those of the
 same seed), the line around. In a loop it names the latest earlier occurrence. A path reaches into a branch:

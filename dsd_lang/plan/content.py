@@ -1,4 +1,4 @@
-"""Which phases of a plan are one training: phases with the same parent chain that do the same have one key.
+"""Finds phases that are the same training: those that do the same and have the same chain of parents share one key.
 
 The runtime puts its setting (model, data, seed, ...) into the key of the root, and so names what it has trained;
 without a setting the keys say which phases of one plan are trained once (:func:`distinct_phases`).

@@ -1,4 +1,4 @@
-"""Plan in, budget out: epochs and updates in total, and weighted by the share of weights that is alive."""
+"""Computes a plan's cost: epochs and updates in total, and weighted by the share of weights that is alive."""
 
 from __future__ import annotations
 

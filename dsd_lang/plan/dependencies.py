@@ -1,4 +1,4 @@
-"""Which phase needs which: the graph that the runner schedules from and that pictures draw."""
+"""The dependency graph of phases: the runner schedules from it, and pictures draw it."""
 
 from __future__ import annotations
 

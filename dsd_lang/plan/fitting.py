@@ -1,4 +1,4 @@
-"""What cannot be done to a model although each word of the schedule is right: patterns and lists that do not fit it.
+"""Checks that targets fit a model's layers: N:M patterns with shapes, list targets with selectors.
 
 The linter calls the closed forms on a model's inventory, the runtime :func:`misfits` on its whole plan before the first
 update. Nothing here imports pydantic or torch.
@@ -115,7 +115,7 @@ def pattern_misfit(n: int, m: int, weights: Sequence[WeightInfo]) -> Misfit | No
     """Why `N:M` does not fit some of the weights it is meant for; None where it fits all.
 
     >>> pattern_misfit(2, 4, [WeightInfo("fc.weight", (10, 6))]).message
-    '`2:4` does not fit `fc.weight`: it has 6 inputs, no multiple of 4'
+    '`2:4` does not fit `fc.weight`: it has 6 inputs, not a multiple of 4'
     """
     wrong = misfitting(m, weights)
     if not wrong:
@@ -126,7 +126,7 @@ def pattern_misfit(n: int, m: int, weights: Sequence[WeightInfo]) -> Misfit | No
     counts = list(dict.fromkeys(weight.num_inputs for weight in wrong if weight.num_inputs))
     has = "it has" if len(wrong) == 1 else "they have"
     inputs = " and ".join([", ".join(map(str, counts[:-1])), str(counts[-1])] if counts[1:] else map(str, counts))
-    why = f"{has} {inputs} input{'s' if counts != [1] else ''}, no multiple of {m}"
+    why = f"{has} {inputs} input{'s' if counts != [1] else ''}, not a multiple of {m}"
     if not counts:
         why = f"{has} no input dimension"
     return Misfit("DSD409", f"`{n}:{m}` does not fit {shown}{more}: {why}", _advice(weights, wrong))
@@ -140,7 +140,7 @@ def _advice(weights: Sequence[WeightInfo], wrong: Sequence[WeightInfo]) -> str:
     names = ",".join(f'"{owner}"' for owner in owners) if len(owners) <= _MOST_SHOWN else ""
     leave_out = f"leave {'it' if len(owners) == 1 else 'them'} out with `except={names}`"
     if not fitting:
-        return leave_out if len(wrong) < len(weights) else "no pattern fits all of these weights: write a share"
+        return leave_out if len(wrong) < len(weights) else "no pattern fits all of these weights: use a share"
     patterns = " or ".join(f"`N:{m}`" for m in fitting)
     return f"{patterns} fits all of them" + (f"; or {leave_out}" if len(wrong) < len(weights) else "")
 

@@ -1,4 +1,4 @@
-"""A plan and a model's layers in, exact counts of every phase out: how many layers, weights, and how many are pruned.
+"""Counts exactly, for a model, the layers and weights that each phase selects and prunes.
 
 The counts follow the rules of the language reference, section 3: `N - round_half_even(s N)` weights of a tensor (with
 `scope=global`, of all selected together) stay. What depends on the values of the weights is not known before training:

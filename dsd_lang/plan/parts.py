@@ -1,4 +1,4 @@
-"""The parts of a plan, from a span to a phase: frozen, strict about what they hold, silent about defaults in JSON.
+"""The parts of a plan, from a span to a phase: frozen, strictly validated, defaults omitted in JSON.
 
 Numbers that must stay exact are strings (:func:`dsd_lang.base.units.exact` reads them).
 """

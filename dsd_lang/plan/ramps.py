@@ -38,7 +38,7 @@ def ramp_value(left: Fraction, right: Fraction, shape: str, x: Fraction) -> Frac
         elif shape == "exp":
             value = 1 - _power(1 - left, 1 - x) * _power(1 - right, x)
         else:
-            raise ValueError(f"there is no ramp shape `{shape}`")
+            raise ValueError(f"unknown ramp shape `{shape}`")
         return Fraction(value.quantize(Decimal(1).scaleb(-_DIGITS), rounding=ROUND_HALF_EVEN))
 
 

@@ -1,4 +1,4 @@
-"""The selectors of a sparse phase on a model's layers: which weights it prunes, and which target of a list each takes.
+"""Resolves the selectors of a sparse phase on a model's layers, and which target of a list each weight gets.
 
 Written once: the linter, the counts and the runtime all call :func:`divide`. Nothing here imports pydantic or torch.
 """

@@ -1,4 +1,4 @@
-"""What phases do, without how they were written: the basis of the hash and of every "what changed"."""
+"""What phases do, independent of how they are written: the basis of the hash and of every comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan's setting as data in, its text as after `set` out: what makes a saved plan's flags and preset usable again."""
+"""Writes a plan's setting back as the text after `set`, so that a saved plan's flags and preset can be reused."""
 
 from __future__ import annotations
 

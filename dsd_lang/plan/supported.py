@@ -1,4 +1,4 @@
-"""What a plan asks for and `dsd-run` does not execute yet (DSD207), by the registries.
+"""Finds what a plan asks for that `dsd-run` does not support yet (DSD207), by the registries.
 
 Everything here takes the plan's plain data (its JSON shapes), which the linter has before there is a plan.
 """

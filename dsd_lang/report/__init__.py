@@ -1,4 +1,4 @@
-"""Findings in, text out: one module a format. :func:`render` is the only door."""
+"""Renders diagnostics as text with :func:`render`; one module for each format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether to colour, and the few colours there are."""
+"""Decides whether to use colour, and defines the colours."""
 
 from __future__ import annotations
 

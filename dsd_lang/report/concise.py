@@ -1,4 +1,4 @@
-"""Findings in, one line each out: `path:line:column: CODE message`."""
+"""Renders diagnostics as one line each: `path:line:column: CODE message`."""
 
 from __future__ import annotations
 

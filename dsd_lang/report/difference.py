@@ -1,4 +1,4 @@
-"""Two texts of one file in, a unified diff out: green for what comes, red for what goes."""
+"""Renders a unified diff of two texts of a file: additions green, removals red."""
 
 from __future__ import annotations
 

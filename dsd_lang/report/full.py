@@ -1,4 +1,4 @@
-"""Findings in, the source with carets under it out, as rustc does it."""
+"""Renders diagnostics with the source and carets under it, in the style of rustc."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Findings in, workflow commands out: GitHub shows them at the lines of a pull request."""
+"""Renders diagnostics as GitHub workflow commands, shown at the lines of a pull request."""
 
 from __future__ import annotations
 

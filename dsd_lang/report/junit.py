@@ -1,4 +1,4 @@
-"""Findings in, JUnit XML out: a suite for each file, a failed case for each finding, a passed one for a clean file."""
+"""Renders diagnostics as JUnit XML: a suite for each file, a failed case for each diagnostic."""
 
 from __future__ import annotations
 

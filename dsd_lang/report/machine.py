@@ -1,4 +1,4 @@
-"""Findings in, JSON out: rows and columns from 1, columns in code points, the end exclusive."""
+"""Renders diagnostics as JSON: rows and columns from 1, columns in code points, the end exclusive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Findings in, SARIF 2.1.0 out: what code scanning reads. Places are relative to the folder the tool runs in."""
+"""Renders diagnostics as SARIF 2.1.0 for code scanning; paths are relative to the working directory."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def scaled_too_often(span: Span) -> Diagnostic:
     """A tail `repeat` whose last rates are numbers that nobody can write."""
     return Diagnostic(
         CODE,
-        f"the learning rate of the last cycles is beyond the range of numbers ({RANGE_WORDS})",
+        f"the learning rate of the last cycles is out of range ({RANGE_WORDS})",
         span,
         label="scaled down too often",
         help="repeat less often, or write `scale=1`",
@@ -56,7 +56,7 @@ def nothing_before(word: nodes.Name) -> Diagnostic:
     """`prev`, `last` or `base` in the first phase."""
     return Diagnostic(
         CODE,
-        f"`{word.text}` has no phase before it to look at",
+        f"`{word.text}` needs a previous phase, and there is none",
         word.span,
         label="nothing before this",
         help="write a number, or `set lr=` for the program",
@@ -104,7 +104,7 @@ def too_long(span: Span) -> Diagnostic:
     """A rate scaled until it cannot be written."""
     return Diagnostic(
         CODE,
-        "this learning rate is beyond the range of numbers",
+        "this learning rate is out of range",
         span,
         label="scaled too often",
         help=f"numbers have {RANGE_WORDS}",

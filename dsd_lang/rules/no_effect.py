@@ -144,7 +144,7 @@ def _check_seeds(subject: Subject, fork: nodes.Fork) -> None:
 def _check_loop(subject: Subject, loop: nodes.RepeatBlock | nodes.RepeatTail) -> None:
     count = 1 if loop.count is None else loop.count.value if isinstance(loop.count, nodes.Number) else None
     if loop.until is not None and count == 1:
-        what = "`until` has no effect on a loop of one round: it is asked after each round"
+        what = "`until` has no effect on a loop of one round: it is checked after each round"
         _report(subject, loop.until.span, (what, "write more rounds: they are the upper bound"))
     if isinstance(loop, nodes.RepeatTail):
         _check_scale(subject, loop)

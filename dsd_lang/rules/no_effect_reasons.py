@@ -1,4 +1,4 @@
-"""What a phase writes and cannot feel: for each argument the reason why it changes nothing there, if there is one.
+"""Finds arguments that change nothing in their phase, and says why for each.
 
 Only what stands on the phase itself is judged; a value that a phase inherits from `set` may well not apply to it.
 """
@@ -147,7 +147,7 @@ def _decay_without_fall(context: Context, name: str, value: object) -> Reason | 
             "leave the floor out, or write `cosine(floor=...)`",
         )
     if exact(decay.get("factor", "0.1")) == 1:
-        return f"a decay by the factor 1 is no decay, so `{decay['kind']}` has no effect", "write a factor below 1"
+        return f"a decay by the factor 1 changes nothing, so `{decay['kind']}` has no effect", "write a factor below 1"
     return None
 
 

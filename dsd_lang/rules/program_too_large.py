@@ -53,7 +53,7 @@ def number_too_long(span: Span) -> Diagnostic:
     """A number that the plan could not write."""
     return Diagnostic(
         CODE,
-        "this number is beyond the range of numbers",
+        "this number is out of range",
         span,
         label="cannot be computed",
         help=f"numbers have {RANGE_WORDS}",

@@ -1,4 +1,4 @@
-"""What a rule looks at: the tree, the resolved phases where there are any, and where it reports."""
+"""What a rule is given: the tree, the resolved phases if there are any, and the collector of diagnostics."""
 
 from __future__ import annotations
 

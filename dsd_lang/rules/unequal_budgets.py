@@ -55,7 +55,7 @@ def check(subject: Subject) -> None:
                 f"`{data['left']}` trains for {_shown(left)}, `{data['right']}` for {_shown(right)}",
                 node.span,
                 label="unequal budgets",
-                help="give both arms the same total, or say with a suppression that it is meant",
+                help="give both arms the same total, or suppress this if it is intended",
             )
 
 

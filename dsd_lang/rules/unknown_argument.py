@@ -170,7 +170,7 @@ def set_in_block(statement: nodes.Statement) -> Diagnostic:
     """A `set` inside a block."""
     return Diagnostic(
         CODE,
-        "`set` belongs to the program, not to a block: it holds for every phase",
+        "`set` belongs to the program, not to a block: it applies to every phase",
         statement.span,
         label="inside a block",
         help="move it to the top of the file, or write the argument on the phases",

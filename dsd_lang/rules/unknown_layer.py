@@ -75,7 +75,9 @@ def check(subject: Subject) -> None:
                 )
         elif selector.selector.form == "word" and not _is_known(selector.selector.text):
             kinds, roles = ", ".join(KINDS), ", ".join(ROLES)
-            _report(subject, selector, (), f"kinds are: {kinds}; roles are: {roles}; names of layers go in quotes")
+            _report(
+                subject, selector, (), f"kinds are: {kinds}; roles are: {roles}; names of layers are written in quotes"
+            )
     if subject.book is not None:
         _check_lists(subject, subject.book)
     if subject.layers is not None and subject.book is not None:
@@ -161,7 +163,7 @@ def _report(subject: Subject, node: nodes.SelectorNode, present: tuple[str, ...]
     written = guess if guess in (*KINDS, *ROLES, *parts, "birnn") else f'"{guess}"'
     label = f"did you mean `{written}`?"
     fix = replacement(node.span, written)
-    help = help if present else 'the name of a module stands in quotes, as a glob: `"encoder.*"`'
+    help = help if present else 'the name of a module is written in quotes, as a glob: `"encoder.*"`'
     subject.findings.add(CODE, message, node.span, label=label, help=help, fix=fix)
 
 
@@ -188,7 +190,7 @@ def _report_module(subject: Subject, node: nodes.SelectorNode) -> None:
     written = f'"{text}"' if "." in text else f'"{text}.*"'
     subject.findings.add(
         CODE,
-        f"`{node.selector.text}` is not a kind or role of layers; the name of a module stands in quotes",
+        f"`{node.selector.text}` is not a kind or role of layers; the name of a module is written in quotes",
         node.span,
         label=f"did you mean `{written}`?",
         help=f"kinds are: {', '.join(KINDS)}; roles are: {', '.join(ROLES)}",

@@ -90,7 +90,7 @@ def _is_split(node: nodes.Binary) -> bool:
 def _report_slash(subject: Subject, node: nodes.Binary, meant: str) -> None:
     subject.findings.add(
         CODE,
-        "the name of a metric has a `.` in it, not a `/`",
+        "the name of a metric is written with `.`, not with `/`",
         node.span,
         label=f"did you mean `{meant}`?",
         fix=replacement(node.span, meant),
@@ -115,7 +115,7 @@ def _is_arm_alone(subject: Subject, node: nodes.Name) -> bool:
         CODE,
         f"`{node.text}` is a branch without a metric"
         if not name
-        else f"`{node.text}` does not say which split it is of",
+        else f"`{node.text}` does not say which split it is measured on",
         node.span,
         label=f"did you mean `{meant}`?",
         help=f"write for instance `{meant}`, `{arm}.val.loss`",
@@ -133,7 +133,7 @@ def _check_name(subject: Subject, node: nodes.Name, metric: str) -> None:
 
     help = "metrics are `train.loss`, `val.*`, `test.*`, `entropy.relu` and `sparsity`"
     if metric.lower() in COUNTERS:
-        help, guess = "how long a phase lasts at most is its length: `dense 50ep until ...`", None
+        help, guess = "the length of a phase is its upper bound: `dense 50ep until ...`", None
     prefix = node.text[: len(node.text) - len(metric)]
     fix = replacement(node.span, prefix + guess) if guess else None
     subject.findings.add(

@@ -1,4 +1,4 @@
-"""A reference names a phase or branch that is not there, or not there yet.
+"""A reference names a phase or branch that is not there, or not defined yet.
 
 What it does
 ------------
@@ -54,12 +54,12 @@ def not_an_arm(node: nodes.Name, name: str, branches: tuple[str, ...], *, is_pha
     """An arm of `compare` or `expect` that names no branch before it."""
     guess: Guess = None
     if is_phase:
-        message, label = f"`{name}` is a phase, and only branches can be arms", "not a branch"
+        message, label = f"`{name}` is a phase, and only branches can be compared", "not a branch"
     elif is_later:
-        message, label = f"the branch `{name}` is later: write this after its fork", "not there yet"
+        message, label = f"the branch `{name}` comes later: write this after its fork", "not defined yet"
     else:
         guess = nearest(name, branches)
-        message = f"no branch is called `{name}`"
+        message = f"unknown branch `{name}`"
         label = f"did you mean `{guess}`?" if guess else "unknown branch"
     shown = ", ".join(f"`{branch}`" for branch in branches[:8])
     return Diagnostic(
@@ -99,7 +99,7 @@ def offset_too_long(node: nodes.Reference) -> Diagnostic:
     """`@a.1e999it`."""
     return Diagnostic(
         CODE,
-        f"the length in `@{'.'.join(node.path)[:40]}` is beyond the range of numbers",
+        f"the length in `@{'.'.join(node.path)[:40]}` is out of range",
         node.span,
         label="too many digits",
         help="name a moment within the phase: `@label.500it`, `@label.end`",
@@ -110,7 +110,7 @@ def behind_the_end(node: nodes.Reference, length: str) -> Diagnostic:
     """A moment after the phase that it is of."""
     return Diagnostic(
         CODE,
-        f"`@{'.'.join(node.path)}` lies behind the end of its phase, which lasts {length}",
+        f"`@{'.'.join(node.path)}` is past the end of its phase, which lasts {length}",
         node.span,
         label="never reached",
         help="name a moment within the phase, or `end`",
@@ -167,10 +167,10 @@ def unknown_name(node: nodes.Reference, name: str, known: tuple[str, ...], *, is
     help = "give a phase a label: `full: dense 50ep`"
     guess: Guess = None
     if is_later:
-        message, label = f"`@{name}` is later: a reference names something before it", "not there yet"
+        message, label = f"`@{name}` comes later: a reference must name an earlier phase", "not defined yet"
         help = f"write `{name}: ...` before this phase"
     else:
-        message, label = f"no phase or branch is called `{name}`", "unknown"
+        message, label = f"unknown phase or branch `{name}`", "unknown"
         same = (word for word in known if word.lower() == name.lower())
         guess = next(same, None) or nearest(name, known)
         label = f"did you mean `{guess}`?" if guess else label

@@ -1,4 +1,4 @@
-"""An argument is in the language, and its engine is not there yet.
+"""An argument is in the language, and its engine is not defined yet.
 
 What it does
 ------------

@@ -53,8 +53,8 @@ def _check_value(subject: Subject, setting: str, value: nodes.Text) -> None:
         return
     subject.findings.add(
         CODE,
-        f"`{target}` is Python code, which `dsd-run` does not run for a file's word",
+        f"`{target}` is Python code, which `dsd-run` does not run because a file says so",
         value.span,
-        label="names a module and a function in it",
+        label="this is a module and a function",
         help=f"give it on the command line, `--{setting} {target}`, or run with `--trust-schedule`",
     )

@@ -246,7 +246,7 @@ def reads_as_call(value: nodes.Call) -> Diagnostic:
 def word_for_number(value: nodes.Name, known: tuple[str, ...], *, is_bound: bool) -> Diagnostic:
     """A word where a number must stand; ``known`` are the names of numbers here, ``is_bound`` says it is another's."""
     if is_bound:
-        message, label = f"`{value.text}` holds a word here, and a number was expected", "not a number"
+        message, label = f"`{value.text}` has a word as its value here, expected a number", "not a number"
     else:
         message, label = f"expected a number, found the word `{value.text[:40]}`", "not a number or a variable"
     guess, help = _meant_number(value.text, known)
@@ -348,7 +348,7 @@ def not_a_condition(name: str, span: Span) -> Diagnostic:
     """A function that gives a number, alone."""
     return Diagnostic(
         CODE,
-        f"`{name}(...)` is a number, not yet a condition",
+        f"`{name}(...)` is a number, not a condition",
         span,
         label="compare it with a number",
         help=f"write `{name}(val.err) < 0.1`",
@@ -362,7 +362,7 @@ def compared_with_length(found: str, span: Span) -> Diagnostic:
 
 def power_in_condition(span: Span) -> Diagnostic:
     """`until val.loss^2 < 1`."""
-    return Diagnostic(CODE, "a condition takes `+ - * /` of metrics, no `^`", span, label="no power")
+    return Diagnostic(CODE, "a condition takes `+ - * /` of metrics, not `^`", span, label="no power")
 
 
 def unknown_in_condition(callee: nodes.Name | nodes.Reference, functions: tuple[str, ...]) -> Diagnostic:
@@ -371,7 +371,7 @@ def unknown_in_condition(callee: nodes.Name | nodes.Reference, functions: tuple[
     known = ", ".join(f"`{function}`" for function in functions)
     return Diagnostic(
         CODE,
-        f"a condition has no {describe(callee)}",
+        f"a condition cannot contain {describe(callee)}",
         callee.span,
         label=f"did you mean `{guess}`?" if guess else "unknown here",
         help=f"conditions know {known} and comparisons of metrics",
@@ -392,6 +392,4 @@ def second_value_unnamed(function: str, option: str, value: nodes.Number) -> Dia
 
 def watches_one_metric(function: str, span: Span) -> Diagnostic:
     """`plateau()`, `plateau(val.loss, val.err)`."""
-    return Diagnostic(
-        CODE, f"`{function}` watches one metric", span, label=f"write for instance `{function}(val.loss)`"
-    )
+    return Diagnostic(CODE, f"`{function}` takes one metric", span, label=f"write for instance `{function}(val.loss)`")

@@ -1,1 +1,1 @@
-"""A few choices in, a commented schedule to start from out: what `dsd-new` writes."""
+"""Writes the commented schedule of `dsd-new` from a few choices."""

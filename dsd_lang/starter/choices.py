@@ -1,4 +1,4 @@
-"""What a user chose for a starter, and what follows from it."""
+"""The user's choices for a starter, and the values that follow from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model's name in, how the paper trained that network out: the tables of Han et al., DSD, ICLR 2017.
+"""How the paper trained each of its networks: the tables of Han et al., DSD, ICLR 2017.
 
 Lengths, targets and learning rates are the tables'; where one leaves a learning rate out, the rule of the language
 (section 5 of the reference) gives the same one.

@@ -1,4 +1,4 @@
-"""The recipes a starter is made by: a name, what it is, where it comes from, and its statements with their comments."""
+"""The recipes of `dsd-new`: name, summary, source, and the statements with their comments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recipe and choices in, the text of a schedule out: in canonical form, with a head that says source and commands."""
+"""Writes a starter in canonical form, headed by its source and commands."""
 
 from __future__ import annotations
 

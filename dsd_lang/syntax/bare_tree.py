@@ -1,4 +1,4 @@
-"""A tree without its positions, so that two texts can be compared by what they say."""
+"""Strips positions from a tree, so that two texts can be compared by their content."""
 
 from __future__ import annotations
 

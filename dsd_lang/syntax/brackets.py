@@ -1,4 +1,4 @@
-"""Brackets as they stand in, balanced ones out: a missing `)` is put in, a stray one left out, each reported."""
+"""Balances brackets: inserts a missing `)`, drops a stray one, and reports each."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Brackets:
                 f"brackets and blocks are nested more than {MAX_NESTING} deep",
                 span,
                 label="nothing after this was read",
-                help="say it with fewer blocks inside each other",
+                help="use fewer nested blocks",
             )
             return False
         if not self.in_parentheses:
@@ -121,7 +121,9 @@ class Brackets:
         if not is_open or (wanted != "LBRACE" and self.innermost == "LBRACE"):
             label = f"no `{_TEXT_OF[wanted]}` is open here"
             fix = Fix(f"leave out the `{_TEXT_OF[kind]}`", (Edit(span, ""),))
-            self._output.report("DSD101", f"`{_TEXT_OF[kind]}` closes nothing", span, label=label, fix=fix)
+            self._output.report(
+                "DSD101", f"`{_TEXT_OF[kind]}` has no matching opening bracket", span, label=label, fix=fix
+            )
             return span.end
         while self.innermost != wanted:
             self._close_missing()

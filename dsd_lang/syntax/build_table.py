@@ -1,4 +1,4 @@
-"""`grammar.lark` in, `table.json` out: the LALR table that the parser drives, so that Lark is not needed at run time.
+"""Builds `table.json`, the parser's LALR table, from `grammar.lark`, so that Lark is not needed at run time.
 
 Run `python -m dsd_lang.syntax.build_table` after every change of the grammar; a test rebuilds the table and compares.
 """

@@ -1,4 +1,4 @@
-"""A statement's head in, its pieces in canonical order out: each piece a run of tokens that stay together.
+"""Sorts the parts of a statement's head into canonical order.
 
 The order of a phase is: label, word, target (with `of=`, `ramp=`, `every=`), selectors, length, `lr=`, the rest in the
 argument table's order, `until`. Positional arguments of calls and settings stay as they were written.

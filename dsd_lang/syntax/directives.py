@@ -1,4 +1,4 @@
-"""`# dsd: ignore[...]`: what such a comment looks like, and which stretches of the text it stands for.
+"""Parses `# dsd: ignore[...]` comments and finds the part of the text that each applies to.
 
 A comment at the end of a line stands for every statement that has a part on that line, whole, however many lines it
 has; one alone on its line stands for the next line that holds a statement in the same way. Of a statement with a block

@@ -1,4 +1,4 @@
-"""The tokens before a place in, what the grammar takes there out: the automaton driven up to it and asked.
+"""What the grammar accepts at a position: the parser is run up to it and asked.
 
 >>> from dsd_lang.syntax.parser import scan
 >>> sorted(expected_at(scan("compare a")[0], 9).accepted)

@@ -1,4 +1,4 @@
-"""The first word of a statement that is none in, the word that must be meant out: `spares`, `prune`, `dense50ep`.
+"""Recovers from a word that is not a statement by the word that was meant: `spares`, `prune`, `dense50ep`.
 
 Imported at the first syntax error only.
 """

@@ -1,4 +1,4 @@
-"""A comment as other languages write it in, where it ends and the diagnostic out: `//`, `/* */`, `--`, `<!-- -->`.
+"""Recognises comments of other languages: `//`, `/* */`, `--`, `<!-- -->`.
 
 Imported at the first such comment only.
 """
@@ -31,9 +31,9 @@ def read_comment(text: str, opening: str, span: Span) -> ForeignComment:
     line_end = _line_end(text, span.start)
     end = found + len(closing) if found >= 0 else line_end
     is_to_line_end = _REST.match(text, end) is not None
-    help = "" if is_to_line_end else "a comment goes on to the end of its line"
+    help = "" if is_to_line_end else "a comment extends to the end of its line"
     if closing:
-        message = f"a comment starts with `#` and ends with its line: there is no `{clipped(f'{opening} {closing}')}`"
+        message = f"a comment starts with `#` and ends with its line, not with `{clipped(f'{opening} {closing}')}`"
         fix = _as_lines(text, span, found if found >= 0 else line_end, end) if is_to_line_end else None
     else:
         message = f"a comment starts with `#`, not with `{opening}`"

@@ -1,4 +1,4 @@
-"""A word that is not in plain lower case in, the word of the language that it must stand for out.
+"""Recognises keywords in capitals or with letters of other scripts.
 
 `sparsе` with a Cyrillic letter, `ﬁrst_conv` with a ligature, `AND` in a condition, `UNTIL`. Imported at the first word
 with a capital or a letter outside ASCII only.

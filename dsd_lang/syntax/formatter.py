@@ -1,4 +1,4 @@
-"""Text in, the same schedule in canonical form out: one statement a line, two blanks of indent, every comment kept.
+"""Formats a schedule: one statement a line, two spaces of indent, every comment kept.
 
 The order within a statement is canonical_order.py's, blanks and line breaks are spacing.py's; this page lays out
 statements, blocks and the comments between them. What the text means and which comments it has never change:
@@ -33,8 +33,8 @@ class UnformattableError(DsdError):
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         first = diagnostics[0]
         super().__init__(
-            f"a text with syntax errors cannot be formatted: line {first.span.line}: {first.message}",
-            help="`dsd-lint` shows every one of them",
+            f"a schedule with syntax errors cannot be formatted: line {first.span.line}: {first.message}",
+            help="`dsd-lint` shows all of them",
         )
         self.diagnostics = tuple(diagnostics)
 

@@ -1,4 +1,4 @@
-"""The one table of forms that other languages have and a schedule has not, each with its words and its fix."""
+"""The table of forms that other languages have and a schedule does not, each with its message and fix."""
 
 from __future__ import annotations
 
@@ -71,17 +71,17 @@ def _form(
 
 
 _OTHER_LANGUAGES = (
-    _form(rf"^\s*\{{{_B}\"[^{{}}]{{0,200}}\}}?", "this is JSON; a schedule is written in words", help=_PHASE_HELP),
+    _form(rf"^\s*\{{{_B}\"[^{{}}]{{0,200}}\}}?", "this is JSON, not a schedule", help=_PHASE_HELP),
     _form(
         rf"^\s*\[+{_B}[\w.]+{_B}\]+{_B}(?=\Z|[\r\n])",
         "a schedule has no sections",
         help="settings are written `set lr=0.1`, phases one on a line: `dense 50ep`",
     ),
-    _form(r"^\s*</?\w[^>\r\n]*>?", "this is XML; a schedule is written in words", help=_PHASE_HELP),
-    _form(rf"^\s*([\"'])((?:{_WORDS})\b[^\"'\r\n]*)\1", "a statement stands without quotes", fix="{1}"),
+    _form(r"^\s*</?\w[^>\r\n]*>?", "this is XML, not a schedule", help=_PHASE_HELP),
+    _form(rf"^\s*([\"'])((?:{_WORDS})\b[^\"'\r\n]*)\1", "a statement is written without quotes", fix="{1}"),
     _form(
         rf"^{_B}(?:[-*+][ \t]+|\(?\d+[.)][ \t]+|\(\d+\){_B})(?=[A-Za-z])",
-        "a statement begins with its word: it has no bullet and no number",
+        "a statement begins with its keyword, without a bullet or number",
         label="leave it out",
         fix="",
         resumes=True,
@@ -101,7 +101,7 @@ _ARGUMENTS = (
     ),
     _form(
         rf"(?<![\w.])[\"']({'|'.join(sorted(BY_NAME))})[\"']{_B}[=:]{_B}",
-        "the name of an argument stands without quotes",
+        "the name of an argument is written without quotes",
         fix="{0}=",
     ),
     _form(rf"{_ARGUMENT}{_B}(:=|=>|->|<-){_B}", "an argument is written `{0}=`, not `{0} {1}`", fix="{0}="),
@@ -140,10 +140,10 @@ _ARGUMENTS = (
 )
 _EXPRESSIONS = (
     _form(rf"[\w.]+{_B}\*\*{_B}[\w.]*", "a power is written `^`, not `**`", fix=_with_caret),
-    _form(rf"\^{_B}\{{{_B}(-?{_B}\d+){_B}\}}", "an exponent stands without braces", fix="^{0}"),
+    _form(rf"\^{_B}\{{{_B}(-?{_B}\d+){_B}\}}", "an exponent is written without braces", fix="^{0}"),
     _form(r"=<|=>", "a comparison is written `<=` or `>=`", fix=_turned),
-    _form(r"<>|!==", "that two values differ is written `!=`", fix="!="),
-    _form(r"===", "that two values are equal is written `==`", fix="=="),
+    _form(r"<>|!==", "inequality is written `!=`", fix="!="),
+    _form(r"===", "equality is written `==`", fix="=="),
     _form(
         rf"([\w.%]+){_B}(<=?|>=?){_B}([A-Za-z][\w.]*){_B}(<=?|>=?){_B}([\w.%]+)",
         "comparisons cannot be chained",
@@ -162,13 +162,13 @@ _LOOPS = (
     _form(
         rf"\bfor[ \t]+(?P<name>\w+){_B}(?:=|in|from){_B}(?P<first>\d+){_B}(?:to|until|-|:|\.\.+){_B}(?P<open><)?"
         r"(?P<last>\d+)",
-        "a loop lists its values, joined by `,`",
+        "a loop lists its values, separated by `,`",
         fix=_as_list,
         help=_ROUNDS,
     ),
     _form(
         rf"\bfor{_B}\({_B}(\w+)[ \t]+in[ \t]+([^(){{}}\r\n]+)\)",
-        "the values of a loop stand without parentheses",
+        "the values of a loop are written without parentheses",
         fix="for {0} in {1}",
     ),
     _form(
@@ -190,7 +190,7 @@ _LOOPS = (
     _form(
         r"\brepeat[ \t]+while\b",
         "a `repeat` goes on `until` a condition holds",
-        label="turn the condition round",
+        label="invert the condition",
         help="write `repeat 10 until val.err < 10% {{ ... }}`; the number is the most rounds there can be",
     ),
     _form(
@@ -245,10 +245,10 @@ _EXPERIMENTS = (
 _TARGETS = (
     _form(
         rf"{_SELECTING}[\[({{]{_B}(?P<inner>[^\[\](){{}}\r\n]*?){_B},?{_B}[\])}}]",
-        "the selectors of `{name}=` stand without brackets, joined by `,`",
+        "the selectors of `{name}=` are written without brackets, separated by `,`",
         fix=_without_brackets,
     ),
-    _form(rf"{_SELECTING}(?P<inner>[\w.,]*\*[\w.*,]*)", "a glob stands in quotes", fix=_as_globs),
+    _form(rf"{_SELECTING}(?P<inner>[\w.,]*\*[\w.*,]*)", "a glob is written in quotes", fix=_as_globs),
     _form(rf"(?<![\w.])layers{_B}={_B}[-!~^]{_B}([\w.\"'*]+)", "layers are left out by `except=`", fix="except={0}"),
     _form(
         rf"{_SELECTING}(?P<left>[\w.\"'*]+){_B}(?P<sign>\+|\band\b|&|/){_B}(?P<right>[\w.\"'*]+)",
@@ -277,7 +277,7 @@ _TARGETS = (
         label="whose shares?",
         help="write `sparse [conv: 30%, fc: 50%]`; a phase for each share is `for s in 30%, 50% {{ sparse s; dense }}`",
     ),
-    _form(r"\[\d{1,3}\]", "a number in brackets means nothing here", label="leave it out", fix=""),
+    _form(r"\[\d{1,3}\]", "a number in brackets has no meaning here", label="leave it out", fix=""),
     _form(rf"(?<=sparse)[ \t]+({_NUM}){_B}(?:>|=>){_B}({_NUM})", "a ramp is written with `->`", fix=" {0}->{1}"),
     _form(rf"(?<=sparse){_B}->{_B}({_NUM})", "a ramp says where it starts", fix=" 0->{0}"),
     _form(
@@ -291,20 +291,20 @@ _NAMES = (
     _form(
         rf"@([A-Za-z]\w*){_B}(?:@|\[|:){_B}(\w+)\]?", "a moment of a phase is written `@label.moment`", fix="@{0}.{1}"
     ),
-    _form(r"@[ \t]+([A-Za-z][\w.]*)", "a reference has no space in it", fix="@{0}"),
+    _form(r"@[ \t]+([A-Za-z][\w.]*)", "a reference has no spaces", fix="@{0}"),
     _form(
         rf"@{_B}(?=\Z|[;\r\n])",
         "a reference names a phase",
         label="which phase?",
         help="write `@label`, `@label.start` or `@init`",
     ),
-    _form(rf"^{_B}([\"'])(\w+)\1{_B}:", "a label stands without quotes", fix="{1}:"),
+    _form(rf"^{_B}([\"'])(\w+)\1{_B}:", "a label is written without quotes", fix="{1}:"),
     _form(rf"{_LABEL}-(\w+){_B}:", "a label has no `-` in it", fix="{0}_{1}:"),
     _form(rf"{_LABEL}\.(\w+){_B}:", "a label has no `.` in it", fix="{0}_{1}:"),
     _form(rf"^{_B}(\d\w*){_B}:", "a label begins with a letter", fix="p{0}:"),
     _form(rf"{_LABEL}{_B}={_B}(?=(?:dense|sparse)\b)", "a label is followed by `:`, not by `=`", fix="{0}: "),
     _form(rf"{_LABEL}[ \t]+(?=(?:dense|sparse)\b)", "the label `{0}` needs a `:` after it", fix="{0}: "),
-    _form(r"(?<=[\w%])[ \t]+for[ \t]+(\d)", "a length stands by itself", label="leave `for` out", fix=" {0}"),
+    _form(r"(?<=[\w%])[ \t]+for[ \t]+(\d)", "a length is written by itself", label="leave `for` out", fix=" {0}"),
     _form(
         rf"^{_B}(\w+){_B}:{_B}(?=\Z|[\r\n;])",
         "`{0}:` is a label, and no phase follows it",
@@ -313,7 +313,7 @@ _NAMES = (
     ),
     _form(
         rf"^{_B}\((?={_B}(?:{_WORDS})\b)[^\r\n]*",
-        "statements stand without parentheses",
+        "statements are written without parentheses",
         help="a group of them is a block: `repeat 3 {{ sparse 50%; dense }}`",
     ),
     _form(rf"(?<=[A-Za-z%)\]]){_B}:{_B}(?=\Z|[\r\n;])", "no `:` ends a statement", label="leave it out", fix=""),

@@ -1,4 +1,4 @@
-"""The text of a statement and the place where the grammar did not go on in, the habit behind the mistake out.
+"""Finds the form of another language, if any, around the position of a syntax error.
 
 What people write out of habit is known by its form (habit_table.py). Imported at the first syntax error only.
 """

@@ -1,4 +1,4 @@
-"""Text in, tokens out: newlines given their meaning, reserved words reserved, brackets balanced, comments set aside.
+"""Splits a text into tokens: handles newlines, reserved words, brackets and comments.
 
 What goes wrong here is reported and mended on the spot (brackets.py, number_tokens.py, lookalikes.py), so that the
 parser always sees balanced brackets and one mistake gives one message.
@@ -194,7 +194,7 @@ class Lexer:
         better = f'"{found[0]}"'
         self.output.report(
             "DSD201",
-            f"`{clipped(found[0])}` is the name of a module, and such a name stands in quotes",
+            f"`{clipped(found[0])}` is the name of a module, which is written in quotes",
             whole,
             label=f"write `{clipped(better)}`",
             help='a `*` stands for any part of it: `"features.*"`',
@@ -310,7 +310,7 @@ class Lexer:
         self.output.take_back()
         self.output.report(
             "DSD203",
-            f"`{clipped(written)}` does not say in what it counts",
+            f"`{clipped(written)}` has no unit",
             whole,
             label=f"did you mean `{clipped(written)}it`?",
             help="a moment within a phase is a length: `@label.500it`, `@label.3ep`",
@@ -444,7 +444,7 @@ class Lexer:
                 "DSD104",
                 "the regular expression is never closed",
                 span,
-                label="its second `/` is missing",
+                label="the closing `/` is missing",
                 fix=Fix("put in the `/`", (closing,)) if body else None,
             )
             return self.output.add("REGEX", f"/{re.escape(body[:100]) or '.'}/", whole)
@@ -502,7 +502,7 @@ class Lexer:
         if before.fix is None or len(before.fix.edits) > MAX_REPEATED:
             return
         fix = Fix(before.fix.message, before.fix.edits + diagnostic.fix.edits)
-        label = before.label.removesuffix(", here and further on") + ", here and further on"
+        label = before.label.removesuffix(", here and below") + ", here and below"
         diagnostics[first] = Diagnostic(before.code, before.message, before.span, label, before.help, fix)
 
     def _read(self, sign: Sign) -> int:

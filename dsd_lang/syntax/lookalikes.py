@@ -1,4 +1,4 @@
-"""A sign the language does not have in, what was meant by it and the diagnostic out: `→`, `“fc*”`, `%`, `&&`.
+"""Recognises characters that the language does not have by what was meant: `→`, `“fc*”`, `%`, `&&`.
 
 Imported at the first such sign only: a schedule without mistakes is linted without this page.
 """
@@ -26,12 +26,12 @@ _TOKENS = {"->": "ARROW", "<=": "COMPARATOR", ">=": "COMPARATOR", "!=": "COMPARA
            "not": "NOT", ";": "_SEPARATOR"}  # fmt: skip
 _BULLETS = "•‣◦▪▫●○■□∙·*–—-►▸✓"
 _ADVICE = {
-    "%": "a percent sign stands directly after its number: `30%`",
+    "%": "a percent sign follows its number directly: `30%`",
     "@": "a reference is written `@label`, `@label.end` or `@init`",
     ".": "a number is written `0.5`, a dotted name `val.loss`",
     "$": "a loop variable is written by its name alone: `for s in 25%, 50% { sparse s; dense }`",
-    "?": "", "…": "what is left out is said by `repeat`, or written out", "~": "a target is one number",
-    "≈": "a number is given as it is", "†": "a footnote mark was copied along",
+    "?": "", "…": "use `repeat`, or write out every statement", "~": "a target is one number",
+    "≈": "write the number alone", "†": "a footnote mark was copied too",
 }  # fmt: skip
 _QUOTED = re.compile("[“”„‟″«»‘’‚‛′‹›`´]([^“”„‟″«»‘’‚‛′‹›`´\"'\r\n]*)[“”„‟″«»‘’‚‛′‹›`´\"']")
 _UNKNOWN_RUN = re.compile(r"[^\w\s\"'#;:,()\[\]{}<>=+*/^\\%-]+")
@@ -265,7 +265,7 @@ def _other(source: str, text: str, span: Span, before: Token | None) -> Sign:
         if name is not None:
             better, whole = f"@{name[1]}", widened(span, len(name[0]))
             diagnostic = Diagnostic(
-                "DSD101", "a reference has no space in it", whole, f"write `{better}`", fix=replacement(whole, better)
+                "DSD101", "a reference has no spaces", whole, f"write `{better}`", fix=replacement(whole, better)
             )
             return Sign(Token("REFERENCE", better, whole), whole.end, diagnostic)
         return Sign(
@@ -279,7 +279,7 @@ def _other(source: str, text: str, span: Span, before: Token | None) -> Sign:
         return Sign(
             None,
             span.end,
-            Diagnostic("DSD101", "the reference breaks off after its `.`", span, "expected a moment", help, fix),
+            Diagnostic("DSD101", "the reference is incomplete after its `.`", span, "expected a moment", help, fix),
         )
     if text in "&|!~":
         operator = _operator(source, span)
@@ -294,7 +294,7 @@ def _other(source: str, text: str, span: Span, before: Token | None) -> Sign:
         None,
         span.end,
         Diagnostic(
-            "DSD101", f"`{clipped(shown)}` means nothing here", span, help=_ADVICE.get(shown[0], ""), fix=left_out
+            "DSD101", f"`{clipped(shown)}` has no meaning here", span, help=_ADVICE.get(shown[0], ""), fix=left_out
         ),
     )
 
@@ -325,7 +325,7 @@ def _percent_behind(source: str, span: Span, before: Token) -> Sign | None:
         diagnostic = Diagnostic(known.code, known.message, whole, label, known.help, known_fix)
         return Sign(Token("NUMBER", known.meant, whole), whole.end, diagnostic, replaces=1)
     better = f"{before.text}%"
-    message = "a percent sign stands directly after its number"
+    message = "a percent sign follows its number directly"
     diagnostic = Diagnostic("DSD101", message, whole, f"write `{better}`", fix=replacement(whole, better))
     return Sign(Token("NUMBER", better, whole), whole.end, diagnostic, replaces=1)
 

@@ -1,4 +1,4 @@
-"""What every repair works with: the tokens around a mistake, the stacks of the automaton, and where to report.
+"""Tools for repairing a mistake: the tokens around it, the parser's stacks, and the diagnostics.
 
 A repair puts tokens right and says where to go on from; what was read too early is unread first.
 """

@@ -1,4 +1,4 @@
-"""The text from a misspelt number on in, the number meant and the words about it out: `0..90%`, `1e`, `5oep`, `50%%`.
+"""Recognises misspelt numbers by what was meant: `0..90%`, `1e`, `5oep`, `50%%`.
 
 Imported at the first such number only.
 """
@@ -79,7 +79,7 @@ def _range(found: re.Match[str], before: str) -> Misspelt | None:
         message = f"`{written}` is not a number" if is_typo else f"`{argument[1]}=` takes one value, not a range"
         return Misspelt(length, better, better or left, message)
     if re.search(r"\b(?:for|sweep)\b", before):
-        return Misspelt(length, _listed(left, right), left, "a loop lists its values, joined by `,`",
+        return Misspelt(length, _listed(left, right), left, "a loop lists its values, separated by `,`",
                         "N rounds are `repeat N { ... }`")  # fmt: skip
     if re.search(r"\bsparse\b", before):
         better = f"{left}->{right}"
@@ -100,7 +100,7 @@ def _exponent(found: re.Match[str], before: str) -> Misspelt | None:
         better = f"{found[1]}e-{found[3]}" if found[3] else None
     if better is not None:
         return Misspelt(
-            len(found[0]), better, better, f"`{found[0]}` is not a number: the exponent stands directly after `e`"
+            len(found[0]), better, better, f"`{found[0]}` is not a number: the exponent follows the `e` directly"
         )
     if not re.search(r"(?<!warmup)(?<!every)(?<!calibrate)[ \t]*[=(*/+^,-][ \t]*\Z", before):
         return None  # `50e` where a length stands
@@ -151,7 +151,7 @@ def _thousands(found: re.Match[str], before: str) -> Misspelt:
 def _time(found: re.Match[str], before: str) -> Misspelt | None:
     if found[2] not in _TIMES:
         return None
-    return Misspelt(len(found[0]), None, f"{found[1]}ep", f"`{found[0]}` is not a length: none is counted in time",
+    return Misspelt(len(found[0]), None, f"{found[1]}ep", f"`{found[0]}` is not a length: lengths are not in time",
                     "write epochs (`50ep`) or optimizer updates (`500it`)", "DSD402")  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A number that cannot be read in, the token that was meant and the finding out: `50epochs`, `8e–4`, `12abc`, `1e999`.
+"""Reads malformed number tokens as what was meant, and reports them: `50epochs`, `8e–4`, `12abc`, `1e999`.
 
 Imported at the first such number only: a schedule without mistakes is linted without this page.
 """
@@ -124,7 +124,7 @@ def out_of_range(text: str, token: Token) -> tuple[Token, Diagnostic]:
     """A number or length of more digits than are counted with; another one stands in for it."""
     finding = Diagnostic(
         "DSD101",
-        f"`{clipped(text)}` is beyond the range of numbers",
+        f"`{clipped(text)}` is out of range",
         token.span,
         label="too large, too small, or too long",
         help=f"numbers have {RANGE_WORDS}",

@@ -1,4 +1,4 @@
-"""Text in, tree and findings out: an LALR driver over the saved table that goes on after every mistake.
+"""Parses a text with the saved LALR table into a tree and diagnostics, and continues after every mistake.
 
 >>> parse("dense 50ep lr=8e-4").program.statements[0].mode
 'dense'
@@ -252,7 +252,7 @@ def _capped(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
     at_least = "at least " if len(found) >= MAX_ERRORS else ""
     rest = Diagnostic(
         "DSD101",
-        f"{at_least}{more} more mistakes follow and are not shown",
+        f"{at_least}{more} more errors are not shown",
         found[MAX_REPORTED].span,
         help="fix the errors above first",
     )

@@ -1,4 +1,4 @@
-"""The items of a phase in, the same without English in between out: `sparse 50% with lr=1e-3`, `0 to 90%`, `lr -> 0.1`.
+"""Repairs English between the items of a phase: `sparse 50% with lr=1e-3`, `0 to 90%`, `lr -> 0.1`.
 
 Imported at the first such word, ramp or arithmetic among the items of a phase only.
 """
@@ -82,7 +82,7 @@ def _filler(item: Any, rest: list[Any], result: list[Any], report: Report) -> li
     gone = item.span.to(before(rest[0].span))
     report(
         "DSD101",
-        f"`{item.text}` means nothing here: arguments follow each other, separated by spaces",
+        f"`{item.text}` has no meaning here: arguments follow each other, separated by spaces",
         item.span,
         label="leave it out",
         fix=Fix(f"leave out `{item.text}`", (Edit(gone, ""),)),

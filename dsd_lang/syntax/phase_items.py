@@ -1,4 +1,4 @@
-"""The items of a phase as the grammar found them in, the items that make sense out: units, targets and `=` checked.
+"""Checks the items of a phase that the grammar cannot check: units, targets and `=`.
 
 Only what the text alone shows for certain is reported here: a bare number that can only be a length, a target on a
 dense phase, a second target, an argument whose `=` was forgotten.
@@ -76,7 +76,7 @@ def _with_joined_units(items: list[Any], report: Report) -> list[Any]:
                 better = f"{before.text}{unit}"
                 report(
                     "DSD402",
-                    f"`{before.text} {item.text}` is not a length: the unit stands directly after the number",
+                    f"`{before.text} {item.text}` is not a length: the unit follows the number directly",
                     span,
                     label=f"write `{better}`",
                     fix=Fix(f"write `{better}`", (Edit(span, better),)),
@@ -146,7 +146,7 @@ def _dense_item(item: Any, report: Report) -> list[Any]:
             "DSD101",
             "a `dense` phase has no target: nothing is pruned in it",
             item.span,
-            label="only a length stands here",
+            label="only a length can be here",
             help="to prune, write `sparse` instead of `dense`",
         )
         return []

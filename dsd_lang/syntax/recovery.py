@@ -1,4 +1,4 @@
-"""A place where the grammar does not go on, in; a finding in words and a place to go on from, out.
+"""Continues parsing after a syntax error: repairs it, or reports what was expected and skips the statement.
 
 First the mistakes people really make are mended so that nothing is lost (a forgotten `;`, a misspelt `sparse`, a stray
 comma); for any other, what is expected is said, the rest of the statement skipped, and what was read of it kept.
@@ -43,7 +43,7 @@ class Recovery(Mending):
             self.stacks.pop_to_statements()
             return index
         if too_deep:
-            self.report("DSD101", "this expression nests too deep", token.span)
+            self.report("DSD101", "this expression is nested too deep", token.span)
             self.stacks.pop_to_statements()
             return self.skip(index)
         accepted = self.stacks.accepted()
@@ -367,7 +367,7 @@ class Recovery(Mending):
                 index -= 1
             previous = self.driver.tokens[index - 1].span
             self.report(
-                "DSD101", f"expected {expected}, found {found}", previous, label="the statement breaks off after this"
+                "DSD101", f"expected {expected}, found {found}", previous, label="the statement is incomplete here"
             )
             return
         label, help = self._advice(index, token, accepted)

@@ -1,4 +1,4 @@
-"""An item of a statement in, the edit that leaves it out: the item and the blank before it."""
+"""The edit that deletes an item of a statement together with the blank before it."""
 
 from __future__ import annotations
 

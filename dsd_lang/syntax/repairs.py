@@ -1,4 +1,4 @@
-"""A mistake known by its tokens in, the tokens put right out: the statement goes on as if it had been written well.
+"""Repairs mistakes that are known by their tokens, so that the rest of the statement is read normally.
 
 Each repair takes the recovery, the place, the token there and what the grammar would accept; it returns the index to go
 on from, or None where the mistake is another one. Imported at the first syntax error only.
@@ -60,16 +60,16 @@ def python_block(recovery: Recovery, index: int, token: Token, accepted: set[str
         fix = Fix("write it as a `repeat`", (Edit(whole, f"{counted} {{"), fix.edits[1]))
         recovery.driver.builder.told_ranges.add(tokens[begin + 3].span.start)
         label, help = f"write `{counted} {{ ... }}`", "indentation has no meaning; a block is written `{ ... }`"
-        recovery.report("DSD101", "rounds are counted by `repeat`, and its block stands in braces", whole, label=label,
-                        help=help, fix=fix)  # fmt: skip
+        message = "rounds are counted by `repeat`, and its block is written in braces"
+        recovery.report("DSD101", message, whole, label=label, help=help, fix=fix)
         tokens[end:end] = [Token("RBRACE", "", behind(place)), Token("_SEPARATOR", "", behind(place))]
         tokens[index] = Token("LBRACE", "", token.span)
         return index
     recovery.report(
         "DSD101",
-        f"the block of a `{head.kind.lower()}` stands in braces"
+        f"the block of a `{head.kind.lower()}` is written in braces"
         if head.kind != "LABEL"
-        else "a branch stands in braces",
+        else "a branch is written in braces",
         token.span,
         label="expected `{`",
         help="indentation has no meaning; a block is written `{ ... }`",
@@ -147,7 +147,7 @@ def missing_brace(recovery: Recovery, index: int, token: Token, accepted: set[st
     place = behind(tokens[end - 1].span)
     recovery.report(
         "DSD101",
-        f"the block of a `{head.lower()}` stands in braces",
+        f"the block of a `{head.lower()}` is written in braces",
         token.span,
         label="expected `{` before this",
         fix=Fix("put the block in braces", (Edit(before(token.span), "{ "), Edit(place, " }"))),
@@ -177,7 +177,7 @@ def needless_brackets(recovery: Recovery, index: int, token: Token, accepted: se
     left, right = tokens[opening].span, tokens[closing].span
     recovery.report(
         "DSD101",
-        f"{what} stand without brackets, joined by `,`",
+        f"{what} are written without brackets, separated by `,`",
         left.to(right) if left.line == right.line else left,
         label="leave the brackets out",
         fix=Fix("leave the brackets out", (Edit(left, ""), Edit(right, ""))),
@@ -223,7 +223,7 @@ def other_separator(recovery: Recovery, index: int, token: Token, accepted: set[
     sign, after = tokens[place], tokens[place + 1]
     if sign.kind == "ARROW" and after.span.line > sign.span.line:
         recovery.report(
-            "DSD101", "the ramp breaks off after its `->`", sign.span, label="expected the share it ends at"
+            "DSD101", "the ramp is incomplete after its `->`", sign.span, label="expected the share it ends at"
         )
         if place < index:
             recovery.stacks.pop_to("_SEPARATOR")
@@ -261,7 +261,7 @@ def trailing_comma(recovery: Recovery, index: int, token: Token, accepted: set[s
         "DSD101",
         "a list ends without a `,`",
         comma,
-        label="leave it out, or write one more item",
+        label="leave it out, or add an item",
         fix=Fix("leave out the `,`", (Edit(comma, ""),)) if comma.line < token.span.line else None,
     )
     recovery.stacks.pop(1)

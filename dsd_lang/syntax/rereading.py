@@ -1,4 +1,4 @@
-"""A text and the reading of an earlier version of it in, its own reading out: what stands before the change is kept.
+"""Parses a changed text by reusing what was read of its earlier version before the change.
 
 For editors, where one keystroke follows another. The result is the one of :func:`dsd_lang.syntax.parser.parse`, places
 and findings included.

@@ -1,4 +1,4 @@
-"""Pieces and the comments among them in, lines of text out: where a blank stands, and where a long line is broken.
+"""Lays out the parts of a statement and its comments as lines: spaces, and where a long line is broken.
 
 A line is broken after a comma once it would be wider than :data:`MAX_WIDTH`, and after every comment.
 """

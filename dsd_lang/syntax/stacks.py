@@ -1,4 +1,4 @@
-"""A driver's stacks in; which terminals could come next, and the stacks cut back to where one can, out."""
+"""Queries on the parser's stacks: which terminals could come next, and how to pop them to a state that accepts one."""
 
 from __future__ import annotations
 

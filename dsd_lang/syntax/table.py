@@ -1,4 +1,4 @@
-"""`table.json` in, the parser's rows and rules out."""
+"""Loads the parser's table from `table.json`."""
 
 from __future__ import annotations
 

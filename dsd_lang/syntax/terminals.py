@@ -1,4 +1,4 @@
-"""What the lexer and the parser share: tokens, limits, families of words, and the pattern that finds every token."""
+"""Shared by lexer and parser: tokens, limits, families of words, and the pattern that finds every token."""
 
 from __future__ import annotations
 

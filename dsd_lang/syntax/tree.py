@@ -1,4 +1,4 @@
-"""Productions in, nodes out: what each rule of the grammar builds, and what a grammar cannot say about values.
+"""Builds the nodes of each grammar rule, and checks values that the grammar cannot check.
 
 A builder gets the kept children and the spans of the first and last symbol. A child that was found wrong is None; its
 mistake is already reported, and what needs it is left out in turn.
@@ -84,7 +84,7 @@ class TreeBuilder:
         is_function = isinstance(child, nodes.Name) and child.text in ("plateau", "falling")
         self.report(
             "DSD101",
-            f"`{child.text}` needs the metric it watches"
+            f"`{child.text}` needs a metric"
             if is_function
             else "this is not a condition: a value must be compared with something",
             child.span,

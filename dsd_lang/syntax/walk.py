@@ -1,4 +1,4 @@
-"""Walks over the syntax tree that never recurse, so that no program is too deep for them."""
+"""Walks over the syntax tree without recursion, so that no program is too deep for them."""
 
 from __future__ import annotations
 

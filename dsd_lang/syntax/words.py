@@ -1,4 +1,4 @@
-"""What the grammar would take at some place, in words: "a length, an argument or the end of the statement"."""
+"""Describes what the grammar accepts in words: "a length, an argument or the end of the statement"."""
 
 from __future__ import annotations
 

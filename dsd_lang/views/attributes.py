@@ -1,4 +1,4 @@
-"""A phase's attributes as text, each under the name that a schedule writes: what tables and differences show.
+"""A phase's attributes as text under the names that a schedule uses; for tables and differences.
 
 Every field of the plan's phase is written here by the type of its value, so that a new argument shows everywhere.
 """

@@ -1,4 +1,4 @@
-"""A plan's exact counts in, a table for a terminal out: one row a sparse phase."""
+"""The table of a plan's exact counts, one row for each sparse phase."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def counts_table(
     rows = [_row(numbers[place], counts[plan.phases[numbers[place]].id]) for place in shown]
     text = f"{head}, in each sparse phase:\n" + aligned(("#", "layers", "weights", "pruned", "alive", "density"), rows)
     if any(_UNKNOWN in cell for row in rows for cell in row):
-        text += f"{_UNKNOWN} depends on the values of the weights: only the run knows\n"
+        text += f"{_UNKNOWN} depends on the values of the weights, known only in the run\n"
     left = len(numbers) - len(shown)
     return text + (f"({left} sparse phases are left out: `--all` shows every one)\n" if left else "")
 

@@ -1,4 +1,4 @@
-"""A phase graph in, an SVG picture out: one line of boxes for each branch, one place along it for each step.
+"""Draws a phase graph as SVG: one row of boxes for each branch.
 
 Lines run across (as rows) where there are more branches than steps, else down (as columns), so that the picture is tall
 and not wide: pages scroll down.

@@ -1,4 +1,4 @@
-"""Plan in, the resolved table out: one row a phase, derived values marked with `*` and explained."""
+"""The table of a plan: one row for each phase, derived values marked with `*` and explained."""
 
 from __future__ import annotations
 

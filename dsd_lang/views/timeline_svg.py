@@ -1,4 +1,4 @@
-"""The timeline of a plan as SVG: a lane a branch, in it what is alive, under it the learning rate.
+"""The timeline of a plan as SVG: a lane for each branch with the share of live weights, and the learning rate under it.
 
 :func:`timeline_picture` names classes only, whose colours and fonts are the page's; :func:`standalone_timeline` brings
 its own, light and dark. The numbers are those of the timeline that `dsd-plan` prints, from `dsd_lang.views.timeline`.
@@ -103,7 +103,7 @@ class _Drawing:
         body = "".join([*self.axis(), *self.links(), *self.bars(), *(self.curves() if self.has_rates else ())])
         return (
             '<svg xmlns="http://www.w3.org/2000/svg" class="dsd-timeline" role="img" '
-            f'aria-label="timeline of {len(self.plan.phases)} phases, told in the table below" '
+            f'aria-label="timeline of {len(self.plan.phases)} phases, described in the table below" '
             f'width="{self.width}" height="{height}" viewBox="0 0 {self.width} {height}">{body}</svg>'
         )
 
@@ -111,7 +111,7 @@ class _Drawing:
         if self.has_rates:
             yield rate_range(self.scale, self.rates, False)
         if self.clocks.unit == "phases":
-            yield "lengths are in `ep` and `it`, so every phase is drawn as long as every other"
+            yield "lengths are in `ep` and `it`, so all phases are drawn at the same length"
         yield from (f"not drawn: {what}" for what in self.rates.left_out)
         if len(self.lanes) < len(self.all_lanes):
             yield f"{len(self.all_lanes) - len(self.lanes)} more branches are in the table"

@@ -1,4 +1,4 @@
-"""A plan and its derivations in, `--why` out: for each derived value its rule and its place in the source."""
+"""The output of `dsd-plan --why`: the rule and the source position behind each derived value."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def why_text(
     if left:
         lines.append(f"  ({left} phases are left out: `--all` explains every one)")
     if not explained:
-        lines.append("  every value is written where it holds")
+        lines.append("  every value is written in the schedule")
     if settings:
         lines.append("settings:")
         lines += [line for setting in settings for line in _wrapped(_setting_sentence(setting), "  ", width)]
@@ -76,7 +76,7 @@ def _place(span: Span) -> str:
 
 def _setting_sentence(setting: SettingSource) -> str:
     beaten = " and ".join(f"{who} ({setting_text(value)}{_at(span)})" for who, value, span in setting.beaten)
-    over = f", wins over {beaten}" if beaten else ""
+    over = f", overrides {beaten}" if beaten else ""
     return f"{setting.name}={setting_text(setting.shown)}: {setting.origin}{_at(setting.span)}{over}"
 
 

@@ -1,4 +1,4 @@
-"""The runtime of dsd: a plan in, a trained model out.
+"""The runtime of dsd: trains a model by a plan.
 
 Public names are lazy, so that torch-free parts (the model catalogue, run progress) can be read without torch.
 """

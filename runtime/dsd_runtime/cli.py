@@ -1,4 +1,4 @@
-"""`dsd-run`: a schedule, a model and data in; a run folder with a trained model out.
+"""`dsd-run` trains a model by a schedule and writes a run folder.
 
 Exit codes: 0 done, 1 the schedule or the run failed, 2 wrong usage, 130 and 143 stopped by Ctrl-C and SIGTERM.
 """
@@ -18,7 +18,7 @@ from dsd_runtime.experiment.request import Request, resolve
 
 _RUN_EXTRA = "pip install 'dsd-lang[run]'"
 _EPILOGUE = """exit status: 0 done, 1 the schedule or the run failed, 2 wrong usage, 130 or 143 interrupted, terminated.
-For every setting the command line wins over the schedule's `set`, and that over the model's preset."""
+For every setting, the command line overrides the schedule's `set`, which overrides the model's preset."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -40,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_what(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("what is trained, on what")
+    group = parser.add_argument_group("model and data")
     group.add_argument(
         "--model",
         metavar="NAME",
@@ -52,40 +52,43 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         help="digits, spoken, manifest:PATH, package.module:factory, ...; --list-data lists them",
     )
     group.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
-                       help="a setting such as lr=1e-3, batch=32; wins over `set`; may be repeated")  # fmt: skip
-    group.add_argument("--seed", type=int, metavar="N", help="of all random numbers (default 0)")
+                       help="a setting such as lr=1e-3, batch=32; overrides `set`; may be repeated")  # fmt: skip
+    group.add_argument("--seed", type=int, metavar="N", help="seed of all random numbers (default 0)")
     group.add_argument("--scale", default="1", metavar="X", help="multiply every length, for smoke runs")
     group.add_argument("--list-models", action="store_true", help="print the models with their options, and exit")
     group.add_argument("--list-data", action="store_true", help="print the data sets with their options, and exit")
 
 
 def _add_how(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("how it computes")
+    group = parser.add_argument_group("device and precision")
+    group.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="auto: CUDA if there is a GPU")
     group.add_argument(
-        "--device", default="auto", choices=("auto", "cpu", "cuda"), help="auto: CUDA where there is one"
+        "--threads",
+        type=int,
+        metavar="N",
+        help="CPU threads; default: 1 or all, chosen by the work of an update and printed",
     )
-    group.add_argument(
-        "--threads", type=int, metavar="N", help="of the CPU; left out, 1 or all by the work of an update, as is said"
-    )
-    group.add_argument("--precision", choices=("fp32", "bf16", "fp16"), help="fp32 unless said; the others by autocast")
+    group.add_argument("--precision", choices=("fp32", "bf16", "fp16"), help="default fp32; the others use autocast")
     group.add_argument("--compile", action="store_true", dest="is_compiled", help="torch.compile the model")
     group.add_argument("--workers", type=int, default=0, metavar="N", help="processes that load data ahead (default 0)")
 
 
 def _add_where(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("the run folder, and what is printed")
+    group = parser.add_argument_group("run folder and output")
     group.add_argument("--out", type=Path, metavar="FOLDER", help="the run folder (default runs/SCHEDULE-MODEL)")
     mode = group.add_mutually_exclusive_group()
     mode.add_argument("--resume", action="store_const", const="resume", dest="mode", default="auto",
-                      help="insist on going on: an error where trained phases have changed")  # fmt: skip
-    mode.add_argument("--fresh", action="store_const", const="fresh", dest="mode", help="delete what the folder holds")
+                      help="continue the earlier run, or fail if trained phases have changed")  # fmt: skip
+    mode.add_argument(
+        "--fresh", action="store_const", const="fresh", dest="mode", help="delete what the folder contains"
+    )
     group.add_argument("--save-every", type=float, default=60.0, metavar="SECONDS",
-                       help="between two checkpoints within a phase (default 60)")  # fmt: skip
+                       help="seconds between two checkpoints within a phase (default 60)")  # fmt: skip
     group.add_argument("--evaluate", type=Path, metavar="FOLDER",
-                       help="instead of training, measure the trained model of that run folder")  # fmt: skip
+                       help="instead of training, evaluate the trained model of that run folder")  # fmt: skip
     group.add_argument("--dry-run", action="store_true", dest="is_dry", help="show what would be trained, and stop")
     group.add_argument("--progress", default="auto", choices=("auto", "plain", "none"),
-                       help="auto: a moving line on a terminal, else a line now and then (plain)")  # fmt: skip
+                       help="auto: a live line on a terminal, otherwise a plain line now and then")  # fmt: skip
     group.add_argument(
         "--write-layers", type=Path, metavar="FILE", help="write the model's layers for dsd-lint --layers"
     )
@@ -200,7 +203,7 @@ def _print_lists(*, models: bool, data: bool) -> int:
 
 
 def _missing(error: ModuleNotFoundError) -> DsdError:
-    return DsdError(f"dsd-run needs `{error.name}`, which is not installed", help=f"run: {_RUN_EXTRA}")
+    return DsdError(f"`dsd-run` needs `{error.name}`, which is not installed", help=f"run: {_RUN_EXTRA}")
 
 
 def _evaluate(parsed: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""A factory of the user's own, `package.module:factory`, in; what it gives out, and its failures in one sentence.
+"""Imports and calls a user's own `package.module:factory`, and reports its failures in one sentence.
 
 Options stand behind it as text (`package.module:factory,depth=3`).
 """
@@ -36,10 +36,10 @@ def load_factory(target: str) -> Callable[..., Any]:
     except ModuleNotFoundError as error:
         if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
             raise UnknownModule(
-                f"`{target}` names no module that can be imported",
+                f"`{target}` does not name an importable module",
                 help="write `package.module:factory` with the module on the Python path, or a built-in name",
             ) from error
-        message = f"`{module_name}` needs the module `{error.name}`, which is not there"
+        message = f"`{module_name}` needs the module `{error.name}`, which is not installed"
         raise DsdError(message, help="install it and run again") from error
     except DsdError:
         raise
@@ -70,7 +70,7 @@ def _other_module(name: str, module: object) -> str | None:
     found = getattr(module, "__file__", None)
     if not own.is_file() or (found is not None and Path(found).resolve() == own.resolve()):
         return None
-    return f"`{name}` is another module ({found or 'built in'}), not `{own.name}` of this folder: rename your file"
+    return f"`{name}` is a different module ({found or 'built in'}), not `{own.name}` of this folder: rename your file"
 
 
 def call_factory(target: str, factory: Callable[..., Any], arguments: Mapping[str, object]) -> Any:

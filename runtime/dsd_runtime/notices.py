@@ -1,4 +1,4 @@
-"""What the runtime warns of, apart from the warnings of other packages: filter it by this category."""
+"""The category of the runtime's warnings, to filter them apart from those of other packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose an exception is: what went through the user's own code is told with the user's traceback, not as our bug.
+"""Tells exceptions of the user's model or data from our own, and prints the user's traceback for them.
 
 The user's code is every module that is neither ours, nor Python's, nor installed beside us; and, installed or not, the
 package that `--model` or `--data` names. What a model built of torch's modules raises in its forward pass, or gives to

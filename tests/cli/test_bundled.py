@@ -36,9 +36,9 @@ def test_what_has_a_folder_or_a_suffix_is_a_path(tmp_path: Path, monkeypatch: py
 
 
 def test_an_unknown_name_says_what_there_is() -> None:
-    with pytest.raises(DsdError, match="`quikstart` is neither a file nor a bundled schedule") as caught:
+    with pytest.raises(DsdError, match="`quikstart` is not a file or a bundled schedule") as caught:
         schedule_path("quikstart")
-    assert (caught.value.help or "").startswith("did you mean `quickstart`? bundled are ablation, ")
+    assert (caught.value.help or "").startswith("did you mean `quickstart`? bundled schedules: ablation, ")
 
 
 @pytest.mark.slow

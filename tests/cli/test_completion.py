@@ -193,8 +193,7 @@ def test_what_stands_behind_a_flag() -> None:
 def test_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bsh"]) == 2
     assert capsys.readouterr().err == (
-        "dsd-completion: there is no completion for the shell `bsh`\n"
-        "  = help: did you mean `bash`? the shells are bash, zsh, fish\n"
+        "dsd-completion: unknown shell `bsh`\n  = help: did you mean `bash`? expected one of bash, zsh, fish\n"
     )
     assert main([]) == 2
     assert "give the name of one shell" in capsys.readouterr().err

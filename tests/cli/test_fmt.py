@@ -130,7 +130,7 @@ def test_a_law_that_does_not_hold_is_our_bug_and_writes_nothing(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--chekc"], "there is no option `--chekc`"),
+        (["--chekc"], "unknown option `--chekc`"),
         (["nowhere"], "there is no file or folder `nowhere`"),
         (["-", "canonical.dsd"], "`-` (stdin) cannot be mixed with other paths"),
         (["--color", "blue", "."], "`--color` cannot be `blue`"),

@@ -112,8 +112,8 @@ def test_layers(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_wrong_one_ends_with_2(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for text, message in (
         ("[tool.dsd.lint]\nselct = []\n", "has no key `selct`"),
-        ('[tool.dsd.lint]\nselect = ["DSD77"]\n', "`select`: there is no rule `DSD77`"),
-        ('[tool.dsd]\noutput-format = "xml"\n', "there is no output format `xml`"),
+        ('[tool.dsd.lint]\nselect = ["DSD77"]\n', "`select`: unknown rule `DSD77`"),
+        ('[tool.dsd]\noutput-format = "xml"\n', "unknown output format `xml`"),
         ("[tool.dsd\n", "is not a TOML file"),
     ):
         say(text)

@@ -40,7 +40,7 @@ def test_writes_a_file_once(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     text = (folder / "first.dsd").read_text()
     assert 'set model="ds2"' in text
     assert failure(capsys, "first.dsd") == (
-        "`first.dsd` is there already\n  = help: take another name, or `--force` to overwrite it\n"
+        "`first.dsd` already exists\n  = help: choose another name, or use `--force` to overwrite it\n"
     )
     assert (folder / "first.dsd").read_text() == text
     assert main(["first.dsd", "--recipe", "one-shot", "--force"]) == 0
@@ -74,9 +74,9 @@ def test_wrong_usage_is_one_sentence(folder: Path, capsys: pytest.CaptureFixture
         ([], "give the file to write", "`dsd-new first.dsd"),
         (["a.dsd", "b.dsd"], "give one file to write, not several", "`dsd-new first.dsd"),
         (["first"], "`first` is not the name of a schedule: it must end in `.dsd`", "write `first.dsd`"),
-        (["folder.dsd", "--force"], "`folder.dsd` is there already", "take another name"),
-        (["-", "--recipe", "oneshot"], "there is no recipe `oneshot`", "did you mean `one-shot`?"),
-        (["-", "--model", "resnet51"], "there is no model `resnet51`", "did you mean `resnet50`?"),
+        (["folder.dsd", "--force"], "`folder.dsd` already exists", "choose another name"),
+        (["-", "--recipe", "oneshot"], "unknown recipe `oneshot`", "did you mean `one-shot`?"),
+        (["-", "--model", "resnet51"], "unknown model `resnet51`", "did you mean `resnet50`?"),
         (["-", "--model", "ds2:hiden=8"], "the model `ds2` has no option `hiden`", "did you mean `hidden`?"),
         (["-", "--length", "10"], "`--length 10` is not a length", "write for instance `10ep`"),
         (["-", "--length", "0ep"], "`--length 0ep` is not above 0", "write for instance `10ep`"),
@@ -84,7 +84,7 @@ def test_wrong_usage_is_one_sentence(folder: Path, capsys: pytest.CaptureFixture
         (["-", "--sparsity", "half"], "`--sparsity half` is not a share", "write for instance `50%`"),
         (["-", "--sparsity", "1/0"], "`--sparsity 1/0` is not a share", "write for instance `50%`"),
         (["no/such/folder.dsd"], "cannot write `no/such/folder.dsd`: no such file or directory", ""),
-        (["-", "--recipee", "dsd"], "there is no option `--recipee`", "did you mean `--recipe`?"),
+        (["-", "--recipee", "dsd"], "unknown option `--recipee`", "did you mean `--recipe`?"),
     ):
         said = failure(capsys, *arguments)
         assert said.startswith(sentence + "\n"), said
@@ -117,7 +117,7 @@ def test_no_answer_writes_nothing(
     monkeypatch.setattr(sys, "stdin", Terminal("1\n"))
     monkeypatch.setattr(sys, "stdout", Terminal())
     assert main([]) == 2
-    assert "nothing was chosen, so nothing was written" in capsys.readouterr().err
+    assert "no choice was made, so nothing was written" in capsys.readouterr().err
     assert list(folder.iterdir()) == []
 
 

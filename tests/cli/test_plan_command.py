@@ -20,7 +20,7 @@ TABLE = """\
 3  sparse  25%     fc, birnn*  50ep*   8e-5*     `repeat` copies 1 with its lr x 0.1
 4  dense   0       -           50ep*   3e-5*     `repeat` copies 2 with its lr x 0.1
 
-* derived, not written: `why` says from what
+* derived, not written: see `why`
 
 epochs  0             50             100           150            200        250
 """
@@ -210,7 +210,7 @@ def test_the_model_of_the_schedule_brings_its_preset_too(plain, monkeypatch, cap
 def test_nothing_installed_is_said(plain, monkeypatch, capsys) -> None:
     install(monkeypatch)
     assert command.main([plain, "--model", "x"]) == 2
-    assert "nothing installed knows the preset of the model `x`" in capsys.readouterr().err
+    assert "no installed package knows the preset of the model `x`" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

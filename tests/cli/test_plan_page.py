@@ -34,8 +34,8 @@ def test_with_a_width_all_of_it_fits(schedule, capsys, width: int) -> None:
 def test_what_finds_no_room_is_named(schedule, capsys) -> None:
     assert command.main([schedule, "--width", "40"]) == 0
     out = capsys.readouterr().out
-    assert "no room for: layers, why (`--json` has them)" in " ".join(out.split())
-    assert "`--why` says from what" in " ".join(out.split())
+    assert "columns left out for width: layers, why (see `--json`)" in " ".join(out.split())
+    assert "see `--why`" in " ".join(out.split())
 
 
 def test_the_timeline_is_a_choice(schedule, capsys) -> None:
@@ -79,7 +79,7 @@ def test_why(schedule, capsys) -> None:
     out = capsys.readouterr().out
     assert "  3 sparse 25%, at 2:70\n" in out
     assert "    lr 8e-5: copied from phase 1 (8e-4) x 0.1, by the `repeat` at 2:63; written\n      at 2:12\n" in out
-    assert "  wd=0.1: `--set`, wins over `set` (1e-4 at 1:5)\n" in out
+    assert "  wd=0.1: `--set`, overrides `set` (1e-4 at 1:5)\n" in out
     assert "settings: wd" not in out
 
 
@@ -87,7 +87,7 @@ def test_why_says_so_where_nothing_is_derived(tmp_path, capsys) -> None:
     path = tmp_path / "a.dsd"
     path.write_text("dense 5ep lr=1")
     assert command.main([str(path), "--why"]) == 0
-    assert "every value is written where it holds" in capsys.readouterr().out
+    assert "every value is written in the schedule" in capsys.readouterr().out
 
 
 def test_counts_with_a_layers_file(schedule, tmp_path, capsys) -> None:
@@ -118,7 +118,7 @@ def test_the_timeline_takes_the_steps_of_an_epoch(tmp_path, capsys) -> None:
     assert command.main([str(path)]) == 0
     assert "--steps-per-epoch N" in capsys.readouterr().out
     assert command.main([str(path), "--steps-per-epoch", "10"]) == 0
-    assert "Drawn with 10 updates to the epoch." in capsys.readouterr().out
+    assert "Drawn with 10 updates per epoch." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("extra", "forbidden"), [([], ("networkx", "torch", "numpy")), (["--json"], ("networkx",))])

@@ -40,7 +40,7 @@ dense from=@p.q.end
 """
 # what is missing behind the item, not wrong in it
 INCOMPLETE = re.compile(
-    "`compare` needs the metric|this is not a condition|is a number, not yet a condition|division by zero"
+    "`compare` needs the metric|needs a metric|this is not a condition|is a number, not a condition|division by zero"
 )
 WRONG = ("DSD101", "DSD102", "DSD103", "DSD104", "DSD201", "DSD202", "DSD203", "DSD205", "DSD206")
 
@@ -230,7 +230,7 @@ def closed(text: str) -> str:
 
 
 def is_wrong(finding: Diagnostic) -> bool:
-    is_broken_off = finding.label == "the statement breaks off after this"
+    is_broken_off = finding.label == "the statement is incomplete here"
     return finding.code in WRONG and not is_broken_off and INCOMPLETE.search(finding.message) is None
 
 

@@ -29,7 +29,7 @@ def hover_at(editor: Editor, marked: str) -> str | None:
         ("dense 5ep lr=1 opt=|sgd(momentum=0.9)", "takes `momentum=`, `nesterov=`, `dampening=`"),
         ("sparse 50% layers=bi|rnn.hh 5ep lr=1", "only the hidden-to-hidden matrices"),
         ("sparse [f|c: 30%] 5ep lr=1", "fully connected layers"),
-        ('sparse 50% layers="enc|oder.*" 5ep lr=1', "whose name fits this pattern"),
+        ('sparse 50% layers="enc|oder.*" 5ep lr=1', "whose name matches this pattern"),
         ("dense 5ep lr=1; dense lr=pr|ev/10", "the previous phase's learning rate at its start"),
         ("dense 5ep lr=1 until plat|eau(val.loss)", "in a row improved"),
         ("dense 5ep lr=1 until plateau(val.l|oss)", "the loss, measured on the validation data"),

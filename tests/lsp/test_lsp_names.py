@@ -101,8 +101,8 @@ def test_rename_keeps_the_plan(editor: Editor, name: str, mark: str, new: str) -
     ("mark", "new", "sentence"),
     [
         ("|base:", "sparse", "`sparse` is a reserved word"),
-        ("|base:", "init", "`init` means a moment"),
-        ("|base:", "end", "`end` means a moment"),
+        ("|base:", "init", "`init` is the name of a moment"),
+        ("|base:", "end", "`end` is the name of a moment"),
         ("|base:", "a b", "`a b` is not a name"),
         ("|base:", "5ep", "`5ep` is not a name"),
         ("|base:", "", "`` is not a name"),
@@ -126,7 +126,7 @@ def test_loop_variables(editor: Editor) -> None:
     change = editor.at(types.TEXT_DOCUMENT_RENAME, place, new_name="share")
     assert edited(text, change.document_changes[0].edits).count("share") == 3
     refused = editor.refusal(types.TEXT_DOCUMENT_RENAME, place, new_name="magnitude")
-    assert refused.startswith("`magnitude` cannot be the new name of `s`: another word there means that")
+    assert refused.startswith("`magnitude` cannot be the new name of `s`: it would change what another word refers to")
 
 
 @pytest.mark.parametrize(

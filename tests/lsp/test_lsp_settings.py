@@ -58,10 +58,10 @@ def test_an_editor_that_pulls_is_told_to(tmp_path: Path) -> None:
 def test_wrong_settings_are_told_and_left_out(tmp_path: Path) -> None:
     for options, told in (
         ({"model": "no_such_model"}, "no_such_model"),
-        ({"select": ["DSD999"]}, "there is no rule `DSD999`"),
+        ({"select": ["DSD999"]}, "unknown rule `DSD999`"),
         ({"select": 3}, "the option `select` must be a list of rules"),
         ({"model": 3}, "the option `model` must be a string"),
-        ({"model": "ds2", "layers": "x"}, "`layers` and `model` both say"),
+        ({"model": "ds2", "layers": "x"}, "`layers` and `model` cannot be used together"),
         ({"layers": str(tmp_path / "absent.json")}, "absent.json"),
     ):
         with session(options=options) as editor:

@@ -87,7 +87,7 @@ def test_names_are_escaped() -> None:
 
 
 def test_mixed_units_are_said() -> None:
-    assert any("as long as every other" in note for note in picture("dense 10ep lr=0.1; dense 100it").notes)
+    assert any("at the same length" in note for note in picture("dense 10ep lr=0.1; dense 100it").notes)
 
 
 def test_rates_of_the_optimizers_own_are_multiples_of_it() -> None:

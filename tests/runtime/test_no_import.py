@@ -33,7 +33,7 @@ def test_lint_and_plan_import_nothing(schedule: str, flags: list[str], capsys: p
 
 
 def test_the_editors_questions_import_nothing(schedule: str) -> None:
-    with pytest.raises(DsdError, match="known only once it is built"):
+    with pytest.raises(DsdError, match="known only when it is built"):
         model_layers("stranger_code:make")
     assert model_preset("stranger_code:make")["batch"]
     assert "stranger_code" not in sys.modules

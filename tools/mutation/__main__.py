@@ -1,4 +1,4 @@
-"""`python tools/mutation reach`, then `python tools/mutation try`: does a test notice when the code is wrong?
+"""Mutation testing: `python tools/mutation reach`, then `python tools/mutation try`.
 
 `reach` runs the tests once and notes which lines each of them reaches (`pip install coverage` first). `try` draws
 mutants evenly over the packages below, runs for each the tests that reach it, the quickest first, up to the first that

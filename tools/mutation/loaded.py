@@ -1,4 +1,4 @@
-"""A mutant inside a function in, the same fault in the running program out: code is exchanged, nothing imported anew.
+"""Applies a mutant inside a function to the running program by exchanging its code, without importing again.
 
 A pytest session collects every test once. For each mutant it forks; the child exchanges the code of the functions that
 changed, runs the tests meant for it, and ends. So a trial costs what its tests cost and nothing besides.

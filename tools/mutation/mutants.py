@@ -1,4 +1,4 @@
-"""The source of a module in, every small fault that could be written into it out.
+"""Generates the mutants of a module: every small fault that could be written into it.
 
 A mutant is one change of one expression or statement, kept as the bytes it replaces, so that the rest of the file (and
 every line number) stays as it is. What changes nothing a test could see is left out: annotations, docstrings,

@@ -1,4 +1,4 @@
-"""A pytest run in, which test reaches which line and how long it takes out.
+"""Records which test reaches which line, and how long each test takes.
 
 Needs `coverage`, which is no dependency of the project: `pip install coverage`.
 """

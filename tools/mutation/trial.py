@@ -1,4 +1,4 @@
-"""A mutant and its tests in, whether one of them fails out.
+"""Runs the tests of a mutant and tells whether one of them fails.
 
 The mutant is written into a copy of the tree. A process that has imported torch and pytest, but nothing of the project,
 forks for each mutant, so that a trial costs what its tests cost.

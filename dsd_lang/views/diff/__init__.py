@@ -1,4 +1,4 @@
-"""Two plans in, what changes from one to the other out: phase by phase, settings, claims, totals.
+"""Compares two plans: phase by phase, settings, claims, totals.
 
 Phases are matched branch by branch (by path; a branch of another name that trains the same is a renamed one) and within
 a branch by alignment, so that an inserted phase is one addition and not a change of all that follows it.

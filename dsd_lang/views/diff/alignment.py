@@ -1,4 +1,4 @@
-"""Two lines of phases in, which phase of one stands for which of the other out.
+"""Aligns two lines of phases: which phase of one corresponds to which of the other.
 
 The ends that are alike are set aside; what is left is aligned so that the sum of likenesses is highest. Only phases of
 one mode can stand for each other.

@@ -1,4 +1,4 @@
-"""A phase in, its attributes by name as text out: what two phases are compared by."""
+"""The attributes by which two phases are compared, by name as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two plans and what a run folder has trained of each in, what the change costs there out."""
+"""What a change of the plan costs in a run folder: which trained phases stay valid and which do not."""
 
 from __future__ import annotations
 

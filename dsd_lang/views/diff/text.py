@@ -1,4 +1,4 @@
-"""A plan diff in, lines for a terminal out, or plain data for JSON."""
+"""Prints a plan diff for a terminal, or as plain data for JSON."""
 
 from __future__ import annotations
 

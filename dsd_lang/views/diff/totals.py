@@ -1,4 +1,4 @@
-"""Two plans in, their budgets beside each other out."""
+"""The budgets of two plans side by side."""
 
 from __future__ import annotations
 

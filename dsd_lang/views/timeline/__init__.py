@@ -1,4 +1,4 @@
-"""A plan in, a timeline for the terminal out: phases as bars, the pruned share and the learning rate under them.
+"""Draws a plan's timeline for the terminal: phases as bars, the pruned share and the learning rate under them.
 
 Every branch has a line of its own from its fork on. All is drawn from the plan's resolved numbers; what cannot be drawn
 to scale, or is known only to the run, is said in a sentence below.

@@ -1,4 +1,4 @@
-"""The total and a width in, a row of round numbers over the columns out."""
+"""The axis of a timeline: round numbers over the columns."""
 
 from __future__ import annotations
 

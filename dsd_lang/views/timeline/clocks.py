@@ -1,4 +1,4 @@
-"""A plan in, when each phase runs out: a start and a length for each on one axis, in epochs, in updates, or in steps.
+"""When each phase runs: start and length of each on one axis, in epochs, in updates, or in phases.
 
 Epochs and updates have no common axis before the data is known. A plan with both is laid out in steps, each phase as
 long as every other, unless the number of updates in an epoch is given.

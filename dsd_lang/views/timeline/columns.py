@@ -1,4 +1,4 @@
-"""A line of phases and a width in, what each column shows out.
+"""What each column of a timeline shows of a line of phases.
 
 A column belongs to one phase where phases are wide enough; a line with many phases narrower than a column is crowded:
 its columns show the mean over the phases in them.

@@ -1,4 +1,4 @@
-"""Columns in, rows of characters out: a bar with its phases' names, and curves in steps of an eighth."""
+"""Draws rows of characters: bars with the names of phases, and curves in eighths of a character."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan in, the lines to draw out: the main line, then each branch from its fork on; seeds that look alike as one."""
+"""The lines that a timeline draws: the main line, then each branch from its fork on; equal seeds as one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A laid-out timeline in, the sentences under it out: what the characters mean, and what is not drawn to scale."""
+"""The notes under a timeline: what the characters mean, and what is not drawn to scale."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _key(columns: Sequence[LineColumns], glyphs: Glyphs) -> str:
     words = ("under 1/3 pruned", "1/3 to 2/3", "2/3 or more")
     parts += [f"{fill} sparse, {word}" for fill, word in zip(glyphs.sparse, words, strict=True) if fill in known]
     if any(not column.is_dense and column.pruned is None for column in shown):
-        parts.append(f"{glyphs.unknown_share} sparse, a share that only the model tells (`--model`)")
+        parts.append(f"{glyphs.unknown_share} sparse, a share that depends on the model (`--model`)")
     return "; ".join(part.replace(" ", UNBROKEN) for part in parts)
 
 
@@ -82,11 +82,11 @@ def _named(run: Run) -> str:
 def _scale_of_time(clocks: Clocks) -> Iterator[str]:
     if clocks.unit == "phases":
         yield (
-            "Lengths are in `ep` and `it`, so every phase is drawn as long as every other: "
+            "Lengths are in `ep` and `it`, so all phases are drawn at the same length: "
             "`--steps-per-epoch N` draws them to scale."
         )
     elif clocks.is_mixed:
-        yield f"Drawn with {clocks.steps_per_epoch} updates to the epoch."
+        yield f"Drawn with {clocks.steps_per_epoch} updates per epoch."
 
 
 def _left_out(lines: Sequence[Line], laid_out: Sequence[tuple[Line, LineColumns]]) -> str:

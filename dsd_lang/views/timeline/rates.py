@@ -1,4 +1,4 @@
-"""A plan and its clocks in, learning rates out: each phase's as a function of the share of the phase that is over.
+"""The learning rate of each phase as a function of the elapsed share of the phase.
 
 The closed forms are those of `dsd_lang.plan.rates`. Where only the run knows a rate (the last
 one of a phase that may stop early, the clock of `@ref.best`), there is none.
@@ -87,7 +87,7 @@ class Rates:
         source = self._phases[lr.phase or ""]
         rate = self.of[source.id]
         if rate is None or source.until is not None or source.cycles:
-            self.left_out["a rate that hangs on the last one of a phase that may stop early"] = None
+            self.left_out["a rate that depends on the final rate of a phase that may stop early"] = None
             return None
         return within_range(rate.at(1.0) * scale), rate.is_multiple
 
@@ -106,7 +106,7 @@ class Rates:
             return 0.0, self._extent(phase)
         source = self._phases.get(reference.phase or "")
         if source is None or reference.moment not in ("start", "entered", "end", "at"):
-            self.left_out["a rate whose clock only the run knows"] = None
+            self.left_out["a rate whose clock is only known in the run"] = None
             return None
         if reference.moment != "at" or reference.offset is None:
             return (self._extent(source) if reference.moment == "end" else 0.0), self._extent(source)

@@ -1,4 +1,4 @@
-"""A plan in, the pruned share of each phase out, as a function of the share of the phase that is over."""
+"""The pruned share of each phase as a function of the elapsed share of the phase."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A path in, a folder out: archives are unpacked once, safely, to a cache; folders pass through.
+"""Opens a folder or an archive as a folder; archives are unpacked once, safely, to the cache.
 
 The cache lies in ``$DSD_CACHE`` (else ``~/.cache/dsd``), one folder for each archive, named by its content. A
 half-unpacked archive is never seen: members go to a temporary folder that is renamed when whole.
@@ -27,10 +27,10 @@ def resolve_archive(path: str | Path) -> Path:
     if source.is_dir():
         return source
     if not source.exists():
-        raise DsdError(f"`{source}` does not exist", help="give a folder or an archive that is there")
+        raise DsdError(f"`{source}` does not exist", help="give the path of an existing folder or archive")
     require_regular(source)
     if not is_archive(source):
-        raise DsdError(f"`{source}` is neither a folder nor an archive", help=f"known: {', '.join(ARCHIVE_SUFFIXES)}")
+        raise DsdError(f"`{source}` is not a folder or an archive", help=f"known: {', '.join(ARCHIVE_SUFFIXES)}")
     target = cache_folder() / "archives" / f"{source.name.split('.')[0]}-{content_digest(source)[:32]}"
     if not target.is_dir():
         _unpack_atomically(source, target)

@@ -1,4 +1,4 @@
-"""One batch for each task, as frozen data that moves between devices.
+"""The batch types of the tasks: frozen data that can be moved between devices.
 
 Shape legend: N batch, C channels, H height, W width, T frames, F features per frame, L tokens, S target symbols.
 """

@@ -1,4 +1,4 @@
-"""Broken files: each is named once in a warning and left out, up to a number of them; beyond it an error."""
+"""Skips broken files with one warning each, up to a limit; beyond it raises an error."""
 
 from __future__ import annotations
 

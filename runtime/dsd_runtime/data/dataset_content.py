@@ -1,4 +1,4 @@
-"""A user's Datasets in, a digest of what they hold and their class numbers out, without reading more than is needed.
+"""Fingerprints a user's Dataset by its contents and finds its classes, without reading more than is needed.
 
 What a Dataset says of itself is believed in this order: a ``fingerprint`` of its own; the tensors of a `TensorDataset`;
 the files and arrays of torchvision's (``samples``, ``data`` and ``targets``); else its samples, all of them up to
@@ -47,7 +47,7 @@ def largest_label(dataset: Dataset[Any], split: str, name: str) -> int:
         return max(told)
     if len(dataset) > READ_WHOLE:  # type: ignore[arg-type]
         raise DsdError(
-            f"how many classes the {split} set of `{name}` has is not told",
+            f"the {split} set of `{name}` does not say how many classes it has",
             help="give the Dataset `classes` or `targets`, or return a dict with `classes`",
         )
     return max(label for _, label in _samples(dataset, split, name, READ_WHOLE))
@@ -116,8 +116,8 @@ def _add_samples(digest: Any, dataset: Dataset[Any], split: str, name: str, most
     size = len(dataset)  # type: ignore[arg-type]
     if size > most == READ_WHOLE:
         warnings.warn(
-            f"`{name}` is known by {most:,} of the {size:,} samples of its {split} set; give the Dataset a "
-            "`fingerprint` (a text that changes with the data) to know all of it",
+            f"`{name}` is compared by {most:,} of the {size:,} samples of its {split} set; give the Dataset a "
+            "`fingerprint` (a string that changes with the data) to cover all of them",
             stacklevel=2,
         )
     for value, label in _samples(dataset, split, name, most):

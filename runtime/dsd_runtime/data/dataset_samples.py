@@ -1,4 +1,4 @@
-"""One sample of a user's Dataset in, a tensor and a class number out, with its random draws from a seed."""
+"""Reads one sample of a user's Dataset as a tensor and a class number, with seeded random draws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any pair or triple of `torch.utils.data.Dataset`s in, a data source for classification out.
+"""Makes a data source for classification of any pair or triple of `torch.utils.data.Dataset`s.
 
 A sample is a pair of an input (an image [C, H, W], a feature vector [D], any tensor of one shape) and its class number.
 Whatever a data set draws at random (from torch, numpy or `random`) is drawn anew for each sample from a seed of the
@@ -180,7 +180,7 @@ def source_of_datasets(found: Any, name: str) -> DatasetSource:
         if tuple(value.shape) != shape:
             raise DsdError(
                 f"the {split} set of `{name}` has samples of shape {list(value.shape)}, its train set {list(shape)}",
-                help="give every set the same transforms as to shape",
+                help="use transforms that give all sets the same shape",
             )
     names = _class_names(extras, splits["train"])
     num_classes = len(names) or 1 + max(largest_label(dataset, split, name) for split, dataset in splits.items())
@@ -208,7 +208,7 @@ def _require_map_style(dataset: object, split: str, name: str) -> None:
     kind = type(dataset).__name__
     if isinstance(dataset, DataLoader):
         raise DsdError(
-            f"the {split} set of `{name}` is a DataLoader", help="return its Dataset: the batches are made by the run"
+            f"the {split} set of `{name}` is a DataLoader", help="return its Dataset: the run makes the batches"
         )
     if isinstance(dataset, IterableDataset):
         raise DsdError(
@@ -216,7 +216,7 @@ def _require_map_style(dataset: object, split: str, name: str) -> None:
             help="return a Dataset with `__len__` and `__getitem__`, or a DataSource of your own",
         )
     if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
-        lacks = f"the {split} set of `{name}` is a `{kind}`, which is no Dataset"
+        lacks = f"the {split} set of `{name}` is a `{kind}`, which is not a Dataset"
         raise DsdError(lacks, help="it needs `__len__` and `__getitem__`")
     if len(dataset) == 0:
         raise DsdError(f"the {split} set of `{name}` is empty", help="leave it out, or give it samples")

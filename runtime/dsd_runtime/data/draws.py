@@ -1,4 +1,4 @@
-"""Integers in, a random generator out: every draw of a data set is a pure function of what names it.
+"""Random generators for data sets: every draw is a pure function of the integers that identify it.
 
 No global random state is read or moved, so the order of batches, their augmentation and any skipping of batches
 cannot depend on one another, on the number of workers, or on what the model draws.

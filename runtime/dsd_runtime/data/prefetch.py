@@ -1,4 +1,4 @@
-"""A function and its inputs in, its results in the same order, worked out ahead by threads.
+"""Computes the results of a function ahead of time with threads, in order.
 
 Pillow and torch release the interpreter lock while they decode and compute, so threads keep the accelerator or the
 training step fed without copying batches between processes. The results never depend on the number of workers.

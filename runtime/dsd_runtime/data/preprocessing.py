@@ -1,4 +1,4 @@
-"""How a raw picture, sound or feature vector becomes what a trained network takes, with nothing but numbers in it.
+"""Turns a raw picture, sound or feature vector into a network's input; serialised as plain numbers.
 
 A data source has a ``preprocessing``; its description goes into a run's `manifest.json`, and :func:`read_preprocessing`
 makes it again, so that a trained model can be used where the training data is not.
@@ -159,7 +159,7 @@ def read_preprocessing(description: Mapping[str, Any]) -> Preprocessing:
         parts = {name: value for name, value in description.items() if name != "kind"}
         return _KINDS[description["kind"]](**parts)
     except (AttributeError, KeyError, TypeError) as error:
-        raise DsdError("the preprocessing in the run's `manifest.json` was written by another version") from error
+        raise DsdError("the preprocessing in the run's `manifest.json` was written by a different version") from error
 
 
 def as_items(items: Any, *, image_axes: int = 0) -> list[Any]:

@@ -1,4 +1,4 @@
-"""A data set's name in, a data source out.
+"""Opens a data set by its name.
 
 A specification is ``NAME[:PATH][,key=value...]``: ``digits``, ``digits:size=32,channels=3``,
 ``imagefolder:/data/pets,val=0.2``. A first part that is no known name is a factory of the user's own,
@@ -162,5 +162,5 @@ def _checked_source(source: object, name: str) -> DataSource:
 def _unknown_name(name: str) -> DsdError:
     guess = nearest(name, tuple(LOADERS))
     known = f"known data sets: {', '.join(LOADERS)}; or `package.module:factory` of your own"
-    message = f"`{name}` is neither a known data set nor a module that can be imported"
+    message = f"`{name}` is not a known data set or an importable module"
     return DsdError(message, help=f"did you mean `{guess}`? {known}" if guess else known)

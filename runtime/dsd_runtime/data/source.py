@@ -1,4 +1,4 @@
-"""What every data set offers the training loop."""
+"""The interface that every data set implements for the training loop."""
 
 from __future__ import annotations
 

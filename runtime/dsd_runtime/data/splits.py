@@ -1,4 +1,4 @@
-"""What data sources do alike with their splits: sizes, one by name, a digest of all that changes numbers."""
+"""Shared by data sources: sizes of splits, lookup by name, and the fingerprint of all that changes numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def sizes_of(splits: Mapping[str, Sized]) -> Mapping[str, int]:
 def split_named(splits: Mapping[str, Split], name: str) -> Split:
     """The split of that name; raises ``ValueError`` with the names there are."""
     if name not in splits:
-        raise ValueError(f"no split `{name}`: there are {', '.join(splits)}")
+        raise ValueError(f"unknown split `{name}`; expected one of {', '.join(splits)}")
     return splits[name]
 
 

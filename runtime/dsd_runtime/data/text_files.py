@@ -1,4 +1,4 @@
-"""A data set's text file in, its text out."""
+"""Reads a data set's text file."""
 
 from __future__ import annotations
 

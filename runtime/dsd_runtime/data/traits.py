@@ -1,4 +1,4 @@
-"""What a data set tells a model about itself, without torch."""
+"""What a data set tells a model about itself (shapes, number of classes, task), without torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Takes an archive apart member by member: no member lands outside the folder, and no small file becomes a huge one.
+"""Unpacks an archive member by member: nothing outside the folder, and no decompression bombs.
 
 Only regular files and folders are taken. Python's own tar filters can be bypassed in versions that are still in use
 (CVE-2025-4517), so each path is checked here, and files are written by us, never by the archive's own modes or links.
@@ -132,8 +132,8 @@ def _tar_members(archive: Path, file: IO[bytes], allowance: _Allowance) -> Itera
                 continue
             stream = members.extractfile(info) if info.isreg() else None
             if stream is None:
-                kind = "a link" if info.issym() or info.islnk() else "no regular file"
-                raise UnsafeArchive(f"`{archive}` holds `{info.name}`, which is {kind}", help=_UNPACK_YOURSELF)
+                kind = "a link" if info.issym() or info.islnk() else "not a regular file"
+                raise UnsafeArchive(f"`{archive}` has `{info.name}`, which is {kind}", help=_UNPACK_YOURSELF)
             yield Member(info.name, info.size, stream)
 
 
@@ -143,7 +143,7 @@ def _zip_members(archive: Path, file: IO[bytes], allowance: _Allowance) -> Itera
             allowance.count(info.file_size)
             _require_inside(archive, info.filename)
             if (info.external_attr >> 16) & 0o170000 not in (0, 0o100000, 0o040000):
-                raise UnsafeArchive(f"`{archive}` holds `{info.filename}`, which is a link", help=_UNPACK_YOURSELF)
+                raise UnsafeArchive(f"`{archive}` has `{info.filename}`, which is a link", help=_UNPACK_YOURSELF)
             if info.flag_bits & 0x1:
                 raise DsdError(f"`{archive}` is encrypted", help=_UNPACK_YOURSELF)
             if not info.is_dir():
@@ -155,7 +155,7 @@ def _require_inside(archive: Path, name: str) -> None:
     windows = PureWindowsPath(name)  # splits at both slashes, so that neither spelling can climb out
     if name.startswith("/") or windows.anchor or ".." in windows.parts or "\0" in name:
         raise UnsafeArchive(
-            f"`{archive}` holds the unsafe member `{name}`, which would land outside its folder",
+            f"`{archive}` has the unsafe member `{name}`, which would be written outside its folder",
             help=_UNPACK_YOURSELF,
         )
 
@@ -168,10 +168,10 @@ def _require_disk(archive: Path, target: Path, wanted: int) -> None:
     free = shutil.disk_usage(target).free
     if wanted + _SPARE_DISK_BYTES > free:
         raise DsdError(
-            f"`{archive}` does not fit on the disk of `{target.parent}` ({free >> 20:,} MiB are free)",
+            f"`{archive}` does not fit on the disk of `{target.parent}` ({free >> 20:,} MiB free)",
             help="make room, or choose another folder with `DSD_CACHE`",
         )
 
 
 def _unreadable(archive: Path, error: Exception) -> DsdError:
-    return DsdError(f"`{archive}` could not be unpacked: {error}", help="is the download complete?")
+    return DsdError(f"`{archive}` cannot be unpacked: {error}", help="check that the download is complete")

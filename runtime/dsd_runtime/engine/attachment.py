@@ -1,4 +1,4 @@
-"""A linear plan, a model and its optimizer in, a session that has entered its first phase out."""
+"""Builds a session from a linear plan, a model and its optimizer, and enters the first phase."""
 
 from __future__ import annotations
 

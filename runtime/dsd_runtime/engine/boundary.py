@@ -1,4 +1,4 @@
-"""What happens at a phase boundary and what keeps a phase's masks in force.
+"""What happens at a phase boundary, and what keeps a phase's masks applied.
 
 Entry, in this order: score the current weights and choose the masks; put in place what the phase starts `from`; zero
 what is masked; on `dense`, drop the masks and `restore` what they covered; then the optimizer's state.
@@ -128,7 +128,7 @@ class Boundary:
             if not isinstance(target, Held):
                 masks, forced = self._choose(stage, target, 0, update)
             elif not len(self.store):
-                message = f"phase `{phase.label or phase.id}` holds masks, but none are in force"
+                message = f"phase `{phase.label or phase.id}` uses `held`, but no masks are active before it"
                 raise DsdError(message, help="prune first")
         return Entry(masks, forced, self._origins.starting(stage), self._restored(stage))
 
@@ -199,7 +199,7 @@ class Boundary:
         if stage.phase.restore.kind != "saved":
             return self._origins.restoring(stage)
         if any(name not in self._saved for name in self.store.masks):
-            help_line = "`restore=saved` must be planned before they are pruned"
+            help_line = "`restore=saved` must be set up before the weights are pruned"
             raise DsdError("the pruned values were not kept", help=help_line)
         return self._saved
 
@@ -346,7 +346,7 @@ class Boundary:
         self.follow_model()
         self.store.unpack(state["masks"])
         if self.store.hash() != state["hash"]:
-            raise DsdError("the stored masks do not match their hash", help="the checkpoint is damaged: start afresh")
+            raise DsdError("the stored masks do not match their hash", help="the checkpoint is damaged: start again")
         self._saved = dict(state["saved"])
         self._selected_at = int(state["selected_at"])
         self._stage, self._revived = stage, ()

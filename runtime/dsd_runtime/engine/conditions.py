@@ -1,4 +1,4 @@
-"""`until` conditions on reported metrics.
+"""Evaluates `until` conditions on reported metrics.
 
 Numbers are compared as they are reported. A percentage (`10%`) means ten points for a metric that is given in percent
 points (the runner's error rates) and 0.1 for any other.
@@ -103,7 +103,7 @@ class Evaluation:
             return self._compare(condition)
         if condition.kind == "call":
             return self._predicate(condition)
-        raise DsdError(f"`{condition.name or condition.kind}` is a value where a condition is expected")
+        raise DsdError(f"`{condition.name or condition.kind}` is a number, but a condition is expected")
 
     def _compare(self, condition: Condition) -> bool:
         in_points = any(metric in self.table.percent for metric in metrics_of(condition))
@@ -143,7 +143,7 @@ class Evaluation:
         if call.name == "drop":
             best = max(sign * value for value in values[:-1])
             return best - sign * values[-1]
-        raise DsdError(f"`{call.name}` is not a change of a metric; `gain` and `drop` are")
+        raise DsdError(f"`{call.name}` is not a change of a metric; expected `gain` or `drop`")
 
     def _predicate(self, call: Condition) -> bool:
         metric = call.args[0].name or "" if call.args else ""
@@ -153,7 +153,7 @@ class Evaluation:
             rounds = int(exact(call.options.get("rounds", "1")))
             values = self._cycle_values(metric)[-(rounds + 1) :]
             return len(values) == rounds + 1 and all(b < a for a, b in pairwise(values))
-        raise DsdError(f"`{call.name}` is not a condition; `plateau` and `falling` are")
+        raise DsdError(f"`{call.name}` is not a condition; expected `plateau` or `falling`")
 
     def _is_plateau(self, metric: str, call: Condition) -> bool:
         patience = int(exact(call.options.get("patience", "3")))

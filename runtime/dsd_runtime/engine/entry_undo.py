@@ -1,4 +1,4 @@
-"""The weights from before a first phase that prunes, until the first update.
+"""Keeps the weights from before a first phase that prunes, until the first update.
 
 A user who resumes loads the model's weights before or after `attach()`. Before: entering the first phase has pruned
 what was loaded, and the saved session must find it whole. After: the weights are already the saved ones. Which it was

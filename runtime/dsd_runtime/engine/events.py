@@ -1,4 +1,4 @@
-"""What happened at boundaries, as data: for the user, the log and the tests."""
+"""Events at boundaries as data, for the user, the log and the tests."""
 
 from __future__ import annotations
 

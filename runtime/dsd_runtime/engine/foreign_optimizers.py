@@ -1,4 +1,4 @@
-"""What a user may pass as the optimizer: one of torch's, another package's, a wrapper around one of these.
+"""Checks what a user passes as the optimizer, and names the torch.optim optimizer inside a wrapper.
 
 A wrapper that does nothing but call the optimizer inside is taken off (accelerate's). One that computes something is
 kept and stepped, where it shares its groups with the one inside (Lookahead, SAM): the masks reach both states. Anything
@@ -35,8 +35,8 @@ def usable_optimizer(given: object) -> Optimizer:
         raise _no_optimizer(given, name, inside)
     if name == "ZeroRedundancyOptimizer":
         raise DsdError(
-            "the optimizer is a `ZeroRedundancyOptimizer`, whose state lies on other ranks, where no mask reaches it",
-            help="pass a torch.optim optimizer that every rank has whole",
+            "the optimizer is a `ZeroRedundancyOptimizer`, whose state on other ranks cannot be masked",
+            help="pass a torch.optim optimizer whose state is whole on every rank",
         )
     if inside is not None and not _shares_groups(given, inside[1]):
         raise DsdError(
@@ -60,12 +60,12 @@ def _of_accelerate(given: object, attribute: str, inner: Optimizer) -> Optimizer
     steps = getattr(getattr(given, "gradient_state", None), "num_steps", 1)
     if getattr(given, "scaler", None) is not None:
         raise DsdError(
-            "the optimizer is accelerate's, with a gradient scaler of its own",
+            "the optimizer is wrapped by accelerate, with its own gradient scaler",
             help=f"pass `optimizer.{attribute}`, and step with `session.step(scaler=accelerator.scaler)`",
         )
     if steps != 1:
         raise DsdError(
-            f"the optimizer is accelerate's, which skips the steps of {steps} accumulated batches by itself",
+            f"the optimizer is wrapped by accelerate, which skips the steps of {steps} accumulated batches",
             help=f"pass `optimizer.{attribute}`, and call `session.step()` where `accelerator.sync_gradients` is true",
         )
     return inner
@@ -74,15 +74,15 @@ def _of_accelerate(given: object, attribute: str, inner: Optimizer) -> Optimizer
 def _no_optimizer(given: object, name: str, inside: tuple[str, Optimizer] | None) -> DsdError:
     if isinstance(given, (LRScheduler, ReduceLROnPlateau)):
         return DsdError(
-            f"`attach()` takes an optimizer, and got the scheduler `{name}`",
-            help="pass the optimizer, and leave the scheduler out: the plan has the learning rate",
+            f"`attach()` takes an optimizer, got the scheduler `{name}`",
+            help="pass the optimizer, without a scheduler: the plan sets the learning rate",
         )
     if inside is not None:
         return DsdError(
-            f"`attach()` takes a torch.optim.Optimizer, and got a `{name}` around a `{type(inside[1]).__name__}`",
+            f"`attach()` takes a torch.optim.Optimizer, got a `{name}` around a `{type(inside[1]).__name__}`",
             help=f"pass the one inside: `optimizer.{inside[0]}`",
         )
     return DsdError(
-        f"`attach()` takes a torch.optim.Optimizer, and got a `{name}`",
+        f"`attach()` takes a torch.optim.Optimizer, got a `{name}`",
         help="pass for instance `torch.optim.SGD(model.parameters(), lr=0.1)`",
     )

@@ -1,4 +1,4 @@
-"""The global generators of torch, numpy and Python's `random`: seeded together, where they stand, and back there.
+"""Saves, restores and seeds the global random generators of torch, numpy and Python's `random`.
 
 A data set or a model of one's own may draw from any of the three, so a run that is reproducible keeps all of them.
 """

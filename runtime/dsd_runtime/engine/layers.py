@@ -1,4 +1,4 @@
-"""Modules in, layers out: the kind, the roles and the parameters of everything in a model that owns weights."""
+"""Lists a model's layers with their kinds, roles and parameters."""
 
 from __future__ import annotations
 

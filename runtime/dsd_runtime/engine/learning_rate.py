@@ -1,4 +1,4 @@
-"""The learning rate of every update, in closed form, and its one owner.
+"""Sets the learning rate of every update from its closed form, and detects anything else that sets it.
 
 ``rate(t) = start x shape(t) x warm-up(t)``: the shape runs over the phase (or the clock the phase names), the warm-up
 is linear over the phase's first updates. Exact rationals from the plan become one float at the end.
@@ -103,8 +103,8 @@ class RateOwner:
         if self._marks is not None and self._marks != now:
             index = next(i for i, pair in enumerate(zip(self._marks, now, strict=True)) if pair[0] != pair[1])
             raise DsdError(
-                f"something else set the learning rate of parameter group {index}: it is {self.rates[index]:g}",
-                help="the schedule owns the learning rate: remove the other scheduler",
+                f"the learning rate of parameter group {index} was changed from outside: it is {self.rates[index]:g}",
+                help="the schedule sets the learning rate: remove any other scheduler",
             )
 
     def _require_same_groups(self) -> None:

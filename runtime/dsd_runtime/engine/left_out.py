@@ -1,7 +1,7 @@
-"""Sentences about what a plan's selections leave out of a model, or take, against expectation.
+"""Messages about weights that a plan's selection unexpectedly leaves out or includes.
 
 Quiet about what the language reference says of every model: embeddings, norms, a first convolution and a CTC projection
-stay out of `prunable`. What is frozen, tied to an embedding, in an attention module or in a module of no known kind is
+stay out of `prunable`. What is frozen, tied to an embedding, in an attention module or in a module of unknown kind is
 told once, when it is at least 1% of the weights in the model's matrices.
 """
 
@@ -21,7 +21,7 @@ _SURPRISING = {
     "frozen": "frozen or not in the optimizer",
     "tied": "tied to an embedding",
     "attention": "in an attention module",
-    "other": "in a module of no known kind",
+    "other": "in a module of unknown kind",
 }
 _LEAST_SHARE = 0.01
 _MOST_SHOWN = 3

@@ -1,4 +1,4 @@
-"""Where a run stands in its data: the one data clock. Batches in, the same batches out, counted, found again on resume.
+"""Counts batches of a data loader (the one data clock of a run), and finds the position again on resume.
 
 A loader draws its order from the global generators or from one of its own; both are kept as they were when the pass
 over the data began, so that a resumed run gets the same order and passes over what it has trained on. A loader whose
@@ -80,7 +80,7 @@ class LoaderPosition:
                 next(iterator)
             except StopIteration:
                 raise DsdError(
-                    f"the loader ended before batch {skip}, where the saved run stands in its epoch",
+                    f"the loader ended before batch {skip}, where the saved run stopped in its epoch",
                     help="resume with the same data and batch size",
                 ) from None
         set_generator_states({**now, "cuda": []})

@@ -1,4 +1,4 @@
-"""What a module is: its kind, and along which dimension of its weights the inputs lie.
+"""Determines a module's kind and the input dimension of its weights.
 
 Known are torch's modules and their subclasses, the `Conv1D` of transformers (a linear layer whose weight is [in, out]),
 and any module with `in_features`, `out_features` and a `weight` of those two sizes, as linear layers of other packages

@@ -1,4 +1,4 @@
-"""The moments a plan refers to: `@label.start|entered|end|best|500it|3ep` and `@init` are saved as they pass."""
+"""Saves the moments that a plan refers to: `@label.start|entered|end|best|500it|3ep` and `@init`."""
 
 from __future__ import annotations
 

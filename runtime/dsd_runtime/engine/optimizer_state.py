@@ -1,4 +1,4 @@
-"""What a boundary does to the optimizer's state of pruned and revived weights: `state=zero|reset|keep`.
+"""Applies `state=zero|reset|keep` to the optimizer's state of pruned and revived weights.
 
 zero: those coordinates of every buffer of the weight's own shape; reset: the tensor's whole state, with its step count;
 keep: nothing.

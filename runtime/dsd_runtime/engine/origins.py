@@ -1,4 +1,4 @@
-"""Where weights come from at a boundary: `from=` and `restore=` in, values by state_dict key out.
+"""Loads the weights for `from=` and `restore=` at a boundary, by state_dict key.
 
 References are looked up, files read and fresh weights drawn before a phase is entered, so that what is absent is an
 error while the phase before is still in force.
@@ -93,7 +93,7 @@ def require_fitting(found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, t
         if found.get(name) != shape:
             other = f"; it has one of {found[name]}" if name in found else ""
             raise DsdError(
-                f"what phase `{phase.label or phase.id}` takes its weights from has no `{name}` of the shape {shape}"
+                f"the source of the weights of phase `{phase.label or phase.id}` has no `{name}` of the shape {shape}"
                 f"{other}",
                 help="take them from a model of the same shape",
             )

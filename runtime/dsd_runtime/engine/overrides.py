@@ -1,4 +1,4 @@
-"""What a phase overrides for its own length: `opt= wd= dropout=`, undone at the next phase that does not.
+"""Applies a phase's `opt=`, `wd=` and `dropout=`, and undoes them after it.
 
 `l1=` and `clip=` are part of each update (`update.py`); `batch=` is the data loader's business: the runner follows it,
 a user's own loop reads it from `session.phase.batch`.
@@ -34,7 +34,7 @@ def optimizer_class(name: str) -> type[Optimizer]:
         return _OPTIMIZERS[name.lower()]
     guess = nearest(name.lower(), list(_OPTIMIZERS))
     raise DsdError(
-        f"there is no optimizer `{name}`; expected one of {', '.join(sorted(_OPTIMIZERS))}",
+        f"unknown optimizer `{name}`; expected one of {', '.join(sorted(_OPTIMIZERS))}",
         help=f"did you mean `{guess}`?" if guess else None,
     )
 
@@ -187,7 +187,7 @@ class DropoutRates:
     def check(self, override: str | None) -> None:
         """Raises :class:`DsdError` when there is nothing to override."""
         if override is not None and not self.own:
-            raise DsdError("`dropout=` is set, but the model has no dropout layer", help="remove `dropout=`")
+            raise DsdError("`dropout=` is set, but the model has no dropout layers", help="remove `dropout=`")
 
     def apply(self, override: str | None) -> None:
         """Sets the override on every dropout layer; None restores the own values."""

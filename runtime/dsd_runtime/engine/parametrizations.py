@@ -1,4 +1,4 @@
-"""Weights that a module computes from other parameters: `weight_norm`, `spectral_norm`, torch's parametrizations.
+"""Finds weights that a module computes from other parameters: `weight_norm`, `spectral_norm`, torch's parametrizations.
 
 Such a weight is no parameter. Masking what it is computed from would prune something else: the gains of a weight norm,
 or the generators of a rotation. So the inventory lists the computed weight, under its own name, with what makes it.

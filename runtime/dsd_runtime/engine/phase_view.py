@@ -1,4 +1,4 @@
-"""Where a session stands: its own clocks, and what a user may ask about the current phase."""
+"""The session's clocks, and the read-only view of the current phase."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One key for each stream of random numbers, from what determines it and nothing else.
+"""Derives one key for each stream of random numbers.
 
 A key is a pure function of (seed, seed index, stream, place), so that branches that share a stream share its numbers,
 and no stream depends on how many numbers another has drawn.

@@ -1,4 +1,4 @@
-"""A stage in, its learning-rate schedule out: exact start, shape clock, warm-up."""
+"""Builds the learning-rate schedule of a stage: exact start, clock of its shape, warm-up."""
 
 from __future__ import annotations
 
@@ -42,10 +42,12 @@ def _start(stage: Stage, timeline: Timeline, last_rates: Mapping[str, float], ow
     if lr.of == "last":
         last = _last_rate(lr.phase, timeline, last_rates)
         if last is None:
-            raise DsdError(f"the learning rate hangs on the last one of phase `{lr.phase}`, which has not been trained")
+            raise DsdError(
+                f"the learning rate depends on the final rate of phase `{lr.phase}`, which has not been trained"
+            )
         if not last:
             raise DsdError(
-                f"the learning rate hangs on the last one of phase `{lr.phase}`, which is 0",
+                f"the learning rate depends on the final rate of phase `{lr.phase}`, which is 0",
                 help="give that phase's decay a `floor=`, or write a number",
             )
         return Fraction(str(last)) * scale

@@ -90,7 +90,7 @@ def missing_reference(key: str) -> DsdError:
     """The error for a snapshot that was never taken."""
     if key.endswith(".best"):
         return DsdError(
-            f"the checkpoint `{key}` was not saved: nothing was reported in that phase",
+            f"the checkpoint `{key}` was not saved: no metric was reported in that phase",
             help="call `session.report({...})` with the metric that `best_metric=` names (default `val.loss`)",
         )
     return DsdError(
@@ -120,7 +120,7 @@ def _copied(model: nn.Module) -> nn.Module:
         return copy.deepcopy(model)
     except (RuntimeError, TypeError) as error:
         raise DsdError(
-            f"the model cannot be copied to draw its weights afresh: {' '.join(str(error).split())}",
+            f"the model cannot be copied to reinitialise its weights: {' '.join(str(error).split())}",
             help="pass `factory=`, a function that builds a model like it, to `attach()`",
         ) from error
 
@@ -142,9 +142,9 @@ def _resets(module: nn.Module, name: str) -> Iterator[Callable[[], object]]:
     owned = [key for key, value in module._parameters.items() if value is not None]
     if owned:
         raise DsdError(
-            f"`{name or type(module).__name__}` ({type(module).__name__}) cannot be initialised afresh: "
+            f"`{name or type(module).__name__}` ({type(module).__name__}) cannot be reinitialised: "
             "it owns weights and has no `reset_parameters()`",
-            help="give the module, or one above it, a `reset_parameters()` method, or pass `attach(..., factory=...)`",
+            help="add a `reset_parameters()` method to it or to a parent, or pass `attach(..., factory=...)`",
         )
     for child_name, child in module.named_children():
         yield from _resets(child, f"{name}.{child_name}" if name else child_name)

@@ -47,7 +47,7 @@ class Reports:
         """What to say of metrics that are NaN, where a condition or `@best` reads them."""
         read = metrics_that_decide(phase) | ({self._best_metric} if phase.id in self._with_best else set())
         return [
-            f"the metric `{name}` was reported as nan: no condition on it is true, and it is no best value"
+            f"the metric `{name}` was reported as nan: no condition on it is true, and it is never the best value"
             for name in sorted(read)
             if name in found and math.isnan(found[name]) and self._is_first("nan", name)
         ]

@@ -1,4 +1,4 @@
-"""A phase's selectors and target on a real model: which parameters are pruned, and how much of each.
+"""Resolves a phase's selectors and target on a real model: which parameters are pruned, and how much of each.
 
 Every selector must match something; the error names the model's real inventory.
 """

@@ -1,4 +1,4 @@
-"""A plan, a model and an optimizer in; a session that drives the masks, the learning rate and the clocks out.
+"""The session: applies a plan's masks, learning rates and clocks to a model and its optimizer.
 
 The user keeps the loop. One update, and where the session stands in it::
 
@@ -246,7 +246,7 @@ class Session:
         """
         following = self._succession.following(self._place.index)
         if not self.is_phase_over or following is None:
-            raise ValueError("enter_next() is for a session that stands at the end of a phase with another to come")
+            raise ValueError("enter_next() is only allowed at the end of a phase that another phase follows")
         self._cross(following)
         return self.stage
 
@@ -269,7 +269,7 @@ class Session:
             yield epoch
             if position.epoch == epoch:
                 if before == (position.batch, self._place.total) and not self.done:
-                    raise DsdError("an epoch went by without a single batch", help="is the loader empty?")
+                    raise DsdError("an epoch had no batches", help="check that the loader is not empty")
                 position.end_pass()
 
     def batches(self, loader: Iterable[T] | PassLoader[T]) -> Iterator[T]:
@@ -286,7 +286,9 @@ class Session:
                 batch = next(iterator)
             except StopIteration:
                 if not position.batch:
-                    raise DsdError("the loader has no batch", help="is it an iterator that was used up?") from None
+                    raise DsdError(
+                        "the loader has no batches", help="pass the DataLoader, not a used-up iterator"
+                    ) from None
                 position.end_pass()
                 self._boundary.check_invariants(self._place.total)
                 self.require_finite()
@@ -506,7 +508,7 @@ class Session:
 
         The phases already executed must be unchanged in the plan; otherwise a :class:`DsdError` shows the first
         difference. Later phases may differ. Where `attach()` has just pruned weights that were loaded before it, they
-        are put back. A state that another version of the program wrote is refused with a :class:`DsdError`.
+        are put back. A state written by a different version of dsd is refused with a :class:`DsdError`.
         """
         with reading_state():
             self._prefix.check(state)

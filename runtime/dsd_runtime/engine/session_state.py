@@ -1,4 +1,4 @@
-"""What a saved session must agree with to be loaded: its version and the executed prefix of its plan."""
+"""Checks that a saved session fits: its version, and the executed part of its plan."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ STATE_VERSION = 2
 def of_another_version(why: str) -> DsdError:
     """The error for a saved state that this program does not understand."""
     return DsdError(
-        f"the checkpoint was written by another version of the program: {why}",
-        help="go on with that version, or start afresh (`dsd-run --fresh`)",
+        f"the checkpoint was written by a different version of the program: {why}",
+        help="use that version, or start again (`dsd-run --fresh`)",
     )
 
 
@@ -38,7 +38,7 @@ def require_same_seed(state: Mapping[str, Any], seed: int) -> None:
     if state["seed"] != seed:
         raise DsdError(
             f"the saved run was trained with seed {state['seed']}, this session has seed {seed}",
-            help=f"go on with `attach(..., seed={state['seed']})`, or start afresh",
+            help=f"go on with `attach(..., seed={state['seed']})`, or start again",
         )
 
 
@@ -71,7 +71,7 @@ class Prefix:
         if len(executed) > len(self._stages):
             raise DsdError(
                 f"the saved run has executed {len(executed)} phases, the schedule has {len(self._stages)}",
-                help="restore the schedule, or start afresh",
+                help="restore the schedule, or start again",
             )
         for place, (before, now) in enumerate(zip(executed, self.up_to(len(executed) - 1), strict=True)):
             if before != now:
@@ -98,7 +98,7 @@ def _difference(place: int, before: Mapping[str, Any], now: Mapping[str, Any]) -
     key = next(key for key in (*before, *now) if before.get(key) != now.get(key))
     return DsdError(
         f"phase {place} was trained with `{key}` = {_shown(before.get(key))}, now it has {_shown(now.get(key))}",
-        help="restore the schedule (and the batch size) up to there, or start afresh",
+        help="restore the schedule (and the batch size) up to there, or start again",
     )
 
 

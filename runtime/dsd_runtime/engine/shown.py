@@ -1,4 +1,4 @@
-"""Where a session stands, in a line and as a notebook shows it."""
+"""How a session is displayed: its one-line `repr`, and its notebook view."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A linear plan in, integer boundaries out: where each phase starts and ends in optimizer updates.
+"""The boundaries of a linear plan in whole updates: where each phase starts and ends.
 
 These are the planned boundaries, the upper bound of a run; `until` can only end a phase earlier.
 """

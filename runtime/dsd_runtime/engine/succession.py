@@ -1,4 +1,4 @@
-"""Which phase comes next: a timeline and reported metrics in, the following stage out.
+"""Decides which phase comes next, from the timeline and the reported metrics.
 
 Phases stand in a line; a `repeat N until COND` loop whose condition holds at the end of a cycle is left, and its later
 cycles are passed over. Reports decide, so the answer may change until the next phase is entered.

@@ -1,4 +1,4 @@
-"""One sentence about the first of the selected parameters that no mask can hold.
+"""Refuses parameters that cannot be masked (meta device, complex, quantized), in one sentence.
 
 A mask keeps weights at zero in place, and selection ranks real numbers: integers, complex numbers, sparse tensors and
 tensors without memory are refused when a session is attached, before anything is trained.
@@ -28,11 +28,11 @@ def require_maskable(parameters: Mapping[str, Tensor]) -> None:
 def _obstacle(parameter: Tensor) -> tuple[str, str] | None:
     """What is wrong with a parameter, and what to do; None where it can be masked."""
     if parameter.is_meta:
-        return "is on the meta device: it has no values to rank", "load the weights first"
+        return "is on the meta device: it has no values to rank yet", "load the weights first"
     if parameter.layout != torch.strided:
-        return f"has the layout `{_short(parameter.layout)}`, and masks are for dense tensors", "make it dense"
+        return f"has the layout `{_short(parameter.layout)}`, and only dense tensors can be masked", "make it dense"
     if parameter.is_complex():
-        what = f"is complex (`{_short(parameter.dtype)}`), and only real weights can be ranked and masked"
+        what = f"is complex (`{_short(parameter.dtype)}`), and only real weights can be masked"
         return what, "keep its real and imaginary parts as two parameters"
     if parameter.dtype not in _RANKED:
         what = f"has the dtype `{_short(parameter.dtype)}`, and only float weights of 16 bits or more can be pruned"

@@ -1,4 +1,4 @@
-"""What a plan asks for that this version does not execute is refused by name (DSD207), never ignored."""
+"""Refuses what a plan asks for and this version does not support, by name (DSD207)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def check_line(plan: Plan) -> None:
     if not plan.is_linear:
         names = ", ".join(f'"{name}"' for name in plan.branches)
         raise DsdError(
-            f"the plan has branches, and a session runs one line of phases; choose one of: {names}",
+            f"the plan has branches, and a session runs a single branch; choose one of: {names}",
             help=f'attach(plan.branch("{plan.branches[0]}"), ...)' if plan.branches else "compile the schedule again",
         )
     if not plan.phases:
@@ -63,6 +63,6 @@ def check_line(plan: Plan) -> None:
         is_held = phase.target is not None and phase.target.kind == "held"
         if is_held and (before is None or before.mode == "dense"):
             raise DsdError(
-                f"phase `{phase.label or phase.id}` holds masks, but none are in force then",
-                help="prune first: `sparse held` goes after another `sparse`",
+                f"phase `{phase.label or phase.id}` uses `held`, but no masks are active before it",
+                help="prune first: `sparse held` must follow another `sparse` phase",
             )

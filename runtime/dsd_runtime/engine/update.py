@@ -1,4 +1,4 @@
-"""One update: gradients in, an applied optimizer step out (or none, where the loss scaler skips it).
+"""One update: masks and clips gradients, then steps the optimizer, unless the loss scaler skips the step.
 
 unscale -> l1 -> mask gradients -> clip -> optimizer. With a closure the optimizer computes the gradients itself, as
 often as it likes; each time they go the same way.

@@ -1,4 +1,4 @@
-"""Models in wrappers (`torch.compile`, data parallelism, averages): the same weights, their names with a prefix."""
+"""Unwraps models (`torch.compile`, data parallelism, averages): the same weights under prefixed names."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The phase tree of a plan, walked: content keys, reuse, run folders."""
+"""Runs the phase tree of a plan: content keys, reuse, run folders."""

@@ -1,4 +1,4 @@
-"""A request in, an exit code out: prepare, show, train, say how it ended."""
+"""The body of `dsd-run`: prepares the run, shows it, trains, and reports how it ended as an exit code."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def execute(request: Request, resolved: Resolved | None = None, *, command: Sequ
         with warnings_told(lambda text: print(text, file=sys.stderr)):
             return _run(prepared, probe, saved, command)
     except KeyboardInterrupt:
-        stopped = DsdError("stopped at once", help="the same command goes on from the last checkpoint")
+        stopped = DsdError("stopped at once", help="run the same command again to continue from the last checkpoint")
         return _say(stopped, 130, saved.path)
     except Exception as error:
         report = users_report(error, model=prepared.model_name, data=prepared.data_spec)
@@ -131,14 +131,14 @@ def _failure(error: Exception, *, is_users: bool) -> DsdError | None:
             return write_failure(place, error)
         if is_users:
             return None
-        return DsdError(f"`{place}` cannot be used: {error.strerror or error}")
+        return DsdError(f"cannot use `{place}`: {error.strerror or error}")
     return None
 
 
 def _run(prepared: Prepared, probe: Probe, saved: LastSaved, command: Sequence[str]) -> int:
     request = prepared.request
     if not prepared.plan.phases:
-        raise DsdError(f"`{request.schedule}` has no phase", help="write for instance `dense 10ep`")
+        raise DsdError(f"`{request.schedule}` has no phases", help="write for instance `dense 10ep`")
     require_supported(prepared.plan)
     folder = RunFolder(request.out or default_folder(prepared))
     folder.require_ours()
@@ -204,7 +204,7 @@ def _train(
         weights = runner.write_line_ends()
     except Stopped:
         assert stop.signal is not None
-        print(f"stopped; the progress is in {saved.path}; the same command goes on", file=sys.stderr)
+        print(f"stopped; the progress is in {saved.path}; run the same command again to continue", file=sys.stderr)
         return 128 + stop.signal
     finally:
         tracker.close()
@@ -227,4 +227,4 @@ def _say(error: DsdError, code: int, saved: Path | None = None) -> int:
 
 def _say_saved(saved: Path | None) -> None:
     if saved is not None:
-        print(f"  = saved: {saved}; the same command goes on from there", file=sys.stderr)
+        print(f"  = saved: {saved}; run the same command again to continue", file=sys.stderr)

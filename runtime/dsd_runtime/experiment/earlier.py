@@ -1,4 +1,4 @@
-"""What a run folder holds of an earlier run, against the run that is about to begin: compared, refused, put aside."""
+"""Compares an earlier run in a folder with the run that is about to begin: continue, refuse, or set aside."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def compare_with_earlier(
         return []
     if manifest is None or before is None:
         if mode == "resume":
-            raise DsdError(f"there is no run to resume in `{folder.root}`", help="leave `--resume` out to start one")
+            raise DsdError(f"`{folder.root}` has no run to resume", help="leave out `--resume` to start a run")
         return []
     earlier = dict.fromkeys(manifest.get("nodes", {}).values())
     used = {*keys.values(), *(form.key for form in shorter.values())}
@@ -49,11 +49,13 @@ def compare_with_earlier(
     if other not in (None, own):
         raise DsdError(
             f"`{folder.root}` holds a run of `{other}`, and this is `{own}`",
-            help="choose another `--out`, or replace what it holds with `--fresh`",
+            help="choose another `--out`, or replace its contents with `--fresh`",
         )
     text = _first_difference(prepared, before, manifest)
     if mode == "resume":
-        raise DsdError(text, help="undo the change, or leave `--resume` out: only what it touches is trained again")
+        raise DsdError(
+            text, help="undo the change, or leave out `--resume`: only the affected phases are trained again"
+        )
     phases = f"{len(lost)} trained phase{'s' if len(lost) > 1 else ''} of the earlier run"
     return [f"{text}; {phases} will not be used, and come{'' if len(lost) > 1 else 's'} back with that edit undone"]
 
@@ -142,7 +144,7 @@ def _first_difference(prepared: Prepared, before: Plan, manifest: Mapping[str, A
                 return f"phase `{phase_name(new)}` had {_said(key, then)} and now has {_said(key, today)}"
     if len(before.phases) != len(now.phases):
         return f"the schedule had {len(before.phases)} phases and now has {len(now.phases)}"
-    return "what the schedule refers to (a file, another phase) has changed"
+    return "something that the schedule refers to (a file, another phase) has changed"
 
 
 def _said(key: str, phase: Mapping[str, Any]) -> str:

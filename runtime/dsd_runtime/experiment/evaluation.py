@@ -1,4 +1,4 @@
-"""A run folder in, its last weights' metrics on validation and test data out: `dsd-run --evaluate`."""
+"""`dsd-run --evaluate`: the metrics of a run's final weights on validation and test data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run folder: where everything of a run lies, and who may write to it.
+"""A run folder: the paths of everything in it, and the lock that allows one writer.
 
     plan.json  manifest.json  metrics.jsonl  events/            what was asked, by whom, what was measured
     checkpoints/<node key>/end-<update>/                        a finished node: weights, session, metrics
@@ -91,8 +91,8 @@ class RunFolder:
         strange = [path for path in self.written if os.path.lexists(path)]
         if strange and not self._is_ours():
             raise DsdError(
-                f"`{self.root}` is no run folder, and already holds `{strange[0].name}`",
-                help="choose another `--out`: a new folder, or that of an earlier run",
+                f"`{self.root}` is not a run folder, and already contains `{strange[0].name}`",
+                help="with `--out`, choose a new folder or the folder of an earlier run",
             )
 
     def _is_ours(self) -> bool:
@@ -165,9 +165,7 @@ class RunFolder:
         except (OSError, TypeError, ValueError, RecursionError) as error:
             raise self._damaged(self.manifest, str(error)) from error
         if _FORMAT not in manifest:
-            raise DsdError(
-                f"`{self.manifest}` is not one that `dsd-run` wrote", help="choose another `--out`: a new folder"
-            )
+            raise DsdError(f"`{self.manifest}` was not written by `dsd-run`", help="choose a new folder with `--out`")
         if not all(isinstance(manifest.get(name, {}), dict) for name in ("nodes", "setting")):
             raise self._damaged(self.manifest, "its nodes are not a table")
         return manifest
@@ -185,7 +183,7 @@ class RunFolder:
     def _damaged(path: Path, why: str) -> Damaged:
         return Damaged(
             f"`{path}` is damaged: {why}",
-            help="delete that file (what is trained stays), use another `--out`, or `--fresh`",
+            help="delete that file (trained phases are kept), or use another `--out` or `--fresh`",
         )
 
     @contextmanager
@@ -195,20 +193,18 @@ class RunFolder:
             self.root.mkdir(parents=True, exist_ok=True)
             lock = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
-            raise DsdError(
-                f"`{self.root}` cannot be written: {error.strerror}", help="choose another `--out`"
-            ) from error
+            raise DsdError(f"cannot write to `{self.root}`: {error.strerror}", help="choose another `--out`") from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(lock)
             raise DsdError(
-                f"another process is working in `{self.root}`", help="wait for it, or choose another `--out`"
+                f"another process is using `{self.root}`", help="wait for it, or choose another `--out`"
             ) from error
         except OSError as error:
             os.close(lock)
             raise DsdError(
-                f"`{self.root}` cannot be locked: {error.strerror}", help="choose an `--out` on another disk"
+                f"cannot lock `{self.root}`: {error.strerror}", help="choose an `--out` on another disk"
             ) from error
         try:
             yield

@@ -1,4 +1,4 @@
-"""What `dsd-run` says before it trains: model, data, how it trains, where; the phases; the time and the disk."""
+"""What `dsd-run` prints before training: model, data, training settings, phases, estimated time and disk."""
 
 from __future__ import annotations
 

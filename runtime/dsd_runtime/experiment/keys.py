@@ -1,4 +1,4 @@
-"""A plan and its setting in, a content key for every phase out.
+"""Computes the content key of every phase from a plan and its settings.
 
 A node's key is the hash of all that determines its numbers: its parent's key, what its phase does, the checkpoints it
 refers to, the model, the data, the seed and the runtime settings that change numbers. Labels, comments and the
@@ -32,13 +32,13 @@ class Setting:
 
     @classmethod
     def of_manifest(cls, manifest: Mapping[str, Any]) -> Setting:
-        """The setting that a run folder's manifest names; DsdError when another version of the program wrote it."""
+        """The setting that a run folder's manifest names; DsdError when a different version of dsd wrote it."""
         try:
             return cls(**manifest["setting"])
         except (KeyError, TypeError) as error:
             raise DsdError(
-                "the run folder's `manifest.json` was written by another version of the program",
-                help="go on with that version, choose another `--out`, or use `--fresh`",
+                "the run folder's `manifest.json` was written by a different version of the program",
+                help="use that version, choose another `--out`, or use `--fresh`",
             ) from error
 
 

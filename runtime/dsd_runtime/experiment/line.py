@@ -1,4 +1,4 @@
-"""One line of phases while it is trained: the session that drives it, its model, where it stands; saved and loaded."""
+"""One branch in training: its session, model and position; can be saved and loaded."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Line:
             first = str(error).splitlines()[-1].strip()
             raise DsdError(
                 f"the weights in `{checkpoint}` do not fit the model: {first}",
-                help="has the model's code changed? use `--fresh`, or another `--out`",
+                help="if the model's code has changed, use `--fresh` or another `--out`",
             ) from error
         if is_longer:
             self.session.load_shorter(parts["session"])

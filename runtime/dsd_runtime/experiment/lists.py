@@ -1,4 +1,4 @@
-"""`--list-models` and `--list-data`: what there is, one entry and its options a line."""
+"""`--list-models` and `--list-data`: one line for each entry, with its options."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def models_text() -> str:
     entries = [
         (spec.name, spec.summary, f"{_options(spec.options)}; trains on {spec.preset.data}") for spec in MODELS.values()
     ]
-    entries.append(("torchvision:NAME", "any classifier of torchvision", "trains on digits"))
-    entries.append((_OWN, "your own", "whatever it takes; say with --data what it trains on"))
-    return _listed("--model NAME[:option=value,...], with the options as they are unless given", entries)
+    entries.append(("torchvision:NAME", "any classifier of torchvision", "default data: digits"))
+    entries.append((_OWN, "your own", "the function's own arguments; --data names the data set"))
+    return _listed("--model NAME[:option=value,...], with the default of each option", entries)
 
 
 def data_text() -> str:
@@ -29,7 +29,7 @@ def data_text() -> str:
         for row in DATA_SETS.values()
     ]
     entries.append((_OWN, "your own", "whatever it takes"))
-    return _listed("--data NAME[:PATH][,option=value...], with the options as they are unless given", entries)
+    return _listed("--data NAME[:PATH][,option=value...], with the default of each option", entries)
 
 
 def _options(options: Mapping[str, object]) -> str:

@@ -1,4 +1,4 @@
-"""Phases that have only become longer go on from the end of the shorter one, where they would have come by it.
+"""Continues a lengthened phase from the end of its shorter version, where the updates would be the same.
 
 A phase of constant rate that is trained for 10 epochs does in its first 8 what one of 8 epochs does. So it is for every
 phase whose numbers do not depend on its length (no `cosine`, `linear`, share of the length, ramp, `until` or `clock=`)

@@ -1,4 +1,4 @@
-"""`manifest.json`: by what, from what and how a run was made, so that it can be made again and compared."""
+"""`manifest.json`: versions, inputs and settings of a run, so that it can be reproduced and compared."""
 
 from __future__ import annotations
 

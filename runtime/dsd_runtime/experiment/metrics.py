@@ -1,4 +1,4 @@
-"""A plan, a task and the data's sizes in, a complaint out when a condition reads what will not be measured.
+"""Checks before training that conditions only read metrics that will be measured.
 
 A comparison with a metric that is never reported is never true: a phase would go on to its bound without a word.
 """
@@ -38,7 +38,7 @@ def require_measured(plan: Plan, measured: Measured) -> None:
     labels = {phase.id: phase for phase in plan.phases}
     for point in plan.checkpoints:
         if point.moment == "best" and point.phase in labels:
-            who = f"`@best` goes by `{measured.best_metric}`"
+            who = f"`@best` uses `{measured.best_metric}`"
             _require(measured.best_metric, measured, at_end=False, who=who, phase=labels[point.phase])
 
 
@@ -61,7 +61,7 @@ def _require(metric: str, measured: Measured, *, at_end: bool, who: str, phase: 
         if not measured.sizes.get(split):
             raise DsdError(f"{place}: {who}, but the data has no {split} samples", help=_ways_out(split))
         raise DsdError(
-            f"{place}: {who}, which is measured only at the end of a phase",
+            f"{place}: {who}, which is only measured at the end of a phase",
             help=f"read `val.{name}`, or put the condition on a `repeat`",
         )
     guess = nearest(metric, known)
@@ -75,5 +75,7 @@ def _require(metric: str, measured: Measured, *, at_end: bool, who: str, phase: 
 
 def _ways_out(split: str) -> str:
     if split == "val":
-        return "hold some out of training (`val=0.1`), validate on the test samples (`val=test`), or read `train.loss`"
-    return "give the data a test split, or read a `val.` metric"
+        return (
+            "hold out some training samples (`val=0.1`), validate on the test samples (`val=test`), or use `train.loss`"
+        )
+    return "give the data a test split, or use a `val.` metric"

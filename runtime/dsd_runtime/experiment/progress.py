@@ -1,4 +1,4 @@
-"""What of a plan a run folder already holds, for `dsd-plan FILE --out RUN`. No torch."""
+"""Which phases of a plan a run folder has already trained, for `dsd-plan FILE --out RUN`. No torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ def describe_run(plan: Plan, run_folder: Path) -> list[tuple[str, str, str]]:
     folder = RunFolder(Path(run_folder))
     manifest = folder.read_manifest()
     if manifest is None:
-        raise DsdError(f"`{run_folder}` is no run folder: it has no manifest.json", help="give the folder of a dsd-run")
+        raise DsdError(
+            f"`{run_folder}` is not a run folder: it has no manifest.json", help="give a folder written by `dsd-run`"
+        )
     setting = Setting.of_manifest(manifest)
     keys = node_keys(plan, setting)
     return [(phase.id, folder.state(keys[phase.id]), keys[phase.id]) for phase in plan.phases]

@@ -1,4 +1,4 @@
-"""Snapshots that a schedule refers to, kept on disk in the folder of the node that they belong to."""
+"""Stores the snapshots that a schedule refers to in the folder of the node that they belong to."""
 
 from __future__ import annotations
 

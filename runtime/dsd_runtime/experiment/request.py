@@ -1,4 +1,4 @@
-"""The command line of `dsd-run` in, the plan for its model out: all that can be checked before torch is loaded.
+"""Resolves the command line of `dsd-run`, and checks all that can be checked before torch is loaded.
 
 Who wins, for every setting: the command line, then the schedule's `set`, then the model's preset.
 """
@@ -64,8 +64,8 @@ def resolve(request: Request) -> Resolved:
     model_name = chosen(request.model, first, "model")
     if model_name is None:
         raise DsdError(
-            "no model is named",
-            help='use `--model NAME` (`dsd-run --list-models` has them), or write `set model="..."` in the schedule',
+            "no model was given",
+            help='use `--model NAME` (listed by `dsd-run --list-models`), or write `set model="..."` in the schedule',
         )
     require_trusted(request, first.settings)
     _require_no_file(model_name)
@@ -73,8 +73,8 @@ def resolve(request: Request) -> Resolved:
     data_spec = chosen(request.data, first, "data")
     if data_spec is None and not is_built_in(model_name) and model_name.partition(":")[0] != TORCHVISION:
         raise DsdError(
-            f"`{model_name}` is a model of your own, and nothing says what it is trained on",
-            help="use `--data NAME` (`dsd-run --list-data` has them), or `--data package.module:factory` of your own",
+            f"`{model_name}` is your own model, so it needs a data set",
+            help="use `--data NAME` (listed by `dsd-run --list-data`), or `--data package.module:factory` of your own",
         )
     _require_no_file(data_spec or "")
     plan = dsd_lang.compile(text, source=str(request.schedule), overrides=overrides, defaults=preset_settings(preset))
@@ -94,9 +94,7 @@ def _require_no_file(name: str) -> None:
     module, _, factory = name.partition(",")[0].partition(":")
     if module.endswith(".py"):
         dotted = module.removesuffix(".py").removeprefix("./").replace("/", ".").strip(".")
-        raise DsdError(
-            f"`{name}` names a file, where a module stands", help=f"write `{dotted}:{factory or 'FUNCTION'}`"
-        )
+        raise DsdError(f"`{name}` names a file, expected a module", help=f"write `{dotted}:{factory or 'FUNCTION'}`")
 
 
 def _require_numbers(request: Request) -> None:
@@ -105,10 +103,14 @@ def _require_numbers(request: Request) -> None:
             f"`--workers {request.workers}` is below 0", help="write 0 to load the data in the training loop"
         )
     if request.threads is not None and request.threads < 1:
-        raise DsdError(f"`--threads {request.threads}` is below 1", help="leave it out to have the number chosen")
+        raise DsdError(
+            f"`--threads {request.threads}` is below 1",
+            help="leave it out to have the number chosen for you",
+        )
     if not request.save_every_seconds > 0:
         raise DsdError(
-            f"`--save-every {request.save_every_seconds:g}` is not above 0", help="write seconds, such as 60"
+            f"`--save-every {request.save_every_seconds:g}` is not above 0",
+            help="write a number of seconds, such as 60",
         )
     if request.seed is not None and request.seed < 0:
         raise DsdError(f"`--seed {request.seed}` is below 0", help="write a whole number of at least 0")

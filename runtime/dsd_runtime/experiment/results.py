@@ -1,4 +1,4 @@
-"""What `dsd-run` says at the end: one table of phases, seeds taken together, and where everything lies."""
+"""What `dsd-run` prints at the end: the table of phases, with seeds averaged, and the paths of the outputs."""
 
 from __future__ import annotations
 

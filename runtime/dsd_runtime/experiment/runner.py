@@ -1,4 +1,4 @@
-"""A prepared run in, trained nodes out: the phase tree walked in order, each node trained once.
+"""Trains the phase tree of a prepared run in order, each node once.
 
 A node whose finished checkpoint is in the run folder is not trained again. One session goes on from phase to phase
 along a line; where a branch starts somewhere else, a new session is loaded from the parent's checkpoint. Both ways give

@@ -1,4 +1,4 @@
-"""What the user asked for in, everything a run needs out: plan, data, task, model builder, device, precision.
+"""Prepares a run from the request: plan, data, task, model builder, device, precision.
 
 Who wins, for every setting: the command line, then the schedule's `set`, then the model's preset.
 """
@@ -82,5 +82,5 @@ def _open(spec: str, preset: Preset) -> DataSource:
 def _precision(request: Request, plan: Plan) -> PrecisionName:
     name = chosen(request.precision, plan, "precision") or "fp32"
     if name not in ("fp32", "bf16", "fp16"):
-        raise DsdError(f"there is no precision `{name}`", help="expected fp32, bf16 or fp16")
+        raise DsdError(f"unknown precision `{name}`", help="expected fp32, bf16 or fp16")
     return cast(PrecisionName, name)

@@ -1,4 +1,4 @@
-"""What a run is going to do, before it does it: resolved phases, layers matched, the time and the disk it takes."""
+"""Describes a run before it starts: resolved phases, matched layers, estimated time and disk."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class RunCost:
     def __str__(self) -> str:
         disk = format_bytes(self.bytes_per_checkpoint * len(self.work))
         if not self.work:
-            return "nothing is left to train"
+            return "nothing left to train"
         return (
             f"{self.updates_left} updates to train at about {format_seconds(self.seconds_per_update)} each, with the "
             f"evaluations about {format_seconds(self.forecast().seconds_left())}; {disk} of checkpoints"

@@ -1,4 +1,4 @@
-"""A prepared run in, what it takes out: layers, threads, seconds for an update and for an evaluation.
+"""Measures what a run takes: layers, threads, seconds for an update and for an evaluation.
 
 Everything is measured on a model and a task of its own, which are gone before the training begins; no generator of the
 run moves. What they warn of the training warns of as well.
@@ -76,7 +76,7 @@ def survey(prepared: Prepared, probe: Probe, *, earlier_threads: int | None) -> 
     with torch.random.fork_rng(), warnings.catch_warnings(action="ignore"):
         batch = next(iter(_training_batches(prepared)), None)
         if batch is None:
-            raise DsdError("the training data gives no batch", help="is there anything to train on?")
+            raise DsdError("the training data gave no batches", help="check that the data has training samples")
         threads = choose_threads(prepared, lambda: _loss(prepared, model, batch), earlier=earlier_threads)
     size = sum(value.numel() * value.element_size() for value in model.state_dict().values())
     num_parameters = sum(value.numel() for value in model.parameters())

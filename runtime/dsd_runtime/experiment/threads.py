@@ -1,4 +1,4 @@
-"""A model and one batch in, the number of threads out, by a rule that gives the same number whenever it is asked.
+"""Chooses the number of CPU threads for a model and batch, by a deterministic rule.
 
 Threads that share a matrix product add its parts in another order, so their number is part of what a run's numbers
 depend on: it is in the node keys, a run folder keeps the one it began with, and nothing noisy is measured to find it.
@@ -72,7 +72,7 @@ def choose_threads(prepared: Prepared, compute: Callable[[], Any], *, earlier: i
     if available == 1:
         return Threads(1, 1, "")
     count = work_of(compute).threads(available)
-    return Threads(count, available, "" if count > 1 else "an update is little work")
+    return Threads(count, available, "" if count > 1 else "an update is too short to share")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A run folder in, the trained model out, with what it takes to use it: preprocessing, metrics, plan."""
+"""`load_run`: the trained model of a run folder with its preprocessing, metrics and plan."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class TrainedRun:
         described = self.manifest.get("preprocessing")
         if described is None:
             raise DsdError(
-                f"the data of `{self.folder}` said nothing of its preprocessing",
+                f"the data of `{self.folder}` has no `preprocessing`",
                 help="give your data source a `preprocessing`, see dsd_runtime.data.preprocessing",
             )
         return read_preprocessing(described)
@@ -104,12 +104,13 @@ def _manifest(run: RunFolder) -> dict[str, Any]:
     manifest = run.read_manifest()
     if manifest is None:
         raise DsdError(
-            f"`{run.root}` holds no run: it has no `manifest.json`", help="give the `--out` folder of a `dsd-run`"
+            f"`{run.root}` is not a run folder: it has no `manifest.json`",
+            help="give the `--out` folder of a `dsd-run`",
         )
     if not isinstance(manifest.get("model"), str) or not isinstance(manifest.get("traits"), dict):
         raise DsdError(
-            f"the run in `{run.root}` was written by another version of the program",
-            help="run the same command again: what is trained is not trained again",
+            f"the run in `{run.root}` was written by a different version of the program",
+            help="run the same command again: trained phases are kept",
         )
     return manifest
 
@@ -133,7 +134,7 @@ def _traits(manifest: Mapping[str, Any]) -> DataTraits:
     if wrong:
         raise DsdError(
             f"the manifest is damaged: its trait `{wrong[0]}` is nothing that a data set says",
-            help="run the same command again: what is trained is not trained again",
+            help="run the same command again: trained phases are kept",
         )
     return DataTraits(**said)
 
@@ -178,8 +179,8 @@ def _absent(path: Path, plan: Plan, branch: str) -> DsdError:
     """Why a line's last weights are not in the folder, and what to do."""
     if not branch and all(phase.path for phase in plan.phases):
         choices = ", ".join(plan.branches)
-        return DsdError(f"`{path}` is not there: every phase stands in a branch", help=f"give a branch: {choices}")
-    return DsdError(f"`{path}` is not there: the run has not finished", help="run the same command again to go on")
+        return DsdError(f"`{path}` does not exist: every phase is in a branch", help=f"give a branch: {choices}")
+    return DsdError(f"`{path}` does not exist: the run has not finished", help="run the same command again to continue")
 
 
 def _fill(model: nn.Module, weights: Mapping[str, Tensor], root: Path) -> None:

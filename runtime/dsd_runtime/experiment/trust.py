@@ -1,4 +1,4 @@
-"""Whose word a model or data set named by Python code is: the user's own, or that of a file that may be anybody's."""
+"""Refuses Python code named in a schedule file unless the user allowed it on the command line."""
 
 from __future__ import annotations
 
@@ -30,6 +30,6 @@ def refuse_code(setting: str, value: str, where: str, flag: str) -> None:
     target = python_target(setting, value)
     if target is not None:
         raise DsdError(
-            f"{where} names the Python code `{target}` as its {setting}, and a file's word is not enough to run code",
-            help=f"if you trust it, give `--{setting} {value}` yourself, or `{flag}`",
+            f"{where} names the Python code `{target}` as its {setting}, and a schedule may not run code by itself",
+            help=f"if you trust it, pass `--{setting} {value}` on the command line, or `{flag}`",
         )

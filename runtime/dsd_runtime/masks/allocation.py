@@ -1,4 +1,4 @@
-"""A ratio and the competitors in, how many each keeps out: `uniform` gives every tensor the same ratio."""
+"""Divides a target ratio among tensors: `uniform` gives every tensor the same ratio."""
 
 from __future__ import annotations
 

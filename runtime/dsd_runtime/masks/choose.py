@@ -1,4 +1,4 @@
-"""Weights and a target in, masks out: the one call a session makes at a boundary or at a ramp's re-selection."""
+"""Chooses the masks for a target: the one call that a session makes at a boundary or when a ramp selects again."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _competitions(
 
 def _choose(target: SingleTarget, names: list[str], request: _Request) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     if isinstance(target, Ramp):
-        raise ValueError("a ramp has no masks of its own: resolve it at an update first")
+        raise ValueError("a ramp has no masks of its own: get its target at an update first")
     if isinstance(target, Held):
         return {name: _alive_or_all(name, request).clone() for name in names}, ()
     if isinstance(target, NofM):

@@ -1,4 +1,4 @@
-"""A tensor and a mask in, the tensor with +0.0 outside the mask out, in place: the one operation every update pays for.
+"""Sets a tensor to +0.0 outside its mask, in place: the one operation that every update pays for.
 
 The bits of the tensor, seen as integers, are multiplied by the mask's bytes (0 or 1). So the mask costs one byte a
 weight, NaN and Inf are cleared (0 x NaN is NaN in floats), the sign bit too, and `data_ptr` never changes.

@@ -1,4 +1,4 @@
-"""Where the inputs of a model's weights lie: dim 1, but dim 0 in transposed convolutions and a `Conv1D`."""
+"""The input dimension of a model's weights: dim 1, but dim 0 in transposed convolutions and `Conv1D`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores in, the mask that keeps the largest N of each M consecutive weights along the input dimension out.
+"""N:M masks: keep the largest N of each M consecutive weights along the input dimension.
 
 Shapes: a fully connected or recurrent matrix is [out, in], a convolution [out, in, kh, kw]; groups run along dim 1, so
 a convolution's are taken channel by channel at one kernel place (as if permuted 0, 2, 3, 1). A transposed convolution
@@ -27,13 +27,13 @@ def select_n_of_m(scores: Tensor, n: int, m: int, *, name: str, axis: InputAxis 
     [[True, False, False, True]]
     """
     if not 0 < n <= m:
-        raise ValueError(f"{n}:{m} is no pattern: N must be between 1 and M")
+        raise ValueError(f"{n}:{m} is not a pattern: N must be between 1 and M")
     has_inputs = scores.dim() >= 2
     num_inputs = scores.shape[axis.dim] // axis.blocks if has_inputs else 0
     if not has_inputs or num_inputs % m:
         raise DsdError(
             f"`{n}:{m}` does not fit `{name}`: its shape {tuple(scores.shape)} has "
-            + (f"{num_inputs} inputs, no multiple of {m}" if has_inputs else "no input dimension"),
+            + (f"{num_inputs} inputs, not a multiple of {m}" if has_inputs else "no input dimension"),
             help=f'leave it out with `except="{name.rpartition(".")[0] or name}"`, or choose another pattern',
         )
     finite = torch.isfinite(scores)

@@ -1,4 +1,4 @@
-"""An optimizer in, whether it leaves a zero weight with zero gradient and zero state exactly zero out.
+"""Tells whether an optimizer keeps a zero weight with zero gradient and zero state exactly zero.
 
 Where it does, masking the gradients at every update is enough once weights and state were zeroed at the phase's entry:
 each rule below maps (w=+0, g=+0, state=+0) to itself, bit by bit. Read from torch's formulas and tested

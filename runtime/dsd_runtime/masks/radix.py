@@ -1,4 +1,4 @@
-"""What a radix selection needs of one tensor: scores as int32 keys in ranking order, counted half by half.
+"""Radix selection: scores as int32 keys in ranking order, counted in two 16-bit halves.
 
 A float32 score's bits, read as an integer, already have the order of its magnitude. So `magnitude` clears the sign bit,
 `smallest_magnitude` inverts the rest, and `value` flips the bits of negative numbers below the sign (after -0.0 became

@@ -1,4 +1,4 @@
-"""Radix keys of a tensor anywhere, in torch operators: what an accelerator runs.
+"""Radix selection in torch operators, for accelerators.
 
 Integer counts do not depend on the order of the threads that make them, so the masks are the same on every device.
 """

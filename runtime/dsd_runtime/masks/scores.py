@@ -92,5 +92,5 @@ def score(by: str, request: ScoreRequest) -> Scores:
     """
     method = SCORES.get(by)
     if method is None:
-        raise DsdError(f"`by={by}` has no method; this version has {', '.join(f'`{name}`' for name in SCORES)}")
+        raise DsdError(f"unknown score `by={by}`; expected one of {', '.join(f'`{name}`' for name in SCORES)}")
     return method.function(request)

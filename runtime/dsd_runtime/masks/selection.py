@@ -1,4 +1,4 @@
-"""Scores and a number in, the mask of exactly that many kept weights out.
+"""Selects exactly k weights by their scores.
 
 The threshold is found by an exact radix histogram: scores become int32 keys of the same order, one pass counts their
 high halves, a second the low halves of the one bin the threshold lies in, a third writes the mask. Ties at the

@@ -1,4 +1,4 @@
-"""Parameters and masks in, weights, gradients and optimizer state kept at zero outside the masks: kept where.
+"""Holds the masks of parameters, and keeps weights, gradients and optimizer state zero outside them.
 
 A mask is one byte a weight while it lives (small ones on a CPU have four more, see clearing.py) and one bit in a
 checkpoint. Parameters that share memory (tied weights) have one mask between them, under the name that comes first.
@@ -54,7 +54,7 @@ class MaskStore:
             known = owners.get(canonical.get(name, ""))
             if known is None or known.parameters[0].shape != clearing.mask.shape:
                 raise DsdError(
-                    f"the model has lost `{name}`, which is masked, or its shape {tuple(clearing.mask.shape)}",
+                    f"the masked weight `{name}` was removed or no longer has the shape {tuple(clearing.mask.shape)}",
                     help="change the shapes of weights before `attach()`, or in a dense phase",
                 )
         self._owners, self._canonical = owners, canonical
@@ -215,7 +215,7 @@ def _is_of_shape(value: object, parameter: Tensor) -> bool:
 def _clear_buffer(clearing: ClearingMask, buffer: Tensor, *, name: str, key: str) -> None:
     if not (buffer.is_floating_point() or buffer.is_complex()):
         raise DsdError(
-            f"the optimizer keeps `{key}` of `{name}` as {buffer.dtype}, where zero has no known code",
+            f"the optimizer keeps `{key}` of `{name}` as {buffer.dtype}, a quantized format that cannot be set to zero",
             help="use an optimizer with floating-point state",
         )
     if buffer.layout == torch.sparse_coo:

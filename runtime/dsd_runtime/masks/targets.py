@@ -1,4 +1,4 @@
-"""What a sparse phase asks for, as data; a target and a clock in, an exact ratio out.
+"""The target of a sparse phase as data, and its exact ratio at an update.
 
 A ratio is always the fraction *pruned*, an exact rational of the original size (:class:`Remaining`: of what is alive).
 """
@@ -84,7 +84,7 @@ def ramp_sparsity(ramp: Ramp, update: int, length: int) -> Fraction:
     Fraction(3, 5)
     """
     if not update >= 0:
-        raise ValueError(f"an update is counted from 0, not {update}")
+        raise ValueError(f"update must be at least 0, not {update}")
     last = max(length - 1, 0) // ramp.every_updates
     selection = min(update // ramp.every_updates, last)
     return ramp_value(ramp.start, ramp.end, ramp.shape, Fraction(selection, last) if last else Fraction(1))

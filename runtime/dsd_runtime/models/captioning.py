@@ -1,4 +1,4 @@
-"""Image features and words in, logits of the next word out: NeuralTalk, to the last parameter.
+"""NeuralTalk, to the last parameter: predicts the next word from image features and words.
 
 ``model(features [N, D], words [N, L]) -> logits [N, L, V]`` with words = [START, w1, ...]. The image is the LSTM's
 first input and its output is dropped. For decoding: ``start(features)``, then ``advance(state, words)`` word by word.

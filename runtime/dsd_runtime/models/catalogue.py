@@ -1,4 +1,4 @@
-"""A model's name in, what is known of it before it is built out: options, preset, layers. Never imports torch.
+"""What is known of each model before it is built: options, preset, layers. Never imports torch.
 
 A name is ``NAME`` or ``NAME:option=value,option=value``, as in ``ds2:hidden=128,layers=3``.
 """
@@ -230,9 +230,9 @@ MODELS: Mapping[str, ModelSpec] = MappingProxyType({spec.name: spec for spec in 
 
 
 def _unknown_model(name: str) -> DsdError:
-    known = f"built in are {', '.join(MODELS)}; or `torchvision:NAME`, or your own `package.module:factory`"
+    known = f"built-in models: {', '.join(MODELS)}; or `torchvision:NAME`, or your own `package.module:factory`"
     guess = nearest(name, tuple(MODELS))
-    return DsdError(f"there is no model `{name}`", help=f"did you mean `{guess}`? {known}" if guess else known)
+    return DsdError(f"unknown model `{name}`", help=f"did you mean `{guess}`? {known}" if guess else known)
 
 
 _SWITCHES: Mapping[str, bool] = {"on": True, "true": True, "off": False, "false": False}
@@ -245,7 +245,7 @@ def _option_value(name: str, text: str, default: Option) -> Option:
     if isinstance(default, bool):
         if text.lower() in _SWITCHES:
             return _SWITCHES[text.lower()]
-        raise DsdError(f"the option `{name}={text}` is neither on nor off", help=f"write {name}=on or {name}=off")
+        raise DsdError(f"the option `{name}={text}` is not `on` or `off`", help=f"write {name}=on or {name}=off")
     wanted = "a whole number of 1 or more" if isinstance(default, int) else "a number of at least 0 and below 1"
     try:
         value = int(text) if isinstance(default, int) else float(text)
@@ -300,7 +300,7 @@ def inventory(name: str) -> tuple[LayerInfo, ...]:
     """
     if not is_built_in(name):
         raise DsdError(
-            f"the layers of `{name}` are known only once it is built",
+            f"the layers of `{name}` are known only when it is built",
             help="give them in a file with `--layers FILE`, or lint without a model",
         )
     spec, options = parse_model_name(name)

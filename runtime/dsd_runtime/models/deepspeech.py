@@ -1,4 +1,4 @@
-"""Spectrogram frames in, CTC logits out: the two speech networks of the paper (Tables 6 and 8), to the last parameter.
+"""Deep Speech 1 and 2 of the paper (Tables 6 and 8), to the last parameter: CTC logits from spectrograms.
 
 ``model(features [N, T, F], lengths [N]) -> (logits [N, T', S], lengths' [N])``; logits are 0 at the padding. Padding
 reaches no valid frame and no batch-norm statistic, so in evaluation a sample's logits do not depend on its batch.

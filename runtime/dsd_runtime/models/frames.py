@@ -1,4 +1,4 @@
-"""Lengths in, the valid frames of a padded batch out: layers that see only those are exact whatever the padding is.
+"""Layers that see only the valid frames of a padded batch, so that results do not depend on padding.
 
 Between layers, speech travels *packed*: one row for each valid frame, frame-major. Padding is then not masked but
 absent, from batch-norm statistics too.

@@ -1,4 +1,4 @@
-"""Images in, class logits out: the BVLC GoogLeNet that the paper trained (Caffe's model zoo), not torchvision's.
+"""The BVLC GoogLeNet that the paper trained (Caffe's model zoo), which differs from torchvision's.
 
 No batch norm; biases; local response normalisation; real 5x5 branches; pooling in ceil mode; two auxiliary heads with
 loss weight 0.3 each, which training mode returns beside the logits: ``(logits, aux1, aux2)``.
@@ -78,7 +78,7 @@ class GoogLeNet(nn.Module):
         channels, height, width = image_shape
         if height != width or height < SMALLEST_SIDE:
             raise DsdError(
-                f"`googlenet` takes square images of {SMALLEST_SIDE} pixels a side or more, not {height}x{width}",
+                f"`googlenet` takes square images of {SMALLEST_SIDE} pixels or more on a side, not {height}x{width}",
                 help="use `resnet20` for small images, or data with larger ones",
             )
         self.stem = nn.Sequential(

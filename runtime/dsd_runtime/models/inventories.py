@@ -1,4 +1,4 @@
-"""A built-in model's options in, its layers out, without torch: what the linter resolves selectors on.
+"""The layers of the built-in models by their options, without torch: the linter resolves selectors on them.
 
 Each function gives what ``dsd_runtime.engine.layers.inventory`` gives for the built model; a test keeps the two equal.
 """

@@ -1,4 +1,4 @@
-"""Images in, class logits out: the lottery-ticket paper's networks, Lenet-300-100 and Conv-2, Conv-4, Conv-6.
+"""The networks of the lottery-ticket paper: Lenet-300-100 and Conv-2, Conv-4, Conv-6.
 
 Weights are drawn from the Gaussian Glorot distribution, biases are 0, as in that paper.
 """

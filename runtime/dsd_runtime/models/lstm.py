@@ -1,4 +1,4 @@
-"""NeuralTalk's LSTM as one matrix: projected steps in, hidden states out, without an autograd graph for each step.
+"""NeuralTalk's LSTM as one matrix, without an autograd graph for each time step.
 
 Gates stand in the order I, F, O, G (i, f, o through a sigmoid, g through tanh); c[t] = i g + f c[t-1] and h[t] = o c[t]
 (no tanh on c); both start at 0. The input half of the product is made for all steps at once; the loop holds only the

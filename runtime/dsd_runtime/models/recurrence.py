@@ -1,4 +1,4 @@
-"""Projected frames in, clipped-ReLU states of both directions out, as one loop over time for the two of them.
+"""A bidirectional clipped-ReLU recurrence: both directions in one loop over time.
 
 One buffer ``states`` [T, 2, N, H] holds the whole recurrence: slot ``s`` has frame ``s`` of the forward direction and
 frame ``T-1-s`` of the backward one, so that a step of both is a single batched product on contiguous memory (on a

@@ -1,4 +1,4 @@
-"""The bidirectional recurrent layer of Deep Speech 1 and 2: one input projection shared by both directions.
+"""The bidirectional recurrent layer of Deep Speech 1 and 2, with one input projection for both directions.
 
 DS1: h[t] = g(W x[t] + b + U h[t-1]) forwards, likewise backwards with its own U, output their sum, g(z) =
 min(max(z, 0), 20). DS2 puts sequence-wise batch norm on W x alone (in place of b). Rows in, rows out (frames.py).

@@ -1,4 +1,4 @@
-"""A model's name and the data's traits in, the model out.
+"""Builds a model by its name for given data.
 
 A name is built in (``ds2:hidden=128``, see catalogue.py), ``torchvision:NAME``, or ``package.module:factory`` of the
 user's own, with options after a comma (``package.module:factory,depth=3``). Sizes come from the data; an option given
@@ -76,14 +76,14 @@ def _built_in_builder(name: str, traits: DataTraits) -> Callable[[], nn.Module]:
     spec, given = parse_model_name(name)
     if traits.task != spec.preset.task:
         raise DsdError(
-            f"the model `{spec.name}` is for {spec.preset.task}, the data for {traits.task}",
-            help=f"its default data is `{spec.preset.data}`",
+            f"the model `{spec.name}` is for {spec.preset.task}, the data is for {traits.task}",
+            help=f"use data for that task; its default is `{spec.preset.data}`",
         )
     values = values_of(traits)
     if spec.preset.task == "classification" and traits.image_shape is None and traits.num_features is not None:
         raise DsdError(
             f"the model `{spec.name}` takes images, and the data has feature vectors",
-            help="name a model of your own for it, `package.module:factory`",
+            help="use your own model for it, `package.module:factory`",
         )
     sized = {keyword: values[value] for keyword, value in spec.from_data.items() if value in values}
     if "vocabulary" in given:
@@ -96,7 +96,7 @@ def _built_in_builder(name: str, traits: DataTraits) -> Callable[[], nn.Module]:
 def _torchvision_builder(name: str, traits: DataTraits) -> Callable[[], nn.Module]:
     if traits.task != "classification":
         raise DsdError(
-            f"the model `{TORCHVISION}:{name}` is for classification, the data for {traits.task}",
+            f"the model `{TORCHVISION}:{name}` is for classification, the data is for {traits.task}",
             help="use data with images and classes, such as `digits`",
         )
     from dsd_runtime.models.torchvision_models import torchvision_model
@@ -130,6 +130,4 @@ def _user_factory(target: str) -> Callable[..., Any]:
     try:
         return load_factory(target)
     except UnknownModule as error:
-        raise DsdError(
-            f"`{target}` is neither a known model nor a module that can be imported", help=error.help
-        ) from error
+        raise DsdError(f"`{target}` is not a known model or an importable module", help=error.help) from error

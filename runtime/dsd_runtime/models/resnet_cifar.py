@@ -1,4 +1,4 @@
-"""Small images in, class logits out: ResNet-20 for CIFAR-10 with parameter-free (type-A) shortcuts.
+"""ResNet-20 for CIFAR-10 with parameter-free (type-A) shortcuts.
 
 As in fb.resnet.torch: 3x3 convolution, three groups of three basic blocks of 16, 32 and 64 channels, global average,
 classifier; a shortcut that changes size takes every second pixel and appends zero channels. 269,722 parameters.

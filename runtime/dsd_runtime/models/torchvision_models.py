@@ -1,4 +1,4 @@
-"""torchvision's classifiers without their weights, fitted to the data's classes and channels.
+"""torchvision's classifiers, untrained and fitted to the data's classes and channels.
 
 Where the paper trained torchvision's network (VGG-16, ResNet-18, ResNet-50) its definition is used as it is.
 """

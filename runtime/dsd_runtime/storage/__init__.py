@@ -1,1 +1,1 @@
-"""State on disk: checksummed checkpoints, files that are written whole or not at all."""
+"""State on disk: checksummed checkpoints and atomic files."""

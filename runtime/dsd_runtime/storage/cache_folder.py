@@ -1,4 +1,4 @@
-"""Where everything is kept that can be made again: unpacked archives, decoded pictures, digests of files."""
+"""The cache folder, for all that can be recomputed: unpacked archives, decoded images, digests of files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""State in, a folder on disk out, and back: tensors as safetensors, the rest as JSON, nothing pickled.
+"""Writes and reads checkpoints: tensors as safetensors, the rest as JSON, nothing pickled.
 
 A checkpoint is a folder, there whole or not at all (durable.py). `checksums.json` holds the sha256 of every file.
 """
@@ -121,10 +121,10 @@ def _read_sums(folder: Path) -> dict[str, str]:
     except (OSError, ValueError, RecursionError) as error:
         raise _damaged(mark, str(error)) from error
     if not isinstance(sums, dict):
-        raise _damaged(mark, "it holds no checksums")
+        raise _damaged(mark, "it has no checksums")
     for name in sums:
         if not (folder / name).is_file():
-            raise _damaged(mark, f"it names `{name}`, which is not there")
+            raise _damaged(mark, f"it names `{name}`, which does not exist")
     return sums
 
 

@@ -1,4 +1,4 @@
-"""Digests of files by their content, remembered so that an unchanged file is not read whole again.
+"""Digests of files by content, cached so that an unchanged file is not read whole again.
 
 A digest is remembered in one database of the cache folder under the file's device and inode, with its size and its
 times of modification and of change (which no program can set back) in nanoseconds. Where those are the same, blocks

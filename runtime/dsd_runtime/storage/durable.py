@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all, whenever the process is killed. No torch here.
+"""Writes files and folders atomically: complete or absent, whenever the process is killed. No torch.
 
 Whatever is being written or deleted carries a temporary name on the way; :func:`remove_leftovers` clears what a killed
 process left. Links are deleted, never what they point to. A checkpoint is a folder `<kind>-<number>` that is complete

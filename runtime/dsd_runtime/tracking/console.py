@@ -1,4 +1,4 @@
-"""Progress for people: a live bar with an ETA on a terminal, plain lines anywhere else, or nothing.
+"""Shows progress: a live bar with an ETA on a terminal, plain lines elsewhere, or nothing.
 
 A line is printed for each phase entered, each evaluation and each phase finished.
 """
@@ -118,7 +118,7 @@ class ConsoleProgress(Sink):
 
     def resumed(self, place: Place) -> None:
         self._begin(place)
-        self.say(f"{phase_name(place.phase)}: goes on from update {place.session.phase.step}")
+        self.say(f"{phase_name(place.phase)}: continues from update {place.session.phase.step}")
 
     def entered(self, place: Place, events: Sequence[Event]) -> None:
         self._begin(place)

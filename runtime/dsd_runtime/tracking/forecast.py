@@ -1,4 +1,4 @@
-"""What is left to train, and how long that takes: an estimate before the first update, refined by every one measured.
+"""Estimates the remaining time, first from a measured update, then refined by each update.
 
 Evaluation counts: a pass over the training data ends with one of the validation split, a phase with one of the test
 split as well. What is neither an update nor an evaluation (checkpoints, boundaries) counts by its share so far.

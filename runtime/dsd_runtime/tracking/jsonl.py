@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: one JSON object a line with node, label, epoch, update, name and value.
+"""Writes `metrics.jsonl`: one JSON object a line with node, label, epoch, update, name and value.
 
 `epoch` and `update` count within the phase. When a node is trained again from an earlier point (after a kill), its
 later lines are taken out first, so that no value stands twice.

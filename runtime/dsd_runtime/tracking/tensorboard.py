@@ -1,4 +1,4 @@
-"""TensorBoard: curves of each line, the sparsity of its weights, their distribution over the boundaries.
+"""Writes TensorBoard events: curves of each branch, sparsity, and weight distributions at boundaries.
 
 Each line of phases has its own sub-folder of `events/` (the main line's is `main`); the step is the update counted over
 the line. TensorBoard joins points by slanted lines and sorts groups by name, so:

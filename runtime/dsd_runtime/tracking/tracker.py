@@ -1,4 +1,4 @@
-"""What happens in a run, told to everyone who records or shows it.
+"""The interface of trackers, and the dispatch of a run's events to them.
 
 A sink implements the methods it cares about; :class:`Tracker` tells all sinks in turn, so that the runner knows one.
 """

@@ -1,4 +1,4 @@
-"""Python's warnings in, one line each out, without the place in the source that they come from.
+"""Prints Python warnings as one line each, without the source position.
 
 What a library warns of is said as it says it, with the library's name; the same text is said once, however often it is
 raised. Nothing is filtered that Python would show.

@@ -1,4 +1,4 @@
-"""One phase of a schedule trained by the session's public calls: batches in, updates through it, metrics reported.
+"""Trains one phase of a schedule through the session, and evaluates it.
 
 It is the loop that a user would write, and stops in three ways: the phase is over, a signal asks for a stop at the next
 update, or an error. After each pass over the data, and at the end of the phase, it evaluates and reports; `until` is

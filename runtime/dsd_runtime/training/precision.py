@@ -1,4 +1,4 @@
-"""How a forward pass is computed: `fp32`, `bf16` or `fp16` (the last with a gradient scaler), on one device."""
+"""The number format and device of a forward pass: `fp32`, `bf16` or `fp16` (with a gradient scaler)."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():
-        raise DsdError("there is no CUDA device here", help="use `--device cpu` (or `auto`)")
+        raise DsdError("no CUDA device found", help="use `--device cpu` (or `auto`)")
     return torch.device(name)

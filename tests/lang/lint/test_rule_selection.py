@@ -33,7 +33,7 @@ def test_words() -> None:
     assert codes_of(["ALL"]) == codes_of(["DSD"]) == set(CATALOGUE)
     assert codes_of([]) == set()
     for word in ("DSD7", "sparse", "3", "DSD303x"):
-        with pytest.raises(DsdError, match=f"here: there is no rule `{word}`"):
+        with pytest.raises(DsdError, match=f"here: unknown rule `{word}`"):
             codes_of([word], where="here: ")
 
 
@@ -64,12 +64,12 @@ def test_files_of_their_own(folder: Path) -> None:
 @pytest.mark.parametrize("key", ["select", "extend-select", "ignore"])
 def test_a_rule_that_is_none_names_the_file(folder: Path, key: str) -> None:
     (folder / "pyproject.toml").write_text(f'[tool.dsd.lint]\n{key} = ["ends-spars"]\n')
-    with pytest.raises(DsdError, match=f"pyproject.toml`: `{key}`: there is no rule `ends-spars`") as caught:
+    with pytest.raises(DsdError, match=f"pyproject.toml`: `{key}`: unknown rule `ends-spars`") as caught:
         selected_codes(str(folder / "a.dsd"))
     assert caught.value.help == "did you mean `ends-sparse`?"
 
 
 def test_a_rule_that_is_none_for_other_files(folder: Path) -> None:
     (folder / "pyproject.toml").write_text('[tool.dsd.lint]\nper-file-ignores = { "b.dsd" = ["x"] }\n')
-    with pytest.raises(DsdError, match="`per-file-ignores`: there is no rule `x`"):
+    with pytest.raises(DsdError, match="`per-file-ignores`: unknown rule `x`"):
         selected_codes(str(folder / "a.dsd"))

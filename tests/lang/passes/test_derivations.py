@@ -55,7 +55,7 @@ def test_the_place_of_the_repeat_is_known() -> None:
 @pytest.mark.parametrize(
     ("text", "options", "phase", "name", "expected"),
     [
-        ("dense 5ep; dense", {}, 0, "lr", ("the optimizer's own, nothing is written", None)),
+        ("dense 5ep; dense", {}, 0, "lr", ("the optimizer's own rate", None)),
         ("set lr=0.1\ndense 5ep", {}, 0, "lr", ("from `set`", "1:5")),
         ("set lr=0.1\ndense 5ep", {"overrides": {"lr": "1"}}, 0, "lr", ("from `--set`", None)),
         ("dense 5ep", {"defaults": {"lr": "1"}}, 0, "lr", ("from the model's preset", None)),
@@ -63,7 +63,7 @@ def test_the_place_of_the_repeat_is_known() -> None:
          ("0.1 x the start of phase 1 (1), as `dense` after `sparse`", "1:11")),
         ("dense 5ep lr=1; sparse 50%", {}, 1, "layers", ("the default", None)),
         ("set layers=fc\ndense 5ep lr=1; sparse 50%", {}, 1, "layers", ("from `set`", "1:5")),
-        ("dense 5ep lr=1; sparse [fc: 50%]", {}, 1, "layers", ("those of the target's list", None)),
+        ("dense 5ep lr=1; sparse [fc: 50%]", {}, 1, "layers", ("the layers of the target's list", None)),
         ("sparse 50% layers=fc 5ep lr=1; dense; sparse 20%", {}, 2, "layers",
          ("inherited from phase 0, the last sparse one", "1:12")),
         ("sparse 50% except=fc 5ep lr=1; sparse 20%", {}, 1, "except",

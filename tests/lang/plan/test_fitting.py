@@ -37,7 +37,7 @@ LAYERS = with_inferred_roles(
 @pytest.mark.parametrize(
     ("phase", "expected"),
     [
-        ("sparse 2:4", ["`2:4` does not fit `up.weight`: it has 6 inputs, no multiple of 4"]),
+        ("sparse 2:4", ["`2:4` does not fit `up.weight`: it has 6 inputs, not a multiple of 4"]),
         ("sparse 1:2", []),
         ('sparse 1:8 except="up"', []),
         (

@@ -80,7 +80,7 @@ def test_the_table() -> None:
         "-  ------  -------  -------  ---------  -----------",
         "1  1       100      0 -> 90  100 -> 10  100% -> 10%",
         "2  2       58       ?        ?          ?",
-        "? depends on the values of the weights: only the run knows",
+        "? depends on the values of the weights, known only in the run",
     ]
     dense = dsd_lang.compile("dense 1ep lr=1")
     assert "no phase prunes" in counts_table(dense, count_phases(dense, LAYERS), LAYERS)

@@ -173,7 +173,7 @@ def test_flags_win_over_set_and_set_over_the_preset() -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"lrr": "1"}, "knows no `lrr`"),
+        ({"lrr": "1"}, "has no `lrr`"),
         ({"lr": "0"}, "above 0"),
         ({"lr": "1; dense"}, "not a value"),
         ({"seed": "x"}, "seed"),

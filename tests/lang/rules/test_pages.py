@@ -63,7 +63,7 @@ def test_explain() -> None:
     assert explain("DSD407").startswith("DSD407 paper-range (advice, off by default)\n")
     assert explain("DSD303").endswith(f"{rule_url('DSD303')}\n")
     assert all(f"\n{entry.code} {entry.name} (" in f"\n{explain('all')}" for entry in CATALOGUE.values())
-    with pytest.raises(DsdError, match="there is no rule `ends-spars`") as caught:
+    with pytest.raises(DsdError, match="unknown rule `ends-spars`") as caught:
         explain("ends-spars")
     assert caught.value.help == "did you mean `ends-sparse`?"
 

@@ -115,7 +115,7 @@ def test_control_characters() -> None:
 def test_reports_are_capped() -> None:
     result = parse("xyz abc\n" * 500)
     assert len(result.diagnostics) == MAX_REPORTED + 1
-    assert result.diagnostics[-1].message == "450 more mistakes follow and are not shown"
+    assert result.diagnostics[-1].message == "450 more errors are not shown"
 
 
 def test_words_of_an_expectation() -> None:

@@ -94,14 +94,14 @@ def test_a_plan_without_any_length() -> None:
 def test_epochs_and_updates_are_not_put_on_one_axis_unasked() -> None:
     text = "dense 5ep lr=1 warmup=50it; sparse 50% 500it"
     picture = drawn(text)
-    assert "every phase is drawn as long as every other" in " ".join(picture.split())
+    assert "all phases are drawn at the same length" in " ".join(picture.split())
     assert "epochs " not in picture
     assert "0 dense 5ep" in picture
     assert "1 sparse 50% 500it" in picture
     assert "warmup=50it (`--steps-per-epoch N` relates `ep` and `it`)" in " ".join(picture.split())
     to_scale = drawn(text, steps_per_epoch=100)
     assert to_scale.startswith("epochs")
-    assert "Drawn with 100 updates to the epoch." in to_scale
+    assert "Drawn with 100 updates per epoch." in to_scale
     bar = to_scale.splitlines()[1]
     assert bar.count("█") + len(" 0 dense ") == pytest.approx(bar.count("▒") + len(" 1 sparse 50% "), abs=2)
 
@@ -129,9 +129,9 @@ def test_what_only_the_model_or_the_run_knows_is_said() -> None:
         "sparse [conv: 20%, fc: 50%] 5ep lr=last/2; dense clock=@a.best"
     )
     assert "1 phase is drawn at full length and may end sooner (`until`)." in picture
-    assert "a share that only the model tells (`--model`)" in picture
-    assert "a rate that hangs on the last one of a phase that may stop early" in picture
-    assert "a rate whose clock only the run knows" in picture
+    assert "a share that depends on the model (`--model`)" in picture
+    assert "a rate that depends on the final rate of a phase that may stop early" in picture
+    assert "a rate whose clock is only known in the run" in picture
     assert "·" in row(picture, "lr")
 
 

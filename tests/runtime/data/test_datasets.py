@@ -113,7 +113,7 @@ def test_a_large_set_that_tells_nothing_is_known_by_a_part(monkeypatch) -> None:
     monkeypatch.setattr("dsd_runtime.data.dataset_content.READ_WHOLE", 10)
     with pytest.raises(DsdError, match="how many classes"):
         source_of_datasets((Noisy(), Noisy()), "mine")
-    with pytest.warns(UserWarning, match="known by 10 of the 20 samples of its train set"):
+    with pytest.warns(UserWarning, match="compared by 10 of the 20 samples of its train set"):
         source_of_datasets({"train": Noisy(), "val": Noisy(5), "classes": list("abcd")}, "mine")
 
 
@@ -140,7 +140,7 @@ def _zero() -> torch.Tensor:
         ((tensors(), Streamed()), "the val set of `mine` is the IterableDataset `Streamed`"),
         ((DataLoader(tensors()), tensors()), "the train set of `mine` is a DataLoader"),
         ((tensors(), Bare()), "the val set of `mine` is empty"),
-        ((tensors(), 3), "the val set of `mine` is a `int`, which is no Dataset"),
+        ((tensors(), 3), "the val set of `mine` is a `int`, which is not a Dataset"),
         (tensors(), "gave one `TensorDataset`"),
         ((tensors(),), "gave 1 things"),
         ({"train": tensors(), "test": tensors()}, "has no `val`"),
@@ -150,7 +150,7 @@ def _zero() -> torch.Tensor:
         ((Bare(("cat.png", 1)), tensors()), "the input of sample 0 of the train set of `mine` is a `str`"),
         ((Bare((_zero().byte(), 1)), tensors()), "is of torch.uint8"),
         ((Bare((_zero(), 1)), tensors()), "has samples of shape"),
-        ((tensors(), lambda: 1), "which is no Dataset"),
+        ((tensors(), lambda: 1), "which is not a Dataset"),
     ],
 )
 def test_what_is_no_data_is_told_in_a_sentence(found: object, message: str) -> None:

@@ -76,7 +76,7 @@ def test_a_cut_off_file_is_told(binary):
     root, _ = binary
     file = root / "data_batch_2.bin"
     file.write_bytes(file.read_bytes()[:-7])
-    with pytest.raises(DsdError, match=r"data_batch_2\.bin.*no whole number"):
+    with pytest.raises(DsdError, match=r"data_batch_2\.bin.*not a whole number"):
         open_cifar10(str(root))
 
 

@@ -146,7 +146,12 @@ def test_mixed_sizes_ask_for_one(small):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [("empty", "no image lies"), ("absent", "does not exist"), ("no_test", "training and 0 test"), ("class", "`bird`")],
+    [
+        ("empty", "no image found"),
+        ("absent", "does not exist"),
+        ("no_test", "training and 0 test"),
+        ("class", "`bird`"),
+    ],
 )
 def test_wrong_layouts_are_told(small, change, message):
     root = small

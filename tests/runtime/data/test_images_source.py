@@ -86,7 +86,7 @@ def test_statistics_of_channels():
 
 
 def test_an_unknown_split_is_refused(source):
-    with pytest.raises(ValueError, match="no split"):
+    with pytest.raises(ValueError, match="unknown split"):
         next(source.evaluation_batches("dev", batch_size=2))
 
 

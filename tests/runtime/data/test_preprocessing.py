@@ -78,5 +78,5 @@ def test_features() -> None:
 
 def test_another_version_is_one_sentence() -> None:
     for described in ({}, {"kind": "smell"}, {"kind": "pixels", "colour": 1}):
-        with pytest.raises(DsdError, match="written by another version"):
+        with pytest.raises(DsdError, match="written by a different version"):
             read_preprocessing(described)

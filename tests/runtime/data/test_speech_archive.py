@@ -93,7 +93,7 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path):
         header = tarfile.TarInfo("link")
         header.type, header.linkname = tarfile.SYMTYPE, "/etc/passwd"
         archive.addfile(header)
-    with pytest.raises(DsdError, match="holds `link`, which is a link"):
+    with pytest.raises(DsdError, match="has `link`, which is a link"):
         resolve_archive(path)
 
 
@@ -102,7 +102,11 @@ def test_damaged_and_absent_archives_are_told(tmp_path, cache):
     (tmp_path / "half.tar.gz").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "junk.zip").write_bytes(b"junk")
     (tmp_path / "notes.txt").write_text("x")
-    for name, words in (("half.tar.gz", "unpacked"), ("junk.zip", "unpacked"), ("notes.txt", "neither a folder")):
+    for name, words in (
+        ("half.tar.gz", "unpacked"),
+        ("junk.zip", "unpacked"),
+        ("notes.txt", "not a folder or an archive"),
+    ):
         with pytest.raises(DsdError, match=words):
             resolve_archive(tmp_path / name)
     with pytest.raises(DsdError, match="does not exist"):
@@ -131,7 +135,7 @@ def test_a_header_too_large_for_any_name_is_not_read(tmp_path):
         header = tarfile.TarInfo("././@LongLink")
         header.type, header.size = tarfile.GNUTYPE_LONGNAME, 2 << 20
         archive.addfile(header, io.BytesIO(bytes(2 << 20)))
-    with pytest.raises(DsdError, match="could not be unpacked"):
+    with pytest.raises(DsdError, match="cannot be unpacked"):
         resolve_archive(path)
 
 
@@ -146,7 +150,7 @@ def test_only_files_and_folders_are_unpacked(tmp_path, kind):
         header = tarfile.TarInfo("folder/odd")
         header.type, header.linkname = kind, "x" * 300
         archive.addfile(header)
-    with pytest.raises(DsdError, match="holds `folder/odd`, which is"):
+    with pytest.raises(DsdError, match="has `folder/odd`, which is"):
         resolve_archive(path)
     plain = tmp_path / "plain.tar"
     with tarfile.open(plain, "w") as archive:

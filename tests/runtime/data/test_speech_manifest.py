@@ -56,10 +56,10 @@ def test_errors_name_file_and_line(folder, line, words):
 
 def test_missing_manifests_are_told(folder, tmp_path):
     (folder / "val.jsonl").unlink()
-    with pytest.raises(DsdError, match=r"holds no `val\.jsonl`"):
+    with pytest.raises(DsdError, match=r"has no `val\.jsonl`"):
         open_manifest(str(folder))
     (tmp_path / "nothing").mkdir()
-    with pytest.raises(DsdError, match=r"holds no `train\.jsonl`"):
+    with pytest.raises(DsdError, match=r"has no `train\.jsonl`"):
         open_manifest(str(tmp_path / "nothing"))
     with pytest.raises(DsdError, match="needs a path"):
         open_manifest(None)

@@ -70,7 +70,7 @@ def test_evaluation_covers_every_utterance_once_from_short_to_long(folder):
     lengths = torch.cat([batch.lengths for batch in batches]).tolist()
     assert lengths == sorted(lengths)
     assert same(batches, list(source.evaluation_batches("val", batch_size=2, workers=2)))
-    with pytest.raises(ValueError, match="no split `dev`"):
+    with pytest.raises(ValueError, match="unknown split `dev`"):
         next(source.evaluation_batches("dev", batch_size=2))
 
 

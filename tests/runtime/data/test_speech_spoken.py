@@ -67,5 +67,5 @@ def test_a_changed_file_is_noticed(tmp_path, monkeypatch):
         (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / "val.ogg").write_bytes((tmp_path / "test.ogg").read_bytes())
     monkeypatch.setattr("dsd_runtime.data.speech.spoken.CORPUS", tmp_path)
-    with pytest.raises(DsdError, match="not the file the corpus was made with"):
+    with pytest.raises(DsdError, match="differs from the file that belongs to the corpus"):
         open_spoken()

@@ -42,7 +42,7 @@ def test_enter_next_is_only_for_the_end_of_a_phase() -> None:
     with pytest.raises(ValueError, match="at the end of a phase"):
         session.enter_next()
     _train(session, model)
-    with pytest.raises(ValueError, match="with another to come"):
+    with pytest.raises(ValueError, match="only allowed at the end of a phase"):
         session.enter_next()
 
 

@@ -198,11 +198,11 @@ REFUSED: dict[str, tuple[Callable[[optim.Optimizer], object], str, str]] = {
     "scheduler": (
         lambda o: optim.lr_scheduler.StepLR(o, 3),
         "the scheduler `StepLR`",
-        "the plan has the learning rate",
+        "the plan sets the learning rate",
     ),
     "scaler": (lambda _: torch.amp.GradScaler(enabled=False), "got a `GradScaler`", "torch.optim.SGD"),
     "list": (lambda o: [o], "got a `list`", "torch.optim.SGD"),
-    "ZeRO": (_zero, "other ranks", "has whole"),
+    "ZeRO": (_zero, "other ranks", "is whole"),
 }
 
 

@@ -197,7 +197,7 @@ def test_empty_loaders_are_errors() -> None:
     session = begin("dense 1ep lr=0.1", model, _sgd(model))
     with pytest.raises(DsdError, match="no batch"):
         list(session.batches([]))
-    with pytest.raises(DsdError, match="without a single batch"):
+    with pytest.raises(DsdError, match="had no batches"):
         list(session.epochs())
 
 

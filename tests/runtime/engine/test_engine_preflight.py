@@ -43,8 +43,8 @@ class Bare(nn.Module):
         ("dense 1it dropout=0.5", "no dropout layer"),
         ("dense 1it lr=0.1 from=@a.9ep", r"`@a\.9ep` is past the end of phase `a`, which has 2 updates"),
         ("sparse 50% 1it layers=conv", "DSD201"),
-        ("dense 1it from=random", "cannot be initialised afresh"),
-        ("dense 1it restore=random", "cannot be initialised afresh"),
+        ("dense 1it from=random", "cannot be reinitialised"),
+        ("dense 1it restore=random", "cannot be reinitialised"),
     ],
 )
 def test_a_mistake_in_the_last_phase(phase: str, message: str) -> None:

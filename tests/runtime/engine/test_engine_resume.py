@@ -221,7 +221,7 @@ def test_a_changed_prefix_is_an_error_with_the_first_difference(text: str, messa
     saved = _state_after("dense 3it lr=0.1; sparse 50% 4it; dense 2it", 5)
     with pytest.raises(DsdError, match=message) as caught:
         _resumed(text, saved)
-    assert "start afresh" in str(caught.value.help)
+    assert "start again" in str(caught.value.help)
 
 
 def test_another_batch_size_is_an_error() -> None:

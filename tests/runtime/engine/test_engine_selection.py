@@ -246,7 +246,7 @@ def test_held_keeps_the_masks_and_needs_some() -> None:
     assert session.phase.index == 1
     assert all(torch.equal(session.masks[name], mask) for name, mask in masks.items())
     for text in ("sparse held 1it lr=0.1", "sparse 50% 1it lr=0.1; dense 1it; sparse held 1it"):
-        with pytest.raises(DsdError, match="holds masks, but none are in force"):
+        with pytest.raises(DsdError, match="uses `held`, but no masks are active before it"):
             begin(text, network(), _sgd(model))
 
 

@@ -107,7 +107,7 @@ def test_best_is_the_best_report_of_the_phase() -> None:
     session = begin(text, model, _sgd(model))
     for _ in range(6):
         one_update(session, model)
-    with pytest.raises(DsdError, match="nothing was reported"):
+    with pytest.raises(DsdError, match="no metric was reported"):
         session.begin_step()
 
 

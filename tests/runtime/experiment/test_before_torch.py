@@ -19,10 +19,10 @@ from dsd_runtime.models.catalogue import MODELS
         (None, ("--model", "ds2"), "did you mean `"),
         ("dense 5", ("--model", "ds2"), "DSD402"),
         ("dense 1ep", ("--model", "ds3"), "did you mean `ds"),
-        ("dense 1ep", (), "no model is named"),
+        ("dense 1ep", (), "no model was given"),
         ("dense 1ep", ("--model", "ds2", "--scale", "x"), "is not a number"),
         ("dense 1ep", ("--model", "ds2", "--set", "lr"), "is not KEY=VALUE"),
-        ("dense 1ep", ("--model", "mine:make"), "nothing says what it is trained on"),
+        ("dense 1ep", ("--model", "mine:make"), "it needs a data set"),
     ],
 )
 def test_mistakes_are_told_without_torch(

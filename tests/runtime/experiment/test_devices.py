@@ -15,7 +15,7 @@ from .conftest import Run
 def test_a_cuda_device_that_is_not_there(dsd_run: Run) -> None:
     outcome = dsd_run("dense 1it lr=0.1", "--device", "cuda")
     assert outcome.code == 2
-    assert "there is no CUDA device here" in outcome.err
+    assert "no CUDA device found" in outcome.err
     assert "--device cpu" in outcome.err
     assert choose_device("auto") == torch.device("cpu")
     with pytest.raises(DsdError, match="no CUDA device"):

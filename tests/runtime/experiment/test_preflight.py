@@ -13,7 +13,7 @@ _TREE = "base: dense 1ep lr=0.05\nfork {{\n  a: dense 1ep\n  b: {{ sparse 50% 1e
 @pytest.mark.parametrize(
     ("phase", "message"),
     [
-        ("dense 1ep dropout=0.3", "`dropout=` is set, but the model has no dropout layer"),
+        ("dense 1ep dropout=0.3", "`dropout=` is set, but the model has no dropout layers"),
         ("dense 1ep batch=100000", "phase `p3` has `batch=100000`, and the data has 1259 training samples"),
         ('dense 1ep from="absent.safetensors"', "absent.safetensors"),
         ("dense 1ep from=@base.500it", "`@base.500it` is past the end of phase `base`, which has 21 updates"),

@@ -148,7 +148,7 @@ def test_a_checkpoint_of_another_version_is_one_sentence(dsd_run: Run) -> None:
         save_checkpoint(end, {**parts, "session": session})
         outcome = dsd_run(edited)
         assert outcome.code == 1, change
-        assert "written by another version" in outcome.err
+        assert "written by a different version" in outcome.err
         assert "--fresh" in outcome.err
         assert "Traceback" not in outcome.err
     assert dsd_run(edited, "--fresh").code == 0
@@ -161,7 +161,7 @@ def test_a_manifest_of_another_version_is_one_sentence(dsd_run: Run) -> None:
     (first.folder / "manifest.json").write_text(json.dumps(manifest))
     outcome = dsd_run(DSD.replace("50%", "60%"))
     assert outcome.code == 1
-    assert "written by another version" in outcome.err
+    assert "written by a different version" in outcome.err
     (first.folder / "manifest.json").write_text("[1")
     damaged = dsd_run(DSD)
     assert "manifest.json` is damaged" in damaged.err

@@ -86,7 +86,7 @@ def test_what_branches_share_is_counted_once(dsd_run: Run) -> None:
         (("--model", "sub/nets.py:make,width=3", "--data", "digits"), "write `sub.nets:make`"),
         (("--model", "nets.py"), "write `nets:FUNCTION`"),
         (("--model", "lenet_300_100", "--data", "mine.py:load"), "write `mine:load`"),
-        (("--model", "nets:make"), "nothing says what it is trained on"),
+        (("--model", "nets:make"), "it needs a data set"),
     ],
 )
 def test_own_factories_named_wrongly(dsd_run: Run, flags: tuple[str, ...], words: str) -> None:

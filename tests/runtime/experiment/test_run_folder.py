@@ -59,7 +59,7 @@ def test_a_folder_of_something_else_is_left_alone(dsd_run: Run, tmp_path: Path, 
     (folder / "manifest.json").write_text('{"name": "an application"}')
     outcome = dsd_run(SHORT, *flags, out="theirs")
     assert outcome.code == 1
-    assert "is no run folder, and already holds `events`" in outcome.err
+    assert "is not a run folder, and already contains `events`" in outcome.err
     assert (folder / "events" / "party.txt").read_text() == "saturday"
     assert json.loads((folder / "manifest.json").read_text()) == {"name": "an application"}
 
@@ -159,7 +159,7 @@ def test_a_folder_that_may_not_be_written(dsd_run: Run) -> None:
     finally:
         folder.chmod(0o755)
     assert outcome.code == 1
-    assert "could not be" in outcome.err or "cannot be written" in outcome.err
+    assert "could not be" in outcome.err or "cannot write" in outcome.err
 
 
 def test_a_deletion_that_is_refused_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

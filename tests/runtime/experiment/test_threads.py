@@ -67,7 +67,7 @@ def test_more_threads_must_save_more_than_they_wait() -> None:
 
 def test_the_number_is_said_and_written_down(dsd_run: Run, two_cores: None) -> None:
     outcome = dsd_run("dense 1ep lr=0.05")
-    assert "cpu (1 of 2 threads, an update is little work)" in outcome.err
+    assert "cpu (1 of 2 threads, an update is too short to share)" in outcome.err
     manifest = json.loads((outcome.folder / "manifest.json").read_text())
     assert manifest["setting"]["threads"] == manifest["threads"] == 1
     assert torch.get_num_threads() == 2, "a caller's own number is given back"

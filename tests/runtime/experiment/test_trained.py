@@ -84,7 +84,7 @@ def test_loading_leaves_the_callers_random_numbers_alone(forked: Path) -> None:
 
 def test_what_cannot_be_loaded_is_told(forked: Path, tmp_path: Path) -> None:
     for arguments, message in (
-        ({"folder": tmp_path}, "holds no run"),
+        ({"folder": tmp_path}, "is not a run folder"),
         ({"folder": forked, "branch": "c"}, "has no branch `c`"),
         ({"folder": forked, "model": nn.Linear(2, 2)}, "do not fit the model"),
         ({"folder": forked, "model": "resnet20"}, "do not fit the model"),
@@ -124,7 +124,7 @@ def test_lines_of_metrics_and_a_preprocessing_that_cannot_be_read(forked: Path, 
     (copy / "manifest.json").write_text(json.dumps({**manifest, "preprocessing": 3}))
     run = dsd_runtime.load_run(copy)
     assert run.metrics == dsd_runtime.load_run(forked).metrics
-    with pytest.raises(DsdError, match="was written by another version"):
+    with pytest.raises(DsdError, match="was written by a different version"):
         _ = run.preprocess
 
 

@@ -136,7 +136,7 @@ def test_weights_are_not_touched_and_parameters_are_welcome(weights: dict[str, T
 
 
 def test_a_ramp_is_resolved_before() -> None:
-    with pytest.raises(ValueError, match="resolve it"):
+    with pytest.raises(ValueError, match="get its target"):
         choose_masks(weights={"w": torch.randn(3)}, target=Ramp(Fraction(0), HALF))
 
 

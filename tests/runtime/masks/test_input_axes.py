@@ -53,6 +53,6 @@ def test_a_grouped_transposed_convolution_that_does_not_fit_is_named() -> None:
     fits = choose_masks(weights={"weight": model.weight}, target=NofM(2, 4), input_axes=input_axes(inventory(model)))
     assert fits.alive_counts == {"weight": model.weight.numel() // 2}
     narrow = nn.ConvTranspose2d(12, 6, 3, groups=2)
-    with pytest.raises(DsdError, match=r"`weight`.*6 inputs, no multiple of 4"):
+    with pytest.raises(DsdError, match=r"`weight`.*6 inputs, not a multiple of 4"):
         choose_masks(weights={"weight": narrow.weight}, target=NofM(2, 4), input_axes=input_axes(inventory(narrow)))
     assert torch.isfinite(narrow.weight).all()

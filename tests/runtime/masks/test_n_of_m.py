@@ -48,19 +48,19 @@ def test_each_block_of_inputs_must_fit_by_itself() -> None:
     mask = select_n_of_m(scores, 2, 4, name="up.weight", axis=InputAxis(dim=0, blocks=2))
     halves = [select_n_of_m(half, 2, 4, name="half", axis=InputAxis(dim=0)) for half in scores.chunk(2)]
     assert torch.equal(mask, torch.cat(halves))
-    with pytest.raises(DsdError, match=r"`up.weight`.*2 inputs, no multiple of 4"):
+    with pytest.raises(DsdError, match=r"`up.weight`.*2 inputs, not a multiple of 4"):
         select_n_of_m(scores, 2, 4, name="up.weight", axis=InputAxis(dim=0, blocks=4))
 
 
 def test_a_dimension_that_does_not_divide_is_an_error_with_the_name() -> None:
-    with pytest.raises(DsdError, match=r"`2:4` does not fit `conv1.weight`.*3 inputs, no multiple of 4"):
+    with pytest.raises(DsdError, match=r"`2:4` does not fit `conv1.weight`.*3 inputs, not a multiple of 4"):
         select_n_of_m(torch.randn(64, 3, 7, 7), 2, 4, name="conv1.weight")
     with pytest.raises(DsdError, match=r"`fc.bias`.*no input dimension"):
         select_n_of_m(torch.randn(64), 2, 4, name="fc.bias")
 
 
 def test_bad_patterns_and_scores() -> None:
-    with pytest.raises(ValueError, match="no pattern"):
+    with pytest.raises(ValueError, match="not a pattern"):
         select_n_of_m(torch.randn(4, 4), 5, 4, name="w")
     scores = torch.randn(4, 4)
     scores[1, 1] = float("nan")

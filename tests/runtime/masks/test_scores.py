@@ -52,7 +52,7 @@ def test_what_the_language_calls_supported_has_a_method() -> None:
 
 @pytest.mark.parametrize("name", ["snip", "", "Magnitude"])
 def test_an_unknown_score_raises(name: str) -> None:
-    with pytest.raises(DsdError, match="has no method"):
+    with pytest.raises(DsdError, match="unknown score"):
         score(name, ScoreRequest(torch.randn(3), "w", {}, 0))
 
 

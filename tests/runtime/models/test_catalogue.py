@@ -115,7 +115,7 @@ def test_mistakes_in_names_say_what_was_meant(name: str, message: str, help_text
 def test_models_known_only_once_built() -> None:
     assert not is_built_in("torchvision:alexnet")
     assert not is_built_in("package.module:factory,depth=3")
-    with pytest.raises(DsdError, match="known only once it is built"):
+    with pytest.raises(DsdError, match="known only when it is built"):
         inventory("torchvision:alexnet")
 
 

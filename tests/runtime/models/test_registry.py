@@ -200,8 +200,8 @@ def test_a_users_factory_gets_the_arguments_it_accepts(user_module: str) -> None
         ("my_networks:tiny,widht=6", "no argument `widht`", "did you mean `width`"),
         ("my_networks:wrong", "gave a `int`", "torch.nn.Module"),
         ("my_broken:tiny", "a_module_that_is_not_there", "install"),
-        ("no_such_package.module:tiny", "neither a known model nor a module", "package.module:factory"),
-        ("ds3", "no model `ds3`", "did you mean `ds"),
+        ("no_such_package.module:tiny", "is not a known model or an importable module", "package.module:factory"),
+        ("ds3", "unknown model `ds3`", "did you mean `ds"),
         ("ds2:hiden=3", "no option `hiden`", "did you mean `hidden`"),
     ],
 )
@@ -214,7 +214,7 @@ def test_mistakes(name: str, message: str, help_text: str) -> None:
 
 
 def test_data_of_another_task() -> None:
-    with pytest.raises(DsdError, match="`ds1` is for ctc, the data for classification"):
+    with pytest.raises(DsdError, match="`ds1` is for ctc, the data is for classification"):
         build_model("ds1", DIGITS)
     with pytest.raises(DsdError, match="is for classification"):
         build_model("torchvision:alexnet", SPEECH)

@@ -21,5 +21,5 @@ def test_the_task_is_the_data_s(data: str, task: str) -> None:
 
 
 def test_another_task_is_refused_by_name() -> None:
-    with pytest.raises(DsdError, match="there is no task `juggling`"):
+    with pytest.raises(DsdError, match="unknown task `juggling`"):
         task_for(replace(open_data("digits").traits, task="juggling"))

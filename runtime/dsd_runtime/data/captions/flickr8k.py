@@ -1,4 +1,4 @@
-"""Flickr-8k's captions, published split and image features in, a captioning data source out.
+"""Reads Flickr-8k: its captions, published split and image features.
 
 A folder (or archive) with ``Flickr8k.token.txt``, ``Flickr_8k.trainImages.txt``, ``.devImages.txt``,
 ``.testImages.txt`` and ``features.npz``: an array of file names and one of features [images, D].
@@ -74,7 +74,7 @@ def read_captions(file: Path) -> Captions:
         image, hash_sign, _ = name.rpartition("#")
         if not tab or not hash_sign:
             raise DsdError(
-                f"line {number} of `{file}` is no caption", help="a line is `image.jpg#0`, a tab, a sentence"
+                f"line {number} of `{file}` is not a caption", help="a line is `image.jpg#0`, a tab, a sentence"
             )
         words = plain_words(sentence)
         if words:
@@ -92,7 +92,7 @@ def read_features(file: Path) -> tuple[dict[str, int], Tensor]:
     except FileNotFoundError as error:
         raise DsdError(f"`{file}` does not exist", help="it holds the image features, see docs") from error
     except (OSError, ValueError, zipfile.BadZipFile, EOFError, MemoryError) as error:
-        raise DsdError(f"`{file}` cannot be read: {error}", help="it is an .npz of plain arrays") from error
+        raise DsdError(f"`{file}` cannot be read: {error}", help="expected an .npz file of plain arrays") from error
     names = [table for table in tables.values() if table.ndim == 1 and table.dtype.kind == "U"]
     features = [table for table in tables.values() if table.ndim == 2 and table.dtype.kind == "f"]
     if len(names) != 1 or len(features) != 1 or len(names[0]) != len(features[0]):
@@ -102,7 +102,7 @@ def read_features(file: Path) -> tuple[dict[str, int], Tensor]:
             help="it needs one array of image names and one of as many rows of float features",
         )
     if not np.isfinite(features[0]).all():
-        raise DsdError(f"`{file}` holds features that are not finite", help="compute the features again")
+        raise DsdError(f"`{file}` holds features that are NaN or infinite", help="compute the features again")
     return {str(name): row for row, name in enumerate(names[0])}, torch.from_numpy(features[0])
 
 
@@ -138,7 +138,7 @@ def _folder_of_captions(root: Path) -> Path:
     for folder in (root, *sorted(child for child in root.iterdir() if child.is_dir())):
         if (folder / CAPTIONS).is_file():
             return folder
-    raise DsdError(f"there is no `{CAPTIONS}` in `{root}`", help="give the folder of the unpacked Flickr8k_text.zip")
+    raise DsdError(f"`{root}` has no `{CAPTIONS}`", help="give the folder of the unpacked Flickr8k_text.zip")
 
 
 def _lines(file: Path) -> list[str]:

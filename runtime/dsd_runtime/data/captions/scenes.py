@@ -1,4 +1,4 @@
-"""No path in, 720 drawn scenes with five captions each out: a captioning data set that needs no download.
+"""The data set `scenes`: 720 drawn scenes with five captions each, generated without a download.
 
 Scenes of one shape, of two in relation, or of two to four alike in a row or column; drawn, described and turned into
 features when the set is opened, always the same.

@@ -1,4 +1,4 @@
-"""A scene of coloured shapes in, its picture and the picture's features out.
+"""Draws a scene of coloured shapes and computes the features of its picture.
 
 The features are read from the pixels alone: for the whole picture, its quarters and its sixteenths, the shares of 40
 colours (5 levels of green, 4 of red, 2 of blue) and the strength of edges in 8 directions of each colour channel.

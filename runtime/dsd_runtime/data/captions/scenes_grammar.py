@@ -1,4 +1,4 @@
-"""A scene in, five sentences about it out, from a grammar with several ways to say each thing."""
+"""Describes a scene in five sentences, from a grammar with several ways to say each thing."""
 
 from __future__ import annotations
 

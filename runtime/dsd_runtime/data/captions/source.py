@@ -1,4 +1,4 @@
-"""Image features with five captions each in, batches for the captioner out.
+"""Batches of image features and captions for the captioning models.
 
 An epoch is as long as the number of training captions, of random images with one random caption each (NeuralTalk,
 models.md 2.6). Evaluation shows every (image, caption) pair once; an image's first pair carries all its references.

@@ -1,4 +1,4 @@
-"""Caption sentences in, words and a vocabulary out: NeuralTalk's preprocessing (models.md 2.6).
+"""Splits captions into words and builds the vocabulary: NeuralTalk's preprocessing (models.md 2.6).
 
 Index 0 of the vocabulary is both START (as an input) and END (as a target).
 """

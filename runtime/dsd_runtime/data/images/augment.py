@@ -1,4 +1,4 @@
-"""A batch of images in, the same images moved about: the CIFAR-10 recipe of the paper's baseline, without a loop.
+"""Augments a batch of images without a loop: the CIFAR-10 recipe of the paper's baseline.
 
 fb.resnet.torch: normalise first, then pad 4 with zeros, crop back at random, mirror half (models.md 2.5).
 Shape legend: N batch, C channels, H height, W width.

@@ -1,4 +1,4 @@
-"""Decoded images in, the same images out of the cache folder the next time: one array a set, keyed by content.
+"""Caches decoded images on disk: one array for each set, keyed by content.
 
 A cache entry is a folder that appears under its final name only when it is whole; a damaged one is built again.
 """

@@ -1,4 +1,4 @@
-"""One photograph in, one 224x224 training or test picture out: the recipe of the paper's Caffe baselines.
+"""Turns a photograph into a 224x224 training or test image: the recipe of the paper's Caffe baselines.
 
 BVLC GoogLeNet and VGG-16 (models.md 2.2, 2.3): stretched to 256x256 whatever its shape, a random 224 crop, mirrored
 half the time, ImageNet's mean colour subtracted; test: the centre 224. Pixels stay in byte units (-124 to 151), as

@@ -1,4 +1,4 @@
-"""CIFAR-10 in its binary version or as an image folder in, a data source with the paper's augmentation out.
+"""Reads CIFAR-10, from its binary version or an image folder, with the paper's augmentation.
 
 Binary version (https://www.cs.toronto.edu/~kriz/cifar.html): ``data_batch_1.bin`` to ``data_batch_5.bin`` and
 ``test_batch.bin`` of 3,073-byte records: the label, then 1,024 red, green and blue bytes each, row by row.
@@ -107,8 +107,8 @@ def _read_records(file: Path) -> tuple[list[int], NDArray[np.uint8]]:
     content = np.frombuffer(_bytes_of(file), dtype=np.uint8)
     if content.size == 0 or content.size % _RECORD_BYTES:
         raise DsdError(
-            f"`{file}` has {content.size} bytes, no whole number of {_RECORD_BYTES}-byte records",
-            help="is the download complete? unpack cifar-10-binary.tar.gz again",
+            f"`{file}` has {content.size} bytes, not a whole number of {_RECORD_BYTES}-byte records",
+            help="check that the download is complete, and unpack cifar-10-binary.tar.gz again",
         )
     records = content.reshape(-1, _RECORD_BYTES)
     if records[:, 0].max() >= len(CLASSES):

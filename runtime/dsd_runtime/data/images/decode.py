@@ -1,4 +1,4 @@
-"""Encoded small images in, one array of bytes out: every image is decoded once and never again.
+"""Decodes small images into one array of bytes, each image once.
 
 Shape legend: N images, C channels, H height, W width.
 """
@@ -93,7 +93,7 @@ def refuse_too_many_broken(name: str, broken: Sequence[str], total: int) -> None
     """DsdError naming the first unreadable file when more than one in a hundred is, or when none can be read."""
     if total == len(broken):
         first = f", the first is `{broken[0]}`" if broken else ""
-        raise DsdError(f"no image of `{name}` could be read{first}", help="are they jpg or png files?")
+        raise DsdError(f"no image of `{name}` could be read{first}", help="check that they are JPEG or PNG files")
     if len(broken) > MAX_BROKEN * total:
         raise DsdError(
             f"{len(broken)} of {total} images of `{name}` cannot be read, the first is `{broken[0]}`",

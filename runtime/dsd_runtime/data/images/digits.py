@@ -1,4 +1,4 @@
-"""No path in, scikit-learn's 1,797 real handwritten digits out: 8x8 grey images that need no download.
+"""The data set `digits`: scikit-learn's 1,797 real handwritten digits, 8x8 grey images, without a download.
 
 E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI; shipped with scikit-learn.
 """

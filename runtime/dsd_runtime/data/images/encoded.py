@@ -1,4 +1,4 @@
-"""An encoded picture in, Pillow's image out, with what a stranger's file may not do.
+"""Opens an encoded image with Pillow, with limits against malicious files.
 
 Only the formats below are tried: Pillow would start Ghostscript for a file that says it is PostScript, whatever its
 name. A picture with more pixels than a photograph has is not decoded.

@@ -1,4 +1,4 @@
-"""Large image files in, batches out: each is decoded when it is needed, by threads ahead of the training step."""
+"""Batches of large image files, each decoded when it is needed by threads that work ahead of training."""
 
 from __future__ import annotations
 

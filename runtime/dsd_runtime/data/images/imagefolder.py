@@ -1,4 +1,4 @@
-"""A folder or archive of images by split and class in, a data source out.
+"""The data set `imagefolder`: a folder or archive of images by split and class.
 
 Layout: ``train/<class>/*.jpg`` with ``test/`` and perhaps ``val/`` beside it (``.jpg``, ``.png``, ...), possibly below
 one folder more. Small images (64 pixels a side at most, or any with ``size=``) are decoded once, kept as one array in
@@ -138,9 +138,11 @@ def class_names_of(entries: tuple[ImageEntry, ...]) -> tuple[str, ...]:
 def split_positions(entries: tuple[ImageEntry, ...], val: Val) -> dict[str, list[int]]:
     """Positions of the training, validation and test samples; what is held out depends on the file names alone."""
     if isinstance(val, str) and val != "test":
-        raise DsdError(f"the option `val={val}` is neither a share nor `test`", help="write val=0.1, val=0 or val=test")
+        raise DsdError(f"the option `val={val}` is not a share or `test`", help="write val=0.1, val=0 or val=test")
     if not isinstance(val, str) and not 0 <= val < 1:
-        raise DsdError(f"the option `val={val}` is no share from 0 up to 1", help="write val=0.1, or val=0 for none")
+        raise DsdError(
+            f"the option `val={val}` is not a share from 0 to below 1", help="write val=0.1, or val=0 for none"
+        )
     found: dict[str, list[int]] = {"train": [], "val": [], "test": []}
     for position, entry in enumerate(entries):
         found[entry.split].append(position)
@@ -198,7 +200,7 @@ def _first_image(root: Path) -> _FirstImage:
         if shape is not None:
             return _FirstImage(*shape)
     raise DsdError(
-        f"no readable image lies below `{root}` ({seen} unreadable)" if seen else f"no image lies below `{root}`",
+        f"no readable image found under `{root}` ({seen} unreadable)" if seen else f"no image found under `{root}`",
         help="a data set has train/<class>/<image> and test/<class>/<image>",
     )
 

@@ -1,4 +1,4 @@
-"""A folder or archive with ``train/``, ``val/`` and ``test/<class>/<image>`` in, its images in one fixed order out.
+"""Lists the images of ``train/``, ``val/`` and ``test/<class>/<image>`` in one fixed order.
 
 Archives are read in place, front to back, without being unpacked.
 """

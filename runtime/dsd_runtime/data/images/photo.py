@@ -1,4 +1,4 @@
-"""One photograph in, one 224x224 training or test picture out: the recipe of the paper's ResNet baselines.
+"""Turns a photograph into a 224x224 training or test image: the recipe of the paper's ResNet baselines.
 
 fb.resnet.torch: RandomSizedCrop, ColorJitter .4, Lighting .1, normalise, flip; test: Scale 256, centre 224 (models.md
 2.4). Every draw comes from a generator of the sample's own, so threads may share the work.

@@ -1,4 +1,4 @@
-"""A recipe's name in, how photographs become pictures out; what every recipe offers."""
+"""The registry of recipes that turn photographs into training and test images."""
 
 from __future__ import annotations
 
@@ -40,4 +40,4 @@ def recipe_named(name: str, *, side: int, augment: bool) -> Recipe:
         return CaffeRecipe(VGG_MEAN, side, augment)
     if name == "resnet":
         return PhotoRecipe(side=side, augment=augment)
-    raise ValueError(f"there is no recipe `{name}`")
+    raise ValueError(f"unknown recipe `{name}`")

@@ -1,4 +1,4 @@
-"""Small images in memory as bytes, batches out: no file is read and no loop runs over samples while training.
+"""Batches of small images that are held in memory as bytes: no file is read and no Python loop runs while training.
 
 Shape legend: N batch, C channels, H height, W width.
 """
@@ -157,4 +157,4 @@ def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, 
 def require_side(name: str, size: int | None) -> None:
     """Refuse a picture size that is no positive number."""
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
-        raise DsdError(f"the option `size={size}` of `{name}` is no number of pixels", help="write size=32")
+        raise DsdError(f"the option `size={size}` of `{name}` is not a number of pixels", help="write size=32")

@@ -1,4 +1,4 @@
-"""Names and labels in, a fixed stratified hold-out: which samples are set aside depends on their names alone."""
+"""A fixed stratified hold-out: which samples are held out depends only on their names."""
 
 from __future__ import annotations
 

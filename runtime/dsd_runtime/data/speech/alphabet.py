@@ -1,4 +1,4 @@
-"""Texts to CTC symbols and back: the blank is index 0, the alphabet's characters follow."""
+"""Converts texts to CTC symbols and back: the blank is index 0, the alphabet's characters follow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An audio file in, mono samples at one rate out: wav, flac and ogg through libsndfile, resampled by torchaudio."""
+"""Reads an audio file as mono samples at one rate: wav, flac and ogg by libsndfile, resampled by torchaudio."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def audio_seconds(path: Path) -> float:
     """The length of the file by its header; BrokenAudioError when there is none or no sound in it."""
     with _opened(path) as file:
         if file.frames <= 0:
-            raise _broken(path, "it holds no samples")
+            raise _broken(path, "it has no samples")
         return float(file.frames) / float(file.samplerate)
 
 
@@ -48,7 +48,7 @@ def read_audio(path: Path, *, sample_rate: int, start: int = 0, samples: int | N
         raise _broken(path, f"it ends after {channels.shape[0]} of {wanted} samples")
     waveform = torch.from_numpy(channels).mean(dim=1)
     if not bool(torch.isfinite(waveform).all()):
-        raise _broken(path, "it holds samples that are not numbers")
+        raise _broken(path, "it has samples that are NaN or infinite")
     if file_rate == sample_rate:
         return waveform
     resampled: Tensor = torchaudio.functional.resample(waveform, file_rate, sample_rate)
@@ -70,10 +70,10 @@ def _require_modest(path: Path, frames: int, file_rate: int, channels: int, samp
     """Refuses what a damaged or malicious header asks for: hours of sound, or a rate that takes a huge filter."""
     expanded = frames * max(channels, sample_rate / file_rate)
     if expanded > LARGEST_SAMPLES:
-        raise _broken(path, f"it claims {frames / file_rate / 3600:.1f} hours of sound, too much for one piece")
+        raise _broken(path, f"it claims {frames / file_rate / 3600:.1f} hours of sound, too long for one recording")
     common = math.gcd(file_rate, sample_rate)
     if (file_rate // common) * (sample_rate // common) > LARGEST_RATIO:
-        raise _broken(path, f"its rate of {file_rate} Hz cannot be brought to {sample_rate} Hz")
+        raise _broken(path, f"its rate of {file_rate} Hz cannot be resampled to {sample_rate} Hz")
 
 
 def _broken(path: Path, reason: object) -> BrokenAudioError:

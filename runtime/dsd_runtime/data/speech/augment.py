@@ -1,4 +1,4 @@
-"""Features in, features with masked bands and stretches out (SpecAugment, arXiv:1904.08779), by torchaudio.
+"""Masks frequency bands and stretches of time in features (SpecAugment, arXiv:1904.08779), by torchaudio.
 
 Numbers are a pure function of (key, epoch, utterance): torchaudio draws from the global generator, which is seeded for
 each utterance and put back afterwards.

@@ -1,4 +1,4 @@
-"""Samples in, normalised log spectrogram out.
+"""Computes normalised log spectrograms from samples.
 
 Shape legend: L samples, T frames, F frequency bins (161 for a 20 ms window at 16 kHz).
 The input of Deep Speech 1 and 2 as released by Baidu: Hann window, log of the power, each bin normalised.

@@ -1,4 +1,4 @@
-"""Transcribed files in, a speech source out: what `manifest:` and `librispeech:` share."""
+"""A speech source of transcribed files, shared by `manifest:` and `librispeech:`."""
 
 from __future__ import annotations
 

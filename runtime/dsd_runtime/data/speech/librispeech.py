@@ -1,4 +1,4 @@
-"""LibriSpeech as published in, a speech source out (`--data librispeech:PATH`).
+"""Reads LibriSpeech as published (`--data librispeech:PATH`).
 
 PATH is the folder (or archive) with `train-clean-100`, `dev-clean`, `test-clean` and so on, perhaps inside the folder
 `LibriSpeech`; below them `SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt` with one `ID TRANSCRIPT` a line beside `ID.flac`.

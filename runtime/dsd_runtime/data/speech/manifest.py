@@ -1,4 +1,4 @@
-"""JSON-lines manifests in, a speech source out (`--data manifest:PATH`).
+"""Reads speech listed by JSON-lines manifests (`--data manifest:PATH`).
 
 PATH is a folder or an archive with `train.jsonl`, `val.jsonl` and `test.jsonl`, at its top or in one folder below. Each
 line is an object with `audio_filepath` (relative to the manifest's folder or to its parent, or absolute), `text`, and
@@ -63,9 +63,9 @@ def _find_manifests(root: Path, path: str) -> Path:
     candidates = [root, *sorted(folder for folder in root.iterdir() if folder.is_dir())]
     found = [folder for folder in candidates if (folder / "train.jsonl").is_file()]
     if len(found) != 1:
-        problem = "holds no `train.jsonl`" if not found else f"holds `train.jsonl` in {len(found)} folders"
+        problem = "has no `train.jsonl`" if not found else f"has `train.jsonl` in {len(found)} folders"
         raise DsdError(f"`{path}` {problem}", help="give the folder that has train.jsonl, val.jsonl and test.jsonl")
     for split in SPLITS:
         if not (found[0] / f"{split}.jsonl").is_file():
-            raise DsdError(f"`{found[0]}` holds no `{split}.jsonl`", help="each split needs its manifest")
+            raise DsdError(f"`{found[0]}` has no `{split}.jsonl`", help="each split needs a manifest")
     return found[0]

@@ -1,4 +1,4 @@
-"""Durations in, batches of utterance indices out; training order is a pure function of (key, epoch).
+"""Groups utterances into batches by duration; the training order is a pure function of (key, epoch).
 
 Padding costs time, so utterances of like length share a batch. SortaGrad (Deep Speech 2, arXiv:1512.02595, 3.3): the
 first epoch goes from short to long, which keeps the first, largest CTC gradients small.

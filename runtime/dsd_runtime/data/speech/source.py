@@ -1,4 +1,4 @@
-"""Utterances of three splits in, padded speech batches out: the data source behind every speech loader.
+"""The data source behind every speech data set: padded batches of three splits.
 
 Shape legend: N batch, T frames, F frequency bins, S target symbols.
 """

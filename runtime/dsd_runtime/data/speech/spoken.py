@@ -1,4 +1,4 @@
-"""The embedded corpus of spoken commands and numbers (`--data spoken`): package data in, a speech source out.
+"""The embedded corpus of spoken commands and numbers (`--data spoken`).
 
 Synthesized once by `tools/make_spoken_corpus.py`: 900/120/120 utterances of one to three words out of 24, each split in
 voices of its own. The alphabet is fixed: space, apostrophe, a to z (29 outputs with the blank).
@@ -34,7 +34,9 @@ def open_spoken(path: str | None = None, **options: Unpack[SpeechOptions]) -> Sp
         recording = CORPUS / described["file"]
         digest = hashlib.sha256(recording.read_bytes()).hexdigest()
         if digest != described["sha256"]:
-            raise DsdError(f"`{recording}` is not the file the corpus was made with", help="install the package anew")
+            raise DsdError(
+                f"`{recording}` differs from the file that belongs to the corpus", help="reinstall the package"
+            )
         content.update(digest.encode())
         splits[split] = _utterances(recording, described["utterances"], index["sample_rate"])
     return SpeechSource("spoken", splits, alphabet=Alphabet(ENGLISH), settings=settings, content=content.hexdigest())

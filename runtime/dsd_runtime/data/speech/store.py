@@ -1,4 +1,4 @@
-"""Utterances in, normalised features out: decoded once and kept in memory when the whole set is small.
+"""Computes normalised features of utterances; small sets are decoded once and kept in memory.
 
 Shape legend: T frames, F frequency bins.
 """

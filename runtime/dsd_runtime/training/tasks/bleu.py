@@ -1,4 +1,4 @@
-"""Sentences and their references in, corpus BLEU-1 to 4 out, with and without the brevity penalty.
+"""Corpus BLEU-1 to 4, with and without the brevity penalty.
 
 NeuralTalk's ``multi-bleu.perl`` has the penalty commented out, so the paper's Table 5 is BLEU without it (models.md
 2.6). N-gram counts are sacrebleu's; words are what blanks separate, nothing is smoothed.

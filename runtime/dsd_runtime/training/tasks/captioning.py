@@ -1,4 +1,4 @@
-"""Caption logits in, token loss out; a split in, perplexity and BLEU of decoded captions out (models.md 2.6).
+"""The captioning task: token loss, perplexity, and BLEU of decoded captions (models.md 2.6).
 
 Shape legend: N batch, D features, L words, M words that are no padding, V vocabulary, H hidden units.
 """

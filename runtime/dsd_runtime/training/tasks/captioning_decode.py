@@ -1,4 +1,4 @@
-"""Image features in, captions out: greedy decoding and beam search, batched over images.
+"""Decodes captions by greedy decoding or beam search, batched over images.
 
 A model gives ``start(features) -> state`` and ``advance(state, words) -> (logits, state)``; the state is a tensor or
 any nest of tuples, lists and dicts of tensors with the batch first. Index 0 is START as an input and END as an output.

@@ -1,4 +1,4 @@
-"""The data's traits in, the task that trains and evaluates on it out."""
+"""Chooses the task for the data's traits."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ def task_for(traits: DataTraits) -> Task:
     if traits.task == "captioning":
         return CaptioningTask(traits.vocabulary)
     raise DsdError(
-        f"there is no task `{traits.task}`; expected classification, ctc or captioning",
+        f"unknown task `{traits.task}`; expected classification, ctc or captioning",
         help="set `task` in the traits of your data source",
     )

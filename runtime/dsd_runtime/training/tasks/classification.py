@@ -1,4 +1,4 @@
-"""Logits and labels in, cross entropy and top-1 and top-5 errors out.
+"""The classification task: cross entropy, top-1 and top-5 errors.
 
 Shape legend: N batch, K classes.
 """

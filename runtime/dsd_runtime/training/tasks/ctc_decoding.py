@@ -1,4 +1,4 @@
-"""Frame scores in, text out: the best symbol of each frame, repeats collapsed, blanks dropped ("max decoding").
+"""Greedy CTC decoding: the best symbol of each frame, repeats collapsed, blanks dropped ("max decoding").
 
 Shape legend: N batch, T frames, S symbols with the blank at 0.
 """

@@ -1,4 +1,4 @@
-"""Reference and decoded texts in, word and character error rates of the whole corpus out (by jiwer)."""
+"""Word and character error rates of a whole corpus, by jiwer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every task offers the training loop: a loss and an evaluation."""
+"""The interface that every task implements for the training loop: a loss and an evaluation."""
 
 from __future__ import annotations
 
