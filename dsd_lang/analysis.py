@@ -11,7 +11,7 @@ from dsd_lang.base.layers import LayerInfo, with_inferred_roles
 from dsd_lang.base.source import is_saved_plan, position_span
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import Draftbook
-from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.measure_program import is_measurable
 from dsd_lang.passes.pipeline import run_passes
 from dsd_lang.passes.read_settings import Settings
@@ -27,7 +27,7 @@ _CONSEQUENCES = frozenset(
 )
 
 
-class Resolved(NamedTuple):
+class ResolvedProgram(NamedTuple):
     """A program without errors, resolved: what `dsd_lang.compiler` turns into a Plan."""
 
     book: Draftbook
@@ -41,7 +41,7 @@ class Analysis(NamedTuple):
     """All findings in source order, warnings and advice too; ``resolved`` is None when there are errors."""
 
     diagnostics: tuple[Diagnostic, ...]
-    resolved: Resolved | None
+    resolved: ResolvedProgram | None
     program: nodes.Program
 
     @property
@@ -68,9 +68,9 @@ def analyse(
     parsed = parsed or parse(text)
     program = parsed.program
     inventory = None if layers is None else with_inferred_roles(layers)
-    findings = Findings()
+    findings = Diagnostics()
     subject = Subject(program, findings, layers=inventory, text=text)
-    resolved: Resolved | None = None
+    resolved: ResolvedProgram | None = None
     if is_measurable(program, findings):
         for check in TREE_RULES:
             check(subject)
@@ -138,9 +138,9 @@ def _is_emptied(finding: Diagnostic, reported: set[int]) -> bool:
     return finding.code == "DSD101" and any(finding.span.start <= place <= finding.span.end for place in reported)
 
 
-def _resolved(compilation: Compilation) -> Resolved:
+def _resolved(compilation: Compilation) -> ResolvedProgram:
     """What the plan is made of."""
-    return Resolved(
+    return ResolvedProgram(
         compilation.book,
         compilation.settings,
         tuple(data for data, _ in compilation.comparisons),

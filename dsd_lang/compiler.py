@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dsd_lang.analysis import Resolved, analyse
+from dsd_lang.analysis import ResolvedProgram, analyse
 from dsd_lang.base.diagnostics import Diagnostic
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.files import read_limited
@@ -88,7 +88,7 @@ def read_schedule(path: str | Path) -> str:
         ) from error
 
 
-def plan_of(resolved: Resolved, *, source: str | None = None) -> Plan:
+def plan_of(resolved: ResolvedProgram, *, source: str | None = None) -> Plan:
     """The plan of a resolved program."""
     builder = _PhaseBuilder()
     phases = tuple(builder.phase(draft) for draft in resolved.book.phases)
@@ -197,7 +197,7 @@ def _exact_text(bound: object, text: str) -> str:
 
 def _rendered(text: str, source: str | None, diagnostics: tuple[Diagnostic, ...]) -> str:
     """The errors as `dsd-lint` shows them."""
-    from dsd_lang.base.source import Source
+    from dsd_lang.base.source import SourceText
     from dsd_lang.report import CheckedFile, render
 
-    return render((CheckedFile(source or "<text>", Source(text), diagnostics),), "full")
+    return render((CheckedFile(source or "<text>", SourceText(text), diagnostics),), "full")

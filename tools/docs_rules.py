@@ -11,7 +11,7 @@ import textwrap
 from docs_tables import severity_text, table
 
 from dsd_lang.base.diagnostics import CATALOGUE
-from dsd_lang.base.source import Source
+from dsd_lang.base.source import SourceText
 from dsd_lang.lint.checking import check_text
 from dsd_lang.report import CheckedFile, render
 from dsd_lang.rules import page
@@ -112,4 +112,4 @@ def rendered_example(code: str) -> str:
     found = tuple(item for item in check_text(text, selected=frozenset(CATALOGUE)) if item.code == code)
     if not found:
         return ""
-    return render([CheckedFile("example.dsd", Source(text), found)], "full", is_coloured=False).rstrip() + "\n"
+    return render([CheckedFile("example.dsd", SourceText(text), found)], "full", is_coloured=False).rstrip() + "\n"

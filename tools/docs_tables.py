@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import get_args
 
-from dsd_lang.base.arguments import ARGUMENTS, Argument, Group
+from dsd_lang.base.arguments import ARGUMENTS, Argument, ReferenceTable
 from dsd_lang.base.diagnostics import CATALOGUE
 from dsd_lang.base.layers import KINDS, PARTS, ROLES
 from dsd_lang.base.metrics import METRICS, Metric
@@ -39,7 +39,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join([lines[0], "|---" * len(headers) + "|\n", *lines[1:]])
 
 
-def arguments_table(group: Group) -> str:
+def arguments_table(group: ReferenceTable) -> str:
     """Name, default, values, meaning and places of the arguments of a group, from their registry."""
     return table(
         ("argument", "default", "values", "meaning", "stands on"),
@@ -114,7 +114,7 @@ def _option(option: Option) -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    **{f"arguments-{group}": partial(arguments_table, group) for group in get_args(Group)},
+    **{f"arguments-{group}": partial(arguments_table, group) for group in get_args(ReferenceTable)},
     "metrics": metrics_table,
     "codes": codes_table,
     "settings-of-phases": settings_of_phases,

@@ -14,7 +14,7 @@ from typing import Any, get_args
 from playground_downloads import run
 
 from dsd_lang import __version__
-from dsd_lang.editors.patterns import Part, Rule, patterns
+from dsd_lang.editors.patterns import PatternPart, PatternRule, patterns
 from dsd_lang.editors.vocabulary import vocabulary
 
 _TORCH_FREE_RUNTIME = ("__init__.py", "models/__init__.py", "models/catalogue.py", "models/inventories.py")
@@ -83,7 +83,7 @@ def pattern_table() -> dict[str, Any]:
     """The highlighter's patterns as plain data."""
     table = patterns(vocabulary())
     return {
-        "parts": list(get_args(Part)),
+        "parts": list(get_args(PatternPart)),
         "outside": table.outside,
         "groups": {name: [_plain(rule) for rule in rules] for name, rules in table.groups.items()},
         "regions": [
@@ -98,7 +98,7 @@ def pattern_table() -> dict[str, Any]:
     }
 
 
-def _plain(rule: Rule) -> dict[str, Any]:
+def _plain(rule: PatternRule) -> dict[str, Any]:
     return {"pattern": rule.pattern, "parts": [part for _, part in rule.stretches]}
 
 

@@ -21,7 +21,7 @@ from dsd_lang.base.options import (
     words,
 )
 
-Place = Literal["dense", "sparse", "set", "repeat", "fork", "compare"]
+StatementKind = Literal["dense", "sparse", "set", "repeat", "fork", "compare"]
 Kind = Literal[
     "lr",
     "number",
@@ -40,16 +40,16 @@ Kind = Literal[
     "metric",
     "scale",
 ]
-Group = Literal["rate", "pruning", "weights", "overrides", "settings", "blocks"]
+ReferenceTable = Literal["rate", "pruning", "weights", "overrides", "settings", "blocks"]
 Home = Literal["phase", "target", "selection", "lr", "elsewhere"]
 
 RATE_WORDS = ("prev", "last", "base")  # what `lr=` may count from
 
-PHASE: tuple[Place, ...] = ("dense", "sparse")
-PHASE_OR_SET: tuple[Place, ...] = ("dense", "sparse", "set")
-SPARSE: tuple[Place, ...] = ("sparse",)
-SPARSE_OR_SET: tuple[Place, ...] = ("sparse", "set")
-SET: tuple[Place, ...] = ("set",)
+PHASE: tuple[StatementKind, ...] = ("dense", "sparse")
+PHASE_OR_SET: tuple[StatementKind, ...] = ("dense", "sparse", "set")
+SPARSE: tuple[StatementKind, ...] = ("sparse",)
+SPARSE_OR_SET: tuple[StatementKind, ...] = ("sparse", "set")
+SET: tuple[StatementKind, ...] = ("set",)
 
 
 class Argument(NamedTuple):
@@ -62,11 +62,11 @@ class Argument(NamedTuple):
     """
 
     name: str
-    places: tuple[Place, ...]
+    places: tuple[StatementKind, ...]
     kind: Kind
     default: str
     meaning: str
-    group: Group
+    group: ReferenceTable
     options: tuple[Option, ...] = ()
     home: Home = "phase"
     field: str = ""
@@ -371,7 +371,7 @@ ARGUMENTS: tuple[Argument, ...] = (
 BY_NAME: dict[str, Argument] = {argument.name: argument for argument in ARGUMENTS}
 
 
-def allowed_at(place: Place) -> tuple[str, ...]:
+def allowed_at(place: StatementKind) -> tuple[str, ...]:
     """The names of the arguments that may stand at a place."""
     return tuple(argument.name for argument in ARGUMENTS if place in argument.places)
 

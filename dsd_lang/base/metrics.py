@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Unit = Literal["points", "ratio", "bits", ""]
+MetricUnit = Literal["points", "ratio", "bits", ""]
 """``points`` run from 0 to 100 (so that `10%` in a condition means 10), a ``ratio`` from 0 to 1; ``""`` has no unit."""
 
 
@@ -16,7 +16,7 @@ class Metric(NamedTuple):
     """One metric; ``has_split`` says that it is measured on each split, ``is_supported`` that `dsd-run` measures it."""
 
     name: str
-    unit: Unit
+    unit: MetricUnit
     higher_is_better: bool
     meaning: str
     has_split: bool = True

@@ -10,7 +10,7 @@ from dsd_lang.base.diagnostics import Diagnostic, Span
 _LINE_END = re.compile("\r\n|\n|\r")
 
 
-class Source:
+class SourceText:
     """A text and where its lines begin; a line ends at `\\n`, `\\r\\n` or `\\r`, and at nothing else."""
 
     def __init__(self, text: str) -> None:
@@ -53,7 +53,7 @@ class Source:
 
 def position_span(text: str, start: int, end: int) -> Span:
     """The stretch between two offsets of a text, when only one is wanted."""
-    return Source(text).span(start, end)
+    return SourceText(text).span(start, end)
 
 
 def decode(data: bytes) -> tuple[str, list[Diagnostic]]:

@@ -27,7 +27,7 @@ class Value(NamedTuple):
     words: tuple[str, ...] = ()
 
 
-class Option(NamedTuple):
+class CommandOption(NamedTuple):
     """One flag with its one-line help."""
 
     name: str
@@ -39,7 +39,7 @@ class CommandLine(NamedTuple):
     """One tool: its flags, and what its other words are."""
 
     program: str
-    options: tuple[Option, ...]
+    options: tuple[CommandOption, ...]
     other: Value
 
 
@@ -56,7 +56,7 @@ def _command_line(
     program: str, declared: Tool | Callable[[], argparse.ArgumentParser], words: dict[str, tuple[str, ...]]
 ) -> CommandLine:
     flags = declared.flags if isinstance(declared, Tool) else tuple(_argparse_flags(declared()))
-    options = tuple(Option(flag.name, flag.help, _value(flag, words)) for flag in flags)
+    options = tuple(CommandOption(flag.name, flag.help, _value(flag, words)) for flag in flags)
     return CommandLine(program, options, _other(program))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dsd_lang.cli.command_lines import CommandLine, Option, Value
+from dsd_lang.cli.command_lines import CommandLine, CommandOption, Value
 
 
 def fish_script(lines: Sequence[CommandLine]) -> str:
@@ -23,7 +23,7 @@ def _lines(line: CommandLine) -> Iterator[str]:
         yield f"complete -c {line.program} -l {option.name.lstrip('-')} -d '{_quoted(option)}'{_value(option.value)}"
 
 
-def _quoted(option: Option) -> str:
+def _quoted(option: CommandOption) -> str:
     return option.help.replace("\\", "\\\\").replace("'", "\\'")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dsd_lang.cli.command_lines import CommandLine, Option, Value
+from dsd_lang.cli.command_lines import CommandLine, CommandOption, Value
 
 
 def zsh_script(lines: Sequence[CommandLine]) -> str:
@@ -44,7 +44,7 @@ def _case(line: CommandLine) -> Iterator[str]:
     yield "      ;;"
 
 
-def _option(option: Option) -> str:
+def _option(option: CommandOption) -> str:
     text = _quoted(option.help)
     if option.value.takes == "nothing":
         return f"'{option.name}[{text}]'"

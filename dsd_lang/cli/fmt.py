@@ -100,11 +100,11 @@ def _hand_out(path: str, name: str, text: str, result: Formatted, options: Given
 
 
 def _say_broken(name: str, text: str, diagnostics: Sequence[Diagnostic], options: Given) -> None:
-    from dsd_lang.base.source import Source
+    from dsd_lang.base.source import SourceText
     from dsd_lang.report import CheckedFile, render
 
     in_colour = is_coloured(options.last("--color"), is_terminal=sys.stderr.isatty())
-    files = [CheckedFile(name, Source(text), tuple(diagnostics))]
+    files = [CheckedFile(name, SourceText(text), tuple(diagnostics))]
     say(render(files, "full", is_coloured=in_colour))
 
 

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dsd_lang.base.diagnostics import DOCS_URL, Diagnostic
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.layers import LayerInfo
-from dsd_lang.base.source import Source
+from dsd_lang.base.source import SourceText
 from dsd_lang.base.streams import write_bytes
 from dsd_lang.cli.command import Tool, run_tool
 from dsd_lang.cli.flags import Flag, Given
 from dsd_lang.cli.options import Found, is_coloured, read_source, read_stdin, say_problems, schedule_paths, write_output
 from dsd_lang.lint.checking import check_text
+from dsd_lang.lint.codes import CodeChoice, codes_of, selected_codes
 from dsd_lang.lint.configuration import Configuration, configuration_in, configuration_of
-from dsd_lang.lint.selection import Choice, codes_of, selected_codes
 from dsd_lang.report import FOR_PEOPLE, FORMATS, CheckedFile, fixable, render, summary
 
 PROGRAM = "dsd-lint"
@@ -96,7 +96,7 @@ def run(options: Given) -> int:
 def check(path: str, name: str, *, selected: frozenset[str], layers: Layers = None) -> CheckedFile:
     """One file read and all its findings, those left out that nobody asked for."""
     text, unreadable = read_source(path)
-    return CheckedFile(name, Source(text), findings_of(text, unreadable, selected=selected, layers=layers))
+    return CheckedFile(name, SourceText(text), findings_of(text, unreadable, selected=selected, layers=layers))
 
 
 def findings_of(
@@ -113,7 +113,7 @@ def findings_of(
 
 def _jobs(options: Given) -> tuple[list[tuple[str, str, frozenset[str], Layers]], list[DsdError]]:
     """For each file its path, the name shown, the codes looked for and the model's layers; and what is no file."""
-    choice = Choice(
+    choice = CodeChoice(
         codes_of(options.values["--select"], where="`--select`: ") if options.has("--select") else None,
         codes_of(options.values.get("--extend-select", []), where="`--extend-select`: "),
         codes_of(options.values.get("--ignore", []), where="`--ignore`: "),

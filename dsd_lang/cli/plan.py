@@ -155,10 +155,10 @@ def schema_text() -> str:
 
 
 def _rendered(text: str, name: str, errors: tuple[Diagnostic, ...], given: Given) -> str:
-    from dsd_lang.base.source import Source
+    from dsd_lang.base.source import SourceText
     from dsd_lang.report import CheckedFile, render, summary
 
-    files = (CheckedFile(name, Source(text), errors),)
+    files = (CheckedFile(name, SourceText(text), errors),)
     colour = is_coloured(given.last("--color"), is_terminal=sys.stdout.isatty())
     return render(files, "full", is_coloured=colour) + summary(files)
 

@@ -60,7 +60,7 @@ def compared(old: Compiled, new: Compiled, given: Given, page: Page) -> tuple[st
 
 
 def _densities(compiled: Compiled) -> Densities | None:
-    from dsd_lang.plan.layer_counts import count_phases, densities
+    from dsd_lang.plan.layer_counts import count_weights, densities
 
     layers = compiled.circumstances.layers
-    return None if layers is None else densities(compiled.plan, count_phases(compiled.plan, layers))
+    return None if layers is None else densities(compiled.plan, count_weights(compiled.plan, layers))

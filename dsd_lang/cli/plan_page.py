@@ -60,10 +60,10 @@ def _number(given: Given, name: str, *, least: int) -> int | None:
 
 def page_text(compiled: Compiled, given: Given, page: Page, states: Mapping[str, NodeState]) -> str:
     """The whole page."""
-    from dsd_lang.plan.layer_counts import count_phases, densities
+    from dsd_lang.plan.layer_counts import count_weights, densities
 
     plan, layers = compiled.plan, compiled.circumstances.layers
-    counts = None if layers is None else count_phases(plan, layers)
+    counts = None if layers is None else count_weights(plan, layers)
     known = None if counts is None else densities(plan, counts)
     parts = [_table(plan, page, states)]
     if given.last("--timeline") != "none":
@@ -124,7 +124,7 @@ def _counts(plan: Plan, counts: Mapping[str, PhaseCounts], layers: tuple[LayerIn
 
 def _why(compiled: Compiled, page: Page) -> str:
     from dsd_lang.passes.derivations import derivations, setting_sources
-    from dsd_lang.passes.findings import Findings
+    from dsd_lang.passes.findings import Diagnostics
     from dsd_lang.passes.read_settings import effective_settings
     from dsd_lang.syntax.nodes import Program
     from dsd_lang.views.why import why_text
@@ -136,7 +136,7 @@ def _why(compiled: Compiled, page: Page) -> str:
             help="give the schedule itself; the column `why` is in the plan",
         )
     by_origin = {
-        origin: effective_settings(program, overrides, defaults, Findings())
+        origin: effective_settings(program, overrides, defaults, Diagnostics())
         for origin, program, overrides, defaults in (
             ("set", program, None, None),
             ("preset", Program((), (), program.span), None, preset),

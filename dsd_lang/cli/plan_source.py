@@ -15,7 +15,7 @@ from dsd_lang.cli.flags import Given
 from dsd_lang.cli.installed import model_layers, model_preset
 
 if TYPE_CHECKING:
-    from dsd_lang.analysis import Resolved
+    from dsd_lang.analysis import ResolvedProgram
     from dsd_lang.base.diagnostics import Diagnostic
     from dsd_lang.base.layers import LayerInfo
     from dsd_lang.plan import Plan
@@ -41,7 +41,7 @@ class Compiled:
     plan: Plan
     text: str
     program: Program | None
-    resolved: Resolved | None
+    resolved: ResolvedProgram | None
     circumstances: Circumstances
 
 

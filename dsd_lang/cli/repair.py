@@ -8,7 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 from dsd_lang.base.errors import DsdError
-from dsd_lang.base.source import Source
+from dsd_lang.base.source import SourceText
 from dsd_lang.base.streams import write_bytes
 from dsd_lang.cli.flags import Given
 from dsd_lang.cli.lint import Layers, findings_of
@@ -65,12 +65,12 @@ def repair(path: str, name: str, *, unsafe: bool, selected: frozenset[str], laye
         if path == "-":
             raise DsdError("stdin is not UTF-8 text, so nothing was fixed", help="save the file as UTF-8")
         found = findings_of(text, unreadable, selected=selected, layers=layers)
-        return Repaired(path, CheckedFile(name, Source(text), found), text, 0)
+        return Repaired(path, CheckedFile(name, SourceText(text), found), text, 0)
     try:
         mended = mend(text, partial(check_text, selected=selected, layers=layers), unsafe=unsafe, chosen=selected)
     except DsdError as error:
         raise DsdError(f"`{name}`: {error.message}", help=error.help) from error
-    return Repaired(path, CheckedFile(name, Source(mended.text), mended.diagnostics), text, len(mended.applied))
+    return Repaired(path, CheckedFile(name, SourceText(mended.text), mended.diagnostics), text, len(mended.applied))
 
 
 def _hand_out(repaired: Repaired) -> None:

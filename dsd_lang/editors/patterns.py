@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from dsd_lang.editors.vocabulary import Vocabulary
 from dsd_lang.syntax.table import load_table
 
-Part = Literal[
+PatternPart = Literal[
     "blank", "comment", "directive", "code", "string", "regex", "continuation", "number", "unit", "operator", "arrow",
     "assignment", "comma", "separator", "brace", "parenthesis", "bracket", "colon", "mode", "keyword", "logical",
     "constant", "label", "binding", "path", "argument", "parameter", "option", "text", "layer", "function", "metric",
@@ -21,13 +21,13 @@ Part = Literal[
 ]  # fmt: skip
 
 
-Stretch = tuple[str, Part]
+Highlight = tuple[str, PatternPart]
 
 
-class Rule(NamedTuple):
+class PatternRule(NamedTuple):
     """Stretches that follow each other, each a pattern without groups and what it is; then what must come after."""
 
-    stretches: tuple[Stretch, ...]
+    stretches: tuple[Highlight, ...]
     ahead: str = ""
 
     @property
@@ -40,15 +40,15 @@ class Region(NamedTuple):
     """What lies between two brackets: the rule that opens it, the patterns that end it, the states within."""
 
     name: str
-    opens: Rule
-    ends: tuple[Rule, ...]
+    opens: PatternRule
+    ends: tuple[PatternRule, ...]
     inside: tuple[str, ...]
 
 
 class Patterns(NamedTuple):
     """Rules by the name of their group, regions, and which groups hold outside of all brackets."""
 
-    groups: dict[str, tuple[Rule, ...]]
+    groups: dict[str, tuple[PatternRule, ...]]
     regions: tuple[Region, ...]
     outside: tuple[str, ...]
 
@@ -102,11 +102,11 @@ def patterns(words: Vocabulary) -> Patterns:
     return Patterns(groups, regions, ("comments", "texts", "labels", *shared[2:]))
 
 
-def _rule(*stretches: Stretch, ahead: str = "") -> Rule:
-    return Rule(stretches, ahead)
+def _rule(*stretches: Highlight, ahead: str = "") -> PatternRule:
+    return PatternRule(stretches, ahead)
 
 
-def _assigned(left: Stretch, right: Stretch, *, ahead: str) -> Rule:
+def _assigned(left: Highlight, right: Highlight, *, ahead: str) -> PatternRule:
     """`left = right` as one rule."""
     return _rule(left, (_BLANK, "blank"), ("=(?!=)", "assignment"), (_BLANK, "blank"), right, ahead=ahead)
 
@@ -120,7 +120,7 @@ def _one_of(words: Iterable[str]) -> str:
     return f"(?:{_any(words)})"
 
 
-def _comments() -> tuple[Rule, ...]:
+def _comments() -> tuple[PatternRule, ...]:
     return (
         _rule(
             ("#[ \\t]*", "comment"),
@@ -134,7 +134,7 @@ def _comments() -> tuple[Rule, ...]:
     )
 
 
-def _texts(known: dict[str, str]) -> tuple[Rule, ...]:
+def _texts(known: dict[str, str]) -> tuple[PatternRule, ...]:
     return (
         _rule((known["STRING"], "string")),
         _rule(("[\"'][^\\r\\n]*", "illegal")),
@@ -143,7 +143,7 @@ def _texts(known: dict[str, str]) -> tuple[Rule, ...]:
     )
 
 
-def _expressions(words: Vocabulary, known: dict[str, str], name: str) -> Iterable[Rule]:
+def _expressions(words: Vocabulary, known: dict[str, str], name: str) -> Iterable[PatternRule]:
     """Names that are what the word before or behind them says."""
     path = f"(?:{known['DOTTED']}|{name})"
     alone = f"{_WORD_END}(?!{_BLANK}[:=])"
@@ -169,7 +169,7 @@ def _expressions(words: Vocabulary, known: dict[str, str], name: str) -> Iterabl
     yield _rule((",", "comma"), (_BLANK, "blank"), (known["REGEX"], "regex"))
 
 
-def _call_values(words: Vocabulary, name: str) -> tuple[Rule, ...]:
+def _call_values(words: Vocabulary, name: str) -> tuple[PatternRule, ...]:
     """`order=largest` between parentheses: a parameter and, where it is one, its word."""
     return (
         _assigned((name, "parameter"), (_one_of(words.switches), "constant"), ahead=_WORD_END),
@@ -178,7 +178,7 @@ def _call_values(words: Vocabulary, name: str) -> tuple[Rule, ...]:
     )
 
 
-def _references(words: Vocabulary, known: dict[str, str]) -> tuple[Rule, ...]:
+def _references(words: Vocabulary, known: dict[str, str]) -> tuple[PatternRule, ...]:
     name = known["NAME"]
     moment = f"\\.(?:{_any(words.moments)}|{known['LENGTH']})"
     return (
@@ -187,7 +187,7 @@ def _references(words: Vocabulary, known: dict[str, str]) -> tuple[Rule, ...]:
     )
 
 
-def _numbers(words: Vocabulary, known: dict[str, str]) -> tuple[Rule, ...]:
+def _numbers(words: Vocabulary, known: dict[str, str]) -> tuple[PatternRule, ...]:
     unit = _one_of(words.units)
     digits = _digits(known["LENGTH"], words)
     number = known["NUMBER"]
@@ -208,7 +208,7 @@ def _digits(length: str, words: Vocabulary) -> str:
     return digits
 
 
-def _marks(known: dict[str, str]) -> tuple[Rule, ...]:
+def _marks(known: dict[str, str]) -> tuple[PatternRule, ...]:
     return (
         _rule(("->", "arrow")),
         _rule((known["COMPARATOR"], "operator")),
@@ -221,7 +221,7 @@ def _marks(known: dict[str, str]) -> tuple[Rule, ...]:
     )
 
 
-def _names(words: Vocabulary, known: dict[str, str], name: str) -> Iterable[Rule]:
+def _names(words: Vocabulary, known: dict[str, str], name: str) -> Iterable[PatternRule]:
     """Whatever is left: metrics, layers, calls, words that mean something, variables."""
     split = f"{_one_of(words.splits)}\\.{name}"
     metric = f"(?:{split}|{_any(words.metrics_without_split)})"

@@ -23,10 +23,10 @@ from pygments.token import (
     _TokenType,
 )
 
-from dsd_lang.editors.patterns import Part, Patterns, Region, Rule, patterns
+from dsd_lang.editors.patterns import PatternPart, PatternRule, Patterns, Region, patterns
 from dsd_lang.editors.vocabulary import vocabulary
 
-TOKENS: Mapping[Part, _TokenType] = {
+TOKENS: Mapping[PatternPart, _TokenType] = {
     "blank": Whitespace,
     "comment": Comment.Single,
     "directive": Comment.Special,
@@ -68,7 +68,7 @@ TOKENS: Mapping[Part, _TokenType] = {
 _SPACES = (("\\r?\\n|\\r", Whitespace), ("[^\\S\\r\\n]+", Whitespace))
 
 
-def _action(rule: Rule) -> Any:
+def _action(rule: PatternRule) -> Any:
     group: Any = bygroups  # the one name that Pygments' stubs leave without types
     return group(*(TOKENS[part] for _, part in rule.stretches))
 

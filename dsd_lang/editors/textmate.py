@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dsd_lang.editors.patterns import Part, Patterns, Region, Rule
+from dsd_lang.editors.patterns import PatternPart, PatternRule, Patterns, Region
 
 SCOPE = "source.dsd"
 MARKDOWN_SCOPE = "markdown.dsd.codeblock"
-_SCOPES: Mapping[Part, str] = {
+_SCOPES: Mapping[PatternPart, str] = {
     "comment": "comment.line.number-sign",
     "directive": "comment.line.number-sign keyword.other.directive",
     "code": "comment.line.number-sign constant.other.rule",
@@ -52,7 +52,7 @@ _SCOPES: Mapping[Part, str] = {
 }
 
 
-def scope_of(part: Part) -> str:
+def scope_of(part: PatternPart) -> str:
     """The scopes of a part, outer first, as one text; empty for a blank."""
     return " ".join(f"{scope}.dsd" for scope in _SCOPES.get(part, "").split())
 
@@ -104,14 +104,14 @@ def _included(names: tuple[str, ...]) -> list[dict[str, str]]:
     return [{"include": f"#{name}"} for name in names]
 
 
-def _match(rule: Rule) -> dict[str, Any]:
+def _match(rule: PatternRule) -> dict[str, Any]:
     if len(rule.stretches) == 1:
         [(pattern, part)] = rule.stretches
         return {"match": pattern + rule.ahead, "name": scope_of(part)}
     return {"match": rule.pattern, "captures": _captures(rule)}
 
 
-def _captures(rule: Rule, first: int = 1) -> dict[str, Any]:
+def _captures(rule: PatternRule, first: int = 1) -> dict[str, Any]:
     """The scopes of a rule's groups, blanks left out."""
     return {
         str(number): {"name": scope_of(part)}

@@ -37,7 +37,7 @@ def check_analysis(text: str, analysis: Analysis, *, selected: frozenset[str]) -
         kept = sorted([*kept, *not_canonical.find(text)], key=lambda finding: finding.span.start)
     if "dsd:" not in text:
         return tuple(kept)
-    from dsd_lang.base.source import Source
+    from dsd_lang.base.source import SourceText
     from dsd_lang.lint.suppressions import apply_suppressions
     from dsd_lang.syntax.directives import stretches
     from dsd_lang.syntax.parser import scan
@@ -45,7 +45,7 @@ def check_analysis(text: str, analysis: Analysis, *, selected: frozenset[str]) -
     looked_for = selected if analysis.resolved is not None else frozenset()  # what an error hides may be there
     scanned, _ = scan(text)
     return apply_suppressions(
-        Source(text),
+        SourceText(text),
         analysis.program.comments,
         kept,
         statements=[] if scanned is None else stretches(scanned.tokens),

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from dsd_lang.base.diagnostics import CATALOGUE, ERRORS, Diagnostic, Edit, Fix, Span, replacement
 from dsd_lang.base.errors import nearest
-from dsd_lang.base.source import Source
+from dsd_lang.base.source import SourceText
 from dsd_lang.syntax.directives import DIRECTIVE, Stretch, covered, covered_line
 from dsd_lang.syntax.nodes import Comment
 
@@ -33,7 +33,7 @@ class _Word(NamedTuple):
 
 
 def apply_suppressions(
-    source: Source,
+    source: SourceText,
     comments: Iterable[Comment],
     findings: Sequence[Diagnostic],
     *,
@@ -114,7 +114,7 @@ def _useless(word: _Word, line: int, fix: Fix) -> Diagnostic:
 
 
 def _removal(
-    source: Source,
+    source: SourceText,
     comment: Comment,
     found: re.Match[str],
     word: _Word,
@@ -135,7 +135,7 @@ def _without_word(word: _Word, words: Sequence[_Word]) -> Edit:
     return Edit(Span(before.end_line, before.end_column, *word.span[2:4], before.end, word.span.end), "")
 
 
-def _without_comment(source: Source, comment: Comment, found: re.Match[str]) -> Edit:
+def _without_comment(source: SourceText, comment: Comment, found: re.Match[str]) -> Edit:
     """The line without the comment; without the line where nothing else is on it. A second `#` after it stays."""
     span = comment.span
     follows = _NEXT_COMMENT.match(comment.text, found.end())

@@ -12,7 +12,7 @@ from dsd_lang.lsp.offers import Offer
 from dsd_lang.lsp.offers_arguments import argument_offers, parameter_offers, value_offers
 from dsd_lang.lsp.offers_names import condition_offers, reference_offers, selector_offers, variable_offers
 from dsd_lang.lsp.offers_statements import connective_offers, statement_offers
-from dsd_lang.lsp.place import Place, place_of
+from dsd_lang.lsp.place import Cursor, cursor_of
 from dsd_lang.lsp.word import Word, comment_at, is_in_token, word_at
 from dsd_lang.syntax.expectation import expected_at
 
@@ -39,11 +39,11 @@ def offers_at(document: Document, offset: int, word: Word) -> list[Offer]:
     expectation = expected_at(document.tokens, word.start)
     if expectation is None:
         return []
-    unique = {offer.label: offer for offer in reversed(list(_offers(document, place_of(expectation), word)))}
+    unique = {offer.label: offer for offer in reversed(list(_offers(document, cursor_of(expectation), word)))}
     return [unique[label] for label in reversed(unique)]
 
 
-def _offers(document: Document, place: Place, word: Word) -> Iterable[Offer]:
+def _offers(document: Document, place: Cursor, word: Word) -> Iterable[Offer]:
     """By what the grammar takes: references, statements, selectors, arguments, values."""
     if word.typed.startswith("@"):
         yield from reference_offers(document, place, word)

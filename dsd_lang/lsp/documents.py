@@ -11,12 +11,12 @@ from lsprotocol import types
 from dsd_lang.analysis import Analysis, analyse
 from dsd_lang.base.diagnostics import Diagnostic
 from dsd_lang.base.errors import DsdError
-from dsd_lang.base.source import Source
+from dsd_lang.base.source import SourceText
 from dsd_lang.lint.checking import check_analysis
 from dsd_lang.lsp.client import Client
 from dsd_lang.lsp.labels import LabelTable
 from dsd_lang.lsp.positions import Positions
-from dsd_lang.lsp.settings import Settings, Wishes, settings_of
+from dsd_lang.lsp.settings import ClientSettings, Wishes, settings_of
 from dsd_lang.syntax.parser import scan
 from dsd_lang.syntax.rereading import Reading, read
 from dsd_lang.syntax.terminals import Tokens
@@ -35,14 +35,14 @@ class Document:
         text: str,
         *,
         client: Client | None = None,
-        settings: Settings | None = None,
+        settings: ClientSettings | None = None,
         before: Reading | None = None,
     ) -> None:
         self.uri = uri
         self.version = version
         self.text = text
         self.client = client or Client()
-        self.settings = settings or Settings()
+        self.settings = settings or ClientSettings()
         self.last_reading = before
         """Of this version, once it is read, else of an earlier one."""
 
@@ -55,7 +55,7 @@ class Document:
     @cached_property
     def positions(self) -> Positions:
         """Offsets as the editor counts them."""
-        return Positions(Source(self.text), self.client.encoding)
+        return Positions(SourceText(self.text), self.client.encoding)
 
     @cached_property
     def tokens(self) -> Tokens:
@@ -151,14 +151,14 @@ class Documents:
     def _changed(self, text: str, change: types.TextDocumentContentChangeEvent) -> str:
         if isinstance(change, types.TextDocumentContentChangeWholeDocument):
             return change.text
-        positions = Positions(Source(text), self.client.encoding)
+        positions = Positions(SourceText(text), self.client.encoding)
         start, end = sorted((positions.offset(change.range.start), positions.offset(change.range.end)))
         return text[:start] + change.text + text[end:]
 
-    def _settings(self, uri: str) -> Settings:
+    def _settings(self, uri: str) -> ClientSettings:
         """What holds for a document; where that cannot be used it is told, and the defaults hold."""
         try:
             return settings_of(uri, self.wishes)
         except DsdError as error:
             self._say(error)
-            return Settings()
+            return ClientSettings()

@@ -8,7 +8,7 @@ from itertools import pairwise
 from lsprotocol import types
 
 from dsd_lang.base.errors import DsdError
-from dsd_lang.base.source import Source
+from dsd_lang.base.source import SourceText
 from dsd_lang.lsp.documents import Document
 
 MAX_COMPARED = 2_000  # lines; past that one edit is found sooner than the least
@@ -36,7 +36,7 @@ def format_range(document: Document, params: types.DocumentRangeFormattingParams
 
 def line_edits(document: Document, text: str) -> list[types.TextEdit]:
     """The edits from a document to another text, line by line."""
-    old, new = _lines(document.positions.source), _lines(Source(text))
+    old, new = _lines(document.positions.source), _lines(SourceText(text))
     same = next((index for index, pair in enumerate(zip(old, new, strict=False)) if pair[0] != pair[1]), None)
     if same is None:
         same = min(len(old), len(new))
@@ -55,6 +55,6 @@ def _differences(old: list[str], new: list[str]) -> list[tuple[int, int, int, in
     return [tuple_[1:] for tuple_ in matcher.get_opcodes() if tuple_[0] != "equal"]
 
 
-def _lines(source: Source) -> list[str]:
+def _lines(source: SourceText) -> list[str]:
     """The lines with their ends."""
     return [source.text[start:end] for start, end in pairwise([*source.starts, len(source.text)])]

@@ -43,24 +43,24 @@ class Use(NamedTuple):
     definition: Definition
 
 
-class Scope:
+class LabelScope:
     """The names of a block."""
 
-    def __init__(self, around: Scope | None, start: int, end: int) -> None:
+    def __init__(self, around: LabelScope | None, start: int, end: int) -> None:
         self.around = around
         self.start = start
         self.end = end
         self.definitions: list[Definition] = []
-        self.inner: list[Scope] = []
+        self.inner: list[LabelScope] = []
 
     def before(self, name: str, offset: int) -> Definition | None:
         """The latest definition of a name that can be used at an offset."""
         found = (item for item in reversed(self.definitions) if item.name == name and item.visible_from <= offset)
         return next(found, None)
 
-    def chain(self) -> Iterator[Scope]:
+    def chain(self) -> Iterator[LabelScope]:
         """This scope and those around it, inside out."""
-        scope: Scope | None = self
+        scope: LabelScope | None = self
         while scope is not None:
             yield scope
             scope = scope.around
@@ -70,7 +70,7 @@ class _Path(NamedTuple):
     """A dotted name at its place: the parts that name labels, each with its span."""
 
     parts: tuple[tuple[str, Span], ...]
-    scope: Scope
+    scope: LabelScope
 
 
 class LabelTable:
@@ -78,11 +78,11 @@ class LabelTable:
 
     def __init__(self, program: nodes.Program, text: str) -> None:
         self.text = text
-        self.top = Scope(None, 0, len(text))
+        self.top = LabelScope(None, 0, len(text))
         self.definitions: list[Definition] = []
         self.uses: list[Use] = []
         self.settings: set[str] = set()  # what `set` says
-        self._bodies: dict[Span, Scope] = {}  # of branches, by the place of their labels
+        self._bodies: dict[Span, LabelScope] = {}  # of branches, by the place of their labels
         self._references: list[Span] = []
         self._paths: list[_Path] = []
         self._body(program.statements, self.top, {})
@@ -108,7 +108,7 @@ class LabelTable:
         """Every place that names a definition, itself left out."""
         return [use.span for use in self.uses if use.definition is definition]
 
-    def scope_at(self, offset: int) -> Scope:
+    def scope_at(self, offset: int) -> LabelScope:
         """The innermost scope of a place."""
         scope = self.top
         while True:
@@ -131,7 +131,7 @@ class LabelTable:
         found = self.visible_at(offset)
         return [item for item in found if item.fork is not None and item.fork.span.end <= offset]
 
-    def inside(self, definition: Definition) -> Scope | None:
+    def inside(self, definition: Definition) -> LabelScope | None:
         """The scope of a branch."""
         return self._bodies.get(definition.span)
 
@@ -142,11 +142,11 @@ class LabelTable:
 
     # --- the walk -----------------------------------------------------------------------------------------------------
 
-    def _body(self, body: tuple[nodes.Statement, ...], scope: Scope, variables: dict[str, Definition]) -> None:
+    def _body(self, body: tuple[nodes.Statement, ...], scope: LabelScope, variables: dict[str, Definition]) -> None:
         for statement in body:
             self._statement(statement, scope, variables)
 
-    def _statement(self, statement: nodes.Statement, scope: Scope, variables: dict[str, Definition]) -> None:
+    def _statement(self, statement: nodes.Statement, scope: LabelScope, variables: dict[str, Definition]) -> None:
         inner = {**variables, **self._variables(statement)}
         for root in values_of(statement):
             in_force = inner if isinstance(root, nodes.Until) else variables
@@ -170,8 +170,8 @@ class LabelTable:
             for name in (statement.left, statement.right):
                 self._paths.append(_Path(_parts(name.text.split("."), name.span), scope))
 
-    def _inner(self, scope: Scope, node: nodes.Branch | nodes.Sweep) -> Scope:
-        scope.inner.append(Scope(scope, node.span.start, self._end_of(node)))
+    def _inner(self, scope: LabelScope, node: nodes.Branch | nodes.Sweep) -> LabelScope:
+        scope.inner.append(LabelScope(scope, node.span.start, self._end_of(node)))
         return scope.inner[-1]
 
     def _end_of(self, node: nodes.Statement | nodes.Branch) -> int:
@@ -185,7 +185,7 @@ class LabelTable:
         self,
         label: nodes.Label | None,
         node: nodes.Phase | nodes.Branch,
-        scope: Scope,
+        scope: LabelScope,
         *,
         fork: nodes.Fork | None = None,
     ) -> None:
@@ -208,7 +208,7 @@ class LabelTable:
         self.definitions += made
         return {item.name: item for item in made}
 
-    def _values(self, root: object, scope: Scope, variables: dict[str, Definition], *, has_arms: bool) -> None:
+    def _values(self, root: object, scope: LabelScope, variables: dict[str, Definition], *, has_arms: bool) -> None:
         for node in below(root):
             if isinstance(node, nodes.Call) and isinstance(node.callee, nodes.Reference):
                 node = node.callee
@@ -220,7 +220,7 @@ class LabelTable:
                 arm, _ = split_metric(node.text)
                 self._paths.append(_Path(_parts(arm.split(".") if arm else [], node.span), scope))
 
-    def _reference(self, node: nodes.Reference, scope: Scope) -> None:
+    def _reference(self, node: nodes.Reference, scope: LabelScope) -> None:
         path = node.path
         if path[0] == "init":
             return
@@ -232,7 +232,7 @@ class LabelTable:
 
     def _resolve(self, path: _Path) -> None:
         """One use for each part that names something."""
-        scope: Scope | None = path.scope
+        scope: LabelScope | None = path.scope
         for index, (name, span) in enumerate(path.parts):
             if scope is None:
                 return
@@ -246,7 +246,7 @@ class LabelTable:
             scope = self.inside(found)
 
 
-def _latest(chain: list[Scope], name: str, offset: int) -> Definition | None:
+def _latest(chain: list[LabelScope], name: str, offset: int) -> Definition | None:
     """The latest definition before the offset; where there is none, a later one."""
     for scope in chain:
         found = scope.before(name, offset)

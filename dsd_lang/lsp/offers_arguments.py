@@ -14,13 +14,13 @@ from dsd_lang.lsp.markdown import argument_page, option_page
 from dsd_lang.lsp.meanings import RATES
 from dsd_lang.lsp.offers import Offer
 from dsd_lang.lsp.phase_parts import has_pattern, has_ramp, is_condition, parts, target
-from dsd_lang.lsp.place import Place
+from dsd_lang.lsp.place import Cursor
 from dsd_lang.syntax import nodes
 
 _PLACES = {"DENSE": "dense", "SPARSE": "sparse", "SET": "set", "REPEAT": "repeat", "FORK": "fork", "COMPARE": "compare"}
 
 
-def argument_offers(document: Document, place: Place) -> Iterator[Offer]:
+def argument_offers(document: Document, place: Cursor) -> Iterator[Offer]:
     """The arguments of the statement that are not given yet."""
     where = _PLACES.get(place.statement or "")
     if where is None or not place.takes("SELECTING") or place.call is not None:
@@ -41,7 +41,7 @@ def argument_offers(document: Document, place: Place) -> Iterator[Offer]:
             )
 
 
-def _makes_sense(document: Document, place: Place, name: str) -> bool:
+def _makes_sense(document: Document, place: Cursor, name: str) -> bool:
     """Whether an argument says something about what the phase is by now."""
     if name == "floor":
         return _decays(place) if "decay" in place.named else "decay" in document.labels.settings
@@ -52,20 +52,20 @@ def _makes_sense(document: Document, place: Place, name: str) -> bool:
     return True
 
 
-def _decays(place: Place) -> bool:
+def _decays(place: Cursor) -> bool:
     """Whether the phase's own `decay=` lowers anything."""
     given = next((part for part in parts(place) if isinstance(part, nodes.Argument) and part.name == "decay"), None)
     return given is not None and not (isinstance(given.value, nodes.Name) and given.value.text == "constant")
 
 
-def _is_in_tail(place: Place) -> bool:
+def _is_in_tail(place: Cursor) -> bool:
     """Whether the phase belongs to a tail `repeat`."""
     kinds = list(place.words)
     last = max((index for index, kind in enumerate(kinds) if kind in ("LBRACE", "_SEPARATOR")), default=-1)
     return "REPEAT" in kinds[last + 1 :]
 
 
-def value_offers(place: Place) -> Iterator[Offer]:
+def value_offers(place: Cursor) -> Iterator[Offer]:
     """The words that the argument takes here."""
     row = BY_NAME.get(place.argument or "")
     if row is None or not place.takes("NUMBER") or place.takes("SELECTING"):
@@ -106,7 +106,7 @@ def snippet_of(option: Option) -> str:
     return f"{option.name}({', '.join(written)})" if required else ""
 
 
-def parameter_offers(place: Place) -> Iterator[Offer]:
+def parameter_offers(place: Cursor) -> Iterator[Offer]:
     """The named parameters of the function between whose parentheses the place is, or the values of one."""
     last = getattr(place.items[-1], "kind", "") if place.items else "COMMA"
     known = _parameters(place)
@@ -125,7 +125,7 @@ def parameter_offers(place: Place) -> Iterator[Offer]:
             yield Offer(f"{name}=", text, detail=f"of `{place.call}`", kind=kind, filter_text=name)
 
 
-def _parameters(place: Place) -> dict[str, Parameter]:
+def _parameters(place: Cursor) -> dict[str, Parameter]:
     """The named parameters of the function whose parentheses are open."""
     if place.call == "@":
         return {parameter.name: parameter for parameter in DISTILL_PARAMETERS} if place.argument == "distill" else {}

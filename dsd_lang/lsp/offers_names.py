@@ -15,7 +15,7 @@ from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.labels import Definition
 from dsd_lang.lsp.offers import Offer
 from dsd_lang.lsp.phase_parts import has_target
-from dsd_lang.lsp.place import Place
+from dsd_lang.lsp.place import Cursor
 from dsd_lang.lsp.word import Word
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import Token
@@ -24,7 +24,7 @@ _LATER = "500it"
 _NUMBERS = ("lr", "number", "positive", "ratio", "whole", "scale", "clip")
 
 
-def selector_offers(document: Document, place: Place) -> Iterator[Offer]:
+def selector_offers(document: Document, place: Cursor) -> Iterator[Offer]:
     """Kinds, roles and parts of recurrent layers; with a model its layers by name."""
     ending = ": ${1:50%}" if place.words[-1:] == ("LSQB",) or _is_in_list(place) else ""
     parts = tuple(f"{kind}.{part}" for kind in (*RECURRENT_KINDS, "birnn") for part in PARTS)
@@ -41,19 +41,19 @@ def selector_offers(document: Document, place: Place) -> Iterator[Offer]:
         )
 
 
-def _is_in_list(place: Place) -> bool:
+def _is_in_list(place: Cursor) -> bool:
     """Whether the selector begins an item of a list target."""
     kinds = [item.kind if isinstance(item, Token) else "" for item in place.items]
     return "LSQB" in kinds and "RSQB" not in kinds and place.argument is None
 
 
-def _listed(place: Place) -> tuple[Selector, ...]:
+def _listed(place: Cursor) -> tuple[Selector, ...]:
     """The selectors of the items of a list target that stand before the place."""
     found = [part for item in place.items for part in (item if isinstance(item, list) else [item])]
     return tuple(part.selector.selector for part in found if isinstance(part, nodes.SelectorTarget))
 
 
-def reference_offers(document: Document, place: Place, word: Word) -> Iterator[Offer]:
+def reference_offers(document: Document, place: Cursor, word: Word) -> Iterator[Offer]:
     """`@init` and the labels before the place; after a dot what is inside, and the moments."""
     row = BY_NAME.get(place.argument or "")
     if not place.takes("REFERENCE") or row is None or row.kind not in ("source", "distill") or place.call is not None:
@@ -68,12 +68,12 @@ def reference_offers(document: Document, place: Place, word: Word) -> Iterator[O
         yield _reference(f"@{definition.name}{seed}", _what(definition))
 
 
-def _visible(document: Document, place: Place, word: Word) -> list[Definition]:
+def _visible(document: Document, place: Cursor, word: Word) -> list[Definition]:
     own = place.label.span if place.label is not None else None
     return [item for item in document.labels.visible_at(word.start) if item.span != own]
 
 
-def _inside_reference(document: Document, place: Place, word: Word, path: list[str]) -> Iterator[Offer]:
+def _inside_reference(document: Document, place: Cursor, word: Word, path: list[str]) -> Iterator[Offer]:
     first, *others = path
     definition = next((item for item in _visible(document, place, word) if item.name == first), None)
     for name in others:
@@ -110,7 +110,7 @@ def _what(definition: Definition) -> str:
     return f"{'the branch' if definition.kind == 'branch' else 'the phase'} on line {definition.span.line}"
 
 
-def condition_offers(document: Document, place: Place, word: Word) -> Iterator[Offer]:
+def condition_offers(document: Document, place: Cursor, word: Word) -> Iterator[Offer]:
     """Branches after `compare` and `vs`; metrics and tests in a condition; a metric after `on=`."""
     if place.statement == "COMPARE" and place.takes("DOTTED") and not place.takes("NUMBER"):
         yield from (_branch(name, definition) for name, definition in _branches(document, word))
@@ -124,12 +124,12 @@ def condition_offers(document: Document, place: Place, word: Word) -> Iterator[O
             yield from (_metric(name) for name in FULL_NAMES)
 
 
-def _watches(place: Place) -> bool:
+def _watches(place: Cursor) -> bool:
     """Whether the place is the first between the parentheses of a condition's test."""
     return place.call in CONDITION_FUNCTIONS and place.argument is None and not place.items
 
 
-def _tests(place: Place) -> Iterator[Offer]:
+def _tests(place: Cursor) -> Iterator[Offer]:
     """`plateau(...)` and its like: whole conditions where one may begin; what compares rounds only on a loop."""
     for name, function in CONDITION_FUNCTIONS.items():
         if (function.is_condition and place.clause) or (function.needs_loop and place.statement != "REPEAT"):
@@ -173,7 +173,7 @@ def _metric(name: str, metric: str = "") -> Offer:
     return Offer(name, detail=metric_meaning(metric or name) or "", kind=types.CompletionItemKind.Value)
 
 
-def variable_offers(document: Document, place: Place, word: Word) -> Iterator[Offer]:
+def variable_offers(document: Document, place: Cursor, word: Word) -> Iterator[Offer]:
     """The loop variables in force whose values fit the place."""
     if not place.takes("NUMBER") or place.statement in ("SET", "FORK", "COMPARE"):
         return
@@ -198,7 +198,7 @@ def _kinds_of(definition: Definition) -> set[str]:
     return {named.get(type(value), "number") for value in values} or {"number"}
 
 
-def _fits(place: Place, kinds: set[str]) -> bool:
+def _fits(place: Cursor, kinds: set[str]) -> bool:
     """Whether the place takes a value of each of those kinds."""
     if place.takes("SELECTING"):  # between the arguments of a phase: its target or length
         is_sparse = place.statement == "SPARSE" and place.clause is None

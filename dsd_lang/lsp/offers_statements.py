@@ -13,7 +13,7 @@ from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.meanings import KEYWORDS
 from dsd_lang.lsp.offers import Offer
 from dsd_lang.lsp.phase_parts import has_target, is_condition, parts
-from dsd_lang.lsp.place import Place
+from dsd_lang.lsp.place import Cursor
 from dsd_lang.lsp.word import Word
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import STATEMENT_WORDS, Token
@@ -36,7 +36,7 @@ _CONNECTIVES = {
 }
 
 
-def statement_offers(document: Document, place: Place, word: Word) -> Iterator[Offer]:
+def statement_offers(document: Document, place: Cursor, word: Word) -> Iterator[Offer]:
     """The statements that may begin here, the phase that follows a label or `repeat`, or a branch."""
     if place.takes("LABEL") and not place.takes("SET"):
         yield _BRANCH
@@ -75,7 +75,7 @@ def _bodies() -> dict[str, str]:
     return {snippet.prefix: "\n".join(snippet.body) for snippet in snippets(vocabulary())}
 
 
-def connective_offers(place: Place) -> Iterator[Offer]:
+def connective_offers(place: Cursor) -> Iterator[Offer]:
     """The words that go on with a statement: `in`, `vs`, `then`, `until`, `held`, `and`, ..."""
     is_whole = place.clause is None or is_condition(place.clause)
     for kind, snippet in _CONNECTIVES.items():
@@ -89,7 +89,7 @@ def connective_offers(place: Place) -> Iterator[Offer]:
         yield _keyword("not", "")
 
 
-def _has_until(place: Place) -> bool:
+def _has_until(place: Cursor) -> bool:
     return any(
         isinstance(part, nodes.Until) or (isinstance(part, Token) and part.kind == "UNTIL") for part in parts(place)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dsd_lang.base.conditions import CONDITION_FUNCTIONS
-from dsd_lang.lsp.place import Place
+from dsd_lang.lsp.place import Cursor
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import Token
 
@@ -16,12 +16,12 @@ _TARGETS = (
 _CONDITIONS = (nodes.Comparison, nodes.Logical, nodes.Negation)
 
 
-def parts(place: Place) -> list[Any]:
+def parts(place: Cursor) -> list[Any]:
     """Everything that stands of the statement, lists laid flat."""
     return [part for item in place.items for part in (item if isinstance(item, list) else [item])]
 
 
-def positional(place: Place) -> list[Any]:
+def positional(place: Cursor) -> list[Any]:
     """What stands without a name, the arguments and conditions left out."""
     found = parts(place)
     kinds = [_kind(part) for part in found]
@@ -29,19 +29,19 @@ def positional(place: Place) -> list[Any]:
     return found[: min(ends, default=len(found))]
 
 
-def target(place: Place) -> Any:
+def target(place: Cursor) -> Any:
     """The target of the phase, as far as it is written; None without one."""
     return next(
         (part for part in positional(place) if isinstance(part, _TARGETS) or _kind(part) in ("HELD", "LSQB")), None
     )
 
 
-def has_target(place: Place) -> bool:
+def has_target(place: Cursor) -> bool:
     """Whether the phase has a target by now."""
     return target(place) is not None
 
 
-def has_ramp(place: Place) -> bool:
+def has_ramp(place: Cursor) -> bool:
     """Whether the phase has a ramp, in a list or alone."""
     found = positional(place)
     inner = [item.target for part in found if isinstance(part, nodes.ListTarget) for item in part.items]
@@ -49,7 +49,7 @@ def has_ramp(place: Place) -> bool:
     return any(isinstance(part, nodes.RampTarget) or _kind(part) == "ARROW" for part in (*found, *inner))
 
 
-def has_pattern(place: Place) -> bool:
+def has_pattern(place: Cursor) -> bool:
     """Whether the target is a pattern such as `2:4`."""
     return any(isinstance(part, nodes.NofMTarget) or _kind(part) == "COLON" for part in positional(place))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from dsd_lang.base.records import record
 from dsd_lang.syntax import nodes
-from dsd_lang.syntax.expectation import Expectation
+from dsd_lang.syntax.expectation import ExpectedTokens
 from dsd_lang.syntax.terminals import STATEMENT_WORDS, Token
 
 _OPENS = ("LPAR", "LSQB")
@@ -15,7 +15,7 @@ _CLAUSE_ENDS = ("UNTIL", "AND", "OR", "NOT")
 
 
 @record
-class Place:
+class Cursor:
     """``statement`` is the innermost statement's word (a `repeat`'s own phases count), None where one may begin.
 
     ``argument`` is the name whose value comes here, ``call`` the function between whose parentheses it is, and
@@ -38,7 +38,7 @@ class Place:
         return any(kind in self.accepted for kind in kinds)
 
 
-def place_of(expectation: Expectation) -> Place:
+def cursor_of(expectation: ExpectedTokens) -> Cursor:
     """The place that an expectation describes."""
     before = expectation.before
     start = _statement_start(before)
@@ -49,7 +49,7 @@ def place_of(expectation: Expectation) -> Place:
     label = before[start - 1] if start else None
     statement = before[start].kind if start is not None else None
     named = _named(items) if call is not None else [*_named_before(before, start), *_named(items)]
-    return Place(
+    return Cursor(
         expectation.accepted,
         statement,
         label if isinstance(label, nodes.Label) else None,

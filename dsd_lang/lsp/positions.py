@@ -5,13 +5,13 @@ from __future__ import annotations
 from lsprotocol import types
 
 from dsd_lang.base.diagnostics import Span
-from dsd_lang.base.source import Source
+from dsd_lang.base.source import SourceText
 
 
 class Positions:
     """One text as an editor counts it. A place past the end of a line is the line's end, as the protocol wants it."""
 
-    def __init__(self, source: Source, encoding: str) -> None:
+    def __init__(self, source: SourceText, encoding: str) -> None:
         self.source = source
         self.encoding = encoding
         self._counts_characters = encoding == "utf-32" or source.text.isascii()

@@ -62,7 +62,7 @@ def is_worth_logging(record: logging.LogRecord) -> bool:
     return record.exc_info is None or not isinstance(record.exc_info[1], RefusedError)
 
 
-class Session(LanguageServer):
+class EditorSession(LanguageServer):
     """What is known of the editor, and the checks that wait."""
 
     def __init__(self) -> None:
@@ -83,9 +83,9 @@ class Session(LanguageServer):
         self.window_show_message(types.ShowMessageParams(types.MessageType.Warning, text))
 
 
-def new_session() -> Session:
+def new_session() -> EditorSession:
     """A server with every feature; nothing is read or written before it starts."""
-    session = Session()
+    session = EditorSession()
     logging.getLogger("pygls.protocol.json_rpc").addFilter(is_worth_logging)
     for method, handler in EVENTS:
         session.feature(method)(handler)
@@ -94,10 +94,10 @@ def new_session() -> Session:
     return session
 
 
-def _handler(feature: Feature) -> Callable[[Session, Any], Any]:
+def _handler(feature: Feature) -> Callable[[EditorSession, Any], Any]:
     """A feature of a document as pygls calls it; a document that is not open has none."""
 
-    def handle(ls: Session, params: Any) -> Any:
+    def handle(ls: EditorSession, params: Any) -> Any:
         document = ls.documents.get(params.text_document.uri)
         if document is None:
             return None
@@ -112,7 +112,7 @@ def _handler(feature: Feature) -> Callable[[Session, Any], Any]:
 # --- events -----------------------------------------------------------------------------------------------------------
 
 
-def _initialize(ls: Session, params: types.InitializeParams) -> None:
+def _initialize(ls: EditorSession, params: types.InitializeParams) -> None:
     encoding = ls.workspace.position_encoding
     ls.documents.client = client_of(params.capabilities, str(getattr(encoding, "value", encoding)))
     try:
@@ -121,24 +121,24 @@ def _initialize(ls: Session, params: types.InitializeParams) -> None:
         ls.say(error)
 
 
-def _shutdown(ls: Session, *_: Any) -> None:
+def _shutdown(ls: EditorSession, *_: Any) -> None:
     ls.is_shut_down = True
 
 
-def _open(ls: Session, params: types.DidOpenTextDocumentParams) -> None:
+def _open(ls: EditorSession, params: types.DidOpenTextDocumentParams) -> None:
     item = params.text_document
     forget()
     ls.documents.open(item.uri, item.version, item.text)
     ls.checks.now(item.uri)
 
 
-def _change(ls: Session, params: types.DidChangeTextDocumentParams) -> None:
+def _change(ls: EditorSession, params: types.DidChangeTextDocumentParams) -> None:
     item = params.text_document
     if ls.documents.change(item.uri, item.version, params.content_changes):
         ls.checks.later(item.uri)
 
 
-def _configure(ls: Session, *_: Any) -> None:
+def _configure(ls: EditorSession, *_: Any) -> None:
     """Some file changed that the editor watches for us, a `pyproject.toml` perhaps."""
     forget()
     ls.documents.configure()
@@ -148,7 +148,7 @@ def _configure(ls: Session, *_: Any) -> None:
         ls.workspace_diagnostic_refresh(None)
 
 
-def _close(ls: Session, params: types.DidCloseTextDocumentParams) -> None:
+def _close(ls: EditorSession, params: types.DidCloseTextDocumentParams) -> None:
     uri = params.text_document.uri
     ls.checks.forget(uri)
     ls.documents.close(uri)

@@ -16,8 +16,8 @@ from dsd_lang.base.layers import LayerInfo
 from dsd_lang.base.layers_file import read_layers
 from dsd_lang.base.records import record
 from dsd_lang.cli.installed import model_layers
+from dsd_lang.lint.codes import DEFAULT, CodeChoice, codes_of, selected_codes
 from dsd_lang.lint.configuration import NOTHING_SAID, configuration_in, configuration_of
-from dsd_lang.lint.selection import DEFAULT, Choice, codes_of, selected_codes
 
 _KNOWN = ("model", "layers", "select", "extendSelect", "ignore")
 Layers = tuple[LayerInfo, ...] | None
@@ -27,13 +27,13 @@ Layers = tuple[LayerInfo, ...] | None
 class Wishes:
     """What the editor's user wants: rules over those of the project, and the model, by name or as a file of layers."""
 
-    choice: Choice = Choice()
+    choice: CodeChoice = CodeChoice()
     model: str = ""
     layers: str = ""
 
 
 @record
-class Settings:
+class ClientSettings:
     """The codes looked for, the layers of the model if one is named, and where the documentation is."""
 
     selected: frozenset[str] = DEFAULT
@@ -45,7 +45,7 @@ def read_wishes(options: object) -> Wishes:
     """The `initializationOptions`; raises :class:`DsdError` for what cannot be used."""
     given = options if isinstance(options, Mapping) else _attributes(options)
     select = _words(given, "select")
-    choice = Choice(
+    choice = CodeChoice(
         codes_of(select, where="`select`: ") if select else None,
         codes_of(_words(given, "extendSelect"), where="`extendSelect`: "),
         codes_of(_words(given, "ignore"), where="`ignore`: "),
@@ -56,13 +56,13 @@ def read_wishes(options: object) -> Wishes:
     return wishes
 
 
-def settings_of(uri: str, wishes: Wishes) -> Settings:
+def settings_of(uri: str, wishes: Wishes) -> ClientSettings:
     """What holds for a document; raises :class:`DsdError` for a configuration that cannot be used."""
     path = to_fs_path(uri) if uri.startswith("file:") else None
     said = NOTHING_SAID if path is None else configuration_of(path)
     codes = wishes.choice.over(DEFAULT) if path is None else selected_codes(path, wishes.choice)
     names = (wishes.model, wishes.layers) if wishes.model or wishes.layers else (said.model, said.layers)
-    return Settings(codes, _layers(*names), said.docs_url or DOCS_URL)
+    return ClientSettings(codes, _layers(*names), said.docs_url or DOCS_URL)
 
 
 def forget() -> None:

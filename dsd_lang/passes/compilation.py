@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draftbook
-    from dsd_lang.passes.findings import Findings
+    from dsd_lang.passes.findings import Diagnostics
     from dsd_lang.passes.outline import Group
     from dsd_lang.passes.read_settings import Settings
     from dsd_lang.plan.shapes import CheckpointData, ComparisonData, ExpectationData
@@ -55,7 +55,7 @@ class Compilation:
         self,
         program: nodes.Program,
         text: str,
-        findings: Findings,
+        findings: Diagnostics,
         *,
         overrides: Mapping[str, str] | None = None,
         defaults: Mapping[str, str] | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dsd_lang.base.arguments import BY_NAME, Argument, kept_in
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import Draft
-from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.outline import Round
 from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_settings import Settings
@@ -38,7 +38,7 @@ def complete_phases(compilation: Compilation) -> None:
 
 
 class _Completion:
-    def __init__(self, settings: Settings, findings: Findings) -> None:
+    def __init__(self, settings: Settings, findings: Diagnostics) -> None:
         self.settings = settings
         self.findings = findings
         self._plain: dict[tuple[int, str, bool], dict[str, AttributeData]] = {}

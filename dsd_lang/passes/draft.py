@@ -20,16 +20,16 @@ from dsd_lang.syntax import nodes
 _REASONS = ("copy", "length", "lr", "layers")
 
 
-class Scope:
+class NameScope:
     """The names visible at a place: labels and branches, each with where it was finished, and the scope around."""
 
     __slots__ = ("around", "names")
 
-    def __init__(self, around: Scope | None) -> None:
+    def __init__(self, around: NameScope | None) -> None:
         self.around = around
-        self.names: dict[str, list[Entry]] = {}
+        self.names: dict[str, list[NamedThing]] = {}
 
-    def define(self, name: str, entry: Entry) -> None:
+    def define(self, name: str, entry: NamedThing) -> None:
         self.names.setdefault(name, []).append(entry)
 
 
@@ -37,13 +37,13 @@ class Instance(NamedTuple):
     """One training of a branch: its seed (None without `seeds=`), its names, its path, its last phase."""
 
     seed: int | None
-    scope: Scope
+    scope: NameScope
     path: str
     arm: str
     end: int | None
 
 
-class Entry(NamedTuple):
+class NamedThing(NamedTuple):
     """What a name stands for once the phase ``position`` is there: a phase, or the instances of a branch."""
 
     position: int
@@ -108,7 +108,7 @@ class Draft:
         arm: str,
         seed_index: int,
         rng: str,
-        scope: Scope,
+        scope: NameScope,
         length_from: Draft | None,
         original: Draft | None,
         cycles: tuple[tuple[Round, bool], ...],
@@ -181,7 +181,7 @@ class ClaimDraft(NamedTuple):
 
     node: nodes.Compare | nodes.Expect
     names: Names
-    scope: Scope
+    scope: NameScope
     position: int
 
 

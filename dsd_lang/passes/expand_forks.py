@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.draft import ClaimDraft, Draft, Draftbook, Entry, Instance, Scope
-from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.draft import ClaimDraft, Draft, Draftbook, Instance, NamedThing, NameScope
+from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.measure_program import MAX_PHASES
 from dsd_lang.passes.outline import Claim, ForkItem, Group, Item, Round, last_on_line
 from dsd_lang.rules import program_too_large
@@ -23,7 +23,7 @@ class _Place(NamedTuple):
     arm: str
     seed_index: int
     rng: str
-    scope: Scope
+    scope: NameScope
     cycles: tuple[tuple[Round, Item | None], ...]
 
 
@@ -40,12 +40,12 @@ class _Line:
 def expand_forks(compilation: Compilation) -> None:
     """Fills in ``book``: the phases of the outline in execution order; stops with DSD405 past the limit."""
     layout = _Layout(compilation.findings)
-    layout.group(compilation.outline, _Line(None, None), _Place("", "", 0, "shared", Scope(None), ()))
+    layout.group(compilation.outline, _Line(None, None), _Place("", "", 0, "shared", NameScope(None), ()))
     compilation.book = Draftbook(layout.phases, layout.claims)
 
 
 class _Layout:
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: Diagnostics) -> None:
         self.findings = findings
         self.phases: list[Draft] = []
         self.claims: list[ClaimDraft] = []
@@ -93,12 +93,12 @@ class _Layout:
         self._latest[id(item)] = draft
         line.parent = line.length = draft
         if draft.label is not None:
-            place.scope.define(draft.label, Entry(index, index))
+            place.scope.define(draft.label, NamedThing(index, index))
 
     def fork(self, fork: ForkItem, line: _Line, place: _Place) -> None:
         """Every branch from the state of the line, once for each seed; the line itself does not move."""
         seeds: tuple[int | None, ...] = (None,) if fork.seeds is None else tuple(range(fork.seeds))
-        views = [Scope(place.scope) for _ in seeds]
+        views = [NameScope(place.scope) for _ in seeds]
         rng = fork.rng or place.rng
         for name, body in fork.branches:
             component = self.component(place.path, name)
@@ -106,7 +106,7 @@ class _Layout:
             path = f"{place.path}.{component}" if place.path else component
             instances: list[Instance] = []
             for seed, view in zip(seeds, views, strict=True):
-                scope = Scope(view)
+                scope = NameScope(view)
                 seeded = path if seed is None else f"{path}.seed{seed}"
                 branch = _Line(line.parent, line.length)
                 index = place.seed_index if seed is None else place.seed_index * len(seeds) + seed
@@ -114,8 +114,8 @@ class _Layout:
                 end = branch.parent.index if branch.parent is not None else None
                 instance = Instance(seed, scope, seeded, arm, end)
                 instances.append(instance)
-                view.define(name, Entry(len(self.phases) - 1, None, (instance,)))
-            place.scope.define(name, Entry(len(self.phases) - 1, None, tuple(instances)))
+                view.define(name, NamedThing(len(self.phases) - 1, None, (instance,)))
+            place.scope.define(name, NamedThing(len(self.phases) - 1, None, tuple(instances)))
 
     def component(self, path: str, name: str) -> str:
         """The branch's name, with `#2`, `#3`, ... where an earlier round of a loop has used it."""

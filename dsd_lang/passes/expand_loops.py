@@ -11,7 +11,7 @@ from itertools import product
 
 from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.outline import Claim, Element, ForkItem, Group, Item, Round, TailItem
 from dsd_lang.passes.quantities import Bound, Names, Quantity, evaluate
 from dsd_lang.passes.read_values import read_value
@@ -28,7 +28,7 @@ def expand_loops(compilation: Compilation) -> None:
     compilation.outline = Group(expansion.body(compilation.program.statements, {}, {}, is_top=True))
 
 
-def whole_count(value: nodes.Value, names: Names, what: str, findings: Findings) -> int | None:
+def whole_count(value: nodes.Value, names: Names, what: str, findings: Diagnostics) -> int | None:
     """A count of at least 1; None after reporting that it is none."""
     quantity = evaluate(value, names, findings)
     if quantity is None:
@@ -39,7 +39,7 @@ def whole_count(value: nodes.Value, names: Names, what: str, findings: Findings)
     return int(quantity.value)
 
 
-def bind(value: nodes.Value, names: Names, findings: Findings) -> tuple[Bound, str] | None:
+def bind(value: nodes.Value, names: Names, findings: Diagnostics) -> tuple[Bound, str] | None:
     """What a loop variable holds, and its source text."""
     if isinstance(value, nodes.Name) and value.text not in names:
         return value, value.text
@@ -55,7 +55,7 @@ def bind(value: nodes.Value, names: Names, findings: Findings) -> tuple[Bound, s
 
 
 class _Expansion:
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: Diagnostics) -> None:
         self.findings = findings
         self.num_loops = 0
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.expand_loops import whole_count
-from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.measure_program import MAX_PHASES
 from dsd_lang.passes.outline import Element, ForkItem, Group, Item, Round, TailItem
 from dsd_lang.passes.quantities import evaluate, is_too_long
@@ -48,7 +48,7 @@ def pair_before(line: _Line | None) -> list[Item]:
 
 
 class _Expansion:
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: Diagnostics) -> None:
         self.findings = findings
         self.num_tails = 0
         self.num_copies = 0

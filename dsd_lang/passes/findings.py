@@ -5,7 +5,7 @@ from __future__ import annotations
 from dsd_lang.base.diagnostics import Diagnostic, Fix, Span
 
 
-class Findings:
+class Diagnostics:
     """Diagnostics in the order found; one for each code and place."""
 
     __slots__ = ("_items", "_seen")

@@ -9,7 +9,7 @@ from math import prod
 
 from dsd_lang.base.diagnostics import Span
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
 from dsd_lang.rules import program_too_large
 from dsd_lang.syntax import nodes
@@ -20,7 +20,7 @@ MAX_NESTING = 100
 MAX_EXPRESSION_DEPTH = 120
 
 
-def is_measurable(program: nodes.Program, findings: Findings) -> bool:
+def is_measurable(program: nodes.Program, findings: Diagnostics) -> bool:
     """Whether no expression and no block nests too deep for the later passes; reports DSD405 where one does."""
     before = len(findings)
     for statement, depth in statements(program.statements):
@@ -40,9 +40,9 @@ def measure_program(compilation: Compilation) -> None:
     compilation.is_too_large = count_phases(compilation.program, compilation.findings) is None
 
 
-def count_phases(program: nodes.Program, findings: Findings) -> int | None:
+def count_phases(program: nodes.Program, findings: Diagnostics) -> int | None:
     """How many phases (and rounds) the program expands to; None after reporting that there are too many."""
-    silent = Findings()
+    silent = Diagnostics()
     counter = _Counter(silent)
     total = counter.body(program.statements, {})
     if total > MAX_PHASES:
@@ -55,7 +55,7 @@ def count_phases(program: nodes.Program, findings: Findings) -> int | None:
 class _Counter:
     """Counts with the values of loop variables; stops adding up once past the limit."""
 
-    def __init__(self, silent: Findings) -> None:
+    def __init__(self, silent: Diagnostics) -> None:
         self.silent = silent
         self.culprit: Span | None = None
         self._deciding: dict[int, set[str]] = {}
@@ -122,7 +122,7 @@ class _Counter:
 
     def whole(self, value: nodes.Value, names: Names) -> int:
         """A count as a whole number; 1 where it is none (another pass reports that), huge where it is too long."""
-        scratch = Findings()
+        scratch = Diagnostics()
         quantity = evaluate(value, names, scratch)
         if quantity is None:
             return MAX_PHASES + 1 if "DSD405" in scratch else 1

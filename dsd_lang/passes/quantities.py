@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple, TypeGuard
 from dsd_lang.base.arguments import RATE_WORDS
 from dsd_lang.base.diagnostics import Diagnostic
 from dsd_lang.base.units import MAX_BITS, MAX_DIGITS, exact, format_exact, format_short, has_magnitude
-from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.plan.shapes import LengthData
 from dsd_lang.rules import lr_not_positive, program_too_large, wrong_value
 from dsd_lang.syntax import nodes
@@ -108,7 +108,7 @@ def length_data(quantity: Quantity) -> LengthData:
     return {"unit": "ep" if quantity.unit == "ep" else "it", "value": format_exact(quantity.value)}
 
 
-def evaluate(value: nodes.Value, names: Names, findings: Findings) -> Quantity | None:
+def evaluate(value: nodes.Value, names: Names, findings: Diagnostics) -> Quantity | None:
     """The quantity an expression stands for; None after reporting why there is none."""
     direct = literal(value)
     if direct is not None:
@@ -142,7 +142,7 @@ def is_accidental_call(value: object, names: Names) -> TypeGuard[nodes.Call]:
     return value.callee.text in (*RATE_WORDS, *names)
 
 
-def _report_unknown_name(value: nodes.Name, names: Names, findings: Findings) -> None:
+def _report_unknown_name(value: nodes.Name, names: Names, findings: Diagnostics) -> None:
     known = tuple(name for name, bound in names.items() if isinstance(bound, Quantity))
     if value.text in RATE_WORDS and value.text not in names:
         findings.report(lr_not_positive.nothing_before(value))
@@ -150,7 +150,7 @@ def _report_unknown_name(value: nodes.Name, names: Names, findings: Findings) ->
         findings.report(wrong_value.word_for_number(value, known, is_bound=value.text in names))
 
 
-def _combine(node: nodes.Binary, left: Quantity, right: Quantity, findings: Findings) -> Quantity | None:
+def _combine(node: nodes.Binary, left: Quantity, right: Quantity, findings: Diagnostics) -> Quantity | None:
     result = {"+": _add, "-": _add, "*": _multiply, "/": _divide, "^": _raise}[node.operator](node, left, right)
     if isinstance(result, Diagnostic):
         findings.report(result)

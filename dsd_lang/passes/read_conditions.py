@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from dsd_lang.base.conditions import CONDITION_FUNCTIONS
 from dsd_lang.base.units import format_exact
-from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.quantities import Names, Quantity, evaluate, written
 from dsd_lang.passes.read_functions import fits
 from dsd_lang.plan.shapes import ConditionData
@@ -18,7 +18,7 @@ RenameMetric = Callable[[nodes.Name], str | None]
 
 
 def read_condition(
-    node: nodes.Condition, names: Names, findings: Findings, *, rename: RenameMetric | None = None
+    node: nodes.Condition, names: Names, findings: Diagnostics, *, rename: RenameMetric | None = None
 ) -> ConditionData | None:
     """The plan's condition; ``rename`` puts a metric's full name in its place. None after reporting a mistake."""
     reader = _Reader(names, findings, rename or (lambda name: name.text))
@@ -26,7 +26,7 @@ def read_condition(
 
 
 class _Reader:
-    def __init__(self, names: Names, findings: Findings, rename: RenameMetric) -> None:
+    def __init__(self, names: Names, findings: Diagnostics, rename: RenameMetric) -> None:
         self.names = names
         self.findings = findings
         self.rename = rename

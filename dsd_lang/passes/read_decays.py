@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from dsd_lang.base.arguments import Argument
 from dsd_lang.base.units import exact, format_exact, format_percent
-from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
 from dsd_lang.passes.read_functions import is_parameter
 from dsd_lang.plan.setting_text import milestone_text
@@ -15,7 +15,7 @@ from dsd_lang.rules import duplicate_argument, length_without_unit, milestones_o
 from dsd_lang.syntax import nodes
 
 
-def read_decay(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> DecayData | None:
+def read_decay(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> DecayData | None:
     """The plan's data of `decay=value`, or None after reporting what is wrong with it."""
     callee = value.callee if isinstance(value, nodes.Call) else value
     if not isinstance(callee, nodes.Name) or argument.option(callee.text) is None:
@@ -30,7 +30,7 @@ def read_decay(argument: Argument, value: nodes.Value, names: Names, findings: F
 class _DecayReader:
     """`step(33%, 66%, by=0.1)`, `exp(0.95)`, `cosine(floor=1e-5)` as a plan `Decay`."""
 
-    def __init__(self, argument: Argument, kind: str, names: Names, findings: Findings) -> None:
+    def __init__(self, argument: Argument, kind: str, names: Names, findings: Diagnostics) -> None:
         self.argument = argument
         self.kind = kind
         self.names = names

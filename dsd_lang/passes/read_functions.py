@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dsd_lang.base.arguments import Argument
 from dsd_lang.base.options import Option, Parameter
 from dsd_lang.base.units import exact, parse_length
-from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.quantities import NO_NAMES, Names, Quantity, evaluate, written
 from dsd_lang.plan.shapes import FunctionData
 from dsd_lang.rules import duplicate_argument, unknown_argument, wrong_value
@@ -16,7 +16,7 @@ from dsd_lang.syntax import nodes
 SWITCHES = {"on": True, "off": False, "true": True, "false": False}
 
 
-def function_data(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> FunctionData | None:
+def function_data(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> FunctionData | None:
     """`word` or `word(...)` out of the argument's options as a plan `Function`."""
     callee = value.callee if isinstance(value, nodes.Call) else value
     if not isinstance(callee, nodes.Name):
@@ -53,7 +53,7 @@ def _is_nesterov(arguments: dict[str, str | bool]) -> bool:
 
 
 def is_parameter(
-    option: Option, name: str, item: nodes.CallArgument, given: Collection[str], findings: Findings
+    option: Option, name: str, item: nodes.CallArgument, given: Collection[str], findings: Diagnostics
 ) -> bool:
     """Whether an option takes that parameter; reports it when not, and one that is given twice."""
     if name in given:
@@ -65,7 +65,7 @@ def is_parameter(
     return False
 
 
-def is_fit(option: Option, name: str, item: nodes.CallArgument, data: str | bool, findings: Findings) -> bool:
+def is_fit(option: Option, name: str, item: nodes.CallArgument, data: str | bool, findings: Diagnostics) -> bool:
     """Whether a value fits its parameter; reports it when not."""
     parameter = option.parameter(name)
     if parameter is None or fits(parameter, data):
@@ -97,7 +97,7 @@ def fits(parameter: Parameter, data: str | bool) -> bool:
     }[parameter.kind]
 
 
-def argument_data(value: nodes.Value, names: Names, findings: Findings) -> str | bool | None:
+def argument_data(value: nodes.Value, names: Names, findings: Diagnostics) -> str | bool | None:
     """A value between parentheses: an exact number as text, a length, a word, or on/off as a boolean."""
     if isinstance(value, nodes.Name):
         bound = names.get(value.text)

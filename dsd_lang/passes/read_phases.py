@@ -10,7 +10,7 @@ from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.quantities import Names, Quantity, evaluate, is_accidental_call
 from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_targets import TargetNode, read_target
@@ -53,7 +53,7 @@ def _overridden(original: Given, override: Given) -> Given:
 
 
 class _PhaseReader:
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: Diagnostics) -> None:
         self.findings = findings
         self._words: dict[int, set[str]] = {}
         self._read: dict[tuple[object, ...], Given] = {}

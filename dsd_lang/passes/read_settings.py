@@ -9,7 +9,7 @@ from dsd_lang.base.arguments import BY_NAME, Argument, allowed_at
 from dsd_lang.base.errors import DsdError, nearest
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.quantities import NO_NAMES, Quantity, evaluate, is_too_long
 from dsd_lang.passes.read_values import read_value
 from dsd_lang.passes.values import NONE, is_decay, is_function, is_length, is_source
@@ -42,7 +42,10 @@ def read_settings(compilation: Compilation) -> None:
 
 
 def effective_settings(
-    program: nodes.Program, overrides: Mapping[str, str] | None, defaults: Mapping[str, str] | None, findings: Findings
+    program: nodes.Program,
+    overrides: Mapping[str, str] | None,
+    defaults: Mapping[str, str] | None,
+    findings: Diagnostics,
 ) -> Settings:
     """The effective settings; a mistake in a flag or preset is a :class:`DsdError`, one in the text a finding."""
     settings: Settings = {}
@@ -68,7 +71,7 @@ def effective_settings(
     return settings
 
 
-def _setting(row: Argument, argument: nodes.Argument, origin: Origin, findings: Findings) -> Setting | None:
+def _setting(row: Argument, argument: nodes.Argument, origin: Origin, findings: Diagnostics) -> Setting | None:
     if row.kind == "lr":
         return _rate(argument, origin, findings)
     if isinstance(argument.value, nodes.Reference):
@@ -78,7 +81,7 @@ def _setting(row: Argument, argument: nodes.Argument, origin: Origin, findings: 
     return None if data is None else Setting(data, _shown(row, data), origin, argument)
 
 
-def _rate(argument: nodes.Argument, origin: Origin, findings: Findings) -> Setting | None:
+def _rate(argument: nodes.Argument, origin: Origin, findings: Diagnostics) -> Setting | None:
     if isinstance(argument.value, tuple):
         return None
     quantity = evaluate(argument.value, NO_NAMES, findings)
@@ -122,7 +125,7 @@ def _from_text(name: str, text: str, origin: Origin) -> Setting:
     if row.kind == "text" and body[:1] not in ("'", '"'):
         body = '"' + body.replace('"', "") + '"'
     argument = _parse_argument(name, body)
-    findings = Findings()
+    findings = Diagnostics()
     setting = None if argument is None else _setting(row, argument, origin, findings)
     if setting is None:
         problems = findings.in_source_order()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from dsd_lang.base.units import format_exact
-from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
 from dsd_lang.passes.values import Given, is_length
 from dsd_lang.plan.shapes import ItemData, LengthData, PatternData, RampData, TargetData
@@ -17,7 +17,7 @@ _EVERY: LengthData = {"unit": "it", "value": "100"}
 
 
 def read_target(
-    node: TargetNode, names: Names, given: Given, findings: Findings, *, value: Quantity | None = None
+    node: TargetNode, names: Names, given: Given, findings: Diagnostics, *, value: Quantity | None = None
 ) -> TargetData | None:
     """The plan's target of a phase whose other arguments are ``given``; None after reporting why it is none."""
     is_of_remaining = given.said("of") == "remaining"
@@ -41,7 +41,7 @@ def read_target(
     return {"kind": "remaining" if is_of_remaining else "fraction", "pruned": format_exact(pruned)}
 
 
-def _share(quantity: Quantity, node: nodes.Value, findings: Findings) -> Fraction | None:
+def _share(quantity: Quantity, node: nodes.Value, findings: Diagnostics) -> Fraction | None:
     """A share from 0 to below 1; DSD401 with the hint `50%?` otherwise."""
     if quantity.is_length:
         findings.report(target_out_of_range.is_a_length(str(quantity), node.span))
@@ -56,7 +56,7 @@ def _share(quantity: Quantity, node: nodes.Value, findings: Findings) -> Fractio
     return None
 
 
-def _report_subtraction(node: nodes.Binary, findings: Findings) -> bool:
+def _report_subtraction(node: nodes.Binary, findings: Diagnostics) -> bool:
     """Whether the target is a range such as `0-90%`, or `2-4`, written with a minus sign; reports it."""
     left, right = node.left, node.right
     if node.operator != "-" or not isinstance(left, nodes.Number) or not isinstance(right, nodes.Number):
@@ -65,7 +65,7 @@ def _report_subtraction(node: nodes.Binary, findings: Findings) -> bool:
     return True
 
 
-def _n_of_m(node: nodes.NofMTarget, findings: Findings) -> PatternData | None:
+def _n_of_m(node: nodes.NofMTarget, findings: Diagnostics) -> PatternData | None:
     keep, total = node.keep, node.of
     if 0 <= keep < total < 1:
         findings.report(target_out_of_range.pattern_of_shares(node))
@@ -76,7 +76,7 @@ def _n_of_m(node: nodes.NofMTarget, findings: Findings) -> PatternData | None:
     return {"kind": "nm", "n": int(keep), "m": int(total)}
 
 
-def _ramp(node: nodes.RampTarget, names: Names, given: Given, findings: Findings) -> RampData | None:
+def _ramp(node: nodes.RampTarget, names: Names, given: Given, findings: Diagnostics) -> RampData | None:
     start, end = evaluate(node.start, names, findings), evaluate(node.end, names, findings)
     first = None if start is None else _share(start, node.start, findings)
     final = None if end is None else _share(end, node.end, findings)

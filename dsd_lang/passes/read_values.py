@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dsd_lang.base.arguments import Argument
 from dsd_lang.base.options import DISTILL_PARAMETERS
 from dsd_lang.base.units import format_exact
-from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.quantities import (
     Names,
     Quantity,
@@ -30,13 +30,13 @@ from dsd_lang.syntax import nodes
 if TYPE_CHECKING:
     from dsd_lang.passes.values import Value
 
-Reader = Callable[[Argument, nodes.Value, Names, Findings], "Value | None"]
+Reader = Callable[[Argument, nodes.Value, Names, Diagnostics], "Value | None"]
 
 _PLAN_NAMES = {"T": "temperature"}  # as written -> as the plan says it
 
 
 def read_value(
-    argument: Argument, value: nodes.Value | tuple[nodes.SelectorNode, ...], names: Names, findings: Findings
+    argument: Argument, value: nodes.Value | tuple[nodes.SelectorNode, ...], names: Names, findings: Diagnostics
 ) -> Value | None:
     """The plan-ready data of `argument=value`, or None after reporting what was expected."""
     if isinstance(value, tuple):
@@ -57,7 +57,7 @@ def read_selectors(value: tuple[nodes.SelectorNode, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(node.selector) for node in value))
 
 
-def _read_lr(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
+def _read_lr(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
     if is_accidental_call(value, names):
         findings.report(wrong_value.reads_as_call(value))
         return None
@@ -67,7 +67,7 @@ def _read_lr(argument: Argument, value: nodes.Value, names: Names, findings: Fin
     return WrittenRate(value, names)
 
 
-def _quantity(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Quantity | None:
+def _quantity(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Quantity | None:
     is_word = isinstance(value, nodes.Name) and value.text not in names
     if is_word or isinstance(value, nodes.Text | nodes.Reference | nodes.Call):
         findings.report(wrong_value.not_taken(argument, value))
@@ -76,7 +76,7 @@ def _quantity(argument: Argument, value: nodes.Value, names: Names, findings: Fi
 
 
 def _number_in(
-    argument: Argument, value: nodes.Value, names: Names, findings: Findings, fits: Callable[[Fraction], bool]
+    argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics, fits: Callable[[Fraction], bool]
 ) -> Quantity | None:
     quantity = _quantity(argument, value, names, findings)
     if quantity is None:
@@ -87,28 +87,28 @@ def _number_in(
     return quantity
 
 
-def _read_number(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
+def _read_number(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
     quantity = _number_in(argument, value, names, findings, lambda number: number >= 0)
     return None if quantity is None else format_exact(quantity.value)
 
 
-def _read_positive(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
+def _read_positive(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
     quantity = _number_in(argument, value, names, findings, lambda number: number > 0)
     return None if quantity is None else format_exact(quantity.value)
 
 
-def _read_ratio(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
+def _read_ratio(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
     quantity = _number_in(argument, value, names, findings, lambda number: 0 <= number < 1)
     return None if quantity is None else format_exact(quantity.value)
 
 
-def _read_whole(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
+def _read_whole(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
     least = argument.least
     quantity = _number_in(argument, value, names, findings, lambda number: number.denominator == 1 and number >= least)
     return None if quantity is None else int(quantity.value)
 
 
-def _read_length(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
+def _read_length(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
     if isinstance(value, nodes.Name) and argument.option(value.text) is not None:
         return NONE
     quantity = _quantity(argument, value, names, findings)
@@ -127,26 +127,26 @@ def _read_length(argument: Argument, value: nodes.Value, names: Names, findings:
     return length_data(quantity)
 
 
-def _read_selectors(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
+def _read_selectors(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
     findings.report(wrong_value.not_taken(argument, value))
     return None
 
 
-def _read_choice(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
+def _read_choice(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
     if isinstance(value, nodes.Name) and argument.option(value.text) is not None:
         return value.text
     findings.report(wrong_value.not_taken(argument, value))
     return None
 
 
-def _read_source(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
+def _read_source(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
     if isinstance(value, nodes.Reference) or (isinstance(value, nodes.Text) and argument.name == "from"):
         return value
     word = _read_choice(argument, value, names, findings)
     return {"kind": word} if isinstance(word, str) else None
 
 
-def _read_distill(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
+def _read_distill(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
     if isinstance(value, nodes.Name) and value.text == "none":
         return NONE
     if isinstance(value, nodes.Reference):
@@ -173,7 +173,7 @@ def _read_distill(argument: Argument, value: nodes.Value, names: Names, findings
     return WrittenTeacher(value.callee, options)
 
 
-def _read_clip(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
+def _read_clip(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
     if isinstance(value, nodes.Name) and value.text == "none":
         return NONE
     if isinstance(value, nodes.Call):
@@ -186,12 +186,12 @@ def _read_clip(argument: Argument, value: nodes.Value, names: Names, findings: F
     return {"name": "norm", "arguments": {"0": number}} if isinstance(number, str) else None
 
 
-def _read_function(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
+def _read_function(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
     function = function_data(argument, value, names, findings)
     return NONE if function is not None and function["name"] == "none" else function
 
 
-def _read_text(argument: Argument, value: nodes.Value, names: Names, findings: Findings) -> Value | None:
+def _read_text(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
     if isinstance(value, nodes.Text):
         return value.value
     if isinstance(value, nodes.Name):

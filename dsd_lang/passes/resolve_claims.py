@@ -11,8 +11,8 @@ from typing import cast
 from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.base.metrics import split_metric
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.draft import ClaimDraft, Entry, Scope
-from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.draft import ClaimDraft, NamedThing, NameScope
+from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_values import read_value
 from dsd_lang.passes.resolve_references import find
@@ -48,7 +48,7 @@ def span_data(node: nodes.Statement) -> SpanData:
 
 
 class _Claims:
-    def __init__(self, claim: ClaimDraft, all_names: frozenset[str], findings: Findings) -> None:
+    def __init__(self, claim: ClaimDraft, all_names: frozenset[str], findings: Diagnostics) -> None:
         self.claim = claim
         self.all_names = all_names
         self.findings = findings
@@ -102,13 +102,13 @@ class _Claims:
         self.unknown(name, entry, node)
         return None
 
-    def inside(self, entry: Entry | None, name: str) -> Entry | None:
+    def inside(self, entry: NamedThing | None, name: str) -> NamedThing | None:
         if entry is None or not entry.branch:
             return None
         inner = entry.branch[0].scope.names.get(name)
         return inner[-1] if inner else None
 
-    def unknown(self, name: str, entry: Entry | None, node: nodes.Name) -> None:
+    def unknown(self, name: str, entry: NamedThing | None, node: nodes.Name) -> None:
         is_later = name.split(".")[0] in self.all_names and "." not in name
         self.findings.report(
             unknown_reference.not_an_arm(node, name, self.branches(), is_phase=entry is not None, is_later=is_later)
@@ -116,7 +116,7 @@ class _Claims:
 
     def branches(self) -> tuple[str, ...]:
         names: list[str] = []
-        scope: Scope | None = self.claim.scope
+        scope: NameScope | None = self.claim.scope
         while scope is not None:
             names += [
                 name

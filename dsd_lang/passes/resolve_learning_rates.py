@@ -15,7 +15,7 @@ from dsd_lang.base.errors import nearest
 from dsd_lang.base.units import exact, format_exact, format_short
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import Draft
-from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.quantities import Bound, Names, Quantity, evaluate, is_too_long, power
 from dsd_lang.passes.read_settings import Settings
 from dsd_lang.passes.values import FAILED, WrittenRate, is_decay, is_length, is_source
@@ -82,7 +82,7 @@ def _short_power(factor: Fraction, exponent: int) -> Fraction | None:
 
 
 class _Rates:
-    def __init__(self, settings: Settings, findings: Findings) -> None:
+    def __init__(self, settings: Settings, findings: Diagnostics) -> None:
         self.settings = settings
         self.findings = findings
         self._words: dict[int, frozenset[str]] = {}

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from dsd_lang.base.arguments import ARGUMENTS
 from dsd_lang.base.units import parse_length
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.draft import Draft, Draftbook, Entry, Instance, Scope
-from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.draft import Draft, Draftbook, Instance, NamedThing, NameScope
+from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.quantities import Quantity, length_data
 from dsd_lang.passes.values import WrittenTeacher
 from dsd_lang.plan.shapes import CheckpointData, ReferenceData, TeacherData
@@ -39,7 +39,7 @@ def resolve_references(compilation: Compilation) -> None:
     compilation.checkpoints = tuple(resolver.checkpoints.values())
 
 
-def find(scope: Scope | None, name: str, position: int) -> Entry | None:
+def find(scope: NameScope | None, name: str, position: int) -> NamedThing | None:
     """What a name stands for before the phase at ``position``: the latest, from the inside out."""
     while scope is not None:
         for entry in reversed(scope.names.get(name, ())):
@@ -50,7 +50,7 @@ def find(scope: Scope | None, name: str, position: int) -> Entry | None:
 
 
 class _Resolver:
-    def __init__(self, book: Draftbook, all_names: frozenset[str], findings: Findings) -> None:
+    def __init__(self, book: Draftbook, all_names: frozenset[str], findings: Diagnostics) -> None:
         self.book = book
         self.all_names = all_names
         self.findings = findings
@@ -147,15 +147,15 @@ class _Resolver:
         return end
 
     def inside(
-        self, entry: Entry, component: str, path: tuple[str, ...], draft: Draft, node: nodes.Reference
-    ) -> Entry | None:
+        self, entry: NamedThing, component: str, path: tuple[str, ...], draft: Draft, node: nodes.Reference
+    ) -> NamedThing | None:
         """One step of a path: a seed of a branch, or a name in it."""
         if entry.phase is not None:
             self.findings.report(unknown_reference.no_moment(node, path, component, MOMENTS))
             return None
         for instance in entry.branch:
             if instance.seed is not None and component == f"seed{instance.seed}":
-                return Entry(entry.position, None, (instance._replace(seed=None),))
+                return NamedThing(entry.position, None, (instance._replace(seed=None),))
         if len(entry.branch) == 1:
             inner = _inside(entry.branch[0], component, draft.index)
             if inner is not None:
@@ -168,7 +168,7 @@ class _Resolver:
 
     def unknown(self, draft: Draft, name: str, node: nodes.Reference) -> None:
         known: list[str] = []
-        scope: Scope | None = draft.scope
+        scope: NameScope | None = draft.scope
         while scope is not None:
             known += [word for word, entries in scope.names.items() if entries[0].position < draft.index]
             scope = scope.around
@@ -185,7 +185,7 @@ def _teacher(reference: ReferenceData, options: dict[str, str]) -> TeacherData:
     return teacher
 
 
-def _inside(instance: Instance, name: str, position: int) -> Entry | None:
+def _inside(instance: Instance, name: str, position: int) -> NamedThing | None:
     entries = [entry for entry in instance.scope.names.get(name, ()) if entry.position < position]
     return entries[-1] if entries else None
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.layers import LayerInfo, Selector, WeightInfo, are_disjoint, covers, match, parse_selector
-from dsd_lang.plan.selection import divide
+from dsd_lang.plan.division import divide
 
 if TYPE_CHECKING:
     from dsd_lang.plan.model import Plan
@@ -49,7 +49,7 @@ def misfits(
     """Everything in a plan that a model cannot do, each kind of selection once.
 
     With ``updates_per_epoch`` ramps are checked too whose `every=` is in another unit than their phase. Selectors that
-    match nothing at all are :func:`dsd_lang.plan.selection.divide`'s to tell.
+    match nothing at all are :func:`dsd_lang.plan.division.divide`'s to tell.
     """
     found: list[PhaseMisfit] = []
     seen: set[tuple[object, ...]] = set()

@@ -16,9 +16,9 @@ from dsd_lang.base.layers import LayerInfo, WeightInfo
 from dsd_lang.base.units import exact, keep_count
 from dsd_lang.plan import Phase, Plan, Target
 from dsd_lang.plan.cost import Densities
+from dsd_lang.plan.division import Share, divide
 from dsd_lang.plan.fitting import misfitting
 from dsd_lang.plan.ramps import ramp_mean
-from dsd_lang.plan.selection import Part, divide
 
 Alive = int | None
 
@@ -50,7 +50,7 @@ class _Group(NamedTuple):
 Masks = tuple[_Group, ...]
 
 
-def count_phases(plan: Plan, layers: Sequence[LayerInfo]) -> dict[str, PhaseCounts]:
+def count_weights(plan: Plan, layers: Sequence[LayerInfo]) -> dict[str, PhaseCounts]:
     """The counts of every phase by id. Selectors that match nothing count nothing: the linter reports them."""
     counter = _Counter(layers)
     found: dict[str, PhaseCounts] = {}
@@ -87,7 +87,7 @@ class _Counter:
     def __init__(self, layers: Sequence[LayerInfo]) -> None:
         self.layers = layers
         self.owner = {weight.name: layer.name for layer in layers for weight in layer.weights}
-        self._selected: dict[object, tuple[Part, ...]] = {}
+        self._selected: dict[object, tuple[Share, ...]] = {}
 
     def phase(self, phase: Phase, before: Masks) -> tuple[Masks, PhaseCounts]:
         """The masks that a phase leaves, and its counts."""
@@ -104,7 +104,7 @@ class _Counter:
         kept = _others(before, ends) if phase.others == "hold" else ()
         return (*kept, *ends), self.counts((*kept, *starts), (*kept, *ends))
 
-    def selected(self, phase: Phase) -> tuple[Part, ...]:
+    def selected(self, phase: Phase) -> tuple[Share, ...]:
         """The weights a phase selects, by their place in a list of targets: first match wins."""
         assert phase.target is not None
         selectors = tuple(item.selector for item in phase.target.items)

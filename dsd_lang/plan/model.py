@@ -14,14 +14,14 @@ from pydantic import Field, ValidationError, model_validator
 
 from dsd_lang.base.errors import DsdError, nearest
 from dsd_lang.plan.checked import check_phases, check_settings
-from dsd_lang.plan.parts import Checkpoint, Comparison, Expectation, Part, Phase
+from dsd_lang.plan.parts import Checkpoint, Comparison, Expectation, Phase, PlanPart
 from dsd_lang.plan.semantics import semantic_hash
 from dsd_lang.plan.written import as_data, as_text
 
 PLAN_VERSION = 1
 
 
-class Plan(Part):
+class Plan(PlanPart):
     """A compiled schedule."""
 
     version: Literal[1] = Field(default=1, alias="dsd_plan")

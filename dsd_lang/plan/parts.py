@@ -23,7 +23,7 @@ from dsd_lang.plan.checked import (
 from dsd_lang.plan.written import kept_items
 
 
-class Part(BaseModel):
+class PlanPart(BaseModel):
     """Frozen, strict about unknown keys, and silent about defaults when written (but for ``_always``)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
@@ -35,7 +35,7 @@ class Part(BaseModel):
         return {key: written[key] for key, _ in kept_items(self) if key in written}
 
 
-class SpanInfo(Part):
+class SpanInfo(PlanPart):
     """Where a phase stands in the source: lines and columns from 1, the end exclusive."""
 
     line: int
@@ -44,7 +44,7 @@ class SpanInfo(Part):
     end_column: int
 
 
-class Duration(Part):
+class Duration(PlanPart):
     """A length: `ep` epochs or `it` optimizer updates."""
 
     unit: Literal["ep", "it"]
@@ -55,14 +55,14 @@ class Duration(Part):
         return Length(exact(self.value), self.unit)
 
 
-class Milestone(Part):
+class Milestone(PlanPart):
     """A point inside a phase: a ratio of it, or a length from its start."""
 
     unit: Literal["ratio", "ep", "it"]
     value: NotNegative
 
 
-class Decay(Part):
+class Decay(PlanPart):
     """The shape of the learning rate within a phase; `factor` multiplies at a milestone (step) or per epoch (exp)."""
 
     kind: Literal["constant", "cosine", "linear", "step", "exp"] = "constant"
@@ -77,7 +77,7 @@ class Decay(Part):
         return self
 
 
-class LearningRate(Part):
+class LearningRate(PlanPart):
     """Where a phase's learning rate starts and what shape it has.
 
     Either ``start`` is the exact value, or ``of`` names what it hangs on at run time (`optimizer`: the optimizer's own;
@@ -98,14 +98,14 @@ class LearningRate(Part):
         return self
 
 
-class SelectorTarget(Part):
+class SelectorTarget(PlanPart):
     """One item of a list target."""
 
     selector: str
     target: Target
 
 
-class Target(Part):
+class Target(PlanPart):
     """How much is pruned.
 
     fraction/remaining: ``pruned``; nm: keep ``n`` of ``m``; ramp: ``start``, ``end``, ``shape``, ``every``;
@@ -128,7 +128,7 @@ class Target(Part):
         return self
 
 
-class Function(Part):
+class Function(PlanPart):
     """A named choice with arguments: `magnitude(order=largest)`, `sgd(momentum=0.9)`, `value(5)`.
 
     Values are exact decimals as strings, words, lengths (`100it`) or booleans; unnamed ones are under `0`, `1`, ...
@@ -138,7 +138,7 @@ class Function(Part):
     arguments: dict[str, str | bool] = Field(default_factory=dict)
 
 
-class ReferenceInfo(Part):
+class ReferenceInfo(PlanPart):
     """A checkpoint of a phase: `start`, `entered`, `end`, `best`, `at` (then ``offset``), or `init`/`file`."""
 
     moment: Literal["start", "entered", "end", "best", "at", "init", "file"]
@@ -152,7 +152,7 @@ class ReferenceInfo(Part):
         return self
 
 
-class Source(Part):
+class Source(PlanPart):
     """What the weights start from: `last`, `random`, or a reference."""
 
     kind: Literal["last", "random", "reference"] = "last"
@@ -160,7 +160,7 @@ class Source(Part):
     _always: ClassVar[frozenset[str]] = frozenset({"kind"})
 
 
-class Restore(Part):
+class Restore(PlanPart):
     """What revived weights become."""
 
     kind: Literal["zero", "saved", "init", "random", "reference"] = "zero"
@@ -168,7 +168,7 @@ class Restore(Part):
     _always: ClassVar[frozenset[str]] = frozenset({"kind"})
 
 
-class Clock(Part):
+class Clock(PlanPart):
     """Which clock drives the learning rate's shape and the data order."""
 
     kind: Literal["phase", "global", "reference"] = "phase"
@@ -176,7 +176,7 @@ class Clock(Part):
     _always: ClassVar[frozenset[str]] = frozenset({"kind"})
 
 
-class Distillation(Part):
+class Distillation(PlanPart):
     """Knowledge distillation: the teacher's checkpoint, the weight of its loss, the temperature."""
 
     teacher: ReferenceInfo
@@ -184,7 +184,7 @@ class Distillation(Part):
     temperature: NotNegative = "10"
 
 
-class Condition(Part):
+class Condition(PlanPart):
     """A stop condition as a small tree.
 
     compare: ``op``, ``args`` two operands; and/or/not: ``args``; call: ``name`` (`plateau`, `falling`, `gain`, `drop`),
@@ -206,7 +206,7 @@ class Condition(Part):
         return self
 
 
-class Cycle(Part):
+class Cycle(PlanPart):
     """Membership of a `repeat N until COND` loop: once the condition holds after a cycle, later cycles are skipped."""
 
     loop: str
@@ -215,7 +215,7 @@ class Cycle(Part):
     until: Condition
 
 
-class Phase(Part):
+class Phase(PlanPart):
     """One phase, resolved: which weights may be non-zero, what they start from, how long, at which learning rate."""
 
     id: str
@@ -261,7 +261,7 @@ class Phase(Part):
     )
 
 
-class Comparison(Part):
+class Comparison(PlanPart):
     """`compare left vs right on=metric`."""
 
     left: str
@@ -272,7 +272,7 @@ class Comparison(Part):
     span: SpanInfo | None = None
 
 
-class Expectation(Part):
+class Expectation(PlanPart):
     """`expect CONDITION`, with its source text."""
 
     condition: Condition
@@ -280,7 +280,7 @@ class Expectation(Part):
     span: SpanInfo | None = None
 
 
-class Checkpoint(Part):
+class Checkpoint(PlanPart):
     """A checkpoint the compiler planned because something refers to it."""
 
     phase: str | None

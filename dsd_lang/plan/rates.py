@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dsd_lang.plan.parts import Decay, Milestone
     from dsd_lang.plan.shapes import DecayData
 
-Shape = Callable[[float], float]
+RateShape = Callable[[float], float]
 """From the reading of the shape's clock to the rate."""
 
 DEFAULT_STEP_FACTOR = "0.1"
@@ -25,7 +25,7 @@ DEFAULT_STEP_FACTOR = "0.1"
 
 def decay_shape(
     decay: Decay, start: Fraction, *, total: float, milestones: Sequence[float] = (), epoch: float = 1
-) -> Shape:
+) -> RateShape:
     """The rate as a function of a clock that is over at ``total``; every number of the plan is read once, here.
 
     ``milestones`` are those of `step`, ``epoch`` the length of an epoch for `exp`, all in the unit of the clock. With s

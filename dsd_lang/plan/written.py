@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
-    from dsd_lang.plan.parts import Part
+    from dsd_lang.plan.parts import PlanPart
 
 _REQUIRED = object()
 
 
-def as_data(part: Part) -> dict[str, Any]:
+def as_data(part: PlanPart) -> dict[str, Any]:
     """The part as plain JSON data, as `model_dump(mode="json")` gives it."""
     return {key: _plain(value) for key, value in kept_items(part)}
 
 
-def kept_items(part: Part) -> list[tuple[str, Any]]:
+def kept_items(part: PlanPart) -> list[tuple[str, Any]]:
     """Every attribute that is written, under its key in the JSON."""
     values = part.__dict__
     return [
@@ -34,7 +34,7 @@ def kept_items(part: Part) -> list[tuple[str, Any]]:
 
 
 @cache
-def _defaults_of(part: type[Part]) -> tuple[tuple[str, str, Any], ...]:
+def _defaults_of(part: type[PlanPart]) -> tuple[tuple[str, str, Any], ...]:
     """Each field's name, its key in the JSON, and the default that is left out (a mark equal to nothing: never)."""
     return tuple(
         (
@@ -50,7 +50,7 @@ def _defaults_of(part: type[Part]) -> tuple[tuple[str, str, Any], ...]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
-        return {key: _plain(item) for key, item in kept_items(cast("Part", value))}
+        return {key: _plain(item) for key, item in kept_items(cast("PlanPart", value))}
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     if isinstance(value, dict):
@@ -58,7 +58,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def as_text(part: Part, indent: int) -> str:
+def as_text(part: PlanPart, indent: int) -> str:
     """The same text as `json.dumps(as_data(part), indent=indent, ensure_ascii=False)`."""
     return _Writer(indent).text(part, 0)
 
@@ -76,7 +76,7 @@ class _Writer:
         if isinstance(value, BaseModel):
             key = (id(value), depth)
             if key not in self._texts:
-                self._texts[key] = self.block("{", self.items(kept_items(cast("Part", value)), depth), "}", depth)
+                self._texts[key] = self.block("{", self.items(kept_items(cast("PlanPart", value)), depth), "}", depth)
             return self._texts[key]
         if isinstance(value, dict):
             return self.block("{", self.items(value.items(), depth), "}", depth)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from dsd_lang.base.diagnostics import DOCS_URL, Diagnostic
-from dsd_lang.base.source import Source
+from dsd_lang.base.source import SourceText
 
 FORMATS = ("full", "concise", "json", "github", "sarif", "junit")
 FOR_PEOPLE = ("full", "concise")
@@ -17,7 +17,7 @@ class CheckedFile(NamedTuple):
     """A file as the user named it, its text, and what was found in it."""
 
     name: str
-    source: Source
+    source: SourceText
     diagnostics: tuple[Diagnostic, ...]
 
 

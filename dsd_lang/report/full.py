@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dsd_lang.base.diagnostics import Diagnostic
-from dsd_lang.base.source import Source
+from dsd_lang.base.source import SourceText
 from dsd_lang.report import CheckedFile
 from dsd_lang.report.colour import paint
 
@@ -24,7 +24,7 @@ def render_full(files: Sequence[CheckedFile], *, is_coloured: bool) -> str:
     return "".join(blocks)
 
 
-def render_one(name: str, source: Source, finding: Diagnostic, *, is_coloured: bool = False) -> str:
+def render_one(name: str, source: SourceText, finding: Diagnostic, *, is_coloured: bool = False) -> str:
     """One finding: head, place, source line, carets with the label, help."""
 
     def frame(text: str) -> str:
@@ -51,7 +51,7 @@ def _strong(text: str, is_coloured: bool) -> str:
     return paint(text, "strong", is_coloured=is_coloured)
 
 
-def _width_on_line(source: Source, finding: Diagnostic) -> int:
+def _width_on_line(source: SourceText, finding: Diagnostic) -> int:
     """How many columns of the first line the finding covers, at least one."""
     span = finding.span
     end = span.end_column if span.end_line == span.line else len(source.line(span.line)) + 1

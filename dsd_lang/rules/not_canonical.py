@@ -29,7 +29,7 @@ Safe: the text that `dsd-fmt` writes, with the same plan and every comment.
 from __future__ import annotations
 
 from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix
-from dsd_lang.base.source import Source
+from dsd_lang.base.source import SourceText
 
 CODE = "DSD902"
 
@@ -44,7 +44,7 @@ def find(text: str) -> tuple[Diagnostic, ...]:
         return ()
     if canonical == text:
         return ()
-    source, after = Source(text), Source(canonical)
+    source, after = SourceText(text), SourceText(canonical)
     first, last, last_after = _changed_lines(source, after)
     line = source.line(first)
     begin = source.starts[first - 1]
@@ -64,7 +64,7 @@ def find(text: str) -> tuple[Diagnostic, ...]:
     )
 
 
-def _changed_lines(before: Source, after: Source) -> tuple[int, int, int]:
+def _changed_lines(before: SourceText, after: SourceText) -> tuple[int, int, int]:
     """The first line that differs, and the last ones in both texts; line ends count."""
     old, new = _lines(before), _lines(after)
     first = next((number for number, pair in enumerate(zip(old, new, strict=False)) if pair[0] != pair[1]), -1)
@@ -76,13 +76,13 @@ def _changed_lines(before: Source, after: Source) -> tuple[int, int, int]:
     return first + 1, len(old) - num_same, len(new) - num_same
 
 
-def _lines(source: Source) -> list[str]:
+def _lines(source: SourceText) -> list[str]:
     return [source.text[_start(source, number) : _start(source, number + 1)] for number in _numbers(source)]
 
 
-def _numbers(source: Source) -> range:
+def _numbers(source: SourceText) -> range:
     return range(1, source.num_lines + 1)
 
 
-def _start(source: Source, number: int) -> int:
+def _start(source: SourceText, number: int) -> int:
     return source.starts[number - 1] if number <= source.num_lines else len(source.text)

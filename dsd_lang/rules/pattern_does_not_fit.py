@@ -39,8 +39,8 @@ from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import Edit, Fix, Span
 from dsd_lang.base.layers import LayerInfo
+from dsd_lang.plan.division import Share, divide
 from dsd_lang.plan.fitting import Misfit, misfitting, owner_of, pattern_misfit
-from dsd_lang.plan.selection import Part, divide
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 
@@ -62,7 +62,7 @@ def check(subject: Subject) -> None:
                 _report(subject, draft, pattern[1], part, misfit)
 
 
-def _patterns(draft: Draft, layers: Sequence[LayerInfo]) -> Iterator[tuple[tuple[int, int], Part]]:
+def _patterns(draft: Draft, layers: Sequence[LayerInfo]) -> Iterator[tuple[tuple[int, int], Share]]:
     target = draft.target
     if target is None:
         return
@@ -77,7 +77,7 @@ def _patterns(draft: Draft, layers: Sequence[LayerInfo]) -> Iterator[tuple[tuple
             yield (single["n"], single["m"]), part
 
 
-def _report(subject: Subject, draft: Draft, m: int, part: Part, misfit: Misfit) -> None:
+def _report(subject: Subject, draft: Draft, m: int, part: Share, misfit: Misfit) -> None:
     subject.findings.add(
         CODE,
         misfit.message,
@@ -96,7 +96,7 @@ def _span(draft: Draft, item: int | None) -> Span:
     return draft.node.mode_span if written is None or written not in draft.node.items else written.span
 
 
-def _without_layers(draft: Draft, m: int, part: Part) -> Fix | None:
+def _without_layers(draft: Draft, m: int, part: Share) -> Fix | None:
     """`except=` for what does not fit, where something is left and the phase excludes nothing yet."""
     wrong = misfitting(m, part.weights)
     owners = tuple(dict.fromkeys(owner_of(weight) for weight in wrong))

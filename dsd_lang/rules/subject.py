@@ -10,7 +10,7 @@ from dsd_lang.syntax import nodes
 
 if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draftbook
-    from dsd_lang.passes.findings import Findings
+    from dsd_lang.passes.findings import Diagnostics
     from dsd_lang.plan.shapes import ComparisonData, ExpectationData
 
 
@@ -18,7 +18,7 @@ class Subject(NamedTuple):
     """``book`` is None where the program could not be resolved; ``layers`` is the model's inventory if one is given."""
 
     program: nodes.Program
-    findings: Findings
+    findings: Diagnostics
     book: Draftbook | None = None
     comparisons: Sequence[tuple[ComparisonData, nodes.Compare]] = ()
     expectations: Sequence[tuple[ExpectationData, nodes.Expect]] = ()

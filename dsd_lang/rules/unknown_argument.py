@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dsd_lang.base.arguments import BY_NAME, Place, allowed_at
+from dsd_lang.base.arguments import BY_NAME, StatementKind, allowed_at
 from dsd_lang.base.diagnostics import Diagnostic, Span, replacement
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.options import Option
@@ -69,7 +69,7 @@ def check(subject: Subject) -> None:
                     _check(subject, item, phase.mode, phase)
 
 
-def _place_of(statement: nodes.Statement) -> Place | None:
+def _place_of(statement: nodes.Statement) -> StatementKind | None:
     if isinstance(statement, nodes.SetStatement):
         return "set"
     if isinstance(statement, nodes.RepeatTail):
@@ -79,7 +79,7 @@ def _place_of(statement: nodes.Statement) -> Place | None:
     return "compare" if isinstance(statement, nodes.Compare) else None
 
 
-def _check(subject: Subject, argument: nodes.Argument, place: Place, phase: nodes.Phase | None = None) -> None:
+def _check(subject: Subject, argument: nodes.Argument, place: StatementKind, phase: nodes.Phase | None = None) -> None:
     row = BY_NAME.get(argument.name)
     if row is not None and place in row.places:
         return
@@ -123,7 +123,7 @@ def _check(subject: Subject, argument: nodes.Argument, place: Place, phase: node
 
 
 def _report_foreign(
-    subject: Subject, argument: nodes.Argument, place: Place, meant: Meant, phase: nodes.Phase | None
+    subject: Subject, argument: nodes.Argument, place: StatementKind, meant: Meant, phase: nodes.Phase | None
 ) -> None:
     """A name that another tool uses, and what a schedule says in its place."""
     guess = meant.word if meant.word is not None and place in BY_NAME[meant.word].places else None

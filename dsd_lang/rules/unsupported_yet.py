@@ -36,13 +36,13 @@ from dsd_lang.plan.supported import unsupported_arguments, unsupported_in_phase
 from dsd_lang.syntax import nodes
 
 if TYPE_CHECKING:
-    from dsd_lang.analysis import Resolved
+    from dsd_lang.analysis import ResolvedProgram
     from dsd_lang.passes.draft import Draft
 
 CODE = "DSD207"
 
 
-def find(resolved: Resolved) -> tuple[Diagnostic, ...]:
+def find(resolved: ResolvedProgram) -> tuple[Diagnostic, ...]:
     """Each once where it is written; they do not keep a schedule from being compiled."""
     found: dict[tuple[str, Span], Diagnostic] = {}
     for written, span in _unsupported(resolved):
@@ -50,7 +50,7 @@ def find(resolved: Resolved) -> tuple[Diagnostic, ...]:
     return tuple(found.values())
 
 
-def _unsupported(resolved: Resolved) -> Iterator[tuple[str, Span]]:
+def _unsupported(resolved: ResolvedProgram) -> Iterator[tuple[str, Span]]:
     settings = {name: setting.shown for name, setting in resolved.settings.items()}
     from_settings = {written for _, written in unsupported_arguments(settings)}
     for row, written in unsupported_arguments(settings):

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from dsd_lang.base.source import Source
+from dsd_lang.base.source import SourceText
 from dsd_lang.syntax.nodes import Comment
 from dsd_lang.syntax.terminals import Token
 
@@ -50,7 +50,7 @@ def _stretch(run: Sequence[Token]) -> list[Stretch]:
     return [Stretch(first.start, last.end, first.line, last.end_line)]
 
 
-def covered_line(source: Source, comment: Comment) -> int:
+def covered_line(source: SourceText, comment: Comment) -> int:
     """The line a comment is about: its own, or the next with a statement for one that is alone on its line."""
     line = comment.span.line
     if not comment.is_alone:

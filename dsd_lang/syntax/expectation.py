@@ -19,7 +19,7 @@ _PLACE = "$PLACE"  # a token that no row of the table takes
 
 
 @record
-class Expectation:
+class ExpectedTokens:
     """The terminals that may come next, and what stands before them: tokens and nodes not yet joined to a statement."""
 
     accepted: frozenset[str]
@@ -39,7 +39,7 @@ class _Stop(Recovery):
         return super().mend(index, too_deep=too_deep)
 
 
-def expected_at(scanned: Tokens, offset: int) -> Expectation | None:
+def expected_at(scanned: Tokens, offset: int) -> ExpectedTokens | None:
     """What may stand at ``offset``, where no token may go on; None where the statement before it is broken."""
     tokens = _before(scanned.tokens, offset)
     driver = driver_of(Tokens(tokens, [], []))
@@ -47,7 +47,7 @@ def expected_at(scanned: Tokens, offset: int) -> Expectation | None:
     try:
         driver.run(stop)
     except _ReachedError:
-        return Expectation(frozenset(stop.stacks.accepted()), tuple(driver.values))
+        return ExpectedTokens(frozenset(stop.stacks.accepted()), tuple(driver.values))
     return None
 
 

@@ -13,12 +13,12 @@ from itertools import pairwise
 
 from dsd_lang.base.diagnostics import Diagnostic, Span
 from dsd_lang.base.errors import DsdError
-from dsd_lang.base.source import Source
+from dsd_lang.base.source import SourceText
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.canonical_order import percentages, pieces_of
 from dsd_lang.syntax.directives import DIRECTIVE, covered, covered_line, stretches
 from dsd_lang.syntax.parser import parse_tokens
-from dsd_lang.syntax.spacing import Line, comment_text, lines_of
+from dsd_lang.syntax.spacing import TokenLine, comment_text, lines_of
 from dsd_lang.syntax.terminals import Token
 
 BYTE_ORDER_MARK = "\ufeff"
@@ -68,8 +68,8 @@ class _Layout:
     """One pass over statements and comments, both in source order."""
 
     def __init__(self, text: str, comments: Sequence[nodes.Comment], tokens: Sequence[Token]) -> None:
-        self.lines: list[Line | None] = []  # None is a blank line
-        self._source = Source(text)
+        self.lines: list[TokenLine | None] = []  # None is a blank line
+        self._source = SourceText(text)
         self._comments = list(reversed(comments))
         self._tokens = [token for token in tokens if token.kind not in ("_SEPARATOR", "$END")]
         self._starts = [token.span.start for token in self._tokens]
@@ -131,7 +131,7 @@ class _Layout:
             self._source.line(number)[: span.end_column - 1 if number == span.end_line else None].rstrip()
             for number in range(span.line, span.end_line + 1)
         )
-        written = [Line(depth, first[span.column - 1 :]), *(Line(0, line) for line in others)]
+        written = [TokenLine(depth, first[span.column - 1 :]), *(TokenLine(0, line) for line in others)]
         self.lines += self._with_comment(written, span.end, span.end_line)
 
     # --- statements ---------------------------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ class _Layout:
         self._block_statement(statement, written, head[-1], depth)
 
     def _block_statement(
-        self, statement: nodes.Statement | nodes.Branch, written: list[Line], brace: Token, depth: int
+        self, statement: nodes.Statement | nodes.Branch, written: list[TokenLine], brace: Token, depth: int
     ) -> None:
         """`... {`, the body, `}`; a comment after a block on one line goes to its head."""
         end = statement.span.end
@@ -167,7 +167,7 @@ class _Layout:
         self.lines += head_lines
         self.block(body, depth=depth + 1, end=end - 1, last_line=brace.span.line)
         self._place += 1
-        self.lines += self._with_comment([Line(depth, "}")], end, statement.span.end_line)
+        self.lines += self._with_comment([TokenLine(depth, "}")], end, statement.span.end_line)
 
     def _head(self, statement: nodes.Statement | nodes.Branch) -> Sequence[Token]:
         """The statement's tokens up to its end, or up to and with its `{`."""
@@ -190,7 +190,7 @@ class _Layout:
             if found:
                 yield left, found
 
-    def _with_comment(self, written: list[Line], start: int, line: int) -> list[Line]:
+    def _with_comment(self, written: list[TokenLine], start: int, line: int) -> list[TokenLine]:
         """The lines with the comment that ends that line of the source, if nothing but it follows the offset there."""
         if not self._comments or written[-1].comment:
             return written
@@ -207,7 +207,7 @@ class _Layout:
         while self._comments and self._comments[-1].span.start < end:
             comment = self._comments.pop()
             self._gap(last_line, comment.span.line, is_first=is_first)
-            self.lines.append(Line(depth, "", comment_text(comment)))
+            self.lines.append(TokenLine(depth, "", comment_text(comment)))
             last_line, is_first = comment.span.line, False
         return last_line, is_first
 
@@ -219,7 +219,9 @@ class _Layout:
             self.lines.append(None)
 
 
-def _kept_together(source: Source, comments: Sequence[nodes.Comment], tokens: Sequence[Token]) -> list[tuple[int, int]]:
+def _kept_together(
+    source: SourceText, comments: Sequence[nodes.Comment], tokens: Sequence[Token]
+) -> list[tuple[int, int]]:
     """Where several statements share a line that a `# dsd: ignore` stands for: from the first one to the last."""
     directives = [comment for comment in comments if DIRECTIVE.match(comment.text)]
     if not directives:
@@ -249,7 +251,7 @@ def _requoted(head: Sequence[Token]) -> dict[int, str]:
 # --- lines ------------------------------------------------------------------------------------------------------------
 
 
-def _written(lines: Sequence[Line | None]) -> Iterator[str]:
+def _written(lines: Sequence[TokenLine | None]) -> Iterator[str]:
     """The lines as text, comments of neighbouring lines of one indent lined up."""
     index = 0
     while index < len(lines):
@@ -266,9 +268,9 @@ def _written(lines: Sequence[Line | None]) -> Iterator[str]:
         index += len(run) or 1
 
 
-def _run(lines: Sequence[Line | None], start: int) -> list[Line]:
+def _run(lines: Sequence[TokenLine | None], start: int) -> list[TokenLine]:
     """The neighbouring lines of one indent, from there on, that have code and a comment."""
-    run: list[Line] = []
+    run: list[TokenLine] = []
     for line in lines[start:]:
         if line is None or not (line.code and line.comment) or (run and line.indent != run[0].indent):
             break

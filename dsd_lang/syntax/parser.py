@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix, Span
 from dsd_lang.base.records import record
-from dsd_lang.base.source import Source, position_span
+from dsd_lang.base.source import SourceText, position_span
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.lexer import Lexer
 from dsd_lang.syntax.recovery import Recovery
@@ -216,7 +216,7 @@ def _without_control_characters(text: str) -> tuple[str | None, list[Diagnostic]
 
 def _with_blanks(text: str) -> Fix:
     """Blanks in place of control characters, which is how they are read."""
-    source = Source(text)
+    source = SourceText(text)
     found = islice(_CONTROL.finditer(text), MAX_REPORTED)
     return Fix("write spaces instead", tuple(Edit(source.span(*place.span()), " ") for place in found))
 

@@ -19,7 +19,7 @@ from dsd_lang.syntax.terminals import EPOCH_WORDS, SELECTING_WORDS, UPDATE_WORDS
 ARGUMENT_NAMES = frozenset(
     row.name for row in ARGUMENTS if {"dense", "sparse", "repeat"}.intersection(row.places)
 ).difference(SELECTING_WORDS)  # those are tokens of their own
-Report = Callable[..., None]
+ReportFunction = Callable[..., None]
 _ENGLISH = frozenset(
     {
         "with",
@@ -47,7 +47,7 @@ _ENGLISH = frozenset(
 _NOT_POSITIONAL = (nodes.Argument, nodes.Until)
 
 
-def checked_items(mode: str, items: list[Any], report: Report) -> tuple[Any, ...]:
+def checked_items(mode: str, items: list[Any], report: ReportFunction) -> tuple[Any, ...]:
     """The items of a `dense` or `sparse` phase, mended where a mistake is plain; each mistake is reported once."""
     if all(isinstance(item, (nodes.Argument, nodes.LengthLiteral)) for item in items):
         return tuple(items)
@@ -63,7 +63,7 @@ def checked_items(mode: str, items: list[Any], report: Report) -> tuple[Any, ...
     return _sparse_items(joined, report)
 
 
-def _with_joined_units(items: list[Any], report: Report) -> list[Any]:
+def _with_joined_units(items: list[Any], report: ReportFunction) -> list[Any]:
     """`50 ep` becomes `50ep`."""
     result: list[Any] = []
     for item in items:
@@ -87,7 +87,7 @@ def _with_joined_units(items: list[Any], report: Report) -> list[Any]:
     return result
 
 
-def _with_joined_selectors(items: list[Any], report: Report) -> list[Any]:
+def _with_joined_selectors(items: list[Any], report: ReportFunction) -> list[Any]:
     """`layers=fc birnn` becomes `layers=fc,birnn`."""
     result: list[Any] = []
     for item in items:
@@ -117,7 +117,7 @@ def _gap(before: Any, after: Any) -> Span:
     return Span(left.end_line, left.end_column, right.line, right.column, left.end, right.start)
 
 
-def _with_equals_signs(items: list[Any], report: Report) -> list[Any]:
+def _with_equals_signs(items: list[Any], report: ReportFunction) -> list[Any]:
     """`lr 8e-4` becomes `lr=8e-4`."""
     result: list[Any] = []
     for item in items:
@@ -138,7 +138,7 @@ def _with_equals_signs(items: list[Any], report: Report) -> list[Any]:
     return result
 
 
-def _dense_item(item: Any, report: Report) -> list[Any]:
+def _dense_item(item: Any, report: ReportFunction) -> list[Any]:
     if isinstance(item, nodes.Number) and not item.percent:
         return [_as_length(item, report)]
     if isinstance(item, (nodes.Number, *nodes.TARGETS)):
@@ -153,7 +153,7 @@ def _dense_item(item: Any, report: Report) -> list[Any]:
     return [item]
 
 
-def _sparse_items(items: list[Any], report: Report) -> tuple[Any, ...]:
+def _sparse_items(items: list[Any], report: ReportFunction) -> tuple[Any, ...]:
     """One target; a second bare number can only be a length without its unit."""
     numbers = [item for item in items if isinstance(item, nodes.Number)]
     targets = [item for item in items if isinstance(item, (nodes.Number, *nodes.TARGETS))]
@@ -178,7 +178,7 @@ def _sparse_items(items: list[Any], report: Report) -> tuple[Any, ...]:
     return tuple(result)
 
 
-def _as_length(number: nodes.Number, report: Report) -> nodes.LengthLiteral:
+def _as_length(number: nodes.Number, report: ReportFunction) -> nodes.LengthLiteral:
     report(
         "DSD402",
         f"the length `{number.text}` has no unit",

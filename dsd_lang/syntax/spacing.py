@@ -21,7 +21,7 @@ _SIGNS = frozenset({"PLUS", "MINUS"})
 _BREAKS_FREELY = frozenset({"COMMA", "ARROW"})
 
 
-class Line(NamedTuple):
+class TokenLine(NamedTuple):
     """A line of output: how deep it is indented, its code, and the comment at its end (one of them may be empty)."""
 
     indent: int
@@ -36,7 +36,7 @@ def comment_text(comment: Comment) -> str:
 
 def lines_of(
     pieces: Sequence[Piece], texts: Mapping[int, str], comments: Mapping[int, Sequence[Comment]], *, indent: int
-) -> list[Line]:
+) -> list[TokenLine]:
     """A statement's head as lines; ``comments`` stand after the token that begins at their key.
 
     ``texts`` are the tokens, by offset, that are written in another way than they were.
@@ -101,7 +101,7 @@ class _Writer:
     def __init__(self, indent: int) -> None:
         self.may_break = False  # a newline here ends no statement
         self._indent = indent
-        self._lines: list[Line] = []
+        self._lines: list[TokenLine] = []
         self._line = ""
         self._chunk = ""
         self._blank = False  # before the chunk
@@ -132,13 +132,13 @@ class _Writer:
         if comment.is_alone and self.may_break:
             if self._line:
                 self._flush("")
-            self._lines.append(Line(self._level, "", text))
+            self._lines.append(TokenLine(self._level, "", text))
             return
         if not (self.may_break or is_last):
             self._line += " \\" if self._line else "\\"
         self._flush(text)
 
-    def finish(self) -> list[Line]:
+    def finish(self) -> list[TokenLine]:
         self.end_chunk()
         if self._line:
             self._flush("")
@@ -149,6 +149,6 @@ class _Writer:
         return self._indent + (2 if self._lines else 0)
 
     def _flush(self, comment: str) -> None:
-        self._lines.append(Line(self._level, self._line, comment))
+        self._lines.append(TokenLine(self._level, self._line, comment))
         self._line = ""
         self._is_broken = False

@@ -17,7 +17,7 @@ from dsd_lang.plan.cost import Densities
 from dsd_lang.views.table import layers_text, rate_text, target_text
 from dsd_lang.views.timeline.clocks import Clocks
 from dsd_lang.views.timeline.curves import RateScale
-from dsd_lang.views.timeline.lines import lines_of
+from dsd_lang.views.timeline.lines import lanes_of
 from dsd_lang.views.timeline.notes import rate_range
 from dsd_lang.views.timeline.rates import Rate, Rates
 from dsd_lang.views.timeline.shares import PrunedShares
@@ -83,7 +83,7 @@ class _Drawing:
         self.shares = PrunedShares(plan, densities)
         self.rates = Rates(plan, self.clocks)
         self.scale = RateScale(self.rates.levels)
-        self.all_lanes = lines_of(plan, self.clocks)
+        self.all_lanes = lanes_of(plan, self.clocks)
         self.lanes = self.all_lanes[:MAX_LANES]
         self.has_rates = len(self.lanes) <= MAX_LANES_WITH_RATES and bool(self.scale.highest)
         self.bar_height, self.gap = (34, 12) if len(self.lanes) <= MAX_LANES_WITH_RATES else (20, 6)

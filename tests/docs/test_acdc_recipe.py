@@ -14,7 +14,7 @@ import dsd_lang
 from dsd_lang.base.layers import parse_selector, select
 from dsd_lang.base.units import exact
 from dsd_lang.plan import Plan
-from dsd_lang.plan.layer_counts import count_phases
+from dsd_lang.plan.layer_counts import count_weights
 
 SCHEDULE = """\
 set opt=sgd(momentum=0.875) lr=0.256 wd=3.051757813e-5 decay=cosine clock=global layers=all
@@ -104,7 +104,7 @@ def test_the_layers_are_the_recipes(plan: Plan) -> None:
 def test_the_weights_are_counted(selector: str, num_layers: int, num_weights: int, alive: int) -> None:
     catalogue = pytest.importorskip("dsd_runtime.models.catalogue")
     plan = dsd_lang.compile(SCHEDULE.replace(" layers=all", "").replace("sparse 90%", f"sparse 90% layers={selector}"))
-    counts = count_phases(plan, catalogue.inventory("resnet50"))
+    counts = count_weights(plan, catalogue.inventory("resnet50"))
     sparse = [counts[phase.id] for phase in plan.phases if phase.mode == "sparse"]
     assert len(sparse) == 8
     assert {(one.num_layers, one.num_weights, one.alive_at_end) for one in sparse} == {(num_layers, num_weights, alive)}

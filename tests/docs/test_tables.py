@@ -9,7 +9,7 @@ import docs_tables
 import pytest
 from docs_markers import ALL_TABLES, with_marked_parts
 
-from dsd_lang.base.arguments import ARGUMENTS, BY_NAME, Group, Kind
+from dsd_lang.base.arguments import ARGUMENTS, BY_NAME, Kind, ReferenceTable
 from dsd_lang.base.diagnostics import CATALOGUE
 from dsd_lang.base.layers import KINDS, PARTS, ROLES
 
@@ -27,8 +27,8 @@ def test_the_reference_shows_every_table() -> None:
     assert [name for name in ALL_TABLES if f"<!-- table: {name} -->" not in pages] == []
 
 
-@pytest.mark.parametrize("group", get_args(Group))
-def test_a_row_says_all_that_the_code_knows_of_an_argument(group: Group) -> None:
+@pytest.mark.parametrize("group", get_args(ReferenceTable))
+def test_a_row_says_all_that_the_code_knows_of_an_argument(group: ReferenceTable) -> None:
     rows = {line.split("`")[1].rstrip("="): line for line in docs_tables.arguments_table(group).splitlines()[2:]}
     assert list(rows) == [argument.name for argument in ARGUMENTS if argument.group == group]
     for name, row in rows.items():

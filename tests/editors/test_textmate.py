@@ -9,11 +9,11 @@ from engine import tokenize
 from token_kinds import disagreements, random_texts, real_programs
 
 from dsd_lang.editors.build import EXTENSION
-from dsd_lang.editors.patterns import Part, patterns
+from dsd_lang.editors.patterns import PatternPart, patterns
 from dsd_lang.editors.textmate import MARKDOWN_SCOPE, SCOPE, grammar, scope_of
 from dsd_lang.editors.vocabulary import vocabulary
 
-PARTS: tuple[Part, ...] = Part.__args__  # type: ignore[attr-defined]
+PARTS: tuple[PatternPart, ...] = PatternPart.__args__  # type: ignore[attr-defined]
 BY_SCOPE: dict[str, set[str]] = {}
 for part in PARTS:
     BY_SCOPE.setdefault(scope_of(part), set()).add(part)

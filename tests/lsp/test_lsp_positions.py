@@ -8,7 +8,7 @@ import pytest
 from lsp_editor import edited, session
 from lsprotocol import types
 
-from dsd_lang.base.source import Source
+from dsd_lang.base.source import SourceText
 from dsd_lang.lsp.positions import Positions, num_units
 
 TEXT = 'dense 5ep lr=0.1  # \U0001f600 é\r\nsparse 50% layers="\U0001d4d0é" lr=0 # \U0001f600\r\ndense\r\n'
@@ -55,7 +55,7 @@ def test_edits_of_a_formatted_text_keep_its_line_ends() -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
 @pytest.mark.parametrize("text", [TEXT, "", "a", "\r", "a\rb\r\nc\nd", "\ud800x\U0001f600", "x\u2028y\nz"])
 def test_every_offset_is_found_again(text: str, encoding: str) -> None:
-    positions = Positions(Source(text), encoding)
+    positions = Positions(SourceText(text), encoding)
     line_ends = {
         index for index in range(len(text)) if text[index : index + 1] == "\n" and text[index - 1 : index] == "\r"
     }
@@ -65,10 +65,10 @@ def test_every_offset_is_found_again(text: str, encoding: str) -> None:
 
 
 def test_places_outside_are_moved_inside() -> None:
-    positions = Positions(Source("ab\ncd"), "utf-16")
+    positions = Positions(SourceText("ab\ncd"), "utf-16")
     assert positions.offset(types.Position(0, 99)) == 2
     assert positions.offset(types.Position(99, 0)) == 5
-    assert Positions(Source("\U0001f600"), "utf-16").offset(types.Position(0, 1)) == 0  # within a character
+    assert Positions(SourceText("\U0001f600"), "utf-16").offset(types.Position(0, 1)) == 0  # within a character
 
 
 def test_units() -> None:
@@ -77,7 +77,7 @@ def test_units() -> None:
 
 @pytest.mark.parametrize("sign", ["x", "é", "\U0001f600"])
 def test_every_place_of_a_very_long_line_is_found_in_linear_time(sign: str) -> None:
-    positions = Positions(Source("\n" + f"{sign}; " * 200_000), "utf-16")
+    positions = Positions(SourceText("\n" + f"{sign}; " * 200_000), "utf-16")
     width = 4 if sign > "\uffff" else 3
     start = time.process_time()
     assert all(positions.position(1 + 3 * n).character == width * n for n in range(0, 200_000, 7))

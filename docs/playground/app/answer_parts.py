@@ -6,7 +6,7 @@ from bisect import bisect_left
 from typing import Any
 
 from dsd_lang.base.diagnostics import Diagnostic, Fix, rule_url
-from dsd_lang.base.source import Source
+from dsd_lang.base.source import SourceText
 from dsd_lang.cli.flags import Given
 from dsd_lang.rules import page
 
@@ -28,7 +28,7 @@ class Places:
     """The offsets of a text as a browser counts them: characters beyond the first plane are two."""
 
     def __init__(self, text: str) -> None:
-        self.source = Source(text)
+        self.source = SourceText(text)
         self._wide = [] if text.isascii() else [index for index, one in enumerate(text) if one > "\uffff"]
 
     def offset(self, code_points: int) -> int:
@@ -93,10 +93,10 @@ def weighed(found: Compiled) -> tuple[str, Densities | None]:
     layers = found.circumstances.layers
     if layers is None:
         return "", None
-    from dsd_lang.plan.layer_counts import count_phases, densities
+    from dsd_lang.plan.layer_counts import count_weights, densities
     from dsd_lang.views.counts import counts_table
 
-    counts = count_phases(found.plan, layers)
+    counts = count_weights(found.plan, layers)
     model = str(found.plan.settings["model"])
     return counts_table(found.plan, counts, layers, model=model), densities(found.plan, counts)
 

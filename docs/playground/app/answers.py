@@ -28,7 +28,7 @@ from dsd_lang.cli.flags import Given
 from dsd_lang.cli.installed import model_layers
 from dsd_lang.cli.plan_source import Compiled, circumstances_of, compiled
 from dsd_lang.lint.checking import check_text
-from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.measure_program import count_phases, is_measurable
 from dsd_lang.syntax.parser import parse
 
@@ -201,10 +201,10 @@ def _compiled(asked: Question) -> Compiled | None:
 def _document(asked: Question) -> Document:
     """The text as the language server sees it."""
     from dsd_lang.lsp.documents import Document
-    from dsd_lang.lsp.settings import Settings
+    from dsd_lang.lsp.settings import ClientSettings
 
     _refuse_large(asked.text)
-    return Document("playground.dsd", None, asked.text, settings=Settings(layers=_layers(asked)))
+    return Document("playground.dsd", None, asked.text, settings=ClientSettings(layers=_layers(asked)))
 
 
 def _refuse_large(text: str) -> None:
@@ -214,7 +214,7 @@ def _refuse_large(text: str) -> None:
             help="`dsd-plan` on your own machine has no such limit",
         )
     program = parse(text).program
-    findings = Findings()
+    findings = Diagnostics()
     if not is_measurable(program, findings):
         return
     count = count_phases(program, findings)

@@ -12,7 +12,7 @@ from dsd_lang.plan.cost import in_words
 from dsd_lang.report.colour import paint
 from dsd_lang.views.diff import AttributeChange, PhaseChange, PlanDiff, ValueChange
 from dsd_lang.views.diff.run_effect import RunEffect
-from dsd_lang.views.diff.totals import Total
+from dsd_lang.views.diff.totals import TotalChange
 from dsd_lang.views.table import MARK, rate_text, shown_numbers, target_text
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~", "moved": ">"}
@@ -29,7 +29,7 @@ class DiffText:
         self.is_coloured = is_coloured
         self.is_whole = is_whole
 
-    def text(self, diff: PlanDiff, sums: Sequence[Total], effect: RunEffect | None = None, run: str = "") -> str:
+    def text(self, diff: PlanDiff, sums: Sequence[TotalChange], effect: RunEffect | None = None, run: str = "") -> str:
         """The whole page."""
         old, new = diff.old, diff.new
         lines = [
@@ -178,7 +178,9 @@ def _value_text(change: ValueChange) -> str:
     return f"{change.name}: {change.old or 'none'} -> {change.new or 'none'}"
 
 
-def diff_data(diff: PlanDiff, sums: Sequence[Total], effect: RunEffect | None = None, run: str = "") -> dict[str, Any]:
+def diff_data(
+    diff: PlanDiff, sums: Sequence[TotalChange], effect: RunEffect | None = None, run: str = ""
+) -> dict[str, Any]:
     """The diff as plain JSON data; phases that are the same are only counted."""
     data: dict[str, Any] = {
         "format_version": "1",
@@ -222,7 +224,7 @@ def _values(changes: Sequence[ValueChange]) -> list[dict[str, str | None]]:
     return [{"name": name, "old": old, "new": new} for name, old, new in changes]
 
 
-def _total_data(total: Total) -> dict[str, str]:
+def _total_data(total: TotalChange) -> dict[str, str]:
     old, new, change = total.texts
     return {"old": old, "new": new, "change": change}
 

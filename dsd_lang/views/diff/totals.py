@@ -9,7 +9,7 @@ from dsd_lang.plan import Plan
 from dsd_lang.plan.cost import Densities, budget, in_words
 
 
-class Total(NamedTuple):
+class TotalChange(NamedTuple):
     """A sum of lengths in both plans, and the difference, in epochs and updates."""
 
     name: str
@@ -31,12 +31,12 @@ class Total(NamedTuple):
 
 def totals(
     old: Plan, new: Plan, densities: tuple[Densities | None, Densities | None] = (None, None)
-) -> tuple[Total, Total]:
+) -> tuple[TotalChange, TotalChange]:
     """The planned and the density-weighted totals."""
     before, after = (budget(plan, known) for plan, known in zip((old, new), densities, strict=True))
     return (
-        Total("total", (before.epochs, before.updates), (after.epochs, after.updates)),
-        Total(
+        TotalChange("total", (before.epochs, before.updates), (after.epochs, after.updates)),
+        TotalChange(
             "density-weighted",
             (before.weighted_epochs, before.weighted_updates),
             (after.weighted_epochs, after.weighted_updates),

@@ -17,7 +17,7 @@ from dsd_lang.views.timeline.clocks import Clocks
 from dsd_lang.views.timeline.columns import Layout, LineColumns
 from dsd_lang.views.timeline.curves import RateScale, bar, curve, levels_of
 from dsd_lang.views.timeline.glyphs import ASCII, BLOCKS, Glyphs, can_draw_blocks
-from dsd_lang.views.timeline.lines import Line, lines_of
+from dsd_lang.views.timeline.lines import Lane, lanes_of
 from dsd_lang.views.timeline.notes import UNBROKEN, notes, rate_range
 from dsd_lang.views.timeline.rates import Rates
 from dsd_lang.views.timeline.shares import PrunedShares
@@ -78,7 +78,7 @@ class _Picture:
         self.clocks = clocks
         self.rates = Rates(plan, clocks)
         self.scale = RateScale(self.rates.levels)
-        self.lines = lines_of(plan, clocks)
+        self.lines = lanes_of(plan, clocks)
         self.shown = self.lines if is_whole else _cut(self.lines)
         self.has_one_line = len(self.lines) == 1 and not self.lines[0].title
         longest = 0 if self.has_one_line else max(len(line.title) for line in self.shown)
@@ -102,7 +102,7 @@ class _Picture:
     def has_rates(self) -> bool:
         return len(self.shown) <= _MOST_WITH_RATES
 
-    def line(self, line: Line, columns: LineColumns) -> Iterator[str]:
+    def line(self, line: Lane, columns: LineColumns) -> Iterator[str]:
         name = "" if self.has_one_line else _fitting(line.title, self.margin - 1, self.glyphs)
         with_length = self.clocks.unit == "phases"
         yield self.headed(
@@ -130,7 +130,7 @@ class _Picture:
             head = paint(name, colour, is_coloured=self.is_coloured) + " " * (self.margin - len(name))
         return (head + row).rstrip()
 
-    def sentences(self, laid_out: Sequence[tuple[Line, LineColumns]]) -> Iterator[str]:
+    def sentences(self, laid_out: Sequence[tuple[Lane, LineColumns]]) -> Iterator[str]:
         said = [*notes(self.clocks, self.rates.left_out if self.has_rates else (), self.lines, laid_out, self.glyphs)]
         if self.has_rates and self.scale.highest:
             has_shares = self.has_shares and any(_prunes(columns) for _, columns in laid_out)
@@ -146,7 +146,7 @@ def _prunes(columns: LineColumns) -> bool:
     return any(column is not None and column.pruned != 0 for column in columns.columns)
 
 
-def _cut(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+def _cut(lines: tuple[Lane, ...]) -> tuple[Lane, ...]:
     """The first lines and the last few, where there are too many to look at."""
     if len(lines) <= _MOST_LINES:
         return lines

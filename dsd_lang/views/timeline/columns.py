@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from dsd_lang.plan import Phase
 from dsd_lang.views.timeline.clocks import Clocks
-from dsd_lang.views.timeline.lines import Line
+from dsd_lang.views.timeline.lines import Lane
 from dsd_lang.views.timeline.rates import Rates
 from dsd_lang.views.timeline.shares import PrunedShares
 
@@ -52,7 +52,7 @@ class Layout:
         self._shares = shares
         self._width = width
 
-    def line(self, line: Line) -> LineColumns:
+    def line(self, line: Lane) -> LineColumns:
         """The columns of a line."""
         runs = [self._run(number, phase) for number, phase in line.phases]
         narrow = tuple(run for run in runs if run.start == run.end)
@@ -83,7 +83,7 @@ class Layout:
         shown = rate.at(share) if rate is not None and rate.is_multiple is self._rates.are_multiples else None
         return Column(phase.mode == "dense", self._shares.at(phase, share), shown)
 
-    def _means(self, line: Line) -> list[Column | None]:
+    def _means(self, line: Lane) -> list[Column | None]:
         """The mean of every column over the phases in it, by the time they take of it."""
         sums = [_Sum() for _ in range(self._width)]
         for _, phase in line.phases:

@@ -12,7 +12,7 @@ from dsd_lang.views.timeline.clocks import Clocks
 _SEED = re.compile(r"\.seed\d+")
 
 
-class Line(NamedTuple):
+class Lane(NamedTuple):
     """The phases of one path, each with its number in the plan; ``num_seeds`` of them are drawn as one."""
 
     name: str
@@ -24,7 +24,7 @@ class Line(NamedTuple):
         return f"{self.name} x{self.num_seeds}" if self.num_seeds > 1 else self.name
 
 
-def lines_of(plan: Plan, clocks: Clocks) -> tuple[Line, ...]:
+def lanes_of(plan: Plan, clocks: Clocks) -> tuple[Lane, ...]:
     """In order of their first phase; the main line's name is `main` where there are others."""
     by_path: dict[str, list[tuple[int, Phase]]] = {}
     for index, phase in enumerate(plan.phases):
@@ -35,7 +35,7 @@ def lines_of(plan: Plan, clocks: Clocks) -> tuple[Line, ...]:
     lines = []
     for paths in alike.values():
         name = paths[0] if len(paths) == 1 else _SEED.sub("", paths[0])
-        lines.append(Line(name or ("main" if len(by_path) > 1 else ""), tuple(by_path[paths[0]]), len(paths)))
+        lines.append(Lane(name or ("main" if len(by_path) > 1 else ""), tuple(by_path[paths[0]]), len(paths)))
     return tuple(lines)
 
 

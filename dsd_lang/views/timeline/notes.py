@@ -10,7 +10,7 @@ from dsd_lang.views.timeline.clocks import Clocks
 from dsd_lang.views.timeline.columns import LineColumns, Run
 from dsd_lang.views.timeline.curves import RateScale
 from dsd_lang.views.timeline.glyphs import Glyphs
-from dsd_lang.views.timeline.lines import Line
+from dsd_lang.views.timeline.lines import Lane
 from dsd_lang.views.timeline.rates import Rates
 
 _MOST_NAMED = 6
@@ -20,8 +20,8 @@ UNBROKEN = "\N{NO-BREAK SPACE}"
 def notes(
     clocks: Clocks,
     left_out: Iterable[str],
-    lines: Sequence[Line],
-    laid_out: Sequence[tuple[Line, LineColumns]],
+    lines: Sequence[Lane],
+    laid_out: Sequence[tuple[Lane, LineColumns]],
     glyphs: Glyphs,
 ) -> Iterator[str]:
     """One sentence each, the key first."""
@@ -89,7 +89,7 @@ def _scale_of_time(clocks: Clocks) -> Iterator[str]:
         yield f"Drawn with {clocks.steps_per_epoch} updates per epoch."
 
 
-def _left_out(lines: Sequence[Line], laid_out: Sequence[tuple[Line, LineColumns]]) -> str:
+def _left_out(lines: Sequence[Lane], laid_out: Sequence[tuple[Lane, LineColumns]]) -> str:
     shown = {id(line) for line, _ in laid_out}
     missing = [line for line in lines if id(line) not in shown]
     return (

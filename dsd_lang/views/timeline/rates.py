@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from dsd_lang.base.units import exact, within_range
 from dsd_lang.plan import Duration, Milestone, Phase, Plan
-from dsd_lang.plan.rates import Shape, decay_shape
+from dsd_lang.plan.rates import RateShape, decay_shape
 from dsd_lang.views.timeline.clocks import Clocks
 
 _ROUNDING = 1e-9  # of shares that are sums of floats, so that the end of an epoch is not missed
@@ -125,7 +125,7 @@ class Rates:
             self._say_units(f"warmup={phase.lr.warmup.length}")
         return share or 0.0
 
-    def _shape(self, phase: Phase, start: float, total: float) -> tuple[Shape, tuple[float, ...]]:
+    def _shape(self, phase: Phase, start: float, total: float) -> tuple[RateShape, tuple[float, ...]]:
         """The rate by the share of the clock that is over, and the values it rests at."""
         decay = phase.lr.decay
         places = [self._milestone(phase, point) for point in decay.milestones]

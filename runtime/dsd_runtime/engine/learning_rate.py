@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Decay
-from dsd_lang.plan.rates import Shape, decay_shape, milestone_update, with_warmup
+from dsd_lang.plan.rates import RateShape, decay_shape, milestone_update, with_warmup
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class RateSchedule:
     clock: ShapeClock
     updates_per_epoch: int
     warmup_updates: int = 0
-    _shape: Shape = field(init=False, repr=False, compare=False)
+    _shape: RateShape = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         total, epoch = self.clock.total, self.updates_per_epoch

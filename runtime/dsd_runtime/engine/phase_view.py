@@ -11,7 +11,7 @@ from dsd_runtime.engine.stages import Stage
 
 
 @dataclass(slots=True)
-class Place:
+class Position:
     """The clocks of a session.
 
     ``index`` of the stage (-1: none entered), updates applied in it (``step``) and in all (``total``), whether `until`
@@ -27,7 +27,7 @@ class Place:
     last_rates: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, state: Mapping[str, Any]) -> Place:
+    def of(cls, state: Mapping[str, Any]) -> Position:
         """The clocks out of a session's saved state."""
         place = cls(**{field.name: state[field.name] for field in fields(cls)})
         place.last_rates = dict(place.last_rates)

@@ -21,8 +21,8 @@ from dsd_lang.base.layers import (
 from dsd_lang.base.units import exact
 from dsd_lang.plan import Phase
 from dsd_lang.plan import Target as PlanTarget
+from dsd_lang.plan.division import divide
 from dsd_lang.plan.fitting import unreachable_items
-from dsd_lang.plan.selection import divide
 from dsd_runtime.masks.targets import Held, NofM, PerSelector, Pruned, Ramp, Remaining, Target
 
 _DEFAULT_EVERY_UPDATES = 100

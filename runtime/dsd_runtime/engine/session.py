@@ -36,7 +36,7 @@ from dsd_runtime.engine.metric_table import MetricTable
 from dsd_runtime.engine.moments import Moments
 from dsd_runtime.engine.origins import Origins
 from dsd_runtime.engine.overrides import Overrides
-from dsd_runtime.engine.phase_view import PhaseView, Place
+from dsd_runtime.engine.phase_view import PhaseView, Position
 from dsd_runtime.engine.preflight import check_moments, check_optimizers, check_rates, check_sources
 from dsd_runtime.engine.ranks import Ranks
 from dsd_runtime.engine.rates import phase_rate, reading_of
@@ -105,7 +105,7 @@ class Session:
         self._schedule: RateSchedule | None = None
         self._rule = UpdateRule(0.0, None, "norm")
         self._has_offsets = False
-        self._place = Place(rate=self._rate_owner.own_rate)
+        self._place = Position(rate=self._rate_owner.own_rate)
         self._entry: EntryUndo | None = None
         self._enters_by_itself = enters_by_itself
         self._on_report = on_report
@@ -529,7 +529,7 @@ class Session:
         self._set_rate(self._schedule(self._place.step))
 
     def _take(self, state: Mapping[str, Any]) -> None:
-        self._place = Place.of(state)
+        self._place = Position.of(state)
         self._reports.table.load_state_dict(state["metrics"])
         put_buffers(self.model, state["buffers"])
         self._moments.best = state["best"]

@@ -29,7 +29,7 @@ from dsd_runtime.experiment.keys import node_keys
 from dsd_runtime.experiment.longer import Shorter, shorter_forms
 from dsd_runtime.experiment.manifest import build_manifest
 from dsd_runtime.experiment.preflight import check_tree
-from dsd_runtime.experiment.request import Request, Resolved
+from dsd_runtime.experiment.request import Request, ResolvedRequest
 from dsd_runtime.experiment.results import print_results
 from dsd_runtime.experiment.runner import Runner
 from dsd_runtime.experiment.setup import Prepared, prepare
@@ -71,7 +71,7 @@ class StopRequest:
                 signal.signal(number, handler)
 
 
-def execute(request: Request, resolved: Resolved | None = None, *, command: Sequence[str]) -> int:
+def execute(request: Request, resolved: ResolvedRequest | None = None, *, command: Sequence[str]) -> int:
     """Runs a request to its end and returns the exit code; user mistakes and failures are one sentence on stderr."""
     named = {
         "model": resolved.model_name if resolved else request.model,

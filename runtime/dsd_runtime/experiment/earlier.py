@@ -10,7 +10,7 @@ from typing import Any
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Plan, meaning
 from dsd_runtime.experiment.folder import RunFolder
-from dsd_runtime.experiment.keys import Setting
+from dsd_runtime.experiment.keys import RunSettings
 from dsd_runtime.experiment.longer import Shorter
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.storage.durable import number_of, remove, write_text
@@ -131,7 +131,7 @@ def _cut_curves(
 
 
 def _first_difference(prepared: Prepared, before: Plan, manifest: Mapping[str, Any]) -> str:
-    earlier = dataclasses.asdict(Setting.of_manifest(manifest))
+    earlier = dataclasses.asdict(RunSettings.of_manifest(manifest))
     for name, value in dataclasses.asdict(prepared.setting).items():
         if earlier[name] != value:
             return f"`{name}` was {earlier[name]} in this folder's run and is {value} now"

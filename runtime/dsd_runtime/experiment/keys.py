@@ -19,7 +19,7 @@ from dsd_runtime.storage.content import content_digest
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class RunSettings:
     """What a run's numbers depend on besides its phases."""
 
     model: str
@@ -31,7 +31,7 @@ class Setting:
     threads: int | None = None
 
     @classmethod
-    def of_manifest(cls, manifest: Mapping[str, Any]) -> Setting:
+    def of_manifest(cls, manifest: Mapping[str, Any]) -> RunSettings:
         """The setting that a run folder's manifest names; DsdError when a different version of dsd wrote it."""
         try:
             return cls(**manifest["setting"])
@@ -42,6 +42,6 @@ class Setting:
             ) from error
 
 
-def node_keys(plan: Plan, setting: Setting) -> dict[str, str]:
+def node_keys(plan: Plan, setting: RunSettings) -> dict[str, str]:
     """The key of every phase by its id, 16 hex digits each."""
     return content_keys(plan, digest({"dsd_run": 1, **asdict(setting)}), digest_of_file=content_digest)

@@ -28,7 +28,7 @@ class ReportRelay:
 
 
 @dataclass(slots=True)
-class Line:
+class TrainedLine:
     """The live session: which line of phases it runs, and the node (``at``) that its weights are the end of."""
 
     path: str

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dsd_lang.plan import Decay, Duration, Phase, Plan
 from dsd_runtime.experiment.folder import RunFolder
-from dsd_runtime.experiment.keys import Setting, node_keys
+from dsd_runtime.experiment.keys import RunSettings, node_keys
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.storage.durable import number_of
 
@@ -31,7 +31,7 @@ class Shorter:
     updates: int
 
 
-def open_key(plan: Plan, phase: Phase, setting: Setting, *, updates_per_epoch: int) -> str | None:
+def open_key(plan: Plan, phase: Phase, setting: RunSettings, *, updates_per_epoch: int) -> str | None:
     """A phase's key but for its length; None where its first updates depend on how many there are to come."""
     if not _is_open(plan, phase):
         return None

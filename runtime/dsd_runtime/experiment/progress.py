@@ -7,7 +7,7 @@ from pathlib import Path
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Plan
 from dsd_runtime.experiment.folder import RunFolder
-from dsd_runtime.experiment.keys import Setting, node_keys
+from dsd_runtime.experiment.keys import RunSettings, node_keys
 
 
 def describe_run(plan: Plan, run_folder: Path) -> list[tuple[str, str, str]]:
@@ -21,6 +21,6 @@ def describe_run(plan: Plan, run_folder: Path) -> list[tuple[str, str, str]]:
         raise DsdError(
             f"`{run_folder}` is not a run folder: it has no manifest.json", help="give a folder written by `dsd-run`"
         )
-    setting = Setting.of_manifest(manifest)
+    setting = RunSettings.of_manifest(manifest)
     keys = node_keys(plan, setting)
     return [(phase.id, folder.state(keys[phase.id]), keys[phase.id]) for phase in plan.phases]

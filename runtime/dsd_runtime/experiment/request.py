@@ -46,7 +46,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
+class ResolvedRequest:
     """A request's plan, at the lengths that `--scale` gives and as written, and the model and data that it is for."""
 
     plan: Plan
@@ -56,7 +56,7 @@ class Resolved:
     data_spec: str
 
 
-def resolve(request: Request) -> Resolved:
+def resolve(request: Request) -> ResolvedRequest:
     """Compiles the schedule for its model; raises :class:`DsdError` for every mistake that shows by then."""
     _require_numbers(request)
     text, overrides = _read(request.schedule), dict(request.settings)
@@ -78,7 +78,7 @@ def resolve(request: Request) -> Resolved:
         )
     _require_no_file(data_spec or "")
     plan = dsd_lang.compile(text, source=str(request.schedule), overrides=overrides, defaults=preset_settings(preset))
-    return Resolved(scaled_plan(plan, request.scale), first, model_name, preset, data_spec or preset.data)
+    return ResolvedRequest(scaled_plan(plan, request.scale), first, model_name, preset, data_spec or preset.data)
 
 
 def chosen(flag: str | None, plan: Plan, name: str) -> str | None:

@@ -30,13 +30,13 @@ from dsd_runtime.engine.session import Session
 from dsd_runtime.engine.session_state import reading_state
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.keys import node_keys
-from dsd_runtime.experiment.line import Line, ReportRelay
+from dsd_runtime.experiment.line import ReportRelay, TrainedLine
 from dsd_runtime.experiment.longer import Shorter, open_key
 from dsd_runtime.experiment.references import FolderReferences
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.storage.checkpoint import load_checkpoint, save_weights
 from dsd_runtime.storage.durable import number_of, numbered, remove, write_json
-from dsd_runtime.tracking.tracker import Place, Tracker
+from dsd_runtime.tracking.tracker import NodeInTraining, Tracker
 from dsd_runtime.training.loop import PhaseRun, Stopped, TrainingBatches, start_of_phase, train_phase
 
 
@@ -70,7 +70,7 @@ class Runner:
         self.plan: Plan = prepared.plan
         self.keys = node_keys(prepared.plan, prepared.setting)
         self._lines = {path: self.plan.branch(path) for path in dict.fromkeys(phase.path for phase in self.plan.phases)}
-        self._line: Line | None = None
+        self._line: TrainedLine | None = None
         self._phases = {phase.id: phase for phase in self.plan.phases}
         self._has_loops = any(phase.cycles for phase in self.plan.phases)
         self._table = MetricTable(prepared.percent_metrics)
@@ -107,7 +107,7 @@ class Runner:
         run = self._phase_run(phase, key, line)
         remove(self._folder.skipped_mark(key))
         if self._resume(phase, key, run, line):
-            self._tracker.resumed(Place(phase, key, line.session))
+            self._tracker.resumed(NodeInTraining(phase, key, line.session))
         else:
             self._enter(phase, key, line)
         started = time.monotonic()
@@ -117,11 +117,11 @@ class Runner:
             self._save(line, run, key, "progress", {})
             raise
         line.at = phase.id
-        self._tracker.finished(Place(phase, key, line.session), metrics, seconds=time.monotonic() - started)
+        self._tracker.finished(NodeInTraining(phase, key, line.session), metrics, seconds=time.monotonic() - started)
         self._save(line, run, key, "end", metrics)
         return metrics
 
-    def _resume(self, phase: Phase, key: str, run: PhaseRun, line: Line) -> bool:
+    def _resume(self, phase: Phase, key: str, run: PhaseRun, line: TrainedLine) -> bool:
         """Goes on from a node's progress, where there is one and it has every snapshot that was due by then."""
         progress = self._folder.latest(key, "progress")
         if progress is not None and self._has_references(phase, up_to=progress):
@@ -134,17 +134,17 @@ class Runner:
             run.pass_loss, run.pass_updates = float(loop["pass_loss"]), int(loop["pass_updates"])
         return True
 
-    def _enter(self, phase: Phase, key: str, line: Line) -> None:
+    def _enter(self, phase: Phase, key: str, line: TrainedLine) -> None:
         session = line.session
         self._seed_generators(phase, session)
         if self._has_loops:
             session.replay(self._past(phase))
         before = len(session.events)
-        self._tracker.before_boundary(Place(phase, key, session))
+        self._tracker.before_boundary(NodeInTraining(phase, key, session))
         session.set_data_position(*start_of_phase(phase, session.data_position, self._clock_reading(phase)))
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # they are events, shown by the console
             session.enter_next()
-        self._tracker.entered(Place(phase, key, session), session.events[before:])
+        self._tracker.entered(NodeInTraining(phase, key, session), session.events[before:])
 
     def _clock_reading(self, phase: Phase) -> ClockReading | None:
         reference = phase.clock.reference
@@ -155,10 +155,10 @@ class Runner:
         place = f"{phase.path if phase.rng == 'distinct' else ''}:{session.total_updates}"
         seed_generators(stream_key(self._prepared.seed, phase.seed_index, "dropout", place))
 
-    def _phase_run(self, phase: Phase, key: str, line: Line) -> PhaseRun:
+    def _phase_run(self, phase: Phase, key: str, line: TrainedLine) -> PhaseRun:
         prepared = self._prepared
         place = phase.path if phase.rng == "distinct" else ""
-        here = Place(phase, key, line.session)
+        here = NodeInTraining(phase, key, line.session)
         line.reports.listener = self._tracker.listener(here).reported
         run = PhaseRun(
             session=line.session,
@@ -182,7 +182,7 @@ class Runner:
 
     # --- lines --------------------------------------------------------------------------------------------------------
 
-    def _line_at_start_of(self, phase: Phase) -> Line:
+    def _line_at_start_of(self, phase: Phase) -> TrainedLine:
         """The live line when it stands at the end of the phase's parent, else one loaded from its checkpoint."""
         parent = self._trained_ancestor(phase)
         line = self._line
@@ -192,7 +192,7 @@ class Runner:
         self._line = line
         return line
 
-    def _new_line(self, path: str, parent: Phase | None) -> Line:
+    def _new_line(self, path: str, parent: Phase | None) -> TrainedLine:
         prepared, plan = self._prepared, self._lines[path]
         first = plan.phases[0]
         if self._line is None:
@@ -222,7 +222,7 @@ class Runner:
             enters_by_itself=False,
             on_report=reports,
         )
-        line = Line(path, session, model, forward, prepared.precision.scaler(), reports)
+        line = TrainedLine(path, session, model, forward, prepared.precision.scaler(), reports)
         if parent is not None:
             end = self._folder.latest(self.keys[parent.id], "end")
             assert end is not None
@@ -288,7 +288,7 @@ class Runner:
 
     # --- files --------------------------------------------------------------------------------------------------------
 
-    def _save(self, line: Line, run: PhaseRun, key: str, kind: str, metrics: Mapping[str, float]) -> None:
+    def _save(self, line: TrainedLine, run: PhaseRun, key: str, kind: str, metrics: Mapping[str, float]) -> None:
         line.session.require_finite()
         node = self._folder.node(key)
         target = node / f"{kind}-{line.session.phase.step:010d}"
@@ -298,7 +298,7 @@ class Runner:
                 remove(path)
         self._tracker.saved(target)
 
-    def _open_key(self, line: Line) -> str | None:
+    def _open_key(self, line: TrainedLine) -> str | None:
         stage = line.session.stage
         return open_key(self.plan, self._phases[stage.phase.id], self._prepared.setting,
                         updates_per_epoch=stage.updates_per_epoch)  # fmt: skip

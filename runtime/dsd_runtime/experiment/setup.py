@@ -16,9 +16,9 @@ from dsd_lang.base.metrics import FULL_NAMES, is_in_points
 from dsd_lang.plan import Plan
 from dsd_runtime.data.registry import open_data, parse_data_spec, takes_option
 from dsd_runtime.data.source import DataSource
-from dsd_runtime.experiment.keys import Setting
+from dsd_runtime.experiment.keys import RunSettings
 from dsd_runtime.experiment.metrics import Measured, require_measured
-from dsd_runtime.experiment.request import Request, Resolved, chosen, resolve
+from dsd_runtime.experiment.request import Request, ResolvedRequest, chosen, resolve
 from dsd_runtime.models.catalogue import Preset
 from dsd_runtime.models.registry import build_model
 from dsd_runtime.training.precision import Precision, PrecisionName, choose_device
@@ -40,7 +40,7 @@ class Prepared:
     seed: int
     precision: Precision
     build: Callable[[], nn.Module]
-    setting: Setting
+    setting: RunSettings
     best_metric: str
     percent_metrics: frozenset[str]
 
@@ -51,7 +51,7 @@ class Prepared:
         return batch if batch is not None else self.preset.batch
 
 
-def prepare(request: Request, resolved: Resolved | None = None) -> Prepared:
+def prepare(request: Request, resolved: ResolvedRequest | None = None) -> Prepared:
     """Compiles the schedule (unless that is done), opens the data and fixes every setting; trains nothing."""
     resolved = resolved or resolve(request)
     plan, first, preset, model_name = resolved.plan, resolved.unscaled, resolved.preset, resolved.model_name
@@ -62,7 +62,7 @@ def prepare(request: Request, resolved: Resolved | None = None) -> Prepared:
     require_measured(plan, Measured(task.name, task.metrics, data.sizes, best_metric))
     precision = Precision(_precision(request, first), choose_device(request.device))
     seed = request.seed if request.seed is not None else int(str(first.settings.get("seed", "0")))
-    setting = Setting(
+    setting = RunSettings(
         model_name, f"{data_spec}#{data.fingerprint}", seed, precision.name, precision.device.type, request.is_compiled
     )
     return Prepared(

@@ -18,7 +18,7 @@ from dsd_runtime.masks.scores import ScoreRequest, Scores, score
 from dsd_runtime.masks.selection import NonFiniteScore, select_exactly_global
 from dsd_runtime.masks.targets import Held, NofM, PerSelector, Pruned, Ramp, Remaining, Target
 
-Scope = Literal["layer", "global"]
+Competition = Literal["layer", "global"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class _Request:
     """What one competition needs to know besides its target."""
 
     weights: Mapping[str, Tensor]
-    scope: Scope
+    scope: Competition
     by: str
     arguments: Mapping[str, str | bool]
     key: int
@@ -49,7 +49,7 @@ def choose_masks(
     *,
     weights: Mapping[str, Tensor],
     target: Target,
-    scope: Scope = "layer",
+    scope: Competition = "layer",
     by: str = "magnitude",
     arguments: Mapping[str, str | bool] | None = None,
     key: int = 0,

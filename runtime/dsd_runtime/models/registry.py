@@ -24,7 +24,7 @@ from dsd_runtime.factories import UnknownModule, call_factory, load_factory, opt
 from dsd_runtime.models.catalogue import is_built_in, parse_model_name
 
 
-def values_of(traits: DataTraits) -> dict[str, object]:
+def factory_values(traits: DataTraits) -> dict[str, object]:
     """What a factory may ask for by keyword; what the data does not have is left out."""
     values: dict[str, object | None] = {
         "num_classes": traits.num_classes,
@@ -79,7 +79,7 @@ def _built_in_builder(name: str, traits: DataTraits) -> Callable[[], nn.Module]:
             f"the model `{spec.name}` is for {spec.preset.task}, the data is for {traits.task}",
             help=f"use data for that task; its default is `{spec.preset.data}`",
         )
-    values = values_of(traits)
+    values = factory_values(traits)
     if spec.preset.task == "classification" and traits.image_shape is None and traits.num_features is not None:
         raise DsdError(
             f"the model `{spec.name}` takes images, and the data has feature vectors",
@@ -102,7 +102,7 @@ def _torchvision_builder(name: str, traits: DataTraits) -> Callable[[], nn.Modul
     from dsd_runtime.models.torchvision_models import torchvision_model
 
     keywords = {"classes": "num_classes", "channels": "in_channels", "image_shape": "image_shape"}
-    values = values_of(traits)
+    values = factory_values(traits)
     sized: dict[str, Any] = {keyword: values[value] for keyword, value in keywords.items() if value in values}
     return partial(torchvision_model, name, **sized)
 
@@ -112,7 +112,7 @@ def _user_builder(name: str, traits: DataTraits) -> Callable[[], nn.Module]:
     factory = _user_factory(target)
     parameters = inspect.signature(factory).parameters
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    accepted = {key: value for key, value in values_of(traits).items() if takes_any or key in parameters}
+    accepted = {key: value for key, value in factory_values(traits).items() if takes_any or key in parameters}
     options: dict[str, object] = {}
     for piece in pieces:
         key, _, text = piece.partition("=")

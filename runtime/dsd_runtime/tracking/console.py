@@ -20,7 +20,7 @@ from dsd_lang.plan import Phase
 from dsd_lang.views.table import aligned
 from dsd_runtime.engine.events import Event
 from dsd_runtime.tracking.forecast import Forecast
-from dsd_runtime.tracking.tracker import Place, Sink
+from dsd_runtime.tracking.tracker import NodeInTraining, Sink
 
 _PLAIN_EVERY_SECONDS = 30.0
 
@@ -116,11 +116,11 @@ class ConsoleProgress(Sink):
         self._forecast.end(key)
         self.say(f"{phase_name(phase)}: skipped, its loop has ended")
 
-    def resumed(self, place: Place) -> None:
+    def resumed(self, place: NodeInTraining) -> None:
         self._begin(place)
         self.say(f"{phase_name(place.phase)}: continues from update {place.session.phase.step}")
 
-    def entered(self, place: Place, events: Sequence[Event]) -> None:
+    def entered(self, place: NodeInTraining, events: Sequence[Event]) -> None:
         self._begin(place)
         phase = place.session.phase
         pruned = place.session.sparsity()["total"]
@@ -132,24 +132,24 @@ class ConsoleProgress(Sink):
                 self._warned.add(advice)
                 self.say(f"warning: {text}")
 
-    def advanced(self, place: Place, *, update: int) -> None:
+    def advanced(self, place: NodeInTraining, *, update: int) -> None:
         self._forecast.advance(place.key, update)
         self._show(f"{update}/{place.session.phase.length}{self._loss}", place)
 
-    def updated(self, place: Place, *, update: int, loss: float, rate: float, samples: int) -> None:
+    def updated(self, place: NodeInTraining, *, update: int, loss: float, rate: float, samples: int) -> None:
         self._loss = f"  loss {loss:.3g}  lr {rate:.2g}"
 
-    def evaluating(self, place: Place) -> None:
+    def evaluating(self, place: NodeInTraining) -> None:
         self._show("evaluating", place)
 
-    def evaluated(self, place: Place, metrics: dict[str, float], *, epoch: float, update: int) -> None:
+    def evaluated(self, place: NodeInTraining, metrics: dict[str, float], *, epoch: float, update: int) -> None:
         splits = {name.partition(".")[0] for name in metrics}
         self._forecast.evaluated(sum(self._sizes.get(split, 0) for split in splits))
         remaining = "" if self._bar is not None else f"  {self._remaining()}"
         during = {name: value for name, value in metrics.items() if not name.startswith(("test.", "sparsity"))}
         self.say(f"{phase_name(place.phase)}: epoch {epoch:.4g}  {format_metrics(during)}{remaining}")
 
-    def finished(self, place: Place, metrics: dict[str, float], *, seconds: float) -> None:
+    def finished(self, place: NodeInTraining, metrics: dict[str, float], *, seconds: float) -> None:
         self._forecast.end(place.key)
         at_end = {name: value for name, value in metrics.items() if name.startswith("test.")}
         self.say(f"{phase_name(place.phase)}: finished in {format_seconds(seconds)}  {format_metrics(at_end)}")
@@ -171,11 +171,11 @@ class ConsoleProgress(Sink):
         else:
             print(text.rstrip(), file=self._stream, flush=True)
 
-    def _begin(self, place: Place) -> None:
+    def _begin(self, place: NodeInTraining) -> None:
         self._loss = ""
         self._forecast.begin(place.key, place.session.phase.step)
 
-    def _show(self, detail: str, place: Place) -> None:
+    def _show(self, detail: str, place: NodeInTraining) -> None:
         if self._bar is not None and self._task is not None:
             done = self._total - self._forecast.updates_left
             self._bar.update(self._task, completed=done, detail=f"{phase_name(place.phase)} {detail}")

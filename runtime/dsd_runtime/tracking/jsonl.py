@@ -14,7 +14,7 @@ from typing import Any
 
 from dsd_runtime.engine.events import Event
 from dsd_runtime.storage.durable import write_failure, write_text
-from dsd_runtime.tracking.tracker import Place, Sink
+from dsd_runtime.tracking.tracker import NodeInTraining, Sink
 
 
 class MetricsFile(Sink):
@@ -27,22 +27,22 @@ class MetricsFile(Sink):
         if is_torn:
             self._rewrite(entries)
 
-    def resumed(self, place: Place) -> None:
+    def resumed(self, place: NodeInTraining) -> None:
         self._drop_after(place.key, place.session.phase.step)
 
-    def entered(self, place: Place, events: Sequence[Event]) -> None:
+    def entered(self, place: NodeInTraining, events: Sequence[Event]) -> None:
         self._drop_after(place.key, -1)
         phase = place.session.phase
         self._write(place, {"lr": phase.lr, "sparsity": place.session.sparsity()["total"]}, epoch=0.0, update=0)
 
-    def updated(self, place: Place, *, update: int, loss: float, rate: float, samples: int) -> None:
+    def updated(self, place: NodeInTraining, *, update: int, loss: float, rate: float, samples: int) -> None:
         epoch = update / place.session.stage.updates_per_epoch
         self._write(place, {"loss": loss, "lr": rate}, epoch=epoch, update=update)
 
-    def evaluated(self, place: Place, metrics: dict[str, float], *, epoch: float, update: int) -> None:
+    def evaluated(self, place: NodeInTraining, metrics: dict[str, float], *, epoch: float, update: int) -> None:
         self._write(place, metrics, epoch=epoch, update=update)
 
-    def _write(self, place: Place, values: dict[str, float], *, epoch: float, update: int) -> None:
+    def _write(self, place: NodeInTraining, values: dict[str, float], *, epoch: float, update: int) -> None:
         head = {
             "node": place.key,
             "label": place.phase.label or place.phase.id,

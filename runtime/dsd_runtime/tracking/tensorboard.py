@@ -28,7 +28,7 @@ from dsd_lang.plan import Plan
 from dsd_runtime.engine.events import Event
 from dsd_runtime.engine.session import Session
 from dsd_runtime.tracking.console import shown_metrics
-from dsd_runtime.tracking.tracker import Place, Sink
+from dsd_runtime.tracking.tracker import NodeInTraining, Sink
 
 _NUM_BINS = 101
 _ALREADY_DRAWN = ("train.loss", "sparsity")
@@ -48,14 +48,14 @@ class TensorBoard(Sink):
         self._hook_before = threading.excepthook
         threading.excepthook = self._in_thread
 
-    def resumed(self, place: Place) -> None:
+    def resumed(self, place: NodeInTraining) -> None:
         self._writer(place)
         self._num_events = len(place.session.events)
 
-    def before_boundary(self, place: Place) -> None:
+    def before_boundary(self, place: NodeInTraining) -> None:
         self._histograms(place, place.session.total_updates)
 
-    def entered(self, place: Place, events: Sequence[Event]) -> None:
+    def entered(self, place: NodeInTraining, events: Sequence[Event]) -> None:
         writer, step = self._writer(place), place.session.total_updates
         self._histograms(place, step + 1)
         self._draw_sparsity(place)
@@ -63,25 +63,25 @@ class TensorBoard(Sink):
         name = place.phase.label or place.phase.id
         writer.add_text("plan/phase", f"`{name}`: {place.phase.mode}, lr {place.session.phase.lr:g}", step)
 
-    def advanced(self, place: Place, *, update: int) -> None:
+    def advanced(self, place: NodeInTraining, *, update: int) -> None:
         if len(place.session.events) != self._num_events:
             self._draw_sparsity(place)  # a ramp has selected again
         if place.phase.lr.decay.kind == "step" and not place.session.is_phase_over:
             self._jump(place, "curves/lr", place.session.phase.lr, is_quiet=True)
 
-    def updated(self, place: Place, *, update: int, loss: float, rate: float, samples: int) -> None:
+    def updated(self, place: NodeInTraining, *, update: int, loss: float, rate: float, samples: int) -> None:
         self._draw(place, "curves/loss", loss)
         if place.phase.lr.decay.kind != "step" or place.session.is_phase_over:  # else it is drawn where it jumps
             self._draw(place, "curves/lr", rate)
 
-    def evaluated(self, place: Place, metrics: dict[str, float], *, epoch: float, update: int) -> None:
+    def evaluated(self, place: NodeInTraining, metrics: dict[str, float], *, epoch: float, update: int) -> None:
         for name, value in shown_metrics(metrics).items():
             if name not in _ALREADY_DRAWN:
                 self._draw(place, f"curves/{name}", value)
         self._draw_sparsity(place)
         self._writer(place).flush()
 
-    def finished(self, place: Place, metrics: dict[str, float], *, seconds: float) -> None:
+    def finished(self, place: NodeInTraining, metrics: dict[str, float], *, seconds: float) -> None:
         writer = self._writer(place)
         last = next(phase for phase in reversed(self._plan.phases) if phase.path == place.phase.path)
         if last.id == place.phase.id:
@@ -104,7 +104,7 @@ class TensorBoard(Sink):
         if not (isinstance(caught.exc_value, OSError) and type(caught.thread).__module__.startswith("tensorboard")):
             self._hook_before(caught)
 
-    def _writer(self, place: Place) -> Any:
+    def _writer(self, place: NodeInTraining) -> Any:
         """The line's writer; what an earlier run wrote past the update that this one begins at is purged."""
         path, done = place.phase.path, place.session.total_updates
         if path not in self._writers:
@@ -119,13 +119,13 @@ class TensorBoard(Sink):
         writer.add_text("plan/graph", f"```mermaid\n{PhaseGraph(self._plan).to_mermaid()}\n```", 0)
         writer.add_text("plan/json", f"```json\n{self._plan.to_json()}\n```", 0)
 
-    def _draw(self, place: Place, tag: str, value: float) -> None:
+    def _draw(self, place: NodeInTraining, tag: str, value: float) -> None:
         step = place.session.total_updates
         if self._drawn.get((place.phase.path, tag)) != (value, step):
             self._drawn[place.phase.path, tag] = (value, step)
             self._writer(place).add_scalar(tag, value, step)
 
-    def _jump(self, place: Place, tag: str, value: float, *, is_quiet: bool = False) -> None:
+    def _jump(self, place: NodeInTraining, tag: str, value: float, *, is_quiet: bool = False) -> None:
         """A new value from here on: the one before is drawn up to here, so that the curve is a step.
 
         Of one that has not changed nothing is drawn where that is asked for (``is_quiet``).
@@ -137,7 +137,7 @@ class TensorBoard(Sink):
             self._draw(place, tag, before[0])
         self._draw(place, tag, value)
 
-    def _draw_sparsity(self, place: Place) -> None:
+    def _draw_sparsity(self, place: NodeInTraining) -> None:
         self._num_events = len(place.session.events)
         shares = place.session.sparsity()
         known = {tag for path, tag in self._drawn if path == place.phase.path and tag.startswith("sparsity/")}
@@ -145,7 +145,7 @@ class TensorBoard(Sink):
         for tag, value in ({f"sparsity/{name}": share for name, share in shares.items()} | gone).items():
             self._jump(place, tag, value)
 
-    def _histograms(self, place: Place, step: int) -> None:
+    def _histograms(self, place: NodeInTraining, step: int) -> None:
         writer = self._writer(place)
         for weight, values in _prunable_weights(place.session):
             if not bool(torch.isfinite(values).all()):

@@ -16,7 +16,7 @@ from dsd_runtime.engine.session import Session
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NodeInTraining:
     """Where something happened: the phase, its node's key, and the session in it."""
 
     phase: Phase
@@ -33,28 +33,28 @@ class Sink:
     def skipped(self, phase: Phase, key: str) -> None:
         """A node is not trained because its loop has ended."""
 
-    def resumed(self, place: Place) -> None:
+    def resumed(self, place: NodeInTraining) -> None:
         """A node goes on from its progress checkpoint."""
 
-    def before_boundary(self, place: Place) -> None:
+    def before_boundary(self, place: NodeInTraining) -> None:
         """A phase is about to be entered; the model is still what the last phase left."""
 
-    def entered(self, place: Place, events: Sequence[Event]) -> None:
+    def entered(self, place: NodeInTraining, events: Sequence[Event]) -> None:
         """A phase has been entered."""
 
-    def advanced(self, place: Place, *, update: int) -> None:
+    def advanced(self, place: NodeInTraining, *, update: int) -> None:
         """An update was applied; nothing is read from the device for it."""
 
-    def evaluating(self, place: Place) -> None:
+    def evaluating(self, place: NodeInTraining) -> None:
         """An evaluation begins."""
 
-    def updated(self, place: Place, *, update: int, loss: float, rate: float, samples: int) -> None:
+    def updated(self, place: NodeInTraining, *, update: int, loss: float, rate: float, samples: int) -> None:
         """Updates were applied (see :class:`dsd_runtime.training.loop.Listener`)."""
 
-    def evaluated(self, place: Place, metrics: dict[str, float], *, epoch: float, update: int) -> None:
+    def evaluated(self, place: NodeInTraining, metrics: dict[str, float], *, epoch: float, update: int) -> None:
         """Metrics were measured."""
 
-    def finished(self, place: Place, metrics: dict[str, float], *, seconds: float) -> None:
+    def finished(self, place: NodeInTraining, metrics: dict[str, float], *, seconds: float) -> None:
         """A node has been trained to its end."""
 
     def saved(self, path: Path) -> None:
@@ -68,7 +68,7 @@ class Sink:
 class NodeListener:
     """Tells all sinks of one node's updates (the loop's) and reports (the session's)."""
 
-    place: Place
+    place: NodeInTraining
     sinks: tuple[Sink, ...]
 
     def advanced(self, *, update: int) -> None:
@@ -97,7 +97,7 @@ class Tracker:
 
     sinks: tuple[Sink, ...]
 
-    def listener(self, place: Place) -> NodeListener:
+    def listener(self, place: NodeInTraining) -> NodeListener:
         return NodeListener(place, self.sinks)
 
     def reused(self, phase: Phase, key: str, metrics: dict[str, float]) -> None:
@@ -108,19 +108,19 @@ class Tracker:
         for sink in self.sinks:
             sink.skipped(phase, key)
 
-    def resumed(self, place: Place) -> None:
+    def resumed(self, place: NodeInTraining) -> None:
         for sink in self.sinks:
             sink.resumed(place)
 
-    def before_boundary(self, place: Place) -> None:
+    def before_boundary(self, place: NodeInTraining) -> None:
         for sink in self.sinks:
             sink.before_boundary(place)
 
-    def entered(self, place: Place, events: Sequence[Event]) -> None:
+    def entered(self, place: NodeInTraining, events: Sequence[Event]) -> None:
         for sink in self.sinks:
             sink.entered(place, events)
 
-    def finished(self, place: Place, metrics: dict[str, float], *, seconds: float) -> None:
+    def finished(self, place: NodeInTraining, metrics: dict[str, float], *, seconds: float) -> None:
         for sink in self.sinks:
             sink.finished(place, metrics, seconds=seconds)
 

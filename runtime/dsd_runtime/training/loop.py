@@ -118,7 +118,7 @@ def _evaluate_and_report(run: PhaseRun) -> dict[str, float]:
     """Metrics after a pass, and where the phase is over (by its length, or by what was reported) of the test split."""
     session, splits = run.session, ("val", "test")
     run.listener.evaluating()
-    metrics = evaluate(run, splits if session.is_phase_over else splits[:1])
+    metrics = evaluate_splits(run, splits if session.is_phase_over else splits[:1])
     was_over = session.is_phase_over
     session.report(metrics)
     if session.is_phase_over and not was_over:
@@ -185,7 +185,7 @@ def _read_losses(run: PhaseRun, window: Tensor, updates: int, samples: int, rate
     run.listener.updated(update=update, loss=total / updates, rate=rate, samples=samples)
 
 
-def evaluate(run: PhaseRun, splits: tuple[str, ...]) -> dict[str, float]:
+def evaluate_splits(run: PhaseRun, splits: tuple[str, ...]) -> dict[str, float]:
     """The task's metrics on each split of the data, with the split in front; the pass's `train.loss`, `sparsity`."""
     metrics: dict[str, float] = {"sparsity": run.session.sparsity()["total"]}
     if run.pass_updates:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dsd_lang.base.source import Source, decode
+from dsd_lang.base.source import SourceText, decode
 
 
 def test_lines_end_as_editors_have_them() -> None:
-    source = Source("a\nb\r\nc\rd\x0be\u2028f")
+    source = SourceText("a\nb\r\nc\rd\x0be\u2028f")
     assert [source.line(number) for number in range(1, source.num_lines + 1)] == ["a", "b", "c", "d\x0be\u2028f"]
     assert source.line(0) == source.line(9) == ""
 
 
 def test_positions_count_code_points() -> None:
-    source = Source("ab\n😀c")
+    source = SourceText("ab\n😀c")
     assert source.position(4) == (2, 2)
     assert source.span(3, 5) == (2, 1, 2, 3, 3, 5)
 

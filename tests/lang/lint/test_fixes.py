@@ -13,8 +13,8 @@ from dsd_lang.base.errors import DsdError
 from dsd_lang.base.source import position_span
 from dsd_lang.compiler import compile
 from dsd_lang.lint.checking import check_text
+from dsd_lang.lint.codes import DEFAULT
 from dsd_lang.lint.fixes import apply_fixes, keeps_meaning, mend
-from dsd_lang.lint.selection import DEFAULT
 from dsd_lang.syntax.parser import parse
 
 ALL = frozenset(CATALOGUE)

@@ -8,7 +8,7 @@ import pytest
 
 from dsd_lang.passes.compilation import Compilation, Pass
 from dsd_lang.passes.draft import Draft
-from dsd_lang.passes.findings import Findings
+from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.pipeline import PASSES, run_passes
 from dsd_lang.syntax.parser import parse
 
@@ -39,7 +39,7 @@ FILLED_IN = {
 
 
 def _compilation(text: str = TEXT) -> Compilation:
-    return Compilation(parse(text).program, text, Findings())
+    return Compilation(parse(text).program, text, Diagnostics())
 
 
 def _filled_in(compilation: Compilation) -> set[str]:

@@ -18,9 +18,9 @@ from dsd_lang.base.layers import (
     parse_selector,
     with_inferred_roles,
 )
+from dsd_lang.plan.division import divide
 from dsd_lang.plan.fitting import misfits, pattern_misfit, require_fit, unreachable_items
-from dsd_lang.plan.layer_counts import count_phases
-from dsd_lang.plan.selection import divide
+from dsd_lang.plan.layer_counts import count_weights
 
 LAYERS = with_inferred_roles(
     (
@@ -73,7 +73,7 @@ def test_a_pattern_that_fits_is_counted_exactly() -> None:
     plan = dsd_lang.compile(
         'dense 1ep lr=0.1; sparse 3:6 layers="up",fc 1ep; sparse 3:6 layers="up"; sparse 1:4 layers=fc'
     )
-    found = [count_phases(plan, LAYERS)[phase.id] for phase in plan.phases[2:]]
+    found = [count_weights(plan, LAYERS)[phase.id] for phase in plan.phases[2:]]
     assert [(counts.num_weights, counts.alive_at_end) for counts in found] == [(240, 120), (160, 40)]
 
 

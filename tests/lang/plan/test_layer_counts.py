@@ -9,7 +9,7 @@ import pytest
 import dsd_lang
 from dsd_lang.base.layers import LayerInfo, WeightInfo, with_inferred_roles
 from dsd_lang.plan.cost import budget, density_by_phase, first_phase_multiple, ramp_mean, times
-from dsd_lang.plan.layer_counts import PhaseCounts, count_phases, densities
+from dsd_lang.plan.layer_counts import PhaseCounts, count_weights, densities
 from dsd_lang.views.counts import counts_table
 
 LAYERS = with_inferred_roles(
@@ -24,7 +24,7 @@ LAYERS = with_inferred_roles(
 
 def counts(text: str) -> list[PhaseCounts]:
     plan = dsd_lang.compile(text)
-    found = count_phases(plan, LAYERS)
+    found = count_weights(plan, LAYERS)
     return [found[phase.id] for phase in plan.phases if phase.mode == "sparse"]
 
 
@@ -67,13 +67,13 @@ def test_what_follows_what(text: str, alive: list[int | None]) -> None:
 def test_a_list_of_targets_has_a_weight_with_a_model() -> None:
     plan = dsd_lang.compile("dense 10ep lr=1; sparse [output: 0%, fc: 20%] 10ep; dense")
     assert not budget(plan).is_complete
-    total = budget(plan, densities(plan, count_phases(plan, LAYERS)))
+    total = budget(plan, densities(plan, count_weights(plan, LAYERS)))
     assert (total.is_complete, total.weighted_epochs) == (True, 20 + 10 * Fraction(47, 58))
 
 
 def test_the_table() -> None:
     plan = dsd_lang.compile("dense 1ep lr=1; sparse 0->90% layers=conv except=first_conv; sparse 2:4 layers=fc")
-    text = counts_table(plan, count_phases(plan, LAYERS), LAYERS, model="tiny")
+    text = counts_table(plan, count_weights(plan, LAYERS), LAYERS, model="tiny")
     assert text.splitlines() == [
         "weights of tiny (178 parameters), in each sparse phase:",
         "#  layers  weights  pruned   alive      density",
@@ -83,7 +83,7 @@ def test_the_table() -> None:
         "? depends on the values of the weights, known only in the run",
     ]
     dense = dsd_lang.compile("dense 1ep lr=1")
-    assert "no phase prunes" in counts_table(dense, count_phases(dense, LAYERS), LAYERS)
+    assert "no phase prunes" in counts_table(dense, count_weights(dense, LAYERS), LAYERS)
 
 
 def test_remaining_of_other_layers_is_not_guessed() -> None:

@@ -6,7 +6,7 @@ import re
 from xml.etree import ElementTree
 
 from dsd_lang.base.diagnostics import CATALOGUE, Diagnostic
-from dsd_lang.base.source import Source, position_span
+from dsd_lang.base.source import SourceText, position_span
 from dsd_lang.lint.checking import check_text
 from dsd_lang.report import CheckedFile, fixable, render, told
 
@@ -14,7 +14,7 @@ ALL = frozenset(CATALOGUE)
 
 
 def checked(name: str, text: str) -> CheckedFile:
-    return CheckedFile(name, Source(text), check_text(text, selected=ALL - {"DSD902"}))
+    return CheckedFile(name, SourceText(text), check_text(text, selected=ALL - {"DSD902"}))
 
 
 def unescaped(text: str) -> str:
@@ -46,7 +46,7 @@ def test_github_commands_are_read_back() -> None:
 
 def test_github_escapes_percent_signs_first() -> None:
     found = Diagnostic("DSD401", "a target of 100% and 5%0A:,", position_span("x", 0, 1), help="two\r\nlines")
-    line = render([CheckedFile("a.dsd", Source("x"), (found,))], "github")
+    line = render([CheckedFile("a.dsd", SourceText("x"), (found,))], "github")
     assert line.endswith("::a target of 100%25 and 5%250A:,%0Ahelp: two%0D%0Alines\n")
     assert line.count("\n") == 1
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from dsd_lang.base.diagnostics import Diagnostic
-from dsd_lang.base.source import Source
+from dsd_lang.base.source import SourceText
 from dsd_lang.report import FOR_PEOPLE, FORMATS, CheckedFile, render, summary
 from dsd_lang.report.colour import wants_colour
 from dsd_lang.report.full import MAX_WIDTH, excerpt, render_one
 
 
-def finding(text: str, start: int, end: int, *, label: str = "", help: str = "") -> tuple[Source, Diagnostic]:
-    source = Source(text)
+def finding(text: str, start: int, end: int, *, label: str = "", help: str = "") -> tuple[SourceText, Diagnostic]:
+    source = SourceText(text)
     return source, Diagnostic("DSD201", "no layer matches `birn`", source.span(start, end), label, help)
 
 

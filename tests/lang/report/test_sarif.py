@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dsd_lang.base.diagnostics import CATALOGUE
-from dsd_lang.base.source import Source
+from dsd_lang.base.source import SourceText
 from dsd_lang.lint.checking import check_text
 from dsd_lang.report import CheckedFile, render
 from dsd_lang.rules import page
@@ -26,7 +26,7 @@ TEXTS = {
 
 
 def files() -> list[CheckedFile]:
-    return [CheckedFile(name, Source(text), check_text(text, selected=ALL)) for name, text in TEXTS.items()]
+    return [CheckedFile(name, SourceText(text), check_text(text, selected=ALL)) for name, text in TEXTS.items()]
 
 
 def log(exit_code: int = 1) -> dict[str, Any]:

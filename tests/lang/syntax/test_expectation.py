@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from dsd_lang.syntax import nodes
-from dsd_lang.syntax.expectation import Expectation, expected_at
+from dsd_lang.syntax.expectation import ExpectedTokens, expected_at
 from dsd_lang.syntax.parser import scan
 from dsd_lang.syntax.terminals import STATEMENT_WORDS
 
 
-def expected(text: str) -> Expectation | None:
+def expected(text: str) -> ExpectedTokens | None:
     tokens, _ = scan(text.replace("|", ""))
     assert tokens is not None
     return expected_at(tokens, text.index("|"))

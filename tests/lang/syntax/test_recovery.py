@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsd_lang.base.source import Source
+from dsd_lang.base.source import SourceText
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.parser import MAX_REPORTED, parse
 
@@ -35,7 +35,7 @@ def codes(text: str) -> list[str]:
 
 
 def check_places(text: str) -> None:
-    source = Source(text)
+    source = SourceText(text)
     for finding in parse(text).diagnostics:
         span = finding.span
         assert 0 <= span.start <= span.end <= len(text)

@@ -17,7 +17,7 @@ import dsd_lang
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.layers import LayerInfo, WeightInfo, parse_selector, select
 from dsd_lang.base.layers_file import layers_as_data, read_layers
-from dsd_lang.plan.layer_counts import count_phases
+from dsd_lang.plan.layer_counts import count_weights
 from dsd_runtime import DsdWarning, inventory, tag
 
 
@@ -213,7 +213,7 @@ def test_a_tied_weight_is_one_parameter_in_every_selection(selection: str, names
     """Row 9: naming either owner names both, in `except=` too; tied to an embedding, it is not `prunable`."""
     model = _Tied()
     assert _selected(f"sparse 50% {selection} 1it lr=0.1", model) == names
-    counts = count_phases(dsd_lang.compile(f"sparse 50% {selection} 1it lr=0.1"), inventory(model))
+    counts = count_weights(dsd_lang.compile(f"sparse 50% {selection} 1it lr=0.1"), inventory(model))
     sizes = {"embed.weight": 48, "body.weight": 36}
     assert [count.num_weights for count in counts.values()] == [sum(sizes[name] for name in names)]
 

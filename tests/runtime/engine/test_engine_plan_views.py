@@ -10,7 +10,7 @@ from torch import optim
 
 import dsd_lang
 from dsd_lang.plan import Target
-from dsd_lang.plan.layer_counts import count_phases
+from dsd_lang.plan.layer_counts import count_weights
 from dsd_lang.views.timeline.clocks import Clocks
 from dsd_lang.views.timeline.rates import Rates
 from dsd_lang.views.timeline.shares import ramp_share
@@ -30,7 +30,7 @@ SCHEDULES = [
 def test_counts_are_the_sessions(text: str) -> None:
     model = network()
     plan = dsd_lang.compile(text)
-    counts = count_phases(plan, inventory(model))
+    counts = count_weights(plan, inventory(model))
     session = begin(text, model, optim.SGD(model.parameters(), lr=0.1))
     for phase in plan.phases:
         for step in range(4):

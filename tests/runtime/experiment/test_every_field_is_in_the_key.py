@@ -14,10 +14,10 @@ import pytest
 
 import dsd_lang
 from dsd_lang.plan import Phase, Plan
-from dsd_lang.plan.parts import Distillation, Part, ReferenceInfo, SelectorTarget, Target
-from dsd_runtime.experiment.keys import Setting, node_keys
+from dsd_lang.plan.parts import Distillation, PlanPart, ReferenceInfo, SelectorTarget, Target
+from dsd_runtime.experiment.keys import RunSettings, node_keys
 
-SETTING = Setting("conv2", "digits#abc", 0, "fp32", "cpu", False)
+SETTING = RunSettings("conv2", "digits#abc", 0, "fp32", "cpu", False)
 
 NOT_ITS_NUMBERS = frozenset(
     {"id", "label", "path", "parent", "derived", "why", "span", "variables", "cycles", "rng", "seed_index"}
@@ -49,8 +49,10 @@ def _leaves(kind: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
             yield (*path, name), field.annotation
 
 
-def _part_in(annotation: Any) -> type[Part] | None:
-    found = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type) and issubclass(kind, Part)]
+def _part_in(annotation: Any) -> type[PlanPart] | None:
+    found = [
+        kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type) and issubclass(kind, PlanPart)
+    ]
     return found[0] if found and get_origin(annotation) in (None, Union, types.UnionType) else None
 
 
@@ -109,7 +111,7 @@ def test_the_exceptions_are_fields() -> None:
     assert set(Phase.model_fields) >= NOT_ITS_NUMBERS
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(Setting)])
+@pytest.mark.parametrize("name", [field.name for field in fields(RunSettings)])
 def test_every_field_of_the_setting_changes_every_key(name: str) -> None:
     plan = dsd_lang.compile(TEXT)
     value = getattr(SETTING, name)

@@ -9,13 +9,13 @@ import pytest
 
 import dsd_lang
 from dsd_lang.base.errors import DsdError
-from dsd_runtime.experiment.keys import Setting, node_keys
+from dsd_runtime.experiment.keys import RunSettings, node_keys
 
-SETTING = Setting("conv2", "digits#abc", 0, "fp32", "cpu", False)
+SETTING = RunSettings("conv2", "digits#abc", 0, "fp32", "cpu", False)
 LINE = "a: dense 2ep lr=0.1\ns: sparse 50% 2ep\nd: dense 2ep"
 
 
-def _keys(text: str, setting: Setting = SETTING) -> list[str]:
+def _keys(text: str, setting: RunSettings = SETTING) -> list[str]:
     return list(node_keys(dsd_lang.compile(text), setting).values())
 
 

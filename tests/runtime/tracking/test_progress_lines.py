@@ -14,7 +14,7 @@ import dsd_lang
 from dsd_runtime.tracking import console
 from dsd_runtime.tracking.console import ConsoleProgress, format_left, format_seconds, table_within
 from dsd_runtime.tracking.forecast import Forecast, NodeWork
-from dsd_runtime.tracking.tracker import Place
+from dsd_runtime.tracking.tracker import NodeInTraining
 
 PHASE = dsd_lang.compile("start: dense 2ep lr=0.1").phases[0]
 
@@ -41,10 +41,10 @@ class Standing:
         return {"total": 0.0}
 
 
-def _progress(stream: io.StringIO, mode: Any = "auto") -> tuple[ConsoleProgress, Place]:
+def _progress(stream: io.StringIO, mode: Any = "auto") -> tuple[ConsoleProgress, NodeInTraining]:
     work = {"key": NodeWork(20, 10, 50, 30)}
     forecast = Forecast.of(work, seconds_per_update=1.0, seconds_per_sample=0.1)
-    place = Place(PHASE, "key", cast(Any, Standing()))
+    place = NodeInTraining(PHASE, "key", cast(Any, Standing()))
     return ConsoleProgress(mode, forecast, {"val": 50, "test": 30}, stream), place
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dsd_runtime.data.batch import CaptionBatch
-from dsd_runtime.data.captions.text import Vocabulary, build_vocabulary
+from dsd_runtime.data.captions.text import WordList, build_vocabulary
 from dsd_runtime.data.draws import generator
 from dsd_runtime.data.prefetch import ordered_map
 from dsd_runtime.data.preprocessing import FeaturePreprocessing
@@ -54,7 +54,7 @@ class CaptionSource:
     name: str
     features: Tensor
     splits: Mapping[str, CaptionedImages]
-    vocabulary: Vocabulary
+    vocabulary: WordList
     content: str
     scale: float = 1.0
     task: str = field(default="captioning", init=False)
@@ -144,7 +144,7 @@ def padded(captions: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, Tensor]:
 
 def captioned_splits(
     images: Mapping[str, Sequence[tuple[int, Sequence[Sequence[str]]]]], threshold: int
-) -> tuple[dict[str, CaptionedImages], Vocabulary]:
+) -> tuple[dict[str, CaptionedImages], WordList]:
     """Splits of (feature row, captions as words) to splits of indices, with the vocabulary of the training captions.
 
     Words below the threshold are dropped from the token sequences and kept in the references.

@@ -24,7 +24,7 @@ def plain_words(sentence: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Vocabulary:
+class WordList:
     """Words by index, index 0 the START/END symbol, and how often each ends up in the training captions.
 
     ``counts[0]`` is the number of training sentences, as each of them ends once.
@@ -42,7 +42,7 @@ class Vocabulary:
         return {word: number for number, word in enumerate(self.words) if number > 0}
 
 
-def build_vocabulary(sentences: Iterable[Sequence[str]], threshold: int) -> Vocabulary:
+def build_vocabulary(sentences: Iterable[Sequence[str]], threshold: int) -> WordList:
     """The words that occur ``threshold`` times or more, most frequent first, ties in alphabetical order.
 
     >>> build_vocabulary([("a", "dog"), ("a", "cat", "a")], 2)
@@ -56,4 +56,4 @@ def build_vocabulary(sentences: Iterable[Sequence[str]], threshold: int) -> Voca
     kept = sorted(
         (word for word, count in counts.items() if count >= threshold), key=lambda word: (-counts[word], word)
     )
-    return Vocabulary((START_END, *kept), (num_sentences, *(counts[word] for word in kept)))
+    return WordList((START_END, *kept), (num_sentences, *(counts[word] for word in kept)))

@@ -15,7 +15,7 @@ from dsd_runtime.data.batch import ImageBatch
 from dsd_runtime.data.broken_files import BrokenFiles
 from dsd_runtime.data.draws import epoch_order, generator
 from dsd_runtime.data.images.encoded import UNREADABLE, opened_image
-from dsd_runtime.data.images.recipes import Recipe, recipe_named
+from dsd_runtime.data.images.recipes import ImageRecipe, recipe_named
 from dsd_runtime.data.images.source import RECIPE_VERSION
 from dsd_runtime.data.prefetch import ordered_map
 from dsd_runtime.data.preprocessing import PhotoPreprocessing
@@ -39,7 +39,7 @@ class ImagesOnDisk:
     root: Path
     splits: Mapping[str, tuple[ImageFile, ...]]
     class_names: tuple[str, ...]
-    recipe: Recipe
+    recipe: ImageRecipe
     content: str
     broken: BrokenFiles
     task: str = field(default="classification", init=False)

@@ -12,7 +12,7 @@ from dsd_runtime.data.images.caffe import GOOGLENET_MEAN, VGG_MEAN, CaffeRecipe
 from dsd_runtime.data.images.photo import PhotoRecipe
 
 
-class Recipe(Protocol):
+class ImageRecipe(Protocol):
     """Photographs to normalised pictures [3, side, side] float32; the `repr` is part of a data set's fingerprint."""
 
     @property
@@ -32,7 +32,7 @@ class Recipe(Protocol):
         ...
 
 
-def recipe_named(name: str, *, side: int, augment: bool) -> Recipe:
+def recipe_named(name: str, *, side: int, augment: bool) -> ImageRecipe:
     """The recipe of `resnet`, `googlenet` or `vgg`."""
     if name == "googlenet":
         return CaffeRecipe(GOOGLENET_MEAN, side, augment)

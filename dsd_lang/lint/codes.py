@@ -13,7 +13,7 @@ from dsd_lang.lint.project import matches
 DEFAULT = frozenset(entry.code for entry in CATALOGUE.values() if entry.default)
 
 
-class Choice(NamedTuple):
+class CodeChoice(NamedTuple):
     """Codes in place of the ones so far (None: keep those), codes added to them, codes taken out in the end."""
 
     select: frozenset[str] | None = None
@@ -54,7 +54,7 @@ def _codes_of(word: str, where: str) -> list[str]:
     return found
 
 
-def selected_codes(path: str, choice: Choice = Choice()) -> frozenset[str]:  # noqa: B008  (a constant)
+def selected_codes(path: str, choice: CodeChoice = CodeChoice()) -> frozenset[str]:  # noqa: B008  (a constant)
     """The codes to look for in a file: what its project says, ``choice`` over it, its `per-file-ignores` taken out."""
     said = configuration_of(path)
     if not said.path:
@@ -67,9 +67,9 @@ def selected_codes(path: str, choice: Choice = Choice()) -> frozenset[str]:  # n
     return codes
 
 
-def _configured(said: Configuration) -> Choice:
+def _configured(said: Configuration) -> CodeChoice:
     where = f"`{said.path}`: "
-    return Choice(
+    return CodeChoice(
         None if said.select is None else codes_of(said.select, where=f"{where}`select`: "),
         codes_of(said.extend_select, where=f"{where}`extend-select`: "),
         codes_of(said.ignore, where=f"{where}`ignore`: "),

@@ -8,8 +8,8 @@ import pytest
 
 from dsd_lang.base.diagnostics import CATALOGUE
 from dsd_lang.base.errors import DsdError
+from dsd_lang.lint.codes import DEFAULT, CodeChoice, codes_of, selected_codes
 from dsd_lang.lint.configuration import configuration_in
-from dsd_lang.lint.selection import DEFAULT, Choice, codes_of, selected_codes
 
 SAID = """[tool.dsd.lint]
 select = ["DSD3"]
@@ -41,16 +41,16 @@ def test_without_a_project(tmp_path: Path) -> None:
     configuration_in.cache_clear()
     assert selected_codes(str(tmp_path / "a.dsd")) == DEFAULT
     assert not {"DSD407", "DSD901", "DSD902"} & DEFAULT
-    choice = Choice(None, frozenset({"DSD901"}), frozenset({"DSD303"}))
+    choice = CodeChoice(None, frozenset({"DSD901"}), frozenset({"DSD303"}))
     assert selected_codes(str(tmp_path / "a.dsd"), choice) == (DEFAULT | {"DSD901"}) - {"DSD303"}
 
 
 def test_the_project_and_the_command_line_over_it(folder: Path) -> None:
     path = str(folder / "a.dsd")
     assert selected_codes(path) == {*THREES, "DSD901"}
-    assert selected_codes(path, Choice(frozenset({"DSD305"}))) == {"DSD305"}
-    assert selected_codes(path, Choice(extend_select=frozenset({"DSD305"}))) == {*THREES, "DSD305", "DSD901"}
-    assert selected_codes(path, Choice(ignore=frozenset({"DSD901"}))) == THREES
+    assert selected_codes(path, CodeChoice(frozenset({"DSD305"}))) == {"DSD305"}
+    assert selected_codes(path, CodeChoice(extend_select=frozenset({"DSD305"}))) == {*THREES, "DSD305", "DSD901"}
+    assert selected_codes(path, CodeChoice(ignore=frozenset({"DSD901"}))) == THREES
 
 
 def test_files_of_their_own(folder: Path) -> None:
@@ -58,7 +58,7 @@ def test_files_of_their_own(folder: Path) -> None:
     assert selected_codes(str(folder / "deep" / "a.tmp.dsd")) == set()
     assert selected_codes(str(folder / "sub" / "a.dsd")) == {*THREES, "DSD901"} - {"DSD304"}
     assert selected_codes(str(folder / "sub" / "in" / "a.dsd")) == {*THREES, "DSD901"}
-    assert selected_codes(str(folder / "a.tmp.dsd"), Choice(frozenset({"DSD303"}))) == set()
+    assert selected_codes(str(folder / "a.tmp.dsd"), CodeChoice(frozenset({"DSD303"}))) == set()
 
 
 @pytest.mark.parametrize("key", ["select", "extend-select", "ignore"])

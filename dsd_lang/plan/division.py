@@ -11,7 +11,7 @@ from typing import NamedTuple
 from dsd_lang.base.layers import LayerInfo, Selector, WeightInfo, parse_selector, select, selected_by
 
 
-class Part(NamedTuple):
+class Share(NamedTuple):
     """The weights of one target: of the phase's own (``item`` is None) or of one item of its list, by its index."""
 
     item: int | None
@@ -24,7 +24,7 @@ class Division(NamedTuple):
     ``left_over`` are weights that `layers=` selects and no item of a list target names: they get no mask.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[Share, ...]
     missing: tuple[Selector, ...]
     left_over: tuple[WeightInfo, ...] = ()
 
@@ -41,11 +41,11 @@ def divide(
     include = [parse_selector(text) for text in layers] or listed
     weights, missing = select(include, [parse_selector(text) for text in exclude], inventory)
     if not listed:
-        return Division((Part(None, weights),), missing)
+        return Division((Share(None, weights),), missing)
     named = [{weight.name for weight in selected_by(selector, inventory)} for selector in listed]
     unmatched = (selector for selector, names in zip(listed, named, strict=True) if not names)
     left, parts = weights, []
     for index, names in enumerate(named):
-        parts.append(Part(index, tuple(weight for weight in left if weight.name in names)))
+        parts.append(Share(index, tuple(weight for weight in left if weight.name in names)))
         left = tuple(weight for weight in left if weight.name not in names)
     return Division(tuple(parts), tuple(dict.fromkeys((*missing, *unmatched))), left)
