@@ -28,6 +28,8 @@ Unsafe: the second one gets a number, and references go on naming the first.
 
 from __future__ import annotations
 
+import re
+from collections import ChainMap
 from itertools import count
 
 from dsd_lang.base.diagnostics import replacement
@@ -39,13 +41,40 @@ CODE = "DSD204"
 
 def check(subject: Subject) -> None:
     """The labels of every scope: the program, and each branch of a fork. Loops belong to the scope around them."""
+    names = _FreeNames(subject.text)
     pending: list[tuple[nodes.Statement, ...]] = [subject.program.statements]
     while pending:
-        _check_scope(subject, pending.pop(), pending)
+        _check_scope(subject, pending.pop(), pending, names)
+
+
+class _FreeNames:
+    """Names for labels that are taken: the label with the first number that makes a word nobody has written.
+
+    The text is read once, and the numbers of a label go on where the last one stood, so that thousands of alike labels
+    take no longer than as many different ones.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._words: frozenset[str] | None = None
+        self._last: dict[str, int] = {}
+
+    def following(self, name: str) -> str:
+        """The next free name; it is given out once."""
+        if self._words is None:
+            self._words = frozenset(re.findall(r"\w+", self._text))
+        for number in count(self._last.get(name, 1) + 1):
+            if (free := f"{name}_{number}") not in self._words:
+                self._last[name] = number
+                return free
+        raise AssertionError("count() never ends")
 
 
 def _check_scope(
-    subject: Subject, body: tuple[nodes.Statement, ...], pending: list[tuple[nodes.Statement, ...]]
+    subject: Subject,
+    body: tuple[nodes.Statement, ...],
+    pending: list[tuple[nodes.Statement, ...]],
+    names: _FreeNames,
 ) -> None:
     phases: dict[str, nodes.Label] = {}
     branches: dict[str, nodes.Label] = {}
@@ -53,7 +82,7 @@ def _check_scope(
     while stack:
         statement = stack.pop()
         if isinstance(statement, nodes.Phase) and statement.label is not None:
-            _define(subject, statement.label, {**branches, **phases}, phases)
+            _define(subject, statement.label, ChainMap(phases, branches), names)
         elif isinstance(statement, nodes.RepeatBlock | nodes.ForBlock):
             stack += reversed(statement.body)
         elif isinstance(statement, nodes.Sweep):
@@ -62,29 +91,24 @@ def _check_scope(
             own: dict[str, nodes.Label] = {}
             for branch in statement.branches:
                 if branch.label is not None:
-                    _define(subject, branch.label, {**phases, **branches, **own}, own)
+                    _define(subject, branch.label, ChainMap(own, branches, phases), names)
                 pending.append(branch.body)
             branches.update(own)
 
 
-def _define(subject: Subject, label: nodes.Label, taken: dict[str, nodes.Label], into: dict[str, nodes.Label]) -> None:
-    if label.name in taken:
-        line = taken[label.name].span.line
-        free = _free_name(subject, label.name, taken)
-        into[free] = label
-        subject.findings.add(
-            CODE,
-            f"the label `{label.name}` is taken",
-            label.span,
-            label=f"first used on line {line}",
-            help=f"give each phase and branch of a block its own name, such as `{free}`",
-            fix=replacement(label.span, free),
-        )
-    else:
-        into[label.name] = label
-
-
-def _free_name(subject: Subject, name: str, taken: dict[str, nodes.Label]) -> str:
-    """The name with the first number that makes a word nobody has written and nobody was told to."""
-    names = (f"{name}_{number}" for number in count(2))
-    return next(free for free in names if free not in subject.text and free not in taken)
+def _define(subject: Subject, label: nodes.Label, taken: ChainMap[str, nodes.Label], names: _FreeNames) -> None:
+    """Adds a label to the first of the maps, under a free name where it is taken."""
+    before = taken.get(label.name)
+    if before is None:
+        taken[label.name] = label
+        return
+    free = names.following(label.name)
+    taken[free] = label
+    subject.findings.add(
+        CODE,
+        f"the label `{label.name}` is taken",
+        label.span,
+        label=f"first used on line {before.span.line}",
+        help=f"give each phase and branch of a block its own name, such as `{free}`",
+        fix=replacement(label.span, free),
+    )

@@ -255,3 +255,10 @@ def test_the_lint_path_is_light() -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_thousands_of_phases_with_one_label_are_told_at_once() -> None:
+    text = "dense 1ep lr=1\n" + "a: dense\n" * 3000
+    found = [item for item in analyse(text).diagnostics if item.code == "DSD204"]
+    assert len(found) == 2999
+    assert len({item.help for item in found}) == 2999, "each is told a name of its own"
