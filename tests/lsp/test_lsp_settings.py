@@ -27,7 +27,7 @@ def test_the_layers_of_a_model(tmp_path: Path) -> None:
 
 def test_the_rules_looked_for() -> None:
     with session(options={"select": ["DSD3"], "extendSelect": "derived-value", "ignore": ["DSD303"]}) as editor:
-        assert codes(editor, "dense 5ep lr=1; dense 5 lr=0; sparse 50%\n") == []
+        assert codes(editor, "dense 5ep lr=1; dense 5 lr=0; sparse 50%\n") == ["DSD402", "DSD403"]  # errors always show
         assert "DSD901" in codes(editor, SCHEDULE, version=2)
 
 
