@@ -114,8 +114,8 @@ def test_an_argument(tree: Tree) -> None:
     )
     tree.edit(
         "dsd_lang/plan/parts.py",
-        "    batch: int | None = None\n",
-        "    batch: int | None = None\n    warp: str | None = None\n",
+        "    batch: Annotated[int, Field(ge=1)] | None = None\n",
+        "    batch: Annotated[int, Field(ge=1)] | None = None\n    warp: str | None = None\n",
     )
     said = tree.run(
         """
