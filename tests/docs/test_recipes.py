@@ -375,9 +375,11 @@ import docs_catalogue
 assert "| `perceptron` | one linear layer |" in docs_catalogue.models_table()
 sys.argv = ["dsd-run"]
 assert main(["a.dsd", "--model", "perceptron", "--dry-run", "--out", "run"]) == 0
+assert main(["--list-models"]) == 0
 """
     )
     assert "perceptron" in said
+    assert "one linear layer" in said
     assert "640" in said, "the plan counts its weights"
 
 
@@ -414,8 +416,10 @@ assert lint_text(text) == 0
 from dsd_runtime.cli import main
 Path("a.dsd").write_text(text)
 assert main(["a.dsd", "--model", "lenet_300_100", "--dry-run", "--out", "run"]) == 0
+assert main(["--list-data"]) == 0
 import docs_catalogue
 assert "| `stripes` | stripes of one channel, built in |" in docs_catalogue.data_table()
 """
     )
     assert "data    stripes" in said
+    assert "stripes of one channel, built in" in said
