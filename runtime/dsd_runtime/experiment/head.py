@@ -11,7 +11,6 @@ from dsd_lang.plan import Phase
 from dsd_lang.plan.setting_text import setting_text
 from dsd_lang.views.attributes import function_text
 from dsd_lang.views.table import start_text
-from dsd_runtime.engine.left_out import selection_notes
 from dsd_runtime.engine.support import unsupported
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.setup import Prepared
@@ -24,8 +23,6 @@ def print_head(prepared: Prepared, folder: RunFolder, found: Survey, lines: Sequ
     print(head_text(prepared, folder, found), *lines, "", sep="\n", file=stream, flush=True)
     for item in unsupported(prepared.plan):
         print(f"note: {item}; the phases are trained, this is left out", file=sys.stderr)
-    for note in selection_notes(prepared.plan, found.layers):
-        print(f"note: {note}", file=sys.stderr)
 
 
 def head_text(prepared: Prepared, folder: RunFolder, found: Survey) -> str:

@@ -1,7 +1,7 @@
 """Prints Python warnings as one line each, without the source position.
 
 What a library warns of is said as it says it, with the library's name; the same text is said once, however often it is
-raised. Nothing is filtered that Python would show.
+raised. Nothing is filtered that Python would show. Our own are notes: training goes on as the schedule says.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dsd_runtime.notices import DsdWarning
+
 
 @contextmanager
 def warnings_told(say: Callable[[str], None]) -> Iterator[None]:
@@ -23,7 +25,8 @@ def warnings_told(say: Callable[[str], None]) -> Iterator[None]:
         text = " ".join(str(message).split())
         if text not in told:
             told.add(text)
-            say(f"warning: {text}{_origin(filename)}")
+            kind = "note" if issubclass(category, DsdWarning) else "warning"
+            say(f"{kind}: {text}{_origin(filename)}")
 
     before = warnings.showwarning
     warnings.showwarning = show

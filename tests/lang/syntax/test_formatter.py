@@ -166,7 +166,7 @@ def test_a_law_that_does_not_hold_hands_out_nothing(monkeypatch: pytest.MonkeyPa
     wrong = {
         "meaning": ("dense  5ep", lambda text: "dense 6ep\n"),
         "comment": ("dense 5ep  # x", lambda text: "dense 5ep\n"),
-        "second pass": ("dense 5ep", lambda text: text + "\n"),
+        "again would change it": ("dense 5ep", lambda text: text + "\n"),
     }
     for said, (text, format_wrongly) in wrong.items():
         monkeypatch.setattr(formatter, "format_text", format_wrongly)

@@ -9,7 +9,7 @@ from engine_loops import backward, begin, network, one_update, samples
 from torch import optim
 
 import dsd_lang
-from dsd_lang.plan import Target
+from dsd_lang.plan import Duration, Target
 from dsd_lang.plan.layer_counts import count_weights
 from dsd_lang.views.timeline.clocks import Clocks
 from dsd_lang.views.timeline.rates import Rates
@@ -46,7 +46,8 @@ def test_counts_are_the_sessions(text: str) -> None:
 @pytest.mark.parametrize("shape", ["cubic", "linear", "cosine", "exp"])
 def test_a_ramp_is_drawn_as_it_runs(shape: str) -> None:
     ramp = Ramp(Fraction(1, 10), Fraction(9, 10), shape, 1)
-    target = Target(kind="ramp", start="0.1", end="0.9", shape=shape)
+    every = Duration(unit="it", value="1")
+    target = Target(kind="ramp", start="0.1", end="0.9", shape=shape, every=every)
     for update in range(101):
         assert ramp_share(target, update / 100) == pytest.approx(float(ramp_sparsity(ramp, update, 101)), abs=1e-9)
 

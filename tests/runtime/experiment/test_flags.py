@@ -48,6 +48,6 @@ def test_without_torch_it_says_which_extra_is_missing(repository: Path, tmp_path
         [sys.executable, "-c", program, str(schedule), "--model", "ds2"], capture_output=True, text=True, check=False
     )
     assert ended.returncode == 2
-    assert "dsd-run needs `torch`" in ended.stderr
+    assert "`dsd-run` needs `torch`" in ended.stderr
     assert "dsd-lang[run]" in ended.stderr
     assert "Traceback" not in ended.stderr

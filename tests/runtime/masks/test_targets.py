@@ -69,7 +69,7 @@ def test_a_phase_too_short_for_a_second_selection_has_the_right_value() -> None:
 
 
 def test_clocks_count_from_zero() -> None:
-    with pytest.raises(ValueError, match="from 0"):
+    with pytest.raises(ValueError, match="at least 0"):
         ramp_sparsity(Ramp(Fraction(0), Fraction(1)), -1, 10)
 
 
