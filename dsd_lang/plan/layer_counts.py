@@ -34,10 +34,6 @@ class PhaseCounts(NamedTuple):
     alive_at_start: Alive
     alive_at_end: Alive
 
-    @property
-    def pruned_at_end(self) -> Alive:
-        return None if self.alive_at_end is None else self.num_weights - self.alive_at_end
-
 
 class _Group(NamedTuple):
     """Weights of which only the number alive together is known: one tensor, or the tensors of a global selection."""

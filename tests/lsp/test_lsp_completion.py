@@ -195,7 +195,13 @@ def schedules() -> list[str]:
     return [EVERYTHING_ONCE, *(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.dsd")))]
 
 
-@pytest.mark.parametrize("number", range(len(schedules())))
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(number, marks=pytest.mark.slow if number == 0 or len(text.splitlines()) > 30 else ())
+        for number, text in enumerate(schedules())
+    ],
+)
 def test_every_offer_fits_where_it_is_made(number: int) -> None:
     """At both ends of every word of the schedules, every item, inserted with its defaults, is free of mistakes."""
     text = schedules()[number]
