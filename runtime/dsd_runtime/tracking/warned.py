@@ -13,7 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import dsd_lang
+import dsd_runtime
 from dsd_runtime.notices import DsdWarning
+
+# by where they are: an editable install has them below no folder of `sys.path`, or below one of another name
+_OURS = tuple(Path(package.__file__).parent for package in (dsd_lang, dsd_runtime) if package.__file__)
 
 
 @contextmanager
@@ -39,8 +44,9 @@ def warnings_told(say: Callable[[str], None]) -> Iterator[None]:
 def _origin(filename: str) -> str:
     """The library that a file belongs to, in brackets; nothing for our own."""
     path = Path(filename)
+    if any(path.is_relative_to(folder) for folder in _OURS):
+        return ""
     for root in sorted(sys.path, key=len, reverse=True):
         if root and path.is_relative_to(root):
-            name = path.relative_to(root).parts[0].removesuffix(".py")
-            return "" if name in ("dsd_runtime", "dsd_lang") else f" ({name})"
+            return f" ({path.relative_to(root).parts[0].removesuffix('.py')})"
     return ""
