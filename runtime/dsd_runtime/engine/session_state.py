@@ -50,10 +50,6 @@ class Prefix:
         self._position = {phase.id: place for place, phase in enumerate(plan.phases)}
         self._meanings: list[dict[str, Any]] = []
 
-    def identifier(self, index: int) -> str:
-        """The id of the phase of that stage."""
-        return self._stages[index].phase.id
-
     def up_to(self, index: int) -> list[dict[str, Any]]:
         """The phases up to and including that one, with their lengths in updates."""
         for stage in self._stages[len(self._meanings) : index + 1]:
@@ -77,21 +73,20 @@ class Prefix:
             if before != now:
                 raise _difference(place, before, now)
 
-
-def reopened(state: Mapping[str, Any], prefix: Prefix) -> dict[str, Any]:
-    """The state at the end of a phase as that in the middle of a longer one, whose end is yet to be recorded."""
-    index, executed = int(state["index"]), list(state["prefix"])
-    now, own = prefix.up_to(index)[index], prefix.identifier(index)
-    events = [event for event in state["events"] if (event["phase"], event["kind"]) != (own, "exit")]
-    rates = {phase: rate for phase, rate in state["last_rates"].items() if phase != own}
-    return {
-        **state,
-        "prefix": [*executed[:index], now],
-        "stopped": False,
-        "exited": False,
-        "last_rates": rates,
-        "events": events,
-    }
+    def reopened(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """The state at the end of a phase as that in the middle of a longer one, whose end is yet to be recorded."""
+        index, executed = int(state["index"]), list(state["prefix"])
+        now, own = self.up_to(index)[index], self._stages[index].phase.id
+        events = [event for event in state["events"] if (event["phase"], event["kind"]) != (own, "exit")]
+        rates = {phase: rate for phase, rate in state["last_rates"].items() if phase != own}
+        return {
+            **state,
+            "prefix": [*executed[:index], now],
+            "stopped": False,
+            "exited": False,
+            "last_rates": rates,
+            "events": events,
+        }
 
 
 def _difference(place: int, before: Mapping[str, Any], now: Mapping[str, Any]) -> DsdError:

@@ -222,8 +222,8 @@ def test_the_place_in_the_data_is_saved() -> None:
     state = copy.deepcopy(session.state_dict())
     resumed = begin("dense 4it lr=0.1", *_model(1))
     resumed.load_state_dict(state)
-    assert resumed.reading() == session.reading()
-    assert (resumed.reading().data_epoch, resumed.reading().data_batch) == (3, 5)
+    assert resumed.data_position == (3, 5)
+    assert (resumed.phase, resumed.total_updates) == (session.phase, session.total_updates)
 
 
 def test_a_ramp_does_not_select_again_where_it_just_did() -> None:

@@ -1,0 +1,292 @@
+"""How a session moves from phase to phase: what happens at a boundary, in which order, and what is kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from dsd_lang.plan import Phase, Plan
+from dsd_runtime.engine.boundary import Boundary
+from dsd_runtime.engine.events import Event, EventKind, packed, record, unpacked
+from dsd_runtime.engine.finiteness import Finiteness
+from dsd_runtime.engine.generators import generator_states, set_generator_states
+from dsd_runtime.engine.layers import inventory
+from dsd_runtime.engine.learning_rate import RateOwner, RateSchedule
+from dsd_runtime.engine.loader_position import LoaderPosition
+from dsd_runtime.engine.metric_table import MetricTable
+from dsd_runtime.engine.moments import Moments
+from dsd_runtime.engine.origins import Origins
+from dsd_runtime.engine.overrides import Overrides
+from dsd_runtime.engine.phase_view import Position
+from dsd_runtime.engine.ranks import Ranks
+from dsd_runtime.engine.rates import phase_rate, reading_of
+from dsd_runtime.engine.references import (
+    ClockReading,
+    MemoryReferences,
+    ReferenceStore,
+    put_buffers,
+    take_snapshot,
+    unsaved_buffers,
+)
+from dsd_runtime.engine.reports import Reports
+from dsd_runtime.engine.session_state import STATE_VERSION, Prefix, require_same_seed
+from dsd_runtime.engine.stages import Stage, UpdatesPerEpoch, build_timeline
+from dsd_runtime.engine.step_guard import StepGuard
+from dsd_runtime.engine.succession import Succession
+from dsd_runtime.engine.update import UpdateRule
+from dsd_runtime.engine.warning import warn
+
+
+class Progression:
+    """Where a line of phases stands, the parts that a boundary changes, and the order in which it changes them.
+
+    The session turns a user's loop into calls of this class: `cross()` between phases, `advance()` after an update.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        model: nn.Module,
+        optimizer: Optimizer,
+        *,
+        steps_per_epoch: UpdatesPerEpoch,
+        seed: int,
+        factory: Callable[[], nn.Module] | None,
+        references: ReferenceStore | None,
+        best_metric: str,
+        table: MetricTable,
+        ranks: Ranks,
+        guard: StepGuard,
+    ) -> None:
+        self.plan, self.model, self.seed = plan, model, seed
+        self.timeline = build_timeline(plan, steps_per_epoch)
+        self.references = references if references is not None else MemoryReferences()
+        self.overrides = Overrides(model, optimizer)
+        self.overrides.check(plan)
+        origins = Origins(model, self.references, seed=seed, factory=factory)
+        self.boundary = Boundary(
+            model, lambda: inventory(model, self.overrides.optimizer), plan, seed=seed, origins=origins
+        )
+        self.rate_owner = RateOwner(optimizer)
+        self.succession = Succession(self.timeline, table)
+        self.moments = Moments(plan, model, self.references, best_metric, table)
+        self.reports = Reports(plan, best_metric, table)
+        self.finiteness = Finiteness(model)
+        self.data = LoaderPosition()
+        self.position = Position(rate=self.rate_owner.own_rate)
+        self.rule = UpdateRule(0.0, None, "norm")
+        self.events: list[Event] = []
+        self._ranks, self._guard = ranks, guard
+        self.prefix = Prefix(plan, self.timeline)
+        self._schedule: RateSchedule | None = None
+        self._has_offsets = False
+
+    # --- where it stands ----------------------------------------------------------------------------------------------
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer in force."""
+        return self.overrides.optimizer
+
+    @property
+    def stage(self) -> Stage:
+        """The stage that was entered last; the first, before any was."""
+        return self.timeline.stages[max(self.position.index, 0)]
+
+    @property
+    def following(self) -> Stage | None:
+        """The next stage that no ended loop skips; None at the end of the line."""
+        return self.succession.following(self.position.index)
+
+    @property
+    def is_phase_over(self) -> bool:
+        """True between the last update of a phase and the first of the next (`until` included)."""
+        position = self.position
+        return position.index < 0 or position.stopped or position.step >= self.stage.length
+
+    @property
+    def is_selection_due(self) -> bool:
+        """Whether a ramp selects again before the next update."""
+        return self.boundary.is_selection_due(self.position.step)
+
+    @property
+    def where(self) -> str:
+        """Where the line stands, for the end of a sentence: `at update 3, in phase ...`."""
+        return f"at update {self.position.total}, in phase `{self.stage.phase.label or self.stage.phase.id}`"
+
+    def reading(self) -> ClockReading:
+        """The clocks now, as checkpoints remember them."""
+        return ClockReading(self.position.step, self.position.total, self.data.epoch, self.data.batch)
+
+    # --- how it moves -------------------------------------------------------------------------------------------------
+
+    def keep_init(self) -> None:
+        """Saves the weights from before the first phase, where the plan goes back to them."""
+        if self.moments.needs_init or any(phase.restore.kind == "init" for phase in self.plan.phases):
+            self.references.save("init", take_snapshot(self.model, ClockReading()))
+
+    def cross(self, stage: Stage) -> None:
+        """Enters a stage. Until `prepare()` has returned nothing has changed, so what raises there leaves the session
+        at the end of the phase before.
+        """
+        self.require_finite()
+        self._warn_of_what_was_not_reported(stage.phase)
+        entry = self.boundary.prepare(stage, self.position.total)
+        schedule, clock_reading = self._schedule_of(stage)
+        self.succession.cross(self.position.index, stage)
+        self.position.enter(stage.index)
+        self.moments.best = None
+        self.moments.save("start", stage, self.reading())
+        self._follow(stage)
+        self.boundary.clock_reading, self._schedule = clock_reading, schedule
+        details = self.boundary.enter(stage, entry, self.optimizer)
+        self._set_rate(schedule(0))
+        self.moments.save("entered", stage, self.reading())
+        self.moments.save_offsets(stage, self.reading())
+        self._agree_on_masks()
+        self.record("enter", {"lr": self.position.rate, **details})
+        self.warn(self.boundary.advice(self.optimizer))
+        if stage.length == 0:
+            self.finish_phase()
+
+    def select_again(self) -> None:
+        """Selects the weights of the ramp's next sparsity."""
+        details = self.boundary.select_again(self.position.step, self.position.total, self.optimizer)
+        self._agree_on_masks()
+        self.record("select", details)
+
+    def advance(self) -> None:
+        """Counts an applied update; then the phase's end, or the rate of its next update."""
+        self.position.step += 1
+        self.position.total += 1
+        if self._has_offsets:
+            self.moments.save_offsets(self.stage, self.reading())
+        if self.position.step >= self.stage.length:
+            self.finish_phase(has_gradients=True)
+            return
+        self.renew_rate()
+        if self.position.step == 2 * self.stage.updates_per_epoch:
+            self.warn(self.reports.missing(self.stage.phase, self.succession.history))
+
+    def stop(self, metrics: Mapping[str, float]) -> None:
+        """Ends the phase early: its `until` holds."""
+        self.position.stopped = True
+        self.record("stop", {"step": self.position.step, "metrics": dict(metrics)})
+        self.finish_phase()
+
+    def finish_phase(self, *, has_gradients: bool = False) -> None:
+        """Records a phase's end. ``has_gradients``: those in the model are of the last update applied (and not of one
+        that was skipped).
+        """
+        assert self._schedule is not None
+        self.position.exited = True
+        self.position.last_rates[self.stage.phase.id] = self._schedule(self.position.step)
+        self.boundary.check_invariants(self.position.total)
+        self.finiteness.require(self.where, gradients=has_gradients)
+        self.moments.save("end", self.stage, self.reading())
+        details = {"mask_hash": self.boundary.store.hash(), **self.boundary.counts()}
+        self.record("exit", {"step": self.position.step, **details})
+
+    def enter_empty_rest(self, *, by_reports: bool) -> None:
+        """Where only phases without updates are left, enters them at once: nothing else would."""
+        if self.succession.has_only_empty_left(self.position.index, by_reports=by_reports):
+            while (following := self.following) is not None:
+                self.cross(following)
+
+    def renew_rate(self) -> None:
+        """Sets the rate of the next update."""
+        assert self._schedule is not None
+        self._set_rate(self._schedule(self.position.step))
+
+    def require_finite(self) -> None:
+        """Raises :class:`DsdError` naming the first weight, or buffer, that is NaN or infinite."""
+        self.finiteness.require(self.where)
+
+    def warn(self, texts: Iterable[str]) -> None:
+        """Warns, and records each warning as an event."""
+        for text in texts:
+            warn(text)
+            self.record("warning", {"text": text})
+
+    def record(self, kind: EventKind, details: dict[str, Any]) -> None:
+        """Adds an event of now to the log."""
+        record(self.events, Event(kind, self.position.total, self.stage.phase.id, details))
+
+    def _follow(self, stage: Stage) -> None:
+        """Sets what a phase overrides."""
+        self.overrides.apply(stage.phase)
+        self.rate_owner.follow(self.optimizer)
+        self._guard.watch(self.optimizer)
+        self.rule = UpdateRule.of(stage.phase)
+        self._has_offsets = self.moments.has_offsets(stage)
+
+    def _schedule_of(self, stage: Stage) -> tuple[RateSchedule, ClockReading | None]:
+        own_rate = self.rate_owner.own_rate
+        reading = reading_of(stage, self.references)
+        return phase_rate(stage, self.timeline, self.position.last_rates, own_rate, reading), reading
+
+    def _set_rate(self, rate: float) -> None:
+        self.position.rate = rate
+        self.rate_owner.set(rate)
+
+    def _agree_on_masks(self) -> None:
+        if self._ranks.count > 1:
+            self._ranks.agree("masks", self.boundary.store.hash())
+
+    def _warn_of_what_was_not_reported(self, following: Phase) -> None:
+        """On leaving a phase: its `until`, or that of a loop whose cycle it ends, may have had nothing to read."""
+        if self.position.index < 0 or self.position.stopped:
+            return
+        phase, history = self.stage.phase, self.succession.history
+        self.warn([*self.reports.missing(phase, history), *self.reports.missing_in_cycle(phase, following, history)])
+
+    # --- state --------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain data; the optimizer's tensors are the live ones."""
+        owned = self.references.state_dict() if isinstance(self.references, MemoryReferences) else None
+        return {
+            "version": STATE_VERSION,
+            "prefix": self.prefix.up_to(self.position.index),
+            **asdict(self.position),
+            "position": self.data.state_dict(),
+            "generators": generator_states(),
+            "seed": self.seed,
+            "buffers": {name: value.clone() for name, value in unsaved_buffers(self.model).items()},
+            "metrics": self.reports.table.state_dict(),
+            "best": self.moments.best,
+            "succession": self.succession.state_dict(),
+            "boundary": self.boundary.state_dict(),
+            "overrides": self.overrides.state_dict(),
+            "rate_owner": self.rate_owner.state_dict(),
+            "references": owned,
+            "events": packed(self.events),
+        }
+
+    def check_state(self, state: Mapping[str, Any]) -> None:
+        """Raises :class:`DsdError` where a saved state is not one of this plan's executed phases and seed."""
+        self.prefix.check(state)
+        require_same_seed(state, self.seed)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes a state that `check_state()` has let pass."""
+        self.position = Position.of(state)
+        self.reports.table.load_state_dict(state["metrics"])
+        put_buffers(self.model, state["buffers"])
+        self.moments.best = state["best"]
+        self.data.load_state_dict(state["position"])
+        self.succession.load_state_dict(state["succession"])
+        if isinstance(self.references, MemoryReferences) and state["references"] is not None:
+            self.references.load_state_dict(state["references"])
+        self.overrides.load_state_dict(state["overrides"], self.stage.phase)
+        self.rate_owner.load_state_dict(state["rate_owner"])
+        self.boundary.load_state_dict(state["boundary"], self.stage, self.optimizer)
+        self.events = unpacked(state["events"])
+        self._schedule, self.boundary.clock_reading = self._schedule_of(self.stage)
+        self._follow(self.stage)
+        self._set_rate(self.position.rate)
+        set_generator_states(state["generators"])
