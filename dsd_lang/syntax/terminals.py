@@ -15,6 +15,7 @@ MAX_TOKENS = 250_000
 MAX_STEPS = 400_000
 STATEMENT_WORDS = frozenset({"DENSE", "SPARSE", "SET", "REPEAT", "FOR", "SWEEP", "FORK", "COMPARE", "EXPECT"})
 SELECTING_WORDS = ("layers", "except")
+VALUE_OPENERS = frozenset({"EQUAL", "COMMA", "LSQB"})  # behind these a `/` begins a regular expression
 EPOCH_WORDS = ("e", "ep", "eps", "epoch", "epochs")
 UPDATE_WORDS = ("i", "it", "its", "iter", "iters", "iteration", "iterations", "step", "steps", "update", "updates")
 
@@ -80,6 +81,12 @@ def clipped(text: str, limit: int = 40) -> str:
 def widened(span: Span, width: int) -> Span:
     """The span from the same start, that many characters wide."""
     return Span(span.line, span.column, span.line, span.column + width, span.start, span.start + width)
+
+
+def point_in_line(span: Span, offset: int) -> Span:
+    """The point at an offset further on in the line of a span."""
+    column = span.column + offset - span.start
+    return Span(span.line, column, span.line, column, offset, offset)
 
 
 def before(span: Span) -> Span:

@@ -1,0 +1,199 @@
+"""Reads words: reserved words, names, labels, names of arguments, references.
+
+What a word is depends on what stands around it: `set` is a statement and a method, `a:` is a label in a block only. A
+word that cannot be what it is meant for is reported, and read as what was meant.
+"""
+
+from __future__ import annotations
+
+import re
+
+from dsd_lang.base.arguments import BY_NAME
+from dsd_lang.base.diagnostics import Edit, Fix, Span, replacement
+from dsd_lang.base.errors import nearest
+from dsd_lang.syntax.brackets import Brackets, Output
+from dsd_lang.syntax.table import Table
+from dsd_lang.syntax.terminals import (
+    SELECTING_WORDS,
+    STATEMENT_WORDS,
+    VALUE_OPENERS,
+    Token,
+    clipped,
+    point_in_line,
+    widened,
+)
+
+_BLOCK_WORDS = frozenset({"REPEAT", "FOR", "SWEEP", "FORK"})
+_BLANKS = re.compile("[ \t]*")
+_LINE_ENDS = re.compile("[ \t]*(?:#|[\r\n]|\\Z)")
+_SELECTORS = re.compile("[ \t]*(?::[ \t]*|[ \t]+)(?=[A-Za-z\"'])")
+_MODULE = re.compile(r"\w+(?:\.\w+)*\.\d\w*(?:\.\w+)*(?![\w.])")
+_FOLLOWING = re.compile(r"[ \t]*(\w+|\{)?")
+
+
+class WordTokens:
+    """The words of one text."""
+
+    def __init__(self, text: str, table: Table, output: Output, brackets: Brackets) -> None:
+        self.text = text
+        self.keywords = table.keywords
+        self.output = output
+        self.brackets = brackets
+        self.seen: set[str] = set()  # those that have been looked at, and are what they are
+
+    def word(self, text: str, span: Span) -> int:
+        """A word of any kind."""
+        keyword = self.keywords.get(text)
+        if keyword is not None:
+            return self._keyword(keyword, text, span)
+        if not (text.islower() and text.isascii()) and text not in self.seen and self._may_be_foreign(text):
+            from dsd_lang.syntax.foreign_letters import read_word
+
+            meant = read_word(self.text, text, span, self.keywords, self.output.previous)
+            if meant is not None:
+                self.output.diagnostics.append(meant.diagnostic)
+                is_number = meant.word[0].isdigit()
+                return self.output.add("NUMBER", meant.word, span) if is_number else self.word(meant.word, span)
+            self.seen.add(text)
+        if self.text[span.end : span.end + 1] == "." and self.output.previous in VALUE_OPENERS:
+            end = self._module_name(span)
+            if end:
+                return end
+        kind = "DOTTED" if "." in text else "NAME"
+        if not text.isascii():
+            text = self._plain_word(kind, text, span)
+        if kind == "NAME":
+            after = self._after(span.end)
+            if after == ":" and self.brackets.innermost != "LSQB":
+                if self.brackets.innermost == "LPAR":
+                    self.brackets.end_parentheses()
+                kind = "LABEL"
+            elif after == "=" and self._takes_selectors(text) and self._after(span.end, skip=1) != "=":
+                kind = "SELECTING"
+            if text in SELECTING_WORDS and kind != "SELECTING" and not self.brackets.in_parentheses:
+                return self._selecting_without_equals(text, span)
+        return self.output.add(kind, text, span)
+
+    def reference(self, text: str, span: Span) -> int:
+        """`@a.end`."""
+        plain = text if text.isascii() else self._plain_word("REFERENCE", text, span)
+        return self.output.add("REFERENCE", plain, span)
+
+    def _may_be_foreign(self, text: str) -> bool:
+        """Whether it is a reserved word but for its capitals, or has letters of another alphabet."""
+        return not text.isascii() or text.lower() in self.keywords
+
+    def _selecting_without_equals(self, text: str, span: Span) -> int:
+        """`layers fc`, `layers: fc`: the sign between the two is not there, or another."""
+        found = _SELECTORS.match(self.text, span.end)
+        if found is None:
+            return self.output.add("NAME", text, span)
+        gap = widened(point_in_line(span, span.end), found.end() - span.end)
+        self.output.report(
+            "DSD101",
+            f"the argument `{text}` needs a `=` before its value",
+            span,
+            label="an `=` is missing after this" if ":" not in found[0] else f"write `{text}=`",
+            fix=Fix("put in the `=`", (Edit(gap, "="),)),
+        )
+        self.output.add("SELECTING", text, span)
+        return self.output.add("EQUAL", "", gap)
+
+    def _module_name(self, span: Span) -> int:
+        """`layers=features.0`: a name with a number in it, as modules have; it is read as a string."""
+        found = _MODULE.match(self.text, span.start)
+        if found is None:
+            return 0
+        whole = widened(span, len(found[0]))
+        better = f'"{found[0]}"'
+        self.output.report(
+            "DSD201",
+            f"`{clipped(found[0])}` is the name of a module, which is written in quotes",
+            whole,
+            label=f"write `{clipped(better)}`",
+            help='a `*` stands for any part of it: `"features.*"`',
+            fix=replacement(whole, better),
+        )
+        return self.output.add("STRING", better, whole)
+
+    def _plain_word(self, kind: str, text: str, span: Span) -> str:
+        """A word with the digits 0 to 9 in place of others, which are reported; letters are left as they are."""
+        from dsd_lang.syntax.number_tokens import plain_digits, with_plain_digits
+
+        plain = plain_digits(text)
+        if plain != text:
+            self.output.diagnostics.append(with_plain_digits(Token(kind, text, span))[1])
+        return plain
+
+    def _takes_selectors(self, name: str) -> bool:
+        """Whether an argument takes selectors: `layers`, `except`, or what must be meant for one of them."""
+        if name in SELECTING_WORDS:
+            return True
+        if name in BY_NAME or self.brackets.in_parentheses:
+            return False
+        from dsd_lang.base.foreign_words import ARGUMENTS
+
+        meant = ARGUMENTS.get(name.lower())  # reported as an unknown argument later
+        return meant.word in SELECTING_WORDS if meant is not None else nearest(name, SELECTING_WORDS) is not None
+
+    def _keyword(self, kind: str, text: str, span: Span) -> int:
+        after = self._after(span.end)
+        if text == "set" and after == "(":  # `update=set(drop=30%)`: the one reserved word that is also a method
+            return self.output.add("NAME", text, span)
+        if after == "=" and self._after(span.end, skip=1) != "=":
+            advice = {
+                "until": "a condition has no `=`: write `until val.err < 10%`",
+                "set": "settings are written `set lr=1e-3`",
+            }
+            self.output.report(
+                "DSD103",
+                f"the reserved word `{text}` cannot be the name of an argument",
+                span,
+                label="leave the `=` out" if text == "until" else "",
+                help=advice.get(text, ""),
+                fix=self._without_equals(span) if text == "until" else None,
+            )
+            return self.output.add("NAME", text, span)
+        if after == ":" and not self.brackets.in_parentheses:
+            return self._reserved_label(kind, text, span)
+        if kind in STATEMENT_WORDS and self.brackets.in_parentheses:
+            self.brackets.end_parentheses()
+        return self.output.add(kind, text, span)
+
+    def _reserved_label(self, kind: str, text: str, span: Span) -> int:
+        colon = self.text.index(":", span.end) + 1
+        if kind in _BLOCK_WORDS and _LINE_ENDS.match(self.text, colon):
+            return self.output.add(kind, text, span)  # `fork:`, a block as in Python: the parser says so
+        follows = _FOLLOWING.match(self.text, colon)
+        if follows is not None and follows[1] == "{" and kind in ("DENSE", "SPARSE"):
+            self.output.add(kind, text, span)
+            return colon  # `dense: {epochs: 50}`: the parser says that a phase has no block
+        labels = follows is not None and (follows[1] == "{" or self.keywords.get(follows[1]) is not None)
+        example = f"`{text} ...`, or with a label `{text}_1: {text} ...`"
+        if labels and follows is not None:
+            example = f"`{text}_1: {follows[1]} ...`"
+        self.output.report(
+            "DSD103",
+            f"the reserved word `{text}` cannot be a label",
+            span,
+            label="choose another name" if labels else "leave the colon out",
+            help=f"write {example}",
+            fix=replacement(span, f"{text}_1")
+            if labels
+            else Fix("leave the `:` out", (Edit(widened(point_in_line(span, colon - 1), 1), ""),)),
+        )
+        self.output.add("LABEL" if labels else kind, text, span)
+        return span.end if labels else colon
+
+    def _without_equals(self, span: Span) -> Fix:
+        """A blank in place of the `=` that follows a word."""
+        place = widened(point_in_line(span, span.end), self.text.index("=", span.end) + 1 - span.end)
+        return Fix("leave the `=` out", (Edit(place, " "),))
+
+    def _after(self, position: int, *, skip: int = 0) -> str:
+        """The next character that is no blank, or the one `skip` characters after it; empty at the end."""
+        text = self.text
+        here = text[position : position + 1]
+        if here == " " or here == "\t":
+            position = _BLANKS.match(text, position).end()  # type: ignore[union-attr]
+        return text[position + skip : position + skip + 1]
