@@ -14,6 +14,7 @@ from dsd_lang.base.errors import nearest
 from dsd_lang.syntax.brackets import Brackets, Output
 from dsd_lang.syntax.table import Table
 from dsd_lang.syntax.terminals import (
+    BLOCK_WORDS,
     SELECTING_WORDS,
     STATEMENT_WORDS,
     VALUE_OPENERS,
@@ -23,7 +24,6 @@ from dsd_lang.syntax.terminals import (
     widened,
 )
 
-_BLOCK_WORDS = frozenset({"REPEAT", "FOR", "SWEEP", "FORK"})
 _BLANKS = re.compile("[ \t]*")
 _LINE_ENDS = re.compile("[ \t]*(?:#|[\r\n]|\\Z)")
 _SELECTORS = re.compile("[ \t]*(?::[ \t]*|[ \t]+)(?=[A-Za-z\"'])")
@@ -162,7 +162,7 @@ class WordTokens:
 
     def _reserved_label(self, kind: str, text: str, span: Span) -> int:
         colon = self.text.index(":", span.end) + 1
-        if kind in _BLOCK_WORDS and _LINE_ENDS.match(self.text, colon):
+        if kind in BLOCK_WORDS and _LINE_ENDS.match(self.text, colon):
             return self.output.add(kind, text, span)  # `fork:`, a block as in Python: the parser says so
         follows = _FOLLOWING.match(self.text, colon)
         if follows is not None and follows[1] == "{" and kind in ("DENSE", "SPARSE"):
@@ -187,8 +187,8 @@ class WordTokens:
 
     def _without_equals(self, span: Span) -> Fix:
         """A blank in place of the `=` that follows a word."""
-        place = widened(point_in_line(span, span.end), self.text.index("=", span.end) + 1 - span.end)
-        return Fix("leave the `=` out", (Edit(place, " "),))
+        sign = widened(point_in_line(span, span.end), self.text.index("=", span.end) + 1 - span.end)
+        return Fix("leave the `=` out", (Edit(sign, " "),))
 
     def _after(self, position: int, *, skip: int = 0) -> str:
         """The next character that is no blank, or the one `skip` characters after it; empty at the end."""
