@@ -57,27 +57,27 @@ class Place(NamedTuple):
 class Series(NamedTuple):
     """One after the other."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[Pattern, ...]
 
 
 class Choice(NamedTuple):
     """One of several."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[Pattern, ...]
 
 
 class Repetition(NamedTuple):
     """A node again and again; ``most`` is None for any number of times."""
 
-    node: Node
+    node: Pattern
     least: int
     most: int | None
 
 
-Node = Characters | Place | Series | Choice | Repetition
+Pattern = Characters | Place | Series | Choice | Repetition
 
 
-def size_of(node: Node) -> int:
+def size_of(node: Pattern) -> int:
     """How many instructions a node takes; at least 1, so that repeating nothing a million times counts as well."""
     if isinstance(node, Repetition):
         once = size_of(node.node)
@@ -103,7 +103,7 @@ _NOWHERE: _Context = (False, False, False)
 class Automaton:
     """A pattern, ready to match."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Pattern) -> None:
         self._program: list[_Instruction] = []
         self._emit(node)
         self._match = len(self._program)
@@ -179,7 +179,7 @@ class Automaton:
 
     # --- the program --------------------------------------------------------------------------------------------------
 
-    def _emit(self, node: Node) -> None:
+    def _emit(self, node: Pattern) -> None:
         """Appends what matches the node and goes on behind it."""
         program = self._program
         if isinstance(node, Characters):
@@ -194,7 +194,7 @@ class Automaton:
         else:
             self._emit_repetition(node)
 
-    def _emit_choice(self, nodes: Sequence[Node]) -> None:
+    def _emit_choice(self, nodes: Sequence[Pattern]) -> None:
         fork = self._reserve()
         ways: list[int] = []
         exits: list[int] = []

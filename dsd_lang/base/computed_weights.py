@@ -39,7 +39,9 @@ def refusal(weights: Sequence[WeightInfo]) -> tuple[str, str] | None:
     owners = list(dict.fromkeys(weight.name.rpartition(".")[0] or weight.name for weight in computed))
     excluded = ",".join(f'"{one}"' for one in owners[:_MOST_SHOWN]) + (",..." if len(owners) > _MOST_SHOWN else "")
     leave_out = f"leave {it} out: `except={excluded}`"
-    remove = f"make {it} {'a parameter' if is_one else 'parameters'} first, `{removal(computed[0].made_by, name)}`"
+    remove = (
+        f"make {it} {'a parameter' if is_one else 'parameters'} first, `{how_to_remove(computed[0].made_by, name)}`"
+    )
     advice = leave_out if computed[0].made_by == STANDARDIZED else f"{remove} ({module}), or {leave_out}"
     return (
         f"{shown}{more} {verb} computed by {makers}: a mask on what {subject} computed from would not prune {it}",
@@ -47,7 +49,7 @@ def refusal(weights: Sequence[WeightInfo]) -> tuple[str, str] | None:
     )
 
 
-def removal(made_by: str | None, name: str) -> str:
+def how_to_remove(made_by: str | None, name: str) -> str:
     """The call that makes a computed weight a parameter again, with the values it has; `name` is the module's own."""
     call = _REMOVED_BY.get(made_by or "", 'torch.nn.utils.parametrize.remove_parametrizations(module, "{}")')
     return call.format(name)

@@ -38,7 +38,7 @@ _PLACE = Meant(None, "where and how fast a schedule runs is an option of `dsd-ru
 _PATTERN = Meant(None, "N:M is a target: `sparse 2:4`", "target")
 
 # names of arguments
-ARGUMENTS: dict[str, Meant] = {
+FOREIGN_ARGUMENTS: dict[str, Meant] = {
     name: meant
     for names, meant in (
         ("weight_decay weightdecay decay_weight l2 l2_reg weight_reg", Meant("wd", "weight decay is `wd=`")),
@@ -164,7 +164,7 @@ ITEMS: dict[str, Meant] = {
 }
 
 # words of `lr=` arithmetic
-RATES: dict[str, Meant] = {
+FOREIGN_RATES: dict[str, Meant] = {
     name: meant
     for names, meant in (
         ("previous lr before start prev_lr current", Meant("prev", "`prev` is the start of the previous phase's rate")),
@@ -253,7 +253,7 @@ LAYERS: dict[str, str] = {
 }  # fmt: skip
 
 # moments of a phase: `@label.final`
-MOMENTS: dict[str, str] = {
+FOREIGN_MOMENTS: dict[str, str] = {
     word: meant
     for words, meant in (
         ("final last finish finished done stop exit trained after", "end"),
@@ -265,7 +265,7 @@ MOMENTS: dict[str, str] = {
 }
 
 # metrics without their split, or by other names
-METRICS: dict[str, str] = {
+FOREIGN_METRICS: dict[str, str] = {
     "accuracy": "acc", "error": "err", "top1": "top1_err", "top5": "top5_err", "perplexity": "ppl",
     "word_error_rate": "wer", "character_error_rate": "cer", "bleu": "bleu4",
 }  # fmt: skip

@@ -113,7 +113,7 @@ def problem_of_metric(metric: str) -> tuple[str, str | None] | None:
 
         near = difflib.get_close_matches(name, MEASURES, n=1, cutoff=0.75)
         return (f"unknown metric `{metric}`", f"{root}.{near[0]}") if near else None
-    from dsd_lang.base.foreign_words import METRICS as FOREIGN
+    from dsd_lang.base.foreign_words import FOREIGN_METRICS as FOREIGN
 
     plain = metric.lower()
     for split in SPLITS:  # `val_loss`, `val/loss`, `validation.loss`

@@ -15,7 +15,7 @@ from dsd_lang.base.automaton import (
     Category,
     Characters,
     Choice,
-    Node,
+    Pattern,
     Place,
     Repetition,
     Series,
@@ -61,7 +61,7 @@ def glob(text: str) -> Automaton:
     >>> glob("layer*.conv[12]").fullmatch("layer3.0.conv2")
     True
     """
-    nodes: list[Node] = []
+    nodes: list[Pattern] = []
     place = 0
     while place < len(text):
         character = text[place]
@@ -105,7 +105,7 @@ class _Reader:
         if self._ignores_case:
             self._place = 4
 
-    def whole(self) -> Node:
+    def whole(self) -> Pattern:
         node = self._choice()
         if self._place < len(self._text):
             raise PatternError("a `)` has no matching `(`")
@@ -124,14 +124,14 @@ class _Reader:
             self._place += len(text)
         return found
 
-    def _choice(self) -> Node:
+    def _choice(self) -> Pattern:
         options = [self._series()]
         while self._takes("|"):
             options.append(self._series())
         return options[0] if len(options) == 1 else Choice(tuple(options))
 
-    def _series(self) -> Node:
-        nodes: list[Node] = []
+    def _series(self) -> Pattern:
+        nodes: list[Pattern] = []
         while self._peek() not in ("", "|", ")"):
             node = self._atom()
             if node is not None:
@@ -140,7 +140,7 @@ class _Reader:
 
     # --- repetitions --------------------------------------------------------------------------------------------------
 
-    def _repeated(self, node: Node) -> Node:
+    def _repeated(self, node: Pattern) -> Pattern:
         is_group = self._text[self._place - 1] == ")"
         times = self._times()
         if times is None:
@@ -180,7 +180,7 @@ class _Reader:
 
     # --- what is repeated ---------------------------------------------------------------------------------------------
 
-    def _atom(self) -> Node | None:
+    def _atom(self) -> Pattern | None:
         """The next node; None for a comment."""
         character = self._take()
         if character == "(":
@@ -199,7 +199,7 @@ class _Reader:
             )
         return _one(character, ignores_case=self._ignores_case)
 
-    def _group(self) -> Node | None:
+    def _group(self) -> Pattern | None:
         opening = self._place - 1
         if self._takes("?#"):
             self._place = self._text.find(")", self._place) + 1 or self._unclosed()
@@ -233,7 +233,7 @@ class _Reader:
             help="`(?:...)` groups, `(?i)` at the very beginning ignores case",
         )
 
-    def _escape(self) -> Node:
+    def _escape(self) -> Pattern:
         if not self._peek():
             raise PatternError("a `\\` ends it", help="write `\\\\` for the sign itself")
         character = self._peek()
@@ -265,7 +265,7 @@ class _Reader:
             raise PatternError(f"`\\{character}` means nothing", help=PARTS_IN_WORDS)
         return character
 
-    def _set(self) -> Node:
+    def _set(self) -> Pattern:
         is_negated = self._takes("^")
         ranges: list[tuple[str, str]] = []
         categories: list[Category] = []

@@ -56,7 +56,7 @@ def position_span(text: str, start: int, end: int) -> Span:
     return SourceText(text).span(start, end)
 
 
-def decode(data: bytes) -> tuple[str, list[Diagnostic]]:
+def decode_text(data: bytes) -> tuple[str, list[Diagnostic]]:
     """UTF-8 bytes as text, a byte-order mark left in front; other bytes are one finding and read as U+FFFD."""
     try:
         return data.decode("utf-8"), []

@@ -58,7 +58,7 @@ def _take(number: int) -> None:
             os.close(opened)
 
 
-def write_text(stream: TextIO, text: str, name: str) -> None:
+def write_to_stream(stream: TextIO, text: str, name: str) -> None:
     """Writes to a stream; what its encoding lacks as escapes. Raises :class:`DsdError` where it cannot."""
     encoding = stream.encoding or "utf-8"
     try:

@@ -20,7 +20,7 @@ _BY_METAVAR: dict[str, Takes] = {
 }  # fmt: skip
 
 
-class Value(NamedTuple):
+class FlagValue(NamedTuple):
     """What stands somewhere on a command line; ``words`` are known ones, for `pairs` what stands before the `=`."""
 
     takes: Takes
@@ -32,7 +32,7 @@ class CommandOption(NamedTuple):
 
     name: str
     help: str
-    value: Value
+    value: FlagValue
 
 
 class CommandLine(NamedTuple):
@@ -40,7 +40,7 @@ class CommandLine(NamedTuple):
 
     program: str
     options: tuple[CommandOption, ...]
-    other: Value
+    other: FlagValue
 
 
 def command_lines() -> tuple[CommandLine, ...]:
@@ -71,20 +71,20 @@ def _argparse_flags(parser: argparse.ArgumentParser) -> Iterator[Flag]:
         yield Flag(action.option_strings[-1], action.help or "", metavar, choices)
 
 
-def _value(flag: Flag, words: dict[str, tuple[str, ...]]) -> Value:
+def _value(flag: Flag, words: dict[str, tuple[str, ...]]) -> FlagValue:
     if not flag.metavar:
-        return Value("nothing")
+        return FlagValue("nothing")
     known = flag.choices or words.get(flag.name, ())
     takes = _BY_METAVAR.get(flag.metavar)
-    return Value(takes or ("words" if known else "free"), known)
+    return FlagValue(takes or ("words" if known else "free"), known)
 
 
-def _other(program: str) -> Value:
+def _other(program: str) -> FlagValue:
     if program == "dsd-completion":
         from dsd_lang.cli.completion import SHELLS
 
-        return Value("words", tuple(SHELLS))
-    return Value("nothing") if program == "dsd-lsp" else Value("schedule")
+        return FlagValue("words", tuple(SHELLS))
+    return FlagValue("nothing") if program == "dsd-lsp" else FlagValue("schedule")
 
 
 def _known_words() -> dict[str, tuple[str, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dsd_lang.cli.command_lines import CommandLine, Value
+from dsd_lang.cli.command_lines import CommandLine, FlagValue
 
 _HEAD = """\
 # Completion of the dsd tools for bash: eval "$(dsd-completion bash)"
@@ -68,7 +68,7 @@ def _others(line: CommandLine) -> Iterator[str]:
     yield f'    {line.program}) if [[ $current == -* ]]; then _dsd_words "{flags}"; else {_call(line.other)}; fi ;;'
 
 
-def _call(value: Value) -> str:
+def _call(value: FlagValue) -> str:
     words = " ".join(value.words)
     if value.takes == "pairs":
         return f'_dsd_pairs "{" ".join(f"{word}=" for word in value.words)}"'

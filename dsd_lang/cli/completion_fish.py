@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dsd_lang.cli.command_lines import CommandLine, CommandOption, Value
+from dsd_lang.cli.command_lines import CommandLine, CommandOption, FlagValue
 
 
 def fish_script(lines: Sequence[CommandLine]) -> str:
@@ -27,7 +27,7 @@ def _quoted(option: CommandOption) -> str:
     return option.help.replace("\\", "\\\\").replace("'", "\\'")
 
 
-def _value(value: Value) -> str:
+def _value(value: FlagValue) -> str:
     words = " ".join(value.words)
     if value.takes == "pairs":
         return f" -x -a '{' '.join(f'{word}=' for word in value.words)}'"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dsd_lang.cli.command_lines import CommandLine, CommandOption, Value
+from dsd_lang.cli.command_lines import CommandLine, CommandOption, FlagValue
 
 
 def zsh_script(lines: Sequence[CommandLine]) -> str:
@@ -58,7 +58,7 @@ def _quoted(text: str) -> str:
     return escaped.replace("'", "'\\''")
 
 
-def _action(value: Value) -> str:
+def _action(value: FlagValue) -> str:
     words = " ".join(value.words)
     if value.takes == "pairs":
         return '{compadd -S "" - ' + " ".join(f"{word}=" for word in value.words) + "}"

@@ -46,7 +46,7 @@ def model_cards() -> dict[str, Mapping[str, str]]:
     return found
 
 
-def run_states(plan: Plan, folder: Path) -> dict[str, NodeState]:
+def node_states(plan: Plan, folder: Path) -> dict[str, NodeState]:
     """The state and the content key of every phase in a run folder (group `dsd.run_progress`)."""
     from dsd_lang.views.diff.run_effect import NodeState
 

@@ -14,7 +14,15 @@ from dsd_lang.base.source import SourceText
 from dsd_lang.base.streams import write_bytes
 from dsd_lang.cli.command import Tool, run_tool
 from dsd_lang.cli.flags import Flag, Given
-from dsd_lang.cli.options import Found, is_coloured, read_source, read_stdin, say_problems, schedule_paths, write_output
+from dsd_lang.cli.options import (
+    FoundFiles,
+    is_coloured,
+    read_source,
+    read_stdin,
+    say_problems,
+    schedule_paths,
+    write_output,
+)
 from dsd_lang.lint.checking import check_text
 from dsd_lang.lint.codes import CodeChoice, codes_of, selected_codes
 from dsd_lang.lint.configuration import Configuration, configuration_in, configuration_of
@@ -56,7 +64,6 @@ TOOL = Tool(
     FLAGS,
     EPILOGUE,
 )
-Layers = tuple[LayerInfo, ...] | None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -93,14 +100,16 @@ def run(options: Given) -> int:
     return say_problems(problems, PROGRAM) or status
 
 
-def check(path: str, name: str, *, selected: frozenset[str], layers: Layers = None) -> CheckedFile:
+def check(
+    path: str, name: str, *, selected: frozenset[str], layers: tuple[LayerInfo, ...] | None = None
+) -> CheckedFile:
     """One file read and all its findings, those left out that nobody asked for."""
     text, unreadable = read_source(path)
     return CheckedFile(name, SourceText(text), findings_of(text, unreadable, selected=selected, layers=layers))
 
 
 def findings_of(
-    text: str, unreadable: Sequence[Diagnostic], *, selected: frozenset[str], layers: Layers
+    text: str, unreadable: Sequence[Diagnostic], *, selected: frozenset[str], layers: tuple[LayerInfo, ...] | None
 ) -> tuple[Diagnostic, ...]:
     """The findings of a text and of the bytes it was read from, one a place."""
     found = check_text(text, selected=selected, layers=layers)
@@ -111,15 +120,15 @@ def findings_of(
     return (*told, *(finding for finding in found if finding.span.start not in places))
 
 
-def _jobs(options: Given) -> tuple[list[tuple[str, str, frozenset[str], Layers]], list[DsdError]]:
+def _jobs(options: Given) -> tuple[list[tuple[str, str, frozenset[str], tuple[LayerInfo, ...] | None]], list[DsdError]]:
     """For each file its path, the name shown, the codes looked for and the model's layers; and what is no file."""
     choice = CodeChoice(
         codes_of(options.values["--select"], where="`--select`: ") if options.has("--select") else None,
         codes_of(options.values.get("--extend-select", []), where="`--extend-select`: "),
         codes_of(options.values.get("--ignore", []), where="`--ignore`: "),
     )
-    inventories: dict[tuple[str, str], Layers] = {}
-    jobs: list[tuple[str, str, frozenset[str], Layers]] = []
+    inventories: dict[tuple[str, str], tuple[LayerInfo, ...] | None] = {}
+    jobs: list[tuple[str, str, frozenset[str], tuple[LayerInfo, ...] | None]] = []
     found = _paths(options)
     for path in found.paths:
         place = options.last("--stdin-filename") or path if path == "-" else path
@@ -131,7 +140,7 @@ def _jobs(options: Given) -> tuple[list[tuple[str, str, frozenset[str], Layers]]
     return jobs, found.problems
 
 
-def _paths(options: Given) -> Found:
+def _paths(options: Given) -> FoundFiles:
     is_forced = options.has("--force-exclude")
     found = schedule_paths(options.words, program=PROGRAM, excludes_all=is_forced)
     name = options.last("--stdin-filename")
@@ -141,7 +150,7 @@ def _paths(options: Given) -> Found:
         if is_excluded(name):
             if options.has("--fix") or options.has("--unsafe-fixes"):  # the text goes on as it came
                 write_bytes(read_stdin())
-            return Found([], [])
+            return FoundFiles([], [])
     return found
 
 
@@ -178,7 +187,7 @@ def _layers_named(options: Given, said: Configuration) -> tuple[str, str]:
     return path or "", model or ""
 
 
-def _layers(path: str, model: str) -> Layers:
+def _layers(path: str, model: str) -> tuple[LayerInfo, ...] | None:
     if path:
         from dsd_lang.base.layers_file import read_layers
 

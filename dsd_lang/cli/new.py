@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from dsd_lang.base.bundled import SUFFIX
 from dsd_lang.base.errors import DsdError, nearest
 from dsd_lang.base.units import Length, exact, parse_length
 from dsd_lang.cli.command import Tool, run_tool
 from dsd_lang.cli.flags import Flag, Given
 from dsd_lang.cli.installed import model_cards, model_preset
 from dsd_lang.cli.options import write_output
-from dsd_lang.lint.project import SUFFIX
 from dsd_lang.starter.recipes import RECIPES, Recipe
 from dsd_lang.starter.writing import starter_text
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from dsd_lang.starter.choices import Choices
 
 PROGRAM = "dsd-new"
-DEFAULT = "dsd"
+DEFAULT_RECIPE = "dsd"
 EPILOGUE = """exit status: 0 written, 2 bad usage or a failure of the tool.
 On a terminal, without options, it asks. Networks of the paper get the paper's lengths and learning rates."""
 FLAGS = (
-    Flag("--recipe", f"what to write: {', '.join(RECIPES)} (default: {DEFAULT})", "RECIPE"),
+    Flag("--recipe", f"what to write: {', '.join(RECIPES)} (default: {DEFAULT_RECIPE})", "RECIPE"),
     Flag("--model", "the network, such as `ds2` (default: none)", "NAME"),
     Flag("--length", "how long each phase trains, such as `10ep` or `500it`", "LENGTH"),
     Flag("--sparsity", "the share that is pruned, such as `50%`", "SHARE"),
@@ -56,11 +56,11 @@ def run(given: Given) -> int:
     if not any(given.has(name) for name in CHOICES) and sys.stdin.isatty() and sys.stdout.isatty():
         from dsd_lang.cli.questions import asked
 
-        given = asked(given, default=DEFAULT)
+        given = asked(given, default=DEFAULT_RECIPE)
     if not given.words:
         raise DsdError("give the file to write", help="`dsd-new first.dsd --model ds2`, or `-` for stdout")
     path = checked_path(given.words[0], may_overwrite=given.has("--force"))
-    recipe = recipe_of(given.last("--recipe") or DEFAULT)
+    recipe = recipe_of(given.last("--recipe") or DEFAULT_RECIPE)
     name = "FILE" if path is None else path
     write_output(starter_text(recipe, choices_of(given), name=name), path)
     if path is not None:

@@ -10,30 +10,30 @@ from typing import NamedTuple
 from dsd_lang.base.diagnostics import Diagnostic
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.files import MAX_BYTES, checked_size, read_limited, unreadable
-from dsd_lang.base.source import decode
-from dsd_lang.base.streams import say, say_error, write_text
+from dsd_lang.base.source import decode_text
+from dsd_lang.base.streams import say, say_error, write_to_stream
 
 
-class Found(NamedTuple):
+class FoundFiles(NamedTuple):
     """The files that a command line means, and what cannot be read there."""
 
     paths: list[str]
     problems: list[DsdError]
 
 
-def schedule_paths(words: Sequence[str], *, program: str, excludes_all: bool = False) -> Found:
+def schedule_paths(words: Sequence[str], *, program: str, excludes_all: bool = False) -> FoundFiles:
     """The files that a command line means (`-` alone is stdin; nothing is the folder here); a note where it is none."""
     from dsd_lang.lint.project import find_schedules
 
     if "-" in words:
         if len(words) > 1:
             raise DsdError("`-` (stdin) cannot be mixed with other paths")
-        return Found(["-"], [])
+        return FoundFiles(["-"], [])
     problems: list[DsdError] = []
     found = find_schedules(words or ["."], excludes_all=excludes_all, problems=problems)
     if not found and not problems and not excludes_all:
         say(f"{program}: no `*.dsd` files under {', '.join(f'`{path}`' for path in words or ['.'])}\n")
-    return Found(found, problems)
+    return FoundFiles(found, problems)
 
 
 def is_coloured(choice: str | None, *, is_terminal: bool) -> bool:
@@ -45,7 +45,7 @@ def is_coloured(choice: str | None, *, is_terminal: bool) -> bool:
 
 def read_source(path: str) -> tuple[str, list[Diagnostic]]:
     """The text of a file, or of stdin for `-`, and what was wrong with its bytes; raises :class:`DsdError`."""
-    return decode(read_stdin() if path == "-" else read_limited(path))
+    return decode_text(read_stdin() if path == "-" else read_limited(path))
 
 
 def read_stdin() -> bytes:
@@ -66,7 +66,7 @@ def write_output(text: str, path: str | None, *, is_aside: bool = False) -> None
             raise DsdError(f"cannot write `{path}`: {(error.strerror or str(error)).lower()}") from error
         return
     stream = sys.stderr if is_aside else sys.stdout
-    write_text(stream, text, "stderr" if is_aside else "stdout")
+    write_to_stream(stream, text, "stderr" if is_aside else "stdout")
 
 
 def say_problems(problems: Sequence[DsdError], program: str) -> int:

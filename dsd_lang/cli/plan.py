@@ -103,7 +103,7 @@ def _show(path: str, given: Given) -> int:
     if isinstance(result, tuple):
         write_output(_rendered(text, name, result, given), None)
         return 1
-    write_output(shown(result, given), None)
+    write_output(plan_text(result, given), None)
     return 0
 
 
@@ -128,7 +128,7 @@ def _compare(path: str, other: str, given: Given) -> int:
     return 0 if is_same else 1
 
 
-def shown(compiled: Compiled, given: Given) -> str:
+def plan_text(compiled: Compiled, given: Given) -> str:
     """What the command prints for a plan."""
     graph = given.last("--graph")
     if graph is not None:
@@ -138,11 +138,11 @@ def shown(compiled: Compiled, given: Given) -> str:
         return {"mermaid": picture.to_mermaid, "dot": picture.to_dot, "svg": picture.to_svg}[graph]()
     if given.has("--json"):
         return compiled.plan.to_json() + "\n"
-    from dsd_lang.cli.installed import run_states
+    from dsd_lang.cli.installed import node_states
     from dsd_lang.cli.plan_page import page_of, page_text
 
     out = given.last("--out")
-    return page_text(compiled, given, page_of(given), {} if out is None else run_states(compiled.plan, Path(out)))
+    return page_text(compiled, given, page_of(given), {} if out is None else node_states(compiled.plan, Path(out)))
 
 
 def schema_text() -> str:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dsd_lang.base.errors import DsdError
-from dsd_lang.base.source import decode
+from dsd_lang.base.source import decode_text
 from dsd_lang.cli.flags import Given
-from dsd_lang.cli.installed import run_states
+from dsd_lang.cli.installed import node_states
 from dsd_lang.cli.options import read_source
 from dsd_lang.cli.plan_page import Page
 from dsd_lang.cli.revision import file_in_revision
@@ -35,7 +35,7 @@ def read_other(path: str, other: str) -> tuple[str, str, list[Diagnostic]]:
             f"there is no file `{other}`, and stdin has no revisions",
             help="give the schedule by its path, or compare stdin with a file",
         )
-    text, unreadable = decode(file_in_revision(Path(path), other))
+    text, unreadable = decode_text(file_in_revision(Path(path), other))
     return f"{other}:{path}", text, unreadable
 
 
@@ -51,7 +51,7 @@ def compared(old: Compiled, new: Compiled, given: Given, page: Page) -> tuple[st
     out = given.last("--out")
     effect = None
     if out is not None:
-        effect = run_effect(old.plan, new.plan, run_states(old.plan, Path(out)), run_states(new.plan, Path(out)))
+        effect = run_effect(old.plan, new.plan, node_states(old.plan, Path(out)), node_states(new.plan, Path(out)))
     if given.has("--json"):
         data = diff_data(diff, sums, effect, out or "")
         return json.dumps(data, indent=2, ensure_ascii=False) + "\n", diff.is_same

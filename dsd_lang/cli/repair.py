@@ -8,18 +8,19 @@ from functools import partial
 from typing import NamedTuple
 
 from dsd_lang.base.errors import DsdError
+from dsd_lang.base.layers import LayerInfo
 from dsd_lang.base.source import SourceText
 from dsd_lang.base.streams import write_bytes
 from dsd_lang.cli.flags import Given
-from dsd_lang.cli.lint import Layers, findings_of
+from dsd_lang.cli.lint import findings_of
 from dsd_lang.cli.options import is_coloured, read_source, write_output
 from dsd_lang.cli.rewrite import rewrite_file
 from dsd_lang.lint.checking import check_text
 from dsd_lang.lint.fixes import mend
 from dsd_lang.report import CheckedFile
 
-Job = tuple[str, str, frozenset[str], Layers]
-Report = Callable[[Sequence[CheckedFile], int, bool], int]
+Job = tuple[str, str, frozenset[str], tuple[LayerInfo, ...] | None]
+ShowReport = Callable[[Sequence[CheckedFile], int, bool], int]
 
 
 class Repaired(NamedTuple):
@@ -35,7 +36,7 @@ class Repaired(NamedTuple):
         return self.file.source.text != self.before
 
 
-def repair_all(jobs: Sequence[Job], options: Given, problems: list[DsdError], report: Report) -> int:
+def repair_all(jobs: Sequence[Job], options: Given, problems: list[DsdError], report: ShowReport) -> int:
     """Mends every file, then reports what is left; with `--diff` shows what would change. Returns the exit status.
 
     Why a file could not be read or written is added to ``problems``.
@@ -58,7 +59,9 @@ def repair_all(jobs: Sequence[Job], options: Given, problems: list[DsdError], re
     return report([one.file for one in repaired], sum(one.num_fixed for one in repaired), is_aside)
 
 
-def repair(path: str, name: str, *, unsafe: bool, selected: frozenset[str], layers: Layers) -> Repaired:
+def repair(
+    path: str, name: str, *, unsafe: bool, selected: frozenset[str], layers: tuple[LayerInfo, ...] | None
+) -> Repaired:
     """One file mended in memory; one that is not UTF-8 is left as it is."""
     text, unreadable = read_source(path)
     if unreadable:

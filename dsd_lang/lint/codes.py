@@ -10,7 +10,7 @@ from dsd_lang.base.errors import DsdError, nearest
 from dsd_lang.lint.configuration import Configuration, configuration_of
 from dsd_lang.lint.project import matches
 
-DEFAULT = frozenset(entry.code for entry in CATALOGUE.values() if entry.default)
+DEFAULT_CODES = frozenset(entry.code for entry in CATALOGUE.values() if entry.default)
 
 
 class CodeChoice(NamedTuple):
@@ -58,8 +58,8 @@ def selected_codes(path: str, choice: CodeChoice = CodeChoice()) -> frozenset[st
     """The codes to look for in a file: what its project says, ``choice`` over it, its `per-file-ignores` taken out."""
     said = configuration_of(path)
     if not said.path:
-        return choice.over(DEFAULT)
-    codes = choice.over(_configured(said).over(DEFAULT))
+        return choice.over(DEFAULT_CODES)
+    codes = choice.over(_configured(said).over(DEFAULT_CODES))
     for glob, words in said.per_file_ignores:
         ignored = codes_of(words, where=f"`{said.path}`: `per-file-ignores`: ")
         if matches(glob, said.folder, path):

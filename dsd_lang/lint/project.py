@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from dsd_lang.base.bundled import SUFFIX
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.files import not_a_file, read_if_file
 from dsd_lang.lint.configuration import configuration_in
 
-SUFFIX = ".dsd"
 _LOCK = ".#"  # Emacs marks a file that is being edited by a link of this name to nowhere
 _MOST_STARS_FOR_RE = 2
 

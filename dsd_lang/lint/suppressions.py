@@ -13,7 +13,7 @@ from typing import NamedTuple
 from dsd_lang.base.diagnostics import CATALOGUE, ERRORS, Diagnostic, Edit, Fix, Span, replacement
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.source import SourceText
-from dsd_lang.syntax.directives import DIRECTIVE, Stretch, covered, covered_line
+from dsd_lang.syntax.directives import DIRECTIVE, StatementRange, covered, covered_line
 from dsd_lang.syntax.nodes import Comment
 
 _NEXT_COMMENT = re.compile(r"\s*(#.*)")
@@ -37,7 +37,7 @@ def apply_suppressions(
     comments: Iterable[Comment],
     findings: Sequence[Diagnostic],
     *,
-    statements: Sequence[Stretch],
+    statements: Sequence[StatementRange],
     looked_for: frozenset[str],
     reports: bool = True,
 ) -> tuple[Diagnostic, ...]:
@@ -82,7 +82,7 @@ def _words(comment: Comment, found: re.Match[str]) -> list[_Word]:
     ]
 
 
-def _covers(finding: Diagnostic, line: int, around: Sequence[Stretch]) -> bool:
+def _covers(finding: Diagnostic, line: int, around: Sequence[StatementRange]) -> bool:
     span = finding.span
     return span.line <= line <= span.end_line or any(one.start < span.end and span.start < one.end for one in around)
 

@@ -8,12 +8,12 @@ from lsprotocol import types
 
 from dsd_lang.base.diagnostics import Diagnostic
 from dsd_lang.lint.fixes import mend
-from dsd_lang.lsp.diagnostics import shown
+from dsd_lang.lsp.diagnostics import protocol_diagnostic
 from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.formatting import line_edits
 
 FIX_ALL = "source.fixAll.dsd"
-KINDS = [types.CodeActionKind.QuickFix, FIX_ALL]
+ACTION_KINDS = [types.CodeActionKind.QuickFix, FIX_ALL]
 
 
 def code_actions(document: Document, params: types.CodeActionParams) -> list[types.CodeAction]:
@@ -53,7 +53,7 @@ def _fix(document: Document, finding: Diagnostic) -> types.CodeAction:
     return types.CodeAction(
         title=f"{finding.code}: {finding.fix.message}",
         kind=types.CodeActionKind.QuickFix,
-        diagnostics=[shown(finding, document)],
+        diagnostics=[protocol_diagnostic(finding, document)],
         edit=document.edit(edits),
         is_preferred=finding.fix.applicability == "safe",
     )
@@ -79,7 +79,7 @@ def _ignore(document: Document, finding: Diagnostic) -> types.CodeAction:
     return types.CodeAction(
         title=f"{finding.code}: ignore it here",
         kind=types.CodeActionKind.QuickFix,
-        diagnostics=[shown(finding, document)],
+        diagnostics=[protocol_diagnostic(finding, document)],
         edit=document.edit([_suppression(document, finding)]),
     )
 

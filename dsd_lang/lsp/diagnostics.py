@@ -17,10 +17,10 @@ _SEVERITIES = {
 
 def diagnostics(document: Document) -> list[types.Diagnostic]:
     """All findings of a document."""
-    return [shown(finding, document) for finding in document.findings]
+    return [protocol_diagnostic(finding, document) for finding in document.findings]
 
 
-def shown(finding: Diagnostic, document: Document) -> types.Diagnostic:
+def protocol_diagnostic(finding: Diagnostic, document: Document) -> types.Diagnostic:
     """One finding: what is wrong, what stands beside the carets, and what to do."""
     return types.Diagnostic(
         range=document.positions.range_of(finding.span),

@@ -80,9 +80,9 @@ def _moment(token: Token) -> str | None:
         return f"**`@init`** {meanings.INIT}"
     last = token.text.rpartition(".")[2]
     if "." not in token.text:
-        return f"the moment: `end`, {meanings.MOMENTS['end']}"
+        return f"the moment: `end`, {meanings.MOMENT_MEANINGS['end']}"
     if last in MOMENTS:
-        return f"the moment: `{last}`, {meanings.MOMENTS[last]}"
+        return f"the moment: `{last}`, {meanings.MOMENT_MEANINGS[last]}"
     return f"the moment: `{last}`, {meanings.LATER}" if last[:1].isdecimal() else None
 
 
@@ -118,7 +118,7 @@ def _word(document: Document, token: Token) -> str | None:
     if row is not None and option is not None:
         return option_page(row, option)
     tests = {name: function.meaning for name, function in CONDITION_FUNCTIONS.items()}
-    for table in (meanings.RATES, tests):
+    for table in (meanings.RATE_MEANINGS, tests):
         if token.text in table:
             return f"**`{token.text}`** {table[token.text]}"
     metric = metric_meaning(".".join(token.text.split(".")[-2:]))

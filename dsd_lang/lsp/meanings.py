@@ -30,7 +30,7 @@ KEYWORDS = {
     "or": ("CONDITION or CONDITION", "one of them holds"),
     "not": ("not CONDITION", "it does not hold"),
 }
-MOMENTS = {
+MOMENT_MEANINGS = {
     "start": "the weights before the phase's entry",
     "entered": "the weights after the entry: masked, restored, not yet trained",
     "end": "the weights at the phase's end",
@@ -38,7 +38,7 @@ MOMENTS = {
 }
 LATER = "the weights after that much of the phase"
 INIT = "the run's first weights"
-RATES = {
+RATE_MEANINGS = {
     "prev": "the previous phase's learning rate at its start",
     "last": "the previous phase's final learning rate",
     "base": "the first phase's learning rate",

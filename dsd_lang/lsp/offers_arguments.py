@@ -11,7 +11,7 @@ from dsd_lang.base.conditions import CONDITION_FUNCTIONS
 from dsd_lang.base.options import DISTILL_PARAMETERS, Option, Parameter
 from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.markdown import argument_page, option_page
-from dsd_lang.lsp.meanings import RATES
+from dsd_lang.lsp.meanings import RATE_MEANINGS
 from dsd_lang.lsp.offers import Offer
 from dsd_lang.lsp.phase_parts import has_pattern, has_ramp, is_condition, parts, target
 from dsd_lang.lsp.place import Cursor
@@ -71,7 +71,9 @@ def value_offers(place: Cursor) -> Iterator[Offer]:
     if row is None or not place.takes("NUMBER") or place.takes("SELECTING"):
         return
     if row.kind == "lr":
-        yield from (Offer(word, detail=RATES[word], kind=types.CompletionItemKind.Variable) for word in RATE_WORDS)
+        yield from (
+            Offer(word, detail=RATE_MEANINGS[word], kind=types.CompletionItemKind.Variable) for word in RATE_WORDS
+        )
     if place.items and getattr(place.items[-1], "kind", "") != "EQUAL":
         return  # after an operator only numbers
     for option in sorted(row.options, key=lambda option: not option.is_supported):

@@ -87,7 +87,7 @@ def _inside_reference(document: Document, place: Cursor, word: Word, path: list[
         for seed in range(min(definition.num_seeds, 10)):
             yield _reference(f"{start}.seed{seed}", "the branch trained with this seed")
         return
-    for moment, meaning in meanings.MOMENTS.items():
+    for moment, meaning in meanings.MOMENT_MEANINGS.items():
         yield _reference(f"{start}.{moment}", meaning)
     yield _reference(f"{start}.{_LATER}", meanings.LATER, f"{start}.${{1:{_LATER}}}")
     scope = document.labels.inside(definition)

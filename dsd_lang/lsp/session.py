@@ -48,7 +48,7 @@ FEATURES: tuple[tuple[str, Feature, Any], ...] = (
     (types.TEXT_DOCUMENT_FOLDING_RANGE, folding.folding_ranges, None),
     (types.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, semantic_tokens.semantic_tokens, semantic_tokens.LEGEND),
     (types.TEXT_DOCUMENT_SEMANTIC_TOKENS_RANGE, semantic_tokens.semantic_tokens_in_range, semantic_tokens.LEGEND),
-    (types.TEXT_DOCUMENT_CODE_ACTION, code_actions.code_actions, types.CodeActionOptions(code_actions.KINDS)),
+    (types.TEXT_DOCUMENT_CODE_ACTION, code_actions.code_actions, types.CodeActionOptions(code_actions.ACTION_KINDS)),
     (types.TEXT_DOCUMENT_INLAY_HINT, inlay_hints.inlay_hints, None),
 )
 

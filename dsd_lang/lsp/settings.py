@@ -16,11 +16,10 @@ from dsd_lang.base.layers import LayerInfo
 from dsd_lang.base.layers_file import read_layers
 from dsd_lang.base.records import record
 from dsd_lang.cli.installed import model_layers
-from dsd_lang.lint.codes import DEFAULT, CodeChoice, codes_of, selected_codes
+from dsd_lang.lint.codes import DEFAULT_CODES, CodeChoice, codes_of, selected_codes
 from dsd_lang.lint.configuration import NOTHING_SAID, configuration_in, configuration_of
 
 _KNOWN = ("model", "layers", "select", "extendSelect", "ignore")
-Layers = tuple[LayerInfo, ...] | None
 
 
 @record
@@ -36,8 +35,8 @@ class Wishes:
 class ClientSettings:
     """The codes looked for, the layers of the model if one is named, and where the documentation is."""
 
-    selected: frozenset[str] = DEFAULT
-    layers: Layers = None
+    selected: frozenset[str] = DEFAULT_CODES
+    layers: tuple[LayerInfo, ...] | None = None
     docs_url: str = DOCS_URL
 
 
@@ -60,7 +59,7 @@ def settings_of(uri: str, wishes: Wishes) -> ClientSettings:
     """What holds for a document; raises :class:`DsdError` for a configuration that cannot be used."""
     path = to_fs_path(uri) if uri.startswith("file:") else None
     said = NOTHING_SAID if path is None else configuration_of(path)
-    codes = wishes.choice.over(DEFAULT) if path is None else selected_codes(path, wishes.choice)
+    codes = wishes.choice.over(DEFAULT_CODES) if path is None else selected_codes(path, wishes.choice)
     names = (wishes.model, wishes.layers) if wishes.model or wishes.layers else (said.model, said.layers)
     return ClientSettings(codes, _layers(*names), said.docs_url or DOCS_URL)
 
@@ -70,7 +69,7 @@ def forget() -> None:
     configuration_in.cache_clear()
 
 
-def _layers(model: str, path: str) -> Layers:
+def _layers(model: str, path: str) -> tuple[LayerInfo, ...] | None:
     if path:
         return read_layers(path)
     return model_layers(model) if model else None

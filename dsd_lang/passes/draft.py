@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from dsd_lang.base.diagnostics import Span
-from dsd_lang.passes.outline import Item, Round
+from dsd_lang.passes.outline import OutlineItem, Round
 from dsd_lang.passes.quantities import Names, Quantity
-from dsd_lang.passes.values import Given, is_source
+from dsd_lang.passes.values import GivenArguments, is_source
 from dsd_lang.plan.shapes import AttributeData, ConditionData, CycleData, RateData, SourceData, TargetData, TeacherData
 from dsd_lang.syntax import nodes
 
@@ -86,7 +86,7 @@ class Draft:
     )
 
     # filled in by the passes; what no pass has filled in yet cannot be read
-    given: Given
+    given: GivenArguments
     length: Quantity | None
     layers: tuple[str, ...]
     exclude: tuple[str, ...]
@@ -101,7 +101,7 @@ class Draft:
     def __init__(
         self,
         index: int,
-        item: Item,
+        item: OutlineItem,
         *,
         parent: Draft | None,
         path: str,

@@ -12,7 +12,7 @@ from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import ClaimDraft, Draft, Draftbook, Instance, NamedThing, NameScope
 from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.measure_program import MAX_PHASES
-from dsd_lang.passes.outline import Claim, ForkItem, Group, Item, Round, last_on_line
+from dsd_lang.passes.outline import Claim, ForkItem, Group, OutlineItem, Round, last_on_line
 from dsd_lang.rules import program_too_large
 
 
@@ -24,7 +24,7 @@ class _Place(NamedTuple):
     seed_index: int
     rng: str
     scope: NameScope
-    cycles: tuple[tuple[Round, Item | None], ...]
+    cycles: tuple[tuple[Round, OutlineItem | None], ...]
 
 
 class _Line:
@@ -60,7 +60,7 @@ class _Layout:
         for element in group.items:
             if len(self.phases) > MAX_PHASES:
                 return
-            if isinstance(element, Item):
+            if isinstance(element, OutlineItem):
                 self.phase(element, line, place)
             elif isinstance(element, Group):
                 inner = _Line(line.parent, line.length)
@@ -72,7 +72,7 @@ class _Layout:
             elif isinstance(element, Claim):
                 self.claims.append(ClaimDraft(element.node, element.names, place.scope, len(self.phases)))
 
-    def phase(self, item: Item, line: _Line, place: _Place) -> None:
+    def phase(self, item: OutlineItem, line: _Line, place: _Place) -> None:
         index = len(self.phases)
         if index >= MAX_PHASES:
             self.findings.report(program_too_large.too_many_phases(MAX_PHASES, item.node.span))

@@ -12,7 +12,7 @@ from itertools import product
 from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.findings import Diagnostics
-from dsd_lang.passes.outline import Claim, Element, ForkItem, Group, Item, Round, TailItem
+from dsd_lang.passes.outline import Claim, Element, ForkItem, Group, OutlineItem, Round, TailItem
 from dsd_lang.passes.quantities import Bound, Names, Quantity, evaluate
 from dsd_lang.passes.read_values import read_value
 from dsd_lang.rules import unknown_argument, wrong_value
@@ -69,7 +69,7 @@ class _Expansion:
 
     def statement(self, statement: nodes.Statement, names: Names, texts: Texts, is_top: bool) -> list[Element]:
         if isinstance(statement, nodes.Phase):
-            return [Item(statement, names, texts)]
+            return [OutlineItem(statement, names, texts)]
         if isinstance(statement, nodes.RepeatTail):
             return [TailItem(statement, names, texts)]
         if isinstance(statement, nodes.RepeatBlock):

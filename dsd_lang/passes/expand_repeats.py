@@ -13,7 +13,7 @@ from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.expand_loops import whole_count
 from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.measure_program import MAX_PHASES
-from dsd_lang.passes.outline import Element, ForkItem, Group, Item, Round, TailItem
+from dsd_lang.passes.outline import Element, ForkItem, Group, OutlineItem, Round, TailItem
 from dsd_lang.passes.quantities import evaluate, is_too_long
 from dsd_lang.rules import lr_not_positive, program_too_large, repeat_without_pair
 from dsd_lang.syntax import nodes
@@ -22,7 +22,7 @@ from dsd_lang.syntax import nodes
 class _Line(NamedTuple):
     """The phases of a line so far, last first."""
 
-    item: Item
+    item: OutlineItem
     before: _Line | None
 
 
@@ -32,11 +32,11 @@ def expand_repeats(compilation: Compilation) -> None:
     compilation.outline, _ = expansion.group(compilation.outline, None)
 
 
-def pair_before(line: _Line | None) -> list[Item]:
+def pair_before(line: _Line | None) -> list[OutlineItem]:
     """The last run of sparse phases followed by dense ones; empty when there is none."""
     while line is not None and line.item.node.mode == "sparse":
         line = line.before
-    run: list[Item] = []
+    run: list[OutlineItem] = []
     while line is not None and line.item.node.mode == "dense":
         run.append(line.item)
         line = line.before
@@ -56,7 +56,7 @@ class _Expansion:
     def group(self, group: Group, line: _Line | None) -> tuple[Group, _Line | None]:
         elements: list[Element] = []
         for element in group.items:
-            if isinstance(element, Item):
+            if isinstance(element, OutlineItem):
                 line = _Line(element, line)
                 elements.append(element)
             elif isinstance(element, Group):
@@ -97,14 +97,14 @@ class _Expansion:
             for index, factor in enumerate(self.factors(tail, scale, count, len(pair)))
         ]
 
-    def cycle(self, tail: TailItem, pair: list[Item], factor: Fraction) -> list[Item]:
+    def cycle(self, tail: TailItem, pair: list[OutlineItem], factor: Fraction) -> list[OutlineItem]:
         """One copy of the pair; what `repeat` overrides goes to the first phase of its mode."""
         overrides = {"sparse": tail.node.sparse, "dense": tail.node.dense}
-        copies: list[Item] = []
+        copies: list[OutlineItem] = []
         for original in pair:
             override = overrides.pop(original.node.mode, None)
             copies.append(
-                Item(
+                OutlineItem(
                     original.node,
                     tail.names,
                     original.texts | tail.texts,

@@ -13,10 +13,10 @@ from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
 from dsd_lang.rules import program_too_large
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.terminals import MAX_NESTING
 from dsd_lang.syntax.walk import bodies, is_deeper_than, names_in, statements, values_of
 
 MAX_PHASES = 100_000
-MAX_NESTING = 100
 MAX_EXPRESSION_DEPTH = 120
 
 

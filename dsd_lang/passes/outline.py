@@ -26,7 +26,7 @@ class Round(NamedTuple):
     names: Names
 
 
-class Item:
+class OutlineItem:
     """One phase to be."""
 
     __slots__ = ("names", "node", "original", "override", "repeat_span", "scale", "texts")
@@ -37,7 +37,7 @@ class Item:
         names: Names,
         texts: dict[str, str],
         *,
-        original: Item | None = None,
+        original: OutlineItem | None = None,
         override: nodes.Phase | None = None,
         scale: Fraction = Fraction(1),
         repeat_span: Span | None = None,
@@ -86,15 +86,15 @@ class ForkItem(NamedTuple):
     rng: str | None
 
 
-Element = Item | TailItem | Claim | Group | ForkItem
+Element = OutlineItem | TailItem | Claim | Group | ForkItem
 
 
-def last_on_line(group: Group) -> Item | None:
+def last_on_line(group: Group) -> OutlineItem | None:
     """The last phase of a group that stands on its own line, branches left out."""
     stack: list[Element] = [group]
     while stack:
         element = stack.pop()
-        if isinstance(element, Item):
+        if isinstance(element, OutlineItem):
             return element
         if isinstance(element, Group):
             stack += element.items

@@ -169,7 +169,7 @@ def _refused(node: nodes.Binary, left: Quantity, right: Quantity) -> Diagnostic:
     """Two kinds of quantities that do not go together; a rate known only at run time is a rate's problem."""
     words = _UNIT_WORDS[left.unit], _UNIT_WORDS[right.unit]
     if _is_symbolic(left) or _is_symbolic(right):
-        return lr_not_positive.not_computable(node, *words)
+        return lr_not_positive.rate_not_computable(node, *words)
     return wrong_value.not_computable(node, *words)
 
 

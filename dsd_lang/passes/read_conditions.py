@@ -104,7 +104,7 @@ class _Reader:
     def call(self, node: nodes.Call) -> ConditionData | None:
         name = node.callee.text if isinstance(node.callee, nodes.Name) else ""
         if name not in CONDITION_FUNCTIONS:
-            self.findings.report(wrong_value.unknown_in_condition(node.callee, tuple(CONDITION_FUNCTIONS)))
+            self.findings.report(wrong_value.unknown_condition_function(node.callee, tuple(CONDITION_FUNCTIONS)))
             return None
         arguments: list[ConditionData] = []
         options: dict[str, str] = {}
@@ -135,7 +135,7 @@ class _Reader:
         name = item.name or ""
         parameter = row.parameter(name)
         if parameter is None:
-            self.findings.report(unknown_argument.unknown_in_condition(function, known, item))
+            self.findings.report(unknown_argument.unknown_condition_argument(function, known, item))
             return False
         if name in options:
             self.findings.report(duplicate_argument.parameter_twice(f"`{name}=`", item, help="keep one"))

@@ -15,7 +15,7 @@ from dsd_lang.passes.quantities import Names, Quantity, evaluate, is_accidental_
 from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_targets import TargetNode, read_target
 from dsd_lang.passes.read_values import read_value
-from dsd_lang.passes.values import FAILED, Given, is_length
+from dsd_lang.passes.values import FAILED, GivenArguments, is_length
 from dsd_lang.plan.shapes import TargetData
 from dsd_lang.rules import duplicate_argument, length_without_unit, target_out_of_range, unknown_argument, wrong_value
 from dsd_lang.syntax import nodes
@@ -38,7 +38,7 @@ def read_phases(compilation: Compilation) -> None:
             draft.given = _overridden(draft.original.given, override)
 
 
-def _overridden(original: Given, override: Given) -> Given:
+def _overridden(original: GivenArguments, override: GivenArguments) -> GivenArguments:
     """The original's own words with the override's over them; a ramp's `every=` reaches into the target."""
     merged = override.over(original)
     target = merged.target
@@ -56,9 +56,9 @@ class _PhaseReader:
     def __init__(self, findings: Diagnostics) -> None:
         self.findings = findings
         self._words: dict[int, set[str]] = {}
-        self._read: dict[tuple[object, ...], Given] = {}
+        self._read: dict[tuple[object, ...], GivenArguments] = {}
 
-    def read(self, node: nodes.Phase, names: Names, *, is_override: bool) -> Given:
+    def read(self, node: nodes.Phase, names: Names, *, is_override: bool) -> GivenArguments:
         words = sorted(self.words(node)) if names else ()
         key = (id(node), *((name, str(names[name])) for name in words if name in names))
         given = self._read.get(key)
@@ -73,8 +73,8 @@ class _PhaseReader:
             self._words[id(node)] = words
         return words
 
-    def fresh(self, node: nodes.Phase, names: Names, is_override: bool) -> Given:
-        given = Given()
+    def fresh(self, node: nodes.Phase, names: Names, is_override: bool) -> GivenArguments:
+        given = GivenArguments()
         target: tuple[TargetNode, Quantity | None] | None = None
         for item in node.items:
             if isinstance(item, nodes.Argument):
@@ -91,7 +91,7 @@ class _PhaseReader:
             self.target(node, target, names, given, is_override)
         return given
 
-    def argument(self, node: nodes.Phase, item: nodes.Argument, names: Names, given: Given) -> None:
+    def argument(self, node: nodes.Phase, item: nodes.Argument, names: Names, given: GivenArguments) -> None:
         row = BY_NAME.get(item.name)
         if row is None:
             self.foreign(node, item.name, given)
@@ -102,29 +102,29 @@ class _PhaseReader:
         data = read_value(row, item.value, names, self.findings)
         given.arguments[item.name] = FAILED if data is None else data
 
-    def foreign(self, node: nodes.Phase, name: str, given: Given) -> None:
+    def foreign(self, node: nodes.Phase, name: str, given: GivenArguments) -> None:
         """`epochs=50` is no argument, but says that a length was meant: none is missing, and none is inherited."""
-        from dsd_lang.base.foreign_words import ARGUMENTS
+        from dsd_lang.base.foreign_words import FOREIGN_ARGUMENTS
 
-        meant = ARGUMENTS.get(name.lower())
+        meant = FOREIGN_ARGUMENTS.get(name.lower())
         if meant is not None and meant.role and (node.mode == "sparse" or meant.role == "length"):
             self.fail(given, meant.role)
 
-    def fail(self, given: Given, role: str) -> None:
+    def fail(self, given: GivenArguments, role: str) -> None:
         """A target or length was meant: none is missing, and none is inherited."""
         if role == "length" and given.length is None:
             given.length = FAILED
         elif role == "target" and given.target is None:
             given.target = FAILED
 
-    def until(self, item: nodes.Until, names: Names, given: Given) -> None:
+    def until(self, item: nodes.Until, names: Names, given: GivenArguments) -> None:
         if given.until is not None:
             self.findings.report(duplicate_argument.second_until(item))
             return
         condition = read_condition(item.condition, names, self.findings)
         given.until = FAILED if condition is None else condition
 
-    def positional(self, node: nodes.Phase, item: nodes.Value, names: Names, given: Given) -> Quantity | None:
+    def positional(self, node: nodes.Phase, item: nodes.Value, names: Names, given: GivenArguments) -> Quantity | None:
         """Takes a length; hands anything else back as the target."""
         quantity = None if self.is_misspelt(item, names) else evaluate(item, names, self.findings)
         if quantity is None:
@@ -182,7 +182,7 @@ class _PhaseReader:
         node: nodes.Phase,
         target: tuple[TargetNode, Quantity | None] | None,
         names: Names,
-        given: Given,
+        given: GivenArguments,
         is_override: bool,
     ) -> None:
         if target is None:
@@ -202,7 +202,7 @@ class _PhaseReader:
             selectors = tuple(dict.fromkeys(str(item.selector.selector) for item in target[0].items))
             given.arguments.setdefault("layers", selectors)
 
-    def companions(self, node: nodes.Phase, target: TargetData, given: Given) -> None:
+    def companions(self, node: nodes.Phase, target: TargetData, given: GivenArguments) -> None:
         """`ramp=` and `every=` go with a ramp, `of=` with a share."""
         kinds: set[str] = {target["kind"]}
         if target["kind"] == "list":

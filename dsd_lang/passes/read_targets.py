@@ -7,7 +7,7 @@ from fractions import Fraction
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
-from dsd_lang.passes.values import Given, is_length
+from dsd_lang.passes.values import GivenArguments, is_length
 from dsd_lang.plan.shapes import ItemData, LengthData, PatternData, RampData, TargetData
 from dsd_lang.rules import bad_ramp, target_out_of_range
 from dsd_lang.syntax import nodes
@@ -17,7 +17,7 @@ _EVERY: LengthData = {"unit": "it", "value": "100"}
 
 
 def read_target(
-    node: TargetNode, names: Names, given: Given, findings: Diagnostics, *, value: Quantity | None = None
+    node: TargetNode, names: Names, given: GivenArguments, findings: Diagnostics, *, value: Quantity | None = None
 ) -> TargetData | None:
     """The plan's target of a phase whose other arguments are ``given``; None after reporting why it is none."""
     is_of_remaining = given.said("of") == "remaining"
@@ -44,7 +44,7 @@ def read_target(
 def _share(quantity: Quantity, node: nodes.Value, findings: Diagnostics) -> Fraction | None:
     """A share from 0 to below 1; DSD401 with the hint `50%?` otherwise."""
     if quantity.is_length:
-        findings.report(target_out_of_range.is_a_length(str(quantity), node.span))
+        findings.report(target_out_of_range.target_is_a_length(str(quantity), node.span))
         return None
     if 0 <= quantity.value < 1:
         return quantity.value
@@ -76,7 +76,7 @@ def _n_of_m(node: nodes.NofMTarget, findings: Diagnostics) -> PatternData | None
     return {"kind": "nm", "n": int(keep), "m": int(total)}
 
 
-def _ramp(node: nodes.RampTarget, names: Names, given: Given, findings: Diagnostics) -> RampData | None:
+def _ramp(node: nodes.RampTarget, names: Names, given: GivenArguments, findings: Diagnostics) -> RampData | None:
     start, end = evaluate(node.start, names, findings), evaluate(node.end, names, findings)
     first = None if start is None else _share(start, node.start, findings)
     final = None if end is None else _share(end, node.end, findings)

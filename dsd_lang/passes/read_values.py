@@ -30,7 +30,7 @@ from dsd_lang.syntax import nodes
 if TYPE_CHECKING:
     from dsd_lang.passes.values import Value
 
-Reader = Callable[[Argument, nodes.Value, Names, Diagnostics], "Value | None"]
+ValueReader = Callable[[Argument, nodes.Value, Names, Diagnostics], "Value | None"]
 
 _PLAN_NAMES = {"T": "temperature"}  # as written -> as the plan says it
 
@@ -200,7 +200,7 @@ def _read_text(argument: Argument, value: nodes.Value, names: Names, findings: D
     return None
 
 
-_READERS: dict[str, Reader] = {
+_READERS: dict[str, ValueReader] = {
     "lr": _read_lr,
     "number": _read_number,
     "positive": _read_positive,

@@ -10,7 +10,7 @@ from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import Draft
 from dsd_lang.passes.read_settings import Settings
 
-DEFAULT = ("prunable",)
+DEFAULT_LAYERS = ("prunable",)
 
 
 def resolve_layers(compilation: Compilation) -> None:
@@ -40,7 +40,7 @@ def _resolve(draft: Draft, settings: Settings) -> None:
         if layers is None:
             draft.reasons["layers"] = "layers inherited"
     else:
-        inherited = _of_setting(settings, "layers", DEFAULT)
+        inherited = _of_setting(settings, "layers", DEFAULT_LAYERS)
         inherited_exclude = _of_setting(settings, "except", ())
         if layers is None and "layers" in settings:
             draft.reasons["layers"] = "layers from `set`"

@@ -159,7 +159,7 @@ class _Rates:
         if quantity is None:
             return None
         if quantity.is_length:
-            self.findings.report(lr_not_positive.is_a_length(str(quantity), expression.span))
+            self.findings.report(lr_not_positive.rate_is_a_length(str(quantity), expression.span))
             return None
         if quantity.value <= 0:
             shown = "0" if quantity.value == 0 else str(quantity)
@@ -172,9 +172,9 @@ class _Rates:
         """Whether an expression has a word that looks like `prev`, `last` or `base`; reports it."""
         for part in below(expression) if not isinstance(expression, nodes.Number) else ():
             if isinstance(part, nodes.Name) and part.text not in (*names, *RATE_WORDS):
-                from dsd_lang.base.foreign_words import RATES
+                from dsd_lang.base.foreign_words import FOREIGN_RATES
 
-                meant = RATES.get(part.text.lower())
+                meant = FOREIGN_RATES.get(part.text.lower())
                 guess = meant.word if meant is not None else nearest(part.text.lower(), RATE_WORDS)
                 if guess is not None or meant is not None:
                     self.findings.report(

@@ -92,7 +92,7 @@ def is_decay(value: Value | None) -> TypeGuard[DecayData]:
     return isinstance(value, dict) and "kind" in value
 
 
-class Given:
+class GivenArguments:
     """What one phase says itself; None is what it does not say.
 
     ``arguments`` are the values by the argument's name. ``are_layers_of_target`` says that the target is a list without
@@ -134,9 +134,9 @@ class Given:
         value = self.arguments.get(name)
         return value if isinstance(value, tuple) and not isinstance(value, Quantity) else None
 
-    def over(self, original: Given) -> Given:
+    def over(self, original: GivenArguments) -> GivenArguments:
         """These words, and those of the original where these say nothing."""
-        merged = Given()
+        merged = GivenArguments()
         merged.arguments = {**original.arguments, **self.arguments}
         merged.length = original.length if self.length is None else self.length
         merged.target = original.target if self.target is None else self.target

@@ -54,7 +54,7 @@ def _share(text: str) -> str:
 Number = Annotated[str, AfterValidator(_number)]
 """A text that :func:`dsd_lang.base.units.exact` reads."""
 NotNegative = Annotated[str, AfterValidator(_not_negative)]
-Share = Annotated[str, AfterValidator(_share)]
+ShareText = Annotated[str, AfterValidator(_share)]
 
 
 def check_target(target: Target) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from dsd_lang.plan.model import Plan
 from dsd_lang.plan.parts import Phase, ReferenceInfo
-from dsd_lang.plan.semantics import likeness, meaning
+from dsd_lang.plan.semantics import meaning, meaning_without_parent
 
 _REFERRING = ("from", "restore", "clock")
 
@@ -30,7 +30,7 @@ def content_keys(plan: Plan, root: str, *, digest_of_file: Callable[[str], str])
     positions = {phase.id: index for index, phase in enumerate(plan.phases)}
     numbers: dict[tuple[Any, ...], dict[str, Any]] = {}
     for phase in plan.phases:
-        like = (likeness(phase), bool(phase.path))
+        like = (meaning_without_parent(phase), bool(phase.path))
         if like not in numbers:
             numbers[like] = _numbers(phase, positions)
         own = dict(numbers[like])

@@ -13,7 +13,7 @@ from dsd_lang.base.units import Length, exact
 from dsd_lang.plan.checked import (
     NotNegative,
     Number,
-    Share,
+    ShareText,
     check_condition,
     check_decay,
     check_rate,
@@ -113,11 +113,11 @@ class Target(PlanPart):
     """
 
     kind: Literal["fraction", "remaining", "nm", "ramp", "held", "list"]
-    pruned: Share | None = None
+    pruned: ShareText | None = None
     n: int | None = None
     m: int | None = None
-    start: Share | None = None
-    end: Share | None = None
+    start: ShareText | None = None
+    end: ShareText | None = None
     shape: Literal["cubic", "linear", "cosine", "exp"] | None = None
     every: Duration | None = None
     items: tuple[SelectorTarget, ...] = ()
@@ -246,7 +246,7 @@ class Phase(PlanPart):
     l1: NotNegative | None = None
     clip: Function | None = None
     batch: Annotated[int, Field(ge=1)] | None = None
-    dropout: Share | None = None
+    dropout: ShareText | None = None
     update: Function | None = None
     enforce: Function = Function(name="hard")
     distill: Distillation | None = None

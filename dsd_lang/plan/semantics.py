@@ -55,7 +55,7 @@ def semantic_hash(phases: Iterable[Phase]) -> str:
     alike: dict[tuple[Any, ...], dict[str, Any]] = {}
     meanings: list[dict[str, Any]] = []
     for phase in ordered:
-        key = likeness(phase)
+        key = meaning_without_parent(phase)
         if key not in alike:
             alike[key] = meaning(phase, position)
         parent = None if phase.parent is None else position.get(phase.parent, phase.parent)
@@ -64,7 +64,7 @@ def semantic_hash(phases: Iterable[Phase]) -> str:
     return "sha256:" + hashlib.sha256(payload.encode()).hexdigest()
 
 
-def likeness(phase: Phase) -> tuple[Any, ...]:
+def meaning_without_parent(phase: Phase) -> tuple[Any, ...]:
     """Equal only for phases that do the same but for their parent: the rounds of a loop share their parts."""
     values = phase.__dict__
     return tuple(

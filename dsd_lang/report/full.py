@@ -10,7 +10,7 @@ from dsd_lang.report import CheckedFile
 from dsd_lang.report.colour import paint
 
 TAB = "    "
-MAX_WIDTH = 160
+MAX_EXCERPT_WIDTH = 160
 _BEFORE_THE_CARET = 60
 
 
@@ -63,9 +63,9 @@ def excerpt(line: str, column: int, width: int) -> tuple[str, str, str]:
     start = column - 1
     cut = 0
     mark = ""
-    if len(line) > MAX_WIDTH and start > _BEFORE_THE_CARET:
+    if len(line) > MAX_EXCERPT_WIDTH and start > _BEFORE_THE_CARET:
         cut, mark = start - _BEFORE_THE_CARET, "..."
-    end = min(len(line), cut + MAX_WIDTH)
+    end = min(len(line), cut + MAX_EXCERPT_WIDTH)
     tail = "..." if end < len(line) else ""
     width = min(width, max(1, end - start))
     under = line[start : start + width]

@@ -63,7 +63,7 @@ def nothing_before(word: nodes.Name) -> Diagnostic:
     )
 
 
-def not_computable(node: nodes.Binary, left: str, right: str) -> Diagnostic:
+def rate_not_computable(node: nodes.Binary, left: str, right: str) -> Diagnostic:
     """A rate that is known only at run time, in an operation that needs its value."""
     message = refused_operation(node.operator, left, right)
     if node.operator in ("+", "-"):
@@ -82,7 +82,7 @@ def setting_not_positive(found: str, span: Span, *, is_number: bool) -> Diagnost
     )
 
 
-def is_a_length(found: str, span: Span) -> Diagnostic:
+def rate_is_a_length(found: str, span: Span) -> Diagnostic:
     """`lr=5ep`."""
     return Diagnostic(CODE, f"a learning rate is a number, found the length `{found[:40]}`", span, label="not a rate")
 

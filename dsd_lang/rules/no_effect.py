@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING
 from dsd_lang.base.diagnostics import Fix, Span
 from dsd_lang.base.units import exact
 from dsd_lang.plan.shapes import ConditionData
-from dsd_lang.rules.no_effect_reasons import Reason, parts_of, reason_without_effect
+from dsd_lang.rules.no_effect_reasons import Reason, parts_of_condition, reason_without_effect
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.removal import without_argument
@@ -183,11 +183,11 @@ def _conditions(subject: Subject) -> Iterator[tuple[ConditionData, Span]]:
 
 def _check_condition(subject: Subject, condition: ConditionData, span: Span) -> None:
     """A comparison that no metric decides, or of a thing with itself."""
-    for part in parts_of(condition):
+    for part in parts_of_condition(condition):
         if part["kind"] != "compare":
             continue
         left, right = part["args"]
         if left == right:
             _report(subject, span, ("this condition compares a value with itself", _NEVER_OR_ALWAYS))
-        elif not any(inner["kind"] == "metric" for inner in parts_of(part)):
+        elif not any(inner["kind"] == "metric" for inner in parts_of_condition(part)):
             _report(subject, span, ("this condition measures nothing: it has no metric", _NEVER_OR_ALWAYS))

@@ -209,7 +209,7 @@ def _is_left(selector: Selector, items: Sequence[Selector], inventory: Sequence[
 
 def _until_of_a_loop(context: Context, name: str, value: object) -> Reason | None:
     until = context.draft.until
-    for part in parts_of(until) if name == "until" and until is not None else ():
+    for part in parts_of_condition(until) if name == "until" and until is not None else ():
         if part["kind"] == "call" and CONDITION_FUNCTIONS[part["name"]].needs_loop:
             return (
                 f"`{part['name']}` compares the rounds of a loop, and this `until` is a phase's: it never holds",
@@ -225,7 +225,7 @@ def _teacher_without_weight(context: Context, name: str, value: object) -> Reaso
     return None
 
 
-def parts_of(condition: ConditionData) -> Iterator[ConditionData]:
+def parts_of_condition(condition: ConditionData) -> Iterator[ConditionData]:
     """A plan-ready condition and everything in it."""
     stack = [condition]
     while stack:

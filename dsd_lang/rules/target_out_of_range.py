@@ -48,7 +48,7 @@ def no_target(phase: nodes.Phase) -> Diagnostic:
     )
 
 
-def is_a_length(found: str, span: Span) -> Diagnostic:
+def target_is_a_length(found: str, span: Span) -> Diagnostic:
     """`sparse [fc: 5ep]`."""
     return Diagnostic(
         CODE, f"a target is a share, found the length `{found[:40]}`", span, label="expected a share such as `50%`"

@@ -104,9 +104,9 @@ def _check(subject: Subject, argument: nodes.Argument, place: StatementKind, pha
             fix=None if phase is None else without_argument(phase, row.name, "display"),
         )
         return
-    from dsd_lang.base.foreign_words import ARGUMENTS
+    from dsd_lang.base.foreign_words import FOREIGN_ARGUMENTS
 
-    meant = ARGUMENTS.get(argument.name.lower())
+    meant = FOREIGN_ARGUMENTS.get(argument.name.lower())
     if meant is not None:
         _report_foreign(subject, argument, place, meant, phase)
         return
@@ -230,7 +230,7 @@ def unknown_parameter(option: Option, name: str, item: nodes.CallArgument) -> Di
     )
 
 
-def unknown_in_condition(function: str, known: tuple[str, ...], item: nodes.CallArgument) -> Diagnostic:
+def unknown_condition_argument(function: str, known: tuple[str, ...], item: nodes.CallArgument) -> Diagnostic:
     """A parameter that a function of conditions does not have."""
     name = item.name or ""
     guess = nearest(name, known)

@@ -148,7 +148,7 @@ def not_in_branch(node: nodes.Reference, path: tuple[str, ...], component: str, 
 
 def no_moment(node: nodes.Reference, path: tuple[str, ...], component: str, moments: tuple[str, ...]) -> Diagnostic:
     """`@a.strat`, `@a.final`, `@a.1000`: a phase has no such moment."""
-    from dsd_lang.base.foreign_words import MOMENTS as MEANT
+    from dsd_lang.base.foreign_words import FOREIGN_MOMENTS as MEANT
 
     word = component.lower()
     guess = word if word in moments else MEANT.get(word) or nearest(word, moments)

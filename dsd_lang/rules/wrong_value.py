@@ -102,7 +102,7 @@ def _written(span: Span, guess: str | None) -> Fix | None:
 
 def _meant_value(argument: Argument, value: nodes.Value) -> str | None:
     """What must be meant by a value that an argument does not take; None where nothing is plain."""
-    from dsd_lang.base.foreign_words import MOMENTS, value_meant
+    from dsd_lang.base.foreign_words import FOREIGN_MOMENTS, value_meant
 
     if argument.kind == "source" and isinstance(value, nodes.Name) and "." in value.text:
         return f"@{value.text}"
@@ -113,7 +113,7 @@ def _meant_value(argument: Argument, value: nodes.Value) -> str | None:
         return f"@{'.'.join(value.left.path)}.{value.right.text}"
     if isinstance(value, nodes.Name):
         guess = value_meant(argument.name, value.text, words) or nearest(value.text.lower(), words)
-        is_reference = guess is None and argument.kind in ("source", "distill") and value.text not in MOMENTS
+        is_reference = guess is None and argument.kind in ("source", "distill") and value.text not in FOREIGN_MOMENTS
         return f"@{value.text}" if is_reference else guess
     if isinstance(value, nodes.Number) and not value.percent:
         return value_meant(argument.name, value.text, words)
@@ -265,9 +265,9 @@ def word_for_number(value: nodes.Name, known: tuple[str, ...], *, is_bound: bool
 
 def _meant_number(word: str, known: tuple[str, ...]) -> tuple[str | None, str]:
     """The known name that an unknown word must stand for, and a line of help."""
-    from dsd_lang.base.foreign_words import ITEMS, RATES
+    from dsd_lang.base.foreign_words import FOREIGN_RATES, ITEMS
 
-    meant = RATES.get(word.lower()) if set(RATE_WORDS) <= set(known) else None
+    meant = FOREIGN_RATES.get(word.lower()) if set(RATE_WORDS) <= set(known) else None
     meant = meant or ITEMS.get(word)
     if meant is not None:
         return meant.word, meant.help
@@ -365,7 +365,7 @@ def power_in_condition(span: Span) -> Diagnostic:
     return Diagnostic(CODE, "a condition takes `+ - * /` of metrics, not `^`", span, label="no power")
 
 
-def unknown_in_condition(callee: nodes.Name | nodes.Reference, functions: tuple[str, ...]) -> Diagnostic:
+def unknown_condition_function(callee: nodes.Name | nodes.Reference, functions: tuple[str, ...]) -> Diagnostic:
     """A function that conditions do not have."""
     guess = nearest(callee.text if isinstance(callee, nodes.Name) else "", functions)
     known = ", ".join(f"`{function}`" for function in functions)

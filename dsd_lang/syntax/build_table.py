@@ -97,7 +97,7 @@ def _shape(rule: Any) -> tuple[str, list[list[int]]]:
     return rule.alias or name, kept
 
 
-def render(table: dict[str, Any]) -> str:
+def table_text(table: dict[str, Any]) -> str:
     """The table as compact JSON, one part a line so that a change can be seen in a diff."""
     parts = [f'"{key}":{json.dumps(value, separators=(",", ":"))}' for key, value in table.items()]
     return "{" + ",\n".join(parts) + "}\n"
@@ -105,7 +105,7 @@ def render(table: dict[str, Any]) -> str:
 
 def main() -> int:
     """Writes the table beside the grammar."""
-    TABLE.write_text(render(build(GRAMMAR.read_text(encoding="utf-8"))), encoding="utf-8")
+    TABLE.write_text(table_text(build(GRAMMAR.read_text(encoding="utf-8"))), encoding="utf-8")
     print(f"wrote {TABLE}")
     return 0
 

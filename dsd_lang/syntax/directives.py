@@ -18,7 +18,7 @@ from dsd_lang.syntax.terminals import Token
 DIRECTIVE = re.compile(r"#\s*dsd:\s*ignore\b(?:\[([^\]]*)\])?")
 
 
-class Stretch(NamedTuple):
+class StatementRange(NamedTuple):
     """A statement, the head of one with a block, or the `}` that ends it: its offsets and its lines."""
 
     start: int
@@ -27,9 +27,9 @@ class Stretch(NamedTuple):
     last_line: int
 
 
-def stretches(tokens: Iterable[Token]) -> list[Stretch]:
+def stretches(tokens: Iterable[Token]) -> list[StatementRange]:
     """The statements and heads of a text, in source order, from its tokens."""
-    found: list[Stretch] = []
+    found: list[StatementRange] = []
     run: list[Token] = []
     for token in tokens:
         if token.kind in ("_SEPARATOR", "LABEL", "RBRACE", "$END"):
@@ -43,11 +43,11 @@ def stretches(tokens: Iterable[Token]) -> list[Stretch]:
     return [*found, *_stretch(run)]
 
 
-def _stretch(run: Sequence[Token]) -> list[Stretch]:
+def _stretch(run: Sequence[Token]) -> list[StatementRange]:
     if not run:
         return []
     first, last = run[0].span, run[-1].span
-    return [Stretch(first.start, last.end, first.line, last.end_line)]
+    return [StatementRange(first.start, last.end, first.line, last.end_line)]
 
 
 def covered_line(source: SourceText, comment: Comment) -> int:
@@ -62,6 +62,6 @@ def covered_line(source: SourceText, comment: Comment) -> int:
     return line
 
 
-def covered(line: int, found: Iterable[Stretch]) -> list[Stretch]:
+def covered(line: int, found: Iterable[StatementRange]) -> list[StatementRange]:
     """The statements and heads that have a part on a line."""
     return [stretch for stretch in found if stretch.first_line <= line <= stretch.last_line]

@@ -27,7 +27,7 @@ class Habit(NamedTuple):
     resumes: bool = False
 
 
-class Found(NamedTuple):
+class FoundHabit(NamedTuple):
     """A habit in a text: where, its words filled in, and what it is to become."""
 
     start: int
@@ -39,7 +39,7 @@ class Found(NamedTuple):
     resumes: bool
 
 
-def find(text: str, error: int) -> Found | None:
+def find(text: str, error: int) -> FoundHabit | None:
     """The habit that the place ``error`` in the text of a statement belongs to."""
     from dsd_lang.syntax.habit_table import HABITS
 
@@ -50,7 +50,7 @@ def find(text: str, error: int) -> Found | None:
     return None
 
 
-def _filled(habit: Habit, match: re.Match[str]) -> Found:
+def _filled(habit: Habit, match: re.Match[str]) -> FoundHabit:
     groups = [group or "" for group in match.groups()]
     names = {name: group or "" for name, group in match.groupdict().items()}
     fix = habit.fix(match) if callable(habit.fix) else habit.fix
@@ -64,4 +64,4 @@ def _filled(habit: Habit, match: re.Match[str]) -> Found:
     start, fix = (match.start() + blank, fix.lstrip(" \t")) if fix else (match.start() + blank, fix)
     if fix == "":  # the blank before it goes too
         start = match.start()
-    return Found(start, match.end(), message, label, help, fix, habit.resumes)
+    return FoundHabit(start, match.end(), message, label, help, fix, habit.resumes)

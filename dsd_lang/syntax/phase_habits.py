@@ -14,13 +14,13 @@ from dsd_lang.base.layers import KINDS, ROLES, Selector
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import SELECTING_WORDS, before, behind
 
-Report = Callable[..., None]
+ReportHabit = Callable[..., None]
 _FILLERS = frozenset(
     {"with", "at", "by", "using", "a", "the", "lasting", "during", "over", "plus", "phase", "training"}
 )
 
 
-def without_habits(items: list[Any], report: Report) -> list[Any]:
+def without_habits(items: list[Any], report: ReportHabit) -> list[Any]:
     """The items as they must be meant; each mistake is reported once."""
     result: list[Any] = []
     rest = list(items)
@@ -40,7 +40,7 @@ def _word(item: Any) -> str:
     return item.text.lower() if isinstance(item, nodes.Name) else ""
 
 
-def _spoken_ramp(item: Any, rest: list[Any], result: list[Any], report: Report) -> list[Any] | None:
+def _spoken_ramp(item: Any, rest: list[Any], result: list[Any], report: ReportHabit) -> list[Any] | None:
     """`0 to 90%`."""
     if _word(item) != "to" or not result or not rest:
         return None
@@ -54,7 +54,7 @@ def _spoken_ramp(item: Any, rest: list[Any], result: list[Any], report: Report) 
     return rest[1:]
 
 
-def _percent_apart(item: Any, rest: list[Any], result: list[Any], report: Report) -> list[Any] | None:
+def _percent_apart(item: Any, rest: list[Any], result: list[Any], report: ReportHabit) -> list[Any] | None:
     """`50 percent`."""
     if _word(item) not in ("percent", "pct", "per") or not result:
         return None
@@ -71,7 +71,7 @@ def _percent_apart(item: Any, rest: list[Any], result: list[Any], report: Report
     return rest
 
 
-def _filler(item: Any, rest: list[Any], result: list[Any], report: Report) -> list[Any] | None:
+def _filler(item: Any, rest: list[Any], result: list[Any], report: ReportHabit) -> list[Any] | None:
     """`sparse 50% with lr=1e-3`."""
     if (
         _word(item) not in _FILLERS
@@ -90,7 +90,7 @@ def _filler(item: Any, rest: list[Any], result: list[Any], report: Report) -> li
     return rest
 
 
-def _of_layers(item: Any, rest: list[Any], result: list[Any], report: Report) -> list[Any] | None:
+def _of_layers(item: Any, rest: list[Any], result: list[Any], report: ReportHabit) -> list[Any] | None:
     """`sparse 50% of fc`, `sparse 50% on fc`."""
     if _word(item) not in ("of", "on") or not rest:
         return None
@@ -111,7 +111,7 @@ def _of_layers(item: Any, rest: list[Any], result: list[Any], report: Report) ->
     return rest[1:]
 
 
-def _argument_as_ramp(item: Any, rest: list[Any], result: list[Any], report: Report) -> list[Any] | None:
+def _argument_as_ramp(item: Any, rest: list[Any], result: list[Any], report: ReportHabit) -> list[Any] | None:
     """`lr -> 0.1`."""
     if not isinstance(item, nodes.RampTarget) or not isinstance(item.start, nodes.Name):
         return None
@@ -132,7 +132,7 @@ def _argument_as_ramp(item: Any, rest: list[Any], result: list[Any], report: Rep
     return rest
 
 
-def _option(item: Any, rest: list[Any], result: list[Any], report: Report) -> list[Any] | None:
+def _option(item: Any, rest: list[Any], result: list[Any], report: ReportHabit) -> list[Any] | None:
     """`sparse 50% --lr 1e-3`: an option as on a command line, read as a subtraction."""
     if not isinstance(item, nodes.Binary) or item.operator != "-":
         return None

@@ -168,7 +168,7 @@ def test_the_scale_of_a_run_is_honoured(schedule, tmp_path, monkeypatch, capsys)
     plan = scaled_plan(dsd_lang.compile_file(schedule), "0.1")
     (run / "plan.json").write_text(plan.to_json())
     (run / "manifest.json").write_text('{"scale": "0.1"}')
-    monkeypatch.setattr(installed, "run_states", lambda plan, folder: seen.append(plan) or {})
+    monkeypatch.setattr(installed, "node_states", lambda plan, folder: seen.append(plan) or {})
     assert command.main([str(schedule), "--out", str(run)]) == 0
     assert [phase.duration.value for phase in seen[0].phases] == [phase.duration.value for phase in plan.phases]
     assert f"scale: every length x 0.1, as in {run}" in capsys.readouterr().out

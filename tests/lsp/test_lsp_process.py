@@ -89,13 +89,13 @@ def test_a_crash_of_one_feature_leaves_the_others() -> None:
 import sys
 import dsd_lang.lsp.hover as hover
 import dsd_lang.lsp.diagnostics as diagnostics
-shown = diagnostics.shown
+real = diagnostics.protocol_diagnostic
 def crash(document, params):
     raise ZeroDivisionError("a bug")
 def crash_on_five(finding, document):
-    return 1 / 0 if "5" in finding.message else shown(finding, document)
+    return 1 / 0 if "5" in finding.message else real(finding, document)
 hover.hover = crash
-diagnostics.shown = crash_on_five
+diagnostics.protocol_diagnostic = crash_on_five
 from dsd_lang.lsp.server import main
 sys.exit(main())
 """

@@ -18,7 +18,7 @@ from dsd_runtime.factories import failure
 
 def read_sample(dataset: Dataset[Any], index: int, where: str, *, seed: int) -> tuple[Tensor, int]:
     """A sample as (input, class number); what it draws comes from ``seed``. DsdError naming ``where`` for another."""
-    seed_generators(seed)
+    seed_global_generators(seed)
     try:
         sample = dataset[index]
     except DsdError:
@@ -33,7 +33,7 @@ def read_sample(dataset: Dataset[Any], index: int, where: str, *, seed: int) -> 
     return as_input(sample[0], where), _as_class(sample[1], where)
 
 
-def seed_generators(seed: int) -> None:
+def seed_global_generators(seed: int) -> None:
     """Seeds the generators that transforms draw from: torch's on the CPU, numpy's and Python's."""
     torch.default_generator.manual_seed(seed)
     random.seed(seed)

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from dsd_lang.base.errors import DsdError
+from dsd_lang.base.metrics import SPLITS
 from dsd_runtime.data.batch import ImageBatch
 from dsd_runtime.data.dataset_content import content_of, largest_label
 from dsd_runtime.data.dataset_samples import as_input, read_sample, untouched_generators
@@ -28,7 +29,6 @@ from dsd_runtime.data.traits import DataTraits
 RECIPE_VERSION = 1
 """Part of every fingerprint: raised when the same data sets would give other numbers."""
 
-SPLITS = ("train", "val", "test")
 _EXTRAS = ("classes", "fingerprint")
 _HELP = "a factory returns (train, val) or (train, val, test) Datasets, a dict of them, or a DataSource; see docs"
 

@@ -20,8 +20,8 @@ from dsd_lang.base.errors import DsdError
 if TYPE_CHECKING:
     from PIL import Image
 
-Picture: TypeAlias = "Tensor | Image.Image | str | Path"
-Sound: TypeAlias = "Tensor | str | Path"
+ImageInput: TypeAlias = "Tensor | Image.Image | str | Path"
+SoundInput: TypeAlias = "Tensor | str | Path"
 
 
 class Preprocessing(Protocol):
@@ -48,14 +48,14 @@ class PixelPreprocessing:
     size: int | None = None
     channels: int | None = None
 
-    def __call__(self, items: Picture | Sequence[Picture]) -> tuple[Tensor]:
+    def __call__(self, items: ImageInput | Sequence[ImageInput]) -> tuple[Tensor]:
         """Pictures (files, Pillow's, or tensors [C, H, W] uint8) to images [N, C', H', W'] float32."""
         from dsd_runtime.data.images.source import Presentation
 
         pixels = torch.stack([self._pixels(item) for item in as_items(items, image_axes=3)])
         return (Presentation(self.mean, self.deviation, self.size, self.channels)(pixels),)
 
-    def _pixels(self, item: Picture) -> Tensor:
+    def _pixels(self, item: ImageInput) -> Tensor:
         if isinstance(item, Tensor):
             if item.dtype != torch.uint8 or tuple(item.shape) != self.shape:
                 raise DsdError(
@@ -83,7 +83,7 @@ class PhotoPreprocessing:
     recipe: str
     side: int
 
-    def __call__(self, items: Picture | Sequence[Picture]) -> tuple[Tensor]:
+    def __call__(self, items: ImageInput | Sequence[ImageInput]) -> tuple[Tensor]:
         """Photographs (files or Pillow images) to images [N, 3, side, side] float32."""
         from dsd_runtime.data.images.recipes import recipe_named
 
@@ -102,7 +102,7 @@ class SoundPreprocessing:
     mean: tuple[float, ...] | None = None
     deviation: tuple[float, ...] | None = None
 
-    def __call__(self, items: Sound | Sequence[Sound]) -> tuple[Tensor, Tensor]:
+    def __call__(self, items: SoundInput | Sequence[SoundInput]) -> tuple[Tensor, Tensor]:
         """Files, or samples [L] float32 in -1..1 at the training's rate, to features [N, T, F] and lengths [N]."""
         from dsd_runtime.data.speech.audio import read_audio
         from dsd_runtime.data.speech.features import (
@@ -173,10 +173,10 @@ def _with_tuples(parts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in parts.items()}
 
 
-def _picture(item: Picture) -> Image.Image:
+def _picture(item: ImageInput) -> Image.Image:
     from PIL import Image
 
-    from dsd_runtime.data.images.encoded import UNREADABLE, opened_image
+    from dsd_runtime.data.images.encoded import DECODING_ERRORS, opened_image
 
     if isinstance(item, Image.Image):
         return item
@@ -186,5 +186,5 @@ def _picture(item: Picture) -> Image.Image:
         with opened_image(Path(item)) as image:
             image.load()
             return image.copy()
-    except UNREADABLE as error:
+    except DECODING_ERRORS as error:
         raise DsdError(f"the picture `{item}` cannot be read: {error}") from error

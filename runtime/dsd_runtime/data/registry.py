@@ -22,7 +22,7 @@ from dsd_runtime.data.datasets import is_datasets, source_of_datasets
 from dsd_runtime.data.source import DataSource
 from dsd_runtime.factories import UnknownModule, call_factory, load_factory, option_value
 
-Option = int | float | bool | str
+OptionValue = int | float | bool | str
 
 LOADERS: Mapping[str, str] = MappingProxyType(
     {
@@ -47,7 +47,7 @@ class DataSpec:
 
     name: str
     path: str | None
-    options: Mapping[str, Option] = field(default_factory=dict)
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
 
 
 def parse_data_spec(text: str) -> DataSpec:
@@ -60,7 +60,7 @@ def parse_data_spec(text: str) -> DataSpec:
     """
     name, colon, rest = text.strip().partition(":")
     pieces = rest.split(",") if colon else []
-    options: dict[str, Option] = {}
+    options: dict[str, OptionValue] = {}
     while pieces and (match := _OPTION.fullmatch(pieces[-1])):
         if match[1] in options:
             raise DsdError(f"the option `{match[1]}` is given twice in `{text}`", help="keep one of them")
@@ -70,7 +70,7 @@ def parse_data_spec(text: str) -> DataSpec:
     return DataSpec(name, path, dict(reversed(options.items())))
 
 
-def open_data(spec: str, **options: Option) -> DataSource:
+def open_data(spec: str, **options: OptionValue) -> DataSource:
     """The data source that ``spec`` names; ``options`` given here win over those inside ``spec``.
 
     Raises DsdError for an unknown name (with the nearest known one), a missing path and an unknown option.
@@ -126,7 +126,7 @@ def _user_factory(target: str) -> Callable[..., Any]:
         raise _unknown_name(target.partition(":")[0]) from error
 
 
-def _check_options(name: str, loader: Callable[..., Any], options: Mapping[str, Option]) -> None:
+def _check_options(name: str, loader: Callable[..., Any], options: Mapping[str, OptionValue]) -> None:
     """An option that the loader does not take is a mistake, not something to pass over."""
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in inspect.signature(loader).parameters.values()):
         return

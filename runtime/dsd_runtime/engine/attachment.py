@@ -12,7 +12,7 @@ from dsd_lang.plan import Plan
 from dsd_runtime.engine.foreign_optimizers import usable_optimizer
 from dsd_runtime.engine.left_out import selection_notes
 from dsd_runtime.engine.metric_table import Better, MetricTable
-from dsd_runtime.engine.ranks import require_supported as require_supported_ranks
+from dsd_runtime.engine.ranks import require_supported_wrapper as require_supported_ranks
 from dsd_runtime.engine.references import ReferenceStore
 from dsd_runtime.engine.session import Session
 from dsd_runtime.engine.stages import UpdatesPerEpoch

@@ -19,7 +19,7 @@ class Event:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-def record(events: list[Event], event: Event) -> None:
+def record_event(events: list[Event], event: Event) -> None:
     """Appends an event; of a ramp's many selections only the latest of a phase keeps its details."""
     if event.kind == "select" and events and events[-1].kind == "select" and events[-1].phase == event.phase:
         events[-1] = Event("select", events[-1].update, event.phase)

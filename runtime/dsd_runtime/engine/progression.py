@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from dsd_lang.plan import Phase, Plan
 from dsd_runtime.engine.boundary import Boundary
-from dsd_runtime.engine.events import Event, EventKind, packed, record, unpacked
+from dsd_runtime.engine.events import Event, EventKind, packed, record_event, unpacked
 from dsd_runtime.engine.finiteness import Finiteness
 from dsd_runtime.engine.generators import generator_states, set_generator_states
 from dsd_runtime.engine.layers import inventory
@@ -214,7 +214,7 @@ class Progression:
 
     def record(self, kind: EventKind, details: dict[str, Any]) -> None:
         """Adds an event of now to the log."""
-        record(self.events, Event(kind, self.position.total, self.stage.phase.id, details))
+        record_event(self.events, Event(kind, self.position.total, self.stage.phase.id, details))
 
     def _follow(self, stage: Stage) -> None:
         """Sets what a phase overrides."""

@@ -18,7 +18,7 @@ from dsd_lang.base.errors import DsdError
 _LATER = "use DistributedDataParallel, or train in one process"
 
 
-def require_supported(model: nn.Module) -> None:
+def require_supported_wrapper(model: nn.Module) -> None:
     """Raises :class:`DsdError` naming what of a model's distribution no session can drive."""
     for name, module in model.named_modules():
         kind = _sharding_of(module)

@@ -25,7 +25,7 @@ from dsd_runtime.training.precision import Precision, PrecisionName, choose_devi
 from dsd_runtime.training.tasks.choose import task_for
 from dsd_runtime.user_code import users_report
 
-SPLITS = ("val", "test")
+EVALUATED_SPLITS = ("val", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def _table(found: Mapping[str, Mapping[str, float]]) -> str:
     names = list(dict.fromkeys(name.partition(".")[2] for metrics in shown.values() for name in metrics))
     rows = []
     for line, metrics in shown.items():
-        for split in SPLITS:
+        for split in EVALUATED_SPLITS:
             cells = [f"{metrics[key]:.4g}" if (key := f"{split}.{name}") in metrics else "" for name in names]
             if any(cells):
                 rows.append([line or "main line", split, *cells])
@@ -151,7 +151,7 @@ def _evaluated(request: EvaluationRequest, run: TrainedRun, data: DataSource) ->
     batch = run.plan.branch(run.branch).phases[-1].batch or preset.batch
     metrics: dict[str, float] = {}
     with torch.no_grad(), precision.autocast():
-        for split in SPLITS:
+        for split in EVALUATED_SPLITS:
             if data.sizes.get(split):
                 batches = data.evaluation_batches(split, batch_size=batch, workers=request.workers)
                 found = task.evaluate(model, (item.to(precision.device) for item in batches))

@@ -15,7 +15,7 @@ from dsd_lang.base.layers import LayerInfo
 from dsd_lang.base.python_names import TORCHVISION, python_target
 from dsd_runtime.models import inventories
 
-Option = int | float | str | bool
+ModelOption = int | float | str | bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Preset:
     clip: str | None = None
     clip_kind: Literal["norm", "value"] = "norm"
     decay: str = "constant"
-    data_options: Mapping[str, Option] = field(default_factory=dict)
+    data_options: Mapping[str, ModelOption] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class ModelSpec:
     name: str
     summary: str
     factory: str
-    options: Mapping[str, Option]
+    options: Mapping[str, ModelOption]
     preset: Preset
     inventory: Callable[[Mapping[str, object]], tuple[LayerInfo, ...]]
     from_data: Mapping[str, str] = field(default_factory=dict)
@@ -238,7 +238,7 @@ def _unknown_model(name: str) -> DsdError:
 _SWITCHES: Mapping[str, bool] = {"on": True, "true": True, "off": False, "false": False}
 
 
-def _option_value(name: str, text: str, default: Option) -> Option:
+def _option_value(name: str, text: str, default: ModelOption) -> ModelOption:
     """The text of an option as a value of its default's type; whole numbers are 1 or more, fractions in [0, 1)."""
     if isinstance(default, str):
         return text
@@ -256,7 +256,7 @@ def _option_value(name: str, text: str, default: Option) -> Option:
     return value
 
 
-def parse_model_name(name: str) -> tuple[ModelSpec, dict[str, Option]]:
+def parse_model_name(name: str) -> tuple[ModelSpec, dict[str, ModelOption]]:
     """A built-in model's name to its spec and the options that were given (only those).
 
     >>> spec, options = parse_model_name("ds2:hidden=128,layers=3")
@@ -269,7 +269,7 @@ def parse_model_name(name: str) -> tuple[ModelSpec, dict[str, Option]]:
     spec = MODELS.get(base)
     if spec is None:
         raise _unknown_model(base)
-    options: dict[str, Option] = {}
+    options: dict[str, ModelOption] = {}
     for piece in rest.split(",") if colon else ():
         option, equals, text = (part.strip() for part in piece.partition("="))
         if not equals or not option:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from dsd_lang.base.errors import DsdError
 from dsd_runtime.models.inventories import GOOGLENET_BLOCKS
 
-BLOCKS = {name: widths for name, _, widths in GOOGLENET_BLOCKS}
+INCEPTION_BLOCKS = {name: widths for name, _, widths in GOOGLENET_BLOCKS}
 AUXILIARY_WEIGHT = 0.3
 SMALLEST_SIDE = 80
 
@@ -93,13 +93,13 @@ class GoogLeNet(nn.Module):
             )
         )
         inputs = 192
-        for name, widths in BLOCKS.items():
+        for name, widths in INCEPTION_BLOCKS.items():
             block = Inception(inputs, widths)
             self.add_module(f"inception_{name}", block)
             inputs = block.outputs
         side = _side_of_block4(height)
-        self.aux1 = _auxiliary_head(sum(BLOCKS["4a"][i] for i in (0, 2, 4, 5)), side, classes)
-        self.aux2 = _auxiliary_head(sum(BLOCKS["4d"][i] for i in (0, 2, 4, 5)), side, classes)
+        self.aux1 = _auxiliary_head(sum(INCEPTION_BLOCKS["4a"][i] for i in (0, 2, 4, 5)), side, classes)
+        self.aux2 = _auxiliary_head(sum(INCEPTION_BLOCKS["4d"][i] for i in (0, 2, 4, 5)), side, classes)
         self.pool3, self.pool4 = _halving_pool(), _halving_pool()
         self.dropout = nn.Dropout(0.4)
         self.fc = nn.Linear(inputs, classes)
@@ -120,7 +120,7 @@ class GoogLeNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor, Tensor]:
         values = self.stem(images)
         auxiliary: list[Tensor] = []
-        for name in BLOCKS:
+        for name in INCEPTION_BLOCKS:
             values = self.get_submodule(f"inception_{name}")(values)
             if name == "3b":
                 values = self.pool3(values)

@@ -13,7 +13,7 @@ from typing import Literal
 from dsd_lang.base.layers import LayerInfo, WeightInfo, with_inferred_roles
 
 Options = Mapping[str, object]
-Layers = tuple[LayerInfo, ...]
+Inventory = tuple[LayerInfo, ...]
 
 # block, input channels, widths: 1x1, 3x3 reduction, 3x3, 5x5 reduction, 5x5, pooled projection
 GOOGLENET_BLOCKS = (
@@ -70,7 +70,7 @@ def _birnn(name: str, inputs: int, hidden: int, *, batch_norm: bool) -> list[Lay
     return [layer, _norm(f"{name}.norm", hidden)] if batch_norm else [layer]
 
 
-def deep_speech_1(options: Options) -> Layers:
+def deep_speech_1(options: Options) -> Inventory:
     """`ds1`."""
     features, hidden, symbols = (_number(options, name) for name in ("features", "hidden", "symbols"))
     return with_inferred_roles(
@@ -85,7 +85,7 @@ def deep_speech_1(options: Options) -> Layers:
     )
 
 
-def deep_speech_2(options: Options) -> Layers:
+def deep_speech_2(options: Options) -> Inventory:
     """`ds2`."""
     features, hidden, layers, channels, symbols = (
         _number(options, name) for name in ("features", "hidden", "layers", "channels", "symbols")
@@ -110,7 +110,7 @@ def deep_speech_2(options: Options) -> Layers:
     )
 
 
-def neural_talk(options: Options) -> Layers:
+def neural_talk(options: Options) -> Inventory:
     """`neuraltalk`."""
     features, hidden, vocabulary = (_number(options, name) for name in ("features", "hidden", "vocabulary"))
     return with_inferred_roles(
@@ -123,7 +123,7 @@ def neural_talk(options: Options) -> Layers:
     )
 
 
-def bvlc_googlenet(options: Options) -> Layers:
+def bvlc_googlenet(options: Options) -> Inventory:
     """`googlenet` at 224x224."""
     classes = _number(options, "classes")
     layers = [
@@ -149,7 +149,7 @@ def bvlc_googlenet(options: Options) -> Layers:
     return with_inferred_roles([*layers, _fc("fc", 1024, classes)])
 
 
-def resnet20(options: Options) -> Layers:
+def resnet20(options: Options) -> Inventory:
     """`resnet20`."""
     width, classes, channels = (_number(options, name) for name in ("width", "classes", "channels"))
     layers = [_conv("conv1", channels, width, 3, 3, bias=False), _norm("bn1", width)]
@@ -164,13 +164,13 @@ def resnet20(options: Options) -> Layers:
     return with_inferred_roles([*layers, _fc("fc", widths[-1], classes)])
 
 
-def lenet_300_100(options: Options) -> Layers:
+def lenet_300_100(options: Options) -> Inventory:
     """`lenet_300_100` on 1x28x28 images."""
     widths = (math.prod((1, 28, 28)), 300, 100, _number(options, "classes"))
     return with_inferred_roles([_fc(f"fc.{2 * index}", *pair) for index, pair in enumerate(pairwise(widths))])
 
 
-def _conv_n(depth: int, options: Options) -> Layers:
+def _conv_n(depth: int, options: Options) -> Inventory:
     layers: list[LayerInfo] = []
     channels, position = 3, 0
     for outputs in (64, 128, 256)[: depth // 2]:
@@ -184,22 +184,22 @@ def _conv_n(depth: int, options: Options) -> Layers:
     return with_inferred_roles(layers)
 
 
-def conv2(options: Options) -> Layers:
+def conv2(options: Options) -> Inventory:
     """`conv2` on 3x32x32 images."""
     return _conv_n(2, options)
 
 
-def conv4(options: Options) -> Layers:
+def conv4(options: Options) -> Inventory:
     """`conv4` on 3x32x32 images."""
     return _conv_n(4, options)
 
 
-def conv6(options: Options) -> Layers:
+def conv6(options: Options) -> Inventory:
     """`conv6` on 3x32x32 images."""
     return _conv_n(6, options)
 
 
-def vgg16(options: Options) -> Layers:
+def vgg16(options: Options) -> Inventory:
     """`vgg16`, with torchvision's names."""
     layers: list[LayerInfo] = []
     channels, position = _number(options, "channels"), 0
@@ -232,7 +232,7 @@ def _residual_block(name: str, inputs: int, width: int, outputs: int, *, downsam
     return layers
 
 
-def _resnet(depths: tuple[int, ...], expansion: int, options: Options) -> Layers:
+def _resnet(depths: tuple[int, ...], expansion: int, options: Options) -> Inventory:
     layers = [_conv("conv1", _number(options, "channels"), 64, 7, 7, bias=False), _norm("bn1", 64)]
     channels = 64
     for group, depth in enumerate(depths):
@@ -246,11 +246,11 @@ def _resnet(depths: tuple[int, ...], expansion: int, options: Options) -> Layers
     return with_inferred_roles([*layers, _fc("fc", channels, _number(options, "classes"))])
 
 
-def resnet18(options: Options) -> Layers:
+def resnet18(options: Options) -> Inventory:
     """`resnet18`, with torchvision's names."""
     return _resnet((2, 2, 2, 2), 1, options)
 
 
-def resnet50(options: Options) -> Layers:
+def resnet50(options: Options) -> Inventory:
     """`resnet50`, with torchvision's names."""
     return _resnet((3, 4, 6, 3), 4, options)

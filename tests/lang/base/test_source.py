@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dsd_lang.base.source import SourceText, decode
+from dsd_lang.base.source import SourceText, decode_text
 
 
 def test_lines_end_as_editors_have_them() -> None:
@@ -18,8 +18,8 @@ def test_positions_count_code_points() -> None:
 
 
 def test_bytes_that_are_no_text() -> None:
-    text, (found,) = decode("dense # é\nx ".encode() + b"\xff\xfe y")
+    text, (found,) = decode_text("dense # é\nx ".encode() + b"\xff\xfe y")
     assert (found.code, found.span.line, found.span.column) == ("DSD105", 2, 3)
     assert found.message == "byte 0xff at offset 13 is not UTF-8 text"
     assert text.endswith("x \ufffd\ufffd y")
-    assert decode(b"dense") == ("dense", [])
+    assert decode_text(b"dense") == ("dense", [])

@@ -8,7 +8,7 @@ import pytest
 
 from dsd_lang.base.diagnostics import CATALOGUE
 from dsd_lang.base.errors import DsdError
-from dsd_lang.lint.codes import DEFAULT, CodeChoice, codes_of, selected_codes
+from dsd_lang.lint.codes import DEFAULT_CODES, CodeChoice, codes_of, selected_codes
 from dsd_lang.lint.configuration import configuration_in
 
 SAID = """[tool.dsd.lint]
@@ -39,10 +39,10 @@ def test_words() -> None:
 
 def test_without_a_project(tmp_path: Path) -> None:
     configuration_in.cache_clear()
-    assert selected_codes(str(tmp_path / "a.dsd")) == DEFAULT
-    assert not {"DSD407", "DSD901", "DSD902"} & DEFAULT
+    assert selected_codes(str(tmp_path / "a.dsd")) == DEFAULT_CODES
+    assert not {"DSD407", "DSD901", "DSD902"} & DEFAULT_CODES
     choice = CodeChoice(None, frozenset({"DSD901"}), frozenset({"DSD303"}))
-    assert selected_codes(str(tmp_path / "a.dsd"), choice) == (DEFAULT | {"DSD901"}) - {"DSD303"}
+    assert selected_codes(str(tmp_path / "a.dsd"), choice) == (DEFAULT_CODES | {"DSD901"}) - {"DSD303"}
 
 
 def test_the_project_and_the_command_line_over_it(folder: Path) -> None:

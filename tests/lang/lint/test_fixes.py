@@ -13,7 +13,7 @@ from dsd_lang.base.errors import DsdError
 from dsd_lang.base.source import position_span
 from dsd_lang.compiler import compile
 from dsd_lang.lint.checking import check_text
-from dsd_lang.lint.codes import DEFAULT
+from dsd_lang.lint.codes import DEFAULT_CODES
 from dsd_lang.lint.fixes import apply_fixes, keeps_meaning, mend
 from dsd_lang.syntax.parser import parse
 
@@ -26,7 +26,7 @@ def found(text: str, *edits: tuple[int, int, str], kind: Applicability = "safe",
 
 
 def check(text: str) -> Sequence[Diagnostic]:
-    return check_text(text, selected=DEFAULT)
+    return check_text(text, selected=DEFAULT_CODES)
 
 
 def test_edits_are_put_in_from_left_to_right() -> None:

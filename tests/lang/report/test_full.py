@@ -8,7 +8,7 @@ from dsd_lang.base.diagnostics import Diagnostic
 from dsd_lang.base.source import SourceText
 from dsd_lang.report import FOR_PEOPLE, FORMATS, CheckedFile, render, summary
 from dsd_lang.report.colour import wants_colour
-from dsd_lang.report.full import MAX_WIDTH, excerpt, render_one
+from dsd_lang.report.full import MAX_EXCERPT_WIDTH, excerpt, render_one
 
 
 def finding(text: str, start: int, end: int, *, label: str = "", help: str = "") -> tuple[SourceText, Diagnostic]:
@@ -62,7 +62,7 @@ def test_carets_stand_under_their_place(line: str, column: int, width: int, show
 def test_a_long_line_is_cut_around_the_place() -> None:
     line = "a" * 5000 + "X" + "b" * 5000
     text, before, under = excerpt(line, 5001, 1)
-    assert len(text) <= MAX_WIDTH + 6
+    assert len(text) <= MAX_EXCERPT_WIDTH + 6
     assert text[len(before)] == "X"
     assert under == "^"
 

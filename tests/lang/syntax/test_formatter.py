@@ -15,7 +15,7 @@ from dsd_lang.base.arguments import ARGUMENTS
 from dsd_lang.base.errors import DsdError
 from dsd_lang.formatting import LawBrokenError, formatted
 from dsd_lang.lint.checking import check_text
-from dsd_lang.lint.codes import DEFAULT
+from dsd_lang.lint.codes import DEFAULT_CODES
 from dsd_lang.syntax import formatter
 from dsd_lang.syntax.formatter import format_text
 from dsd_lang.syntax.parser import parse
@@ -206,7 +206,7 @@ SUPPRESSED = [
 def test_a_suppression_holds_after_formatting(written: str, canonical: str) -> None:
     assert formatted(written).text == canonical
     for text in (written, canonical):
-        assert check_text(text, selected=DEFAULT) == ()
+        assert check_text(text, selected=DEFAULT_CODES) == ()
     check_laws(written)
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dsd_lang.syntax.build_table import GRAMMAR, TABLE, build, render
+from dsd_lang.syntax.build_table import GRAMMAR, TABLE, build, table_text
 
 HEAVY = (
     "lark", "pydantic", "networkx", "torch", "numpy", "rich", "typer", "click", "pygls", "dataclasses", "argparse",
@@ -15,7 +15,7 @@ HEAVY = (
 
 
 def test_the_table_is_fresh() -> None:
-    assert TABLE.read_text(encoding="utf-8") == render(build(GRAMMAR.read_text(encoding="utf-8"))), (
+    assert TABLE.read_text(encoding="utf-8") == table_text(build(GRAMMAR.read_text(encoding="utf-8"))), (
         "run `python -m dsd_lang.syntax.build_table`"
     )
 

@@ -15,7 +15,7 @@ from dsd_lang.base.errors import DsdError
 from dsd_runtime.data.broken_files import BrokenFileWarning
 from dsd_runtime.data.images.caffe import VGG_MEAN
 from dsd_runtime.data.images.files import ImagesOnDisk
-from dsd_runtime.data.images.imagefolder import RECIPES, open_imagefolder
+from dsd_runtime.data.images.imagefolder import CROP_RECIPES, open_imagefolder
 from dsd_runtime.data.images.recipes import recipe_named
 from dsd_runtime.data.images.source import ImagesInMemory
 from dsd_runtime.data.images.split import held_out
@@ -64,7 +64,7 @@ def test_pixels_are_the_files_own(small):
 
 def test_the_second_opening_decodes_nothing(small, monkeypatch):
     first = open_imagefolder(str(small))
-    monkeypatch.setattr("dsd_runtime.data.images.decode.decode", lambda *_, **__: pytest.fail("decoded again"))
+    monkeypatch.setattr("dsd_runtime.data.images.decode.decode_image", lambda *_, **__: pytest.fail("decoded again"))
     second = open_imagefolder(str(small))
     assert first.fingerprint == second.fingerprint
     assert torch.equal(first.splits["train"].images, second.splits["train"].images)
@@ -234,8 +234,8 @@ class TestLargeImages:
         assert torch.allclose(shown[0, 100], torch.arange(16.0, 240), atol=1.0)
 
     def test_recipes_are_part_of_the_fingerprint_and_checked(self, large, small):
-        prints = {open_imagefolder(str(large), side=32, recipe=name).fingerprint for name in RECIPES}
-        assert len(prints) == len(RECIPES) == 3
+        prints = {open_imagefolder(str(large), side=32, recipe=name).fingerprint for name in CROP_RECIPES}
+        assert len(prints) == len(CROP_RECIPES) == 3
         for folder in (large, small):
             with pytest.raises(DsdError, match=r"no recipe `vg`(.|\n)*did you mean `vgg`"):
                 open_imagefolder(str(folder), recipe="vg")

@@ -13,7 +13,7 @@ from dsd_lang.base.layers import LayerInfo, parse_selector, select
 from dsd_lang.base.units import exact
 from dsd_runtime.data.traits import DataTraits
 from dsd_runtime.engine.layers import inventory as inventory_of
-from dsd_runtime.models.catalogue import MODELS, Option, inventory, is_built_in, parse_model_name
+from dsd_runtime.models.catalogue import MODELS, ModelOption, inventory, is_built_in, parse_model_name
 from dsd_runtime.models.registry import build_model
 
 SMALL = {
@@ -87,7 +87,7 @@ def test_googlenet_prunes_all_but_the_first_convolution() -> None:
         ("ds1:dropout=0.1,stride=3", {"dropout": 0.1, "stride": 3}),
     ],
 )
-def test_options_given(name: str, expected: dict[str, Option]) -> None:
+def test_options_given(name: str, expected: dict[str, ModelOption]) -> None:
     assert parse_model_name(name)[1] == expected
 
 

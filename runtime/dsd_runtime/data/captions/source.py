@@ -21,7 +21,7 @@ from dsd_runtime.data.preprocessing import FeaturePreprocessing
 from dsd_runtime.data.splits import fingerprint_of, num_batches, sizes_of, split_named
 from dsd_runtime.data.traits import DataTraits
 
-RECIPE_VERSION = 1
+CAPTION_RECIPE_VERSION = 1
 """Part of every fingerprint: raised when the same files would give other numbers."""
 
 IGNORED = -100
@@ -62,7 +62,7 @@ class CaptionSource:
     @property
     def fingerprint(self) -> str:
         sizes = sorted((name, len(split), split.num_captions) for name, split in self.splits.items())
-        return fingerprint_of(RECIPE_VERSION, self.content, sizes, len(self.vocabulary))
+        return fingerprint_of(CAPTION_RECIPE_VERSION, self.content, sizes, len(self.vocabulary))
 
     @property
     def traits(self) -> DataTraits:

@@ -21,8 +21,8 @@ from dsd_runtime.data.images.source import ImagesInMemory, Presentation
 from dsd_runtime.data.unpacking import is_archive
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-MEAN = (125.3, 123.0, 113.9)
-DEVIATION = (63.0, 62.1, 66.7)
+CIFAR_MEAN = (125.3, 123.0, 113.9)
+CIFAR_DEVIATION = (63.0, 62.1, 66.7)
 _RECORD_BYTES = 1 + 3 * 32 * 32
 
 
@@ -38,7 +38,7 @@ def open_cifar10(path: str | None, *, val: Val = 0.1, augment: bool = True) -> I
     if not root.exists():
         raise DsdError(f"`{root}` does not exist", help="fetch cifar-10-binary.tar.gz and give its path")
     decoded = _decode(root)
-    presentation = Presentation(MEAN, DEVIATION)
+    presentation = Presentation(CIFAR_MEAN, CIFAR_DEVIATION)
     return in_memory("cifar10", decoded, presentation, val=val, augment=augment)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dsd_lang.base.errors import DsdError
-from dsd_runtime.data.images.encoded import UNREADABLE, opened_image
+from dsd_runtime.data.images.encoded import DECODING_ERRORS, opened_image
 from dsd_runtime.data.images.listing import ImageEntry
 from dsd_runtime.data.images.source import channel_statistics
 
@@ -46,7 +46,7 @@ def decode_all(
     decoded: list[tuple[ImageEntry, NDArray[np.uint8]]] = []
     broken: list[str] = []
     for entry, content in pairs:
-        pixels = decode(content, channels=channels, size=size)
+        pixels = decode_image(content, channels=channels, size=size)
         if pixels is None:
             broken.append(entry.path)
         else:
@@ -67,12 +67,12 @@ def described(images: NDArray[np.uint8], entries: tuple[ImageEntry, ...], broken
     return DecodedImages(images, entries, tuple(sorted(broken)), digest.hexdigest(), mean, deviation)
 
 
-def decode(content: bytes, *, channels: int, size: int | None) -> NDArray[np.uint8] | None:
+def decode_image(content: bytes, *, channels: int, size: int | None) -> NDArray[np.uint8] | None:
     """One encoded image to [C, H, W] uint8, or None when it cannot be read."""
     try:
         with opened_image(content) as image:
             shown = image.convert("L" if channels == 1 else "RGB")
-    except UNREADABLE:
+    except DECODING_ERRORS:
         return None
     if size is not None and shown.size != (size, size):
         shown = shown.resize((size, size), Image.Resampling.BICUBIC)
@@ -85,7 +85,7 @@ def peek(content: bytes) -> tuple[int, int, int] | None:
     try:
         with opened_image(content) as image:
             return (1 if image.mode in ("1", "L") else 3), image.height, image.width
-    except UNREADABLE:
+    except DECODING_ERRORS:
         return None
 
 

@@ -15,9 +15,9 @@ from PIL import Image
 
 from dsd_lang.base.regular_files import NotRegular, open_regular
 
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "PPM", "GIF", "TIFF")
+IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "PPM", "GIF", "TIFF")
 LARGEST_PIXELS = 89_000_000
-UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, NotRegular)
+DECODING_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, NotRegular)
 """What opening or decoding a damaged picture raises."""
 
 
@@ -26,7 +26,7 @@ def opened_image(source: bytes | Path) -> Iterator[Image.Image]:
     """The picture, its header read and its pixels not yet; raises one of :data:`UNREADABLE` for what is none."""
     with (
         io.BytesIO(source) if isinstance(source, bytes) else open_regular(source) as stream,
-        Image.open(stream, formats=FORMATS) as image,
+        Image.open(stream, formats=IMAGE_FORMATS) as image,
     ):
         if image.width * image.height > LARGEST_PIXELS:
             raise ValueError(f"it has {image.width}x{image.height} pixels, more than {LARGEST_PIXELS:,}")

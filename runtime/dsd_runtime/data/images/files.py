@@ -14,9 +14,9 @@ from dsd_lang.base.errors import DsdError
 from dsd_runtime.data.batch import ImageBatch
 from dsd_runtime.data.broken_files import BrokenFiles
 from dsd_runtime.data.draws import epoch_order, generator
-from dsd_runtime.data.images.encoded import UNREADABLE, opened_image
+from dsd_runtime.data.images.encoded import DECODING_ERRORS, opened_image
 from dsd_runtime.data.images.recipes import ImageRecipe, recipe_named
-from dsd_runtime.data.images.source import RECIPE_VERSION
+from dsd_runtime.data.images.source import IMAGE_RECIPE_VERSION
 from dsd_runtime.data.prefetch import ordered_map
 from dsd_runtime.data.preprocessing import PhotoPreprocessing
 from dsd_runtime.data.splits import fingerprint_of, num_batches, sizes_of, split_named
@@ -46,7 +46,7 @@ class ImagesOnDisk:
 
     @property
     def fingerprint(self) -> str:
-        return fingerprint_of(RECIPE_VERSION, self.content, self.recipe, sorted(self.sizes.items()))
+        return fingerprint_of(IMAGE_RECIPE_VERSION, self.content, self.recipe, sorted(self.sizes.items()))
 
     @property
     def traits(self) -> DataTraits:
@@ -104,7 +104,7 @@ class ImagesOnDisk:
         try:
             with opened_image(self.root / path) as image:
                 return image.convert("RGB")
-        except UNREADABLE as error:
+        except DECODING_ERRORS as error:
             self.broken.report(self.root / path, f"the image `{path}` cannot be read: {error}")
             return None
 

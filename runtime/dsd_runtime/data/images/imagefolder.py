@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 Val = float | str
 
-RECIPES = ("resnet", "googlenet", "vgg")
+CROP_RECIPES = ("resnet", "googlenet", "vgg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +180,9 @@ def _existing(path: str | None) -> Path:
 
 
 def _require_recipe(name: str) -> None:
-    if name not in RECIPES:
-        guess = nearest(name, RECIPES)
-        known = f"there are {', '.join(RECIPES)}"
+    if name not in CROP_RECIPES:
+        guess = nearest(name, CROP_RECIPES)
+        known = f"there are {', '.join(CROP_RECIPES)}"
         raise DsdError(
             f"the data set `imagefolder` has no recipe `{name}`",
             help=f"did you mean `{guess}`? {known}" if guess else known,

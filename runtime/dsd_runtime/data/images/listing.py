@@ -14,7 +14,6 @@ from dsd_runtime.data.unpacking import members_of
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".gif", ".tif", ".tiff"})
 LARGEST_IMAGE_BYTES = 256 << 20
-SPLITS = ("train", "val", "test")
 _SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 

@@ -21,7 +21,7 @@ from dsd_runtime.data.preprocessing import PixelPreprocessing
 from dsd_runtime.data.splits import fingerprint_of, num_batches, sizes_of, split_named
 from dsd_runtime.data.traits import DataTraits, image_traits
 
-RECIPE_VERSION = 1
+IMAGE_RECIPE_VERSION = 1
 """Part of every fingerprint: raised when the same files would give other numbers."""
 
 
@@ -85,7 +85,7 @@ class ImagesInMemory:
     @property
     def fingerprint(self) -> str:
         sizes = sorted(self.sizes.items())
-        return fingerprint_of(RECIPE_VERSION, self.content, self.presentation, self.augmentation, sizes)
+        return fingerprint_of(IMAGE_RECIPE_VERSION, self.content, self.presentation, self.augmentation, sizes)
 
     @property
     def traits(self) -> DataTraits:

@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from dsd_lang.base.metrics import SPLITS
 from dsd_runtime.data.broken_files import BrokenFiles
 from dsd_runtime.data.speech.alphabet import Alphabet
 from dsd_runtime.data.speech.audio import BrokenAudioError, audio_seconds
-from dsd_runtime.data.speech.source import SPLITS, SpeechSettings, SpeechSource, broken_audio
+from dsd_runtime.data.speech.source import SpeechSettings, SpeechSource, broken_audio
 from dsd_runtime.data.speech.store import Utterance
 from dsd_runtime.storage.content import content_digests
 

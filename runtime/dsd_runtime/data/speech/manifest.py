@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Unpack
 
 from dsd_lang.base.errors import DsdError
+from dsd_lang.base.metrics import SPLITS
 from dsd_runtime.data.archive import resolve_archive
 from dsd_runtime.data.speech.files import Transcribed, source_of_files
-from dsd_runtime.data.speech.source import SPLITS, SpeechOptions, SpeechSource, speech_settings, takes_speech_options
+from dsd_runtime.data.speech.source import SpeechOptions, SpeechSource, speech_settings, takes_speech_options
 from dsd_runtime.data.text_files import read_text
 
 _LINE = '{"audio_filepath": "clips/one.flac", "duration": 1.5, "text": "YES"}'

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from dsd_lang.base.errors import DsdError
+from dsd_lang.base.metrics import SPLITS
 from dsd_runtime.data.batch import SpeechBatch
 from dsd_runtime.data.broken_files import BrokenFiles
 from dsd_runtime.data.prefetch import ordered_map
@@ -30,7 +31,6 @@ from dsd_runtime.data.speech.store import FeatureStore, Utterance, features_byte
 from dsd_runtime.data.splits import num_batches, sizes_of, split_named
 from dsd_runtime.data.traits import DataTraits
 
-SPLITS = ("train", "val", "test")
 _FORMAT = 1
 _MEGABYTE = 1 << 20
 
