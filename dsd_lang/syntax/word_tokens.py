@@ -131,9 +131,9 @@ class WordTokens:
             return True
         if name in BY_NAME or self.brackets.in_parentheses:
             return False
-        from dsd_lang.base.foreign_words import ARGUMENTS
+        from dsd_lang.base.foreign_words import FOREIGN_ARGUMENTS
 
-        meant = ARGUMENTS.get(name.lower())  # reported as an unknown argument later
+        meant = FOREIGN_ARGUMENTS.get(name.lower())  # reported as an unknown argument later
         return meant.word in SELECTING_WORDS if meant is not None else nearest(name, SELECTING_WORDS) is not None
 
     def _keyword(self, kind: str, text: str, span: Span) -> int:

@@ -70,9 +70,9 @@ def setting_as_label(recovery: Recovery, index: int, token: Token, accepted: set
     if index < 2 or tokens[index - 1].kind != "COLON" or tokens[index - 2].kind != "LABEL":
         return None
     name = tokens[index - 2]
-    from dsd_lang.base.foreign_words import ARGUMENTS
+    from dsd_lang.base.foreign_words import FOREIGN_ARGUMENTS
 
-    row, meant = BY_NAME.get(name.text), ARGUMENTS.get(name.text.lower())
+    row, meant = BY_NAME.get(name.text), FOREIGN_ARGUMENTS.get(name.text.lower())
     if token.kind in STATEMENT_WORDS or (row is None and meant is None and token.kind not in SIMPLE_VALUES):
         return None
     if row is not None and "set" in row.places and token.kind in SIMPLE_VALUES and token.span.line == name.span.line:

@@ -64,9 +64,9 @@ def first_word(recovery: Recovery, index: int, token: Token, accepted: set[str])
 
 def _assignment(recovery: Recovery, index: int, token: Token) -> int:
     """`s = 50%`, `epochs = 50`: no argument, so no setting either."""
-    from dsd_lang.base.foreign_words import ARGUMENTS
+    from dsd_lang.base.foreign_words import FOREIGN_ARGUMENTS
 
-    meant, known = ARGUMENTS.get(token.text.lower()), allowed_at("set")
+    meant, known = FOREIGN_ARGUMENTS.get(token.text.lower()), allowed_at("set")
     guess = meant.word if meant is not None and meant.word in known else None
     guess = guess or (None if meant is not None else nearest(token.text, known))
     recovery.report(
