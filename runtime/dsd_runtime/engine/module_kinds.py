@@ -54,7 +54,7 @@ def _linear_input_dim(module: nn.Module) -> int | None:
     """Where a linear layer that is no `nn.Linear` has its inputs; None for what does not look like one."""
     weight = module._parameters.get("weight")
     sizes = (getattr(module, "out_features", None), getattr(module, "in_features", None))
-    if weight is None or isinstance(module, nn.Linear) or not all(isinstance(size, int) for size in sizes):
+    if weight is None or isinstance(module, nn.Linear):
         return None
     if tuple(weight.shape) == sizes:
         return 1

@@ -10,14 +10,7 @@ from dataclasses import dataclass
 
 from dsd_lang.base.computed_weights import refusal
 from dsd_lang.base.errors import DsdError, nearest
-from dsd_lang.base.layers import (
-    KINDS,
-    ROLES,
-    LayerInfo,
-    Selector,
-    describe_inventory,
-    why_nothing,
-)
+from dsd_lang.base.layers import LayerInfo, Selector, describe_inventory, why_nothing
 from dsd_lang.base.units import exact
 from dsd_lang.plan import Phase
 from dsd_lang.plan import Target as PlanTarget
@@ -40,16 +33,12 @@ def _unmatched(selector: Selector, layers: Sequence[LayerInfo]) -> DsdError:
     frozen = why_nothing(selector, layers)
     if frozen is not None:
         return DsdError(f"DSD201: {frozen[0]}", help=frozen[1])
-    if selector.form == "word":
-        candidates = [*KINDS, *ROLES]
-        guess = nearest(selector.text.partition(".")[0], candidates)
-        wanted = f"`{selector.text}`"
-    else:
-        names = [layer.name for layer in layers]
-        guess = nearest(selector.text, names)
-        wanted = f"`{selector}`"
+    names = [] if selector.form == "word" else [layer.name for layer in layers]  # words are checked by the compiler
+    guess = nearest(selector.text, names)
     hint = f"did you mean `{guess}`? " if guess and guess != selector.text else ""
-    return DsdError(f"DSD201: no layer matches {wanted}", help=f"{hint}this model has: {describe_inventory(layers)}")
+    return DsdError(
+        f"DSD201: no layer matches `{selector}`", help=f"{hint}this model has: {describe_inventory(layers)}"
+    )
 
 
 def select_weights(phase: Phase, layers: Sequence[LayerInfo]) -> Selection:

@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 
-from dsd_lang import ScheduleError
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.layers_file import layers_as_data
 from dsd_runtime.engine.support import require_supported
@@ -71,17 +70,12 @@ class StopRequest:
                 signal.signal(number, handler)
 
 
-def execute(request: Request, resolved: ResolvedRequest | None = None, *, command: Sequence[str]) -> int:
+def execute(request: Request, resolved: ResolvedRequest, *, command: Sequence[str]) -> int:
     """Runs a request to its end and returns the exit code; user mistakes and failures are one sentence on stderr."""
-    named = {
-        "model": resolved.model_name if resolved else request.model,
-        "data": resolved.data_spec if resolved else request.data,
-    }
+    named = {"model": resolved.model_name, "data": resolved.data_spec}
     try:
         prepared = prepare(request, resolved)
         probe = build_probe(prepared)
-    except ScheduleError as error:
-        return _say(error, 1)
     except UserCodeError as error:
         return _say_users(users_report(error, **named) or str(error), None)
     except DsdError as error:

@@ -66,7 +66,7 @@ class TrainedLine:
         try:
             self.model.load_state_dict(parts["weights"])
         except RuntimeError as error:
-            first = str(error).splitlines()[-1].strip()
+            first = str(error).split("\n")[:2][-1].strip()  # below the heading
             raise DsdError(
                 f"the weights in `{checkpoint}` do not fit the model: {first}",
                 help="if the model's code has changed, use `--fresh` or another `--out`",

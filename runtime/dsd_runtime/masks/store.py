@@ -239,7 +239,7 @@ def _group_by_memory(
             continue
         if known.parameters and _layout(known.parameters[0]) != _layout(parameter):
             raise DsdError(
-                f"`{first}` and `{name}` share memory but not their shape, so one mask cannot serve both",
+                f"`{first}` and `{name}` share memory but differ in shape or dtype, so one mask cannot serve both",
                 help="tie the two as one parameter and transpose where it is used",
             )
         owners[first] = Owner(first, (*known.parameters, parameter))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +12,8 @@ from engine_loops import backward, begin, network, one_update, shuffled_loader
 from torch import optim
 
 import dsd_lang
+from dsd_lang.base.errors import DsdError
+from dsd_lang.plan import Function
 from dsd_runtime import attach
 
 
@@ -80,6 +84,43 @@ def test_a_resumed_run_keeps_the_weight_decay_it_began_with() -> None:
     one_update(session, model)
     session.begin_step()
     assert optimizer.param_groups[0]["weight_decay"] == 0.125
+
+
+class _Terse(optim.SGD):
+    """Does not name its options, as optimizers of other packages."""
+
+    def __init__(self, parameters: Any, **options: Any) -> None:
+        super().__init__(parameters, **options)
+
+
+def test_a_phase_sets_the_weight_decay_of_groups_that_have_one() -> None:
+    model = network()
+    optimizer = _Terse(model.parameters(), lr=0.1)
+    session = begin("dense 1it lr=0.1 wd=0.25; dense 1it", model, optimizer)
+    session.begin_step()
+    assert optimizer.param_groups[0]["weight_decay"] == 0.25
+    del optimizer.param_groups[0]["weight_decay"]
+    with pytest.raises(DsdError, match="`_Terse` has no weight decay to set with `wd=`"):
+        begin("dense 1it lr=0.1 wd=0.25", model, optimizer)
+
+
+@pytest.mark.parametrize(
+    ("choice", "is_known"),
+    [
+        (Function(name="norm", arguments={"0": "5"}), True),
+        (Function(name="value", arguments={"0": "5"}), True),
+        (Function(name="value", arguments={}), False),
+        (Function(name="norm", arguments={}), False),
+        (Function(name="box", arguments={"0": "5"}), False),
+    ],
+)
+def test_a_clip_of_a_plan_is_a_norm_or_a_value(choice: Function, is_known: bool) -> None:
+    """The compiler writes no other; a plan of another version may have one."""
+    plan = dsd_lang.compile("dense 1it lr=0.1")
+    plan = plan.model_copy(update={"phases": (plan.phases[0].model_copy(update={"clip": choice}),)})
+    model = network()
+    with nullcontext() if is_known else pytest.raises(DsdError, match=rf"`clip={choice.name}\(\.\.\.\)` is not known"):
+        attach(plan, model, optim.SGD(model.parameters(), lr=0.1), steps_per_epoch=4)
 
 
 def test_the_stage_of_every_update_and_of_none_past_the_end() -> None:

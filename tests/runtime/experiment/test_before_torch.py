@@ -13,6 +13,14 @@ from dsd_runtime.cli import build_parser, main
 from dsd_runtime.models.catalogue import MODELS
 
 
+def test_a_schedule_that_is_not_utf_8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    schedule = tmp_path / "latin.dsd"
+    schedule.write_bytes("dense 1ep lr=0.1  # schön".encode("latin-1"))
+    assert main([str(schedule), "--model", "lenet_300_100", "--dry-run"]) == 2
+    assert "error: DSD105: `" in (told := capsys.readouterr().err)
+    assert "latin.dsd` is not UTF-8 (byte 23)\n  = help: save it as UTF-8" in told
+
+
 @pytest.mark.parametrize(
     ("text", "flags", "words"),
     [
@@ -66,7 +74,8 @@ def test_the_data_sets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     for row in DATA_SETS.values():
         assert f"\n{row.name}{':PATH' if row.needs_path else ''} " in told
         assert row.summary in told
-    assert "sorta_grad=off" in told
+    assert {"sorta_grad=off", "augment=on"} <= set(told.split())
+    assert told.endswith("your own\n" + " " * told.splitlines()[-1].index("whatever") + "whatever it takes\n")
     assert "size=8 channels=1" in told
 
 

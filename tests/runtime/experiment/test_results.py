@@ -8,9 +8,11 @@ import pytest
 
 import dsd_lang
 from dsd_runtime.cli import main
+from dsd_runtime.experiment import summary
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.results import results_table, weights_text
 from dsd_runtime.experiment.runner import NodeResult
+from dsd_runtime.experiment.survey import Speed
 
 from .conftest import Run
 
@@ -107,3 +109,12 @@ def test_warnings_come_once_in_our_words(tmp_path: Path, capsys: pytest.CaptureF
     assert "warning: " in told
     assert "RuntimeWarning" not in told
     assert ".py" not in told
+
+
+def test_the_estimate_is_made_of_updates_and_evaluated_samples(dsd_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two passes of 21 updates, each with a validation of 179 samples, and a test of 359 at the end."""
+    monkeypatch.setattr(summary, "measure_speed", lambda *_: Speed(per_update=2.0, per_sample=0.5))
+    outcome = dsd_run("dense 2ep lr=0.05", "--dry-run")
+    cost = outcome.result["cost"]
+    assert (cost["seconds_per_update"], cost["seconds_per_sample"]) == (2.0, 0.5)
+    assert cost["seconds_left"] == pytest.approx(42 * 2 + (2 * 179 + 359) * 0.5)

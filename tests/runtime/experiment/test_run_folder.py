@@ -13,11 +13,14 @@ from pathlib import Path
 
 import pytest
 
+import dsd_lang
 from dsd_lang.base.errors import DsdError
+from dsd_lang.plan import Plan
 from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.experiment.progress import describe_run
 from dsd_runtime.storage.durable import temporary, write_json
 
-from .conftest import DSD, Run
+from .conftest import DSD, Run, stopping_after
 
 SHORT = "a: dense 1ep lr=0.05\nsparse 50% 1ep"
 
@@ -49,6 +52,20 @@ def test_only_our_own_leftovers_are_deleted(dsd_run: Run) -> None:
     assert dsd_run(SHORT).code == 0
     assert all(path.exists() for path in theirs)
     assert not any(path.exists() for path in ours)
+
+
+@pytest.mark.parametrize("damage", [{"nodes": []}, {"setting": "fp32"}])
+def test_a_manifest_whose_tables_are_none_is_damaged(dsd_run: Run, damage: dict[str, object]) -> None:
+    folder = dsd_run(SHORT).folder
+    manifest = json.loads((folder / "manifest.json").read_text())
+    write_json(folder / "manifest.json", {**manifest, **damage})
+    outcome = dsd_run(SHORT)
+    assert outcome.code == 1
+    assert "manifest.json` is damaged" in outcome.err
+
+
+def test_a_folder_is_made_with_those_above_it(dsd_run: Run) -> None:
+    assert dsd_run("dense 1it lr=0.05", out="runs/of/today").code == 0
 
 
 @pytest.mark.parametrize("flags", [(), ("--fresh",), ("--dry-run",)])
@@ -219,3 +236,32 @@ def test_metrics_of_what_an_edit_took_away_wait_beside(dsd_run: Run) -> None:
     assert '"label": "c"' in (folder / "metrics.unused.jsonl").read_text()
     dsd_run("a: dense 1ep lr=0.05", "--fresh")
     assert not (folder / "metrics.unused.jsonl").exists()
+
+
+def test_what_is_trained_can_be_asked_without_a_run(dsd_run: Run, tmp_path: Path) -> None:
+    """As `dsd-plan FILE --out RUN` does."""
+    plan = dsd_lang.compile("a: dense 1ep lr=0.05\nsparse 50% 1ep")
+    with pytest.raises(DsdError, match="is not a run folder"):
+        describe_run(plan, tmp_path)
+    with stopping_after(25):
+        folder = dsd_run(SHORT).folder
+    plan = Plan.from_json((folder / "plan.json").read_text())
+    nodes = json.loads((folder / "manifest.json").read_text())["nodes"]
+    states = {"p0": "trained", "p1": "unfinished (5it)"}
+    assert describe_run(plan, folder) == [(phase, state, nodes[phase]) for phase, state in states.items()]
+
+
+@pytest.mark.parametrize(
+    ("edited", "said"),
+    [
+        (SHORT.replace("dense 1ep", "dense 2it"), "phase `a` had `duration` 1ep and now has `duration` 2it"),
+        (SHORT.replace("0.05", "0.05 l1=0.001"), "phase `a` had no `l1` and now has `l1` = 1e-3"),
+        ("a: dense 1ep lr=0.05", "the schedule had 2 phases and now has 1"),
+    ],
+)
+def test_resume_says_what_has_changed(dsd_run: Run, edited: str, said: str) -> None:
+    dsd_run(SHORT)
+    outcome = dsd_run(edited, "--resume")
+    assert outcome.code == 1
+    assert said in outcome.err
+    assert "undo the change" in outcome.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from safetensors.torch import load_file
 
 from dsd_lang.plan import Plan
 from dsd_runtime.data.registry import open_data
+from dsd_runtime.experiment.manifest import build_manifest
+from dsd_runtime.experiment.request import Request
+from dsd_runtime.experiment.setup import prepare
 from dsd_runtime.models.registry import build_model
 
 from .conftest import DSD, Run
@@ -38,6 +42,34 @@ def test_a_run_folder_holds_everything_that_is_promised(dsd_run: Run) -> None:
     masked = load_file(next((folder / "checkpoints" / sparse_end["node"]).glob("end-*")) / "weights.safetensors")
     zeros = sum(int((value == 0).sum()) for name, value in masked.items())
     assert zeros > 0
+
+
+def test_the_manifest_has_the_revision_of_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    code = tmp_path / "code"
+    code.mkdir()
+    monkeypatch.chdir(code)
+    (tmp_path / "a.dsd").write_text("dense 1ep lr=0.05")
+    prepared = prepare(Request(tmp_path / "a.dsd", model="lenet_300_100", device="cpu"))
+
+    def git(*arguments: str) -> str:
+        identity = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
+        done = subprocess.run(["git", *identity, *arguments], check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    def told() -> str | None:
+        found: str | None = build_manifest(prepared, {}, ())["git"]
+        return found
+
+    assert told() is None, "outside a repository"
+    git("init", "-q")
+    assert told() is None, "before the first commit"
+    (code / "nets.py").write_text("")
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    assert told() == git("rev-parse", "HEAD")
+    (code / "nets.py").write_text("width = 3\n")
+    assert told() == git("rev-parse", "HEAD") + "+"
 
 
 def test_nothing_is_trained_twice(dsd_run: Run) -> None:
@@ -119,9 +151,21 @@ def test_a_checkpoint_asked_for_later_is_taken_by_training_that_node_again(dsd_r
     assert outcome.states() == ["trained", "trained"]
 
 
+def test_behind_a_phase_trained_again_the_next_is_reused_and_the_last_goes_on_from_it(dsd_run: Run) -> None:
+    text = "full: dense 1ep lr=0.05\ndense 1ep lr=0.01\n"
+    dsd_run(text)
+    longer = text + "sparse 50% 1ep from=@full.5it\n"
+    outcome = dsd_run(longer)
+    assert outcome.states() == ["trained", "reused", "trained"]
+    assert outcome.weights() == dsd_run(longer, out="whole").weights()
+
+
 def test_until_ends_a_loop_and_skips_its_later_cycles(dsd_run: Run) -> None:
     outcome = dsd_run("dense 2ep lr=0.05\nrepeat 4 until gain(val.err) < 100 { sparse 50% 1ep; dense 1ep }\ndense 1ep")
     assert outcome.states() == ["trained"] * 3 + ["skipped"] * 6 + ["trained"]
+    skipped = outcome.result["phases"][3]
+    mark = outcome.folder / "checkpoints" / skipped["node"] / "skipped.json"
+    assert json.loads(mark.read_text()) == {"phase": skipped["id"]}
     again = dsd_run("dense 2ep lr=0.05\nrepeat 4 until gain(val.err) < 100 { sparse 50% 1ep; dense 1ep }\ndense 1ep")
     assert again.states() == ["reused"] * 3 + ["skipped"] * 6 + ["reused"]
 

@@ -112,8 +112,9 @@ def test_one_weight_of_a_tensor_stays_and_is_reported() -> None:
     emptied = choose_masks(weights=weights, target=Pruned(HALF), scope="global", minimum=0)
     assert emptied.alive_counts == {"large": 51, "small": 0}
     assert emptied.kept_by_minimum == ()
-    nothing = choose_masks(weights=weights, target=Pruned(Fraction(1)), minimum=0)
-    assert nothing.alive_counts == {"large": 0, "small": 0}
+    for scope in ("layer", "global"):
+        nothing = choose_masks(weights=weights, target=Pruned(Fraction(1)), scope=scope, minimum=0)
+        assert nothing.alive_counts == {"large": 0, "small": 0}
 
 
 @pytest.mark.parametrize("target", [Pruned(HALF), Remaining(HALF), NofM(2, 4)])

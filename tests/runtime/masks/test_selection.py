@@ -96,7 +96,7 @@ def test_zeros_of_both_signs_are_one_score() -> None:
     assert select_exactly(torch.tensor([-0.0, 0.0, -0.0, 0.0]), 2).tolist() == [True, True, False, False]
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64, torch.float8_e5m2])
 def test_other_dtypes_are_compared_in_float32(dtype: torch.dtype) -> None:
     weights = torch.randn(40_000, generator=torch.Generator().manual_seed(1)).to(dtype)
     keep = 20_000

@@ -144,6 +144,13 @@ def test_memory_shared_under_another_shape_is_refused() -> None:
         store_of(model)
 
 
+def test_memory_shared_under_another_dtype_is_refused() -> None:
+    model = nn.ModuleDict({"a": nn.Linear(4, 3).half(), "b": nn.Linear(4, 3).bfloat16()})
+    model["b"].weight.data = model["a"].weight.data.view(torch.bfloat16)
+    with pytest.raises(DsdError, match=r"`a.weight` and `b.weight` share memory but differ in shape or dtype"):
+        store_of(model)
+
+
 def test_gradients_that_are_missing_or_sparse() -> None:
     model = nn.ModuleDict({"embed": nn.Embedding(20, 6, sparse=True), "unused": nn.Linear(3, 3)})
     store = store_of(model)

@@ -68,6 +68,9 @@ def test_too_short_utterances_add_nothing_and_are_counted():
     assert float(loss.detach()) == pytest.approx(negative_log_likelihood(logits[0], "ab") / 3, rel=1e-5)
     assert bool(torch.isfinite(model.scale.grad))
     assert task.num_too_short == 2
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("error")
+        CtcTask(SYMBOLS).evaluate(model, [batch_of(logits[:1], [3], ["aa"])])
     with pytest.warns(RuntimeWarning, match="5 of 7 utterances so far have more symbols than frames"), torch.no_grad():
         task.evaluate(model, [batch, batch_of(logits[:1], [1], ["aa"])])
     with warnings.catch_warnings(), torch.no_grad():
