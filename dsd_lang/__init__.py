@@ -1,4 +1,4 @@
-"""dsd: when a network is dense, when it is sparse, where, and at what learning rate. Schedules in, plans out; no torch.
+"""A language for training schedules: when a network is dense, when it is sparse, where, and at which learning rate.
 
 >>> import dsd_lang
 >>> plan = dsd_lang.compile("dense 50ep lr=8e-4; sparse 50% 50ep; dense")
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> object:
-    """Public names are imported when first used: a linter that starts up needs none of pydantic or networkx."""
+    """Imports public names on first use, so that the linter starts without loading pydantic or networkx."""
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module `dsd_lang` has no attribute `{name}`")

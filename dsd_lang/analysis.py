@@ -1,4 +1,4 @@
-"""Analyses a schedule's text into diagnostics and resolved phases; light enough for `dsd-lint` to start fast."""
+"""Analyses the text of a schedule: diagnostics and resolved phases. Light enough for `dsd-lint` to start fast."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CONSEQUENCES = frozenset(
 
 
 class ResolvedProgram(NamedTuple):
-    """A program without errors, resolved: what `dsd_lang.compiler` turns into a Plan."""
+    """A resolved program without errors, from which `dsd_lang.compiler` makes a Plan."""
 
     book: Draftbook
     settings: Settings
@@ -38,7 +38,7 @@ class ResolvedProgram(NamedTuple):
 
 
 class Analysis(NamedTuple):
-    """All findings in source order, warnings and advice too; ``resolved`` is None when there are errors."""
+    """All diagnostics in source order, including warnings and advice; ``resolved`` is None when there are errors."""
 
     diagnostics: tuple[Diagnostic, ...]
     resolved: ResolvedProgram | None
@@ -57,11 +57,11 @@ def analyse(
     defaults: Mapping[str, str] | None = None,
     parsed: ParseResult | None = None,
 ) -> Analysis:
-    """Parses, resolves and checks a schedule; never raises for what the text says.
+    """Parses, resolves and checks a schedule. Mistakes in the text become diagnostics and are never raised.
 
-    ``layers`` is a model's inventory: selectors are then checked against it. ``overrides`` are `--set` flags and
-    ``defaults`` the model's preset; a mistake in those is a :class:`dsd_lang.base.errors.DsdError`. ``parsed`` is what
-    :func:`dsd_lang.syntax.parser.parse` says of the text, where the caller has it.
+    ``layers`` is a model's inventory; if it is given, selectors are checked against it. ``overrides`` are `--set` flags
+    and ``defaults`` the model's preset; a mistake in those raises :class:`dsd_lang.base.errors.DsdError`. ``parsed`` is
+    the result of :func:`dsd_lang.syntax.parser.parse` for the text, if the caller already has it.
     """
     if is_saved_plan(text):
         return _of_saved_plan(text)
@@ -95,7 +95,7 @@ def analyse(
 
 
 def _of_saved_plan(text: str) -> Analysis:
-    """One error for the whole file, in place of one for each line of JSON."""
+    """One error for the whole file instead of one for each line of JSON."""
     start = len(text) - len(text.lstrip())
     error = Diagnostic(
         "DSD101",
@@ -107,7 +107,7 @@ def _of_saved_plan(text: str) -> Analysis:
 
 
 def _is_consequence(finding: Diagnostic, text: str, parsed: ParseResult, reported: set[int]) -> bool:
-    """Whether a finding may only follow from what the parser has reported."""
+    """Whether a diagnostic may be only a consequence of a syntax error."""
     span = finding.span
     if finding.code in _CONSEQUENCES or span.start in reported or _is_emptied(finding, reported):
         return True
@@ -121,12 +121,12 @@ def _is_consequence(finding: Diagnostic, text: str, parsed: ParseResult, reporte
 
 
 def _is_in_argument(text: str, span: Span) -> bool:
-    """Whether it is the name or the value of an argument: that was read whole, whatever follows it."""
+    """Whether it is about the name or value of an argument, which was read completely whatever follows it."""
     return text[span.end : span.end + 20].lstrip().startswith("=") or text[: span.start].rstrip().endswith("=")
 
 
 def _may_be_bound(finding: Diagnostic, text: str, broken: Sequence[tuple[int, int]]) -> bool:
-    """Whether it is about a word that a statement which could not be read may have given a meaning."""
+    """Whether it is about a name that a statement with a syntax error may have defined."""
     word = text[finding.span.start : finding.span.end]
     if finding.code != "DSD209" or not word.isidentifier():
         return False
@@ -134,12 +134,12 @@ def _may_be_bound(finding: Diagnostic, text: str, broken: Sequence[tuple[int, in
 
 
 def _is_emptied(finding: Diagnostic, reported: set[int]) -> bool:
-    """Whether it is about an empty block, and what stands in that block could not be read."""
+    """Whether it is about an empty block whose contents had syntax errors."""
     return finding.code == "DSD101" and any(finding.span.start <= place <= finding.span.end for place in reported)
 
 
 def _resolved(compilation: Compilation) -> ResolvedProgram:
-    """What the plan is made of."""
+    """The values that the plan is made of."""
     return ResolvedProgram(
         compilation.book,
         compilation.settings,
@@ -150,7 +150,7 @@ def _resolved(compilation: Compilation) -> ResolvedProgram:
 
 
 def _with_phases(subject: Subject, compilation: Compilation) -> Subject:
-    """What the rules of order look at."""
+    """Adds what the rules about the order of phases look at."""
     return subject._replace(
         book=compilation.book, comparisons=compilation.comparisons, expectations=compilation.expectations
     )

@@ -39,7 +39,7 @@ _DEFAULT_FUNCTIONS = {
 
 
 class ScheduleError(DsdError):
-    """A schedule with errors; ``diagnostics`` has them all, the message shows them as `dsd-lint` does."""
+    """A schedule with errors; ``diagnostics`` has all of them, and the message shows them as `dsd-lint` does."""
 
     def __init__(self, diagnostics: tuple[Diagnostic, ...], rendered: str) -> None:
         count = len(diagnostics)
@@ -54,10 +54,10 @@ def compile(
     overrides: Mapping[str, str] | None = None,
     defaults: Mapping[str, str] | None = None,
 ) -> Plan:
-    """The plan of a schedule; raises :class:`ScheduleError` with every error it has.
+    """Compiles a schedule to a plan; raises :class:`ScheduleError` with every error it has.
 
-    ``source`` is the file's name for messages and the plan. ``overrides`` win over the text's `set`, and that over
-    ``defaults`` (the model's preset); both map a setting to its text, as after `set`.
+    ``source`` is the file's name in messages and in the plan. ``overrides`` take precedence over the text's `set`, and
+    `set` over ``defaults`` (the model's preset). Both map a setting to its text, written as after `set`.
 
         >>> compile("dense 2ep lr=3e-4; sparse 50%; dense").phases[2].lr.start
         '3e-5'
@@ -72,7 +72,7 @@ def compile(
 def compile_file(
     path: str | Path, *, overrides: Mapping[str, str] | None = None, defaults: Mapping[str, str] | None = None
 ) -> Plan:
-    """The plan of a schedule file; an unreadable file is a :class:`DsdError`."""
+    """Compiles a schedule file to a plan; raises :class:`DsdError` for a file that cannot be read."""
     return compile(read_schedule(path), source=str(path), overrides=overrides, defaults=defaults)
 
 
@@ -106,7 +106,7 @@ def plan_of(resolved: ResolvedProgram, *, source: str | None = None) -> Plan:
 
 
 class _PhaseBuilder:
-    """Phases of a loop share what they share: lengths, targets and rates are built once."""
+    """Builds the phases of a plan; lengths, targets and rates that the rounds of a loop share are built once."""
 
     def __init__(self) -> None:
         self._targets: dict[int, tuple[TargetData, Target]] = {}
@@ -189,7 +189,7 @@ class _PhaseBuilder:
 
 
 def _exact_text(bound: object, text: str) -> str:
-    """A variable's value: exact for a number, the word itself for a word."""
+    """The text of a variable's value: exact for a number, unchanged for a word."""
     if isinstance(bound, Quantity):
         return format_exact(bound.value) + (bound.unit if bound.is_length else "")
     return text

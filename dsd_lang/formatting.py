@@ -1,8 +1,8 @@
-"""Formats a schedule and proves for this very text that plan and comments are unchanged.
+"""Formats a schedule, and checks for each text that plan and comments are unchanged.
 
-Same plan hash, stable under a second pass, no comment lost, the same suppressed as before. A text that is canonical
-already needs no proof; for any other one the schedule is compiled before and after. A law that does not hold is a bug
-of ours: nothing is handed out.
+It checks that the plan hash is the same, that formatting again changes nothing, that no comment is lost, and that the
+same diagnostics are suppressed. A text that is already canonical needs no check; any other is compiled before and
+after. If a check fails, it is a bug of the formatter, and no text is returned.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 
 class Formatted(NamedTuple):
-    """``text`` in canonical form."""
+    """``text`` is in canonical form."""
 
     text: str
     is_changed: bool
 
 
 class LawBrokenError(Exception):
-    """Formatting this text would have changed its meaning or lost a comment: a bug of the formatter."""
+    """Formatting would have changed the meaning of the text or lost a comment: a bug of the formatter."""
 
 
 def formatted(text: str, *, analysis: Analysis | None = None) -> Formatted:
-    """The canonical text of a schedule, with proof; raises :class:`dsd_lang.base.errors.DsdError` for syntax errors.
+    """The canonical text of a schedule, checked; raises :class:`dsd_lang.base.errors.DsdError` for syntax errors.
 
-    ``analysis`` is that of the text without a model, where the caller has it already.
+    ``analysis`` is that of the text without a model, if the caller already has it.
 
     >>> formatted("dense 5ep; sparse .5").text
     'dense 5ep\\nsparse 50%\\n'
@@ -58,7 +58,7 @@ def formatted(text: str, *, analysis: Analysis | None = None) -> Formatted:
 
 
 def _is_only_laid_out_anew(text: str, result: str) -> bool:
-    """Whether both texts have one tree and the same comments: then they mean the same, and need not be expanded."""
+    """Whether both texts have the same tree and comments: then they mean the same and need not be expanded."""
     from dsd_lang.syntax.bare_tree import bare
     from dsd_lang.syntax.parser import parse
 
@@ -85,7 +85,7 @@ def _meaning(analysis: Analysis) -> str:
 
 
 def _told(text: str, analysis: Analysis) -> Counter[str]:
-    """What a linter tells of a text with every rule on, how it is written left out."""
+    """The diagnostics of a text with all rules on, except those about its layout."""
     from dsd_lang.lint.checking import check_analysis
 
     return Counter(item.code for item in check_analysis(text, analysis, selected=frozenset(CATALOGUE) - {"DSD902"}))

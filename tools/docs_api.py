@@ -53,7 +53,7 @@ _INTRODUCTION = """# Python reference
 
 
 def api_page() -> str:
-    """The whole page."""
+    """The complete page."""
     parts = [_INTRODUCTION]
     for title, names in SECTIONS.items():
         parts.append(f"\n## {title}\n")

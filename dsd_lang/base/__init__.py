@@ -1,1 +1,1 @@
-"""Exact numbers, spans and diagnostics, a model's layers, and the registries that everything else reads."""
+"""Exact numbers, spans, diagnostics, a model's layers, and the registries of arguments, methods and metrics."""

@@ -1,7 +1,7 @@
-"""The registry of arguments: name, where each is allowed, what it takes, its default and its meaning.
+"""The registry of arguments: name, where each is allowed, its values, default and meaning.
 
-Everything that lists arguments reads this table: checks, passes, canonical order, plan table and difference, editors
-and the language reference. An argument exists when it has a row here.
+Everything that lists arguments reads this table: checks, passes, canonical order, plan table and diff, editors and the
+language reference. An argument exists if it has a row here.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ SET: tuple[StatementKind, ...] = ("set",)
 class Argument(NamedTuple):
     """One row of the registry.
 
-    ``home`` says where the plan keeps the value: an attribute of the phase (called ``field`` where that differs from
-    the name), its target, its selectors, its learning rate, or elsewhere. ``group`` is the table of the language
-    reference it is listed in, ``example`` a value to start from where the default cannot be written. ``least`` bounds
-    whole numbers. ``is_supported`` is false where `dsd-run` executes nothing but the default.
+    ``home`` says where the plan stores the value: in an attribute of the phase (``field``, if its name differs), its
+    target, its selectors, its learning rate, or elsewhere. ``group`` is its table in the language reference.
+    ``example`` is a value to start from if the default cannot be written. ``least`` is the minimum of whole numbers.
+    ``is_supported`` is false if `dsd-run` executes only the default.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Argument(NamedTuple):
 
     @property
     def attribute(self) -> str:
-        """What the plan calls it."""
+        """The name of its attribute in the plan."""
         return self.field or self.name
 
     @property
@@ -372,10 +372,10 @@ BY_NAME: dict[str, Argument] = {argument.name: argument for argument in ARGUMENT
 
 
 def allowed_at(place: StatementKind) -> tuple[str, ...]:
-    """The names of the arguments that may stand at a place."""
+    """The names of the arguments that are allowed on a statement of this kind."""
     return tuple(argument.name for argument in ARGUMENTS if place in argument.places)
 
 
 def kept_in(home: Home) -> tuple[Argument, ...]:
-    """The arguments whose value the plan keeps there."""
+    """The arguments whose values the plan stores there."""
     return tuple(argument for argument in ARGUMENTS if argument.home == home)

@@ -1,8 +1,8 @@
-"""Matches regular expressions and globs in time linear in the text, whatever the pattern is.
+"""Matches regular expressions and globs in time linear in the text, whatever the pattern.
 
-`re` goes back and tries again: for `(a+)+b` longer than anyone waits. Here all states that the pattern may be in walk
-along the text together (Thompson, "Regular expression search algorithm", 1968), and where they lead is remembered.
-`dsd_lang.base.patterns` reads the text of a pattern into the nodes below.
+`re` backtracks: for `(a+)+b` it takes exponential time. Here all states that the pattern may be in are followed in
+parallel (Thompson, "Regular expression search algorithm", 1968), and their transitions are cached.
+`dsd_lang.base.patterns` parses the text of a pattern into the nodes below.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Category = Literal["digit", "word", "space", "no digit", "no word", "no space"]
 
 
 class Characters(NamedTuple):
-    """One character out of ranges and categories; with ``is_negated`` one that is in none of them."""
+    """One character from ranges and categories; if ``is_negated``, one that is in none of them."""
 
     ranges: tuple[tuple[str, str], ...] = ()
     categories: tuple[Category, ...] = ()
@@ -25,7 +25,7 @@ class Characters(NamedTuple):
     ignores_case: bool = False
 
     def has(self, character: str) -> bool:
-        """Whether the character is one of them."""
+        """Whether the character matches."""
         found = self._lists(character)
         if self.ignores_case and not found:
             others = {character.lower(), character.upper()}
@@ -40,7 +40,7 @@ class Characters(NamedTuple):
 
 
 def is_word(character: str) -> bool:
-    """Whether a character is a letter, a digit or an underscore; the empty text is not."""
+    """Whether a character is a letter, a digit or an underscore; false for the empty string."""
     return character.isalnum() or character == "_"
 
 
@@ -49,25 +49,25 @@ ANY = Characters(is_negated=True)
 
 
 class Place(NamedTuple):
-    """A condition on the place in the text; no character is read."""
+    """An assertion about the position in the text (`^`, `$`, `\b`); reads no character."""
 
     at: At
 
 
 class Series(NamedTuple):
-    """One after the other."""
+    """A sequence of nodes."""
 
     nodes: tuple[Pattern, ...]
 
 
 class Choice(NamedTuple):
-    """One of several."""
+    """One of several alternatives."""
 
     nodes: tuple[Pattern, ...]
 
 
 class Repetition(NamedTuple):
-    """A node again and again; ``most`` is None for any number of times."""
+    """A repeated node; ``most`` is None for no upper limit."""
 
     node: Pattern
     least: int
@@ -78,7 +78,7 @@ Pattern = Characters | Place | Series | Choice | Repetition
 
 
 def size_of(node: Pattern) -> int:
-    """How many instructions a node takes; at least 1, so that repeating nothing a million times counts as well."""
+    """How many instructions a node takes: at least 1, so that a million repetitions of nothing count as well."""
     if isinstance(node, Repetition):
         once = size_of(node.node)
         return node.least * once + (once + 2 if node.most is None else (node.most - node.least) * (once + 1))
@@ -88,7 +88,7 @@ def size_of(node: Pattern) -> int:
 
 
 class _Instruction(NamedTuple):
-    """Reads a character, looks at the place, or (neither) goes on at once; the last one of a program is the match."""
+    """Reads a character, tests the position, or (neither) continues at once; the last instruction is the match."""
 
     ways: tuple[int, ...]
     characters: Characters | None = None
@@ -101,7 +101,7 @@ _NOWHERE: _Context = (False, False, False)
 
 
 class Automaton:
-    """A pattern, ready to match."""
+    """A compiled pattern."""
 
     def __init__(self, node: Pattern) -> None:
         self._program: list[_Instruction] = []
@@ -112,7 +112,7 @@ class Automaton:
         self._steps: dict[tuple[States, str], States] = {}
 
     def search(self, text: str) -> bool:
-        """Whether the pattern matches some part of the text."""
+        """Whether the pattern matches any part of the text."""
         return self._walk(text, is_whole=False)
 
     def fullmatch(self, text: str) -> bool:
@@ -138,7 +138,7 @@ class Automaton:
         return index == 0, index == len(text), is_word(before) is not is_word(after)
 
     def _closure(self, states: States, context: _Context) -> States:
-        """The states that wait for a character, and the match, that are reached without reading one."""
+        """All states that can be reached without reading a character and that read one next, and the match."""
         key = (states, context)
         known = self._closures.get(key)
         if known is None:
@@ -180,7 +180,7 @@ class Automaton:
     # --- the program --------------------------------------------------------------------------------------------------
 
     def _emit(self, node: Pattern) -> None:
-        """Appends what matches the node and goes on behind it."""
+        """Appends instructions that match the node and then continue."""
         program = self._program
         if isinstance(node, Characters):
             program.append(_Instruction((len(program) + 1,), characters=node))

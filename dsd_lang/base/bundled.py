@@ -1,6 +1,6 @@
 """Finds the schedules that are installed with the package, so that `dsd-run quickstart` needs no checkout.
 
-In a wheel they lie in `dsd_lang/schedules/`; in a checkout beside the package, in `schedules/`.
+In a wheel they are in `dsd_lang/schedules/`; in a checkout in `schedules/`, beside the package.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ SUFFIX = ".dsd"
 
 
 def bundled_schedules() -> dict[str, Path]:
-    """The schedules by name, in order; empty where neither folder is there."""
+    """The schedules by name, sorted; empty if neither folder exists."""
     for folder in (_PACKAGE / "schedules", _PACKAGE.parent / "schedules"):
         found = {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
         if found:
@@ -23,10 +23,10 @@ def bundled_schedules() -> dict[str, Path]:
 
 
 def schedule_path(word: str) -> Path:
-    """The file that a word of a command line means: the file of that name, else the bundled schedule.
+    """The file that a word on a command line means: the file of that name, else the bundled schedule.
 
-    Only a plain name (`quickstart`, without folder or suffix) can mean a bundled one, and a file of that name wins.
-    Raises :class:`DsdError` for a plain name that is neither.
+    Only a plain name (`quickstart`, without folder or suffix) can mean a bundled schedule, and a file with that name
+    takes precedence. Raises :class:`DsdError` for a plain name that is neither.
     """
     path = Path(word)
     is_name = path.name == word and not path.suffix and word != "-"

@@ -1,4 +1,4 @@
-"""Messages about weights that a model computes from other parameters: `weight_norm`, parametrizations."""
+"""Messages about weights that a model computes from other parameters, such as `weight_norm`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_SHOWN = 3
 
 
 def refusal(weights: Sequence[WeightInfo]) -> tuple[str, str] | None:
-    """What is wrong with selecting some of these weights, and what to do; None where all are parameters.
+    """Why these weights cannot be selected, and what to do; None if all of them are parameters.
 
     >>> refusal([WeightInfo("fc.weight", (4, 3), made_by="weight_norm")])[0]
     '`fc.weight` is computed by `weight_norm`: a mask on what it is computed from would not prune it'
@@ -50,6 +50,6 @@ def refusal(weights: Sequence[WeightInfo]) -> tuple[str, str] | None:
 
 
 def how_to_remove(made_by: str | None, name: str) -> str:
-    """The call that makes a computed weight a parameter again, with the values it has; `name` is the module's own."""
+    """The call that turns a computed weight back into a parameter; `name` is that of the module."""
     call = _REMOVED_BY.get(made_by or "", 'torch.nn.utils.parametrize.remove_parametrizations(module, "{}")')
     return call.format(name)

@@ -1,4 +1,4 @@
-"""The registry of what `until` and `expect` can ask of a metric: `plateau(val.loss)`, `gain(val.err) < 0.1`."""
+"""The registry of the functions in `until` and `expect`: `plateau(val.loss)`, `gain(val.err) < 0.1`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dsd_lang.base.options import Parameter
 
 
 class ConditionFunction(NamedTuple):
-    """One function of a metric; ``is_condition`` says that it stands alone, else it is a number to be compared.
+    """One function of a metric. If ``is_condition``, it is a condition by itself; else it is a number to be compared.
 
-    ``needs_loop`` says that it compares the rounds of a loop, and is never true elsewhere.
+    ``needs_loop``: it compares the rounds of a loop, and is never true outside of one.
     """
 
     name: str

@@ -7,7 +7,7 @@ from dsd_lang.base.records import record
 
 @record
 class DataSet:
-    """One row: the name, what it is in a line, and whether it needs a path (`NAME:PATH`)."""
+    """One row: the name, a one-line description, and whether it needs a path (`NAME:PATH`)."""
 
     name: str
     summary: str

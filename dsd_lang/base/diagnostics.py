@@ -1,6 +1,6 @@
-"""Diagnostics as data: position, code, message, help, and where possible the edit that fixes it.
+"""Diagnostics as data: span, code, message, help, and a fix where possible.
 
-Codes are for life. The catalogue below is the one list of them; rules and passes only name them.
+Codes never change their meaning. The catalogue below is their only list; rules and passes refer to it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ DOCS_URL = "https://dsd-lang.readthedocs.io/en/stable/"
 
 
 class Span(NamedTuple):
-    """A stretch of source text; lines and columns from 1 in code points, the end exclusive; offsets from 0."""
+    """A range of source text: lines and columns from 1 in code points, the end exclusive; offsets from 0."""
 
     line: int
     column: int
@@ -31,7 +31,7 @@ class Span(NamedTuple):
 
 @record
 class Edit:
-    """Replace the text of ``span`` by ``content``."""
+    """Replaces the text of ``span`` by ``content``."""
 
     span: Span
     content: str
@@ -39,7 +39,7 @@ class Edit:
 
 @record
 class Fix:
-    """Edits that mend a finding: `safe` ones keep the plan's hash, `display` ones are shown and never applied."""
+    """Edits that fix a diagnostic: `safe` ones keep the plan's hash, `display` ones are shown and never applied."""
 
     message: str
     edits: tuple[Edit, ...]
@@ -47,7 +47,7 @@ class Fix:
 
 
 def replacement(span: Span, text: str, applicability: Applicability = "unsafe") -> Fix:
-    """The fix that writes ``text`` in place of what stands at ``span``."""
+    """A fix that replaces the text of ``span`` by ``text``."""
     return Fix(f"write `{text}`", (Edit(span, text),), applicability)
 
 
@@ -112,7 +112,7 @@ ERRORS = frozenset(entry.code for entry in CATALOGUE.values() if entry.severity 
 
 @record
 class Diagnostic:
-    """One finding. ``label`` is the short text beside the carets; ``help`` the line that says what to do."""
+    """One diagnostic. ``label`` is the short text beside the carets; ``help`` says what to do."""
 
     code: str
     message: str
@@ -131,7 +131,7 @@ class Diagnostic:
 
 
 def rule_url(code: str, *, docs_url: str = DOCS_URL) -> str:
-    """Where the page of a code stands in the documentation; ``docs_url`` is that of another copy of it.
+    """The address of a code's page in the documentation; ``docs_url`` is the root of another copy of it.
 
     >>> rule_url("DSD303")
     'https://dsd-lang.readthedocs.io/en/stable/rules/ends-sparse/'

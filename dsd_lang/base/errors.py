@@ -1,10 +1,10 @@
-"""The exception that callers may catch: one sentence that says what is wrong, and a help line that says what to do."""
+"""The exception that callers may catch: one sentence that says what is wrong, and a help line."""
 
 from __future__ import annotations
 
 
 class DsdError(Exception):
-    """A user's mistake or a failed input, told in one clear sentence.
+    """A mistake of the user, or an input that cannot be read, described in one sentence.
 
     ``message`` is lower case with the thing in backticks; ``help`` says what to do about it. The command-line tools
     print both without a traceback.
@@ -20,7 +20,7 @@ class DsdError(Exception):
 
 
 def nearest(word: str, candidates: list[str] | tuple[str, ...]) -> str | None:
-    """The candidate most like ``word`` (for "did you mean"), or None when nothing is near."""
+    """The candidate most similar to ``word`` (for "did you mean"), or None if none is similar."""
     import difflib
 
     matches = difflib.get_close_matches(word, candidates, n=1, cutoff=0.6)
@@ -28,7 +28,7 @@ def nearest(word: str, candidates: list[str] | tuple[str, ...]) -> str | None:
 
 
 def internal_error_text(program: str, error: Exception) -> str:
-    """What a tool says about a bug of its own: the traceback, and one line that asks for a report."""
+    """What a tool prints about a bug of its own: the traceback, and a line that asks for a report."""
     import traceback
 
     told = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":")

@@ -1,4 +1,4 @@
-"""Reads files given by a user, with a size limit and without waiting for anything that never ends."""
+"""Reads files given by a user, with a size limit, and without blocking on devices and endless streams."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KINDS = (
 
 
 def read_limited(path: str) -> bytes:
-    """The bytes of a file, of a pipe too; raises :class:`DsdError` for one that cannot be read or is over 10 MB."""
+    """The bytes of a file or pipe; raises :class:`DsdError` if it cannot be read or is larger than 10 MB."""
     try:
         with open(path, "rb") as file:
             return checked_size(file.read(MAX_BYTES + 1), path)
@@ -27,7 +27,7 @@ def read_limited(path: str) -> bytes:
 
 
 def checked_size(data: bytes, name: str) -> bytes:
-    """The bytes, unless they are more than a schedule can be long."""
+    """The bytes; raises an error if there are more than a schedule may have."""
     if len(data) > MAX_BYTES:
         raise DsdError(
             f"`{name}` is larger than {MAX_BYTES // 1_000_000} MB, so it is not read",
@@ -37,13 +37,13 @@ def checked_size(data: bytes, name: str) -> bytes:
 
 
 def unreadable(path: str, error: OSError | ValueError) -> DsdError:
-    """Why a file cannot be read, as a sentence."""
+    """A sentence that says why a file cannot be read."""
     reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
     return DsdError(f"cannot read `{path}`: {reason.lower()}")
 
 
 def not_a_file(path: str) -> str | None:
-    """What something in a folder is that cannot be read as a file: `a pipe`, `a link to nothing`; None for a file."""
+    """What a path is if it is not a file: `a pipe`, `a link to nothing`; None for a file."""
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
@@ -54,7 +54,7 @@ def not_a_file(path: str) -> str | None:
 
 
 def read_if_file(path: str) -> bytes | None:
-    """The bytes of a regular file; None where there is none, or something else has its name. Raises ``OSError``."""
+    """The bytes of a regular file; None if the path does not exist or is something else. Raises ``OSError``."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return None

@@ -1,6 +1,7 @@
-"""The table of words from other languages and tools, each with what a schedule uses instead.
+"""A table of words from other languages and tools, with their equivalents in a schedule.
 
-Read after a mistake only, before a near name is guessed: `scope=local` means `layer` and is no misspelt `global`.
+It is used only after a mistake, before the nearest name is suggested: `scope=local` means `layer`, and is not a
+misspelt `global`.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from typing import Literal, NamedTuple
 
 
 class Meant(NamedTuple):
-    """What a foreign word stands for: the word that takes its place (None where it takes more), and a line of help.
+    """What a foreign word means: the word to write instead (None if one word is not enough), and a help line.
 
-    ``role`` is the item of a phase that an argument stands for. ``unit`` is that of a bare number given to it, and
-    ``form`` how the whole argument is written where a new name is not enough, its value at `{}`.
+    ``role`` is set for an argument that corresponds to an item of a phase. ``unit`` is the unit of a plain number given
+    to it. ``form`` is how to write the whole argument if a new name is not enough, with its value at `{}`.
     """
 
     word: str | None
@@ -276,7 +277,7 @@ COUNTERS = frozenset({"epoch", "epochs", "step", "steps", "iteration", "iteratio
 
 
 def value_meant(argument: str, written: str, known: tuple[str, ...]) -> str | None:
-    """The word that an argument takes, for another spelling, a foreign name or an abbreviation of it."""
+    """The value of an argument that another spelling, a foreign name or an abbreviation means."""
     plain = _plain(written)
     for word in known:
         if _plain(word) == plain:
@@ -297,7 +298,7 @@ def _plain(word: str) -> str:
 
 
 def item_meant(word: str) -> Meant | None:
-    """What a word that stands as an item of a phase means; `ep50` is a length turned round."""
+    """What a word in the position of a phase's item means; `ep50` is a length with its unit in front."""
     unit, number = word[:2].lower(), word[2:]
     if unit in ("ep", "it") and number.isdecimal():
         return Meant(f"{number}{unit}", "the unit follows the number")

@@ -1,8 +1,8 @@
 """Runs git without applying a repository's own configuration or attributes, which could name programs to run.
 
 A repository's configuration can name programs (a file system monitor, hooks, filters, transports for missing objects).
-The folder of a schedule may come from anybody, so its objects and index are read through a git folder of our own,
-which has no configuration. The user's own configuration, outside the repository, holds as ever.
+A schedule's folder may come from anyone, so its objects and index are read through a temporary git folder that has no
+configuration. The user's own configuration outside the repository still applies.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _SHA256_DIGITS = 64
 
 
 class Repository(NamedTuple):
-    """Where a repository lies: its working tree, its own git folder, the one with the objects, and the commit."""
+    """The paths of a repository: its working tree, its git folder, the folder with the objects, and the commit."""
 
     top: str
     git: str
@@ -54,9 +54,9 @@ class Repository(NamedTuple):
 
 
 def find_repository(folder: Path, revision: str = "HEAD") -> Repository | None:
-    """The repository that a folder is in, at a revision; the commit is empty where there is no such revision.
+    """The repository of a folder at a revision; its commit is empty if there is no such revision.
 
-    None outside a repository. Raises :class:`DsdError` when git cannot be run.
+    None outside of a repository. Raises :class:`DsdError` if git cannot be run.
     """
     asked = ("--path-format=absolute", "--show-toplevel", "--absolute-git-dir", "--git-common-dir")
     places = _git(folder, "rev-parse", *asked)
@@ -69,19 +69,19 @@ def find_repository(folder: Path, revision: str = "HEAD") -> Repository | None:
 
 
 def blob(repository: Repository, folder: Path, name: str) -> bytes | None:
-    """A file of the repository as it is in the commit; ``name`` stands in ``folder``. None where there is none."""
+    """A file of the repository at the commit; ``name`` is relative to ``folder``. None if it does not exist."""
     found = _isolated(repository, folder, "cat-file", "blob", f"{repository.commit}:./{name}")
     return found.stdout if found.returncode == 0 else None
 
 
 def has_changes(repository: Repository) -> bool | None:
-    """Whether the working tree differs from the commit or holds new files; None where git cannot tell."""
+    """Whether the working tree differs from the commit or has new files; None if git cannot tell."""
     told = _isolated(repository, repository.top, "status", "--porcelain", "--ignore-submodules=all")
     return bool(told.stdout.strip()) if told.returncode == 0 else None
 
 
 def _isolated(repository: Repository, folder: Path | str, *arguments: str) -> CompletedProcess[bytes]:
-    """Runs git on the repository's objects and index with a git folder that holds nothing of its configuration."""
+    """Runs git on the repository's objects and index, with a git folder that has none of its configuration."""
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="dsd-git-") as place:
@@ -111,7 +111,7 @@ def _write(place: str, name: str, content: bytes) -> None:
 
 
 def _copy(source: str, place: str, name: str) -> None:
-    """A file of the repository into our own git folder, if it is there and a regular file."""
+    """Copies a file of the repository into the temporary git folder, if it exists and is a regular file."""
     try:
         content = read_regular(source)
     except (OSError, DsdError):

@@ -1,7 +1,7 @@
 """A model's layers as data, and selectors resolved on them; shared by the linter and the runtime, without torch.
 
-A layer has one kind; ``birnn`` is any bidirectional recurrent layer. A selector that matches nothing is the caller's
-error to report: :func:`select` never skips in silence, it returns what each selector matched.
+A layer has one kind; ``birnn`` is any bidirectional recurrent layer. :func:`select` returns what each selector matched,
+and the caller reports those that matched nothing.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class WeightInfo:
     """One weight of a layer: its qualified name, its shape, and for recurrent matrices `ih` or `hh`.
 
     ``is_trainable`` is false for a frozen weight: `requires_grad=False`, or in no group of the optimizer. ``tied_to``
-    is the first name of a weight that has several. Its inputs lie along dim ``input_dim``, those of ``input_blocks``
-    separate groups in turn. ``made_by`` names what computes a weight that is no parameter itself (`weight_norm`), so
-    that no mask can hold it.
+    is the first name of a weight that has several. Its inputs lie along dimension ``input_dim``, in ``input_blocks``
+    separate groups. ``made_by`` names the function that computes a weight that is not a parameter (`weight_norm`) and
+    so cannot be masked.
     """
 
     name: str
@@ -65,23 +65,23 @@ class WeightInfo:
 
     @property
     def is_matrix(self) -> bool:
-        """Whether it has two or more dimensions; biases and norm scales do not."""
+        """Whether it has two or more dimensions; false for biases and the scales of norms."""
         return len(self.shape) >= 2
 
     @property
     def first_name(self) -> str:
-        """The name that a tied weight is known by; any other's own."""
+        """The first name of a tied weight; the name of any other."""
         return self.tied_to or self.name
 
     @property
     def num_inputs(self) -> int:
-        """How many inputs one output has along the input dimension; 0 for what is no matrix."""
+        """The number of inputs of one output, along the input dimension; 0 for a weight that is not a matrix."""
         return self.shape[self.input_dim] // self.input_blocks if self.is_matrix else 0
 
 
 @record
 class LayerInfo:
-    """One parameter-owning module: qualified name, kind, declared roles, its own parameters (not its children's)."""
+    """A module with parameters of its own: qualified name, kind, declared roles, and these parameters."""
 
     name: str
     kind: str
@@ -92,7 +92,7 @@ class LayerInfo:
 
 @record
 class Selector:
-    """One item of `layers=`: a bare word (kind or role, maybe with a part), a glob, or a regular expression."""
+    """One item of `layers=`: a word (kind or role, optionally with a part), a glob, or a regular expression."""
 
     form: Literal["word", "glob", "regex"]
     text: str
@@ -102,7 +102,7 @@ class Selector:
 
 
 def parse_selector(text: str) -> Selector:
-    """The plan's text of a selector (`fc`, `"layer1.*"`, `/block[12]/`) back into a :class:`Selector`."""
+    """Parses a selector as the plan writes it (`fc`, `"layer1.*"`, `/block[12]/`)."""
     if len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'":
         return Selector("glob", text[1:-1])
     if len(text) >= 2 and text[0] == text[-1] == "/":
@@ -119,7 +119,7 @@ _KINDS_OF_WORD = {
 
 
 def are_disjoint(one: Selector, other: Selector) -> bool:
-    """Whether two selectors can have no weight in common in any model: `conv` and `fc`, `lstm.ih` and `lstm.hh`."""
+    """Whether two selectors can never select the same weight in any model: `conv` and `fc`, `lstm.ih` and `lstm.hh`."""
     if one.form != "word" or other.form != "word":
         return False
     (word, _, part), (its_word, _, its_part) = one.text.partition("."), other.text.partition(".")
@@ -130,7 +130,7 @@ def are_disjoint(one: Selector, other: Selector) -> bool:
 
 
 def covers(wide: Selector, narrow: Selector) -> bool:
-    """Whether a selector has all weights of another in every model: `all` those of `fc`, `lstm` those of `lstm.hh`."""
+    """Whether a selector includes all weights of another in every model: `all` those of `fc`, `lstm` `lstm.hh`."""
     if wide == narrow:
         return True
     if wide.form != "word" or narrow.form != "word":
@@ -144,7 +144,7 @@ def covers(wide: Selector, narrow: Selector) -> bool:
 
 
 def with_inferred_roles(layers: Sequence[LayerInfo]) -> tuple[LayerInfo, ...]:
-    """Adds `first_conv` and `output` where no layer declares them: the first convolution, the last fc or ctc layer."""
+    """Adds the roles `first_conv` and `output` (the last fc or ctc layer) if no layer declares them."""
     declared = {role for layer in layers for role in layer.roles}
     convolutions = [index for index, layer in enumerate(layers) if layer.kind == "conv"]
     projections = [index for index, layer in enumerate(layers) if layer.kind in ("fc", "ctc")]
@@ -164,7 +164,7 @@ def with_inferred_roles(layers: Sequence[LayerInfo]) -> tuple[LayerInfo, ...]:
 
 
 def unpruned_first_conv(layers: Sequence[LayerInfo]) -> LayerInfo | None:
-    """The first convolution where it is also the first layer that `prunable` could have: the role leaves it out."""
+    """The first convolution, if it is also the first prunable layer: then `prunable` leaves it out."""
     for layer in layers:
         if layer.kind in PRUNABLE_KINDS and any(weight.is_matrix for weight in layer.weights):
             return layer if "first_conv" in layer.roles else None
@@ -172,7 +172,7 @@ def unpruned_first_conv(layers: Sequence[LayerInfo]) -> LayerInfo | None:
 
 
 def _prunable(layers: Sequence[LayerInfo]) -> list[WeightInfo]:
-    """What the role selects: a weight tied to an embedding (or to the first convolution) is one, and stays out."""
+    """The weights of `prunable`. A weight tied to an embedding or to the first convolution is left out."""
     first_conv = unpruned_first_conv(layers)
     others = [layer for layer in layers if layer.kind == "embed" or layer is first_conv]
     left_out = {weight.first_name for layer in others for weight in layer.weights}
@@ -194,17 +194,17 @@ def _layers_for_word(word: str, layers: Sequence[LayerInfo]) -> list[LayerInfo]:
 
 
 def _own_weights(layer: LayerInfo) -> list[WeightInfo]:
-    """What naming a layer names: its matrices; for a layer without any (a norm), its `weight`; never a bias."""
+    """The weights that a layer's name means: its matrices, or a norm's `weight` if it has none; never a bias."""
     matrices = [weight for weight in layer.weights if weight.is_matrix]
     return matrices or [weight for weight in layer.weights if weight.name.rpartition(".")[2] == "weight"]
 
 
 def match(selector: Selector, layers: Sequence[LayerInfo]) -> tuple[WeightInfo, ...]:
-    """The weights one selector names, in the model's order, frozen ones too; empty when it matches nothing.
+    """The weights that one selector names, in the model's order, including frozen ones; empty if it matches nothing.
 
-    Globs and regular expressions are matched against owner names first and full parameter names second, so that
-    `"head"` names a layer's matrices and `"head.bias"` the bias itself. A tied weight is named by each of its names,
-    and stands under the first.
+    Globs and regular expressions are matched first against layer names and then against full parameter names, so
+    `"head"` names a layer's matrices and `"head.bias"` the bias. A tied weight matches by each of its names and is
+    returned under the first.
     """
     named = dict.fromkeys(weight.first_name for weight in _named(selector, layers))
     known = {weight.name: weight for layer in layers for weight in layer.weights} if named else {}
@@ -237,17 +237,17 @@ def _named(selector: Selector, layers: Sequence[LayerInfo]) -> list[WeightInfo]:
 
 
 def selected_by(selector: Selector, layers: Sequence[LayerInfo]) -> tuple[WeightInfo, ...]:
-    """The weights that one item of `layers=` selects: a word leaves out the frozen ones, a name in quotes does not."""
+    """The weights that one item of `layers=` selects: a word leaves out frozen weights, a name in quotes does not."""
     return tuple(weight for weight in match(selector, layers) if weight.is_trainable or selector.form != "word")
 
 
 def select(
     include: Iterable[Selector], exclude: Iterable[Selector], layers: Sequence[LayerInfo]
 ) -> tuple[tuple[WeightInfo, ...], tuple[Selector, ...]]:
-    """The weights selected by `include` minus those named by `exclude`, and the selectors that came to nothing.
+    """The weights selected by `include` minus those named by `exclude`, and the selectors that selected nothing.
 
-    Without an `include` the default is `prunable`. Weights stand in the model's order, each once, tied ones under their
-    first name. A word selects no frozen weight; :func:`why_nothing` says what is wrong with one that finds no other.
+    Without an `include` the default is `prunable`. Weights are in the model's order, each once, tied ones under their
+    first name. A word does not select frozen weights; :func:`why_nothing` describes a word that matches no others.
     """
     wanted = tuple(include) or (Selector("word", "prunable"),)
     unwanted = tuple(exclude)
@@ -262,7 +262,7 @@ def select(
 
 
 def why_nothing(selector: Selector, layers: Sequence[LayerInfo]) -> tuple[str, str] | None:
-    """What is wrong with a word of `layers=` that matches frozen weights alone, and what to do; None otherwise."""
+    """Why a word of `layers=` that matches only frozen weights selects nothing, and what to do; None otherwise."""
     frozen = match(selector, layers)
     if not frozen or selected_by(selector, layers):
         return None
@@ -275,7 +275,7 @@ def why_nothing(selector: Selector, layers: Sequence[LayerInfo]) -> tuple[str, s
 
 
 def describe_inventory(layers: Sequence[LayerInfo]) -> str:
-    """What a model has, in words: `conv (2), birnn (7), fc (1), ctc (1)`."""
+    """Summarises a model's layers: `conv (2), birnn (7), fc (1), ctc (1)`."""
     counts: dict[str, int] = {}
     for layer in layers:
         if layer.kind == "norm" or (layer.kind == "other" and not any(weight.is_matrix for weight in layer.weights)):

@@ -1,9 +1,9 @@
 """A model's layers as a JSON file: what `dsd-run --write-layers` writes and `--layers FILE.json` reads.
 
-The shape: ``{"layers": [{"name": "fc1", "kind": "fc", "bidirectional": false, "roles": [], "weights":
-[{"name": "fc1.weight", "shape": [10, 20], "part": null}]}]}``; only `name`, `kind` and a weight's `name` and `shape`
-are needed. A weight may have the further fields of :class:`WeightInfo` (`"is_trainable": false`, `"tied_to": "embed"`);
-they are written only where they differ from the default, and versions that do not know them pass over them.
+The format is ``{"layers": [{"name": "fc1", "kind": "fc", "bidirectional": false, "roles": [], "weights": [{"name":
+"fc1.weight", "shape": [10, 20], "part": null}]}]}``. Only `name`, `kind` and a weight's `name` and `shape` are
+required. A weight may have the other fields of :class:`WeightInfo` (`"is_trainable": false`, `"tied_to": "embed"`).
+They are written only if they differ from the default, and versions that do not know them ignore them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _HELP = 'it is {"layers": [{"name": "fc1", "kind": "fc", "weights": [{"name": "f
 
 
 def read_layers(path: str) -> tuple[LayerInfo, ...]:
-    """The layers in the file; raises :class:`DsdError` with one sentence that says where it is wrong."""
+    """The layers in the file; raises :class:`DsdError` with a sentence that says where it is wrong."""
     try:
         data = json.loads(read_limited(path))
     except (ValueError, RecursionError) as error:
@@ -39,7 +39,7 @@ def read_layers(path: str) -> tuple[LayerInfo, ...]:
 
 
 def layers_as_data(layers: Sequence[LayerInfo]) -> dict[str, Any]:
-    """What a file that :func:`read_layers` reads has in it, as plain data."""
+    """The content of a layers file as plain data, as :func:`read_layers` reads it."""
     return {
         "layers": [
             {

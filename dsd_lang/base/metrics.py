@@ -1,7 +1,7 @@
 """The registry of metrics: name, unit, direction and meaning of everything that is measured.
 
-Conditions, `@best`, the linter, editors, tables and reports read it. A metric of the user's own has no row: whether
-higher or lower is better is then said where it is reported, and never guessed from its name.
+Conditions, `@best`, the linter, editors, tables and reports read it. A user's own metric has no row: its direction is
+given when it is reported, and never guessed from its name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ MetricUnit = Literal["points", "ratio", "bits", ""]
 
 
 class Metric(NamedTuple):
-    """One metric; ``has_split`` says that it is measured on each split, ``is_supported`` that `dsd-run` measures it."""
+    """One metric. ``has_split``: it is measured on each split. ``is_supported``: `dsd-run` measures it."""
 
     name: str
     unit: MetricUnit
@@ -60,7 +60,7 @@ FULL_NAMES: tuple[str, ...] = (*(f"{split}.{name}" for split in SPLITS for name 
 
 
 def find_metric(name: str) -> Metric | None:
-    """The row of a full name such as `val.err`, `sparsity`; None for a metric of the user's own.
+    """The row of a full name such as `val.err` or `sparsity`; None for a user's own metric.
 
     >>> find_metric("val.wer").higher_is_better, find_metric("val.f1")
     (False, None)
@@ -72,13 +72,13 @@ def find_metric(name: str) -> Metric | None:
 
 
 def is_in_points(name: str) -> bool:
-    """Whether a metric is given in percent points, so that `10%` in a condition means 10; false for users' own."""
+    """Whether a metric is in percent points, so that `10%` in a condition means 10; false for a user's own metric."""
     metric = find_metric(name)
     return metric is not None and metric.unit == "points"
 
 
 def metric_meaning(name: str) -> str | None:
-    """What a metric is; None for one of the user's own.
+    """What a metric is; None for a user's own.
 
     >>> metric_meaning("val.wer")
     'word error rate, in points, measured on the validation data'
@@ -92,16 +92,16 @@ def metric_meaning(name: str) -> str | None:
 
 
 def split_metric(text: str) -> tuple[str, str]:
-    """A dotted name as arm and metric: `dsd.test.err` is (`dsd`, `test.err`), `sparsity` has no arm."""
+    """Splits a dotted name into branch and metric: `dsd.test.err` is (`dsd`, `test.err`); `sparsity` has no branch."""
     parts = text.split(".")
     size = 1 if parts[-1] in WITHOUT_SPLIT else 2
     return ".".join(parts[:-size]), ".".join(parts[-size:])
 
 
 def problem_of_metric(metric: str) -> tuple[str, str | None] | None:
-    """Why a metric does not exist, with the one that may have been meant; None for a good one.
+    """Why a metric does not exist, and which one may have been meant; None if it exists.
 
-    A word that is near no known metric is the user's own (`val.f1`) and passes.
+    A name that is not similar to any known metric is taken as the user's own (`val.f1`) and accepted.
     """
     from dsd_lang.base.errors import nearest
 

@@ -1,4 +1,4 @@
-"""The words that arguments take, with their parameters: scores, optimizers, decays; and whether they are supported."""
+"""The values that arguments take, with their parameters: scores, optimizers, decays; and whether they are supported."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ ParameterKind = Literal["number", "positive", "ratio", "share", "whole", "length
 
 
 class Parameter(NamedTuple):
-    """What an option takes between parentheses: `momentum=`, or `0`, `1` for unnamed values.
+    """A parameter of an option, in parentheses: `momentum=`, or `0`, `1` for positional ones.
 
-    ``kind`` says which values fit, ``words`` those of a choice; ``default`` is what leaving it out means, where the
-    language and not torch decides that. An editor inserts ``example``, and a required parameter with it.
+    ``kind`` says which values are valid, ``words`` are those of a choice. ``default`` is the default if the language
+    and not torch defines it. An editor inserts ``example``, and a required parameter with it.
     """
 
     name: str
@@ -23,12 +23,12 @@ class Parameter(NamedTuple):
 
     @property
     def is_named(self) -> bool:
-        """Whether it is written `name=value`."""
+        """Whether it is written as `name=value`."""
         return not self.name.isdigit()
 
 
 class Option(NamedTuple):
-    """One word an argument takes, with its parameters; ``is_supported`` says whether `dsd-run` executes it."""
+    """One value of an argument, with its parameters; ``is_supported`` says whether `dsd-run` executes it."""
 
     name: str
     parameters: tuple[Parameter, ...] = ()
@@ -40,7 +40,7 @@ class Option(NamedTuple):
 
     @property
     def named(self) -> tuple[str, ...]:
-        """The names of the parameters that have one."""
+        """The names of the parameters that are not positional."""
         return tuple(parameter.name for parameter in self.parameters if parameter.is_named)
 
 

@@ -1,6 +1,6 @@
 """Compiles a regular expression or a glob into an automaton that matches in linear time.
 
-The regular expressions are Python's, without what no linear matcher has: look-around and back references.
+The syntax is that of Python's `re`, without look-around and back references, which cannot be matched in linear time.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _LOOKS = ("(?=", "(?!", "(?<=", "(?<!")
 
 
 class PatternError(DsdError):
-    """A text that is no regular expression, or one that cannot be matched in linear time; the message says why."""
+    """A text that is not a regular expression, or that cannot be matched in linear time; the message says why."""
 
 
 @lru_cache(maxsize=256)
@@ -56,7 +56,7 @@ def regular_expression(text: str) -> Automaton:
 
 @lru_cache(maxsize=256)
 def glob(text: str) -> Automaton:
-    """The automaton of a glob: `*` any text, `?` one character, `[ab]` and `[!ab]` one out of a set.
+    """The automaton of a glob: `*` is any text, `?` one character, `[ab]` and `[!ab]` one from a set.
 
     >>> glob("layer*.conv[12]").fullmatch("layer3.0.conv2")
     True
@@ -95,7 +95,7 @@ def _one(character: str, *, ignores_case: bool = False) -> Characters:
 
 
 class _Reader:
-    """One pass over a regular expression, by recursive descent."""
+    """Parses a regular expression by recursive descent."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -155,7 +155,7 @@ class _Reader:
         return Repetition(node, *times)
 
     def _times(self) -> tuple[int, int | None] | None:
-        """The bounds of the repetition that stands here, if one does."""
+        """The bounds of the repetition at the current position, if there is one."""
         for sign, times in (("*", (0, None)), ("+", (1, None)), ("?", (0, 1))):
             if self._takes(sign):
                 return times
@@ -289,7 +289,7 @@ class _Reader:
         return Characters(tuple(ranges), tuple(categories), is_negated, self._ignores_case)
 
     def _member(self) -> str | Characters:
-        """A character in brackets, or a category."""
+        """A character or a category in brackets."""
         if not self._peek():
             raise PatternError("a `[` is never closed", help="close it with `]`, or write `\\[` for the sign itself")
         character = self._take()

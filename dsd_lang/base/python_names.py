@@ -1,4 +1,4 @@
-"""Tells whether a model or data set is named as Python code (`package.module:factory`), which would be executed."""
+"""Detects models and data sets that are named as Python code (`package.module:factory`), which would be executed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 def python_target(setting: str, value: str) -> str | None:
-    """The `package.module:factory` that a value of `model=` or `data=` names; None where it names no Python code.
+    """The `package.module:factory` that a value of `model=` or `data=` names; None if it does not name Python code.
 
     >>> python_target("model", "my_nets:make,depth=3"), python_target("model", "ds2:hidden=128")
     ('my_nets:make', None)

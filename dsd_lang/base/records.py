@@ -1,4 +1,4 @@
-"""Frozen, slotted records without the `dataclasses` module, whose import alone takes longer than linting a small file.
+"""Frozen, slotted records without the `dataclasses` module, which takes longer to import than a small file to lint.
 
 ``@record`` reads a class's annotations as ``@dataclass(frozen=True, slots=True)`` does: an `__init__` by position or
 keyword, equality, hash, repr and `__match_args__`. `dataclasses.asdict`, `fields` and `replace` work on records.
@@ -20,7 +20,7 @@ Class = TypeVar("Class")
 
 @dataclass_transform(frozen_default=True)
 def record(cls: type[Class]) -> type[Class]:
-    """The class as a frozen record of its annotated fields; a value in the class body is a default."""
+    """Makes the class a frozen record of its annotated fields; a value in the class body is a default."""
     names = tuple(cls.__annotations__)
     defaults = {name: cls.__dict__[name] for name in names if name in cls.__dict__}
     body = {key: value for key, value in cls.__dict__.items() if key not in defaults and key not in _LEFT_OUT}
@@ -63,7 +63,7 @@ def _reduce(self: Any) -> tuple[Any, ...]:
 
 
 class _Fields:
-    """What the functions of `dataclasses` look for, made when they first do."""
+    """The fields in the form that the functions of `dataclasses` need, made when first used."""
 
     def __init__(self) -> None:
         self._made: dict[type, dict[str, Any]] = {}

@@ -1,4 +1,4 @@
-"""Opens a path only if it is a regular file, so that no device is opened and no pipe is waited for."""
+"""Opens a path only if it is a regular file, so that no device is opened and no pipe blocks."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class NotRegular(DsdError):
 
 
 def open_regular(path: str | Path) -> BufferedReader:
-    """The file, opened to be read as bytes; symbolic links are followed.
+    """Opens the file for reading bytes; symbolic links are followed.
 
-    Raises :class:`NotRegular` for anything but a regular file and :class:`OSError` where it cannot be opened. The kind
-    is looked at before the file is opened (opening some devices does something) and again afterwards.
+    Raises :class:`NotRegular` for anything but a regular file, and :class:`OSError` if it cannot be opened. The type is
+    checked before opening, because opening some devices has effects, and again afterwards.
     """
     _require_regular(path, os.stat(path))
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -48,7 +48,7 @@ def read_regular(path: str | Path) -> bytes:
 
 
 def require_regular(path: str | Path) -> None:
-    """Raises :class:`NotRegular` for a path that is no regular file, :class:`OSError` for one that is not there."""
+    """Raises :class:`NotRegular` for a path that is not a regular file, and :class:`OSError` if it does not exist."""
     _require_regular(path, os.stat(path))
 
 

@@ -1,4 +1,4 @@
-"""A source text and its lines, columns and offsets. Columns count code points."""
+"""Maps offsets in a source text to lines and columns. Columns count code points."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LINE_END = re.compile("\r\n|\n|\r")
 
 
 class SourceText:
-    """A text and where its lines begin; a line ends at `\\n`, `\\r\\n` or `\\r`, and at nothing else."""
+    """A text and the offsets of its lines; a line ends only at `\n`, `\r\n` or `\r`."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -22,7 +22,7 @@ class SourceText:
         return len(self.starts)
 
     def line(self, number: int) -> str:
-        """The line of that number (from 1), without its end; empty when there is none."""
+        """The line with that number (from 1), without its line ending; empty if there is none."""
         if not 1 <= number <= len(self.starts):
             return ""
         start = self.starts[number - 1]
@@ -30,7 +30,7 @@ class SourceText:
         return self.text[start:end].rstrip("\r\n")
 
     def width(self, number: int) -> int:
-        """How many characters the line of that number has, without its end; its text is not copied."""
+        """The number of characters in the line with that number, without its line ending; does not copy the text."""
         start = self.starts[number - 1]
         end = self.starts[number] if number < len(self.starts) else len(self.text)
         while end > start and self.text[end - 1] in "\r\n":
@@ -47,17 +47,17 @@ class SourceText:
         return line, offset - self.starts[line - 1] + 1
 
     def span(self, start: int, end: int) -> Span:
-        """The stretch between two offsets."""
+        """The span between two offsets."""
         return Span(*self.position(start), *self.position(end), start, end)
 
 
 def position_span(text: str, start: int, end: int) -> Span:
-    """The stretch between two offsets of a text, when only one is wanted."""
+    """The span between two offsets of a text, for a single use."""
     return SourceText(text).span(start, end)
 
 
 def decode_text(data: bytes) -> tuple[str, list[Diagnostic]]:
-    """UTF-8 bytes as text, a byte-order mark left in front; other bytes are one finding and read as U+FFFD."""
+    """Decodes UTF-8, keeping a byte-order mark. All invalid bytes give one diagnostic and are read as U+FFFD."""
     try:
         return data.decode("utf-8"), []
     except UnicodeDecodeError as error:
@@ -73,5 +73,5 @@ def decode_text(data: bytes) -> tuple[str, list[Diagnostic]]:
 
 
 def is_saved_plan(text: str) -> bool:
-    """Whether a text is a plan as `dsd-plan --json` and run folders write it, and not a schedule."""
+    """Whether a text is a saved plan (from `dsd-plan --json` or a run folder) and not a schedule."""
     return text.lstrip()[:1] == "{" and '"dsd_plan"' in text

@@ -1,6 +1,7 @@
-"""Writes to the standard streams even if they are closed, full, broken or have a limited encoding.
+"""Writes to the standard streams, even if they are closed, full, broken or have a limited encoding.
 
-A result that cannot be written is a sentence and exit 2; a reader that has read enough (`| head`) ends a tool quietly.
+If a result cannot be written, the tool prints a sentence and exits with 2. If the reader has read enough (`| head`), it
+ends silently.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _OUTPUT_IS_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF, errno.EFB
 
 
 class _Closed(io.TextIOBase):
-    """Stands in for a stream that was closed before the program began."""
+    """Replaces a standard stream that was closed before the program started."""
 
     encoding = "utf-8"
 
@@ -33,10 +34,10 @@ class _Closed(io.TextIOBase):
 
 
 def open_streams() -> None:
-    """Makes `sys.stdin`, `sys.stdout` and `sys.stderr` usable: Python has None for one that is closed.
+    """Makes `sys.stdin`, `sys.stdout` and `sys.stderr` usable if they are closed (Python sets them to None).
 
-    The numbers of closed ones are taken, so that no file that is opened later is written to by accident. Characters
-    that a terminal cannot show are written as escapes.
+    Their file descriptors are occupied, so that a file opened later does not get one of them. Characters that a
+    terminal cannot show are written as escapes.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         stream = getattr(sys, name)
@@ -59,7 +60,10 @@ def _take(number: int) -> None:
 
 
 def write_to_stream(stream: TextIO, text: str, name: str) -> None:
-    """Writes to a stream; what its encoding lacks as escapes. Raises :class:`DsdError` where it cannot."""
+    """Writes to a stream, with escapes for characters that its encoding lacks.
+
+    Raises :class:`DsdError` if it cannot.
+    """
     encoding = stream.encoding or "utf-8"
     try:
         stream.write(text.encode(encoding, errors="backslashreplace").decode(encoding))
@@ -71,7 +75,7 @@ def write_to_stream(stream: TextIO, text: str, name: str) -> None:
 
 
 def write_bytes(data: bytes) -> None:
-    """Writes to stdout as it is."""
+    """Writes bytes to stdout unchanged."""
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
@@ -82,7 +86,7 @@ def write_bytes(data: bytes) -> None:
 
 
 def flush_output() -> None:
-    """Writes what `print` has left in the buffer, as long as somebody can be told that it cannot be written."""
+    """Flushes stdout while an error can still be reported."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -92,18 +96,18 @@ def flush_output() -> None:
 
 
 def is_lost_output(error: OSError) -> bool:
-    """Whether an error is about a stream, and not about a file that has a name."""
+    """Whether an error is about a standard stream, and not about a file."""
     return error.filename is None and error.errno in _OUTPUT_IS_LOST
 
 
 def lost_output(error: OSError, name: str = "the output") -> DsdError:
-    """What to say when nothing can be written any more."""
+    """The error that output could not be written."""
     drop_streams()
     return DsdError(f"cannot write to {name}: {(error.strerror or str(error)).lower()}")
 
 
 def drop_streams() -> None:
-    """Leads what is still buffered nowhere, where the streams cannot take it: Python would fail over it at the end."""
+    """Discards buffered output that the streams cannot take; otherwise Python would fail on it at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -122,7 +126,7 @@ def _lead_nowhere(stream: TextIO) -> None:
 
 
 def say(text: str) -> None:
-    """Writes to stderr; where that is impossible there is nobody to tell."""
+    """Writes to stderr; does nothing if that is impossible."""
     try:
         sys.stderr.write(text)
         sys.stderr.flush()
@@ -131,5 +135,5 @@ def say(text: str) -> None:
 
 
 def say_error(error: DsdError, program: str) -> None:
-    """One sentence on stderr, and what to do."""
+    """Prints an error and its help line on stderr."""
     say(f"{program}: {error.message}\n" + (f"  = help: {error.help}\n" if error.help else ""))

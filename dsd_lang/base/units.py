@@ -1,6 +1,6 @@
 """Exact numbers: parsed from source text, computed as rationals, printed in canonical form.
 
-Numbers stay exact from the source text to the last moment: ``3e-4 * 0.1`` is 3e-5 and 30% of 1000 is 300.
+Numbers stay exact until they are used: ``3e-4 * 0.1`` is 3e-5, and 30% of 1000 is 300.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NUMBER = re.compile(r"(?P<sign>[+-]?)(?P<whole>\d*)(?:\.(?P<part>\d*))?(?:[eE](
 def exact(text: str) -> Fraction:
     """``"8e-4"``, ``"0.5"``, ``"50_000"``, ``"30%"`` or ``"1/3"`` as an exact rational.
 
-    Raises ``ValueError`` when the text is no number, or is out of range: :data:`RANGE_WORDS`.
+    Raises ``ValueError`` if the text is not a number or is out of range: :data:`RANGE_WORDS`.
 
     >>> exact("3e-4") * exact("0.1") == exact("3e-5")
     True
@@ -64,14 +64,14 @@ def _bits(value: Fraction) -> int:
 
 
 def has_magnitude(value: Fraction) -> bool:
-    """Whether a number is zero, or lies between 1e-300 and 1e300 in size: then `float` can hold it."""
+    """Whether a number is zero or its absolute value is between 1e-300 and 1e300, so that a `float` can hold it."""
     return value == 0 or _SMALLEST <= abs(value) <= _LARGEST
 
 
 def bounded(value: Fraction) -> Fraction:
-    """A sum or product over phases: exact up to 400 digits, past that rounded to 77 significant ones.
+    """A sum or product over phases: exact up to 400 digits, beyond that rounded to 77 significant ones.
 
-    Without it the shares of thousands of phases (0.999, 0.998001, ...) would grow by digits with every phase.
+    Otherwise the products of thousands of shares (0.999, 0.998001, ...) would get longer with every phase.
 
     >>> bounded(Fraction(1, 3)) == Fraction(1, 3), float(bounded(Fraction(999, 1000) ** 5000))
     (True, 0.006721111959865588)
@@ -84,7 +84,7 @@ def bounded(value: Fraction) -> Fraction:
 
 
 def approximate(value: Fraction) -> float:
-    """The nearest float; infinity where it is larger than any, as a ratio of two numbers may be."""
+    """The nearest float; infinity if the number is too large for one, as a ratio of two numbers may be."""
     try:
         return float(value)
     except OverflowError:
@@ -92,16 +92,16 @@ def approximate(value: Fraction) -> float:
 
 
 def within_range(value: float) -> float:
-    """A float as near as it comes within the range of numbers, for drawing: 1e300 for more, 0 for less than 1e-300."""
+    """The nearest float within the range of numbers, for drawing: 1e300 for more, 0 for less than 1e-300."""
     size = min(abs(value), float(_LARGEST))
     return math.copysign(size if size >= float(_SMALLEST) else 0.0, value)
 
 
 @lru_cache(maxsize=4096)
 def format_exact(value: Fraction) -> str:
-    """The shortest canonical text that :func:`exact` reads back: ``8e-4``, ``0.5``, ``50``, ``1/3``.
+    """The shortest canonical text that :func:`exact` parses: ``8e-4``, ``0.5``, ``50``, ``1/3``.
 
-    A terminating decimal is written plainly unless scientific notation is shorter; anything else is ``n/d``.
+    A terminating decimal is written plainly unless scientific notation is shorter; any other number is ``n/d``.
     """
     numerator, denominator = value.numerator, value.denominator
     if denominator == 1:
@@ -131,7 +131,7 @@ _FEW, _FIGURES = 12, 6
 
 
 def format_short(value: Fraction) -> str:
-    """A number for a reader: exact where its decimals end within 12 characters, else in 6 figures, never as ``n/d``.
+    """A number for display: exact if its decimals end within 12 characters, else with 6 digits, never as ``n/d``.
 
     >>> format_short(Fraction(3, 8)), format_short(Fraction(224705, 10304)), format_short(Fraction(1, 30000))
     ('0.375', '21.8076', '3.33333e-5')
@@ -146,18 +146,18 @@ def format_short(value: Fraction) -> str:
 
 
 def format_percent(value: Fraction) -> str:
-    """A ratio as a percentage: ``Fraction(1, 2)`` is ``50%``; one whose decimals do not end has six figures."""
+    """A ratio as a percentage: ``Fraction(1, 2)`` is ``50%``; non-terminating decimals have six digits."""
     written = format_exact(value * 100)
     return f"{format_short(value * 100) if '/' in written else written}%"
 
 
 def round_half_even(value: Fraction) -> int:
-    """The nearest whole number, halves to the even one (``round`` on a ``Fraction`` is exact)."""
+    """The nearest whole number; halves go to the even one (``round`` on a ``Fraction`` is exact)."""
     return round(value)
 
 
 def keep_count(size: int, pruned: Fraction, *, minimum: int = 1) -> int:
-    """How many of `size` weights stay when the exact ratio `pruned` goes: N - round_half_even(s N), at least `minimum`.
+    """How many of `size` weights are kept if the ratio s is pruned: N - round_half_even(s N), at least `minimum`.
 
     >>> keep_count(1000, Fraction(3, 10)), keep_count(5, Fraction(1, 2)), keep_count(3, Fraction(1))
     (700, 3, 1)
@@ -178,7 +178,7 @@ class Length(NamedTuple):
 
     @property
     def short(self) -> str:
-        """The length for a reader: a third of an epoch is `0.333333ep`."""
+        """The length for display: a third of an epoch is `0.333333ep`."""
         return f"{format_short(self.value)}{self.unit}"
 
     def updates(self, updates_per_epoch: int) -> int:
@@ -188,7 +188,7 @@ class Length(NamedTuple):
 
 
 def parse_length(text: str) -> Length:
-    """``"1.25ep"`` or ``"500it"`` as a :class:`Length`; raises ``ValueError`` without a known suffix."""
+    """Parses ``"1.25ep"`` or ``"500it"`` to a :class:`Length`; raises ``ValueError`` without a known suffix."""
     unit = text[-2:]
     if unit == "ep":
         return Length(exact(text[:-2]), "ep")

@@ -1,7 +1,6 @@
-"""Runs the body of a command-line tool: parses flags, prints help and version, turns exceptions into exit statuses.
+"""Runs the body of a command-line tool: parses flags, prints help and version, maps exceptions to exit statuses.
 
-Exit 2 for wrong usage and failed inputs (one sentence) and for our own bugs (one sentence and the traceback); 130 for
-Ctrl-C.
+Exit 2 for usage errors and failed inputs (one sentence) and for bugs (one sentence and the traceback); 130 for Ctrl-C.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from dsd_lang.cli.options import write_output
 
 
 class Tool(NamedTuple):
-    """What `--help` says about a tool."""
+    """The contents of a tool's `--help`."""
 
     program: str
     usage: str
@@ -28,7 +27,7 @@ class Tool(NamedTuple):
 
 
 def run_tool(tool: Tool, body: Callable[[Given], int], arguments: Sequence[str] | None) -> int:
-    """Reads the command line (``sys.argv`` for None), answers `--help` and `--version`, else runs ``body``."""
+    """Parses the command line (``sys.argv`` for None), handles `--help` and `--version`, else runs ``body``."""
     open_streams()
     try:
         given = read_flags(sys.argv[1:] if arguments is None else arguments, tool.flags)

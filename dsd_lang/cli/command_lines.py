@@ -1,6 +1,7 @@
-"""Describes the command line of every installed tool: its flags, and which values each of them takes.
+"""Describes the command line of every installed tool: its flags, and the values that each takes.
 
-Tools are found by the entry point group `dsd.command_lines`; each is a :class:`Tool`, or makes an argparse parser.
+Tools are found by the entry point group `dsd.command_lines`; each entry is a :class:`Tool` or returns an argparse
+parser.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _BY_METAVAR: dict[str, Takes] = {
 
 
 class FlagValue(NamedTuple):
-    """What stands somewhere on a command line; ``words`` are known ones, for `pairs` what stands before the `=`."""
+    """A value on a command line. ``words`` are the known ones; for `pairs`, the known words before the `=`."""
 
     takes: Takes
     words: tuple[str, ...] = ()
@@ -36,7 +37,7 @@ class CommandOption(NamedTuple):
 
 
 class CommandLine(NamedTuple):
-    """One tool: its flags, and what its other words are."""
+    """One tool: its flags and its positional words."""
 
     program: str
     options: tuple[CommandOption, ...]
@@ -44,7 +45,7 @@ class CommandLine(NamedTuple):
 
 
 def command_lines() -> tuple[CommandLine, ...]:
-    """Every tool that is installed, sorted by name."""
+    """All installed tools, sorted by name."""
     from importlib.metadata import entry_points
 
     words = _known_words()
@@ -61,7 +62,7 @@ def _command_line(
 
 
 def _argparse_flags(parser: argparse.ArgumentParser) -> Iterator[Flag]:
-    """The options of an argparse parser in the language's own form."""
+    """The options of an argparse parser as :class:`CommandOption`."""
     for action in parser._actions:
         if not action.option_strings:
             continue
@@ -88,7 +89,7 @@ def _other(program: str) -> FlagValue:
 
 
 def _known_words() -> dict[str, tuple[str, ...]]:
-    """The words known behind a flag, by its name, where the flag itself does not list them."""
+    """The known values of a flag, by its name, if the flag itself does not list them."""
     from dsd_lang.base.arguments import allowed_at
     from dsd_lang.base.diagnostics import CATALOGUE
     from dsd_lang.cli.installed import model_cards

@@ -1,6 +1,6 @@
 """`dsd-completion SHELL` prints the script that completes the command lines of all tools.
 
-The words stand in the script, so that nothing is started at a TAB. Exit 0, 2 bad usage or a failure of the tool.
+The words are part of the script, so that completion starts no process. Exit 0, 2 for usage errors or failures.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(given: Given) -> int:
-    """Everything after the command line is read."""
+    """Runs the tool after the command line is parsed."""
     known = f"expected one of {', '.join(SHELLS)}"
     if len(given.words) != 1:
         raise DsdError("give the name of one shell", help=known)

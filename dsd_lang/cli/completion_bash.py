@@ -48,7 +48,7 @@ _TAIL = "complete -F _dsd"
 
 
 def bash_script(lines: Sequence[CommandLine]) -> str:
-    """The whole script."""
+    """The complete script."""
     body = [*(case for line in lines for case in _values(line)), "  esac", '  case "$program" in']
     body += [case for line in lines for case in _others(line)]
     programs = " ".join(line.program for line in lines)
@@ -56,14 +56,14 @@ def bash_script(lines: Sequence[CommandLine]) -> str:
 
 
 def _values(line: CommandLine) -> Iterator[str]:
-    """One case for each flag that takes a value."""
+    """A `case` branch for each flag that takes a value."""
     for option in line.options:
         if option.value.takes != "nothing":
             yield f'    "{line.program} {option.name}") {_call(option.value)}; return ;;'
 
 
 def _others(line: CommandLine) -> Iterator[str]:
-    """What may stand where no value is asked for."""
+    """What may be completed where no value is expected."""
     flags = " ".join(option.name for option in line.options)
     yield f'    {line.program}) if [[ $current == -* ]]; then _dsd_words "{flags}"; else {_call(line.other)}; fi ;;'
 

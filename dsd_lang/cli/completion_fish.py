@@ -8,7 +8,7 @@ from dsd_lang.cli.command_lines import CommandLine, CommandOption, FlagValue
 
 
 def fish_script(lines: Sequence[CommandLine]) -> str:
-    """The whole script."""
+    """The complete script."""
     head = ["# Completion of the dsd tools for fish: dsd-completion fish | source", ""]
     return "\n".join([*head, *(text for line in lines for text in _lines(line))]) + "\n"
 

@@ -8,7 +8,7 @@ from dsd_lang.cli.command_lines import CommandLine, CommandOption, FlagValue
 
 
 def zsh_script(lines: Sequence[CommandLine]) -> str:
-    """The whole script."""
+    """The complete script."""
     programs = " ".join(line.program for line in lines)
     cases = [text for line in lines for text in _case(line)]
     return "\n".join(
@@ -53,7 +53,7 @@ def _option(option: CommandOption) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Help as it stands in a spec: within `[ ]` and single quotes."""
+    """Quotes help text for a zsh spec, within `[ ]` and single quotes."""
     escaped = text.replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]").replace(":", "\\:")
     return escaped.replace("'", "'\\''")
 

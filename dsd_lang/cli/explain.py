@@ -8,7 +8,7 @@ from dsd_lang.rules import page
 
 
 def explain(word: str) -> str:
-    """The page of a rule, by code or name; of every one for `all`. Raises :class:`DsdError` for any other word."""
+    """The page of a rule, by code or name; all pages for `all`. Raises :class:`DsdError` for any other word."""
     if word.lower() == "all":
         return "\n\n".join(_page(entry) for entry in CATALOGUE.values())
     names = {name: entry for entry in CATALOGUE.values() for name in (entry.code.lower(), entry.name)}

@@ -1,6 +1,6 @@
-"""Parses command lines: as much of argparse as the linter needs, at a twentieth of its start-up time.
+"""Parses command lines: the part of argparse that the tools need, at a twentieth of its import time.
 
-`--name value`, `--name=value`, switches, `--` and positional words; a mistake is a :class:`DsdError`.
+It knows `--name value`, `--name=value`, switches, `--` and positional words. A mistake raises :class:`DsdError`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _HELP_COLUMN = 26
 class Flag(NamedTuple):
     """One option. Without a ``metavar`` it is a switch; ``repeats`` collects the values of every use.
 
-    On the help page it stands under the heading of its ``group``.
+    On the help page it is listed under the heading of its ``group``.
     """
 
     name: str
@@ -28,23 +28,23 @@ class Flag(NamedTuple):
 
 
 class Given(NamedTuple):
-    """What stood on the command line: flags by name (a switch as an empty list), and the other words."""
+    """A parsed command line: flags by name (a switch has an empty list) and positional words."""
 
     values: dict[str, list[str]]
     words: list[str]
 
     def last(self, name: str) -> str | None:
-        """The value of a flag, the last one when it was given again."""
+        """The value of a flag; the last one if it was given several times."""
         values = self.values.get(name)
         return values[-1] if values else None
 
     def has(self, name: str) -> bool:
-        """Whether the flag was given at all."""
+        """Whether the flag was given."""
         return name in self.values
 
 
 def read_flags(arguments: Sequence[str], flags: Sequence[Flag]) -> Given:
-    """The command line taken apart; raises :class:`DsdError` for what it does not know."""
+    """Parses the command line; raises :class:`DsdError` for anything it does not know."""
     by_name = {flag.name: flag for flag in flags}
     values: dict[str, list[str]] = {}
     words: list[str] = []
@@ -81,7 +81,7 @@ def _checked(flag: Flag, value: str) -> str:
 
 
 def help_text(usage: str, description: str, flags: Sequence[Flag], epilogue: str) -> str:
-    """The page that `--help` prints."""
+    """The text that `--help` prints."""
     lines = [f"usage: {usage}", "", description]
     group = ""
     for flag in flags:

@@ -1,7 +1,7 @@
 """`dsd-fmt [PATHS|-]` rewrites schedules in canonical form.
 
-Exit 0 done (or, with `--check` and `--diff`, nothing to do), 1 a file would change or cannot be read as a schedule,
-2 bad usage or a failure of the tool.
+Exit 0 done (with `--check` and `--diff`: nothing would change), 1 a file would change or has syntax errors, 2 usage
+errors or failures.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(options: Given) -> int:
-    """Everything after the command line is read."""
+    """Runs the tool after the command line is parsed."""
     is_dry = options.has("--check") or options.has("--diff")
     counts = {"changed": 0, "left": 0, "broken": 0}
     paths, problems = schedule_paths(options.words, program=PROGRAM, excludes_all=options.has("--force-exclude"))
@@ -66,7 +66,7 @@ def run(options: Given) -> int:
 
 
 def _one(path: str, options: Given, *, is_dry: bool) -> str:
-    """Formats one file; says whether it `changed`, was `left` as it is, or is `broken`."""
+    """Formats one file; returns whether it is `changed`, `left` as it is, or `broken`."""
     name = (options.last("--stdin-filename") or "<stdin>") if path == "-" else path
     text, unreadable = read_source(path)
     try:
@@ -81,7 +81,7 @@ def _one(path: str, options: Given, *, is_dry: bool) -> str:
 
 
 def _unproven(text: str) -> Formatted:
-    """What `--check` needs: nothing is handed out, so nothing is proven."""
+    """Formats without the proof: enough for `--check`, which writes nothing."""
     result = format_text(text)
     return Formatted(result, is_changed=result != text)
 

@@ -1,6 +1,6 @@
 """Asks installed packages, by entry points, for a model's layers, its preset and the progress of a run.
 
-The language never imports the runtime: it asks whatever is installed under an entry point group.
+The language never imports the runtime. It calls whatever is installed under an entry point group.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def model_layers(name: str) -> tuple[LayerInfo, ...]:
 
 
 def model_preset(name: str) -> Mapping[str, str]:
-    """The settings a model's preset makes, in the words of `set` (group `dsd.presets`)."""
+    """The settings of a model's preset, under the names that `set` uses."""
     nobody = DsdError(f"no installed package knows the preset of the model `{name}`", help=_INSTALL)
     preset: Mapping[str, str] = _first_answer("dsd.presets", nobody, name)
     return preset
 
 
 def model_cards() -> dict[str, Mapping[str, str]]:
-    """Every model that is known by name (group `dsd.models`): its `summary`, its `task`, its default `data`."""
+    """All models known by name (group `dsd.models`): `summary`, `task` and default `data`."""
     from importlib.metadata import entry_points
 
     found: dict[str, Mapping[str, str]] = {}
@@ -56,7 +56,7 @@ def node_states(plan: Plan, folder: Path) -> dict[str, NodeState]:
 
 
 def _first_answer(group: str, nobody: DsdError, *question: object) -> Any:
-    """What the first entry point that knows says; else the first reason not to, or ``nobody`` when there is none."""
+    """The answer of the first entry point that has one; else the first error, or ``nobody`` without entry points."""
     from importlib.metadata import entry_points
 
     refusals: list[DsdError] = []

@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(options: Given) -> int:
-    """Everything after the command line is read."""
+    """Runs the tool after the command line is parsed."""
     explained = options.last("--explain")
     if explained is not None:
         from dsd_lang.cli.explain import explain
@@ -103,7 +103,7 @@ def run(options: Given) -> int:
 def check(
     path: str, name: str, *, selected: frozenset[str], layers: tuple[LayerInfo, ...] | None = None
 ) -> CheckedFile:
-    """One file read and all its findings, those left out that nobody asked for."""
+    """Reads one file and returns its selected diagnostics."""
     text, unreadable = read_source(path)
     return CheckedFile(name, SourceText(text), findings_of(text, unreadable, selected=selected, layers=layers))
 
@@ -111,7 +111,7 @@ def check(
 def findings_of(
     text: str, unreadable: Sequence[Diagnostic], *, selected: frozenset[str], layers: tuple[LayerInfo, ...] | None
 ) -> tuple[Diagnostic, ...]:
-    """The findings of a text and of the bytes it was read from, one a place."""
+    """The diagnostics of a text and of the bytes it was decoded from, at most one per position."""
     found = check_text(text, selected=selected, layers=layers)
     if not unreadable:
         return found
@@ -121,7 +121,7 @@ def findings_of(
 
 
 def _jobs(options: Given) -> tuple[list[tuple[str, str, frozenset[str], tuple[LayerInfo, ...] | None]], list[DsdError]]:
-    """For each file its path, the name shown, the codes looked for and the model's layers; and what is no file."""
+    """For each file its path, displayed name, codes and the model's layers; and the paths that are not files."""
     choice = CodeChoice(
         codes_of(options.values["--select"], where="`--select`: ") if options.has("--select") else None,
         codes_of(options.values.get("--extend-select", []), where="`--extend-select`: "),
@@ -155,7 +155,7 @@ def _paths(options: Given) -> FoundFiles:
 
 
 def _project(options: Given) -> Configuration:
-    """What is said for the run as a whole: the configuration of the first path."""
+    """The configuration of the first path, for messages about the run as a whole."""
     path = options.words[0] if options.words else "."
     if path == "-":
         path = options.last("--stdin-filename") or path
@@ -178,7 +178,10 @@ def _format(options: Given, project: Configuration) -> str:
 
 
 def _layers_named(options: Given, said: Configuration) -> tuple[str, str]:
-    """The layers file and the model to check against; empty for none. The command line wins over the project."""
+    """The layers file and the model to check against; empty for none.
+
+    The command line takes precedence over the project.
+    """
     path, model = options.last("--layers"), options.last("--model")
     if path is not None and model is not None:
         raise DsdError("`--layers` and `--model` cannot be used together: both give the model's layers")
@@ -208,7 +211,10 @@ def _report(
     num_fixed: int = 0,
     is_aside: bool = False,
 ) -> int:
-    """Writes the findings and the summary; returns the exit status. ``is_aside``: stdout belongs to something else."""
+    """Writes the diagnostics and the summary; returns the exit status.
+
+    ``is_aside``: stdout is used for something else.
+    """
     output_file = options.last("--output-file")
     has_findings = any(file.diagnostics for file in files)
     status = 1 if has_findings and not options.has("--exit-zero") else 0

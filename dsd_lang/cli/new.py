@@ -1,4 +1,4 @@
-"""`dsd-new NAME.dsd` writes a commented schedule to start from. Exit 0 written, 2 bad usage or a failure."""
+"""`dsd-new NAME.dsd` writes a commented schedule to start from. Exit 0 written, 2 for usage errors or failures."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(given: Given) -> int:
-    """Everything after the command line is read."""
+    """Runs the tool after the command line is parsed."""
     if given.has("--list"):
         write_output(list_text(), None)
         return 0
@@ -69,7 +69,7 @@ def run(given: Given) -> int:
 
 
 def checked_path(word: str, *, may_overwrite: bool) -> str | None:
-    """Where to write, None for stdout; raises :class:`DsdError` for a name that is no schedule's or is taken."""
+    """The path to write, None for stdout; raises :class:`DsdError` for a name without `.dsd` or an existing file."""
     if word == "-":
         return None
     if not word.endswith(SUFFIX) or os.path.basename(word) == SUFFIX:
@@ -91,7 +91,7 @@ def recipe_of(name: str) -> Recipe:
 
 
 def choices_of(given: Given) -> Choices:
-    """What the flags say, and what is known of the model."""
+    """The choices made by the flags, and what is known about the model."""
     from dsd_lang.starter.choices import Choices
 
     length, sparsity, model = given.last("--length"), given.last("--sparsity"), given.last("--model") or None
@@ -109,7 +109,7 @@ def choices_of(given: Given) -> Choices:
 
 
 def length_of(text: str) -> Length:
-    """`--length` as a length above zero."""
+    """`--length` as a positive length."""
     try:
         length = parse_length(text)
     except ValueError as error:

@@ -15,14 +15,14 @@ from dsd_lang.base.streams import say, say_error, write_to_stream
 
 
 class FoundFiles(NamedTuple):
-    """The files that a command line means, and what cannot be read there."""
+    """The files that a command line names, and the paths that cannot be read."""
 
     paths: list[str]
     problems: list[DsdError]
 
 
 def schedule_paths(words: Sequence[str], *, program: str, excludes_all: bool = False) -> FoundFiles:
-    """The files that a command line means (`-` alone is stdin; nothing is the folder here); a note where it is none."""
+    """The files that a command line names (`-` is stdin, no path the current folder); a note if there are none."""
     from dsd_lang.lint.project import find_schedules
 
     if "-" in words:
@@ -37,19 +37,19 @@ def schedule_paths(words: Sequence[str], *, program: str, excludes_all: bool = F
 
 
 def is_coloured(choice: str | None, *, is_terminal: bool) -> bool:
-    """Whether the output is coloured; ``choice`` is what `--color` says, if anything."""
+    """Whether the output is coloured; ``choice`` is the value of `--color`, if given."""
     from dsd_lang.report.colour import wants_colour
 
     return wants_colour(choice or "auto", os.environ, is_terminal=is_terminal)
 
 
 def read_source(path: str) -> tuple[str, list[Diagnostic]]:
-    """The text of a file, or of stdin for `-`, and what was wrong with its bytes; raises :class:`DsdError`."""
+    """The text of a file, or of stdin for `-`, and a diagnostic for invalid bytes; raises :class:`DsdError`."""
     return decode_text(read_stdin() if path == "-" else read_limited(path))
 
 
 def read_stdin() -> bytes:
-    """What stands on stdin, up to 10 MB."""
+    """Reads stdin, up to 10 MB."""
     try:
         return checked_size(sys.stdin.buffer.read(MAX_BYTES + 1), "stdin")
     except OSError as error:
@@ -57,7 +57,10 @@ def read_stdin() -> bytes:
 
 
 def write_output(text: str, path: str | None, *, is_aside: bool = False) -> None:
-    """To the file, or to stdout (stderr for what is said aside); what cannot be shown there is written as an escape."""
+    """Writes to the file, or to stdout (stderr for messages).
+
+    Characters that cannot be shown are written as escapes.
+    """
     if path is not None:
         try:
             with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
@@ -70,7 +73,7 @@ def write_output(text: str, path: str | None, *, is_aside: bool = False) -> None
 
 
 def say_problems(problems: Sequence[DsdError], program: str) -> int:
-    """Every file that could not be read or written, each in a sentence; returns the exit status, 0 without any."""
+    """Prints a sentence for every file that could not be read or written; returns the exit status."""
     for problem in problems:
         say_error(problem, program)
     return 2 if problems else 0

@@ -1,4 +1,4 @@
-"""`dsd-plan FILE` shows what a schedule resolves to. Exit 0, 1 for errors (or differences), 2 for bad usage."""
+"""`dsd-plan FILE` shows what a schedule resolves to. Exit 0, 1 for errors (or differences), 2 for usage errors."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(given: Given) -> int:
-    """Everything after the command line is read."""
+    """Runs the tool after the command line is parsed."""
     _refuse_conflicts(given)
     if given.has("--schema"):
         write_output(schema_text(), None)
@@ -129,7 +129,7 @@ def _compare(path: str, other: str, given: Given) -> int:
 
 
 def plan_text(compiled: Compiled, given: Given) -> str:
-    """What the command prints for a plan."""
+    """The output of the command for a plan."""
     graph = given.last("--graph")
     if graph is not None:
         from dsd_lang.views.graph import PhaseGraph

@@ -1,4 +1,4 @@
-"""`dsd-plan FILE --diff OTHER` shows what changes between two schedules. Exit 0 the same, 1 different, 2 trouble."""
+"""`dsd-plan FILE --diff OTHER` shows what changes between two schedules. Exit 0 equal, 1 different, 2 failed."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 def read_other(path: str, other: str) -> tuple[str, str, list[Diagnostic]]:
-    """The older schedule's name, text and unreadable bytes: a file of that path, else this file in that revision.
+    """The older schedule's name, text and invalid bytes: the file of that path, else this file at that revision.
 
-    A run folder stands for the plan that it was trained by.
+    For a run folder it is the plan that was trained.
     """
     if (Path(other) / "plan.json").is_file():
         other = str(Path(other) / "plan.json")
@@ -40,7 +40,7 @@ def read_other(path: str, other: str) -> tuple[str, str, list[Diagnostic]]:
 
 
 def compared(old: Compiled, new: Compiled, given: Given, page: Page) -> tuple[str, bool]:
-    """What `--diff` prints, and whether the two are the same."""
+    """The output of `--diff`, and whether the two plans are the same."""
     from dsd_lang.views.diff import diff_plans
     from dsd_lang.views.diff.run_effect import run_effect
     from dsd_lang.views.diff.text import DiffText, diff_data

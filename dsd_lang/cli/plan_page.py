@@ -1,4 +1,4 @@
-"""The default output of `dsd-plan`: table, timeline, counts, totals, settings, claims."""
+"""The default output of `dsd-plan`: table, timeline, counts, totals, settings, comparisons."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ORIGINS = {"set": "set", "flag": "--set", "preset": "preset"}
 
 
 class Page(NamedTuple):
-    """Where the page is shown: the width, and whether the table must keep to it; colour; whether all rows are shown."""
+    """How the page is shown: the width and whether the table must fit it; colour; whether all rows are shown."""
 
     width: int
     is_fitted: bool
@@ -33,7 +33,7 @@ class Page(NamedTuple):
 
 
 def page_of(given: Given) -> Page:
-    """The page that the command line and the terminal ask for: 80 columns where there is no terminal."""
+    """The page settings from the command line and the terminal: 80 columns without a terminal."""
     is_terminal = sys.stdout.isatty()
     width = _number(given, "--width", least=24)
     if width is None and is_terminal:
@@ -59,7 +59,7 @@ def _number(given: Given, name: str, *, least: int) -> int | None:
 
 
 def page_text(compiled: Compiled, given: Given, page: Page, states: Mapping[str, NodeState]) -> str:
-    """The whole page."""
+    """The complete page."""
     from dsd_lang.plan.layer_counts import count_weights, densities
 
     plan, layers = compiled.plan, compiled.circumstances.layers
@@ -191,7 +191,7 @@ def _claims(compiled: Compiled, given: Given, page: Page) -> Iterator[str]:
 
 
 def _trained(states: Mapping[str, NodeState]) -> Iterator[str]:
-    """How much of a run folder is there; what several branches share is one phase of it."""
+    """How many phases of a run folder are trained; a phase shared by several branches counts once."""
     if not states:
         return
     nodes = {node.key: node.state for node in states.values()}

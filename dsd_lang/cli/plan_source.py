@@ -1,4 +1,4 @@
-"""Compiles the schedule given to `dsd-plan` with its flags, and keeps what the plan was compiled with."""
+"""Compiles the schedule given to `dsd-plan` with its flags, and keeps the inputs of the compilation."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 class Circumstances(NamedTuple):
-    """What a schedule is compiled with besides its text: flags, a preset (None: its model's), a model's layers.
+    """Everything besides the text that a schedule is compiled with: flags, preset, a model's layers.
 
-    ``scale`` multiplies every length, as the run of `--out` does.
+    Without a preset (None) it is the model's. ``scale`` multiplies every length, as in the run of `--out`.
     """
 
     flags: Mapping[str, str]
@@ -36,7 +36,7 @@ class Circumstances(NamedTuple):
 
 @record
 class Compiled:
-    """A plan and where it came from; a saved plan (`plan.json`) has no program."""
+    """A plan and its origin; a saved plan (`plan.json`) has no program."""
 
     plan: Plan
     text: str
@@ -46,7 +46,7 @@ class Compiled:
 
 
 def circumstances_of(given: Given) -> Circumstances:
-    """What the command line says."""
+    """The circumstances given by the command line."""
     flags = overrides_of(given.values.get("--set", []))
     model, layers_file, out = (given.last(name) for name in ("--model", "--layers", "--out"))
     if model is not None and layers_file is not None:
@@ -70,7 +70,7 @@ def circumstances_of(given: Given) -> Circumstances:
 
 
 def compiled(text: str, name: str, circumstances: Circumstances) -> Compiled | tuple[Diagnostic, ...]:
-    """The plan, or the errors that stand in its way; the text of a saved plan is that plan."""
+    """The plan, or the errors of the schedule; for the text of a saved plan, that plan."""
     from dsd_lang.analysis import analyse
     from dsd_lang.compiler import plan_of
     from dsd_lang.plan.scaling import scaled_plan
@@ -89,7 +89,7 @@ def compiled(text: str, name: str, circumstances: Circumstances) -> Compiled | t
 
 
 def _saved(text: str, name: str, circumstances: Circumstances) -> Compiled:
-    """A saved plan as it is: settings and lengths are in it already."""
+    """A saved plan, unchanged: it already contains settings and lengths."""
     from dsd_lang.plan import Plan
 
     try:
@@ -100,7 +100,7 @@ def _saved(text: str, name: str, circumstances: Circumstances) -> Compiled:
 
 
 def _known_layers(model: str) -> tuple[LayerInfo, ...] | None:
-    """A model's layers; None (and a note on stderr) for one whose layers are known only when it is built."""
+    """A model's layers; None (and a note on stderr) if they are known only after the model is built."""
     try:
         return model_layers(model)
     except DsdError as error:
@@ -109,7 +109,7 @@ def _known_layers(model: str) -> tuple[LayerInfo, ...] | None:
 
 
 def overrides_of(items: Sequence[str]) -> dict[str, str]:
-    """`--set lr=0.1` as a mapping; the last one of a key wins."""
+    """`--set lr=0.1` flags as a mapping; the last value of a key is used."""
     found: dict[str, str] = {}
     for item in items:
         key, equals, value = item.partition("=")
@@ -120,7 +120,7 @@ def overrides_of(items: Sequence[str]) -> dict[str, str]:
 
 
 def scale_of_run(folder: Path) -> str:
-    """The `--scale` that a run folder was trained with, by its manifest; `1` where none was written."""
+    """The `--scale` that a run folder was trained with, from its manifest; `1` if there is none."""
     import json
 
     try:
@@ -133,7 +133,7 @@ def scale_of_run(folder: Path) -> str:
 
 
 def settings_of_run(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """The flags and the preset that the plan of a run folder was compiled with."""
+    """The flags and the preset with which the plan of a run folder was compiled."""
     from dsd_lang.plan import Plan
     from dsd_lang.plan.setting_text import setting_text
 

@@ -9,7 +9,7 @@ from dsd_lang.starter.recipes import RECIPES
 
 
 def asked(given: Given, *, default: str) -> Given:
-    """The command line with the answers in it; an empty answer takes what stands in brackets."""
+    """The command line completed with the answers; an empty answer takes the default in brackets."""
     recipe = _choice("What to write?", {name: item.summary for name, item in RECIPES.items()}, default)
     models = {name: card["summary"] for name, card in model_cards().items()}
     model = _choice("Which network?", {**models, "none": "choose later, with --model"}, "none")
@@ -19,7 +19,7 @@ def asked(given: Given, *, default: str) -> Given:
 
 
 def _choice(question: str, options: dict[str, str], default: str) -> str:
-    """One of the options by number, or whatever else was written, for the checks to judge."""
+    """One of the options by number, or any other text, which is checked later."""
     names = list(options)
     print(question)
     for number, (name, summary) in enumerate(options.items(), start=1):

@@ -24,7 +24,7 @@ ShowReport = Callable[[Sequence[CheckedFile], int, bool], int]
 
 
 class Repaired(NamedTuple):
-    """A file with what is left in it, its text before, and how many findings were mended."""
+    """A fixed file: its remaining diagnostics, the text before, and the number of diagnostics fixed."""
 
     path: str
     file: CheckedFile
@@ -37,9 +37,11 @@ class Repaired(NamedTuple):
 
 
 def repair_all(jobs: Sequence[Job], options: Given, problems: list[DsdError], report: ShowReport) -> int:
-    """Mends every file, then reports what is left; with `--diff` shows what would change. Returns the exit status.
+    """Fixes every file and reports the remaining diagnostics; with `--diff`, shows the changes.
 
-    Why a file could not be read or written is added to ``problems``.
+    Returns the exit status.
+
+    Files that could not be read or written are added to ``problems``.
     """
     is_unsafe, is_dry = options.has("--unsafe-fixes"), options.has("--diff")
     repaired: list[Repaired] = []
@@ -62,7 +64,7 @@ def repair_all(jobs: Sequence[Job], options: Given, problems: list[DsdError], re
 def repair(
     path: str, name: str, *, unsafe: bool, selected: frozenset[str], layers: tuple[LayerInfo, ...] | None
 ) -> Repaired:
-    """One file mended in memory; one that is not UTF-8 is left as it is."""
+    """Fixes one file in memory; a file that is not UTF-8 is left unchanged."""
     text, unreadable = read_source(path)
     if unreadable:
         if path == "-":
@@ -77,7 +79,7 @@ def repair(
 
 
 def _hand_out(repaired: Repaired) -> None:
-    """To the file if it changed; stdin always goes on to stdout."""
+    """Writes the file if it changed; the text of stdin always goes to stdout."""
     if repaired.path == "-":
         write_bytes(repaired.file.source.text.encode("utf-8"))
     elif repaired.is_changed:

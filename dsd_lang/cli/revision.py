@@ -1,4 +1,4 @@
-"""Reads a file as it is in a git revision, for `dsd-plan --diff REVISION`."""
+"""Reads a file at a git revision, for `dsd-plan --diff REVISION`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _HELP = "give a revision such as `HEAD~1`, or the path of another schedule"
 
 
 def file_in_revision(path: Path, revision: str) -> bytes:
-    """The file as it was in a revision; a :class:`DsdError` when git, a repository, the revision or the file lacks.
+    """The file at a revision; raises :class:`DsdError` if git, the repository, the revision or the file is missing.
 
-    No program that the repository's own configuration names is run.
+    Programs named in the repository's own configuration are not run.
     """
     folder = path.resolve().parent
     repository = find_repository(folder, revision)

@@ -1,4 +1,4 @@
-"""Replaces a file atomically: after a crash it has all of the new text or all of the old."""
+"""Replaces a file atomically: after a crash it has either the new text or the old one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dsd_lang.base.errors import DsdError
 
 
 def rewrite_file(path: str, text: str) -> None:
-    """Replaces the file's text (UTF-8, line ends as they are in ``text``), keeping its mode and following links.
+    """Replaces the file's text (UTF-8, line endings as in ``text``), keeping its mode and following links.
 
-    Raises :class:`DsdError` when it cannot; the file is then as it was.
+    Raises :class:`DsdError` if it cannot; the file is then unchanged.
     """
     place = os.path.realpath(path)
     temporary = ""

@@ -1,6 +1,6 @@
 """Generates the grammar files of the VS Code extension: `python -m dsd_lang.editors.build [FOLDER]`.
 
-Run it after every change of the grammar, the arguments or the patterns; a test rebuilds the files and compares.
+Run it after every change to the grammar, the arguments or the patterns. A test rebuilds the files and compares them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ EXTENSION = Path(__file__).resolve().parents[2] / "editors" / "vscode"
 
 
 def generated() -> dict[str, str]:
-    """The text of every generated file, by its path within the extension."""
+    """The text of every generated file, by its path in the extension."""
     words = vocabulary()
     listed = {
         snippet.meaning: {"prefix": snippet.prefix, "body": list(snippet.body), "description": snippet.meaning}

@@ -1,7 +1,8 @@
 """Ordered patterns that classify every part of a schedule's text; one table for all highlighters.
 
-The patterns say by regular expressions what `syntax/lexer.py` says by hand, line by line and with brackets as regions,
-which is what both Pygments and TextMate grammars can do. They hold for Python's `re` and for Oniguruma alike.
+The patterns describe by regular expressions what `syntax/lexer.py` implements by hand. They work line by line, with
+brackets as regions, which both Pygments and TextMate grammars support. They are valid for Python's `re` and for
+Oniguruma.
 """
 
 from __future__ import annotations
@@ -25,19 +26,19 @@ Highlight = tuple[str, PatternPart]
 
 
 class PatternRule(NamedTuple):
-    """Stretches that follow each other, each a pattern without groups and what it is; then what must come after."""
+    """Consecutive parts of text, each with a pattern without groups and its category; then what must follow."""
 
     stretches: tuple[Highlight, ...]
     ahead: str = ""
 
     @property
     def pattern(self) -> str:
-        """One regular expression with a group for each stretch."""
+        """One regular expression with a group for each part."""
         return "".join(f"({pattern})" for pattern, _ in self.stretches) + self.ahead
 
 
 class Region(NamedTuple):
-    """What lies between two brackets: the rule that opens it, the patterns that end it, the states within."""
+    """The text between two brackets: the rule that opens it, the patterns that end it, and the states inside."""
 
     name: str
     opens: PatternRule
@@ -46,7 +47,7 @@ class Region(NamedTuple):
 
 
 class Patterns(NamedTuple):
-    """Rules by the name of their group, regions, and which groups hold outside of all brackets."""
+    """Rules by the name of their group, regions, and the groups that apply outside of all brackets."""
 
     groups: dict[str, tuple[PatternRule, ...]]
     regions: tuple[Region, ...]
@@ -60,7 +61,7 @@ _EQUALS = f"{_BLANK}=(?!=)"
 
 
 def patterns(words: Vocabulary) -> Patterns:
-    """The whole table, for outside, within `( )` and within `[ ]`."""
+    """The complete table, for text outside of brackets, in `( )` and in `[ ]`."""
     known = load_table().patterns
     name = known["NAME"]
     free = f"(?!(?:{_any(words.reserved)}){_WORD_END}){name}"
@@ -107,12 +108,12 @@ def _rule(*stretches: Highlight, ahead: str = "") -> PatternRule:
 
 
 def _assigned(left: Highlight, right: Highlight, *, ahead: str) -> PatternRule:
-    """`left = right` as one rule."""
+    """A rule for `left = right`."""
     return _rule(left, (_BLANK, "blank"), ("=(?!=)", "assignment"), (_BLANK, "blank"), right, ahead=ahead)
 
 
 def _any(words: Iterable[str]) -> str:
-    """Any of the words, long ones first so that none hides another."""
+    """Any of the words, longer ones first so that a prefix does not hide them."""
     return "|".join(re.escape(word) for word in sorted(set(words), key=lambda word: (-len(word), word)))
 
 
@@ -144,7 +145,7 @@ def _texts(known: dict[str, str]) -> tuple[PatternRule, ...]:
 
 
 def _expressions(words: Vocabulary, known: dict[str, str], name: str) -> Iterable[PatternRule]:
-    """Names that are what the word before or behind them says."""
+    """Names whose category follows from the word before or after them."""
     path = f"(?:{known['DOTTED']}|{name})"
     alone = f"{_WORD_END}(?!{_BLANK}[:=])"
     value_end = f"{_WORD_END}(?!{_BLANK}:)"
@@ -170,7 +171,7 @@ def _expressions(words: Vocabulary, known: dict[str, str], name: str) -> Iterabl
 
 
 def _call_values(words: Vocabulary, name: str) -> tuple[PatternRule, ...]:
-    """`order=largest` between parentheses: a parameter and, where it is one, its word."""
+    """`order=largest` in parentheses: a parameter and, if it is one, its word."""
     return (
         _assigned((name, "parameter"), (_one_of(words.switches), "constant"), ahead=_WORD_END),
         _assigned((name, "parameter"), (name, "option"), ahead=f"{_WORD_END}(?!{_BLANK}\\()"),
@@ -222,7 +223,7 @@ def _marks(known: dict[str, str]) -> tuple[PatternRule, ...]:
 
 
 def _names(words: Vocabulary, known: dict[str, str], name: str) -> Iterable[PatternRule]:
-    """Whatever is left: metrics, layers, calls, words that mean something, variables."""
+    """All other names: metrics, layers, calls, words with a meaning, variables."""
     split = f"{_one_of(words.splits)}\\.{name}"
     metric = f"(?:{split}|{_any(words.metrics_without_split)})"
     yield _rule((f"(?:{name}\\.)*?", "path"), (metric, "metric"), ahead=_WORD_END)

@@ -1,6 +1,6 @@
 """The Pygments lexer, found by entry point as `dsd`, for `*.dsd` and fences in Markdown.
 
-Pygments itself comes with the extra `pygments`; nothing else of the language imports this page.
+Pygments comes with the extra `pygments`; no other module of the language imports this one.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _region_states(region: Region) -> dict[str, list[Any]]:
 
 
 def states(table: Patterns) -> dict[str, list[Any]]:
-    """The states of a Pygments lexer: one a group, one a region, and `root`."""
+    """The states of a Pygments lexer: one for each group and region, and `root`."""
     found: dict[str, list[Any]] = {
         f"{name}-all": [(rule.pattern, _action(rule)) for rule in rules] for name, rules in table.groups.items()
     }
@@ -94,7 +94,7 @@ def states(table: Patterns) -> dict[str, list[Any]]:
 
 
 class DsdLexer(RegexLexer):
-    """Colours schedules.
+    """Highlights schedules.
 
     >>> [str(token) for token, text in DsdLexer().get_tokens("dense 50ep") if text.strip()]
     ['Token.Keyword.Declaration', 'Token.Literal.Number', 'Token.Literal.Number']

@@ -1,6 +1,6 @@
-"""Snippets for editors; the choices in them are taken from the table of arguments.
+"""Snippets for editors; their choices are taken from the table of arguments.
 
-A body is written in the notation of VS Code: `${1:default}` is a place to fill in, `${1|a,b|}` one to choose.
+The bodies use the notation of VS Code: `${1:default}` is a field to fill in, `${1|a,b|}` a choice.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dsd_lang.editors.vocabulary import Vocabulary
 
 
 class Snippet(NamedTuple):
-    """What is typed, what it is for, and the lines that take its place."""
+    """The prefix to type, a description, and the lines to insert."""
 
     prefix: str
     meaning: str

@@ -1,6 +1,6 @@
 """The TextMate grammars for `.dsd` files and for `dsd` fences in Markdown.
 
-Each part has a scope that the themes of editors already know; its last piece is always `dsd`.
+Each part has a scope that editor themes know; the last component is always `dsd`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _SCOPES: Mapping[PatternPart, str] = {
 
 
 def scope_of(part: PatternPart) -> str:
-    """The scopes of a part, outer first, as one text; empty for a blank."""
+    """The scopes of a part, outermost first, as one string; empty for whitespace."""
     return " ".join(f"{scope}.dsd" for scope in _SCOPES.get(part, "").split())
 
 
@@ -71,7 +71,7 @@ def grammar(table: Patterns) -> dict[str, Any]:
 
 
 def markdown_injection() -> dict[str, Any]:
-    """Colours the inside of fences that name `dsd`, whatever stands behind the name."""
+    """Highlights the inside of code fences whose language is `dsd`, whatever follows it."""
     return {
         "scopeName": MARKDOWN_SCOPE,
         "injectionSelector": "L:text.html.markdown",
@@ -112,7 +112,7 @@ def _match(rule: PatternRule) -> dict[str, Any]:
 
 
 def _captures(rule: PatternRule, first: int = 1) -> dict[str, Any]:
-    """The scopes of a rule's groups, blanks left out."""
+    """The scopes of a rule's groups, without whitespace."""
     return {
         str(number): {"name": scope_of(part)}
         for number, (_, part) in enumerate(rule.stretches, start=first)

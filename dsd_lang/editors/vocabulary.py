@@ -1,6 +1,6 @@
-"""Collects the words of the language by category from its tables; none is typed here.
+"""Collects the words of the language by category from its tables; no word is written here.
 
-Terminals of the grammar are grouped by name; everything else is read from the table that the language itself uses.
+Terminals of the grammar are grouped by name. Everything else is read from the tables that the language itself uses.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TARGETS = frozenset({"HELD"})
 
 
 class Vocabulary(NamedTuple):
-    """Every word list of the language; the first five part the reserved words among them."""
+    """All word lists of the language; the first five divide up the reserved words."""
 
     modes: tuple[str, ...]
     statements: tuple[str, ...]
@@ -53,7 +53,7 @@ class Vocabulary(NamedTuple):
 
     @property
     def reserved(self) -> tuple[str, ...]:
-        """The words that are never names."""
+        """The words that cannot be names."""
         return tuple(sorted((*self.modes, *self.statements, *self.connectives, *self.logical, *self.targets)))
 
 

@@ -1,1 +1,1 @@
-"""Which files and which codes are checked, suppressions, fixes, and the configuration that says so."""
+"""Which files and codes are checked, suppressions, fixes, and configuration."""

@@ -1,4 +1,4 @@
-"""Checks one schedule with the selected rules: the diagnostics that the linter and editors show."""
+"""Checks one schedule with the selected rules, for the linter and editors."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 def check_text(
     text: str, *, selected: frozenset[str], layers: Sequence[LayerInfo] | None = None
 ) -> tuple[Diagnostic, ...]:
-    """The selected findings of a text and its errors, suppressions applied, in source order.
+    """The selected diagnostics of a text and its errors, without suppressed ones, in source order.
 
-    What keeps a text from compiling is found whatever is selected. Never raises for what the text says.
+    Errors are always included, whatever is selected. Mistakes in the text are never raised.
     """
     from dsd_lang.analysis import analyse
 
@@ -25,7 +25,7 @@ def check_text(
 
 
 def check_analysis(text: str, analysis: Analysis, *, selected: frozenset[str]) -> tuple[Diagnostic, ...]:
-    """The same, of a text that has been analysed already."""
+    """The same for a text that has already been analysed."""
     kept = [finding for finding in analysis.diagnostics if finding.code in selected or finding.code in ERRORS]
     if "DSD207" in selected and analysis.resolved is not None:
         from dsd_lang.rules import unsupported_yet

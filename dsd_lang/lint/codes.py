@@ -1,4 +1,4 @@
-"""Decides which rules are on for a file: defaults, then `[tool.dsd.lint]`, then the command line."""
+"""Decides which rules are on for a file: the defaults, then `[tool.dsd.lint]`, then the command line."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ DEFAULT_CODES = frozenset(entry.code for entry in CATALOGUE.values() if entry.de
 
 
 class CodeChoice(NamedTuple):
-    """Codes in place of the ones so far (None: keep those), codes added to them, codes taken out in the end."""
+    """Codes that replace the current ones (None: keep them), codes to add, and codes to remove last."""
 
     select: frozenset[str] | None = None
     extend_select: frozenset[str] = frozenset()
     ignore: frozenset[str] = frozenset()
 
     def over(self, codes: frozenset[str]) -> frozenset[str]:
-        """What is looked for when ``codes`` were before."""
+        """The selected codes if ``codes`` were selected before."""
         return ((codes if self.select is None else self.select) | self.extend_select) - self.ignore
 
 
 def codes_of(words: Sequence[str], *, where: str = "") -> frozenset[str]:
-    """The codes that words name, joined by commas or not: a code, the beginning of some (`DSD3`), a name, or `ALL`.
+    """The codes meant by words, which may be joined by commas: a code, a prefix (`DSD3`), a name, or `ALL`.
 
-    Raises :class:`DsdError` for any other word; ``where`` says in front of its message where the word stands.
+    Raises :class:`DsdError` for any other word; ``where`` precedes the message and says where the word is.
 
     >>> sorted(codes_of(["DSD40", "ends-sparse"]))[:2]
     ['DSD303', 'DSD401']
@@ -55,7 +55,7 @@ def _codes_of(word: str, where: str) -> list[str]:
 
 
 def selected_codes(path: str, choice: CodeChoice = CodeChoice()) -> frozenset[str]:  # noqa: B008  (a constant)
-    """The codes to look for in a file: what its project says, ``choice`` over it, its `per-file-ignores` taken out."""
+    """The codes selected for a file: those of its project, changed by ``choice``, without its `per-file-ignores`."""
     said = configuration_of(path)
     if not said.path:
         return choice.over(DEFAULT_CODES)

@@ -1,6 +1,7 @@
 """Reads a project's configuration from the closest pyproject.toml: `[tool.dsd]` and `[tool.dsd.lint]`.
 
-The closest `pyproject.toml` above that has one of them counts, alone. Most projects say nothing: then no TOML is read.
+Only the closest `pyproject.toml` upwards that has one of these tables is used. If a project has none, no TOML is
+parsed.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _EXAMPLES: dict[_Kind, str] = {
 
 @record
 class Configuration:
-    """What one `pyproject.toml` says; ``path`` is empty where none says anything. None and empty are "not said"."""
+    """The contents of one `pyproject.toml`; ``path`` is empty if there is none. None and empty mean "not given"."""
 
     path: str = ""
     select: tuple[str, ...] | None = None
@@ -58,7 +59,7 @@ class Configuration:
 
     @property
     def folder(self) -> str:
-        """What its globs and paths are relative to."""
+        """The folder that its globs and paths are relative to."""
         return os.path.dirname(self.path)
 
 
@@ -66,13 +67,13 @@ NOTHING_SAID = Configuration()
 
 
 def configuration_of(path: str) -> Configuration:
-    """The configuration that holds for a file (which need not exist); raises :class:`DsdError` for a wrong one."""
+    """The configuration for a file (which need not exist); raises :class:`DsdError` for an invalid one."""
     return configuration_in(os.path.dirname(os.path.abspath(path)))
 
 
 @cache
 def configuration_in(folder: str) -> Configuration:
-    """The configuration that holds in a folder, an absolute path."""
+    """The configuration for a folder, given as an absolute path."""
     path = os.path.join(folder, FILE)
     said = _read(path)
     if said is not None:
@@ -82,7 +83,7 @@ def configuration_in(folder: str) -> Configuration:
 
 
 def _read(path: str) -> dict[str, Any] | None:
-    """The table `tool.dsd` of a file; None where there is none, or no file."""
+    """The table `tool.dsd` of a file; None if there is no table or no file."""
     try:
         data = read_if_file(path)
     except OSError as error:

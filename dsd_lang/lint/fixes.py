@@ -1,6 +1,6 @@
-"""Applies all fixes that do not overlap, and repeats until nothing is left to fix.
+"""Applies all fixes that do not overlap, and repeats until there are none left.
 
-Safe fixes go first and alone, and what they promise is checked: the plan's hash is the same before and after.
+Safe fixes are applied first and separately, and are verified: the plan's hash must be the same before and after.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ Check = Callable[[str], Sequence[Diagnostic]]
 
 
 class Fixed(NamedTuple):
-    """The text with the fixes of ``applied`` in it."""
+    """The text after the fixes of ``applied``."""
 
     text: str
     applied: tuple[Diagnostic, ...]
 
 
 class Mended(NamedTuple):
-    """The text when nothing more can be applied, what was, and the findings that are left in it."""
+    """The text when no more fixes can be applied, the diagnostics that were fixed, and those that remain."""
 
     text: str
     applied: tuple[Diagnostic, ...]
@@ -32,7 +32,7 @@ class Mended(NamedTuple):
 
 
 def is_applicable(fix: Fix | None, *, unsafe: bool) -> bool:
-    """Whether a fix may be applied: safe ones always, unsafe ones on demand, those for display never."""
+    """Whether a fix may be applied: safe ones always, unsafe ones on request, display ones never."""
     return fix is not None and bool(fix.edits) and (fix.applicability == "safe" or _is_wanted(fix, unsafe=unsafe))
 
 
@@ -41,9 +41,9 @@ def _is_wanted(fix: Fix, *, unsafe: bool) -> bool:
 
 
 def apply_fixes(text: str, diagnostics: Iterable[Diagnostic], *, unsafe: bool) -> Fixed:
-    """One round: the fixes of ``diagnostics`` in source order, those left out that overlap or touch one before them.
+    """Applies one round of fixes in source order, without those that overlap or touch an earlier one.
 
-    A line end that an edit puts in is written as the text writes its own.
+    Line endings that an edit inserts are written as in the text.
     """
     edits: list[Edit] = []
     applied: list[Diagnostic] = []
@@ -60,7 +60,7 @@ def apply_fixes(text: str, diagnostics: Iterable[Diagnostic], *, unsafe: bool) -
 
 
 def _extent(fix: Fix | None) -> tuple[int, int]:
-    """From the first to the last place that a fix touches."""
+    """The range from the first to the last position that a fix touches."""
     assert fix is not None
     return min(edit.span.start for edit in fix.edits), max(edit.span.end for edit in fix.edits)
 
@@ -77,9 +77,9 @@ def _edited(text: str, edits: Sequence[Edit]) -> str:
 
 
 def mend(text: str, check: Check, *, unsafe: bool, chosen: frozenset[str] = frozenset(CATALOGUE)) -> Mended:
-    """Applies the fixes of the ``chosen`` codes and checks again until nothing changes (or 50 rounds are over).
+    """Applies the fixes of the ``chosen`` codes and checks again until nothing changes (at most 50 rounds).
 
-    Raises :class:`DsdError` when a fix that calls itself safe is not: nothing is handed out then.
+    Raises :class:`DsdError` if a fix marked as safe is not; no text is returned then.
     """
     applied: list[Diagnostic] = []
     found = tuple(check(text))
@@ -100,7 +100,7 @@ def mend(text: str, check: Check, *, unsafe: bool, chosen: frozenset[str] = froz
 
 
 def _verify(text: str, fixed: Fixed) -> None:
-    """Safe fixes keep the meaning; where they do not, says which one."""
+    """Checks that safe fixes keep the meaning; if they do not, names the one that does not."""
     if keeps_meaning(text, fixed.text):
         return
     alone = ((item, apply_fixes(text, [item], unsafe=False).text) for item in fixed.applied)
@@ -113,7 +113,7 @@ def _verify(text: str, fixed: Fixed) -> None:
 
 
 def keeps_meaning(before: str, after: str) -> bool:
-    """What a safe fix must keep: the plan's hash; without a plan on both sides the tree, in any order of arguments."""
+    """What a safe fix must keep: the plan's hash; without plans, the tree up to the order of arguments."""
     from dsd_lang.analysis import analyse
     from dsd_lang.compiler import plan_of
 
@@ -124,7 +124,7 @@ def keeps_meaning(before: str, after: str) -> bool:
 
 
 def _canonical(text: str) -> object:
-    """The tree of a text in canonical form; the text itself where it has syntax errors."""
+    """The tree of a text in canonical form; the text itself if it has syntax errors."""
     from dsd_lang.syntax.formatter import UnformattableError, format_text
     from dsd_lang.syntax.parser import parse
 

@@ -1,6 +1,6 @@
 """Expands the paths given by the user to `*.dsd` files, without those that git or `exclude` ignores.
 
-`exclude` in `[tool.dsd]` has the globs of `.gitignore`, relative to the folder of its `pyproject.toml`.
+`exclude` in `[tool.dsd]` takes `.gitignore` globs, relative to the folder of its `pyproject.toml`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MOST_STARS_FOR_RE = 2
 
 
 class _Pattern(NamedTuple):
-    """One line of a `.gitignore`: where it stands, what it matches (paths relative to there), what it says."""
+    """One line of a `.gitignore`: its folder, what it matches (relative to that folder), whether it negates."""
 
     base: str
     matches: Callable[[str], object]
@@ -29,10 +29,10 @@ class _Pattern(NamedTuple):
 
 
 def find_schedules(paths: Iterable[str], *, problems: list[DsdError], excludes_all: bool = False) -> list[str]:
-    """The files to read, each once: a file given by hand always, a folder's `*.dsd` unless they are excluded.
+    """The files to read, each once: files given by name always, the `*.dsd` files of a folder unless excluded.
 
-    With ``excludes_all`` what is given by hand may be excluded too. A path that does not exist, a folder that cannot be
-    read, and a `*.dsd` in a folder that is no file (a pipe, a link to nothing) are added to ``problems``.
+    With ``excludes_all`` files given by name may be excluded too. Paths that do not exist, folders that cannot be read,
+    and `*.dsd` paths in a folder that are not files (a pipe, a broken link) are added to ``problems``.
     """
     found: dict[str, None] = {}
     for path in paths:
@@ -50,7 +50,7 @@ def find_schedules(paths: Iterable[str], *, problems: list[DsdError], excludes_a
 
 
 def is_excluded(path: str) -> bool:
-    """Whether git or `[tool.dsd] exclude` leaves out a path, or a folder that it is in."""
+    """Whether git or `[tool.dsd] exclude` ignores a path or a folder above it."""
     place = os.path.abspath(path)
     top = _repository_of(os.path.dirname(place))
     excluded = _excluded_in(os.path.dirname(place))
@@ -65,7 +65,7 @@ def is_excluded(path: str) -> bool:
 
 
 def matches(glob: str, folder: str, path: str) -> bool:
-    """Whether a glob relative to a folder names a file, or a folder that the file is in."""
+    """Whether a glob relative to a folder matches a file or a folder above it."""
     pattern = _parse(folder, glob)
     place = os.path.abspath(path)
     parts = _folders_between(folder, place)
@@ -75,7 +75,7 @@ def matches(glob: str, folder: str, path: str) -> bool:
 
 
 def _folders_between(top: str, place: str) -> list[str]:
-    """From a folder down to a place in it, both included; only the place where it is not in the folder."""
+    """The folders from ``folder`` down to a path in it, both included; only the path if it is not in the folder."""
     chain = [place]
     while chain[-1] != top and os.path.dirname(chain[-1]) != chain[-1]:
         chain.append(os.path.dirname(chain[-1]))
@@ -83,7 +83,7 @@ def _folders_between(top: str, place: str) -> list[str]:
 
 
 def _repository_of(folder: str) -> str:
-    """The root of the repository a folder is in; the folder itself where it is in none."""
+    """The root of the repository that a folder is in; the folder itself if it is in none."""
     place = folder
     while not os.path.exists(os.path.join(place, ".git")):
         if os.path.dirname(place) == place:
@@ -130,7 +130,7 @@ def _in_folder(top: str, problems: list[DsdError]) -> list[str]:
 
 
 def _readable(paths: list[str], problems: list[DsdError]) -> Iterator[str]:
-    """The paths that are files; the others are problems."""
+    """The paths that are files; the others are added to the problems."""
     for path in paths:
         kind = not_a_file(path)
         if kind is None:
@@ -175,9 +175,9 @@ def _parse(base: str, line: str) -> _Pattern | None:
 
 
 def _matcher(expression: str, *, num_stars: int) -> Callable[[str], object] | None:
-    """What tells whether a path is matched; None for a broken set such as `[z-a]`, which matches nothing, as in git.
+    """A function that says whether a path matches; None for an invalid set such as `[z-a]`.
 
-    `re` is quick, but not in bounded time where many stars stand in one pattern.
+    Such a set matches nothing, as in git. `re` is faster, but its time is not bounded for patterns with many stars.
     """
     if num_stars <= _MOST_STARS_FOR_RE:
         try:
@@ -193,7 +193,7 @@ def _matcher(expression: str, *, num_stars: int) -> Callable[[str], object] | No
 
 
 def _translated(glob: str) -> str:
-    """A gitignore glob as a regular expression: `*` and `?` stay within a folder's name, `**` does not."""
+    """A gitignore glob as a regular expression: `*` and `?` do not match `/`, `**` does."""
     pieces: list[str] = []
     for piece in re.findall(r"/\*\*/|\*\*/|/\*\*$|\*\*|\*|\?|\[!?[^\]]+\]|\\.|.", glob):
         known = {"/**/": "/(?:.*/)?", "**/": "(?:.*/)?", "/**": "/.*", "**": ".*", "*": "[^/]*", "?": "[^/]"}.get(piece)
@@ -207,7 +207,7 @@ def _translated(glob: str) -> str:
 
 
 def _is_ignored(path: str, rules: list[_Pattern], *, is_folder: bool) -> bool:
-    """Whether the last pattern that matches says so."""
+    """Whether the last matching pattern ignores the path."""
     for rule in reversed(rules):
         if rule.is_for_folders and not is_folder:
             continue

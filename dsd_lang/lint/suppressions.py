@@ -1,7 +1,7 @@
 """Applies suppression comments to diagnostics: `# dsd: ignore[DSD303]`.
 
-What a comment stands for is decided by `dsd_lang.syntax.directives`. It names codes or the names of rules, of warnings
-and advice: errors cannot be suppressed. A suppression that suppresses nothing is itself reported (DSD903).
+`dsd_lang.syntax.directives` decides which statements a comment applies to. A comment contains codes or rule names of
+warnings and advice; errors cannot be suppressed. A suppression that suppresses nothing is reported (DSD903).
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def apply_suppressions(
     looked_for: frozenset[str],
     reports: bool = True,
 ) -> tuple[Diagnostic, ...]:
-    """The findings that no comment suppresses, and what is wrong with the comments; in source order.
+    """The diagnostics that no comment suppresses, and those about the comments, in source order.
 
-    ``statements`` are those of the text. A comment about a code that was not ``looked_for`` is not called unused.
-    ``reports`` is False where DSD903 itself is not asked for.
+    ``statements`` are those of the text. A comment about a code that was not ``looked_for`` is not reported as unused.
+    ``reports`` is False if DSD903 is not selected.
     """
     directives = [(comment, found) for comment in comments if (found := DIRECTIVE.match(comment.text)) is not None]
     if not directives:
@@ -104,7 +104,7 @@ def _unknown(word: _Word) -> Diagnostic:
 
 
 def _useless(word: _Word, line: int, fix: Fix) -> Diagnostic:
-    """A word that names an error, or what is not there."""
+    """A diagnostic about a word that names an error or does not exist."""
     if word.code in ERRORS:
         message, help = f"`{word.text}` is an error, and errors cannot be suppressed", "correct the schedule instead"
     else:
@@ -127,7 +127,7 @@ def _removal(
 
 
 def _without_word(word: _Word, words: Sequence[_Word]) -> Edit:
-    """The list without one of its words and without the comma that goes with it."""
+    """An edit that removes one word of the list and its comma."""
     place = words.index(word)
     if place == 0:
         return Edit(Span(*word.span[:2], *words[1].span[:2], word.span.start, words[1].span.start), "")
@@ -136,7 +136,7 @@ def _without_word(word: _Word, words: Sequence[_Word]) -> Edit:
 
 
 def _without_comment(source: SourceText, comment: Comment, found: re.Match[str]) -> Edit:
-    """The line without the comment; without the line where nothing else is on it. A second `#` after it stays."""
+    """An edit that removes the comment, or the line if nothing else is on it. A second `#` after it stays."""
     span = comment.span
     follows = _NEXT_COMMENT.match(comment.text, found.end())
     if follows is not None:

@@ -1,4 +1,4 @@
-"""The language server `dsd-lsp`: one feature a file, each a function of an open document and the request's parameters.
+"""The language server `dsd-lsp`: one feature per file, each a function of a document and the request's parameters.
 
 server.py     the process: command line, messages in and out
 documents.py  what the editor has open, and what is computed from it once a version

@@ -1,7 +1,7 @@
-"""Schedules one check of the latest version of a document, a moment after typing stops.
+"""Schedules one check of the latest version of a document, shortly after typing stops.
 
-Garbage is collected between checks and not within them: looking for it among the many small objects of a large schedule
-would take as long as the check.
+Garbage is collected between checks and not during them: scanning the many small objects of a large schedule would take
+as long as the check.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_CHECKED_SECONDS = 0.25  # so much is checked, at most, before garbage is col
 
 
 class Checks:
-    """What waits to be checked, and what the checks have left behind."""
+    """Pending checks, and the time that earlier ones took."""
 
     def __init__(self, check: Callable[[str], None]) -> None:
         self._check = check
@@ -29,13 +29,13 @@ class Checks:
         self._checked_seconds = 0.0
 
     def later(self, uri: str) -> None:
-        """Check a document when no other change of it follows at once."""
+        """Checks a document unless another change follows shortly."""
         self.cancel(uri)
         pause = self._pauses.get(uri, QUIET_SECONDS)
         self._waiting[uri] = asyncio.get_running_loop().call_later(pause, self.now, uri)
 
     def now(self, uri: str) -> None:
-        """Check a document."""
+        """Checks a document now."""
         self.cancel(uri)
         start = time.monotonic()
         try:
@@ -44,18 +44,18 @@ class Checks:
             self._measure(uri, time.monotonic() - start)
 
     def cancel(self, uri: str) -> None:
-        """Leave a check that waits undone."""
+        """Cancels a pending check."""
         handle = self._waiting.pop(uri, None)
         if handle is not None:
             handle.cancel()
 
     def forget(self, uri: str) -> None:
-        """A document that is closed."""
+        """Forgets a closed document."""
         self.cancel(uri)
         self._pauses.pop(uri, None)
 
     def _measure(self, uri: str, seconds: float) -> None:
-        """The next pause follows from what the check took, and so does when garbage is collected."""
+        """Derives the next delay, and when to collect garbage, from the time that the check took."""
         self._pauses[uri] = QUIET_SECONDS if seconds < SLOW_SECONDS else min(seconds, LONGEST_PAUSE_SECONDS)
         self._checked_seconds += seconds
         if self._collection is not None:

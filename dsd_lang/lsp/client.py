@@ -10,7 +10,7 @@ from dsd_lang.base.records import record
 
 @record
 class Client:
-    """What the features ask about the editor; the defaults are those for an editor that says nothing."""
+    """The editor's capabilities that features need; the defaults are for an editor that declares none."""
 
     encoding: str = "utf-16"
     has_snippets: bool = False
@@ -21,7 +21,7 @@ class Client:
 
 
 def client_of(capabilities: types.ClientCapabilities, encoding: str) -> Client:
-    """The editor behind its capabilities; ``encoding`` is the one agreed on."""
+    """The client with these capabilities; ``encoding`` is the negotiated one."""
 
     def can(name: str) -> bool:
         return bool(get_capability(capabilities, name, False))

@@ -17,7 +17,7 @@ ACTION_KINDS = [types.CodeActionKind.QuickFix, FIX_ALL]
 
 
 def code_actions(document: Document, params: types.CodeActionParams) -> list[types.CodeAction]:
-    """The actions of the kinds that are asked for; all safe fixes, which take several analyses, only when they are."""
+    """The actions of the requested kinds; fixing everything, which takes several analyses, only on request."""
     wanted = [str(getattr(kind, "value", kind)) for kind in params.context.only or ()]
     actions: list[types.CodeAction] = []
     if not wanted or _is_among("quickfix", wanted):
@@ -28,7 +28,7 @@ def code_actions(document: Document, params: types.CodeActionParams) -> list[typ
 
 
 def _is_among(kind: str, wanted: list[str]) -> bool:
-    """Whether a kind, or one that contains it, is asked for."""
+    """Whether a kind, or one that contains it, is requested."""
     return any(kind == item or kind.startswith(f"{item}.") for item in wanted)
 
 
@@ -60,7 +60,7 @@ def _fix(document: Document, finding: Diagnostic) -> types.CodeAction:
 
 
 def _fix_all(document: Document) -> Iterator[types.CodeAction]:
-    """Every safe fix at once, to the end; nothing when there is none."""
+    """All safe fixes at once, repeated to the end; None if there are none."""
     if not any(finding.fix is not None and finding.fix.applicability == "safe" for finding in document.findings):
         return
     mended = mend(document.text, lambda text: document.sibling(text).findings, unsafe=False)
@@ -70,12 +70,12 @@ def _fix_all(document: Document) -> Iterator[types.CodeAction]:
 
 
 def _is_continued(document: Document, line: int) -> bool:
-    """Whether the line above ends in `\\`: no comment may stand between the two."""
+    """Whether the line above ends in `\`, so that no comment may be inserted between the two."""
     return document.positions.source.line(line - 1).rstrip().endswith("\\")
 
 
 def _ignore(document: Document, finding: Diagnostic) -> types.CodeAction:
-    """A comment that silences the finding."""
+    """A comment that suppresses the diagnostic."""
     return types.CodeAction(
         title=f"{finding.code}: ignore it here",
         kind=types.CodeActionKind.QuickFix,
@@ -85,7 +85,7 @@ def _ignore(document: Document, finding: Diagnostic) -> types.CodeAction:
 
 
 def _suppression(document: Document, finding: Diagnostic) -> types.TextEdit:
-    """At the end of the finding's line, in the suppression that is there, or alone above a line that has a comment."""
+    """Puts it at the end of the line, into an existing suppression, or above a line that has a comment."""
     source, line = document.positions.source, finding.span.line
     comment = next((item for item in document.tokens.comments if item.span.line == line), None)
     if comment is None:

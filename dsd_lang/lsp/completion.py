@@ -1,4 +1,4 @@
-"""Completion at a position: only what the grammar accepts there and the language defines."""
+"""Completion at a position: only words that the grammar accepts there and the language defines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TRIGGERS = ("@", ".", "=", ",", "(", "[")
 
 
 def completion(document: Document, params: types.CompletionParams) -> types.CompletionList:
-    """What fits, most likely first."""
+    """The completions, most likely first."""
     offset = document.offset(params.position)
     word = word_at(document.text, offset)
     found = [_item(document, word, offer, index) for index, offer in enumerate(offers_at(document, offset, word))]
@@ -28,7 +28,7 @@ def completion(document: Document, params: types.CompletionParams) -> types.Comp
 
 
 def offers_at(document: Document, offset: int, word: Word) -> list[Offer]:
-    """What fits at an offset; nothing within a number or a string."""
+    """The completions at an offset; none inside a number or a string."""
     comment = comment_at(document.tokens, offset)
     if comment is not None:
         return _codes(comment.text[: offset - comment.span.start])
@@ -44,7 +44,7 @@ def offers_at(document: Document, offset: int, word: Word) -> list[Offer]:
 
 
 def _offers(document: Document, place: Cursor, word: Word) -> Iterable[Offer]:
-    """By what the grammar takes: references, statements, selectors, arguments, values."""
+    """Chooses by what the grammar accepts: references, statements, selectors, arguments, values."""
     if word.typed.startswith("@"):
         yield from reference_offers(document, place, word)
         return
@@ -63,7 +63,7 @@ def _offers(document: Document, place: Cursor, word: Word) -> Iterable[Offer]:
 
 
 def _codes(typed: str) -> list[Offer]:
-    """The codes that `# dsd: ignore[` names."""
+    """The codes for `# dsd: ignore[`."""
     _, opens, given = typed.rpartition("ignore[")
     if not opens or "]" in given or "dsd:" not in typed:
         return []
@@ -75,7 +75,7 @@ def _codes(typed: str) -> list[Offer]:
 
 
 def _item(document: Document, word: Word, offer: Offer, index: int) -> types.CompletionItem:
-    """An offer as the editor inserts it, in place of the whole word."""
+    """A completion item that replaces the whole word."""
     text, is_snippet = offer.text_before(word.following, has_snippets=document.client.has_snippets)
     return types.CompletionItem(
         label=offer.label,

@@ -1,4 +1,4 @@
-"""Publishes a document's diagnostics: pushed a moment after each change, or pulled by the editor."""
+"""Publishes a document's diagnostics: pushed shortly after each change, or pulled by the editor."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _SEVERITIES = {
 
 
 def diagnostics(document: Document) -> list[types.Diagnostic]:
-    """All findings of a document."""
+    """All diagnostics of a document."""
     return [protocol_diagnostic(finding, document) for finding in document.findings]
 
 
 def protocol_diagnostic(finding: Diagnostic, document: Document) -> types.Diagnostic:
-    """One finding: what is wrong, what stands beside the carets, and what to do."""
+    """One diagnostic in LSP form: message, label and help."""
     return types.Diagnostic(
         range=document.positions.range_of(finding.span),
         message=message_of(finding),
@@ -35,23 +35,23 @@ def protocol_diagnostic(finding: Diagnostic, document: Document) -> types.Diagno
 
 
 def message_of(finding: Diagnostic) -> str:
-    """A finding in one text."""
+    """A diagnostic as one text."""
     first = f"{finding.message}: {finding.label}" if finding.label else finding.message
     return f"{first}\nhelp: {finding.help}" if finding.help else first
 
 
 def published(document: Document) -> types.PublishDiagnosticsParams:
-    """What is pushed for a version of a document."""
+    """The notification for a version of a document."""
     return types.PublishDiagnosticsParams(document.uri, diagnostics(document), document.version)
 
 
 def cleared(uri: str) -> types.PublishDiagnosticsParams:
-    """What is pushed when a document is closed."""
+    """The notification for a closed document."""
     return types.PublishDiagnosticsParams(uri, [])
 
 
 def pulled(document: Document, params: types.DocumentDiagnosticParams) -> types.DocumentDiagnosticReport:
-    """The answer to an editor that asks; what it has already is not sent again."""
+    """The answer to a pull request; a result that the editor already has is not sent again."""
     result_id = f"{document.version} {hash(document.findings)}"  # settings may change while the text does not
     if params.previous_result_id == result_id and document.version is not None:
         return types.RelatedUnchangedDocumentDiagnosticReport(result_id)

@@ -1,4 +1,4 @@
-"""The documents open in the editor, with tokens, tree, diagnostics, plan and labels computed at most once a version."""
+"""The open documents, with tokens, tree, diagnostics, plan and labels computed at most once per version."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Document:
-    """One text at one version; a change makes another document."""
+    """One text at one version; a change creates another document."""
 
     def __init__(
         self,
@@ -48,33 +48,33 @@ class Document:
 
     @cached_property
     def reading(self) -> Reading:
-        """The program and its tokens; what is as it was in an earlier version is not read again."""
+        """The program and its tokens; parts that did not change since an earlier version are not parsed again."""
         self.last_reading = read(self.text, self.last_reading)
         return self.last_reading
 
     @cached_property
     def positions(self) -> Positions:
-        """Offsets as the editor counts them."""
+        """Converts between offsets and the editor's positions."""
         return Positions(SourceText(self.text), self.client.encoding)
 
     @cached_property
     def tokens(self) -> Tokens:
-        """The tokens and comments; none of a binary text."""
+        """The tokens and comments; empty for binary data."""
         return scan(self.text)[0] or Tokens([], [], [], stopped=True)
 
     @cached_property
     def analysis(self) -> Analysis:
-        """The tree, all findings, and the resolved program where there are no errors."""
+        """The tree, all diagnostics, and the resolved program if there are no errors."""
         return analyse(self.text, layers=self.settings.layers, parsed=self.reading.parsed)
 
     @cached_property
     def findings(self) -> tuple[Diagnostic, ...]:
-        """What the editor shows: what `dsd-lint` reports."""
+        """The diagnostics that the editor shows: those that `dsd-lint` reports."""
         return check_analysis(self.text, self.analysis, selected=self.settings.selected)
 
     @cached_property
     def plan(self) -> Plan | None:
-        """The plan, of a text without errors."""
+        """The plan, if the text has no errors."""
         from dsd_lang.compiler import plan_of
 
         return None if self.analysis.resolved is None else plan_of(self.analysis.resolved)
@@ -85,11 +85,11 @@ class Document:
         return LabelTable(self.analysis.program, self.text)
 
     def sibling(self, text: str) -> Document:
-        """Another text, checked as this one is."""
+        """Another text with the same settings."""
         return Document(self.uri, None, text, client=self.client, settings=self.settings)
 
     def offset(self, position: types.Position) -> int:
-        """The offset of an editor's place."""
+        """The offset of an editor's position."""
         return self.positions.offset(position)
 
     def range(self, start: int, end: int) -> types.Range:
@@ -97,7 +97,7 @@ class Document:
         return self.positions.range(start, end)
 
     def edit(self, edits: Iterable[types.TextEdit]) -> types.WorkspaceEdit:
-        """Edits of this version of this text."""
+        """The LSP edits of this version."""
         listed = list(edits)
         if not self.client.has_versioned_edits:
             return types.WorkspaceEdit(changes={self.uri: listed})
@@ -106,7 +106,7 @@ class Document:
 
 
 class Documents:
-    """All open documents by address."""
+    """All open documents, by URI."""
 
     def __init__(self, say: Callable[[DsdError], None]) -> None:
         self.client = Client()
@@ -115,19 +115,22 @@ class Documents:
         self._open: dict[str, Document] = {}
 
     def get(self, uri: str) -> Document | None:
-        """The document of an address, if it is open."""
+        """The document of a URI, if it is open."""
         return self._open.get(uri)
 
     def all(self) -> tuple[Document, ...]:
-        """Every document that is open."""
+        """All open documents."""
         return tuple(self._open.values())
 
     def open(self, uri: str, version: int | None, text: str) -> None:
-        """A document opened; what its project says is read."""
+        """Opens a document and reads the project's settings."""
         self._open[uri] = Document(uri, version, text, client=self.client, settings=self._settings(uri))
 
     def change(self, uri: str, version: int | None, changes: Iterable[types.TextDocumentContentChangeEvent]) -> bool:
-        """The next version: each change applies to what the one before it left; False where nothing is open."""
+        """Makes the next version: each change applies to the result of the one before.
+
+        False if the document is not open.
+        """
         document = self._open.get(uri)
         if document is None:
             return False
@@ -140,11 +143,11 @@ class Documents:
         return True
 
     def close(self, uri: str) -> None:
-        """A document closed: nothing is known of it any more."""
+        """Closes a document and forgets it."""
         self._open.pop(uri, None)
 
     def configure(self) -> None:
-        """The projects' settings read again, for every document."""
+        """Reads the projects' settings again, for every document."""
         for document in self.all():
             self.open(document.uri, document.version, document.text)
 
@@ -156,7 +159,7 @@ class Documents:
         return text[:start] + change.text + text[end:]
 
     def _settings(self, uri: str) -> ClientSettings:
-        """What holds for a document; where that cannot be used it is told, and the defaults hold."""
+        """The settings of a document; if they are invalid, tells the user and uses the defaults."""
         try:
             return settings_of(uri, self.wishes)
         except DsdError as error:

@@ -1,4 +1,4 @@
-"""Folding ranges: blocks, statements of several lines, runs of comments."""
+"""Folding ranges: blocks, statements of several lines, and consecutive comments."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from dsd_lang.syntax.terminals import Token
 
 
 def folding_ranges(document: Document, params: types.FoldingRangeParams) -> list[types.FoldingRange]:
-    """All of them, by their first line."""
+    """All folding ranges, sorted by first line."""
     found = [*_brackets(document), *_comments(document)]
     return sorted(found, key=lambda item: (item.start_line, -item.end_line))
 
 
 def _brackets(document: Document) -> Iterator[types.FoldingRange]:
-    """From the line of a bracket to the line before the one that closes it."""
+    """From the line of an opening bracket to the line before the closing one."""
     opened: list[Token] = []
     for token in document.tokens.tokens:
         if token.kind in OPENS:
@@ -30,7 +30,7 @@ def _brackets(document: Document) -> Iterator[types.FoldingRange]:
 
 
 def _comments(document: Document) -> Iterator[types.FoldingRange]:
-    """Runs of lines that hold nothing but a comment."""
+    """Consecutive lines with nothing but a comment."""
     lines = [comment.span.line for comment in document.tokens.comments if comment.is_alone]
     start = 0
     for index in range(1, len(lines) + 1):

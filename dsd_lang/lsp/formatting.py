@@ -1,4 +1,4 @@
-"""Formatting as edits of whole lines, and only of lines that change."""
+"""Formatting as edits of whole lines, only of lines that change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_COMPARED = 2_000  # lines; past that one edit is found sooner than the least
 
 
 def format_document(document: Document, params: types.DocumentFormattingParams) -> list[types.TextEdit] | None:
-    """All edits, proven to keep plan and comments; None for a text with syntax errors, which the findings show."""
+    """The edits, checked to keep plan and comments; None for a text with syntax errors."""
     from dsd_lang.formatting import formatted
 
     try:
@@ -48,7 +48,7 @@ def line_edits(document: Document, text: str) -> list[types.TextEdit]:
 
 
 def _differences(old: list[str], new: list[str]) -> list[tuple[int, int, int, int]]:
-    """What is replaced by what: two indexes of old lines, two of new ones."""
+    """The changed ranges: two indexes of old lines, two of new ones."""
     if max(len(old), len(new)) > MAX_COMPARED:
         return [(0, len(old), 0, len(new))]
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
@@ -56,5 +56,5 @@ def _differences(old: list[str], new: list[str]) -> list[tuple[int, int, int, in
 
 
 def _lines(source: SourceText) -> list[str]:
-    """The lines with their ends."""
+    """The lines with their line endings."""
     return [source.text[start:end] for start, end in pairwise([*source.starts, len(source.text)])]

@@ -21,7 +21,7 @@ from dsd_lang.syntax.terminals import Token
 
 
 def hover(document: Document, params: types.HoverParams) -> types.Hover | None:
-    """The meaning of the word, and the page of every finding there."""
+    """The meaning of the word, and the page of every diagnostic there."""
     offset = document.offset(params.position)
     token = token_at(document, offset)
     texts = [] if token is None else [text for text in (_meaning(document, token, offset),) if text]
@@ -37,7 +37,7 @@ def hover(document: Document, params: types.HoverParams) -> types.Hover | None:
 
 
 def token_at(document: Document, offset: int) -> Token | None:
-    """The token at an offset; of two that meet there, the word or number."""
+    """The token at an offset; where two tokens meet, the word or number."""
     touching = [item for item in document.tokens.tokens if item.text and item.span.start <= offset <= item.span.end]
     inside = [item for item in touching if offset < item.span.end]
     words = [item for item in touching if item.text[0].isalnum() or item.text[0] in "@\"'_/."]
@@ -67,7 +67,7 @@ def _keyword(word: str) -> str:
 
 
 def _label(document: Document, token: Token, offset: int) -> str | None:
-    """A label, a branch or a variable where it is defined, and a reference with its target and moment."""
+    """A label, branch or variable at its definition, or a reference with its target and moment."""
     found = document.labels.named_at(offset)
     if found is not None and token.span.start <= found[1].start and found[1].end <= token.span.end:
         moment = _moment(token) if token.kind == "REFERENCE" else None
@@ -87,7 +87,7 @@ def _moment(token: Token) -> str | None:
 
 
 def definition_page(document: Document, definition: Definition) -> str:
-    """What a name stands for: its text, and the resolved rows of a phase."""
+    """What a name refers to: its text, and the resolved rows of a phase."""
     kind = {"phase": "a phase", "branch": "a branch", "variable": "a loop variable"}[definition.kind]
     written = _first_line(document, definition.node.span)
     lines = [f"**`{definition.name}`** {kind}, line {definition.span.line}", f"```dsd\n{written}\n```"]
@@ -103,7 +103,7 @@ def _first_line(document: Document, span: Span) -> str:
 
 
 def _word(document: Document, token: Token) -> str | None:
-    """An argument, one of its values, a selector, a rate, a metric or a test of a condition."""
+    """An argument, one of its values, a selector, a rate, a metric or a function of a condition."""
     selector = selector_at(document, token.span.start)
     if selector is not None:
         return _selector(document, str(selector.selector))

@@ -1,4 +1,4 @@
-"""Inlay hints: the inherited length and learning rate of each phase, in grey at its end."""
+"""Inlay hints: the inherited length and learning rate of each phase, at its end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TEXTS = {"duration": "", "lr": "lr="}
 
 
 def inlay_hints(document: Document, params: types.InlayHintParams) -> list[types.InlayHint] | None:
-    """The hints of the phases that end in a range; None where the text has errors."""
+    """The hints of the phases that end in a range; None if the text has errors."""
     if document.analysis.resolved is None:
         return None
     start, end = document.offset(params.range.start), document.offset(params.range.end)
@@ -31,7 +31,7 @@ def inlay_hints(document: Document, params: types.InlayHintParams) -> list[types
 
 
 def _hints(document: Document, phase: nodes.Phase, drafts: list[Draft]) -> Iterator[types.InlayHint]:
-    """What the phase does not say itself; copies that a `repeat` makes of it are shown by the `repeat`."""
+    """The inherited values of a phase; those of copies are shown at their `repeat`."""
     own = [draft for draft in drafts if draft.original is None or draft.item.override is not None]
     shown = [(name, text) for name in _TEXTS if (text := _text(own, name))]
     if not shown:
@@ -51,7 +51,7 @@ def _hints(document: Document, phase: nodes.Phase, drafts: list[Draft]) -> Itera
 
 
 def _text(drafts: list[Draft], name: str) -> str:
-    """An inherited value: `50ep`, `lr=8e-4`, `lr=1e-3 ... 1e-5` where rounds differ; empty where it is given."""
+    """An inherited value: `50ep`, `lr=8e-4`, `lr=1e-3 ... 1e-5` if rounds differ; empty if it is given."""
     values = [draft.length if name == "duration" else draft.lr for draft in drafts if name in draft.derived]
     texts = list(dict.fromkeys(_written(value) for value in values if value is not None))
     if not texts:

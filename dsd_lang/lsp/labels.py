@@ -1,8 +1,8 @@
-"""The labels and loop variables of a tree: where each is defined, and every position that refers to it.
+"""The labels and loop variables of a tree: where each is defined, and every span that refers to it.
 
-The scopes are those of the language: a branch and the body of a sweep have one of their own, loops belong to the one
-around them. A name stands for the latest definition before it, looked up from the inside out; where there is none, for
-a later one (the language calls that an error, and a reader still wants to go there).
+The scopes are those of the language: a branch and the body of a sweep have their own, and loops belong to the scope
+around them. A name refers to its latest definition before it, looked up from the innermost scope outwards. If there is
+none it refers to a later one: an error in the language, but the editor can still go there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Loop = nodes.RepeatBlock | nodes.ForBlock | nodes.Sweep
 
 
 class Definition(NamedTuple):
-    """A name, what it names, the offset from which it can be used, and the fork of a branch."""
+    """A name, what it names, the offset from which it is visible, and the fork of a branch."""
 
     name: str
     kind: Literal["phase", "branch", "variable"]
@@ -31,13 +31,13 @@ class Definition(NamedTuple):
 
     @property
     def num_seeds(self) -> int:
-        """How often a branch is trained, 0 where `seeds=` does not say it in a number."""
+        """The number of seeds of a branch; 0 if `seeds=` is not a plain number."""
         given = [item.value for item in self.fork.arguments if item.name == "seeds"] if self.fork is not None else []
         return int(given[0].value) if given and isinstance(given[0], nodes.Number) else 0
 
 
 class Use(NamedTuple):
-    """A place that names something."""
+    """A span that refers to a definition."""
 
     span: Span
     definition: Definition
@@ -54,12 +54,12 @@ class LabelScope:
         self.inner: list[LabelScope] = []
 
     def before(self, name: str, offset: int) -> Definition | None:
-        """The latest definition of a name that can be used at an offset."""
+        """The latest definition of a name that is visible at an offset."""
         found = (item for item in reversed(self.definitions) if item.name == name and item.visible_from <= offset)
         return next(found, None)
 
     def chain(self) -> Iterator[LabelScope]:
-        """This scope and those around it, inside out."""
+        """This scope and the enclosing ones, innermost first."""
         scope: LabelScope | None = self
         while scope is not None:
             yield scope
@@ -67,7 +67,7 @@ class LabelScope:
 
 
 class _Path(NamedTuple):
-    """A dotted name at its place: the parts that name labels, each with its span."""
+    """A dotted name in the text: the parts that name labels, each with its span."""
 
     parts: tuple[tuple[str, Span], ...]
     scope: LabelScope
@@ -91,12 +91,12 @@ class LabelTable:
         self.uses.sort(key=lambda use: use.span.start)
 
     def at(self, offset: int) -> tuple[Definition, Span] | None:
-        """What is named at an offset, and the span of the name there."""
+        """What the name at an offset refers to, and the span of the name."""
         places = [*((item, item.span) for item in self.definitions), *((use.definition, use.span) for use in self.uses)]
         return next((place for place in places if place[1].start <= offset <= place[1].end), None)
 
     def named_at(self, offset: int) -> tuple[Definition, Span] | None:
-        """The same, of a whole reference: on its moment it is what the moment is one of."""
+        """The same for a whole reference; on its moment, the label that the moment belongs to."""
         found = self.at(offset)
         if found is not None:
             return found
@@ -105,11 +105,11 @@ class LabelTable:
         return (inner[-1].definition, around[0]) if inner else None
 
     def uses_of(self, definition: Definition) -> list[Span]:
-        """Every place that names a definition, itself left out."""
+        """Every span that refers to a definition, except the definition itself."""
         return [use.span for use in self.uses if use.definition is definition]
 
     def scope_at(self, offset: int) -> LabelScope:
-        """The innermost scope of a place."""
+        """The innermost scope at an offset."""
         scope = self.top
         while True:
             inner = next((item for item in scope.inner if item.start <= offset <= item.end), None)
@@ -118,7 +118,7 @@ class LabelTable:
             scope = inner
 
     def visible_at(self, offset: int) -> list[Definition]:
-        """The labels that can be referred to at a place, inside out, each name once."""
+        """The labels that can be referred to at an offset, innermost first, each name once."""
         found: dict[str, Definition] = {}
         for scope in self.scope_at(offset).chain():
             for item in reversed(scope.definitions):
@@ -127,7 +127,7 @@ class LabelTable:
         return list(found.values())
 
     def arms_at(self, offset: int) -> list[Definition]:
-        """The branches that can be compared at a place: their fork is over."""
+        """The branches that can be compared at an offset: those of forks before it."""
         found = self.visible_at(offset)
         return [item for item in found if item.fork is not None and item.fork.span.end <= offset]
 
@@ -136,7 +136,7 @@ class LabelTable:
         return self._bodies.get(definition.span)
 
     def variables_at(self, offset: int) -> list[Definition]:
-        """The loop variables in force at a place, the innermost last."""
+        """The loop variables visible at an offset, innermost last."""
         found = (item for item in self.definitions if item.kind == "variable")
         return [item for item in found if item.visible_from <= offset <= self._end_of(item.node)]
 
@@ -175,7 +175,7 @@ class LabelTable:
         return scope.inner[-1]
 
     def _end_of(self, node: nodes.Statement | nodes.Branch) -> int:
-        """Where a block ends: the text's end while its `}` is not written."""
+        """The end of a block; the end of the text if its `}` is missing."""
         is_closed = self.text[node.span.end - 1 : node.span.end] == "}" or (
             isinstance(node, nodes.Branch) and node.is_phase
         )
@@ -195,7 +195,7 @@ class LabelTable:
             self.definitions.append(scope.definitions[-1])
 
     def _variables(self, statement: nodes.Statement) -> dict[str, Definition]:
-        """The variables a loop binds, in force behind the values they take."""
+        """The variables that a loop defines; they are visible after the values."""
         if not isinstance(statement, nodes.RepeatBlock | nodes.ForBlock | nodes.Sweep):
             return {}
         if isinstance(statement, nodes.Sweep):
@@ -231,7 +231,7 @@ class LabelTable:
         self._paths.append(_Path(_parts(list(path), start), scope))
 
     def _resolve(self, path: _Path) -> None:
-        """One use for each part that names something."""
+        """One use for each part that refers to something."""
         scope: LabelScope | None = path.scope
         for index, (name, span) in enumerate(path.parts):
             if scope is None:
@@ -247,7 +247,7 @@ class LabelTable:
 
 
 def _latest(chain: list[LabelScope], name: str, offset: int) -> Definition | None:
-    """The latest definition before the offset; where there is none, a later one."""
+    """The latest definition before the offset; if there is none, a later one."""
     for scope in chain:
         found = scope.before(name, offset)
         if found is not None:
@@ -256,7 +256,7 @@ def _latest(chain: list[LabelScope], name: str, offset: int) -> Definition | Non
 
 
 def _parts(names: list[str], span: Span) -> tuple[tuple[str, Span], ...]:
-    """The parts of a dotted name with their spans; the name starts where the span does."""
+    """The parts of a dotted name with their spans; the name starts at the start of the span."""
     placed: list[tuple[str, Span]] = []
     skipped = 0
     for name in names:

@@ -15,7 +15,7 @@ _BLOCK = re.compile(r"::\n\n(?P<lines>(?:(?: {4}[^\n]*)?\n)*(?: {4}[^\n]*)?)")
 
 
 def argument_page(row: Argument) -> str:
-    """An argument's meaning, default, values and place."""
+    """An argument's meaning, default, values, and where it is allowed."""
     places = ", ".join(f"`{place}`" for place in row.places)
     lines = [
         f"**`{row.name}=`** {row.meaning}",
@@ -39,7 +39,7 @@ def option_page(row: Argument, option: Option) -> str:
 
 
 def rule_page(code: str) -> str | None:
-    """The manual page of a code, its headings and examples as Markdown writes them."""
+    """The manual page of a code, with its headings and examples as Markdown."""
     from dsd_lang.rules import page
 
     text = page(code)
@@ -56,6 +56,6 @@ def _fenced(found: re.Match[str]) -> str:
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; a cell's `|` is escaped."""
+    """A Markdown table; `|` in cells is escaped."""
     lines = [headers, ["---"] * len(headers), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

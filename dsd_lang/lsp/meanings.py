@@ -1,6 +1,6 @@
 """One sentence for each word of the language, for hovers and completion items.
 
-Arguments have their meaning in `dsd_lang.base.arguments`, findings in their pages; here is the rest of the vocabulary.
+Arguments have their meaning in `dsd_lang.base.arguments` and diagnostics in their pages. This module has the rest.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ RATE_MEANINGS = {
 
 
 def selector_meaning(word: str) -> str | None:
-    """What a bare selector selects, its part included; None for an unknown word."""
+    """What a word selects, including its part; None for an unknown word."""
     name, _, part = word.partition(".")
     meaning = KINDS.get(name) or ROLES.get(name)
     if meaning is None or (part and part not in PARTS):

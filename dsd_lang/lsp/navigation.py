@@ -14,7 +14,7 @@ def definition(document: Document, params: types.DefinitionParams) -> types.Loca
 
 
 def references(document: Document, params: types.ReferenceParams) -> list[types.Location] | None:
-    """Every place that names it, its definition too where that is asked for."""
+    """Every span that refers to it, including its definition if requested."""
     found = document.labels.named_at(document.offset(params.position))
     if found is None:
         return None
@@ -25,7 +25,7 @@ def references(document: Document, params: types.ReferenceParams) -> list[types.
 
 
 def highlights(document: Document, params: types.DocumentHighlightParams) -> list[types.DocumentHighlight] | None:
-    """The same in this document, to be marked."""
+    """The same in this document, as highlights."""
     found = document.labels.named_at(document.offset(params.position))
     if found is None:
         return None

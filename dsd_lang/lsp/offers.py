@@ -13,7 +13,7 @@ _FIELD = re.compile(r"\$\{\d+:([^{}]*)\}|\$\{\d+\|([^|,]*)[^|]*\|\}|\$\d+")
 
 @record
 class Offer:
-    """``label`` is shown, ``snippet`` inserted, or ``plain`` by an editor without snippets; else the label itself."""
+    """``label`` is displayed; ``snippet`` is inserted, ``plain`` without snippet support, or else the label."""
 
     label: str
     snippet: str = ""
@@ -24,7 +24,7 @@ class Offer:
     filter_text: str = ""
 
     def text_before(self, following: str, *, has_snippets: bool) -> tuple[str, bool]:
-        """What to insert before the character ``following``, and whether it is a snippet."""
+        """The text to insert before the character ``following``, and whether it is a snippet."""
         plain = self.plain or self.label
         for sign in ("=", "("):
             if following == sign and sign in plain:
@@ -35,7 +35,7 @@ class Offer:
 
 
 def filled(snippet: str) -> str:
-    """A snippet with its defaults in place.
+    """A snippet with its defaults filled in.
 
     >>> filled("repeat ${1:3} by=${2|a,b|}$0")
     'repeat 3 by=a'

@@ -42,7 +42,7 @@ def argument_offers(document: Document, place: Cursor) -> Iterator[Offer]:
 
 
 def _makes_sense(document: Document, place: Cursor, name: str) -> bool:
-    """Whether an argument says something about what the phase is by now."""
+    """Whether an argument makes sense for the phase as written so far."""
     if name == "floor":
         return _decays(place) if "decay" in place.named else "decay" in document.labels.settings
     if name in ("ramp", "every"):
@@ -53,20 +53,20 @@ def _makes_sense(document: Document, place: Cursor, name: str) -> bool:
 
 
 def _decays(place: Cursor) -> bool:
-    """Whether the phase's own `decay=` lowers anything."""
+    """Whether the phase's own `decay=` lowers the rate."""
     given = next((part for part in parts(place) if isinstance(part, nodes.Argument) and part.name == "decay"), None)
     return given is not None and not (isinstance(given.value, nodes.Name) and given.value.text == "constant")
 
 
 def _is_in_tail(place: Cursor) -> bool:
-    """Whether the phase belongs to a tail `repeat`."""
+    """Whether the phase belongs to a `repeat` without a block."""
     kinds = list(place.words)
     last = max((index for index, kind in enumerate(kinds) if kind in ("LBRACE", "_SEPARATOR")), default=-1)
     return "REPEAT" in kinds[last + 1 :]
 
 
 def value_offers(place: Cursor) -> Iterator[Offer]:
-    """The words that the argument takes here."""
+    """The values that the argument takes here."""
     row = BY_NAME.get(place.argument or "")
     if row is None or not place.takes("NUMBER") or place.takes("SELECTING"):
         return
@@ -81,7 +81,7 @@ def value_offers(place: Cursor) -> Iterator[Offer]:
 
 
 def option_offer(row: Argument, option: Option) -> Offer:
-    """One word that an argument takes."""
+    """One value of an argument."""
     snippet = snippet_of(option)
     return Offer(
         option.name,
@@ -94,7 +94,7 @@ def option_offer(row: Argument, option: Option) -> Offer:
 
 
 def snippet_of(option: Option) -> str:
-    """An option that is nothing without values, written with its required parameters; empty for another.
+    """An option that needs parameters, as a snippet with the required ones; empty for any other.
 
     >>> from dsd_lang.base.arguments import BY_NAME
     >>> snippet_of(BY_NAME["clip"].option("norm"))
@@ -109,7 +109,7 @@ def snippet_of(option: Option) -> str:
 
 
 def parameter_offers(place: Cursor) -> Iterator[Offer]:
-    """The named parameters of the function between whose parentheses the place is, or the values of one."""
+    """The named parameters of the function whose parentheses the cursor is in, or the values of one."""
     last = getattr(place.items[-1], "kind", "") if place.items else "COMMA"
     known = _parameters(place)
     if last == "EQUAL" and place.named[-1:] and place.named[-1] in known:

@@ -42,19 +42,19 @@ def selector_offers(document: Document, place: Cursor) -> Iterator[Offer]:
 
 
 def _is_in_list(place: Cursor) -> bool:
-    """Whether the selector begins an item of a list target."""
+    """Whether the selector is at the start of an item of a list target."""
     kinds = [item.kind if isinstance(item, Token) else "" for item in place.items]
     return "LSQB" in kinds and "RSQB" not in kinds and place.argument is None
 
 
 def _listed(place: Cursor) -> tuple[Selector, ...]:
-    """The selectors of the items of a list target that stand before the place."""
+    """The selectors of the items of a list target before the cursor."""
     found = [part for item in place.items for part in (item if isinstance(item, list) else [item])]
     return tuple(part.selector.selector for part in found if isinstance(part, nodes.SelectorTarget))
 
 
 def reference_offers(document: Document, place: Cursor, word: Word) -> Iterator[Offer]:
-    """`@init` and the labels before the place; after a dot what is inside, and the moments."""
+    """`@init` and the labels before the cursor; after a dot, the names inside and the moments."""
     row = BY_NAME.get(place.argument or "")
     if not place.takes("REFERENCE") or row is None or row.kind not in ("source", "distill") or place.call is not None:
         return
@@ -97,7 +97,7 @@ def _inside_reference(document: Document, place: Cursor, word: Word, path: list[
 
 
 def _needs_seed(definition: Definition, word: Word) -> bool:
-    """Whether a branch was trained with several seeds; another branch of its fork means the one of its own seed."""
+    """Whether a reference needs a seed: a branch of another fork with several seeds."""
     fork = definition.fork
     return definition.num_seeds > 0 and fork is not None and not fork.span.start <= word.start < fork.span.end
 
@@ -111,7 +111,7 @@ def _what(definition: Definition) -> str:
 
 
 def condition_offers(document: Document, place: Cursor, word: Word) -> Iterator[Offer]:
-    """Branches after `compare` and `vs`; metrics and tests in a condition; a metric after `on=`."""
+    """Branches after `compare` and `vs`; metrics and functions in a condition; a metric after `on=`."""
     if place.statement == "COMPARE" and place.takes("DOTTED") and not place.takes("NUMBER"):
         yield from (_branch(name, definition) for name, definition in _branches(document, word))
     elif place.takes("NUMBER") and not place.takes("SELECTING") and (place.argument == "on" or _watches(place)):
@@ -125,12 +125,12 @@ def condition_offers(document: Document, place: Cursor, word: Word) -> Iterator[
 
 
 def _watches(place: Cursor) -> bool:
-    """Whether the place is the first between the parentheses of a condition's test."""
+    """Whether the cursor is at the first argument of a condition function."""
     return place.call in CONDITION_FUNCTIONS and place.argument is None and not place.items
 
 
 def _tests(place: Cursor) -> Iterator[Offer]:
-    """`plateau(...)` and its like: whole conditions where one may begin; what compares rounds only on a loop."""
+    """Functions such as `plateau(...)`: conditions where one may begin; those that compare rounds only on a loop."""
     for name, function in CONDITION_FUNCTIONS.items():
         if (function.is_condition and place.clause) or (function.needs_loop and place.statement != "REPEAT"):
             continue
@@ -156,7 +156,7 @@ def _arm_metrics(document: Document, word: Word) -> Iterator[Offer]:
 
 
 def _branches(document: Document, word: Word) -> Iterator[tuple[str, Definition]]:
-    """The branches that can be named at a place, and those directly inside them."""
+    """The branches that can be named at the cursor, and those directly inside them."""
     for definition in document.labels.arms_at(word.start):
         yield definition.name, definition
         scope = document.labels.inside(definition)
@@ -174,7 +174,7 @@ def _metric(name: str, metric: str = "") -> Offer:
 
 
 def variable_offers(document: Document, place: Cursor, word: Word) -> Iterator[Offer]:
-    """The loop variables in force whose values fit the place."""
+    """The visible loop variables whose values are allowed at the cursor."""
     if not place.takes("NUMBER") or place.statement in ("SET", "FORK", "COMPARE"):
         return
     for definition in document.labels.variables_at(word.start):
@@ -187,7 +187,7 @@ def variable_offers(document: Document, place: Cursor, word: Word) -> Iterator[O
 
 
 def _kinds_of(definition: Definition) -> set[str]:
-    """What a variable holds: `number`, `length`, `word`."""
+    """The kinds of a variable's values: `number`, `length`, `word`."""
     node = definition.node
     values: tuple[object, ...] = ()
     if isinstance(node, nodes.ForBlock):
@@ -199,7 +199,7 @@ def _kinds_of(definition: Definition) -> set[str]:
 
 
 def _fits(place: Cursor, kinds: set[str]) -> bool:
-    """Whether the place takes a value of each of those kinds."""
+    """Whether a value of each of those kinds is allowed at the cursor."""
     if place.takes("SELECTING"):  # between the arguments of a phase: its target or length
         is_sparse = place.statement == "SPARSE" and place.clause is None
         return is_sparse and kinds == {"number"} and not has_target(place)

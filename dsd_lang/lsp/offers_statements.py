@@ -1,4 +1,4 @@
-"""Completion items for statements and for the keywords within them."""
+"""Completion items for statements and for keywords inside them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def statement_offers(document: Document, place: Cursor, word: Word) -> Iterator[
 
 
 def _body(document: Document, kind: str, word: Word) -> str | None:
-    """A statement's snippet with what the document has; None where it has nothing to make it of."""
+    """A statement's snippet filled with names from the document; None if it has none to fill in."""
     branches = [item.name for item in document.labels.arms_at(word.start)]
     if kind == "SET":
         given = document.labels.settings
@@ -71,12 +71,12 @@ def _body(document: Document, kind: str, word: Word) -> str | None:
 
 @cache
 def _bodies() -> dict[str, str]:
-    """The snippet of each statement, by its word."""
+    """The snippet of each statement, by its keyword."""
     return {snippet.prefix: "\n".join(snippet.body) for snippet in snippets(vocabulary())}
 
 
 def connective_offers(place: Cursor) -> Iterator[Offer]:
-    """The words that go on with a statement: `in`, `vs`, `then`, `until`, `held`, `and`, ..."""
+    """The words that continue a statement: `in`, `vs`, `then`, `until`, `held`, `and`, ..."""
     is_whole = place.clause is None or is_condition(place.clause)
     for kind, snippet in _CONNECTIVES.items():
         if kind in place.accepted and is_whole and not (kind == "UNTIL" and _has_until(place)):

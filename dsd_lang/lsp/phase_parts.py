@@ -17,12 +17,12 @@ _CONDITIONS = (nodes.Comparison, nodes.Logical, nodes.Negation)
 
 
 def parts(place: Cursor) -> list[Any]:
-    """Everything that stands of the statement, lists laid flat."""
+    """All items of the statement written so far, with lists flattened."""
     return [part for item in place.items for part in (item if isinstance(item, list) else [item])]
 
 
 def positional(place: Cursor) -> list[Any]:
-    """What stands without a name, the arguments and conditions left out."""
+    """The positional items, without arguments and conditions."""
     found = parts(place)
     kinds = [_kind(part) for part in found]
     ends = [index - (kind == "EQUAL") for index, kind in enumerate(kinds) if kind in ("EQUAL", "UNTIL")]
@@ -30,19 +30,19 @@ def positional(place: Cursor) -> list[Any]:
 
 
 def target(place: Cursor) -> Any:
-    """The target of the phase, as far as it is written; None without one."""
+    """The target of the phase, as far as it is written; None if there is none."""
     return next(
         (part for part in positional(place) if isinstance(part, _TARGETS) or _kind(part) in ("HELD", "LSQB")), None
     )
 
 
 def has_target(place: Cursor) -> bool:
-    """Whether the phase has a target by now."""
+    """Whether the phase already has a target."""
     return target(place) is not None
 
 
 def has_ramp(place: Cursor) -> bool:
-    """Whether the phase has a ramp, in a list or alone."""
+    """Whether the phase has a ramp, alone or in a list."""
     found = positional(place)
     inner = [item.target for part in found if isinstance(part, nodes.ListTarget) for item in part.items]
     inner += [part.target for part in found if isinstance(part, nodes.SelectorTarget)]
@@ -55,7 +55,7 @@ def has_pattern(place: Cursor) -> bool:
 
 
 def is_condition(clause: tuple[Any, ...]) -> bool:
-    """Whether a clause is a condition already: something compared, or a test such as `plateau(val.loss)`."""
+    """Whether a clause is already a condition: a comparison, or a function such as `plateau(val.loss)`."""
     if not clause:
         return False
     kinds = [_kind(item) for item in clause]

@@ -16,11 +16,14 @@ _CLAUSE_ENDS = ("UNTIL", "AND", "OR", "NOT")
 
 @record
 class Cursor:
-    """``statement`` is the innermost statement's word (a `repeat`'s own phases count), None where one may begin.
+    """What the parser expects at the cursor.
 
-    ``argument`` is the name whose value comes here, ``call`` the function between whose parentheses it is, and
-    ``named`` what was given by name there: to the call, else to the statement. ``clause`` is what stands of the
-    condition's last comparison, None outside of conditions. ``words`` are the kinds of all tokens around.
+    ``statement`` is the innermost statement's keyword, None where one may begin.
+
+    A phase after a `repeat` belongs to it. ``argument`` is the name whose value is expected, ``call`` the function
+    whose parentheses the cursor is in, and ``named`` the names already given to the call, else to the statement.
+    ``clause`` is the last comparison of the condition as far as it is written, None outside of conditions. ``words``
+    are the kinds of all tokens around.
     """
 
     accepted: frozenset[str]
@@ -34,12 +37,12 @@ class Cursor:
     words: tuple[str, ...]
 
     def takes(self, *kinds: str) -> bool:
-        """Whether the grammar takes one of these terminals here."""
+        """Whether the grammar accepts one of these terminals here."""
         return any(kind in self.accepted for kind in kinds)
 
 
 def cursor_of(expectation: ExpectedTokens) -> Cursor:
-    """The place that an expectation describes."""
+    """The cursor that an expectation describes."""
     before = expectation.before
     start = _statement_start(before)
     inside = before[start + 1 :] if start is not None else ()
@@ -63,7 +66,7 @@ def cursor_of(expectation: ExpectedTokens) -> Cursor:
 
 
 def _statement_start(before: tuple[Any, ...]) -> int | None:
-    """The index of the statement's word, as long as the statement goes on."""
+    """The index of the statement's keyword, while the statement is not complete."""
     for index in reversed(range(len(before))):
         item = before[index]
         if isinstance(item, Token) and item.kind in STATEMENT_WORDS:
@@ -107,7 +110,7 @@ def _argument(inside: tuple[Any, ...]) -> str | None:
 
 
 def _named_before(before: tuple[Any, ...], start: int | None) -> list[str]:
-    """What a tail `repeat` was given before its own phase began."""
+    """The names given to a `repeat` without a block before its phase began."""
     place = start
     while place and _kind(before[place]) not in ("LBRACE", "_SEPARATOR", "REPEAT"):
         place -= 1
@@ -126,7 +129,7 @@ def _named(items: tuple[Any, ...]) -> list[str]:
 
 
 def _clause(statement: str | None, inside: tuple[Any, ...]) -> tuple[Any, ...] | None:
-    """What stands of the comparison that is being written, in a condition."""
+    """The written part of the comparison in a condition."""
     kinds = [_kind(item) for item in inside]
     if statement != "EXPECT" and "UNTIL" not in kinds:
         return None

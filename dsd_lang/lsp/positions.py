@@ -9,7 +9,7 @@ from dsd_lang.base.source import SourceText
 
 
 class Positions:
-    """One text as an editor counts it. A place past the end of a line is the line's end, as the protocol wants it."""
+    """One text in an editor's units. A position past the end of a line is the line's end, as in the protocol."""
 
     def __init__(self, source: SourceText, encoding: str) -> None:
         self.source = source
@@ -18,13 +18,13 @@ class Positions:
         self._counted = (0, 0, 0)
 
     def position(self, offset: int) -> types.Position:
-        """Where an offset is."""
+        """The position of an offset."""
         line, column = self.source.position(offset)
         column = min(column - 1, self.source.width(line))
         return types.Position(line - 1, column if self._counts_characters else self._units_before(line, column))
 
     def _units_before(self, line: int, column: int) -> int:
-        """The units of a line before a column, counted on from the last answer: places are asked for in their order."""
+        """The units of a line before a column, continuing from the last query, because queries come in order."""
         last_line, last_column, units = self._counted
         first = last_column if line == last_line and column >= last_column else 0
         start = self.source.starts[line - 1]
@@ -34,15 +34,15 @@ class Positions:
         return units
 
     def range(self, start: int, end: int) -> types.Range:
-        """The stretch between two offsets."""
+        """The range between two offsets."""
         return types.Range(self.position(start), self.position(end))
 
     def range_of(self, span: Span) -> types.Range:
-        """The stretch of a span."""
+        """The range of a span."""
         return self.range(span.start, span.end)
 
     def offset(self, position: types.Position) -> int:
-        """The offset of a place; within one character, that character's start."""
+        """The offset of a position; inside a character, the start of that character."""
         if position.line >= self.source.num_lines:
             return len(self.source.text)
         line = self.source.line(position.line + 1)
@@ -50,7 +50,7 @@ class Positions:
 
 
 def num_units(text: str, encoding: str) -> int:
-    """How many units of an encoding a text has.
+    """How many units a text has in an encoding.
 
     >>> [num_units("a\\U0001f600", encoding) for encoding in ("utf-8", "utf-16", "utf-32")]
     [5, 3, 2]
@@ -63,7 +63,7 @@ def num_units(text: str, encoding: str) -> int:
 
 
 def _num_characters(line: str, units: int, encoding: str) -> int:
-    """How many whole characters of a line have at most that many units."""
+    """How many whole characters of a line fit in that many units."""
     if line.isascii():
         return min(units, len(line))
     for index, character in enumerate(line):

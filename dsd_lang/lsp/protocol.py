@@ -1,7 +1,7 @@
-"""pygls' protocol with document storage replaced: opened, changed and closed documents go to `documents.py` only.
+"""The pygls protocol with document storage replaced: events of documents go only to `documents.py`.
 
-A line of the language ends at `\\n`, `\\r\\n` or `\\r`, as the protocol says. The texts that pygls keeps split lines
-at other characters too, and every edit after one of those would go astray.
+A line of the language ends at `\n`, `\r\n` or `\r`, as in the protocol. The documents of pygls split lines at other
+characters too, so every edit after one of those would be misplaced.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ Step = Generator[Any, Any, None]
 
 
 class DsdProtocol(LanguageServerProtocol):
-    """Hands the three events on to the server's own handlers."""
+    """Passes the three document events to the server's own handlers."""
 
     @lsp_method(types.TEXT_DOCUMENT_DID_OPEN)
     def lsp_text_document__did_open(self, params: types.DidOpenTextDocumentParams) -> Step:
-        """A document is shown."""
+        """Handles `textDocument/didOpen`."""
         yield self.fm.features[types.TEXT_DOCUMENT_DID_OPEN], (params,), None
 
     @lsp_method(types.TEXT_DOCUMENT_DID_CHANGE)
     def lsp_text_document__did_change(self, params: types.DidChangeTextDocumentParams) -> Step:
-        """A document is edited."""
+        """Handles `textDocument/didChange`."""
         yield self.fm.features[types.TEXT_DOCUMENT_DID_CHANGE], (params,), None
 
     @lsp_method(types.TEXT_DOCUMENT_DID_CLOSE)
     def lsp_text_document__did_close(self, params: types.DidCloseTextDocumentParams) -> Step:
-        """A document is shown no more."""
+        """Handles `textDocument/didClose`."""
         yield self.fm.features[types.TEXT_DOCUMENT_DID_CLOSE], (params,), None

@@ -15,7 +15,7 @@ from dsd_lang.syntax.parser import scan
 
 
 def prepare_rename(document: Document, params: types.PrepareRenameParams) -> types.PrepareRenamePlaceholder | None:
-    """What would be renamed."""
+    """The range that would be renamed."""
     found = document.labels.at(document.offset(params.position))
     if found is None:
         return None
@@ -23,7 +23,7 @@ def prepare_rename(document: Document, params: types.PrepareRenameParams) -> typ
 
 
 def rename(document: Document, params: types.RenameParams) -> types.WorkspaceEdit | None:
-    """The definition and every use under the new name; raises :class:`DsdError` for a name that cannot be taken."""
+    """Renames the definition and every use; raises :class:`DsdError` for an invalid name."""
     found = document.labels.at(document.offset(params.position))
     if found is None:
         return None
@@ -37,7 +37,7 @@ def rename(document: Document, params: types.RenameParams) -> types.WorkspaceEdi
 
 
 def check_name(definition: Definition, name: str) -> None:
-    """Whether a name can be written; reserved words and the names of moments cannot."""
+    """Raises an error for a name that cannot be used: a reserved word or the name of a moment."""
     scanned, _ = scan(name)
     words = [] if scanned is None or scanned.diagnostics or scanned.comments else scanned.tokens[:-1]
     if len(words) == 1 and words[0].text == name and words[0].kind == name.upper():
@@ -51,7 +51,7 @@ def check_name(definition: Definition, name: str) -> None:
 
 
 def _check_meaning(document: Document, definition: Definition, spans: Sequence[Span], name: str) -> None:
-    """Every name of the renamed text means what it meant before."""
+    """Checks that every name in the renamed text refers to the same definition as before."""
     taken = next((item for item in document.labels.definitions if item.name == name), None)
     renamed = document.sibling(_renamed(document.text, spans, name))
     errors = sorted(finding.code for finding in document.analysis.errors)
@@ -77,7 +77,7 @@ def _renamed(text: str, spans: Sequence[Span], name: str) -> str:
 
 
 def _meaning(document: Document, spans: Sequence[Span], name: str) -> set[tuple[int, int]]:
-    """Each use and what it names, both as places in the renamed text."""
+    """Each use and its definition, both as offsets in the renamed text."""
 
     def moved(offset: int) -> int:
         return offset + sum(len(name) - (span.end - span.start) for span in spans if span.end <= offset)

@@ -1,4 +1,4 @@
-"""The rows of the resolved plan that come from one written phase: one, or one for each round, branch and copy."""
+"""The rows of the resolved plan that come from one written phase: one for each round, branch and copy."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ MAX_ROWS = 12
 
 
 def written_phases(document: Document) -> list[nodes.Phase]:
-    """Every phase of the text, those of a tail `repeat` and of branches too, in source order."""
+    """Every phase of the text, including those of `repeat` statements and branches, in source order."""
     program = document.analysis.program
     return [phase for statement, _ in statements(program.statements) for phase in phases_of(statement)]
 
 
 def phase_at(document: Document, offset: int) -> nodes.Phase | None:
-    """The phase whose word (`dense`, `sparse`) is at an offset."""
+    """The phase whose keyword (`dense`, `sparse`) is at an offset."""
     return next((phase for phase in written_phases(document) if _touches(phase.mode_span, offset)), None)
 
 
 def drafts_by_phase(document: Document) -> dict[Span, list[Draft]]:
-    """The resolved phases of each phase as written, by its word's place; nothing where the text has errors."""
+    """The resolved phases of each written phase, by the offset of its keyword; empty if the text has errors."""
     found: dict[Span, list[Draft]] = {}
     resolved = document.analysis.resolved
     for draft in resolved.book.phases if resolved is not None else ():
@@ -33,7 +33,7 @@ def drafts_by_phase(document: Document) -> dict[Span, list[Draft]]:
 
 
 def resolved_rows(document: Document, phase: nodes.Phase) -> str | None:
-    """The plan's table of a phase; None where the text has errors."""
+    """The plan's table of a phase; None if the text has errors."""
     from dsd_lang.views.table import table_rows
 
     plan = document.plan

@@ -1,4 +1,4 @@
-"""Semantic tokens: the role of each word, packed as the protocol defines, five numbers a word."""
+"""Semantic tokens: the role of each word, packed as the protocol defines, five numbers per word."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ Role = tuple[Span, str]
 
 
 def semantic_tokens(document: Document, params: types.SemanticTokensParams) -> types.SemanticTokens:
-    """The whole document."""
+    """The tokens of the whole document."""
     return types.SemanticTokens(_packed(document, list(roles(document))), result_id=f"{document.version}")
 
 
 def semantic_tokens_in_range(document: Document, params: types.SemanticTokensRangeParams) -> types.SemanticTokens:
-    """The lines of a range."""
+    """The tokens of the lines of a range."""
     first, last = params.range.start.line + 1, params.range.end.line + 1
     return types.SemanticTokens(_packed(document, [role for role in roles(document) if first <= role[0].line <= last]))
 
@@ -82,7 +82,7 @@ def _role_of_name(token: Token, following: str) -> str:
 
 
 def _packed(document: Document, found: list[Role]) -> list[int]:
-    """Line and character relative to the word before, length, role, modifiers."""
+    """Line and character relative to the previous word, length, role, modifiers."""
     data: list[int] = []
     line = character = 0
     for span, role in found:

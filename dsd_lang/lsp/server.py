@@ -1,6 +1,6 @@
 """`dsd-lsp`, the language server on stdin and stdout. Exit 0 after `shutdown` and `exit`, 1 without.
 
-Wrong usage, and a missing pygls, are one sentence and exit 2.
+Usage errors and a missing pygls give one sentence and exit 2.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(options: Given) -> int:
-    """The server, until its editor is gone."""
+    """Runs the server until the editor disconnects."""
     if options.words:
         raise DsdError(f"`{PROGRAM}` takes no files: an editor sends the text", help="use `dsd-lint` to check files")
     try:

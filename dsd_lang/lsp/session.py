@@ -1,4 +1,4 @@
-"""The server's session with one editor: its documents, their events, and every feature under its protocol name."""
+"""The server's session with one editor: its documents, their events, and all features by protocol name."""
 
 from __future__ import annotations
 
@@ -54,16 +54,16 @@ FEATURES: tuple[tuple[str, Feature, Any], ...] = (
 
 
 class RefusedError(JsonRpcInvalidParams):
-    """The user asked for something that cannot be done: the editor shows the sentence."""
+    """A request that cannot be fulfilled; the editor shows the sentence."""
 
 
 def is_worth_logging(record: logging.LogRecord) -> bool:
-    """Whether a log record of pygls tells of a bug; a refusal does not."""
+    """Whether a log record of pygls is about a bug; a refused request is not."""
     return record.exc_info is None or not isinstance(record.exc_info[1], RefusedError)
 
 
 class EditorSession(LanguageServer):
-    """What is known of the editor, and the checks that wait."""
+    """The editor's capabilities, and pending checks."""
 
     def __init__(self) -> None:
         super().__init__(PROGRAM, __version__, protocol_cls=DsdProtocol)
@@ -72,19 +72,19 @@ class EditorSession(LanguageServer):
         self.is_shut_down = False
 
     def check(self, uri: str) -> None:
-        """Pushes the findings of a document, to an editor that does not ask for them."""
+        """Pushes the diagnostics of a document to an editor that does not pull them."""
         document = self.documents.get(uri)
         if document is not None and not document.client.pulls_diagnostics:
             self.text_document_publish_diagnostics(diagnostics.published(document))
 
     def say(self, error: DsdError) -> None:
-        """One sentence to the user, and what to do."""
+        """Shows the user one sentence and a help line."""
         text = f"{PROGRAM}: {error.message}" + (f" ({error.help})" if error.help else "")
         self.window_show_message(types.ShowMessageParams(types.MessageType.Warning, text))
 
 
 def new_session() -> EditorSession:
-    """A server with every feature; nothing is read or written before it starts."""
+    """A server with all features; it reads and writes nothing before it starts."""
     session = EditorSession()
     logging.getLogger("pygls.protocol.json_rpc").addFilter(is_worth_logging)
     for method, handler in EVENTS:
@@ -95,7 +95,7 @@ def new_session() -> EditorSession:
 
 
 def _handler(feature: Feature) -> Callable[[EditorSession, Any], Any]:
-    """A feature of a document as pygls calls it; a document that is not open has none."""
+    """Wraps a feature of a document for pygls; returns None if the document is not open."""
 
     def handle(ls: EditorSession, params: Any) -> Any:
         document = ls.documents.get(params.text_document.uri)
@@ -139,7 +139,7 @@ def _change(ls: EditorSession, params: types.DidChangeTextDocumentParams) -> Non
 
 
 def _configure(ls: EditorSession, *_: Any) -> None:
-    """Some file changed that the editor watches for us, a `pyproject.toml` perhaps."""
+    """Handles a change of a watched file, such as `pyproject.toml`."""
     forget()
     ls.documents.configure()
     for document in ls.documents.all():

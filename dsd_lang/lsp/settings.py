@@ -1,6 +1,7 @@
-"""The settings that a document is checked with: from the editor's configuration and from the project's.
+"""The settings that a document is checked with, from the editor and from the project.
 
-`[tool.dsd]` of the closest `pyproject.toml` counts as it does for `dsd-lint`; the editor's `initializationOptions` win.
+`[tool.dsd]` of the closest `pyproject.toml` is used as in `dsd-lint`; the editor's `initializationOptions` take
+precedence.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _KNOWN = ("model", "layers", "select", "extendSelect", "ignore")
 
 @record
 class Wishes:
-    """What the editor's user wants: rules over those of the project, and the model, by name or as a file of layers."""
+    """The user's settings in the editor: changes to the project's rules, and the model or its layers file."""
 
     choice: CodeChoice = CodeChoice()
     model: str = ""
@@ -33,7 +34,7 @@ class Wishes:
 
 @record
 class ClientSettings:
-    """The codes looked for, the layers of the model if one is named, and where the documentation is."""
+    """The selected codes, the layers of the model if one is named, and the address of the documentation."""
 
     selected: frozenset[str] = DEFAULT_CODES
     layers: tuple[LayerInfo, ...] | None = None
@@ -41,7 +42,7 @@ class ClientSettings:
 
 
 def read_wishes(options: object) -> Wishes:
-    """The `initializationOptions`; raises :class:`DsdError` for what cannot be used."""
+    """Reads the `initializationOptions`; raises :class:`DsdError` for invalid ones."""
     given = options if isinstance(options, Mapping) else _attributes(options)
     select = _words(given, "select")
     choice = CodeChoice(
@@ -56,7 +57,7 @@ def read_wishes(options: object) -> Wishes:
 
 
 def settings_of(uri: str, wishes: Wishes) -> ClientSettings:
-    """What holds for a document; raises :class:`DsdError` for a configuration that cannot be used."""
+    """The settings of a document; raises :class:`DsdError` for an invalid configuration."""
     path = to_fs_path(uri) if uri.startswith("file:") else None
     said = NOTHING_SAID if path is None else configuration_of(path)
     codes = wishes.choice.over(DEFAULT_CODES) if path is None else selected_codes(path, wishes.choice)
@@ -65,7 +66,7 @@ def settings_of(uri: str, wishes: Wishes) -> ClientSettings:
 
 
 def forget() -> None:
-    """A `pyproject.toml` may have changed: it is read again."""
+    """Forgets cached configurations, because a `pyproject.toml` may have changed."""
     configuration_in.cache_clear()
 
 
@@ -76,7 +77,7 @@ def _layers(model: str, path: str) -> tuple[LayerInfo, ...] | None:
 
 
 def _attributes(options: object) -> dict[str, Any]:
-    """The options as pygls hands them out: an object with attributes, or nothing."""
+    """The options as plain data; pygls passes an object with attributes, or None."""
     return {name: getattr(options, name) for name in _KNOWN if hasattr(options, name)}
 
 

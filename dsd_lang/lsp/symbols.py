@@ -26,7 +26,7 @@ Outlined = nodes.Statement | nodes.Branch
 def document_symbols(
     document: Document, params: types.DocumentSymbolParams
 ) -> list[types.DocumentSymbol] | list[types.SymbolInformation]:
-    """The outline, as a tree where the editor shows trees."""
+    """The outline, as a tree if the editor supports it."""
     tree = [_symbol(document, statement) for statement in document.analysis.program.statements]
     return tree if document.client.has_nested_symbols else list(_flat(document, tree, None))
 
@@ -44,7 +44,7 @@ def _symbol(document: Document, node: Outlined) -> types.DocumentSymbol:
 
 
 def _head(node: Outlined) -> Span:
-    """The label, else the whole."""
+    """The span of the label, or of the whole statement without one."""
     label = node.label if isinstance(node, nodes.Phase | nodes.Branch) else None
     return label.span if label is not None else node.span
 

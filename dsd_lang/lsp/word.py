@@ -1,4 +1,4 @@
-"""The word around a cursor position: from its first character to its last."""
+"""The word around a cursor position."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LINE_START = re.compile(r"[^\r\n]*$")
 
 @record
 class Word:
-    """Its place, the part before the cursor, and the characters that stand just before and after it."""
+    """Its span, the part before the cursor, and the characters just before and after it."""
 
     start: int
     end: int
@@ -26,7 +26,7 @@ class Word:
 
 
 def word_at(text: str, offset: int) -> Word:
-    """The word around an offset; empty where there is none."""
+    """The word around an offset; empty if there is none."""
     line = _LINE_START.search(text, max(0, text.rfind("\n", 0, offset)), offset)
     before = _BEFORE.search(line[0] if line is not None else "")
     typed = before[0] if before is not None else ""
@@ -37,12 +37,12 @@ def word_at(text: str, offset: int) -> Word:
 
 
 def comment_at(tokens: Tokens, offset: int) -> Comment | None:
-    """The comment that goes on at an offset."""
+    """The comment that an offset is in."""
     return next((item for item in tokens.comments if item.span.start < offset <= item.span.end), None)
 
 
 def is_in_token(tokens: Tokens, offset: int) -> bool:
-    """Whether the offset is within a string, a number, an arrow, ...: nothing new can begin there."""
+    """Whether the offset is inside a string, number, arrow, ..., where nothing new can begin."""
     return any(_holds(item.span, offset) for item in tokens.tokens)
 
 

@@ -1,1 +1,1 @@
-"""From the tree to resolved phases: :data:`dsd_lang.passes.pipeline.PASSES`, one function a file, in their order."""
+"""From the tree to resolved phases: :data:`dsd_lang.passes.pipeline.PASSES`, one function per file, in order."""

@@ -1,4 +1,4 @@
-"""The first pass: every label of the program, so that a name used too early is told from an unknown one."""
+"""The first pass: collects every label, to distinguish a label used too early from an unknown one."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the passes work on: a program, what is known from outside it, and what each pass adds.
+"""The state that the passes work on: a program, external inputs, and the results of each pass.
 
-A pass is a function of one :class:`Compilation`. It reads what the passes before it have filled in, and fills in what
-its docstring says; what no pass has filled in yet cannot be read (``AttributeError``).
+A pass is a function of one :class:`Compilation`. It reads the results of earlier passes and fills in those that its
+docstring names. Reading a result that no pass has filled in yet raises ``AttributeError``.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class Compilation:
-    """One program on its way to a plan.
+    """One program during compilation.
 
-    Given: ``program`` and its ``text``, ``overrides`` (`--set` flags) and ``defaults`` (the model's preset), and
-    ``findings``, where every pass reports. Filled in by the passes, in this order: ``names`` (every label),
-    ``settings``, ``is_too_large`` (then no other pass runs), ``outline``, ``book`` (the phases), ``checkpoints``,
-    ``comparisons`` and ``expectations``.
+    Inputs: ``program`` and its ``text``, ``overrides`` (`--set` flags), ``defaults`` (the model's preset), and
+    ``findings``, which collects the diagnostics of all passes. Results of the passes, in order: ``names`` (every
+    label), ``settings``, ``is_too_large`` (then no other pass runs), ``outline``, ``book`` (the phases),
+    ``checkpoints``, ``comparisons`` and ``expectations``.
     """
 
     __slots__ = (

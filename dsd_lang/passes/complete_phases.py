@@ -16,7 +16,7 @@ _PLAIN = kept_in("phase")
 
 
 def default_of(row: Argument) -> AttributeData | None:
-    """An argument's default in the plan's shape, which the plan leaves out; None where there is none to write."""
+    """An argument's default as plan data, which the plan leaves out; None if it cannot be written."""
     option = row.option(row.default)
     if row.kind == "whole":
         return int(row.default) if row.default.isdigit() else None
@@ -31,7 +31,7 @@ _DEFAULTS = {row.name: default_of(row) for row in _PLAIN}
 
 
 def complete_phases(compilation: Compilation) -> None:
-    """Fills in ``target``, ``until``, ``rounds`` and ``attributes`` of every draft, in the plan's shape."""
+    """Fills in ``target``, ``until``, ``rounds`` and ``attributes`` of every draft, as plan data."""
     completion = _Completion(compilation.settings, compilation.findings)
     for draft in compilation.book.phases:
         completion.phase(draft)
@@ -56,7 +56,7 @@ class _Completion:
         draft.rounds = tuple([cycle for cycle in rounds if cycle is not None])
 
     def plain_attributes(self, draft: Draft) -> dict[str, AttributeData]:
-        """What the phase says, else the settings, defaults left out; read once for what is written once."""
+        """The phase's own values, else the settings, without defaults; computed once for each written phase."""
         is_redense = draft.mode == "dense" and draft.parent is not None and draft.parent.mode == "sparse"
         key = (id(draft.given), draft.mode, is_redense)
         if key not in self._plain:
@@ -82,7 +82,7 @@ class _Completion:
         return None if value == _DEFAULTS[name] else value
 
     def is_from_settings(self, draft: Draft, name: str) -> bool:
-        """Whether the program's setting reaches this phase: `restore` only where a mask is dropped."""
+        """Whether the program's setting applies to this phase: `restore` only if a mask is dropped."""
         if name == "restore":
             return draft.mode == "dense" and draft.parent is not None and draft.parent.mode == "sparse"
         return draft.mode in BY_NAME[name].places
@@ -99,7 +99,7 @@ class _Completion:
 
 
 def _without_defaults(row: Argument, function: FunctionData) -> FunctionData:
-    """A function without the parameters that say what leaving them out says: `magnitude(order=smallest)`."""
+    """A function without parameters at their defaults: `magnitude(order=smallest)` is `magnitude`."""
     option = row.option(function["name"])
     assert option is not None, "the reader knows the option"
     defaults = {parameter.name: parameter.default for parameter in option.parameters if parameter.default}

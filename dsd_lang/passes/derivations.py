@@ -1,4 +1,4 @@
-"""Explains derived values: the rule that each one follows and where it is written; for `--why`."""
+"""Explains derived values for `--why`: which rule each follows, and where it is written."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _ORIGINS = {"set": "`set`", "flag": "`--set`", "preset": "the model's preset"}
 
 
 class Derivation(NamedTuple):
-    """One attribute of a phase: the rule in words, and the places of the rule's statement and of the value itself.
+    """One derived attribute: the rule in words, and the spans of the rule's statement and of the value.
 
-    ``is_written_here`` says that the phase writes the value, as an expression.
+    ``is_written_here``: the phase itself writes the value, as an expression.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Derivation(NamedTuple):
 
 
 def derivations(book: Draftbook, settings: Settings, text: str) -> list[tuple[Derivation, ...]]:
-    """What is derived in each phase, in the plan's order, and what is computed from an expression."""
+    """The derived and computed values of each phase, in the plan's order."""
     tracing = _Tracing(settings, text)
     return [tuple(tracing.phase(draft)) for draft in book.phases]
 
@@ -42,7 +42,7 @@ class _Tracing:
         self.origins: dict[tuple[int, str], Span | None] = {}
 
     def phase(self, draft: Draft) -> Iterator[Derivation]:
-        """Every derived attribute; phases come in order, so that what they took their values from is known."""
+        """All derived attributes; phases come in order, so the origins of inherited values are known."""
         for name, source, rule in (
             ("duration", *self.length_rule(draft)),
             ("lr", *self.rate_rule(draft)),
@@ -109,7 +109,7 @@ class _Tracing:
         return setting.node.span if setting is not None and setting.origin == "set" else None
 
     def written_here(self, draft: Draft, name: str) -> Span | None:
-        """Where the phase itself writes an attribute."""
+        """The span where the phase itself writes an attribute."""
         if name in ("lr", "layers", "except"):
             return draft.span_of(name)
         item = _positional(draft.node, name)
@@ -134,7 +134,7 @@ def _rate_node(node: nodes.Phase) -> nodes.Value | None:
 
 
 def _positional(node: nodes.Phase, name: str) -> nodes.Value | None:
-    """The item that is the length, or the target of one number; the length stands for itself where it has a unit."""
+    """The item that is the length or the target; a length is recognised by its unit."""
     items = [item for item in node.items if not isinstance(item, _NOT_A_VALUE)]
     lengths = [item for item in items if isinstance(item, nodes.LengthLiteral)]
     if name == "duration":
@@ -154,7 +154,7 @@ _NOT_A_VALUE = (
 
 
 class SettingSource(NamedTuple):
-    """An effective setting: its value, who said it, where, and what it won over (who, value, where)."""
+    """An effective setting: value, origin, span, and the values it overrides (origin, value, span)."""
 
     name: str
     shown: object
@@ -164,7 +164,7 @@ class SettingSource(NamedTuple):
 
 
 def setting_sources(winners: Settings, by_origin: Mapping[str, Settings]) -> tuple[SettingSource, ...]:
-    """Who won and who lost for every setting; ``by_origin`` has the settings as each origin alone would make them."""
+    """The origin of every setting and what it overrides; ``by_origin`` has each origin's settings on their own."""
     return tuple(
         SettingSource(
             name,

@@ -1,8 +1,8 @@
-"""A phase on its way into the plan, filled in by one pass after another.
+"""A phase during compilation, filled in by one pass after another.
 
-``rate``, ``target``, ``until``, ``rounds`` and ``attributes`` (the other arguments, by what `dsd_lang.plan.Phase` calls
-them, only where not at their defaults) stand in the plan's JSON shapes.
-Indexes are positions in the list of drafts, which stands in execution order; the plan's ids are `p<index>`.
+``rate``, ``target``, ``until``, ``rounds`` and ``attributes`` (the other arguments that are not at their defaults, by
+their names in `dsd_lang.plan.Phase`) have the form of the plan's JSON. Indexes refer to the list of drafts, which is in
+execution order; the plan's ids are `p<index>`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _REASONS = ("copy", "length", "lr", "layers")
 
 
 class NameScope:
-    """The names visible at a place: labels and branches, each with where it was finished, and the scope around."""
+    """The names visible in a scope: labels and branches, with the index where each is finished, and the outer scope."""
 
     __slots__ = ("around", "names")
 
@@ -44,7 +44,7 @@ class Instance(NamedTuple):
 
 
 class NamedThing(NamedTuple):
-    """What a name stands for once the phase ``position`` is there: a phase, or the instances of a branch."""
+    """What a name refers to once the phase ``position`` exists: a phase, or the instances of a branch."""
 
     position: int
     phase: int | None
@@ -52,7 +52,7 @@ class NamedThing(NamedTuple):
 
 
 class Draft:
-    """One phase, with its place in the tree and what has been resolved so far."""
+    """One phase, with its position in the tree and what has been resolved so far."""
 
     __slots__ = (
         "arm",
@@ -147,23 +147,23 @@ class Draft:
 
     @property
     def node(self) -> nodes.Phase:
-        """The phase as written: the override of a copy where there is one."""
+        """The phase as written; for a copy, the override if there is one."""
         return self.item.override or self.item.node
 
     @property
     def target_node(self) -> nodes.WrittenTarget | None:
-        """The target as written other than as a plain value: a pattern, a ramp, `held` or a list."""
+        """The syntax node of a target that is not a plain value: a pattern, a ramp, `held` or a list."""
         written = (*(self.item.override.items if self.item.override is not None else ()), *self.item.node.items)
         return next((item for item in written if isinstance(item, nodes.TARGETS)), None)
 
     @property
     def source(self) -> SourceData | None:
-        """What the weights start from, where that is not the phase before."""
+        """What the weights start from, if not the previous phase."""
         return self._source("from")
 
     @property
     def clock(self) -> SourceData | None:
-        """The clock, where it is not the phase's own."""
+        """The clock, if not the phase's own."""
         return self._source("clock")
 
     def _source(self, name: str) -> SourceData | None:
@@ -171,13 +171,13 @@ class Draft:
         return value if is_source(value) else None
 
     def span_of(self, name: str) -> Span:
-        """Where the phase writes that argument; its first word where it takes the value from elsewhere."""
+        """The span of that argument; that of the phase's keyword if the value comes from elsewhere."""
         written = (item for item in self.node.items if isinstance(item, nodes.Argument) and item.name == name)
         return next((item.span for item in written), self.node.mode_span)
 
 
 class ClaimDraft(NamedTuple):
-    """A `compare` or `expect` at its place among the phases."""
+    """A `compare` or `expect` with its position among the phases."""
 
     node: nodes.Compare | nodes.Expect
     names: Names
@@ -186,7 +186,7 @@ class ClaimDraft(NamedTuple):
 
 
 class Draftbook(NamedTuple):
-    """All phases in execution order, and what is claimed about them."""
+    """All phases in execution order, and the comparisons and expectations."""
 
     phases: list[Draft]
     claims: list[ClaimDraft]

@@ -1,7 +1,7 @@
-"""Lays out the branches of forks one after the other: phases in execution order, each with parent and path.
+"""Expands forks to branches, one after the other: phases in execution order, each with parent and path.
 
 A branch's path is its label; `seeds=N` adds `seed0` ... (`dsd.seed3`); forks inside branches make dotted paths
-(`dsd.seed3.late`). Where a loop reaches the same fork again, its branch is `late#2` in round 2, `late#3` in round 3.
+(`dsd.seed3.late`). If a loop contains a fork, its branch is `late#2` in round 2 and `late#3` in round 3.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dsd_lang.rules import program_too_large
 
 
 class _Place(NamedTuple):
-    """Where on the tree a branch is: its path, seed, loops."""
+    """The position of a branch in the tree: its path, seed and loops."""
 
     path: str
     arm: str
@@ -28,7 +28,7 @@ class _Place(NamedTuple):
 
 
 class _Line:
-    """The state at the end of a line: the phase that follows starts from ``parent``, with the length of ``length``."""
+    """The state at the end of a line: the next phase starts from ``parent`` and inherits the length of ``length``."""
 
     __slots__ = ("length", "parent")
 
@@ -38,7 +38,7 @@ class _Line:
 
 
 def expand_forks(compilation: Compilation) -> None:
-    """Fills in ``book``: the phases of the outline in execution order; stops with DSD405 past the limit."""
+    """Fills in ``book``: the phases of the outline in execution order; stops with DSD405 above the limit."""
     layout = _Layout(compilation.findings)
     layout.group(compilation.outline, _Line(None, None), _Place("", "", 0, "shared", NameScope(None), ()))
     compilation.book = Draftbook(layout.phases, layout.claims)
@@ -54,7 +54,7 @@ class _Layout:
         self._paths: dict[tuple[str, str], int] = {}
 
     def group(self, group: Group, line: _Line, place: _Place) -> None:
-        """Lays out a group; moves the line on."""
+        """Lays out a group and advances the line."""
         if group.round is not None:
             place = place._replace(cycles=(*place.cycles, (group.round, last_on_line(group))))
         for element in group.items:
@@ -96,7 +96,7 @@ class _Layout:
             place.scope.define(draft.label, NamedThing(index, index))
 
     def fork(self, fork: ForkItem, line: _Line, place: _Place) -> None:
-        """Every branch from the state of the line, once for each seed; the line itself does not move."""
+        """Lays out every branch from the state of the line, once for each seed; the line itself does not advance."""
         seeds: tuple[int | None, ...] = (None,) if fork.seeds is None else tuple(range(fork.seeds))
         views = [NameScope(place.scope) for _ in seeds]
         rng = fork.rng or place.rng
@@ -118,7 +118,7 @@ class _Layout:
             place.scope.define(name, NamedThing(len(self.phases) - 1, None, tuple(instances)))
 
     def component(self, path: str, name: str) -> str:
-        """The branch's name, with `#2`, `#3`, ... where an earlier round of a loop has used it."""
+        """The branch's name, with `#2`, `#3`, ... if an earlier round of a loop has used it."""
         count = self._paths.get((path, name), 0) + 1
         self._paths[path, name] = count
         return name if count == 1 else f"{name}#{count}"

@@ -1,6 +1,6 @@
-"""Unrolls `repeat {}`, `for` and `sweep`; every phase gets the values of its variables.
+"""Unrolls `repeat {}`, `for` and `sweep`, and gives every phase the values of its variables.
 
-A round of a loop is resolved like text written out; a `sweep` becomes a fork whose branches are named by the source
+A round of a loop is resolved as if it were written out. A `sweep` becomes a fork whose branches are named by the source
 text of their values (`s=25%`, `s=25%,w=1e-4`).
 """
 
@@ -23,13 +23,13 @@ Texts = dict[str, str]
 
 
 def expand_loops(compilation: Compilation) -> None:
-    """Fills in ``outline``, of a program whose size has been found acceptable."""
+    """Fills in ``outline``, for a program within the size limit."""
     expansion = _Expansion(compilation.findings)
     compilation.outline = Group(expansion.body(compilation.program.statements, {}, {}, is_top=True))
 
 
 def whole_count(value: nodes.Value, names: Names, what: str, findings: Diagnostics) -> int | None:
-    """A count of at least 1; None after reporting that it is none."""
+    """A count of at least 1; None after reporting an invalid one."""
     quantity = evaluate(value, names, findings)
     if quantity is None:
         return None
@@ -40,7 +40,7 @@ def whole_count(value: nodes.Value, names: Names, what: str, findings: Diagnosti
 
 
 def bind(value: nodes.Value, names: Names, findings: Diagnostics) -> tuple[Bound, str] | None:
-    """What a loop variable holds, and its source text."""
+    """The value of a loop variable, and its source text."""
     if isinstance(value, nodes.Name) and value.text not in names:
         return value, value.text
     if isinstance(value, nodes.Text):

@@ -1,7 +1,8 @@
-"""Replaces each tail `repeat` by copies of the last sparse...dense pair before it.
+"""Replaces each `repeat` without a block by copies of the last sparse-dense pair before it.
 
-The pair is the last unbroken run of sparse phases followed by dense ones (usually one of each). Cycle k copies it with
-its learning rates multiplied by `scale` k times; an override is put on the run's first sparse or first dense phase.
+The pair is the last group of consecutive sparse phases and the dense phases after them (usually one of each). Cycle k
+copies it with its learning rates multiplied by `scale` k times; an override applies to the first sparse or first dense
+phase of the pair.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ class _Line(NamedTuple):
 
 
 def expand_repeats(compilation: Compilation) -> None:
-    """Replaces ``outline`` by one without tail repeats."""
+    """Replaces ``outline`` by one without `TailItem`."""
     expansion = _Expansion(compilation.findings)
     compilation.outline, _ = expansion.group(compilation.outline, None)
 
 
 def pair_before(line: _Line | None) -> list[OutlineItem]:
-    """The last run of sparse phases followed by dense ones; empty when there is none."""
+    """The last group of sparse phases and the dense ones after them; empty if there is none."""
     while line is not None and line.item.node.mode == "sparse":
         line = line.before
     run: list[OutlineItem] = []
@@ -98,7 +99,7 @@ class _Expansion:
         ]
 
     def cycle(self, tail: TailItem, pair: list[OutlineItem], factor: Fraction) -> list[OutlineItem]:
-        """One copy of the pair; what `repeat` overrides goes to the first phase of its mode."""
+        """One copy of the pair; the overrides of `repeat` go to the first phase of their mode."""
         overrides = {"sparse": tail.node.sparse, "dense": tail.node.dense}
         copies: list[OutlineItem] = []
         for original in pair:
@@ -127,7 +128,7 @@ class _Expansion:
         return Fraction(1, 10)
 
     def factors(self, tail: TailItem, scale: Fraction, count: int, num_copied: int) -> list[Fraction]:
-        """The factor of each cycle: scale, scale^2, ... as far as numbers go; 1 where every copy has its own rate."""
+        """The factor of each cycle: scale, scale^2, ... within range; 1 if every copy has its own rate."""
         factors: list[Fraction] = []
         factor = Fraction(1)
         is_final = num_copied == 2 and all(

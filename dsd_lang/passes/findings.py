@@ -1,4 +1,4 @@
-"""Collects the diagnostics of passes and rules, each once for a span, however many rounds a loop has."""
+"""Collects the diagnostics of passes and rules, each once per span, however many rounds a loop has."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dsd_lang.base.diagnostics import Diagnostic, Fix, Span
 
 
 class Diagnostics:
-    """Diagnostics in the order found; one for each code and place."""
+    """Diagnostics in the order found, at most one for each code and span."""
 
     __slots__ = ("_items", "_seen")
 
@@ -17,21 +17,21 @@ class Diagnostics:
     def add(
         self, code: str, message: str, span: Span, *, label: str = "", help: str = "", fix: Fix | None = None
     ) -> None:
-        """Reports one finding, unless the same code was reported at the same place before."""
+        """Adds a diagnostic, unless the same code was reported for the same span before."""
         place = (code, span.start, span.end)
         if place not in self._seen:
             self._seen.add(place)
             self._items.append(Diagnostic(code, message, span, label, help, fix))
 
     def report(self, diagnostic: Diagnostic) -> None:
-        """Takes a diagnostic that its rule has made, unless the same code was reported for the same span before."""
+        """Adds a diagnostic made by its rule, unless the same code was reported for the same span before."""
         key = (diagnostic.code, diagnostic.span.start, diagnostic.span.end)
         if key not in self._seen:
             self._seen.add(key)
             self._items.append(diagnostic)
 
     def in_source_order(self) -> tuple[Diagnostic, ...]:
-        """All findings, by place."""
+        """All diagnostics, in source order."""
         return tuple(sorted(self._items, key=lambda item: (item.span.start, item.span.end, item.code)))
 
     def __contains__(self, code: str) -> bool:

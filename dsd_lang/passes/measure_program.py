@@ -1,4 +1,4 @@
-"""Rejects programs that expand too far, by multiplying counts before anything is expanded."""
+"""Rejects programs that expand to too many phases, by multiplying counts before anything is expanded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_EXPRESSION_DEPTH = 120
 
 
 def is_measurable(program: nodes.Program, findings: Diagnostics) -> bool:
-    """Whether no expression and no block nests too deep for the later passes; reports DSD405 where one does."""
+    """Whether expressions and blocks are not nested too deep for the later passes; reports DSD405 otherwise."""
     before = len(findings)
     for statement, depth in statements(program.statements):
         if depth > MAX_NESTING:
@@ -41,7 +41,7 @@ def measure_program(compilation: Compilation) -> None:
 
 
 def count_phases(program: nodes.Program, findings: Diagnostics) -> int | None:
-    """How many phases (and rounds) the program expands to; None after reporting that there are too many."""
+    """The number of phases (and rounds) that the program expands to; None after reporting that there are too many."""
     silent = Diagnostics()
     counter = _Counter(silent)
     total = counter.body(program.statements, {})
@@ -53,7 +53,7 @@ def count_phases(program: nodes.Program, findings: Diagnostics) -> int | None:
 
 
 class _Counter:
-    """Counts with the values of loop variables; stops adding up once past the limit."""
+    """Counts with the values of loop variables; stops when the limit is exceeded."""
 
     def __init__(self, silent: Diagnostics) -> None:
         self.silent = silent
@@ -94,7 +94,7 @@ class _Counter:
         return 1
 
     def rounds(self, body: tuple[nodes.Statement, ...], bindings: Iterable[Names]) -> int:
-        """Sums round by round, where a variable decides how large a round is."""
+        """Sums over the rounds one by one, if a variable determines the size of a round."""
         total = 0
         for names in bindings:
             total += max(1, self.body(body, names))
@@ -121,7 +121,7 @@ class _Counter:
             yield bound
 
     def whole(self, value: nodes.Value, names: Names) -> int:
-        """A count as a whole number; 1 where it is none (another pass reports that), huge where it is too long."""
+        """A count as a whole number; 1 for an invalid one (another pass reports it), huge for one that is too long."""
         scratch = Diagnostics()
         quantity = evaluate(value, names, scratch)
         if quantity is None:
@@ -129,7 +129,7 @@ class _Counter:
         return max(1, int(quantity.value)) if quantity.is_number else 1
 
     def deciding(self, statement: nodes.Statement) -> set[str]:
-        """The words that decide how often something inside the statement runs."""
+        """The variables that determine how often something inside the statement runs."""
         key = id(statement)
         if key not in self._deciding:
             inner = [child for body in bodies(statement) for child, _ in statements(body)]

@@ -52,7 +52,7 @@ class OutlineItem:
 
 
 class TailItem(NamedTuple):
-    """A tail `repeat` that is still to be replaced by copies."""
+    """A `repeat` without a block that is still to be replaced by copies."""
 
     node: nodes.RepeatTail
     names: Names
@@ -60,14 +60,14 @@ class TailItem(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A `compare` or `expect` at its place."""
+    """A `compare` or `expect` and its position."""
 
     node: nodes.Compare | nodes.Expect
     names: Names
 
 
 class Group:
-    """Items in order. A block keeps the lengths written in it to itself; a round belongs to a loop with `until`."""
+    """Items in order. A block's lengths are not inherited outside of it; a round belongs to a loop with `until`."""
 
     __slots__ = ("is_block", "items", "round")
 
@@ -78,7 +78,7 @@ class Group:
 
 
 class ForkItem(NamedTuple):
-    """Branches that start from the state here: (name, body) each; ``seeds`` and ``rng`` are None where not said."""
+    """Branches that start from the current state, as (name, body); ``seeds`` and ``rng`` are None if not given."""
 
     node: nodes.Fork | nodes.Sweep
     branches: tuple[tuple[str, Group], ...]
@@ -90,7 +90,7 @@ Element = OutlineItem | TailItem | Claim | Group | ForkItem
 
 
 def last_on_line(group: Group) -> OutlineItem | None:
-    """The last phase of a group that stands on its own line, branches left out."""
+    """The last phase of a group on its own line, ignoring branches."""
     stack: list[Element] = [group]
     while stack:
         element = stack.pop()

@@ -1,4 +1,4 @@
-"""The passes in their order: each reads what those before it have filled in, and does one thing."""
+"""The passes in order: each reads the results of earlier ones and does one thing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PASSES: tuple[Pass, ...] = (
 
 
 def run_passes(compilation: Compilation) -> bool:
-    """Runs every pass; False where the program is too large to be expanded, which has been reported."""
+    """Runs all passes; False if the program is too large to be expanded, which has been reported."""
     for lower in PASSES:
         lower(compilation)
         if compilation.is_too_large:

@@ -1,8 +1,8 @@
 """Evaluates arithmetic with units to exact quantities, never floats.
 
-A quantity is a plain number, a percentage, a length (`ep`, `it`), or a multiple of something known only at run time:
-the optimizer's own learning rate (`optimizer`) or the final one of a phase (`last`). The algebra is one: like units
-add, anything may be scaled by a number, and a quotient of like units is a number.
+A quantity is a plain number, a percentage, a length (`ep`, `it`), or a multiple of a learning rate that is known only
+at run time: the optimizer's own (`optimizer`) or the final one of a phase (`last`). Quantities of the same unit can be
+added, any quantity can be scaled by a number, and the ratio of two of the same unit is a number.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _UNIT_WORDS = {
 
 
 class Quantity(NamedTuple):
-    """An exact value in a unit; ``phase`` is the index of the phase whose final rate a `last` hangs on."""
+    """An exact value in a unit; ``phase`` is the index of the phase whose final rate a `last` refers to."""
 
     value: Fraction
     unit: Literal["", "%", "ep", "it", "optimizer", "last"] = ""
@@ -49,7 +49,7 @@ class Quantity(NamedTuple):
 
     @property
     def short(self) -> str:
-        """The quantity for a reader; ``str`` is exact."""
+        """The quantity for display; ``str`` is exact."""
         return self._text(format_short)
 
     def _text(self, number: Callable[[Fraction], str]) -> str:
@@ -68,7 +68,7 @@ NO_NAMES: Names = {}
 
 
 def is_too_long(value: Fraction) -> bool:
-    """Whether the plan could not write a number so that it is read back: :data:`dsd_lang.base.units.RANGE_WORDS`."""
+    """Whether a number is outside of what the plan can store: :data:`dsd_lang.base.units.RANGE_WORDS`."""
     bits = max(value.numerator.bit_length(), value.denominator.bit_length())
     if bits <= MAX_DIGITS:
         return False
@@ -81,7 +81,7 @@ def is_too_long(value: Fraction) -> bool:
 
 
 def power(base: Fraction, exponent: int) -> Fraction | None:
-    """``base ** exponent``, or None, without computing it, where it would have more than 400 digits."""
+    """``base ** exponent``, or None if it would have more than 400 digits, without computing it."""
     bits = max(base.numerator.bit_length(), base.denominator.bit_length()) - 1
     if bits * abs(exponent) > MAX_BITS:
         return None
@@ -89,7 +89,7 @@ def power(base: Fraction, exponent: int) -> Fraction | None:
 
 
 def literal(value: nodes.Value) -> Quantity | None:
-    """The quantity of a number or length as written; None for anything else."""
+    """The quantity of a literal number or length; None for anything else."""
     if isinstance(value, nodes.Number):
         return Quantity(value.value, "%" if value.percent else "")
     if isinstance(value, nodes.LengthLiteral):
@@ -98,7 +98,7 @@ def literal(value: nodes.Value) -> Quantity | None:
 
 
 def written(quantity: Quantity) -> str:
-    """A quantity as the plan writes it: `0.5` for 50%, `100it` for a length."""
+    """A quantity as text in the plan: `0.5` for 50%, `100it` for a length."""
     return format_exact(quantity.value) + (quantity.unit if quantity.is_length else "")
 
 
@@ -109,7 +109,7 @@ def length_data(quantity: Quantity) -> LengthData:
 
 
 def evaluate(value: nodes.Value, names: Names, findings: Diagnostics) -> Quantity | None:
-    """The quantity an expression stands for; None after reporting why there is none."""
+    """The value of an expression; None after reporting why there is none."""
     direct = literal(value)
     if direct is not None:
         return direct
@@ -136,7 +136,7 @@ def evaluate(value: nodes.Value, names: Names, findings: Diagnostics) -> Quantit
 
 
 def is_accidental_call(value: object, names: Names) -> TypeGuard[nodes.Call]:
-    """Whether a number's name before parentheses, which was not meant as one, reads as a call: `lr=prev (1/3)`."""
+    """Whether a number's name is followed by parentheses, which reads as a call by mistake: `lr=prev (1/3)`."""
     if not isinstance(value, nodes.Call) or not isinstance(value.callee, nodes.Name):
         return False
     return value.callee.text in (*RATE_WORDS, *names)
@@ -166,7 +166,7 @@ def _like(left: Quantity, right: Quantity) -> bool:
 
 
 def _refused(node: nodes.Binary, left: Quantity, right: Quantity) -> Diagnostic:
-    """Two kinds of quantities that do not go together; a rate known only at run time is a rate's problem."""
+    """A diagnostic about quantities that cannot be combined; DSD403 if one is a rate known only at run time."""
     words = _UNIT_WORDS[left.unit], _UNIT_WORDS[right.unit]
     if _is_symbolic(left) or _is_symbolic(right):
         return lr_not_positive.rate_not_computable(node, *words)

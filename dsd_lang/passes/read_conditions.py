@@ -20,7 +20,7 @@ RenameMetric = Callable[[nodes.Name], str | None]
 def read_condition(
     node: nodes.Condition, names: Names, findings: Diagnostics, *, rename: RenameMetric | None = None
 ) -> ConditionData | None:
-    """The plan's condition; ``rename`` puts a metric's full name in its place. None after reporting a mistake."""
+    """The condition as plan data; ``rename`` maps a metric to its full name. None after reporting a mistake."""
     reader = _Reader(names, findings, rename or (lambda name: name.text))
     return reader.condition(node)
 
@@ -49,7 +49,7 @@ class _Reader:
         return call
 
     def logical(self, node: nodes.Logical) -> ConditionData | None:
-        """`a and b and c` as one node with three arguments."""
+        """Flattens `a and b and c` to one node with three arguments."""
         parts: list[nodes.Condition] = []
         stack: list[nodes.Condition] = [node]
         while stack:

@@ -1,4 +1,4 @@
-"""Reads decays into the plan's `Decay`: `step(33%, 66%, by=0.1)`, `exp(0.95)`, `cosine(floor=1e-5)`."""
+"""Reads decays as the plan's `Decay`: `step(33%, 66%, by=0.1)`, `exp(0.95)`, `cosine(floor=1e-5)`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dsd_lang.syntax import nodes
 
 
 def read_decay(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> DecayData | None:
-    """The plan's data of `decay=value`, or None after reporting what is wrong with it."""
+    """The plan data of `decay=value`, or None after reporting what is wrong with it."""
     callee = value.callee if isinstance(value, nodes.Call) else value
     if not isinstance(callee, nodes.Name) or argument.option(callee.text) is None:
         findings.report(wrong_value.not_taken(argument, callee if isinstance(callee, nodes.Name) else value))
@@ -28,7 +28,7 @@ def read_decay(argument: Argument, value: nodes.Value, names: Names, findings: D
 
 
 class _DecayReader:
-    """`step(33%, 66%, by=0.1)`, `exp(0.95)`, `cosine(floor=1e-5)` as a plan `Decay`."""
+    """Reads `step(33%, 66%, by=0.1)`, `exp(0.95)` or `cosine(floor=1e-5)` as a plan `Decay`."""
 
     def __init__(self, argument: Argument, kind: str, names: Names, findings: Diagnostics) -> None:
         self.argument = argument
@@ -66,7 +66,7 @@ class _DecayReader:
         return data
 
     def is_repeated(self, name: str, item: nodes.CallArgument, data: DecayData) -> bool:
-        """Whether `by=`, `floor=` or the factor of `exp` was given before; reports it."""
+        """Whether `by=`, `floor=` or the factor of `exp` is given twice; reports it."""
         if name not in data:
             return False
         what = f"`{item.name}=`" if item.name is not None else "the factor"
@@ -80,7 +80,7 @@ class _DecayReader:
         before: list[tuple[nodes.CallArgument, MilestoneData]],
         items: tuple[nodes.CallArgument, ...],
     ) -> bool:
-        """Whether a bare number among the milestones must be meant for `by=`; reports it."""
+        """Whether a plain number among the milestones is most likely meant for `by=`; reports it."""
         if not isinstance(item.value, nodes.Number) or item.value.percent:
             return False
         if not before or item is not [one for one in items if one.name is None][-1]:
@@ -96,7 +96,7 @@ class _DecayReader:
         return True
 
     def check_order(self, milestones: list[tuple[nodes.CallArgument, MilestoneData]]) -> None:
-        """Each milestone lies behind the one before it, as far as their units compare."""
+        """Checks that the milestones are in order, as far as their units can be compared."""
         for (_, first), (item, second) in pairwise(milestones):
             if first["unit"] != second["unit"] or exact(first["value"]) < exact(second["value"]):
                 continue

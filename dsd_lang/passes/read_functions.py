@@ -1,4 +1,4 @@
-"""Reads `word` or `word(name=value, ...)` into the plan's `Function`, such as `sgd(momentum=0.9)`."""
+"""Reads `word` or `word(name=value, ...)` as the plan's `Function`, such as `sgd(momentum=0.9)`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SWITCHES = {"on": True, "off": False, "true": True, "false": False}
 
 
 def function_data(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> FunctionData | None:
-    """`word` or `word(...)` out of the argument's options as a plan `Function`."""
+    """Reads `word` or `word(...)`, one of the argument's options, as a plan `Function`."""
     callee = value.callee if isinstance(value, nodes.Call) else value
     if not isinstance(callee, nodes.Name):
         findings.report(wrong_value.not_taken(argument, value))
@@ -47,7 +47,7 @@ def function_data(argument: Argument, value: nodes.Value, names: Names, findings
 
 
 def _is_nesterov(arguments: dict[str, str | bool]) -> bool:
-    """Whether Nesterov's momentum is defined: torch refuses it without momentum, and with dampening."""
+    """Whether Nesterov momentum is valid: torch refuses it without momentum or with dampening."""
     momentum, dampening = (exact(str(arguments.get(name, "0"))) for name in ("momentum", "dampening"))
     return momentum > 0 and dampening == 0
 
@@ -55,7 +55,7 @@ def _is_nesterov(arguments: dict[str, str | bool]) -> bool:
 def is_parameter(
     option: Option, name: str, item: nodes.CallArgument, given: Collection[str], findings: Diagnostics
 ) -> bool:
-    """Whether an option takes that parameter; reports it when not, and one that is given twice."""
+    """Whether an option has that parameter; reports unknown and repeated ones."""
     if name in given:
         findings.report(duplicate_argument.parameter_twice(f"`{name}=`", item))
         return False
@@ -66,7 +66,7 @@ def is_parameter(
 
 
 def is_fit(option: Option, name: str, item: nodes.CallArgument, data: str | bool, findings: Diagnostics) -> bool:
-    """Whether a value fits its parameter; reports it when not."""
+    """Whether a value fits its parameter; reports it if not."""
     parameter = option.parameter(name)
     if parameter is None or fits(parameter, data):
         return True
@@ -75,7 +75,7 @@ def is_fit(option: Option, name: str, item: nodes.CallArgument, data: str | bool
 
 
 def fits(parameter: Parameter, data: str | bool) -> bool:
-    """Whether a parameter takes a value, as the plan would hold it."""
+    """Whether a parameter accepts a value in its plan form."""
     if parameter.kind == "any":
         return True
     if parameter.kind == "switch" or isinstance(data, bool):
@@ -98,7 +98,7 @@ def fits(parameter: Parameter, data: str | bool) -> bool:
 
 
 def argument_data(value: nodes.Value, names: Names, findings: Diagnostics) -> str | bool | None:
-    """A value between parentheses: an exact number as text, a length, a word, or on/off as a boolean."""
+    """A value in parentheses: an exact number as text, a length, a word, or on/off as a boolean."""
     if isinstance(value, nodes.Name):
         bound = names.get(value.text)
         if bound is not None and not isinstance(bound, Quantity):

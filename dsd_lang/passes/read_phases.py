@@ -1,7 +1,7 @@
-"""Reads what each phase writes itself; each spelling of an argument is read once.
+"""Reads the arguments that each phase writes itself; each written argument is read once.
 
-A phase of a loop is read once for each value of the variables it uses; a copy made by a tail `repeat` has what its
-original says, and over it what the override says.
+A phase in a loop is read once for each value of the variables it uses. A copy made by `repeat` has the arguments of its
+original, replaced by those of the override.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def read_phases(compilation: Compilation) -> None:
 
 
 def _overridden(original: GivenArguments, override: GivenArguments) -> GivenArguments:
-    """The original's own words with the override's over them; a ramp's `every=` reaches into the target."""
+    """The original's arguments, replaced by those of the override; a ramp's `every=` is part of the target."""
     merged = override.over(original)
     target = merged.target
     if override.target is None and isinstance(target, dict) and target["kind"] == "ramp":
@@ -103,7 +103,7 @@ class _PhaseReader:
         given.arguments[item.name] = FAILED if data is None else data
 
     def foreign(self, node: nodes.Phase, name: str, given: GivenArguments) -> None:
-        """`epochs=50` is no argument, but says that a length was meant: none is missing, and none is inherited."""
+        """`epochs=50` is not an argument, but a length was meant: so none is missing, and none is inherited."""
         from dsd_lang.base.foreign_words import FOREIGN_ARGUMENTS
 
         meant = FOREIGN_ARGUMENTS.get(name.lower())
@@ -111,7 +111,7 @@ class _PhaseReader:
             self.fail(given, meant.role)
 
     def fail(self, given: GivenArguments, role: str) -> None:
-        """A target or length was meant: none is missing, and none is inherited."""
+        """Marks a target or length that was meant but not readable: so none is missing, and none is inherited."""
         if role == "length" and given.length is None:
             given.length = FAILED
         elif role == "target" and given.target is None:
@@ -125,7 +125,7 @@ class _PhaseReader:
         given.until = FAILED if condition is None else condition
 
     def positional(self, node: nodes.Phase, item: nodes.Value, names: Names, given: GivenArguments) -> Quantity | None:
-        """Takes a length; hands anything else back as the target."""
+        """Takes a length; returns anything else as the target."""
         quantity = None if self.is_misspelt(item, names) else evaluate(item, names, self.findings)
         if quantity is None:
             self.fail(given, "target" if node.mode == "sparse" else "length")
@@ -142,7 +142,7 @@ class _PhaseReader:
         return None
 
     def is_misspelt(self, item: nodes.Value, names: Names) -> bool:
-        """Whether a bare word must be meant for a reserved one of a phase; reports it."""
+        """Whether a word is most likely a misspelt keyword of a phase; reports it."""
         if not isinstance(item, nodes.Name) or item.text in names:
             return False
         from dsd_lang.base.foreign_words import item_meant
@@ -203,7 +203,7 @@ class _PhaseReader:
             given.arguments.setdefault("layers", selectors)
 
     def companions(self, node: nodes.Phase, target: TargetData, given: GivenArguments) -> None:
-        """`ramp=` and `every=` go with a ramp, `of=` with a share."""
+        """Checks that `ramp=` and `every=` are used with a ramp, and `of=` with a share."""
         kinds: set[str] = {target["kind"]}
         if target["kind"] == "list":
             kinds.update(item["target"]["kind"] for item in target["items"])

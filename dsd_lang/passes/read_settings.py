@@ -23,7 +23,7 @@ Origin = Literal["set", "flag", "preset"]
 
 
 class Setting(NamedTuple):
-    """One effective setting: its data for the phases, its data for the plan, who said so, and where."""
+    """One effective setting: its data for the phases, its data for the plan, its origin and its span."""
 
     data: Value
     shown: Any
@@ -47,7 +47,7 @@ def effective_settings(
     defaults: Mapping[str, str] | None,
     findings: Diagnostics,
 ) -> Settings:
-    """The effective settings; a mistake in a flag or preset is a :class:`DsdError`, one in the text a finding."""
+    """The effective settings. A mistake in a flag or preset is a :class:`DsdError`, one in the text a diagnostic."""
     settings: Settings = {}
     for name, text in (defaults or {}).items():
         settings[name] = _from_text(name, str(text), "preset")
@@ -96,7 +96,7 @@ def _rate(argument: nodes.Argument, origin: Origin, findings: Diagnostics) -> Se
 
 
 def _shown(row: Argument, data: Value) -> Any:
-    """Plain JSON data with numbers as text: what the plan's `settings` holds."""
+    """Plain JSON data with numbers as text, as in the plan's `settings`."""
     if data is NONE:
         return "none"
     if is_length(data):

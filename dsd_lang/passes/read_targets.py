@@ -19,7 +19,7 @@ _EVERY: LengthData = {"unit": "it", "value": "100"}
 def read_target(
     node: TargetNode, names: Names, given: GivenArguments, findings: Diagnostics, *, value: Quantity | None = None
 ) -> TargetData | None:
-    """The plan's target of a phase whose other arguments are ``given``; None after reporting why it is none."""
+    """The target of a phase as plan data; its other arguments are ``given``. None after reporting why there is none."""
     is_of_remaining = given.said("of") == "remaining"
     if isinstance(node, nodes.HeldTarget):
         return {"kind": "held"}
@@ -42,7 +42,7 @@ def read_target(
 
 
 def _share(quantity: Quantity, node: nodes.Value, findings: Diagnostics) -> Fraction | None:
-    """A share from 0 to below 1; DSD401 with the hint `50%?` otherwise."""
+    """A share of at least 0 and below 1; otherwise DSD401 with the hint `50%?`."""
     if quantity.is_length:
         findings.report(target_out_of_range.target_is_a_length(str(quantity), node.span))
         return None
@@ -57,7 +57,7 @@ def _share(quantity: Quantity, node: nodes.Value, findings: Diagnostics) -> Frac
 
 
 def _report_subtraction(node: nodes.Binary, findings: Diagnostics) -> bool:
-    """Whether the target is a range such as `0-90%`, or `2-4`, written with a minus sign; reports it."""
+    """Whether the target is a range such as `0-90%` or `2-4` written with a minus sign; reports it."""
     left, right = node.left, node.right
     if node.operator != "-" or not isinstance(left, nodes.Number) or not isinstance(right, nodes.Number):
         return False

@@ -1,4 +1,4 @@
-"""Reads one argument's value into plain data for the plan; one reader for each kind in the argument table.
+"""Reads one argument's value as plan data; one reader for each kind in the argument table.
 
 A reader returns None after reporting why the value does not fit. References stay syntax nodes until the pass
 `resolve_references`; a learning rate stays an expression until `resolve_learning_rates`.
@@ -38,7 +38,7 @@ _PLAN_NAMES = {"T": "temperature"}  # as written -> as the plan says it
 def read_value(
     argument: Argument, value: nodes.Value | tuple[nodes.SelectorNode, ...], names: Names, findings: Diagnostics
 ) -> Value | None:
-    """The plan-ready data of `argument=value`, or None after reporting what was expected."""
+    """The plan data of `argument=value`, or None after reporting what was expected."""
     if isinstance(value, tuple):
         if argument.kind == "selectors":
             return read_selectors(value)

@@ -1,7 +1,7 @@
 """Resolves `compare` and `expect`: every arm becomes the path of a branch.
 
-An arm is written as its path without the seeds (`dsd` stands for `dsd.seed0`, `dsd.seed1`, ...). A claim inside a
-`sweep` or loop is made once for each of its branches.
+An arm is written as its path without seeds (`dsd` means `dsd.seed0`, `dsd.seed1`, ...). A statement inside a `sweep` or
+loop is resolved once for each of its branches.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def resolve_claims(compilation: Compilation) -> None:
 
 
 def span_data(node: nodes.Statement) -> SpanData:
-    """A node's place in the plan's shape."""
+    """A node's span as plan data."""
     span = node.span
     return {"line": span.line, "column": span.column, "end_line": span.end_line, "end_column": span.end_column}
 

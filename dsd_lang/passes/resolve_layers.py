@@ -14,7 +14,7 @@ DEFAULT_LAYERS = ("prunable",)
 
 
 def resolve_layers(compilation: Compilation) -> None:
-    """Fills in ``layers`` and ``exclude`` of every draft; a dense one has none."""
+    """Fills in ``layers`` and ``exclude`` of every draft; dense phases have none."""
     for draft in compilation.book.phases:
         draft.layers, draft.exclude = (), ()
         if draft.mode == "sparse":

@@ -1,8 +1,8 @@
 """Resolves the start and shape of learning rates: exact, or relative to a rate known only at run time.
 
-Not said, a `sparse` phase takes the previous phase's start, a `dense` one after `sparse` a tenth of it (under
-`clock=global` the whole: one rate runs through). `last` is exact
-where the shape has a closed rational form, else it stays "the final rate of that phase" with a factor.
+Without `lr=`, a `sparse` phase takes the previous phase's start, and a `dense` one after `sparse` a tenth of it (under
+`clock=global` all of it, so that one curve runs through). `last` is exact if the shape has a closed rational form;
+otherwise it stays "the final rate of that phase" with a factor.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ORIGINS = {"set": "`set`", "flag": "`--set`", "preset": "the model preset"}
 
 
 def resolve_learning_rates(compilation: Compilation) -> None:
-    """Fills in ``lr`` of every draft and ``rate``, the same in the plan's shape."""
+    """Fills in ``lr`` of every draft, and ``rate``, the same as plan data."""
     rates = _Rates(compilation.settings, compilation.findings)
     for draft in compilation.book.phases:
         draft.lr = rates.start(draft)
@@ -42,7 +42,7 @@ def resolve_learning_rates(compilation: Compilation) -> None:
 
 
 def final_rate(draft: Draft, decay: DecayData, *, is_own_clock: bool) -> Quantity | None:
-    """The rate a phase ends with: exact where it is static, else a multiple of `last`."""
+    """The rate at the end of a phase: exact if it is known, else a multiple of `last`."""
     start = draft.lr
     if start is None or draft.length is None:
         return None
@@ -66,7 +66,7 @@ def _may_stop_early(draft: Draft) -> bool:
 
 
 def _final_factor(decay: DecayData, length: Quantity) -> Fraction | None:
-    """What the start is multiplied by at the end of a phase; None where only the run can say."""
+    """The factor between the start and the end of a phase's rate; None if it is known only at run time."""
     kind = decay["kind"]
     if kind == "constant":
         return Fraction(1)
@@ -138,7 +138,7 @@ class _Rates:
         return parent.lr
 
     def is_on_global_clock(self, draft: Draft) -> bool:
-        """Whether one shape runs through the whole line: then a re-dense goes on with the one rate, not a tenth."""
+        """Whether one curve runs through the whole line: then a dense phase after a sparse one continues it."""
         clock = self.value(draft, "clock")
         return is_source(clock) and clock["kind"] == "global"
 
@@ -207,7 +207,7 @@ class _Rates:
         return final_rate(draft, self.decay(draft), is_own_clock=is_own_clock)
 
     def value(self, draft: Draft, name: str) -> Value | None:
-        """What the phase says, else the program's settings; None where neither does."""
+        """The phase's own value, else the program's setting; None if there is neither."""
         value = draft.given.arguments.get(name)
         if value is FAILED:
             return None
@@ -225,7 +225,7 @@ class _Rates:
         return decay
 
     def data(self, draft: Draft) -> RateData:
-        """The field `lr` in the plan's shape."""
+        """The field `lr` as plan data."""
         rate = draft.lr
         data: RateData = {"decay": self.decay(draft)}
         if rate is not None and not rate.unit:

@@ -30,5 +30,5 @@ def resolve_lengths(compilation: Compilation) -> None:
 
 
 def _is_overridden(draft: Draft) -> bool:
-    """Whether the length of a copy is its own."""
+    """Whether a copy has a length of its own."""
     return draft.original is not None and draft.given.length is not draft.original.given.length

@@ -1,8 +1,8 @@
 """Resolves references: every `@label.moment` becomes a checkpoint of one phase.
 
-A name is looked up from the inside out: the phase's own block, the branches beside it (in a seeded fork those of the
-same seed), the line around. In a loop it names the latest earlier occurrence. A path reaches into a branch:
-`@dsd.S1.end`, `@dsd.seed3.end`.
+A name is looked up from the innermost scope outwards: the phase's own block, the branches beside it (in a fork with
+seeds, those of the same seed), then the line around it. In a loop it means the latest earlier occurrence. A path can
+name a phase inside a branch: `@dsd.S1.end`, `@dsd.seed3.end`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ARGUMENTS = tuple(row.name for row in ARGUMENTS if row.kind in ("source", "dist
 
 
 def resolve_references(compilation: Compilation) -> None:
-    """Fills in ``references`` of every draft, and ``checkpoints``: what the references need."""
+    """Fills in ``references`` of every draft, and the ``checkpoints`` that they need."""
     resolver = _Resolver(compilation.book, compilation.names, compilation.findings)
     for draft in compilation.book.phases:
         draft.references = {}
@@ -40,7 +40,7 @@ def resolve_references(compilation: Compilation) -> None:
 
 
 def find(scope: NameScope | None, name: str, position: int) -> NamedThing | None:
-    """What a name stands for before the phase at ``position``: the latest, from the inside out."""
+    """What a name refers to before the phase at ``position``: the latest definition in the innermost scope."""
     while scope is not None:
         for entry in reversed(scope.names.get(name, ())):
             if entry.position < position:
@@ -149,7 +149,7 @@ class _Resolver:
     def inside(
         self, entry: NamedThing, component: str, path: tuple[str, ...], draft: Draft, node: nodes.Reference
     ) -> NamedThing | None:
-        """One step of a path: a seed of a branch, or a name in it."""
+        """One component of a path: a seed of a branch, or a name in it."""
         if entry.phase is not None:
             self.findings.report(unknown_reference.no_moment(node, path, component, MOMENTS))
             return None
@@ -176,7 +176,7 @@ class _Resolver:
 
 
 def _teacher(reference: ReferenceData, options: dict[str, str]) -> TeacherData:
-    """The plan's `distill`, with the options that are written."""
+    """The plan data of `distill`, with the options that are written."""
     teacher: TeacherData = {"teacher": reference}
     if "alpha" in options:
         teacher["alpha"] = options["alpha"]

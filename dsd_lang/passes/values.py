@@ -1,6 +1,6 @@
-"""What an argument's value is once it has been read, and what a phase says itself: typed by the kinds of the registry.
+"""The types of argument values after reading, and the values that a phase gives itself.
 
-Lengths, functions and the like stand in the plan's shapes; a learning rate stays an expression and a reference a node
+Lengths, functions and the like have the plan's form. A learning rate stays an expression and a reference a syntax node
 until the passes that resolve them.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Mark(Enum):
-    """What stands for a value that is none."""
+    """Markers for the absence of a value."""
 
     FAILED = "failed"
     NONE = "none"
@@ -40,7 +40,7 @@ NONE: Final = Mark.NONE
 
 @record
 class WrittenRate:
-    """`lr=expression`, with the loop variables in force."""
+    """`lr=expression`, with the visible loop variables."""
 
     expression: nodes.Value
     names: Names
@@ -48,7 +48,7 @@ class WrittenRate:
 
 @record
 class WrittenTeacher:
-    """`distill=@teacher.end(alpha=0.8)`: the options as the plan calls them."""
+    """`distill=@teacher.end(alpha=0.8)`: the options by their names in the plan."""
 
     reference: nodes.Reference
     options: dict[str, str]
@@ -73,30 +73,30 @@ if TYPE_CHECKING:
 
 
 def is_length(value: Value | None) -> TypeGuard[LengthData]:
-    """Whether it is a length in the plan's shape."""
+    """Whether it is a length in plan form."""
     return isinstance(value, dict) and "unit" in value
 
 
 def is_function(value: Value | None) -> TypeGuard[FunctionData]:
-    """Whether it is a word with arguments in the plan's shape."""
+    """Whether it is a word with arguments in plan form."""
     return isinstance(value, dict) and "arguments" in value
 
 
 def is_source(value: object) -> TypeGuard[SourceData]:
-    """Whether it is one of the words for where weights come from, in the plan's shape."""
+    """Whether it is one of the words for the origin of weights, in plan form."""
     return isinstance(value, dict) and "kind" in value
 
 
 def is_decay(value: Value | None) -> TypeGuard[DecayData]:
-    """Whether it is the shape of a learning rate, in the plan's shape."""
+    """Whether it is the shape of a learning rate, in plan form."""
     return isinstance(value, dict) and "kind" in value
 
 
 class GivenArguments:
-    """What one phase says itself; None is what it does not say.
+    """The values that one phase gives itself; None for those it does not give.
 
-    ``arguments`` are the values by the argument's name. ``are_layers_of_target`` says that the target is a list without
-    `layers=` beside it, whose selectors are the layers; None where the target is none.
+    ``arguments`` are the values by argument name. ``are_layers_of_target`` says that the target is a list without
+    `layers=`, whose selectors are the layers; None if the target is invalid.
     """
 
     __slots__ = ("are_layers_of_target", "arguments", "length", "target", "until")
@@ -109,12 +109,12 @@ class GivenArguments:
         self.are_layers_of_target: bool | None = None
 
     def said(self, name: str) -> Value | None:
-        """The value of `name=`; None where there is none, or what there is does not fit."""
+        """The value of `name=`; None if it is not given or invalid."""
         value = self.arguments.get(name)
         return None if value is FAILED else value
 
     def is_off(self, name: str) -> bool:
-        """Whether the phase says `name=none`."""
+        """Whether the phase has `name=none`."""
         return self.arguments.get(name) is NONE
 
     @property
@@ -135,7 +135,7 @@ class GivenArguments:
         return value if isinstance(value, tuple) and not isinstance(value, Quantity) else None
 
     def over(self, original: GivenArguments) -> GivenArguments:
-        """These words, and those of the original where these say nothing."""
+        """These values, and those of the original for what these do not give."""
         merged = GivenArguments()
         merged.arguments = {**original.arguments, **self.arguments}
         merged.length = original.length if self.length is None else self.length

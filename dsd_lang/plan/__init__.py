@@ -1,6 +1,6 @@
-"""The plan: the resolved schedule as data, the only contract with the runtime, and the closed forms over it.
+"""The plan: the resolved schedule as data, the only contract with the runtime, and closed forms over it.
 
-The models are imported when they are first used: the linter calls closed forms and never waits for pydantic.
+The pydantic models are imported on first use, because the linter only needs the closed forms.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a plan may hold beyond its types: numbers that can be read, attributes that go together, parents first.
+"""Checks of plans beyond their types: readable numbers, consistent attributes, parents before children.
 
-A plan.json may come from anywhere; whatever passes here can be hashed, drawn and compared.
+A plan.json may come from anywhere; a plan that passes these checks can be hashed, drawn and compared.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ ShareText = Annotated[str, AfterValidator(_share)]
 
 
 def check_target(target: Target) -> None:
-    """Raises ``ValueError`` unless a target has what its kind needs."""
+    """Raises ``ValueError`` unless a target has the fields that its kind needs."""
     missing = [name for name in _NEEDED_BY_TARGET[target.kind] if getattr(target, name) in (None, ())]
     if missing:
         raise ValueError(f"a target of kind `{target.kind}` needs `{missing[0]}`")
@@ -69,7 +69,7 @@ def check_target(target: Target) -> None:
 
 
 def check_rate(rate: LearningRate) -> None:
-    """Raises ``ValueError`` unless it is known where a learning rate starts."""
+    """Raises ``ValueError`` unless the start of the learning rate is defined."""
     if (rate.start is None) == (rate.of is None):
         raise ValueError("a learning rate has one of `start` and `of`")
     if rate.of == "last" and rate.phase is None:
@@ -77,13 +77,13 @@ def check_rate(rate: LearningRate) -> None:
 
 
 def check_decay(decay: Decay) -> None:
-    """Raises ``ValueError`` for a factor that is not above 0 and at most 1: the rate could grow past every number."""
+    """Raises ``ValueError`` unless a factor is above 0 and at most 1; otherwise the rate could grow without limit."""
     if decay.factor is not None and not 0 < exact(decay.factor) <= 1:
         raise ValueError(f"the factor `{decay.factor[:40]}` is not above 0 and at most 1")
 
 
 def check_reference(reference: ReferenceInfo) -> None:
-    """Raises ``ValueError`` unless a reference says what its moment needs."""
+    """Raises ``ValueError`` unless a reference has the fields that its moment needs."""
     if reference.moment == "file" and not reference.file:
         raise ValueError("a reference to a file needs `file`")
     if reference.moment not in ("file", "init") and reference.phase is None:
@@ -93,7 +93,7 @@ def check_reference(reference: ReferenceInfo) -> None:
 
 
 def check_condition(condition: Condition) -> None:
-    """Raises ``ValueError`` unless a condition has the operands, the operator or the name of its kind."""
+    """Raises ``ValueError`` unless a condition has the operands, operator or name that its kind needs."""
     kind, count = condition.kind, len(condition.args)
     if count != _OPERANDS.get(kind, count) or (kind in ("and", "or") and not count):
         raise ValueError(f"a condition of kind `{kind}` has {count} operands")
@@ -106,7 +106,7 @@ def check_condition(condition: Condition) -> None:
 
 
 def check_phases(phases: Iterable[Phase]) -> None:
-    """Raises ``ValueError`` unless every phase has an id of its own and a parent that stands before it."""
+    """Raises ``ValueError`` unless every phase has a unique id and a parent before it."""
     before: set[str] = set()
     for phase in phases:
         if phase.id in before:
@@ -117,7 +117,7 @@ def check_phases(phases: Iterable[Phase]) -> None:
 
 
 def check_settings(settings: Mapping[str, Any], origins: Mapping[str, str]) -> None:
-    """Raises ``ValueError`` for a setting without an origin, or that no schedule could write."""
+    """Raises ``ValueError`` for a setting without an origin, or one that no schedule could contain."""
     for name, value in settings.items():
         if name not in origins:
             raise ValueError(f"nothing says where the setting `{name[:40]}` is from")

@@ -1,7 +1,7 @@
-"""Finds phases that are the same training: those that do the same and have the same chain of parents share one key.
+"""Finds phases that are the same training: phases that do the same and have the same chain of parents share a key.
 
-The runtime puts its setting (model, data, seed, ...) into the key of the root, and so names what it has trained;
-without a setting the keys say which phases of one plan are trained once (:func:`distinct_phases`).
+The runtime includes its settings (model, data, seed, ...) in the key of the root and identifies trained phases by these
+keys. Without settings, the keys tell which phases of one plan are trained once (:func:`distinct_phases`).
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ _REFERRING = ("from", "restore", "clock")
 def content_keys(plan: Plan, root: str, *, digest_of_file: Callable[[str], str]) -> dict[str, str]:
     """The key of every phase by its id, 16 hex digits each.
 
-    A key is the hash of the parent's key (``root`` before the first phase), of what the phase does and of the keys of
-    what it refers to. Labels and the condition of a loop that a phase is in are not part of it; the condition of a loop
-    that ends before the phase is. ``digest_of_file`` stands for the contents of a `from="file"`.
+    A key is the hash of the parent's key (``root`` before the first phase), of what the phase does, and of the keys of
+    the phases it refers to. It does not include labels, nor the condition of a loop that the phase is in, but it does
+    include the conditions of loops that end before the phase. ``digest_of_file`` gives the digest of the contents of a
+    `from="file"`.
     """
     keys: dict[str, str] = {}
     horizons: dict[str, tuple[Phase, ...]] = {}
@@ -49,7 +50,7 @@ def content_keys(plan: Plan, root: str, *, digest_of_file: Callable[[str], str])
 
 
 def distinct_phases(plan: Plan) -> tuple[Phase, ...]:
-    """The phases that are trained, in the plan's order: of several that are one training the first.
+    """The phases that are trained, in the plan's order: of several phases that are the same training, the first.
 
     >>> import dsd_lang
     >>> text = "fork { a: { dense 2ep lr=1; dense 1ep }  b: { dense 2ep lr=1; dense 3ep } }"
@@ -72,25 +73,25 @@ def digest(data: Any) -> str:
 
 
 def _length(member: Phase, batch: int | None) -> str:
-    """A length as far as it counts in the whole line's: one in epochs depends on the batch size."""
+    """A length as part of the length of the whole line: one in epochs depends on the batch size."""
     return str(member.duration.length) + (f"/{member.batch}" if member.batch != batch else "")
 
 
 def _loops_left(parent: Phase | None, phase: Phase) -> list[Any]:
-    """The conditions of the loops that end before a phase: they decide how many cycles it comes after."""
+    """The conditions of the loops that end before a phase: they determine after how many cycles it comes."""
     inside = {cycle.loop for cycle in phase.cycles}
     cycles = parent.cycles if parent is not None else ()
     return [cycle.until.model_dump(mode="json") for cycle in cycles if cycle.loop not in inside]
 
 
 def _draws_by_path(phase: Phase) -> bool:
-    """Whether the branch that a phase is on decides what it draws."""
+    """Whether a phase's random numbers depend on its branch."""
     is_random = phase.from_.kind == "random" or phase.restore.kind == "random"
     return bool(phase.path) and (phase.rng == "distinct" or is_random)
 
 
 def _numbers(phase: Phase, positions: dict[str, int]) -> dict[str, Any]:
-    """What a phase does, without its place and without the phases that it refers to."""
+    """What a phase does, without its position and its references."""
     data = meaning(phase, positions)
     for name in ("parent", "cycles", "rng", "seed_index"):
         data.pop(name, None)

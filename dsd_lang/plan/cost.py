@@ -1,4 +1,4 @@
-"""Computes a plan's cost: epochs and updates in total, and weighted by the share of weights that is alive."""
+"""Computes a plan's cost: epochs and updates in total, and weighted by the share of weights that is not pruned."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SEED = re.compile(r"\.seed\d+$")
 
 
 class Budget(NamedTuple):
-    """Epochs and updates, as planned and weighted by density; ``is_complete`` is False where a density is unknown."""
+    """Epochs and updates, as planned and weighted by density; ``is_complete`` is False if a density is unknown."""
 
     epochs: Fraction
     updates: Fraction
@@ -29,11 +29,11 @@ class Budget(NamedTuple):
 
 
 def budget(plan: Plan, densities: Densities | None = None) -> Budget:
-    """The sum over all phases of a plan; what is trained once counts once, a phase with `until` counts with its bound.
+    """The sum over all phases of a plan; a shared phase counts once, a phase with `until` with its full length.
 
-    A sparse phase is weighted by the share it keeps of the selected weights: by ``densities`` (those of a model,
-    :func:`dsd_lang.plan.layer_counts.densities`), else by what the plan alone tells. A share that is not known counts
-    as dense: then ``is_complete`` is False.
+    A sparse phase is weighted by the share of the selected weights that it keeps: by ``densities`` (of a model, see
+    :func:`dsd_lang.plan.layer_counts.densities`), else by what is known from the plan alone. A phase with unknown
+    density counts as dense, and ``is_complete`` is False.
     """
     densities = density_by_phase(plan) if densities is None else densities
     totals = {"ep": Fraction(0), "it": Fraction(0)}
@@ -50,7 +50,7 @@ def budget(plan: Plan, densities: Densities | None = None) -> Budget:
 
 
 def density_by_phase(plan: Plan) -> Densities:
-    """The shares alive as far as the plan alone tells: not for a list of targets, which only the model weighs."""
+    """The shares not pruned, as far as the plan alone determines them: not for a list of targets."""
     found: dict[str, tuple[Fraction | None, Fraction | None]] = {}
     before: dict[str | None, Phase] = {}
     for phase in plan.phases:
@@ -87,7 +87,7 @@ def _selects_alike(parent: Phase, phase: Phase) -> bool:
 
 
 class Arm(NamedTuple):
-    """A branch with the phases before it: its length, and how many times the ``baseline``'s that is."""
+    """A branch with the phases before it: its length, and the ratio to that of the ``baseline``."""
 
     name: str
     epochs: Fraction
@@ -97,10 +97,9 @@ class Arm(NamedTuple):
 
 
 def arms(plan: Plan) -> tuple[Arm, ...]:
-    """The branches measured by the one called `baseline`; without one, the left of each `compare` by its right.
+    """The branches compared to the one called `baseline`; without one, the left side of each `compare` to the right.
 
-    An arm of several seeds counts once. Lengths of which some are in epochs and some in updates have no ratio: such an
-    arm is left out.
+    An arm with several seeds counts once. Arms with lengths in both epochs and updates have no ratio and are left out.
     """
     names = tuple(dict.fromkeys(_SEED.sub("", path) for path in plan.branches))
     pairs = [(name, "baseline") for name in names if name != "baseline"]
@@ -118,7 +117,7 @@ def arms(plan: Plan) -> tuple[Arm, ...]:
 
 
 def first_phase_multiple(plan: Plan) -> Fraction | None:
-    """How many times its first dense phase a plan of one line trains: DSD is sold as a multiple of its baseline.
+    """How many times the length of its first dense phase a linear plan trains, as in the DSD paper.
 
     None for a plan with branches, without a dense start, or with lengths in different units.
     """
@@ -146,13 +145,13 @@ def _line_total(plan: Plan, name: str) -> tuple[Fraction, Fraction]:
 
 
 def in_words(epochs: Fraction, updates: Fraction) -> str:
-    """`200ep`, `500it`, `200ep + 500it`; what has no short decimal is rounded to four places."""
+    """`200ep`, `500it`, `200ep + 500it`; numbers without a short decimal are rounded to four places."""
     parts = [str(Length(_short(value), unit)) for value, unit in ((epochs, "ep"), (updates, "it")) if value]  # type: ignore[arg-type]
     return " + ".join(parts) or "0ep"
 
 
 def times(multiple: Fraction) -> str:
-    """A multiple in three figures: `1.67`, `0.333`, `5001`."""
+    """A multiple with three significant digits: `1.67`, `0.333`, `5001`."""
     return f"{approximate(multiple):{'.3g' if multiple < 1000 or multiple >= 10**15 else '.0f'}}"
 
 

@@ -1,4 +1,4 @@
-"""The dependency graph of phases: the runner schedules from it, and pictures draw it."""
+"""The dependency graph of phases, used by the runner's scheduler and for pictures."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from dsd_lang.plan.parts import Phase
 
 
 def dependency_graph(plan: Plan) -> nx.DiGraph:
-    """A node for each phase id, in execution order; edges go from what is needed to the phase that needs it.
+    """A node for each phase id, in execution order; edges go from a phase to the phases that need it.
 
-    An edge of kind `parent` says whose state a phase starts from, one of kind `reference` (with the ``arguments`` that
-    name it) which checkpoint it uses besides.
+    An edge of kind `parent` leads from the phase whose state a phase starts from, one of kind `reference` (with the
+    ``arguments`` that name it) from a phase whose checkpoint it uses.
     """
     graph = nx.DiGraph()
     graph.add_nodes_from(phase.id for phase in plan.phases)
@@ -34,9 +34,9 @@ def dependency_graph(plan: Plan) -> nx.DiGraph:
 
 
 def execution_order(plan: Plan) -> tuple[Phase, ...]:
-    """The phases so that each stands behind all it needs, and else as they are written.
+    """The phases in an order in which each comes after all it needs, otherwise as written.
 
-    Raises :class:`DsdError` for a plan that no compiler made: phases that need each other.
+    Raises :class:`DsdError` for phases that need each other, which a compiled plan cannot have.
     """
     graph = dependency_graph(plan)
     phases = {phase.id: phase for phase in plan.phases}
@@ -50,7 +50,7 @@ def execution_order(plan: Plan) -> tuple[Phase, ...]:
 
 
 def references_of(phase: Phase) -> Iterator[tuple[str, str]]:
-    """The phases whose checkpoints a phase uses besides its parent's end, with the argument that says so."""
+    """The phases whose checkpoints a phase refers to, with the arguments that do so."""
     sources = (("from", phase.from_), ("restore", phase.restore), ("clock", phase.clock))
     for argument, source in sources:
         if source.reference is not None and source.reference.phase is not None:

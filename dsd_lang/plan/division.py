@@ -1,4 +1,4 @@
-"""Resolves the selectors of a sparse phase on a model's layers, and which target of a list each weight gets.
+"""Resolves a sparse phase's selectors on a model's layers, and divides the weights over a list target.
 
 Written once: the linter, the counts and the runtime all call :func:`divide`. Nothing here imports pydantic or torch.
 """
@@ -12,16 +12,16 @@ from dsd_lang.base.layers import LayerInfo, Selector, WeightInfo, parse_selector
 
 
 class Share(NamedTuple):
-    """The weights of one target: of the phase's own (``item`` is None) or of one item of its list, by its index."""
+    """The weights of one target: the phase's own (``item`` is None) or one item of its list, by index."""
 
     item: int | None
     weights: tuple[WeightInfo, ...]
 
 
 class Division(NamedTuple):
-    """All that a phase selects, by target; ``missing`` are the selectors that match nothing in the model.
+    """The weights that a phase selects, by target; ``missing`` are the selectors that match nothing in the model.
 
-    ``left_over`` are weights that `layers=` selects and no item of a list target names: they get no mask.
+    ``left_over`` are weights that `layers=` selects but no item of a list target matches: they get no mask.
     """
 
     parts: tuple[Share, ...]
@@ -32,10 +32,10 @@ class Division(NamedTuple):
 def divide(
     layers: Sequence[str], exclude: Sequence[str], items: Sequence[str], inventory: Sequence[LayerInfo]
 ) -> Division:
-    """What `layers=` and `except=` select, divided over the selectors of a list target: first match wins.
+    """The selection of `layers=` and `except=`, divided over the selectors of a list target; the first match applies.
 
-    Without ``layers`` the items are what is selected, without either the role `prunable`. Without ``items`` there is
-    one part. Weights stand in the model's order, each once.
+    Without ``layers`` the items define the selection; without both it is `prunable`. Without ``items`` there is one
+    part. Weights are in the model's order, each once.
     """
     listed = [parse_selector(text) for text in items]
     include = [parse_selector(text) for text in layers] or listed

@@ -1,7 +1,7 @@
 """Checks that targets fit a model's layers: N:M patterns with shapes, list targets with selectors.
 
-The linter calls the closed forms on a model's inventory, the runtime :func:`misfits` on its whole plan before the first
-update. Nothing here imports pydantic or torch.
+The linter calls the closed forms with a model's inventory; the runtime calls :func:`misfits` for its whole plan before
+the first update. This module imports neither pydantic nor torch.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NARROWER_FIRST = "the first match wins: write the narrower selector first"
 
 
 class Misfit(NamedTuple):
-    """One sentence about what does not fit, what to do, and the code of its page."""
+    """One sentence about what does not fit, a help line, and the code of its page."""
 
     code: str
     message: str
@@ -33,7 +33,7 @@ class Misfit(NamedTuple):
 
 
 class PhaseMisfit(NamedTuple):
-    """A misfit and the phase that has it."""
+    """A misfit and its phase."""
 
     phase: Phase
     misfit: Misfit
@@ -46,10 +46,10 @@ class PhaseMisfit(NamedTuple):
 def misfits(
     plan: Plan, inventory: Sequence[LayerInfo], *, updates_per_epoch: Callable[[Phase], int] | None = None
 ) -> tuple[PhaseMisfit, ...]:
-    """Everything in a plan that a model cannot do, each kind of selection once.
+    """Everything in a plan that is impossible for a model, each kind of selection once.
 
-    With ``updates_per_epoch`` ramps are checked too whose `every=` is in another unit than their phase. Selectors that
-    match nothing at all are :func:`dsd_lang.plan.division.divide`'s to tell.
+    With ``updates_per_epoch``, ramps whose `every=` is in another unit than their phase are checked too. Selectors that
+    match nothing are reported by :func:`dsd_lang.plan.division.divide`.
     """
     found: list[PhaseMisfit] = []
     seen: set[tuple[object, ...]] = set()
@@ -69,7 +69,7 @@ def misfits(
 def require_fit(
     plan: Plan, inventory: Sequence[LayerInfo], *, updates_per_epoch: Callable[[Phase], int] | None = None
 ) -> None:
-    """Raises :class:`DsdError` with every misfit of a plan."""
+    """Raises :class:`DsdError` with all misfits of a plan."""
     found = misfits(plan, inventory, updates_per_epoch=updates_per_epoch)
     if found:
         raise DsdError("; ".join(str(item) for item in found), help=found[0].misfit.help)
@@ -107,12 +107,12 @@ def _of_ramps(phase: Phase, updates_per_epoch: int) -> Iterator[Misfit]:
 
 
 def misfitting(m: int, weights: Sequence[WeightInfo]) -> tuple[WeightInfo, ...]:
-    """The weights whose inputs are no multiple of M, or that have no input dimension."""
+    """The weights whose number of inputs is not a multiple of M, or that have no input dimension."""
     return tuple(weight for weight in weights if not weight.num_inputs or weight.num_inputs % m)
 
 
 def pattern_misfit(n: int, m: int, weights: Sequence[WeightInfo]) -> Misfit | None:
-    """Why `N:M` does not fit some of the weights it is meant for; None where it fits all.
+    """Why `N:M` does not fit some of the weights it applies to; None if it fits all.
 
     >>> pattern_misfit(2, 4, [WeightInfo("fc.weight", (10, 6))]).message
     '`2:4` does not fit `fc.weight`: it has 6 inputs, not a multiple of 4'
@@ -133,7 +133,7 @@ def pattern_misfit(n: int, m: int, weights: Sequence[WeightInfo]) -> Misfit | No
 
 
 def _advice(weights: Sequence[WeightInfo], wrong: Sequence[WeightInfo]) -> str:
-    """Another M that fits all of them, else the layers to leave out."""
+    """Another M that fits all of them, else the layers to exclude."""
     common = gcd(*(weight.num_inputs for weight in weights))
     fitting = [m for m in range(2, min(common, _MOST_SUGGESTED) + 1) if common % m == 0]
     owners = list(dict.fromkeys(owner_of(weight) for weight in wrong))
@@ -146,16 +146,16 @@ def _advice(weights: Sequence[WeightInfo], wrong: Sequence[WeightInfo]) -> str:
 
 
 def owner_of(weight: WeightInfo) -> str:
-    """The layer that a weight's name says it belongs to; the name itself where it says none."""
+    """The layer that a weight's name starts with; the name itself if it has no dot."""
     return weight.name.rpartition(".")[0] or weight.name
 
 
 def unreachable_items(
     layers: Sequence[str], exclude: Sequence[str], items: Sequence[str], inventory: Sequence[LayerInfo] | None
 ) -> Iterator[Misfit]:
-    """The items of a list target that no weight takes although their selector is right.
+    """The items of a list target that match no weight, although their selectors are valid.
 
-    Without a model (``inventory`` None) only what holds for every model is told: `[conv: 30%, conv: 50%]`.
+    Without a model (``inventory`` is None), only items that are unreachable in every model: `[conv: 30%, conv: 50%]`.
     """
     listed = [parse_selector(text) for text in items]
     chosen, left_out = ([parse_selector(text) for text in texts] for texts in (layers, exclude))
@@ -178,7 +178,7 @@ def _why_empty(
     left_out: Sequence[Selector],
     inventory: Sequence[LayerInfo] | None,
 ) -> tuple[str, str] | None:
-    """The sentence and the advice about an item of a list; None where a weight may take it."""
+    """A sentence and advice about an item of a list that can match no weight; None if it can."""
     if chosen and not _meet(selector, chosen, inventory):
         only = ",".join(map(str, chosen))
         return (
@@ -199,7 +199,7 @@ def _why_empty(
 
 
 def _meet(selector: Selector, others: Sequence[Selector], inventory: Sequence[LayerInfo] | None) -> bool:
-    """Whether some weight is (or without a model may be) selected by it and by one of the others."""
+    """Whether it and one of the others select (or, without a model, may select) a common weight."""
     if inventory is None:
         return not all(are_disjoint(selector, other) for other in others)
     own = {weight.name for weight in match(selector, inventory)}
@@ -207,7 +207,7 @@ def _meet(selector: Selector, others: Sequence[Selector], inventory: Sequence[La
 
 
 def _taken(selector: Selector, others: Collection[Selector], inventory: Sequence[LayerInfo] | None) -> bool:
-    """Whether the others select all that it selects; without a model, whether one of them surely does."""
+    """Whether the others select all that it selects; without a model, whether one of them always does."""
     if inventory is None:
         return selector in others or (selector.form == "word" and any(covers(other, selector) for other in others))
     taken = {weight.name for other in others for weight in match(other, inventory)}

@@ -1,9 +1,9 @@
-"""Counts exactly, for a model, the layers and weights that each phase selects and prunes.
+"""Counts exactly the layers and weights of a model that each phase selects and prunes.
 
-The counts follow the rules of the language reference, section 3: `N - round_half_even(s N)` weights of a tensor (with
-`scope=global`, of all selected together) stay. What depends on the values of the weights is not known before training:
-how a global selection divides over its tensors, and so what a later phase finds alive in one of them. A tied weight is
-counted once.
+The rules are in section 3 of the language reference: `N - round_half_even(s N)` weights of a tensor (with
+`scope=global`, of all selected tensors together) are kept. Counts that depend on the weights' values are unknown before
+training: how a global selection is distributed over its tensors, and so what a later phase finds in one of them. A tied
+weight is counted once.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ Alive = int | None
 
 
 class PhaseCounts(NamedTuple):
-    """One phase's counts; ``alive`` at its start and at its end are None where only the run knows.
+    """One phase's counts; ``alive`` at its start and at its end are None if they are known only at run time.
 
-    ``num_layers`` layers are selected, ``num_weights`` weights in them; a dense phase selects nothing.
+    ``num_layers`` is the number of selected layers, ``num_weights`` that of their weights; 0 for a dense phase.
     """
 
     num_layers: int
@@ -36,7 +36,7 @@ class PhaseCounts(NamedTuple):
 
 
 class _Group(NamedTuple):
-    """Weights of which only the number alive together is known: one tensor, or the tensors of a global selection."""
+    """Weights whose number alive is known only in total: one tensor, or the tensors of a global selection."""
 
     names: frozenset[str]
     size: int
@@ -47,7 +47,7 @@ Masks = tuple[_Group, ...]
 
 
 def count_weights(plan: Plan, layers: Sequence[LayerInfo]) -> dict[str, PhaseCounts]:
-    """The counts of every phase by id. Selectors that match nothing count nothing: the linter reports them."""
+    """The counts of every phase by id. Selectors that match nothing count as nothing; the linter reports them."""
     counter = _Counter(layers)
     found: dict[str, PhaseCounts] = {}
     masks: dict[str | None, Masks] = {None: ()}
@@ -57,7 +57,7 @@ def count_weights(plan: Plan, layers: Sequence[LayerInfo]) -> dict[str, PhaseCou
 
 
 def densities(plan: Plan, counts: Mapping[str, PhaseCounts]) -> Densities:
-    """The share of the selected weights that is alive, on average over each phase and at its end."""
+    """The share of the selected weights that is not pruned, on average over each phase and at its end."""
     return {phase.id: _density(phase, counts[phase.id]) for phase in plan.phases}
 
 
@@ -86,7 +86,7 @@ class _Counter:
         self._selected: dict[object, tuple[Share, ...]] = {}
 
     def phase(self, phase: Phase, before: Masks) -> tuple[Masks, PhaseCounts]:
-        """The masks that a phase leaves, and its counts."""
+        """The masks at the end of a phase, and its counts."""
         if phase.mode == "dense" or phase.target is None:
             return (), PhaseCounts(0, 0, 0, 0)
         if phase.target.kind == "held":
@@ -101,7 +101,7 @@ class _Counter:
         return (*kept, *ends), self.counts((*kept, *starts), (*kept, *ends))
 
     def selected(self, phase: Phase) -> tuple[Share, ...]:
-        """The weights a phase selects, by their place in a list of targets: first match wins."""
+        """The weights that a phase selects, by index in a list of targets: the first match applies."""
         assert phase.target is not None
         selectors = tuple(item.selector for item in phase.target.items)
         key = (phase.layers, phase.except_, selectors)
@@ -127,7 +127,7 @@ def _alive(masks: Masks) -> Alive:
 def _competition(
     phase: Phase, target: Target, weights: Sequence[WeightInfo], before: Masks, *, is_end: bool
 ) -> list[_Group]:
-    """The groups that one target leaves of its weights, at the start or at the end of the phase."""
+    """The groups that remain of one target's weights, at the start or at the end of the phase."""
     if not weights:
         return []
     if target.kind == "held":
@@ -151,7 +151,7 @@ def _kept(phase: Phase, target: Target, weights: Sequence[WeightInfo], before: M
 
 
 def _found(before: Masks, weights: Sequence[WeightInfo]) -> _Group:
-    """What is alive of some weights: all where no mask is; not known where a mask's group reaches beyond them."""
+    """How many of some weights are alive: all without a mask; unknown if a mask's group includes other weights."""
     names = frozenset(weight.name for weight in weights)
     size = sum(weight.size for weight in weights)
     alive: Alive = size
@@ -163,13 +163,13 @@ def _found(before: Masks, weights: Sequence[WeightInfo]) -> _Group:
 
 
 def _patterned(weight: WeightInfo, n: int, m: int) -> _Group:
-    """N of M along the inputs; a pattern that does not fit keeps nothing that can be counted (DSD409 reports it)."""
+    """N of M along the inputs; the count is unknown for a pattern that does not fit, which DSD409 reports."""
     is_counted = not misfitting(m, (weight,))
     return _Group(frozenset((weight.name,)), weight.size, weight.size * n // m if is_counted else None)
 
 
 def _others(before: Masks, chosen: Sequence[_Group]) -> Masks:
-    """The masks of the weights that were not chosen anew; of a group that was chosen in part, nothing is known."""
+    """The masks of the weights that were not selected anew; unknown for a group that was selected in part."""
     names = frozenset(name for group in chosen for name in group.names)
     kept = []
     for group in before:

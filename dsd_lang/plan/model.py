@@ -1,8 +1,8 @@
 """The plan: the resolved schedule as data, the only contract with the runtime.
 
-Phases stand in execution order; `parent` makes the tree; `path` is the branch. Numbers that must stay exact are strings
+Phases are in execution order, `parent` makes them a tree, and `path` is the branch. Exact numbers are stored as strings
 (:func:`dsd_lang.base.units.exact` reads them). Attributes at their default are left out of the JSON, except the twelve
-that every phase has. The hash covers what the phases do and nothing of how they were written.
+that every phase has. The hash covers what the phases do, and not how they were written.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class Plan(PlanPart):
         return self
 
     def to_json(self, *, indent: int | None = 2) -> str:
-        """The JSON text; :meth:`from_json` reads it back to an equal plan."""
+        """The plan as JSON; :meth:`from_json` reads it back to an equal plan."""
         return json.dumps(as_data(self), ensure_ascii=False) if indent is None else as_text(self, indent)
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
-        """A plan from its JSON text; raises :class:`DsdError` when it is not one of this version."""
+        """Reads a plan from JSON; raises :class:`DsdError` if it is not a plan of this version."""
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
@@ -63,18 +63,18 @@ class Plan(PlanPart):
 
     @property
     def branches(self) -> tuple[str, ...]:
-        """The names of the branches, in order of their first phase; the main line is the empty name."""
+        """The names of the branches, in order of their first phase; the main line is the empty string."""
         return tuple(dict.fromkeys(phase.path for phase in self.phases if phase.path))
 
     @property
     def is_linear(self) -> bool:
-        """Whether the plan is one line of phases."""
+        """Whether the plan has no branches."""
         return all(
             phase.parent == (self.phases[index - 1].id if index else None) for index, phase in enumerate(self.phases)
         )
 
     def __repr__(self) -> str:
-        """One line: how many phases, which branches, how long, the start of the hash."""
+        """One line: the number of phases, the branches, the length, the start of the hash."""
         from dsd_lang.plan.cost import budget, in_words
 
         total = budget(self)
@@ -94,14 +94,14 @@ class Plan(PlanPart):
         return plan_html(self)
 
     def phase(self, identifier: str) -> Phase:
-        """The phase of that id."""
+        """The phase with that id."""
         for phase in self.phases:
             if phase.id == identifier:
                 return phase
         raise DsdError(f"the plan has no phase `{identifier}`")
 
     def line(self, identifier: str) -> tuple[Phase, ...]:
-        """The phases from the root to that one."""
+        """The phases from the root to the phase with that id."""
         by_id = {phase.id: phase for phase in self.phases}
         line = [by_id[identifier]]
         while line[-1].parent is not None:

@@ -1,6 +1,6 @@
 """The parts of a plan, from a span to a phase: frozen, strictly validated, defaults omitted in JSON.
 
-Numbers that must stay exact are strings (:func:`dsd_lang.base.units.exact` reads them).
+Exact numbers are stored as strings (:func:`dsd_lang.base.units.exact` reads them).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dsd_lang.plan.written import kept_items
 
 
 class PlanPart(BaseModel):
-    """Frozen, strict about unknown keys, and silent about defaults when written (but for ``_always``)."""
+    """Frozen, rejects unknown keys, and omits defaults in JSON (except ``_always``)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
     _always: ClassVar[frozenset[str]] = frozenset()
@@ -36,7 +36,7 @@ class PlanPart(BaseModel):
 
 
 class SpanInfo(PlanPart):
-    """Where a phase stands in the source: lines and columns from 1, the end exclusive."""
+    """The span of a phase in the source: lines and columns from 1, the end exclusive."""
 
     line: int
     column: int
@@ -56,7 +56,7 @@ class Duration(PlanPart):
 
 
 class Milestone(PlanPart):
-    """A point inside a phase: a ratio of it, or a length from its start."""
+    """A point inside a phase: a share of it, or a length from its start."""
 
     unit: Literal["ratio", "ep", "it"]
     value: NotNegative
@@ -78,10 +78,10 @@ class Decay(PlanPart):
 
 
 class LearningRate(PlanPart):
-    """Where a phase's learning rate starts and what shape it has.
+    """The start and shape of a phase's learning rate.
 
-    Either ``start`` is the exact value, or ``of`` names what it hangs on at run time (`optimizer`: the optimizer's own;
-    `last`: the final value of the phase ``phase``) and ``scale`` multiplies that.
+    Either ``start`` is the exact value, or ``of`` names the rate at run time that it is relative to (`optimizer`: the
+    optimizer's own; `last`: the final value of the phase ``phase``) and ``scale`` is the factor.
     """
 
     start: NotNegative | None = None
@@ -108,8 +108,8 @@ class SelectorTarget(PlanPart):
 class Target(PlanPart):
     """How much is pruned.
 
-    fraction/remaining: ``pruned``; nm: keep ``n`` of ``m``; ramp: ``start``, ``end``, ``shape``, ``every``;
-    held: nothing; list: ``items``, first match wins.
+    fraction/remaining: ``pruned``; nm: keep ``n`` of ``m``; ramp: ``start``, ``end``, ``shape``, ``every``; held: no
+    fields; list: ``items``, the first match applies.
     """
 
     kind: Literal["fraction", "remaining", "nm", "ramp", "held", "list"]
@@ -131,7 +131,8 @@ class Target(PlanPart):
 class Function(PlanPart):
     """A named choice with arguments: `magnitude(order=largest)`, `sgd(momentum=0.9)`, `value(5)`.
 
-    Values are exact decimals as strings, words, lengths (`100it`) or booleans; unnamed ones are under `0`, `1`, ...
+    Values are exact decimals as strings, words, lengths (`100it`) or booleans; positional ones have the keys `0`, `1`,
+    ...
     """
 
     name: str
@@ -207,7 +208,7 @@ class Condition(PlanPart):
 
 
 class Cycle(PlanPart):
-    """Membership of a `repeat N until COND` loop: once the condition holds after a cycle, later cycles are skipped."""
+    """Membership in a `repeat N until COND` loop: once the condition is true, later cycles are skipped."""
 
     loop: str
     index: int
@@ -216,7 +217,7 @@ class Cycle(PlanPart):
 
 
 class Phase(PlanPart):
-    """One phase, resolved: which weights may be non-zero, what they start from, how long, at which learning rate."""
+    """One resolved phase: which weights may be non-zero, what they start from, how long, and at which learning rate."""
 
     id: str
     label: str | None = None
@@ -281,7 +282,7 @@ class Expectation(PlanPart):
 
 
 class Checkpoint(PlanPart):
-    """A checkpoint the compiler planned because something refers to it."""
+    """A checkpoint that is saved because something refers to it."""
 
     phase: str | None
     moment: Literal["start", "entered", "end", "best", "at", "init"]

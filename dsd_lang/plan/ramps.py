@@ -1,4 +1,4 @@
-"""The closed forms of a ramp target (language reference, section 3): the share pruned on the way, and its mean."""
+"""The closed forms of a ramp target (language reference, section 3): the share pruned during it, and its mean."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _MEAN_DISTANCE = {"cubic": Fraction(1, 4), "linear": Fraction(1, 2), "cosine": F
 
 
 def ramp_value(left: Fraction, right: Fraction, shape: str, x: Fraction) -> Fraction:
-    """The share pruned when the share ``x`` of a ramp from ``left`` to ``right`` is over, 0 <= x <= 1.
+    """The share pruned when the fraction ``x`` of a ramp from ``left`` to ``right`` is over, 0 <= x <= 1.
 
     * linear: l + (r - l) x, and cubic: r + (l - r)(1 - x)^3 (Zhu & Gupta 2017), exact rationals;
     * cosine: r + (l - r)(1 + cos(pi x))/2;
-    * exp: 1 - (1 - l)^(1 - x) (1 - r)^x, which prunes the same share of the survivors in each step.
+    * exp: 1 - (1 - l)^(1 - x) (1 - r)^x, where each selection prunes the same share of the remaining weights.
 
     Cosine and exp are computed to 60 digits and rounded to a rational of denominator 10^12; the ends are exact.
     """
@@ -43,7 +43,7 @@ def ramp_value(left: Fraction, right: Fraction, shape: str, x: Fraction) -> Frac
 
 
 def ramp_mean(first: Fraction, last: Fraction, shape: str) -> Fraction:
-    """The mean over a ramp of the share alive, ``first`` at its start and ``last`` at its end."""
+    """The mean over a ramp of the share not pruned, ``first`` at its start and ``last`` at its end."""
     if shape != "exp":
         return last + (first - last) * _MEAN_DISTANCE[shape]
     if first == last or not last:

@@ -1,6 +1,7 @@
 """The closed forms of the learning rate (language reference, section 4): the shape in a phase, its warm-up, its end.
 
-The runtime calls them with clocks that count updates, pictures with clocks in any unit, the compiler for `last`.
+The runtime calls them with clocks that count updates, the pictures with clocks in any unit, and the compiler for
+`last`.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ DEFAULT_STEP_FACTOR = "0.1"
 def decay_shape(
     decay: Decay, start: Fraction, *, total: float, milestones: Sequence[float] = (), epoch: float = 1
 ) -> RateShape:
-    """The rate as a function of a clock that is over at ``total``; every number of the plan is read once, here.
+    """The rate as a function of a clock that ends at ``total``; the numbers of the plan are parsed once, here.
 
-    ``milestones`` are those of `step`, ``epoch`` the length of an epoch for `exp`, all in the unit of the clock. With s
-    the share of the clock that is over: cosine f + (r - f)(1 + cos(pi s))/2, linear r + (f - r) s, step r b^(milestones
-    passed), exp r b^(whole epochs passed), for the start r, the factor b and the floor f, which holds for all of them.
+    ``milestones`` are those of `step`, ``epoch`` is the length of an epoch for `exp`, all in the unit of the clock.
+    With s the fraction of the clock that is over, start r, factor b and floor f: cosine f + (r - f)(1 + cos(pi s))/2,
+    linear r + (f - r) s, step r b^(milestones passed), exp r b^(whole epochs passed). The rate is never below the
+    floor.
     """
     first = float(start)
     floor = float(exact(decay.floor)) if decay.floor is not None else 0.0
@@ -66,9 +68,9 @@ def milestone_update(milestone: Milestone, total: int, updates_per_epoch: int) -
 
 
 def final_exponent(decay: DecayData, length: Fraction, unit: str) -> int | None:
-    """How often the factor of `step` or `exp` has been applied when a phase is over; None where only the run can say.
+    """How often the factor of `step` or `exp` has been applied at the end of a phase; None if unknown before the run.
 
-    ``decay`` is in the plan's JSON shape; a milestone in another unit than the phase's length has no known order.
+    ``decay`` is in the plan's JSON form. The order of a milestone and a length in different units is unknown.
     """
     if decay["kind"] == "exp":
         return int(length) if unit == "ep" and length.denominator == 1 else None

@@ -11,9 +11,9 @@ from dsd_lang.plan.written import as_data
 
 
 def scaled_plan(plan: Plan, scale: str) -> Plan:
-    """Multiplies every duration, warm-up, milestone given as a length, and re-selection interval by an exact number.
+    """Multiplies all durations, warm-ups, milestones given as lengths, and re-selection intervals by an exact number.
 
-    Raises :class:`DsdError` when the scale is not a positive number.
+    Raises :class:`DsdError` if the scale is not a positive number.
     """
     try:
         factor = exact(scale)

@@ -49,7 +49,7 @@ def meaning(phase: Phase, position: dict[str, int]) -> dict[str, Any]:
 
 
 def semantic_hash(phases: Iterable[Phase]) -> str:
-    """`sha256:` over what the phases do; two spellings of one schedule have one hash (language reference, 11)."""
+    """`sha256:` over what the phases do; two spellings of one schedule have the same hash (language reference, 13)."""
     ordered = tuple(phases)
     position = {phase.id: index for index, phase in enumerate(ordered)}
     alike: dict[tuple[Any, ...], dict[str, Any]] = {}
@@ -65,7 +65,7 @@ def semantic_hash(phases: Iterable[Phase]) -> str:
 
 
 def meaning_without_parent(phase: Phase) -> tuple[Any, ...]:
-    """Equal only for phases that do the same but for their parent: the rounds of a loop share their parts."""
+    """Equal only for phases that do the same, apart from their parent; the rounds of a loop share their parts."""
     values = phase.__dict__
     return tuple(
         values[name] if name in _SMALL or isinstance(values[name], str | int) else id(values[name]) for name in _MEANT

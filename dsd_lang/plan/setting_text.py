@@ -1,4 +1,4 @@
-"""Writes a plan's setting back as the text after `set`, so that a saved plan's flags and preset can be reused."""
+"""Writes a setting of a plan as the text after `set`, so that a saved plan's flags and preset can be reused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def setting_text(value: Any) -> str:
 
 
 def milestone_text(point: MilestoneData) -> str:
-    """`50%`, `80ep`; a share whose decimals do not end stays `1/3`."""
+    """`50%`, `80ep`; a share without a finite decimal stays `1/3`."""
     if point["unit"] != "ratio":
         return point["value"] + point["unit"]
     return point["value"] if "/" in point["value"] else format_percent(exact(point["value"]))

@@ -1,6 +1,6 @@
-"""The JSON shapes of a plan's parts as types: what the passes fill in, and what `dsd_lang.plan.parts` reads.
+"""The JSON forms of a plan's parts as types: the passes produce them and `dsd_lang.plan.parts` reads them.
 
-They cost nothing when they run: the linter has a program's phases in these shapes without waiting for pydantic.
+As types they cost nothing at run time, so the linter can handle a program's phases without loading pydantic.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class RateData(TypedDict):
 
 
 class ShareData(TypedDict):
-    """A plan `Target` of one number."""
+    """A plan `Target` with one number."""
 
     kind: Literal["fraction", "remaining"]
     pruned: str
@@ -58,7 +58,7 @@ class PatternData(TypedDict):
 
 
 class RampData(TypedDict):
-    """A plan `Target` that grows."""
+    """A plan `Target` that is a ramp."""
 
     kind: Literal["ramp"]
     start: str

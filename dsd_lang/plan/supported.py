@@ -1,6 +1,6 @@
-"""Finds what a plan asks for that `dsd-run` does not support yet (DSD207), by the registries.
+"""Finds what a plan uses that `dsd-run` does not support yet (DSD207), from the registries.
 
-Everything here takes the plan's plain data (its JSON shapes), which the linter has before there is a plan.
+The functions take the plan's plain data (its JSON form), which the linter has before there is a plan.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dsd_lang.base.metrics import find_metric
 
 
 def unsupported_arguments(values: Mapping[str, Any]) -> Iterator[tuple[Argument, str]]:
-    """The arguments among a phase's attributes (or the settings) that are not executed, and how each is written."""
+    """The unsupported arguments among a phase's attributes (or the settings), and how each is written."""
     for row in ARGUMENTS:
         value = values.get(row.attribute)
         word = value.get("name", value.get("kind")) if isinstance(value, Mapping) else value
@@ -25,7 +25,7 @@ def unsupported_arguments(values: Mapping[str, Any]) -> Iterator[tuple[Argument,
 
 
 def unsupported_metrics(condition: Mapping[str, Any] | None) -> Iterator[str]:
-    """The metrics that a condition reads and nothing measures yet."""
+    """The metrics in a condition that nothing measures yet."""
     if condition is None:
         return
     if condition["kind"] == "metric":
@@ -37,7 +37,7 @@ def unsupported_metrics(condition: Mapping[str, Any] | None) -> Iterator[str]:
 
 
 def unsupported_in_phase(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What a phase asks for that is not executed, and the argument that says so (`until` for conditions)."""
+    """What a phase uses that is not supported, and the argument that contains it (`until` for conditions)."""
     for row, written in unsupported_arguments(fields):
         yield written, row.name
     cycles = [cycle["until"] for cycle in fields.get("cycles", ())]

@@ -1,7 +1,8 @@
-"""A part of a plan in, its plain data or its JSON text out, without the attributes that are at their default.
+"""Writes parts of a plan as plain data or JSON, without attributes at their default.
 
-Phases of a loop or of many seeds share their parts: each shared part is written once, then copied. A plan of 100,000
-phases is written in seconds so; `json` with an indent, and pydantic, which asks each part by itself, need many.
+Phases of a loop or of several seeds share their parts, so each shared part is written once and then copied. This writes
+a plan of 100,000 phases in seconds; `json` with an indent and pydantic, which visits each part separately, take much
+longer.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ _REQUIRED = object()
 
 
 def as_data(part: PlanPart) -> dict[str, Any]:
-    """The part as plain JSON data, as `model_dump(mode="json")` gives it."""
+    """The part as plain JSON data, equal to `model_dump(mode="json")`."""
     return {key: _plain(value) for key, value in kept_items(part)}
 
 
 def kept_items(part: PlanPart) -> list[tuple[str, Any]]:
-    """Every attribute that is written, under its key in the JSON."""
+    """The attributes that are written, under their keys in the JSON."""
     values = part.__dict__
     return [
         (key, value)
@@ -35,7 +36,7 @@ def kept_items(part: PlanPart) -> list[tuple[str, Any]]:
 
 @cache
 def _defaults_of(part: type[PlanPart]) -> tuple[tuple[str, str, Any], ...]:
-    """Each field's name, its key in the JSON, and the default that is left out (a mark equal to nothing: never)."""
+    """Each field's name, its JSON key, and the default that is left out (a marker equal to nothing if never)."""
     return tuple(
         (
             name,
@@ -64,7 +65,7 @@ def as_text(part: PlanPart, indent: int) -> str:
 
 
 class _Writer:
-    """Texts by part and depth; the parts are kept alive by the part that is written."""
+    """Caches texts by part and depth; parts are kept alive by the part that is being written."""
 
     def __init__(self, indent: int) -> None:
         self._step = " " * indent

@@ -14,7 +14,7 @@ PageOf = Callable[[str], str | None]
 
 
 class CheckedFile(NamedTuple):
-    """A file as the user named it, its text, and what was found in it."""
+    """A file as the user named it, its text, and its diagnostics."""
 
     name: str
     source: SourceText
@@ -30,10 +30,10 @@ def render(
     docs_url: str = DOCS_URL,
     page_of: PageOf = lambda code: None,
 ) -> str:
-    """The findings of all files in one of :data:`FORMATS`; colour is only for :data:`FOR_PEOPLE`.
+    """The diagnostics of all files in one of :data:`FORMATS`; colour applies only to :data:`FOR_PEOPLE`.
 
-    ``exit_code`` is what the tool will end with, ``docs_url`` where the rules' pages stand, ``page_of`` gives the text
-    of one.
+    ``exit_code`` is the tool's exit status, ``docs_url`` the address of the rules' pages, and ``page_of`` returns the
+    text of a page.
     """
     if format == "full":
         from dsd_lang.report.full import render_full

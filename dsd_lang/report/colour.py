@@ -11,7 +11,7 @@ CODES = {
 
 
 def wants_colour(choice: str, environment: Mapping[str, str], *, is_terminal: bool) -> bool:
-    """`--color`; with `auto` a non-empty NO_COLOR wins over FORCE_COLOR, and both over the terminal."""
+    """Evaluates `--color`; for `auto`, a non-empty NO_COLOR overrides FORCE_COLOR, and both override the terminal."""
     if choice != "auto":
         return choice == "always"
     if environment.get("NO_COLOR"):
@@ -22,5 +22,5 @@ def wants_colour(choice: str, environment: Mapping[str, str], *, is_terminal: bo
 
 
 def paint(text: str, colour: str, *, is_coloured: bool) -> str:
-    """The text in that colour, or as it is."""
+    """The text in that colour, or unchanged."""
     return f"\033[{CODES[colour]}m{text}\033[0m" if is_coloured and text else text

@@ -9,7 +9,7 @@ from dsd_lang.report.colour import paint
 
 
 def render_concise(files: Sequence[CheckedFile], *, is_coloured: bool) -> str:
-    """All findings, in the order of the files."""
+    """All diagnostics, in the order of the files."""
     lines = [
         f"{file.name}:{finding.span.line}:{finding.span.column}: "
         f"{paint(finding.code, finding.severity, is_coloured=is_coloured)} {finding.message}\n"

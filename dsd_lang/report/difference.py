@@ -8,7 +8,7 @@ _COLOURS = {"+": "added", "-": "removed", "@": "frame"}
 
 
 def unified_diff(name: str, before: str, after: str, *, is_coloured: bool = False) -> str:
-    """The difference as `patch` and `git apply` read it; empty for equal texts."""
+    """The diff in the format of `patch` and `git apply`; empty for equal texts."""
     import difflib
 
     lines = difflib.unified_diff(_lines(before), _lines(after), fromfile=f"a/{name}", tofile=f"b/{name}")
@@ -16,13 +16,13 @@ def unified_diff(name: str, before: str, after: str, *, is_coloured: bool = Fals
 
 
 def _lines(text: str) -> list[str]:
-    """The lines with their ends; only `\\n` ends one, as for `patch` and git."""
+    """The lines with their line endings; only `\n` ends a line, as for `patch` and git."""
     *whole, rest = text.split("\n")
     return [f"{line}\n" for line in whole] + ([rest] if rest else [])
 
 
 def _shown(line: str, *, is_coloured: bool) -> str:
-    """A line of the diff, closed where the file's last line was not."""
+    """A line of the diff, with a marker if the file's last line had no line ending."""
     body = line.rstrip("\r\n")
     end = line[len(body) :]
     colour = "strong" if line.startswith(("+++", "---")) else _COLOURS.get(line[:1], "")

@@ -15,7 +15,7 @@ _BEFORE_THE_CARET = 60
 
 
 def render_full(files: Sequence[CheckedFile], *, is_coloured: bool) -> str:
-    """All findings, a blank line after each."""
+    """All diagnostics, each followed by a blank line."""
     blocks = [
         render_one(file.name, file.source, finding, is_coloured=is_coloured) + "\n"
         for file in files
@@ -25,7 +25,7 @@ def render_full(files: Sequence[CheckedFile], *, is_coloured: bool) -> str:
 
 
 def render_one(name: str, source: SourceText, finding: Diagnostic, *, is_coloured: bool = False) -> str:
-    """One finding: head, place, source line, carets with the label, help."""
+    """One diagnostic: head, position, source line, carets with the label, help."""
 
     def frame(text: str) -> str:
         return paint(text, "frame", is_coloured=is_coloured)
@@ -52,14 +52,14 @@ def _strong(text: str, is_coloured: bool) -> str:
 
 
 def _width_on_line(source: SourceText, finding: Diagnostic) -> int:
-    """How many columns of the first line the finding covers, at least one."""
+    """How many columns of the first line the diagnostic covers, at least one."""
     span = finding.span
     end = span.end_column if span.end_line == span.line else len(source.line(span.line)) + 1
     return max(1, end - span.column)
 
 
 def excerpt(line: str, column: int, width: int) -> tuple[str, str, str]:
-    """The line as it is shown, the blank before the carets, and the carets; a very long line is cut around them."""
+    """The line as displayed, the blanks before the carets, and the carets; a very long line is cut around them."""
     start = column - 1
     cut = 0
     mark = ""
@@ -75,7 +75,7 @@ def excerpt(line: str, column: int, width: int) -> tuple[str, str, str]:
 
 
 def _visible(text: str) -> str:
-    """Tabs as blanks and control characters as a sign, so that nothing moves or hides the line."""
+    """Replaces tabs by blanks and control characters by a symbol, so that nothing shifts or hides the line."""
     plain = text.replace("\t", TAB)
     if plain.isprintable():
         return plain
@@ -83,7 +83,7 @@ def _visible(text: str) -> str:
 
 
 def _columns(text: str) -> int:
-    """How many columns of a terminal the text takes."""
+    """How many terminal columns the text takes."""
     plain = _visible(text)
     if plain.isascii():
         return len(plain)

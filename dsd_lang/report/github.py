@@ -1,4 +1,4 @@
-"""Renders diagnostics as GitHub workflow commands, shown at the lines of a pull request."""
+"""Renders diagnostics as GitHub workflow commands, which appear on the lines of a pull request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _COMMANDS = {"error": "error", "warning": "warning", "advice": "notice"}
 
 
 def render_github(files: Sequence[CheckedFile]) -> str:
-    """One command a finding, `%`, line ends and (in properties) `:` and `,` escaped."""
+    """One command per diagnostic; escapes `%`, line endings and (in properties) `:` and `,`."""
     return "".join(_command(file.name, finding) for file in files for finding in file.diagnostics)
 
 

@@ -53,5 +53,5 @@ def _attribute(text: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """The text without characters that XML cannot hold."""
+    """The text without characters that are invalid in XML."""
     return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)

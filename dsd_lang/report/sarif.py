@@ -19,7 +19,7 @@ _INDEXES = {code: index for index, code in enumerate(CATALOGUE)}
 
 
 def render_sarif(files: Sequence[CheckedFile], *, exit_code: int, docs_url: str, page_of: PageOf) -> str:
-    """One log with one run; every rule of the catalogue is described in it."""
+    """One log with one run; it describes every rule of the catalogue."""
     run = {
         "tool": {
             "driver": {
@@ -89,7 +89,7 @@ def _region(span: Span) -> dict[str, int]:
 
 
 def _place(name: str) -> dict[str, str]:
-    """A file relative to the folder here; one outside of it as a `file:` address."""
+    """A file relative to the current folder; one outside of it as a `file:` URI."""
     path, here = os.path.abspath(name), os.path.join(os.getcwd(), "")
     if not path.startswith(here):
         return {"uri": f"file://{_address(path)}"}

@@ -30,7 +30,7 @@ class DiffText:
         self.is_whole = is_whole
 
     def text(self, diff: PlanDiff, sums: Sequence[TotalChange], effect: RunEffect | None = None, run: str = "") -> str:
-        """The whole page."""
+        """The complete page."""
         old, new = diff.old, diff.new
         lines = [
             paint(f"--- {old.source} ({_phases(len(old.phases))})", "removed", is_coloured=self.is_coloured),
