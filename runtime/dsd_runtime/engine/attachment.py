@@ -12,6 +12,7 @@ from dsd_lang.plan import Plan
 from dsd_runtime.engine.foreign_optimizers import usable_optimizer
 from dsd_runtime.engine.left_out import selection_notes
 from dsd_runtime.engine.metric_table import Better, MetricTable
+from dsd_runtime.engine.progression import Progression
 from dsd_runtime.engine.ranks import require_supported_wrapper as require_supported_ranks
 from dsd_runtime.engine.references import ReferenceStore
 from dsd_runtime.engine.session import Session
@@ -54,7 +55,7 @@ def attach(
     """
     check_line(plan)
     require_supported_ranks(model)
-    session = Session(
+    line = Progression(
         plan,
         model,
         usable_optimizer(optimizer),
@@ -64,9 +65,8 @@ def attach(
         references=references,
         best_metric=best_metric,
         table=MetricTable(percent_metrics, metrics),
-        enters_by_itself=enters_by_itself,
-        on_report=on_report,
     )
+    session = Session(line, enters_by_itself=enters_by_itself, on_report=on_report)
     for note in selection_notes(plan, session.boundary.layers):
         warnings.warn(note, DsdWarning, stacklevel=2)
     if enters_by_itself:

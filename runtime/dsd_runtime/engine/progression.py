@@ -39,6 +39,7 @@ from dsd_runtime.engine.step_guard import StepGuard
 from dsd_runtime.engine.succession import Succession
 from dsd_runtime.engine.update import UpdateRule
 from dsd_runtime.engine.warning import warn
+from dsd_runtime.engine.wrappers import unwrapped
 
 
 class Progression:
@@ -59,9 +60,9 @@ class Progression:
         references: ReferenceStore | None,
         best_metric: str,
         table: MetricTable,
-        ranks: Ranks,
-        guard: StepGuard,
     ) -> None:
+        self.ranks = Ranks(model)
+        model = unwrapped(model)
         self.plan, self.model, self.seed = plan, model, seed
         self.timeline = build_timeline(plan, steps_per_epoch)
         self.references = references if references is not None else MemoryReferences()
@@ -80,7 +81,8 @@ class Progression:
         self.position = Position(rate=self.rate_owner.own_rate)
         self.rule = UpdateRule(0.0, None, "norm")
         self.events: list[Event] = []
-        self._ranks, self._guard = ranks, guard
+        self.guard = StepGuard(self)
+        self.guard.watch(optimizer)
         self.prefix = Prefix(plan, self.timeline)
         self._schedule: RateSchedule | None = None
         self._has_offsets = False
@@ -107,6 +109,11 @@ class Progression:
         """True between the last update of a phase and the first of the next (`until` included)."""
         position = self.position
         return position.index < 0 or position.stopped or position.step >= self.stage.length
+
+    @property
+    def is_over(self) -> bool:
+        """True after the last update of the line."""
+        return self.is_phase_over and self.following is None
 
     @property
     def is_selection_due(self) -> bool:
@@ -220,7 +227,7 @@ class Progression:
         """Sets what a phase overrides."""
         self.overrides.apply(stage.phase)
         self.rate_owner.follow(self.optimizer)
-        self._guard.watch(self.optimizer)
+        self.guard.watch(self.optimizer)
         self.rule = UpdateRule.of(stage.phase)
         self._has_offsets = self.moments.has_offsets(stage)
 
@@ -234,8 +241,8 @@ class Progression:
         self.rate_owner.set(rate)
 
     def _agree_on_masks(self) -> None:
-        if self._ranks.count > 1:
-            self._ranks.agree("masks", self.boundary.store.hash())
+        if self.ranks.count > 1:
+            self.ranks.agree("masks", self.boundary.store.hash())
 
     def _warn_of_what_was_not_reported(self, following: Phase) -> None:
         """On leaving a phase: its `until`, or that of a loop whose cycle it ends, may have had nothing to read."""

@@ -21,24 +21,19 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dsd_lang.base.errors import DsdError
-from dsd_lang.plan import Phase, Plan
+from dsd_lang.plan import Phase
 from dsd_runtime.engine.boundary import Boundary
 from dsd_runtime.engine.entry_undo import EntryUndo
 from dsd_runtime.engine.events import Event
 from dsd_runtime.engine.fresh_gradients import FreshGradients
 from dsd_runtime.engine.loader_position import PassLoader
-from dsd_runtime.engine.metric_table import MetricTable
 from dsd_runtime.engine.phase_view import PhaseView
 from dsd_runtime.engine.preflight import check_moments, check_optimizers, check_rates, check_sources
 from dsd_runtime.engine.progression import Progression
-from dsd_runtime.engine.ranks import Ranks
-from dsd_runtime.engine.references import ReferenceStore
 from dsd_runtime.engine.session_state import reading_state
 from dsd_runtime.engine.shown import session_html, session_text
-from dsd_runtime.engine.stages import Stage, Timeline, UpdatesPerEpoch
-from dsd_runtime.engine.step_guard import StepGuard
+from dsd_runtime.engine.stages import Stage, Timeline
 from dsd_runtime.engine.update import apply_update
-from dsd_runtime.engine.wrappers import unwrapped
 
 T = TypeVar("T")
 
@@ -48,36 +43,13 @@ class Session:
 
     def __init__(
         self,
-        plan: Plan,
-        model: nn.Module,
-        optimizer: Optimizer,
+        line: Progression,
         *,
-        steps_per_epoch: UpdatesPerEpoch,
-        seed: int,
-        factory: Callable[[], nn.Module] | None,
-        references: ReferenceStore | None,
-        best_metric: str,
-        table: MetricTable,
         enters_by_itself: bool = True,
         on_report: Callable[[Mapping[str, float]], None] | None = None,
     ) -> None:
-        self.plan, self.model, self.seed = plan, unwrapped(model), seed
-        self._ranks = Ranks(model)
-        self._guard = StepGuard(self)
-        self._line = Progression(
-            plan,
-            self.model,
-            optimizer,
-            steps_per_epoch=steps_per_epoch,
-            seed=seed,
-            factory=factory,
-            references=references,
-            best_metric=best_metric,
-            table=table,
-            ranks=self._ranks,
-            guard=self._guard,
-        )
-        self._guard.watch(optimizer)
+        self.plan, self.model, self.seed = line.plan, line.model, line.seed
+        self._line, self._ranks, self._guard = line, line.ranks, line.guard
         self._gradients = FreshGradients()
         self._entry: EntryUndo | None = None
         self._enters_by_itself = enters_by_itself
@@ -143,7 +115,7 @@ class Session:
     @property
     def is_over(self) -> bool:
         """What `done` says, without the complaint."""
-        return self.is_phase_over and self._line.following is None
+        return self._line.is_over
 
     @property
     def is_phase_over(self) -> bool:

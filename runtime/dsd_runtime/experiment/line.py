@@ -11,8 +11,13 @@ import torch
 from torch import nn
 
 from dsd_lang.base.errors import DsdError
+from dsd_lang.plan import Plan
+from dsd_runtime.engine.attachment import attach
+from dsd_runtime.engine.overrides import build_optimizer
+from dsd_runtime.engine.references import ReferenceStore
 from dsd_runtime.engine.session import Session
 from dsd_runtime.engine.session_state import reading_state
+from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.storage.checkpoint import load_checkpoint, save_checkpoint
 from dsd_runtime.training.loop import PhaseRun
 
@@ -25,6 +30,33 @@ class ReportRelay:
 
     def __call__(self, metrics: Mapping[str, float]) -> None:
         self.listener(metrics)
+
+
+def attached(
+    prepared: Prepared,
+    plan: Plan,
+    model: nn.Module,
+    *,
+    factory: Callable[[], nn.Module] | None = None,
+    references: ReferenceStore | None = None,
+    on_report: Callable[[Mapping[str, float]], None] | None = None,
+) -> Session:
+    """A session over one line of the plan, with the optimizer that its first phase asks for; no phase is entered."""
+    first = plan.phases[0]
+    assert first.opt is not None  # every preset has one
+    return attach(
+        plan,
+        model,
+        build_optimizer(model.parameters(), first.opt, rate=float(prepared.preset.lr)),
+        steps_per_epoch=lambda phase: prepared.updates_per_epoch(phase.batch),
+        seed=prepared.seed,
+        factory=factory,
+        references=references,
+        best_metric=prepared.best_metric,
+        percent_metrics=prepared.percent_metrics,
+        enters_by_itself=False,
+        on_report=on_report,
+    )
 
 
 @dataclass(slots=True)

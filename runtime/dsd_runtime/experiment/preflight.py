@@ -9,8 +9,7 @@ from torch import nn
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Phase
-from dsd_runtime.engine.attachment import attach
-from dsd_runtime.engine.overrides import build_optimizer
+from dsd_runtime.experiment.line import attached
 from dsd_runtime.experiment.setup import Prepared
 
 
@@ -18,21 +17,9 @@ def check_tree(prepared: Prepared, model: nn.Module) -> None:
     """Raises :class:`DsdError` for the first thing in any line that cannot be trained; ``model`` stays as it is."""
     for path in dict.fromkeys(phase.path for phase in prepared.plan.phases):
         line = prepared.plan.branch(path)
-        first = line.phases[0]
         for phase in line.phases:
             _check_batch(prepared, phase)
-        assert first.opt is not None  # every preset has one
-        optimizer = build_optimizer(model.parameters(), first.opt, rate=float(prepared.preset.lr))
-        session = attach(
-            line,
-            model,
-            optimizer,
-            steps_per_epoch=lambda phase: prepared.updates_per_epoch(phase.batch),
-            seed=prepared.seed,
-            best_metric=prepared.best_metric,
-            percent_metrics=prepared.percent_metrics,
-            enters_by_itself=False,
-        )
+        session = attached(prepared, line, model)
         session.check_ahead(lambda: model)  # what draws fresh weights later is what built this one
 
 

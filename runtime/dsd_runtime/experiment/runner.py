@@ -19,18 +19,16 @@ from torch import nn
 
 from dsd_lang.plan import Checkpoint, Phase, Plan
 from dsd_lang.plan.dependencies import execution_order
-from dsd_runtime.engine.attachment import attach
 from dsd_runtime.engine.conditions import replayed
 from dsd_runtime.engine.generators import seed_generators
 from dsd_runtime.engine.metric_table import MetricTable
-from dsd_runtime.engine.overrides import build_optimizer
 from dsd_runtime.engine.randomness import stream_key
 from dsd_runtime.engine.references import ClockReading, put_buffers, reference_key, unsaved_buffers
 from dsd_runtime.engine.session import Session
 from dsd_runtime.engine.session_state import reading_state
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.keys import node_keys
-from dsd_runtime.experiment.line import ReportRelay, TrainedLine
+from dsd_runtime.experiment.line import ReportRelay, TrainedLine, attached
 from dsd_runtime.experiment.longer import Shorter, open_key
 from dsd_runtime.experiment.references import FolderReferences
 from dsd_runtime.experiment.setup import Prepared
@@ -206,22 +204,9 @@ class Runner:
                 put_buffers(model, unsaved_buffers(initial))
         forward = self._line.forward if self._line is not None else self._compiled(model)
         self._line = None
-        assert first.opt is not None  # every preset has one
-        optimizer = build_optimizer(model.parameters(), first.opt, rate=float(prepared.preset.lr))
         reports = ReportRelay()
-        session = attach(
-            plan,
-            model,
-            optimizer,
-            steps_per_epoch=lambda phase: prepared.updates_per_epoch(phase.batch),
-            seed=prepared.seed,
-            factory=prepared.build,
-            references=self._references(first.seed_index),
-            best_metric=prepared.best_metric,
-            percent_metrics=prepared.percent_metrics,
-            enters_by_itself=False,
-            on_report=reports,
-        )
+        references = self._references(first.seed_index)
+        session = attached(prepared, plan, model, factory=prepared.build, references=references, on_report=reports)
         line = TrainedLine(path, session, model, forward, prepared.precision.scaler(), reports)
         if parent is not None:
             end = self._folder.latest(self.keys[parent.id], "end")
