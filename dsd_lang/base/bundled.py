@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from dsd_lang.base.errors import DsdError, nearest
+from dsd_lang.base.files import SUFFIX
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-SUFFIX = ".dsd"
 
 
 def bundled_schedules() -> dict[str, Path]:

@@ -7,6 +7,7 @@ import stat
 
 from dsd_lang.base.errors import DsdError
 
+SUFFIX = ".dsd"
 MAX_BYTES = 10_000_000
 _KINDS = (
     (stat.S_ISDIR, "a folder"),

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from dsd_lang.base.bundled import SUFFIX
 from dsd_lang.base.errors import DsdError, nearest
+from dsd_lang.base.files import SUFFIX
 from dsd_lang.base.units import Length, exact, parse_length
 from dsd_lang.cli.command import Tool, run_tool
 from dsd_lang.cli.flags import Flag, Given

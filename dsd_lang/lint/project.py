@@ -10,9 +10,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from dsd_lang.base.bundled import SUFFIX
 from dsd_lang.base.errors import DsdError
-from dsd_lang.base.files import not_a_file, read_if_file
+from dsd_lang.base.files import SUFFIX, not_a_file, read_if_file
 from dsd_lang.lint.configuration import configuration_in
 
 _LOCK = ".#"  # Emacs marks a file that is being edited by a link of this name to nowhere
