@@ -40,7 +40,7 @@ class SourceText:
     def position(self, offset: int) -> tuple[int, int]:
         """Line and column from 1 of an offset from 0.
 
-        >>> Source("ab\\ncd").position(4)
+        >>> SourceText("ab\\ncd").position(4)
         (2, 2)
         """
         line = bisect_right(self.starts, offset)

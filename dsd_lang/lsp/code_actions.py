@@ -70,7 +70,7 @@ def _fix_all(document: Document) -> Iterator[types.CodeAction]:
 
 
 def _is_continued(document: Document, line: int) -> bool:
-    """Whether the line above ends in `\`, so that no comment may be inserted between the two."""
+    """Whether the line above ends in a backslash, so that no comment may be inserted between the two."""
     return document.positions.source.line(line - 1).rstrip().endswith("\\")
 
 

@@ -46,7 +46,7 @@ def build_vocabulary(sentences: Iterable[Sequence[str]], threshold: int) -> Word
     """The words that occur ``threshold`` times or more, most frequent first, ties in alphabetical order.
 
     >>> build_vocabulary([("a", "dog"), ("a", "cat", "a")], 2)
-    Vocabulary(words=('#START#', 'a'), counts=(2, 3))
+    WordList(words=('#START#', 'a'), counts=(2, 3))
     """
     counts: Counter[str] = Counter()
     num_sentences = 0
