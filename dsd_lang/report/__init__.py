@@ -84,7 +84,7 @@ def summary(files: Sequence[CheckedFile], *, num_fixed: int = 0) -> str:
 
 
 def fixable(files: Sequence[CheckedFile]) -> str:
-    """A line that says how much could be fixed: `2 fixable with --fix, 1 more with --unsafe-fixes`; empty for none."""
+    """How many diagnostics can be fixed: `2 fixable with --fix, 1 more with --unsafe-fixes`; empty for none."""
     fixes = [finding.fix for file in files for finding in file.diagnostics if finding.fix is not None]
     num_safe, num_unsafe = (sum(fix.applicability == kind for fix in fixes) for kind in ("safe", "unsafe"))
     if num_safe and num_unsafe:

@@ -11,7 +11,7 @@ from dsd_lang.report import CheckedFile
 
 
 def render_json(files: Sequence[CheckedFile], *, docs_url: str) -> str:
-    """One JSON object for all files; `valid` says that there is no error, `url` where the rule's page stands."""
+    """One JSON object for all files; `valid`: there are no errors; `url`: the page of the rule."""
     found = [(file.name, finding) for file in files for finding in file.diagnostics]
     num_errors = sum(finding.severity == "error" for _, finding in found)
     report = {

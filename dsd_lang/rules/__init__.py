@@ -1,7 +1,7 @@
-"""The rules, one a file: a page as the module's docstring, the code, its messages, and the check.
+"""The rules, one per file: the manual page as the module's docstring, the code, its messages, and the check.
 
-A mistake that a pass finds on its way is reported in the words of its rule: the pass calls the function of the rule's
-module that makes the diagnostic. So no rule imports a pass; :mod:`dsd_lang.rules.checks` lists the checks in order.
+If a pass detects a mistake, it calls the function of the rule's module that makes the diagnostic, so all messages are
+in the rules and no rule imports a pass. :mod:`dsd_lang.rules.checks` lists the checks in order.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from dsd_lang.base.diagnostics import CATALOGUE
 
 
 def page(code: str) -> str | None:
-    """The manual page of a code: what it does, why it is bad, an example, what to use instead. None without one."""
+    """The manual page of a code: what it does, why it is bad, an example, what to use instead.
+
+    None if there is none.
+    """
     from importlib import import_module
 
     entry = CATALOGUE.get(code)

@@ -1,14 +1,13 @@
-"""A ramp cannot be followed.
+"""A ramp is not possible.
 
 What it does
 ------------
-Reports ramps that end lower than they start (pass `read_targets`) and ramps whose `every=` does not fit into their
-phase.
+Reports ramps that end lower than they start, and ramps whose `every=` is too long for their phase.
 
 Why is this bad
 ---------------
-The first selection gives the left-hand value and the last one the right-hand value; with only one inside the phase
-there is no ramp.
+The first selection uses the left value and the last one the right value. With only one selection in the phase there is
+no ramp.
 
 Example
 -------
@@ -24,7 +23,7 @@ Use instead
 
 Fix safety
 ----------
-There is no automatic fix. A ramp written the wrong way round is shown turned, and never changed.
+There is no automatic fix. For a falling ramp, the reversed one is shown but not applied.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ CODE = "DSD404"
 
 
 def check(subject: Subject) -> None:
-    """Every ramp against the length of its phase."""
+    """Checks every ramp against the length of its phase."""
     for draft in subject.book.phases if subject.book is not None else ():
         target = draft.target
         if target is None or draft.length is None:
@@ -76,7 +75,7 @@ def _check(subject: Subject, draft: Draft, every: LengthData, *, is_flat: bool) 
 
 
 def falls(node: nodes.RampTarget, first: Fraction, final: Fraction) -> Diagnostic:
-    """A ramp from a higher share to a lower one."""
+    """A diagnostic about a ramp from a higher share to a lower one."""
     return Diagnostic(
         CODE,
         f"a ramp ends no lower than it starts, found {format_percent(first)} -> {format_percent(final)}",
@@ -88,7 +87,7 @@ def falls(node: nodes.RampTarget, first: Fraction, final: Fraction) -> Diagnosti
 
 
 def _turned(node: nodes.RampTarget) -> Fix | None:
-    """The ramp the other way round."""
+    """The reversed ramp."""
     if not isinstance(node.start, nodes.Number) or not isinstance(node.end, nodes.Number):
         return None
     return replacement(node.span, f"{node.end.text}->{node.start.text}", "display")

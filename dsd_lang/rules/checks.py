@@ -1,6 +1,6 @@
-"""The checks in their order. :data:`TREE_RULES` look at the text alone, :data:`ORDER_RULES` at the resolved phases.
+"""The checks in order. :data:`TREE_RULES` look only at the text, :data:`ORDER_RULES` at the resolved phases.
 
-:data:`MODEL_RULES` look at the selectors, and at the model's layers where they are known.
+:data:`MODEL_RULES` look at the selectors, and at the model's layers if they are known.
 """
 
 from __future__ import annotations

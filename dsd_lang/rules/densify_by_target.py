@@ -2,11 +2,11 @@
 
 What it does
 ------------
-Reports a target below the one in force, in `sparse` right after `sparse` on the same layers.
+Reports a `sparse` phase right after a `sparse` phase on the same layers with a lower target.
 
 Why is this bad
 ---------------
-Targets are absolute: the lower one gives weights back, at zero, which is what `dense` phases are for.
+Targets are absolute, so a lower one revives weights, starting from zero. Use a `dense` phase for that.
 
 Example
 -------
@@ -38,7 +38,7 @@ CODE = "DSD306"
 
 
 def check(subject: Subject) -> None:
-    """Every sparse phase after a sparse one."""
+    """Checks every sparse phase after a sparse one."""
     for draft in subject.book.phases if subject.book is not None else ():
         before = draft.parent
         if draft.mode != "sparse" or before is None or before.mode != "sparse":
@@ -57,7 +57,7 @@ def check(subject: Subject) -> None:
 
 
 def _share(target: TargetData | None, end: Literal["start", "end"]) -> Fraction | None:
-    """The share a target stands for at its start or end; None where it is no plain one."""
+    """The share of a target at its start or end; None if it is not a plain share or a ramp."""
     if target is not None and target["kind"] == "fraction":
         return exact(target["pruned"])
     return exact(target[end]) if target is not None and target["kind"] == "ramp" else None

@@ -1,12 +1,12 @@
-"""A learning rate or length was not written and has been derived.
+"""A learning rate or length is derived, not written.
 
 What it does
 ------------
-Advises on every phase whose lr or length is inherited. Off by default.
+Reports every phase whose learning rate or length is inherited. Off by default.
 
 Why is this bad
 ---------------
-Some want every number in the text.
+Some people prefer to see every number in the text.
 
 Example
 -------
@@ -22,8 +22,8 @@ Use instead
 
 Fix safety
 ----------
-Safe: the derived values are written out, and the plan stays the same. No fix where the value differs from round to
-round of a loop, or is known only at run time.
+Safe: the derived values are written out, and the plan stays the same. There is no fix if the value differs between the
+rounds of a loop, or is known only at run time.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _FIRST = ("of", "ramp", "every", "layers", "except")  # what stands before lengt
 
 
 def check(subject: Subject) -> None:
-    """Every phase that says less than it does."""
+    """Checks every phase for derived values."""
     book = subject.book
     if book is None:
         return
@@ -66,7 +66,7 @@ def check(subject: Subject) -> None:
 
 
 def _derived(drafts: list[Draft], name: str) -> list[Quantity]:
-    """What the first of the phases written in one place derives, and then what the others have that differs from it."""
+    """The derived values of the first phase written at a span, then the different ones of its other phases."""
     first = _value(drafts[0], name)
     if name not in drafts[0].derived or first is None:
         return []
@@ -78,7 +78,7 @@ def _value(draft: Draft, name: str) -> Quantity | None:
 
 
 def _written_out(node: nodes.Phase, lengths: list[Quantity], rates: list[Quantity]) -> Fix | None:
-    """The values in the text; None where a loop gives one place several, or one is known only at run time."""
+    """The values as text; None if they differ between rounds of a loop or are known only at run time."""
     if len(lengths) > 1 or len(rates) > 1 or any(rate.unit for rate in rates):
         return None
     words = [*(str(length) for length in lengths), *(f"lr={rate}" for rate in rates)]

@@ -6,7 +6,7 @@ Reports the second `name=` of one phase or statement, a second length, target or
 
 Why is this bad
 ---------------
-Which of the two holds would be a guess.
+It is not clear which of the two applies.
 
 Example
 -------
@@ -22,8 +22,8 @@ Use instead
 
 Fix safety
 ----------
-Display only where the two differ: which one is meant is yours to say. Unsafe where they are the same: the second one is
-left out.
+If the two differ, the fix is only shown, because it is not clear which one is meant. If they are the same, the fix is
+unsafe: the second one is removed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CODE = "DSD206"
 
 
 def check(subject: Subject) -> None:
-    """The argument names of every phase and statement."""
+    """Checks the argument names of every phase and statement."""
     for statement, _ in statements(subject.program.statements):
         if not isinstance(statement, nodes.SetStatement):  # settings are compared over the whole program
             _check(subject, arguments_of(statement), None)
@@ -64,17 +64,17 @@ def _check(subject: Subject, arguments: tuple[nodes.Argument, ...], phase: nodes
 
 
 def _written(subject: Subject, argument: nodes.Argument) -> str:
-    """The value as it stands in the text."""
+    """The value as written in the text."""
     return "".join(subject.text[argument.name_span.end : argument.span.end].split())
 
 
 def parameter_twice(shown: str, item: nodes.CallArgument, *, help: str = "keep one of them") -> Diagnostic:
-    """A parameter that stands twice between parentheses; ``shown`` is how the message calls it."""
+    """A parameter given twice in parentheses; ``shown`` is its name in the message."""
     return Diagnostic(CODE, f"{shown} is given twice", item.span, label="given before", help=help)
 
 
 def set_twice(argument: nodes.Argument, line: int) -> Diagnostic:
-    """A setting that an earlier `set` has."""
+    """A setting given by an earlier `set`."""
     return Diagnostic(
         CODE,
         f"`{argument.name}` is set twice",

@@ -1,13 +1,13 @@
-"""Two phases or branches of one scope have the same label.
+"""Two phases or branches in the same scope have the same label.
 
 What it does
 ------------
-Reports a label that is already taken in the same block. Branches need different names, those of two forks on one line
-too.
+Reports a label that is already used in the same block. Branches need different names as well, also those of two forks
+on the same line of phases.
 
 Why is this bad
 ---------------
-`@label` and the name of a branch must mean one thing.
+`@label` and the name of a branch must be unambiguous.
 
 Example
 -------
@@ -23,7 +23,7 @@ Use instead
 
 Fix safety
 ----------
-Unsafe: the second one gets a number, and references go on naming the first.
+Unsafe: a number is added to the second label, and references still mean the first.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ CODE = "DSD204"
 
 
 def check(subject: Subject) -> None:
-    """The labels of every scope: the program, and each branch of a fork. Loops belong to the scope around them."""
+    """Checks the labels of every scope: the program, and each branch of a fork. Loops belong to the enclosing scope."""
     names = _FreeNames(subject.text)
     pending: list[tuple[nodes.Statement, ...]] = [subject.program.statements]
     while pending:
@@ -48,9 +48,9 @@ def check(subject: Subject) -> None:
 
 
 class _FreeNames:
-    """Names for labels that are taken: the label with the first number that makes a word nobody has written.
+    """Finds free names: the label with the first number that makes a word that is not used.
 
-    The text is read once, and the numbers of a label go on where the last one stood, so that thousands of alike labels
+    The text is read once, and the numbers for a label continue from the last one, so that thousands of equal labels
     take no longer than as many different ones.
     """
 
@@ -60,7 +60,7 @@ class _FreeNames:
         self._last: dict[str, int] = {}
 
     def following(self, name: str) -> str:
-        """The next free name; it is given out once."""
+        """The next free name; it is returned only once."""
         if self._words is None:
             self._words = frozenset(re.findall(r"\w+", self._text))
         for number in count(self._last.get(name, 1) + 1):
@@ -97,7 +97,7 @@ def _check_scope(
 
 
 def _define(subject: Subject, label: nodes.Label, taken: ChainMap[str, nodes.Label], names: _FreeNames) -> None:
-    """Adds a label to the first of the maps, under a free name where it is taken."""
+    """Adds a label to the first of the maps, under a free name if it is already used."""
     before = taken.get(label.name)
     if before is None:
         taken[label.name] = label

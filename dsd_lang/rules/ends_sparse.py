@@ -1,4 +1,4 @@
-"""The last phase leaves its masks on.
+"""The last phase keeps its masks.
 
 What it does
 ------------
@@ -6,7 +6,7 @@ Reports a main line whose last phase is `sparse`. Branches of experiments may en
 
 Why is this bad
 ---------------
-Dense-sparse-dense training ends dense; a final sparse phase keeps the pruned network.
+Dense-sparse-dense training ends with a dense phase. With a sparse phase at the end, the network stays pruned.
 
 Example
 -------
@@ -22,7 +22,8 @@ Use instead
 
 Fix safety
 ----------
-Unsafe: a `dense` phase is added, which trains longer. Where a sparse network is wanted, write `# dsd: ignore[DSD303]`.
+Unsafe: a `dense` phase is added, which makes training longer. If you want a sparse network, suppress the warning with
+`# dsd: ignore[DSD303]`.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _LINE = re.compile("[^\r\n]*")
 
 
 def check(subject: Subject) -> None:
-    """The last phase of the main line, unless branches go on from it."""
+    """Checks the last phase of the main line, unless branches continue from it."""
     if subject.book is None:
         return
     main = [draft for draft in subject.book.phases if not draft.path]
@@ -63,7 +64,7 @@ def check(subject: Subject) -> None:
 
 
 def _with_dense_phase(subject: Subject, final: Draft) -> Fix:
-    """A `dense` phase on the line after the statement that ends sparse, or behind it where more follows on its line."""
+    """Adds a `dense` phase on the next line, or after the statement if more follows on its line."""
     place = final.node.span.start
     statement = next(item for item in subject.program.statements if item.span.start <= place < item.span.end)
     phase = "dense" if isinstance(statement, nodes.Phase) else f"dense {final.length}"  # lengths stay in their block

@@ -1,14 +1,15 @@
-"""A decay's floor is not below the rate that it starts from.
+"""A decay's floor is not below its start.
 
 What it does
 ------------
-Reports `floor=` (or `cosine(floor=...)`) at or above the start of the phase's learning rate, given or derived: a
-re-dense phase starts at a tenth of its sparse phase's rate, a `repeat` at a tenth of its original's.
+Reports `floor=` (or `cosine(floor=...)`) at or above the start of the phase's learning rate, whether given or derived.
+A dense phase after a sparse one starts at a tenth of its rate, and a copy made by `repeat` at a tenth of its
+original's.
 
 Why is this bad
 ---------------
-`cosine` and `linear` run from the start to the floor, so the rate rises; `step` and `exp` are held at the floor from
-the first update on. Neither is what a decay is for.
+`cosine` and `linear` run from the start to the floor, so the rate would rise; `step` and `exp` would stay at the floor
+from the first update. Neither is a decay.
 
 Example
 -------
@@ -44,7 +45,7 @@ CODE = "DSD411"
 
 
 def check(subject: Subject) -> None:
-    """Every decay with a floor whose start is a known number."""
+    """Checks every decay with a floor whose start is known."""
     for draft in subject.book.phases if subject.book is not None else ():
         decay, rate = draft.rate["decay"], draft.lr
         if decay["kind"] == "constant" or "floor" not in decay or rate is None or rate.unit:
@@ -68,7 +69,7 @@ def _effect(kind: str, start: Fraction, floor: Fraction) -> str:
 
 
 def _span(draft: Draft) -> Span:
-    """What the phase itself says of it: the floor, the decay, or the rate; else the `repeat` or its first word."""
+    """The span of the floor, the decay or the rate if the phase writes one; else of the `repeat` or the keyword."""
     if draft.item.repeat_span is not None and draft.item.override is None:
         return draft.item.repeat_span
     written = {item.name: item.span for item in draft.node.items if isinstance(item, nodes.Argument)}

@@ -6,7 +6,7 @@ Reports branches without a label.
 
 Why is this bad
 ---------------
-The name is the branch's path in the plan, in the run folder and in `compare`.
+The label is the branch's path in the plan, in the run folder and in `compare`.
 
 Example
 -------
@@ -22,7 +22,7 @@ Use instead
 
 Fix safety
 ----------
-Unsafe: the name (`a`, `b`, ...) is made up.
+Unsafe: the label (`a`, `b`, ...) is arbitrary.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _NAMES = "abcdefghijklmnopqrstuvwxyz"
 
 
 def check(subject: Subject) -> None:
-    """Every branch of every fork."""
+    """Checks every branch of every fork."""
     for statement, _ in statements(subject.program.statements):
         if not isinstance(statement, nodes.Fork):
             continue

@@ -2,12 +2,12 @@
 
 What it does
 ------------
-Reports a bare number where a length must stand, and units written out: `50 epochs`, `500iterations` (the parser, and
-passes that read lengths).
+Reports a number without a unit where a length is expected, and units that are written out: `50 epochs`,
+`500iterations`.
 
 Why is this bad
 ---------------
-50 epochs and 50 updates are different trainings.
+50 epochs and 50 updates are very different lengths.
 
 Example
 -------
@@ -23,7 +23,7 @@ Use instead
 
 Fix safety
 ----------
-Unsafe: `50ep` chooses a unit. Display only where both units are as likely, as in `warmup=5`.
+Unsafe: `50ep` chooses a unit. If both units are equally likely, as in `warmup=5`, it is only shown.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _UNITS = "a length says its unit: `ep` for epochs, `it` for optimizer updates"
 
 
 def no_unit(item: nodes.Value | nodes.PhaseItem, number: str) -> Diagnostic:
-    """A bare number where a phase's length must stand."""
+    """A number without a unit where a phase's length is expected."""
     return Diagnostic(
         CODE,
         f"a length needs its unit, found `{number}`",
@@ -49,12 +49,12 @@ def no_unit(item: nodes.Value | nodes.PhaseItem, number: str) -> Diagnostic:
 
 
 def negative(span: Span) -> Diagnostic:
-    """A length below zero."""
+    """A negative length."""
     return Diagnostic(CODE, "a length cannot be negative", span, label="below zero")
 
 
 def not_a_length(name: str, value: nodes.Value, found: str, number: str | None) -> Diagnostic:
-    """`warmup=5`, `warmup=50%`; ``number`` is the one found where only the unit is missing."""
+    """`warmup=5`, `warmup=50%`; ``number`` is set if only the unit is missing."""
     bare = value.text if isinstance(value, nodes.Number) and not value.percent else None
     return Diagnostic(
         CODE,
@@ -67,7 +67,7 @@ def not_a_length(name: str, value: nodes.Value, found: str, number: str | None) 
 
 
 def not_a_milestone(item: nodes.CallArgument, found: str, number: str | None) -> Diagnostic:
-    """`step(30)`, `step(-1ep)`; ``number`` is the one found where only the unit is missing."""
+    """`step(30)`, `step(-1ep)`; ``number`` is set if only the unit is missing."""
     return Diagnostic(
         CODE,
         f"a milestone is a share of the phase or a length, found `{found[:40]}`",

@@ -2,12 +2,12 @@
 
 What it does
 ------------
-Reports rates of 0 and below, sums with a rate that is only known at run time, and rates beyond the range of numbers
-(pass `resolve_learning_rates`).
+Reports learning rates of 0 and below, sums with a rate that is known only at run time, and rates outside the range of
+numbers.
 
 Why is this bad
 ---------------
-A phase at rate 0 learns nothing. `last` is 0 after a cosine or linear decay without `floor=`.
+With learning rate 0 a phase trains nothing. `last` is 0 after a cosine or linear decay without `floor=`.
 
 Example
 -------
@@ -37,12 +37,12 @@ CODE = "DSD403"
 
 
 def scale_not_positive(span: Span) -> Diagnostic:
-    """The `scale=` of a tail `repeat`."""
+    """The `scale=` of a `repeat` without a block."""
     return Diagnostic(CODE, "`scale=` must be a number above 0", span, label="not above 0")
 
 
 def scaled_too_often(span: Span) -> Diagnostic:
-    """A tail `repeat` whose last rates are numbers that nobody can write."""
+    """A `repeat` whose last rates are outside the range of numbers."""
     return Diagnostic(
         CODE,
         f"the learning rate of the last cycles is out of range ({RANGE_WORDS})",
@@ -64,7 +64,7 @@ def nothing_before(word: nodes.Name) -> Diagnostic:
 
 
 def rate_not_computable(node: nodes.Binary, left: str, right: str) -> Diagnostic:
-    """A rate that is known only at run time, in an operation that needs its value."""
+    """An operation that needs the value of a rate that is known only at run time."""
     message = refused_operation(node.operator, left, right)
     if node.operator in ("+", "-"):
         message += ": such a rate can only be multiplied or divided by a number"
@@ -88,7 +88,7 @@ def rate_is_a_length(found: str, span: Span) -> Diagnostic:
 
 
 def not_above_zero(found: str, span: Span, *, is_decayed: bool) -> Diagnostic:
-    """A rate of 0 or below; ``is_decayed`` where `last` is the reason."""
+    """A rate of 0 or below; ``is_decayed`` if `last` is the reason."""
     return Diagnostic(
         CODE,
         f"a learning rate must be above 0, found `{found[:40]}`",
@@ -101,7 +101,7 @@ def not_above_zero(found: str, span: Span, *, is_decayed: bool) -> Diagnostic:
 
 
 def too_long(span: Span) -> Diagnostic:
-    """A rate scaled until it cannot be written."""
+    """A rate that scaling takes outside the range of numbers."""
     return Diagnostic(
         CODE,
         "this learning rate is out of range",

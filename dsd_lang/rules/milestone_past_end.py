@@ -1,4 +1,4 @@
-"""A milestone of the learning rate lies past the end of its phase.
+"""A milestone of the learning rate is after the end of its phase.
 
 What it does
 ------------
@@ -6,7 +6,7 @@ Reports `decay=step(...)` milestones at or after the end of the phase.
 
 Why is this bad
 ---------------
-The step is never taken. Milestones count from the start of each phase.
+It has no effect. Milestones count from the start of each phase.
 
 Example
 -------
@@ -40,7 +40,7 @@ CODE = "DSD406"
 
 
 def check(subject: Subject) -> None:
-    """The milestones of every phase that has its own clock."""
+    """Checks the milestones of every phase with its own clock."""
     for draft in subject.book.phases if subject.book is not None else ():
         if draft.length is None or draft.length.value == 0 or draft.clock is not None:
             continue

@@ -2,12 +2,12 @@
 
 What it does
 ------------
-Reports milestones of `decay=step(...)` in one unit that do not increase, or stand there twice (pass `read_decays`).
+Reports milestones of `decay=step(...)` in the same unit that do not increase, or are given twice.
 
 Why is this bad
 ---------------
-The steps are taken in the order of time, not of writing, and two at one milestone multiply: it reads as another
-schedule than it is.
+Milestones apply in the order of time, not in the order written, and a milestone given twice applies twice. So the
+schedule does not do what it seems to say.
 
 Example
 -------
@@ -34,7 +34,7 @@ CODE = "DSD412"
 
 
 def not_after(milestone: str, before: str, span: Span, *, is_twice: bool) -> Diagnostic:
-    """A milestone that is not behind the one on its left."""
+    """A milestone that is not after the one to its left."""
     return Diagnostic(
         CODE,
         f"milestones are in order, each once, found `{milestone}` after `{before}`",

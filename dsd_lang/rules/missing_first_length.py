@@ -1,12 +1,12 @@
-"""The first phase of a line has no length.
+"""The first phase has no length.
 
 What it does
 ------------
-Reports a phase without a length that has no phase before it to take one from (pass `resolve_lengths`).
+Reports a phase without a length that has no previous phase to inherit one from.
 
 Why is this bad
 ---------------
-How long to train is never guessed.
+dsd does not guess how long to train.
 
 Example
 -------
@@ -34,7 +34,7 @@ CODE = "DSD301"
 
 
 def no_length(phase: nodes.Phase) -> Diagnostic:
-    """A phase without a length, and none before it."""
+    """A phase without a length and without a previous phase."""
     return Diagnostic(
         CODE,
         f"the first phase needs a length, and this `{phase.mode}` has none",

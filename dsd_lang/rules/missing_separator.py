@@ -1,12 +1,12 @@
-"""Two statements stand on one line without a separator.
+"""Two statements are on one line without a separator.
 
 What it does
 ------------
-Reports a phase, label or other statement that begins before the one on its line has ended (the parser).
+Reports a phase, label or other statement that begins before the previous one on its line has ended.
 
 Why is this bad
 ---------------
-Reserved words are never names, so this cannot be read as anything else; without the `;` it is not a program.
+Reserved words are never names, so this can only be a missing `;` or line break.
 
 Example
 -------
@@ -22,7 +22,7 @@ Use instead
 
 Fix safety
 ----------
-Unsafe: a `;` is put in; a program with syntax errors has no plan to compare with.
+Unsafe: a `;` is inserted. A program with syntax errors has no plan that could be compared.
 """
 
 from __future__ import annotations

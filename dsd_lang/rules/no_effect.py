@@ -1,15 +1,15 @@
-"""Something is written that changes nothing at its place.
+"""Something in the schedule has no effect.
 
 What it does
 ------------
-Reports arguments that the phase they stand on cannot feel (`sparse held by=random`, `sparse 2:4 scope=global`,
-`state=reset` where no mask changes), conditions that never hold or measure nothing (`until gain(...)` on a phase), a
-`compare` of an arm with itself, a `sweep` whose variable is not used, and the like. A value that a phase inherits from
-`set` may well not apply to it: only what stands on the phase is reported.
+Reports arguments without effect on their phase (`sparse held by=random`, `sparse 2:4 scope=global`, `state=reset` where
+no mask changes), conditions that are never true or measure nothing (`until gain(...)` on a phase), a `compare` of a
+branch with itself, a `sweep` whose variable is not used, and the like. Values inherited from `set` are not reported:
+they need not apply to every phase.
 
 Why is this bad
 ---------------
-Who wrote it expected an effect; the experiment measures something else.
+The author expected an effect, so the experiment is not the intended one.
 
 Example
 -------
@@ -25,7 +25,7 @@ Use instead
 
 Fix safety
 ----------
-Unsafe: the argument is left out, where something else may have been meant.
+Unsafe: the argument is removed, but something else may have been meant.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _NEVER_OR_ALWAYS = "a condition compares a metric with a number, or two metrics"
 
 
 def check(subject: Subject) -> None:
-    """Every argument of every phase, then every statement around them."""
+    """Checks every argument of every phase, then the statements around them."""
     if subject.book is None:
         return
     _check_phases(subject)
@@ -67,7 +67,7 @@ def check(subject: Subject) -> None:
 
 
 def _check_phases(subject: Subject) -> None:
-    """An argument is reported where it changes nothing in every round and copy that it is written for."""
+    """Reports an argument that has no effect in any round or copy of its phase."""
     judged: dict[int, tuple[Draft, nodes.Argument | nodes.Until, Reason | None]] = {}
     assert subject.book is not None
     for draft in subject.book.phases:
@@ -88,7 +88,7 @@ def _check_phases(subject: Subject) -> None:
 
 
 def _check_ramp(subject: Subject, draft: Draft) -> None:
-    """A ramp whose phase has room for one selection, which is then the last."""
+    """A ramp whose phase is long enough for only one selection."""
     target, length = draft.target, draft.length
     if target is None or target["kind"] != "ramp" or length is None:
         return
@@ -112,7 +112,7 @@ def _check_comparisons(subject: Subject) -> None:
 
 
 def _check_sweep(subject: Subject, sweep: nodes.Sweep) -> None:
-    """Every variable of a sweep makes a difference, and each of its values once."""
+    """Checks that every variable of a sweep is used, and that each value occurs once."""
     used = {
         part.text
         for statement, _ in statements(sweep.body)
@@ -151,7 +151,7 @@ def _check_loop(subject: Subject, loop: nodes.RepeatBlock | nodes.RepeatTail) ->
 
 
 def _check_scale(subject: Subject, tail: nodes.RepeatTail) -> None:
-    """`scale=` where both phases of the copied pair say their own rate."""
+    """`scale=` where both phases of the copied pair have their own rate."""
     scale = next((item for item in tail.arguments if item.name == "scale"), None)
     assert subject.book is not None
     copies = [draft for draft in subject.book.phases if draft.item.repeat_span == tail.span]
@@ -168,7 +168,7 @@ def _written(phase: nodes.Phase | None) -> set[str]:
 
 
 def _conditions(subject: Subject) -> Iterator[tuple[ConditionData, Span]]:
-    """Every condition that is read, once for where it is written."""
+    """Every condition with its span, each once."""
     assert subject.book is not None
     for draft in subject.book.phases:
         until = draft.until
@@ -182,7 +182,7 @@ def _conditions(subject: Subject) -> Iterator[tuple[ConditionData, Span]]:
 
 
 def _check_condition(subject: Subject, condition: ConditionData, span: Span) -> None:
-    """A comparison that no metric decides, or of a thing with itself."""
+    """A comparison without a metric, or of a metric with itself."""
     for part in parts_of_condition(condition):
         if part["kind"] != "compare":
             continue

@@ -1,6 +1,6 @@
-"""Finds arguments that change nothing in their phase, and says why for each.
+"""Finds arguments that have no effect on their phase, and the reason for each.
 
-Only what stands on the phase itself is judged; a value that a phase inherits from `set` may well not apply to it.
+Only arguments of the phase itself are checked; values inherited from `set` need not apply to every phase.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TRAINING = ("decay", "floor", "warmup", "opt", "wd", "l1", "clip", "batch", "dr
 
 
 class Context(NamedTuple):
-    """A phase, the model's inventory where there is one, and the kinds of its targets."""
+    """A phase, the model's inventory if it is known, and the kinds of its targets."""
 
     draft: Draft
     inventory: Sequence[LayerInfo] | None
@@ -33,7 +33,7 @@ class Context(NamedTuple):
 
 
 def reason_without_effect(draft: Draft, name: str, inventory: Sequence[LayerInfo] | None) -> Reason | None:
-    """Why what the phase writes as `name=` changes nothing at this place of the schedule; None where it does."""
+    """Why the phase's argument `name=` has no effect in this position; None if it has."""
     value = draft.until if name == "until" else draft.given.said(name)
     if value is None:
         return None
@@ -163,7 +163,7 @@ def _no_update(context: Context, name: str, value: object) -> Reason | None:
 
 
 def _excluded_already(context: Context, name: str, value: object) -> Reason | None:
-    """`except=` of what `layers=` on the same phase does not select."""
+    """`except=` of layers that `layers=` of the same phase does not select."""
     if name != "except" or "layers" not in context.draft.given.arguments or context.kinds == {"held"}:
         return None
     chosen = [parse_selector(text) for text in context.draft.layers]
@@ -182,7 +182,7 @@ def _excluded_already(context: Context, name: str, value: object) -> Reason | No
 
 
 def _without_target(context: Context, name: str, value: object) -> Reason | None:
-    """`layers=` beside a list of targets, of which no item is for one of its selectors."""
+    """`layers=` beside a list target that has no item for one of its selectors."""
     target = context.draft.target
     if name != "layers" or target is None or target["kind"] != "list":
         return None
@@ -200,7 +200,7 @@ def _without_target(context: Context, name: str, value: object) -> Reason | None
 
 
 def _is_left(selector: Selector, items: Sequence[Selector], inventory: Sequence[LayerInfo] | None) -> bool:
-    """Whether no item of a list is for any weight of a selector."""
+    """Whether no item of a list applies to any weight of a selector."""
     if inventory is None:
         return all(are_disjoint(selector, item) for item in items)
     named = {weight.name for item in items for weight in match(item, inventory)}
@@ -226,7 +226,7 @@ def _teacher_without_weight(context: Context, name: str, value: object) -> Reaso
 
 
 def parts_of_condition(condition: ConditionData) -> Iterator[ConditionData]:
-    """A plan-ready condition and everything in it."""
+    """A condition in plan form and all its parts."""
     stack = [condition]
     while stack:
         part = stack.pop()

@@ -2,11 +2,11 @@
 
 What it does
 ------------
-Advises once for a file that `dsd-fmt` would change, at the first line that would. Off by default.
+Reports a file that `dsd-fmt` would change, once, at the first line that differs. Off by default.
 
 Why is this bad
 ---------------
-One form for all schedules keeps differences between two versions to what was meant to change.
+If all schedules have the same form, a diff shows only what was meant to change.
 
 Example
 -------
@@ -35,7 +35,7 @@ CODE = "DSD902"
 
 
 def find(text: str) -> tuple[Diagnostic, ...]:
-    """The finding about a text, or none; a text with syntax errors has no canonical form."""
+    """The diagnostic about a text, or none; a text with syntax errors has no canonical form."""
     from dsd_lang.syntax.formatter import UnformattableError, format_text
 
     try:
@@ -65,7 +65,7 @@ def find(text: str) -> tuple[Diagnostic, ...]:
 
 
 def _changed_lines(before: SourceText, after: SourceText) -> tuple[int, int, int]:
-    """The first line that differs, and the last ones in both texts; line ends count."""
+    """The first and last lines that differ in both texts; line endings count."""
     old, new = _lines(before), _lines(after)
     first = next((number for number, pair in enumerate(zip(old, new, strict=False)) if pair[0] != pair[1]), -1)
     if first < 0:

@@ -2,11 +2,11 @@
 
 What it does
 ------------
-Reports bytes that are not UTF-8, and control characters, also those that turn the direction of the text.
+Reports bytes that are not UTF-8, and control characters, including those that change the direction of the text.
 
 Why is this bad
 ---------------
-What is shown would not be what is read.
+The text on the screen would differ from the text that is parsed.
 
 Example
 -------
@@ -22,7 +22,7 @@ Use instead
 
 Fix safety
 ----------
-Unsafe: blanks are written in place of control characters. Bytes that are not UTF-8 are never rewritten.
+Unsafe: control characters are replaced by blanks. Bytes that are not UTF-8 are never changed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A comparison has one training for each arm.
+"""A comparison has only one seed for each arm.
 
 What it does
 ------------
@@ -6,7 +6,7 @@ Reports a `compare` whose arms are not trained with two or more seeds.
 
 Why is this bad
 ---------------
-One training an arm has no spread: no test can tell the difference from chance.
+A single training per arm gives no variance, so no test can tell the difference from chance.
 
 Example
 -------
@@ -24,7 +24,7 @@ Use instead
 
 Fix safety
 ----------
-Display only: `seeds=5` trains everything in the fork five times.
+Only shown, because `seeds=5` trains everything in the fork five times.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CODE = "DSD502"
 
 
 def check(subject: Subject) -> None:
-    """The number of trainings of every comparison's arms."""
+    """Checks the number of trainings of each arm of a comparison."""
     if subject.book is None:
         return
     paths: dict[str, set[str]] = {}
@@ -60,7 +60,7 @@ def check(subject: Subject) -> None:
 
 
 def _with_seeds(subject: Subject, arm: str) -> Fix | None:
-    """Seeds for the fork that a comparison's arm is a branch of; None where it has them, or is deeper inside."""
+    """Adds seeds to the fork of a comparison's arm; None if it has seeds or is nested deeper."""
     for statement in subject.program.statements:
         if isinstance(statement, nodes.Fork) and not any(item.name == "seeds" for item in statement.arguments):
             labels = [branch.label.name for branch in statement.branches if branch.label is not None]

@@ -1,12 +1,12 @@
-"""A target lies outside 25-50%, the range the paper found to work.
+"""A target is outside of 25-50%, the range in the paper.
 
 What it does
 ------------
-Advises on plain targets below 25% or above 50%. Off by default.
+Reports plain targets below 25% or above 50%. Off by default.
 
 Why is this bad
 ---------------
-The paper's DSD gains come at 25-50%; far outside, expect little gain or a loss.
+The paper reports gains from DSD at 25-50%. Far outside of it, expect little gain or a loss.
 
 Example
 -------
@@ -39,7 +39,7 @@ LOW, HIGH = Fraction(1, 4), Fraction(1, 2)
 
 
 def check(subject: Subject) -> None:
-    """Every plain target."""
+    """Checks every plain target."""
     for draft in subject.book.phases if subject.book is not None else ():
         target = draft.target
         if target is not None and target["kind"] == "fraction" and not LOW <= exact(target["pruned"]) <= HIGH:

@@ -1,15 +1,15 @@
-"""A pattern `N:M` does not fit the layers that it is meant for.
+"""An `N:M` pattern does not fit the layers it applies to.
 
 What it does
 ------------
-Reports, with a model given (`--model`, `--layers`), an `N:M` target on a weight whose number of inputs is no multiple
-of M, or that has no input dimension (a bias, a norm). The inputs are the second dimension of a weight [out, in, ...]:
-of a convolution its input channels.
+Reports, with a model given (`--model`, `--layers`), an `N:M` target on a weight whose number of inputs is not a
+multiple of M, or that has no input dimension (a bias, a norm). The inputs are the second dimension of a weight [out,
+in, ...]; for a convolution, its input channels.
 
 Why is this bad
 ---------------
-Of each M consecutive inputs N are kept, so a last group of fewer than M has no meaning. The run would stop there, after
-everything before that phase has been trained.
+Of every M consecutive inputs N are kept, so a last group of fewer than M is not defined. The run would stop at that
+phase, after everything before it has been trained.
 
 Example
 -------
@@ -29,7 +29,7 @@ Use instead
 
 Fix safety
 ----------
-Unsafe: the layers that do not fit are left out with `except=`, and stay dense.
+Unsafe: the layers that do not fit are excluded with `except=`, and stay dense.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _MOST_LEFT_OUT = 8
 
 
 def check(subject: Subject) -> None:
-    """Every pattern of every sparse phase, on the weights that it gets."""
+    """Checks every pattern of every sparse phase on the weights it applies to."""
     if subject.layers is None or subject.book is None:
         return
     for draft in subject.book.phases:
@@ -89,7 +89,7 @@ def _report(subject: Subject, draft: Draft, m: int, part: Share, misfit: Misfit)
 
 
 def _span(draft: Draft, item: int | None) -> Span:
-    """Where the pattern is written; the phase's first word where it is another phase's."""
+    """The span of the pattern; of the phase's keyword if the pattern is inherited."""
     written = draft.target_node
     if item is not None and isinstance(written, nodes.ListTarget):
         return written.items[item].span
@@ -97,7 +97,7 @@ def _span(draft: Draft, item: int | None) -> Span:
 
 
 def _without_layers(draft: Draft, m: int, part: Share) -> Fix | None:
-    """`except=` for what does not fit, where something is left and the phase excludes nothing yet."""
+    """Adds `except=` for the layers that do not fit, if others remain and the phase has no `except=`."""
     wrong = misfitting(m, part.weights)
     owners = tuple(dict.fromkeys(owner_of(weight) for weight in wrong))
     is_free = part.item is None and not draft.exclude and draft.item.repeat_span is None

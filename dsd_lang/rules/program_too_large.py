@@ -1,13 +1,13 @@
-"""The program expands past 100,000 phases.
+"""The program expands to more than 100,000 phases.
 
 What it does
 ------------
-Reports loops, forks and sweeps whose product is too large, before anything is expanded, and numbers beyond their range
-(pass `measure_program`).
+Reports loops, forks and sweeps that expand to too many phases, before anything is expanded, and numbers outside their
+range.
 
 Why is this bad
 ---------------
-A plan is finite and known before training; one of this size is a mistake.
+All phases are planned before training. A plan of this size is most likely a mistake.
 
 Example
 -------
@@ -40,17 +40,17 @@ def too_many_phases(most: int, span: Span, *, help: str = "") -> Diagnostic:
 
 
 def product_too_large(most: int, span: Span) -> Diagnostic:
-    """More phases than a plan may have, found before anything is expanded."""
+    """More phases than a plan may have, detected before anything is expanded."""
     return too_many_phases(most, span, help="lower the counts of the loops, forks and sweeps that multiply here")
 
 
 def nests_too_deep(what: str, most: int, span: Span) -> Diagnostic:
-    """Blocks in blocks, or parentheses in parentheses; ``what`` says which (`blocks nest`)."""
+    """Nested blocks or parentheses; ``what`` says which (`blocks nest`)."""
     return Diagnostic(CODE, f"{what} deeper than {most}", span, label="too deep")
 
 
 def number_too_long(span: Span) -> Diagnostic:
-    """A number that the plan could not write."""
+    """A number that the plan cannot store."""
     return Diagnostic(
         CODE,
         "this number is out of range",
@@ -61,5 +61,5 @@ def number_too_long(span: Span) -> Diagnostic:
 
 
 def power_too_long(span: Span) -> Diagnostic:
-    """A power that is not even computed."""
+    """A power that is too long to compute."""
     return Diagnostic(CODE, f"this power has more than {MAX_DIGITS} digits", span, label="cannot be computed")

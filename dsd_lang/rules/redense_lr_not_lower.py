@@ -1,13 +1,13 @@
-"""A re-dense phase starts no lower than its sparse phase.
+"""A dense phase after a sparse one does not start at a lower learning rate.
 
 What it does
 ------------
 Reports a `dense` phase after `sparse` whose learning rate is as high as the sparse phase's or higher. Phases on a
-global clock and sparse phases of no length are left alone.
+global clock and sparse phases of length 0 are not reported.
 
 Why is this bad
 ---------------
-The paper lowers the rate to a tenth when weights come back; a high one throws the sparse solution away.
+The paper lowers the learning rate to a tenth when weights are revived. A high one destroys the sparse solution.
 
 Example
 -------
@@ -41,7 +41,7 @@ CODE = "DSD304"
 
 
 def check(subject: Subject) -> None:
-    """Every dense phase after a sparse one."""
+    """Checks every dense phase after a sparse one."""
     phases = subject.book.phases if subject.book is not None else []
     elsewhere = _elsewhere(phases)
     for draft in phases:
@@ -64,5 +64,5 @@ def check(subject: Subject) -> None:
 
 
 def _elsewhere(phases: Sequence[Draft]) -> set[int]:
-    """The phases that some round of a loop also reaches without a sparse phase before: they need their `lr=` there."""
+    """The phases that some round of a loop reaches without a sparse phase before them: there they need their `lr=`."""
     return {id(draft.node) for draft in phases if draft.parent is None or draft.parent.mode != "sparse"}

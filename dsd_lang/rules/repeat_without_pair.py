@@ -1,12 +1,12 @@
-"""`repeat` stands where nothing can be repeated.
+"""`repeat` has nothing to repeat.
 
 What it does
 ------------
-Reports a tail `repeat` without a sparse...dense pair before it on its line (pass `expand_repeats`).
+Reports a `repeat` without a block that has no sparse-dense pair before it.
 
 Why is this bad
 ---------------
-The tail form copies the last pair; without one it has no meaning.
+`repeat` without a block copies the last pair. Without a pair it has no meaning.
 
 Example
 -------
@@ -34,7 +34,7 @@ CODE = "DSD302"
 
 
 def no_pair(tail: nodes.RepeatTail) -> Diagnostic:
-    """A tail `repeat` without a pair before it."""
+    """A `repeat` without a pair before it."""
     return Diagnostic(
         CODE,
         "`repeat` copies the last sparse...dense pair, and there is none before it",

@@ -1,13 +1,13 @@
-"""A reserved word stands where a name or value is expected.
+"""A reserved word is used where a name or value is expected.
 
 What it does
 ------------
 Reports `dense sparse set repeat for sweep fork compare expect until held as in vs then and or not` as a label, a
-variable, a value or the name of an argument (the lexer and the parser).
+variable, a value or the name of an argument.
 
 Why is this bad
 ---------------
-If they could be names, a forgotten `;` would make another program in place of an error.
+If they could be names, a missing `;` could change the meaning of a program instead of being an error.
 
 Example
 -------
@@ -23,7 +23,7 @@ Use instead
 
 Fix safety
 ----------
-Unsafe: a label gets a number while references to it stay as they are; a `:` or `=` too many is left out.
+Unsafe: a number is added to a label, but references to it are not changed; an extra `:` or `=` is removed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""There is no mask to drop or to hold.
+"""There is no mask to drop or to keep.
 
 What it does
 ------------
@@ -7,7 +7,7 @@ right before it.
 
 Why is this bad
 ---------------
-Nothing is revived and nothing is held: the words have no effect.
+There is nothing to revive and nothing to keep, so they have no effect.
 
 Example
 -------
@@ -23,7 +23,7 @@ Use instead
 
 Fix safety
 ----------
-Unsafe: `restore=` is left out; the plan names it, so its hash changes. For `held` there is no fix.
+Unsafe: `restore=` is removed, which changes the plan's hash. There is no fix for `held`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ CODE = "DSD305"
 
 
 def check(subject: Subject) -> None:
-    """Every `restore=` and every `held`."""
+    """Checks every `restore=` and every `held`."""
     phases = subject.book.phases if subject.book is not None else []
     elsewhere = _elsewhere(phases)
     for draft in phases:
@@ -68,5 +68,5 @@ def check(subject: Subject) -> None:
 
 
 def _elsewhere(phases: Sequence[Draft]) -> set[int]:
-    """The phases that some round of a loop also reaches with masks on: there `restore=` has its effect."""
+    """The phases that some round of a loop reaches with masks: there `restore=` has an effect."""
     return {id(draft.node) for draft in phases if draft.parent is not None and draft.parent.mode == "sparse"}

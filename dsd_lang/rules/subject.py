@@ -1,4 +1,4 @@
-"""What a rule is given: the tree, the resolved phases if there are any, and the collector of diagnostics."""
+"""The input of a rule: the tree, the resolved phases if there are any, and the collector of diagnostics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Subject(NamedTuple):
-    """``book`` is None where the program could not be resolved; ``layers`` is the model's inventory if one is given."""
+    """``book`` is None if the program could not be resolved; ``layers`` is the model's inventory if one is given."""
 
     program: nodes.Program
     findings: Diagnostics

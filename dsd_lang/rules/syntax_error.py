@@ -1,13 +1,14 @@
-"""The text is no schedule at this place.
+"""The text is not a valid schedule.
 
 What it does
 ------------
-Says what was expected in words and what stands there instead (the parser), and reports blocks with nothing in them:
-`repeat`, `for`, `sweep` and `fork` without a statement or branch.
+Reports text that the grammar does not accept, with what was expected and what was found, and empty blocks: `repeat`,
+`for`, `sweep` and `fork` without a statement or branch.
 
 Why is this bad
 ---------------
-What cannot be read is not trained. An empty block trains nothing, and is a line forgotten more often than meant.
+A statement that cannot be parsed cannot be trained. An empty block trains nothing, and usually means that a line is
+missing.
 
 Example
 -------
@@ -23,7 +24,7 @@ Use instead
 
 Fix safety
 ----------
-Unsafe where what was meant is plain: the nearest word, a missing `=` or `:`, a `,` too many, a sign pasted from a web
+Unsafe if the intention is clear: the nearest word, a missing `=` or `:`, an extra `,`, a character pasted from a web
 page. Safe for a comment that begins with `//`.
 """
 
@@ -37,7 +38,7 @@ CODE = "DSD101"
 
 
 def check(subject: Subject) -> None:
-    """Every block: an empty one is a mistake the grammar allows."""
+    """Checks every block: an empty one is a mistake that the grammar allows."""
     for statement, _ in statements(subject.program.statements):
         if isinstance(statement, nodes.Fork):
             if not statement.branches:

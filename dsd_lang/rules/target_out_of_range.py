@@ -1,13 +1,13 @@
-"""A target is no share from 0 to below 1.
+"""A target is not a share from 0 to below 1.
 
 What it does
 ------------
-Reports bare numbers of 1 or more (`sparse 50`), 100% and above, negative shares, and patterns `N:M` without 0 < N < M
-(pass `read_targets`).
+Reports numbers of 1 or more without `%` (`sparse 50`), 100% and above, negative shares, and patterns `N:M` without 0 <
+N < M.
 
 Why is this bad
 ---------------
-`50` may mean 50% or fifty weights; a target of 100% leaves nothing to train.
+`50` may mean 50% or fifty weights, and a target of 100% leaves nothing to train.
 
 Example
 -------
@@ -23,7 +23,7 @@ Use instead
 
 Fix safety
 ----------
-Unsafe: `50%` for `50` and `2:4` for `4:2` are guesses; only you know what was meant.
+Unsafe: `50%` for `50` and `2:4` for `4:2` are guesses.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def target_is_a_length(found: str, span: Span) -> Diagnostic:
 
 
 def not_a_share(value: Fraction, found: str, node: nodes.Value, *, is_percent: bool) -> Diagnostic:
-    """A share that is negative, or 1 and more."""
+    """A share that is negative, or 1 or more."""
     guess: str | None = None
     if value < 0:
         message, label = "a target cannot be negative", "below zero"
@@ -77,7 +77,7 @@ def not_a_share(value: Fraction, found: str, node: nodes.Value, *, is_percent: b
 
 
 def subtracts(node: nodes.Binary, left: nodes.Number, right: nodes.Number) -> Diagnostic:
-    """A range such as `0-90%`, or `2-4`, written with a minus sign."""
+    """A range such as `0-90%` or `2-4` written with a minus sign."""
     is_pattern = not left.percent and not right.percent and 1 <= left.value < right.value
     meant = f"{left.text}:{right.text}" if is_pattern else f"{left.text}->{right.text}"
     what = "N:M" if is_pattern else "a ramp"
@@ -91,7 +91,7 @@ def subtracts(node: nodes.Binary, left: nodes.Number, right: nodes.Number) -> Di
 
 
 def pattern_of_shares(node: nodes.NofMTarget) -> Diagnostic:
-    """`0.1:0.9`, which must be meant for a ramp."""
+    """`0.1:0.9`, which is most likely meant as a ramp."""
     ramp = f"{format_percent(node.keep)}->{format_percent(node.of)}"
     return Diagnostic(
         CODE,

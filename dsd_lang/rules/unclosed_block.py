@@ -2,12 +2,12 @@
 
 What it does
 ------------
-Reports `{`, `(`, `[`, a quote or the `/` of a regular expression without its other half (the lexer). Of several open
-blocks the indentation says which one.
+Reports `{`, `(`, `[`, a quote or the `/` of a regular expression that is not closed. If several blocks are open, the
+indentation decides which one is reported.
 
 Why is this bad
 ---------------
-Where it ends would be a guess, and all that follows could be inside.
+It is not clear where it ends, and everything that follows could be inside.
 
 Example
 -------
@@ -25,7 +25,7 @@ Use instead
 
 Fix safety
 ----------
-Unsafe: the closing bracket is put where the statement or the indentation ends. For a string there is no fix.
+Unsafe: the closing bracket is inserted where the statement or the indentation ends. There is no fix for a string.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Reports a `compare` whose arms differ in total epochs or updates, counted from t
 
 Why is this bad
 ---------------
-More training alone may be the reason for the better arm.
+One arm may be better only because it was trained longer.
 
 Example
 -------
@@ -43,7 +43,7 @@ Total = tuple[Fraction, Fraction]
 
 
 def check(subject: Subject) -> None:
-    """Every comparison's totals."""
+    """Checks the totals of every comparison."""
     if subject.book is None or not subject.comparisons:
         return
     totals = _totals(subject.book)
@@ -60,7 +60,7 @@ def check(subject: Subject) -> None:
 
 
 def _totals(book: Draftbook) -> dict[str, Total]:
-    """Epochs and updates from the root to the end of each arm: one walk, for a phase stands behind its parent."""
+    """Epochs and updates from the root to the end of each arm, in one pass, since parents come first."""
     ends: list[Total] = []
     for draft in book.phases:
         epochs, updates = (Fraction(0), Fraction(0)) if draft.parent is None else ends[draft.parent.index]

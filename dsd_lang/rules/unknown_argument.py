@@ -1,13 +1,13 @@
-"""An argument does not exist, or does not belong here.
+"""An argument does not exist or is not allowed here.
 
 What it does
 ------------
-Reports `name=` that no row of the argument table has at this place, parameters that a function does not have, and
-arguments that do not go with the phase (`every=` without a ramp). A value that does not fit is DSD209.
+Reports arguments that a statement does not have, parameters that a function does not have, and arguments that do not
+belong to the phase (`every=` without a ramp). An invalid value is DSD209.
 
 Why is this bad
 ---------------
-A misspelled argument that is skipped changes the experiment without a word.
+Ignoring a misspelled argument would silently change the experiment.
 
 Example
 -------
@@ -23,7 +23,7 @@ Use instead
 
 Fix safety
 ----------
-Unsafe: the nearest name is a guess. What has no effect at its place is left out.
+Unsafe: the nearest name is a guess. An argument without effect is removed.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _PLACES: dict[str, str] = {
 
 
 def check(subject: Subject) -> None:
-    """The name of every argument, at its place."""
+    """Checks the name of every argument."""
     for statement, _ in statements(subject.program.statements):
         place = _place_of(statement)
         if place is not None:
@@ -125,7 +125,7 @@ def _check(subject: Subject, argument: nodes.Argument, place: StatementKind, pha
 def _report_foreign(
     subject: Subject, argument: nodes.Argument, place: StatementKind, meant: Meant, phase: nodes.Phase | None
 ) -> None:
-    """A name that another tool uses, and what a schedule says in its place."""
+    """A name from another tool, and its equivalent in a schedule."""
     guess = meant.word if meant.word is not None and place in BY_NAME[meant.word].places else None
     whole = _written_otherwise(argument, meant) if guess or phase is not None else None
     if whole is not None and phase is not None and _is_said_already(phase, argument, meant, whole):
@@ -145,7 +145,7 @@ def _report_foreign(
 
 
 def _written_otherwise(argument: nodes.Argument, meant: Meant) -> str | None:
-    """The whole argument as a schedule writes it, where its value is a plain number or length."""
+    """The whole argument as a schedule writes it, if its value is a plain number or length."""
     value = argument.value
     if not meant.form or not isinstance(value, nodes.Number | nodes.LengthLiteral):
         return None
@@ -157,7 +157,7 @@ def _written_otherwise(argument: nodes.Argument, meant: Meant) -> str | None:
 
 
 def _is_said_already(phase: nodes.Phase, argument: nodes.Argument, meant: Meant, whole: str) -> bool:
-    """Whether the phase has what the argument would become."""
+    """Whether the phase already has what the argument would become."""
     others = [item for item in phase.items if item is not argument]
     if meant.role == "target":
         return phase.mode == "dense" or any(not isinstance(item, nodes.Argument | nodes.Until) for item in others)
@@ -201,7 +201,7 @@ def without_companion(phase: nodes.Phase, name: str, what: str) -> Diagnostic:
 
 
 def floor_without_decay(phase: nodes.Phase, span: Span) -> Diagnostic:
-    """`floor=` where the rate stays."""
+    """`floor=` with a constant rate."""
     return Diagnostic(
         CODE,
         "`floor=` needs a `decay=` other than `constant`",
@@ -213,7 +213,7 @@ def floor_without_decay(phase: nodes.Phase, span: Span) -> Diagnostic:
 
 
 def unknown_parameter(option: Option, name: str, item: nodes.CallArgument) -> Diagnostic:
-    """What a word does not take between its parentheses; ``name`` is a number where it stands there unnamed."""
+    """A parameter that a word does not have; ``name`` is a number for a positional one."""
     choices = option.named
     num_unnamed = len(option.parameters) - len(choices)
     guess = nearest(name, choices)

@@ -1,17 +1,17 @@
-"""A selector names no kind, role or layer.
+"""A selector does not match a kind, role or layer.
 
 What it does
 ------------
-Reports a bare word in `layers=`, `except=` or a list target that is no kind (`conv fc rnn lstm gru birnn embed norm
-attention`) and no role (`first_conv output ctc prunable all`). With a model given (`--model`, `--layers`) every
-selector, globs and regular expressions too, must match at least one layer of it; a word in `layers=` must match a
-weight that is not frozen. A weight that the model computes from others (`weight_norm`) cannot be selected. An item of a
-list target that no weight can take is one of them: `layers=` or `except=` leaves it out, or the items before it take
-all its weights.
+Reports a word in `layers=`, `except=` or a list target that is neither a kind (`conv fc rnn lstm gru birnn embed norm
+attention`) nor a role (`first_conv output ctc prunable all`). If a model is given (`--model`, `--layers`), every
+selector, including globs and regular expressions, must match at least one of its layers, and a word in `layers=` must
+match a weight that is not frozen. A weight that the model computes from others (`weight_norm`) cannot be selected. Also
+reports items of a list target that can match no weight: `layers=` or `except=` excludes it, or earlier items match all
+its weights.
 
 Why is this bad
 ---------------
-A selector that matches nothing would leave a layer dense in silence, and the experiment would measure something else.
+A selector that matches nothing would silently leave a layer dense, and the experiment would not be the intended one.
 
 Example
 -------
@@ -27,7 +27,7 @@ Use instead
 
 Fix safety
 ----------
-Unsafe: the nearest name may be the wrong one.
+Unsafe: the nearest name is a guess.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ CODE = "DSD201"
 
 
 def check(subject: Subject) -> None:
-    """Every selector written in the program."""
+    """Checks every selector in the program."""
     for selector, is_exclusion in _selectors(subject):
         if subject.layers is not None:
             frozen = None if is_exclusion else why_nothing(selector.selector, subject.layers)
@@ -85,7 +85,7 @@ def check(subject: Subject) -> None:
 
 
 def _check_lists(subject: Subject, book: Draftbook) -> None:
-    """Every item of every list target is some weight's."""
+    """Checks that every item of every list target matches some weight."""
     for draft in book.phases:
         written = draft.target_node
         target = draft.target
@@ -99,7 +99,7 @@ def _check_lists(subject: Subject, book: Draftbook) -> None:
 
 
 def _check_selections(subject: Subject, layers: Sequence[LayerInfo], book: Draftbook) -> None:
-    """Every phase prunes something of the model."""
+    """Checks that every sparse phase prunes something in the model."""
     seen: set[tuple[tuple[str, ...], tuple[str, ...]]] = set()
     for draft in book.phases:
         selection = (draft.layers, draft.exclude)
@@ -125,7 +125,7 @@ def _check_selections(subject: Subject, layers: Sequence[LayerInfo], book: Draft
 
 
 def _selectors(subject: Subject) -> Iterator[tuple[nodes.SelectorNode, bool]]:
-    """Every selector written, and whether it is one of `except=`."""
+    """Every selector, and whether it is in `except=`."""
     for statement, _ in statements(subject.program.statements):
         for root in values_of(statement):
             if isinstance(root, nodes.Argument) and isinstance(root.value, tuple) and root.name in ("layers", "except"):
@@ -168,7 +168,7 @@ def _report(subject: Subject, node: nodes.SelectorNode, present: tuple[str, ...]
 
 
 def _foreign(text: str, present: tuple[str, ...]) -> str | None:
-    """The kind or role that a framework's word for layers stands for, where the model has it."""
+    """The kind or role that a framework's word for layers means, if the model has it."""
     from dsd_lang.base.foreign_words import LAYERS
 
     word = text.lower().removeprefix("torch.")
@@ -179,7 +179,7 @@ def _foreign(text: str, present: tuple[str, ...]) -> str | None:
 
 
 def _is_module_name(text: str) -> bool:
-    """Whether a bare word looks like the name of a module or parameter: `layer1.conv1`, `encoder`."""
+    """Whether a word looks like the name of a module or parameter: `layer1.conv1`, `encoder`."""
     return text.replace(".", "").isidentifier() and ("." in text or nearest(text, (*KINDS, *ROLES)) is None)
 
 

@@ -3,11 +3,11 @@
 What it does
 ------------
 Reports metrics outside `train.loss`, `val.*`, `test.*`, `entropy.relu` and `sparsity`, misspellings of the built-in
-ones, and a `compare` without `on=`. Any other word after `val.` or `test.` is taken as a metric of your own.
+ones, and a `compare` without `on=`. Any other word after `val.` or `test.` is taken as your own metric.
 
 Why is this bad
 ---------------
-A condition on a metric that is never reported would never hold.
+A condition on a metric that is never reported would never be true.
 
 Example
 -------
@@ -38,7 +38,7 @@ CODE = "DSD205"
 
 
 def check(subject: Subject) -> None:
-    """Every metric in `until`, `expect` and `compare on=`."""
+    """Checks every metric in `until`, `expect` and `compare on=`."""
     variables = _variables(subject.program)
     for statement, _ in statements(subject.program.statements):
         for root in values_of(statement):
@@ -78,7 +78,7 @@ def _check_condition(subject: Subject, condition: nodes.Condition, variables: se
 
 
 def _is_split(node: nodes.Binary) -> bool:
-    """`val/loss`, as loggers name metrics."""
+    """`val/loss`, as loggers write metrics."""
     return (
         node.operator == "/"
         and isinstance(node.left, nodes.Name)
@@ -98,7 +98,7 @@ def _report_slash(subject: Subject, node: nodes.Binary, meant: str) -> None:
 
 
 def _is_arm_alone(subject: Subject, node: nodes.Name) -> bool:
-    """Whether `a`, `a.err` in an `expect` is a branch without a whole metric; reports it."""
+    """Whether `a` or `a.err` in an `expect` is a branch without a complete metric; reports it."""
     branches = {
         branch.label.name
         for statement, _ in statements(subject.program.statements)

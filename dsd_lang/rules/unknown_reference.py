@@ -1,12 +1,12 @@
-"""A reference names a phase or branch that is not there, or not defined yet.
+"""A reference names a phase or branch that does not exist or comes later.
 
 What it does
 ------------
-Reports `@name` and the arms of `compare` and `expect` that name nothing before them (pass `resolve_references`).
+Reports `@name`, and arms of `compare` and `expect`, that do not name an earlier phase or branch.
 
 Why is this bad
 ---------------
-A schedule is acyclic: a phase can only start from what has been trained when it begins.
+A phase can only start from weights that have already been trained when it begins.
 
 Example
 -------
@@ -24,7 +24,7 @@ Use instead
 
 Fix safety
 ----------
-Unsafe: the nearest name is a guess. For a name that is later, or like no other, there is no fix.
+Unsafe: the nearest name is a guess. There is no fix if the name comes later or is not similar to any other.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def in_setting(name: str, span: Span) -> Diagnostic:
 
 
 def not_an_arm(node: nodes.Name, name: str, branches: tuple[str, ...], *, is_phase: bool, is_later: bool) -> Diagnostic:
-    """An arm of `compare` or `expect` that names no branch before it."""
+    """An arm of `compare` or `expect` that does not name an earlier branch."""
     guess: Guess = None
     if is_phase:
         message, label = f"`{name}` is a phase, and only branches can be compared", "not a branch"
@@ -107,7 +107,7 @@ def offset_too_long(node: nodes.Reference) -> Diagnostic:
 
 
 def behind_the_end(node: nodes.Reference, length: str) -> Diagnostic:
-    """A moment after the phase that it is of."""
+    """A moment after the end of its phase."""
     return Diagnostic(
         CODE,
         f"`@{'.'.join(node.path)}` is past the end of its phase, which lasts {length}",
@@ -118,7 +118,7 @@ def behind_the_end(node: nodes.Reference, length: str) -> Diagnostic:
 
 
 def which_seed(node: nodes.Reference, name: str, num_seeds: int) -> Diagnostic:
-    """A branch of which there are several."""
+    """A branch with several seeds."""
     return Diagnostic(
         CODE,
         f"`@{name}` names a branch trained with {num_seeds} seeds",
@@ -134,7 +134,7 @@ def empty_branch(node: nodes.Reference, name: str) -> Diagnostic:
 
 
 def not_in_branch(node: nodes.Reference, path: tuple[str, ...], component: str, known: tuple[str, ...]) -> Diagnostic:
-    """A name that a branch does not have."""
+    """A name that does not exist in a branch."""
     guess = nearest(component, known)
     return Diagnostic(
         CODE,
@@ -147,7 +147,7 @@ def not_in_branch(node: nodes.Reference, path: tuple[str, ...], component: str, 
 
 
 def no_moment(node: nodes.Reference, path: tuple[str, ...], component: str, moments: tuple[str, ...]) -> Diagnostic:
-    """`@a.strat`, `@a.final`, `@a.1000`: a phase has no such moment."""
+    """`@a.strat`, `@a.final`, `@a.1000`: moments that a phase does not have."""
     from dsd_lang.base.foreign_words import FOREIGN_MOMENTS as MEANT
 
     word = component.lower()
@@ -163,7 +163,7 @@ def no_moment(node: nodes.Reference, path: tuple[str, ...], component: str, mome
 
 
 def unknown_name(node: nodes.Reference, name: str, known: tuple[str, ...], *, is_later: bool) -> Diagnostic:
-    """A reference whose first name is none, or not yet; ``known`` are those before it."""
+    """A reference whose first name does not exist or comes later; ``known`` are the names before it."""
     help = "give a phase a label: `full: dense 50ep`"
     guess: Guess = None
     if is_later:

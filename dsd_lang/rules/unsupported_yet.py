@@ -1,4 +1,4 @@
-"""An argument is in the language, and its engine is not defined yet.
+"""An argument or value is in the language but not supported yet.
 
 What it does
 ------------
@@ -7,7 +7,7 @@ Reports arguments, values and metrics that `dsd-run` does not execute in this ve
 
 Why is this bad
 ---------------
-An argument that is accepted and ignored makes a result that says something else than its schedule.
+If an argument were accepted and ignored, the result would not be that of the schedule.
 
 Example
 -------
@@ -43,7 +43,7 @@ CODE = "DSD207"
 
 
 def find(resolved: ResolvedProgram) -> tuple[Diagnostic, ...]:
-    """Each once where it is written; they do not keep a schedule from being compiled."""
+    """Reports each once; they do not prevent compilation."""
     found: dict[tuple[str, Span], Diagnostic] = {}
     for written, span in _unsupported(resolved):
         found.setdefault((written, span), _diagnostic(written, span))
@@ -65,12 +65,12 @@ def _unsupported(resolved: ResolvedProgram) -> Iterator[tuple[str, Span]]:
 
 
 def _asked_for(draft: Draft) -> dict[str, object]:
-    """What can be unsupported in a phase, as the plan calls it."""
+    """The parts of a phase that may be unsupported, in plan form."""
     return {**draft.attributes, "until": draft.until, "cycles": draft.rounds}
 
 
 def _span_of(draft: Draft, name: str) -> Span | None:
-    """Where a phase writes an argument or its `until`; None where it takes the value from elsewhere."""
+    """The span of an argument or `until` of a phase; None if the value comes from elsewhere."""
     for item in draft.node.items:
         if isinstance(item, nodes.Until) and name == "until":
             return item.span

@@ -6,9 +6,8 @@ Warns about `set model="package.module:factory"` and `set data="package.module:f
 
 Why is this bad
 ---------------
-Whoever runs the schedule would import that module and call that function: a schedule that came from elsewhere could do
-anything. `dsd-run` therefore refuses such a name in a file unless `--trust-schedule` is given. On the command line
-it is the user's own word, and allowed.
+Running the schedule would import that module and call that function, so a downloaded schedule could run any code.
+`dsd-run` therefore refuses such a name in a file unless `--trust-schedule` is given. On the command line it is allowed.
 
 Example
 -------
@@ -40,7 +39,7 @@ CODE = "DSD208"
 
 
 def check(subject: Subject) -> None:
-    """Every `set model=` and `set data=`."""
+    """Checks every `set model=` and `set data=`."""
     for statement, _ in statements(subject.program.statements):
         for argument in statement.arguments if isinstance(statement, nodes.SetStatement) else ():
             if argument.name in CODE_SETTINGS and isinstance(argument.value, nodes.Text):

@@ -1,14 +1,14 @@
-"""A suppression comment silences nothing.
+"""A suppression comment suppresses nothing.
 
 What it does
 ------------
-Reports `# dsd: ignore[...]` for a rule that finds nothing there, for a rule that does not exist, and without any rule.
-A rule that was not looked for, or could not be because of errors, is not called unused. An error cannot be suppressed:
-its code is reported as well.
+Reports `# dsd: ignore[...]` for a rule that reports nothing there, for a rule that does not exist, and without any
+rule. Rules that were not selected, or could not run because of errors, are not reported. Errors cannot be suppressed,
+so their codes are reported as well.
 
 Why is this bad
 ---------------
-It would hide the next diagnostic, one that nobody has looked at.
+It would hide a future diagnostic that nobody has looked at.
 
 Example
 -------
@@ -24,7 +24,7 @@ Use instead
 
 Fix safety
 ----------
-Safe: the name or the whole comment is deleted. Unsafe for a misspelt name: the nearest one is a guess.
+Safe: the name or the whole comment is removed. Unsafe for a misspelt name: the nearest one is a guess.
 """
 
 from __future__ import annotations

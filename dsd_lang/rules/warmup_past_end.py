@@ -1,12 +1,12 @@
-"""A warm-up lasts longer than its phase.
+"""A warm-up is longer than its phase.
 
 What it does
 ------------
-Reports `warmup=` that is longer than the phase it stands at the head of.
+Reports a `warmup=` that is longer than its phase.
 
 Why is this bad
 ---------------
-The learning rate never reaches the start that was written: the phase ends while it still rises.
+The phase ends while the learning rate is still rising, so it never reaches the rate in `lr=`.
 
 Example
 -------
@@ -34,7 +34,7 @@ CODE = "DSD410"
 
 
 def check(subject: Subject) -> None:
-    """The warm-up of every phase, where its length is in the same unit."""
+    """Checks the warm-up of every phase whose length has the same unit."""
     for draft in subject.book.phases if subject.book is not None else ():
         warmup = draft.rate.get("warmup")
         if not warmup or draft.length is None or draft.length.value == 0 or warmup["unit"] != draft.length.unit:

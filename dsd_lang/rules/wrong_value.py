@@ -1,14 +1,13 @@
-"""An argument, a setting or a count does not take this value.
+"""An argument, setting or count has an invalid value.
 
 What it does
 ------------
-Reports a value of the wrong kind or outside of what an argument takes (`batch=1.5`, `scope=globl`), wrong parameters
-between parentheses (`plateau(val.loss, patience=0)`), counts that are none (`repeat 0 { ... }`), and expressions that
-cannot be computed.
+Reports values of the wrong kind or range (`batch=1.5`, `scope=globl`), invalid parameters in parentheses
+(`plateau(val.loss, patience=0)`), invalid counts (`repeat 0 { ... }`), and expressions that cannot be computed.
 
 Why is this bad
 ---------------
-A value that is read as something else, or skipped, changes the experiment without a word.
+A value that is misread or ignored would silently change the experiment.
 
 Example
 -------
@@ -44,7 +43,7 @@ _PLAIN_NUMBER = re.compile(r"(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?%?(?P<
 
 
 def expected(argument: Argument) -> str:
-    """What an argument takes, in words."""
+    """The values of an argument, in words."""
     if argument.kind in ("choice", "function", "decay", "clip") or argument.options:
         words = ", ".join(f"`{option.name}`" for option in argument.options)
         more = {
@@ -69,7 +68,7 @@ def expected(argument: Argument) -> str:
 
 
 def expected_by(parameter: Parameter) -> str:
-    """What a parameter of an option takes, in words."""
+    """The values of a parameter, in words."""
     return {
         "number": "a number of 0 or more",
         "positive": "a number above 0",
@@ -84,7 +83,7 @@ def expected_by(parameter: Parameter) -> str:
 
 
 def not_taken(argument: Argument, value: nodes.Value) -> Diagnostic:
-    """A value that an argument does not take."""
+    """A value that an argument does not accept."""
     guess = _meant_value(argument, value)
     return Diagnostic(
         CODE,
@@ -101,7 +100,7 @@ def _written(span: Span, guess: str | None) -> Fix | None:
 
 
 def _meant_value(argument: Argument, value: nodes.Value) -> str | None:
-    """What must be meant by a value that an argument does not take; None where nothing is plain."""
+    """What an invalid value is most likely meant to be; None if that is not clear."""
     from dsd_lang.base.foreign_words import FOREIGN_MOMENTS, value_meant
 
     if argument.kind == "source" and isinstance(value, nodes.Name) and "." in value.text:
@@ -123,7 +122,7 @@ def _meant_value(argument: Argument, value: nodes.Value) -> str | None:
 
 
 def _unquoted(argument: Argument, text: str) -> str | None:
-    """What stands between quotes, where an argument takes it without them."""
+    """The contents of a string, if the argument accepts them without quotes."""
     if argument.kind not in ("lr", "number", "positive", "ratio", "whole", "length", "scale", "metric", "clip"):
         return None
     plain = _PLAIN_NUMBER.fullmatch(text)
@@ -137,7 +136,7 @@ def takes_no_selectors(argument: Argument, span: Span) -> Diagnostic:
 
 
 def outside(argument: Argument, found: str, span: Span) -> Diagnostic:
-    """A number that is none, or outside of what an argument takes."""
+    """An invalid number, or one outside of the range of an argument."""
     wanted = expected(argument)
     return Diagnostic(
         CODE, f"`{argument.name}=` takes {wanted}, found `{found[:40]}`", span, label=f"expected {wanted}"
@@ -145,13 +144,13 @@ def outside(argument: Argument, found: str, span: Span) -> Diagnostic:
 
 
 def parameter_outside(name: str, parameter: Parameter, span: Span) -> Diagnostic:
-    """A number that a parameter of `distill=` or of a condition does not take."""
+    """A number that a parameter of `distill=` or of a condition does not accept."""
     wanted = expected_by(parameter)
     return Diagnostic(CODE, f"`{name}=` takes {wanted}", span, label=f"expected {wanted}")
 
 
 def parameter_not_taken(option: Option, parameter: Parameter, data: str | bool, span: Span) -> Diagnostic:
-    """A value that a parameter of an option does not take, as the plan would hold it."""
+    """A value that a parameter of an option does not accept, in plan form."""
     guess = nearest(data, parameter.words) if isinstance(data, str) else None
     named = f"`{parameter.name}=`" if parameter.is_named else f"`{option.name}(...)`"
     shown = ("on" if data else "off") if isinstance(data, bool) else data[:40]
@@ -192,7 +191,7 @@ def several_bounds(span: Span) -> Diagnostic:
 
 
 def not_a_count(what: str, found: str, span: Span) -> Diagnostic:
-    """A number of rounds, repeats or seeds that is none."""
+    """An invalid number of rounds, repeats or seeds."""
     return Diagnostic(
         CODE,
         f"{what} must be a whole number of at least 1, found `{found[:40]}`",
@@ -202,14 +201,14 @@ def not_a_count(what: str, found: str, span: Span) -> Diagnostic:
 
 
 def no_value(item: nodes.Name, meaning: str) -> Diagnostic:
-    """The name of an argument alone: `batch`."""
+    """An argument's name without a value: `batch`."""
     message = f"the argument `{item.text}` has no value"
     help = f"`{item.text}=` is {meaning}"
     return Diagnostic(CODE, message, item.span, label=f"expected `{item.text}=...`", help=help)
 
 
 def no_item_of_phase(item: nodes.Name, meant: str | None, help: str) -> Diagnostic:
-    """A bare word among the items of a phase; ``meant`` is what it must stand for."""
+    """A word among the items of a phase; ``meant`` is what it most likely means."""
     return Diagnostic(
         CODE,
         f"expected a target, a length or an argument, found the word `{item.text[:40]}`",
@@ -221,7 +220,7 @@ def no_item_of_phase(item: nodes.Name, meant: str | None, help: str) -> Diagnost
 
 
 def not_a_number(value: nodes.Value) -> Diagnostic:
-    """What stands where a number must."""
+    """Something else where a number is expected."""
     return Diagnostic(
         CODE,
         f"expected a number, found {describe(value)}",
@@ -232,7 +231,7 @@ def not_a_number(value: nodes.Value) -> Diagnostic:
 
 
 def reads_as_call(value: nodes.Call) -> Diagnostic:
-    """What stands in the parentheses was meant as a value of its own, or as a factor: `lr=prev (1/3)`."""
+    """Parentheses that read as a call but are meant as a separate value or a factor: `lr=prev (1/3)`."""
     called = describe(value).strip("`").partition("(")[0]
     return Diagnostic(
         CODE,
@@ -244,7 +243,10 @@ def reads_as_call(value: nodes.Call) -> Diagnostic:
 
 
 def word_for_number(value: nodes.Name, known: tuple[str, ...], *, is_bound: bool) -> Diagnostic:
-    """A word where a number must stand; ``known`` are the names of numbers here, ``is_bound`` says it is another's."""
+    """A word where a number is expected; ``known`` are the names of numbers here.
+
+    ``is_bound``: the word is a variable of another kind.
+    """
     if is_bound:
         message, label = f"`{value.text}` has a word as its value here, expected a number", "not a number"
     else:
@@ -264,7 +266,7 @@ def word_for_number(value: nodes.Name, known: tuple[str, ...], *, is_bound: bool
 
 
 def _meant_number(word: str, known: tuple[str, ...]) -> tuple[str | None, str]:
-    """The known name that an unknown word must stand for, and a line of help."""
+    """The known name that an unknown word most likely means, and a line of help."""
     from dsd_lang.base.foreign_words import FOREIGN_RATES, ITEMS
 
     meant = FOREIGN_RATES.get(word.lower()) if set(RATE_WORDS) <= set(known) else None
@@ -287,7 +289,7 @@ def word_for_rate(word: nodes.Name, meant: str | None, help: str) -> Diagnostic:
 
 
 def not_computable(node: nodes.Binary, left: str, right: str) -> Diagnostic:
-    """An operation on two kinds of quantities (`a number`, `a length in epochs`) that do not go together."""
+    """An operation on two kinds of quantities (`a number`, `a length in epochs`) that cannot be combined."""
     message = refused_operation(node.operator, left, right)
     return Diagnostic(CODE, message, node.span, label="cannot be computed")
 
@@ -303,7 +305,7 @@ def broken_exponent(span: Span) -> Diagnostic:
 
 
 def factor_among_milestones(item: nodes.CallArgument, number: nodes.Number, share: str, *, has_by: bool) -> Diagnostic:
-    """A bare number among milestones that must be meant for `by=`; ``share`` is where it would be one."""
+    """A plain number among milestones, most likely meant for `by=`; ``share`` is the milestone it could be."""
     return Diagnostic(
         CODE,
         f"`{number.text}` would be a milestone at {share} of the phase",
@@ -345,7 +347,7 @@ def no_factor(span: Span) -> Diagnostic:
 
 
 def not_a_condition(name: str, span: Span) -> Diagnostic:
-    """A function that gives a number, alone."""
+    """A function that returns a number, used as a condition."""
     return Diagnostic(
         CODE,
         f"`{name}(...)` is a number, not a condition",
@@ -366,7 +368,7 @@ def power_in_condition(span: Span) -> Diagnostic:
 
 
 def unknown_condition_function(callee: nodes.Name | nodes.Reference, functions: tuple[str, ...]) -> Diagnostic:
-    """A function that conditions do not have."""
+    """A function that does not exist in conditions."""
     guess = nearest(callee.text if isinstance(callee, nodes.Name) else "", functions)
     known = ", ".join(f"`{function}`" for function in functions)
     return Diagnostic(

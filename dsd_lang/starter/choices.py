@@ -11,7 +11,7 @@ from dsd_lang.starter.paper import PAPER, UNKNOWN, PaperPhase, PaperRun
 
 @record
 class Choices:
-    """The model (or none) with the task that it is for and the optimizer of its preset; length and target, if given."""
+    """The model (if any) with its task and the optimizer of its preset; length and target, if given."""
 
     model: str | None = None
     task: str = "classification"
@@ -21,27 +21,27 @@ class Choices:
 
     @property
     def paper(self) -> PaperRun:
-        """How the paper trained this network; for one that it does not have, its three steps."""
+        """How the paper trained this network; for networks that are not in the paper, three phases."""
         return PAPER.get((self.model or "").partition(":")[0], UNKNOWN)
 
     @property
     def metric(self) -> str:
-        """The number to compare by on the test set."""
+        """The test metric for comparisons."""
         if self.paper.table in ("Table 2", "Table 3", "Table 4"):
             return "test.top1_err"
         return {"ctc": "test.wer", "captioning": "test.bleu4"}.get(self.task, "test.err")
 
     @property
     def reset(self) -> str:
-        """Where the optimizer counts its steps (Adam and its kin), revived weights want a state of their own."""
+        """With optimizers that count updates (Adam and similar), revived weights need `state=reset`."""
         return " state=reset" if "adam" in self.optimizer else ""
 
     def long(self, default: str) -> str:
-        """The length given, else ``default``."""
+        """The given length, else ``default``."""
         return default if self.length is None else str(self.length)
 
     def share(self, default: str) -> str:
-        """The target given, else ``default``."""
+        """The given target, else ``default``."""
         return default if self.pruned is None else format_percent(self.pruned)
 
     def dense(self, phase: PaperPhase) -> str:
@@ -49,18 +49,18 @@ class Choices:
         return f"dense {self.long(phase.length)}{_rate(phase)}"
 
     def sparse(self, phase: PaperPhase, *, target: str = "") -> str:
-        """A sparse phase of the paper as a statement; ``target`` stands in for its own."""
+        """A sparse phase of the paper as a statement; ``target`` replaces its own."""
         selectors = f" {phase.selectors}" if phase.selectors else ""
         return f"sparse {target or self.share(phase.target)}{selectors} {self.long(phase.length)}{_rate(phase)}"
 
     def first(self) -> str:
-        """The first dense phase, with a decay of its own where the paper has one that fits its length."""
+        """The first dense phase, with its own decay if the paper has one that fits its length."""
         run = self.paper
         decay = f" {run.first_decay}" if run.first_decay and self.length is None else ""
         return self.dense(run.phases[0]) + decay
 
     def settings(self, extra: str = "", *, why: str = "") -> list[str]:
-        """The `set` statement and what it is for; nothing when nothing is set."""
+        """The `set` statement with a comment; empty if there are no settings."""
         model = "" if self.model is None else f'model="{self.model}"'
         if not model and not extra:
             return []

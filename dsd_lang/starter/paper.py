@@ -1,7 +1,7 @@
 """How the paper trained each of its networks: the tables of Han et al., DSD, ICLR 2017.
 
-Lengths, targets and learning rates are the tables'; where one leaves a learning rate out, the rule of the language
-(section 5 of the reference) gives the same one.
+Lengths, targets and learning rates are those of the tables; if a table leaves out a learning rate, the rule of the
+language (section 5 of the reference) gives the same one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class PaperPhase(NamedTuple):
-    """One phase of a table; a dense one has no ``target``."""
+    """One phase of a table; dense phases have no ``target``."""
 
     length: str
     lr: str
@@ -19,7 +19,7 @@ class PaperPhase(NamedTuple):
 
 
 class PaperRun(NamedTuple):
-    """One network of the paper: the table, its `set` beside the model, its phases; the first one's own decay."""
+    """One network of the paper: the table, its `set` without the model, its phases, and the first phase's own decay."""
 
     table: str
     network: str
@@ -35,7 +35,7 @@ _SPEECH_LAYERS = "layers=fc,birnn"
 def _image(
     table: str, network: str, first: tuple[str, str], sparse: tuple[str, str], last: tuple[str, str]
 ) -> PaperRun:
-    """The image networks: 30% everywhere, three phases, two drops of the learning rate in each."""
+    """The image networks: 30% in all layers, three phases, two drops of the learning rate in each."""
     phases = (PaperPhase(*first), PaperPhase(*sparse, target="30%"), PaperPhase(*last))
     return PaperRun(table, network, _STEPS, phases)
 

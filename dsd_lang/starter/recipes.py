@@ -16,7 +16,7 @@ _ROUND = Fraction(1, 5)
 
 
 class Recipe(NamedTuple):
-    """One recipe; ``source`` may hold `{table}`, the place in the paper."""
+    """One recipe; ``source`` may contain `{table}`, a reference to the paper."""
 
     name: str
     summary: str
@@ -179,7 +179,7 @@ def _part(length: str, share: Fraction) -> str:
 
 
 def _rounds(pruned: Fraction) -> int:
-    """How many rounds of a fifth reach the target."""
+    """How many rounds of 20% reach the target."""
     rounds = 1
     while 1 - (1 - _ROUND) ** rounds < pruned:
         rounds += 1
@@ -191,7 +191,7 @@ def _percent(share: Fraction) -> str:
 
 
 def _around(pruned: Fraction) -> list[str]:
-    """Three targets: half the way down, the target, half the way up to all."""
+    """Three targets: half of it, the target, and halfway from it to 100%."""
     return [format_percent(share) for share in (pruned / 2, pruned, (1 + pruned) / 2)]
 
 

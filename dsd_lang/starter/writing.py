@@ -1,4 +1,4 @@
-"""Writes a starter in canonical form, headed by its source and commands."""
+"""Writes a starter in canonical form, with its source and commands at the top."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dsd_lang.syntax.formatter import format_text
 
 
 def starter_text(recipe: Recipe, choices: Choices, *, name: str) -> str:
-    """The schedule; ``name`` is the file that its head names in the commands.
+    """The schedule; ``name`` is the file name in the commands at its top.
 
     >>> from dsd_lang.starter.recipes import RECIPES
     >>> print(starter_text(RECIPES["one-shot"], Choices(), name="x.dsd").splitlines()[0])

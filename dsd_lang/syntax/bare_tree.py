@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def bare(node: object) -> object:
-    """A node as plain tuples, without its places."""
+    """A node as plain tuples, without spans."""
     if isinstance(node, tuple) and not hasattr(node, "_fields"):
         return tuple(bare(item) for item in node)
     names = getattr(type(node), "__match_args__", None)

@@ -16,7 +16,7 @@ _TEXT_OF = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "
 
 
 class Output:
-    """The tokens and findings of a text as they are made; ``previous`` is the kind of the last token."""
+    """The tokens and diagnostics of a text while it is read; ``previous`` is the kind of the last token."""
 
     __slots__ = ("diagnostics", "previous", "tokens")
 
@@ -26,35 +26,35 @@ class Output:
         self.previous = ""
 
     def add(self, kind: str, text: str, span: Span) -> int:
-        """One more token; returns where it ends."""
+        """Adds a token; returns its end."""
         self.tokens.append(Token(kind, text, span))
         self.previous = kind
         return span.end
 
     def take_back(self) -> None:
-        """Takes the last token away: what follows it shows that it is part of another."""
+        """Removes the last token, because what follows shows that it is part of another."""
         self.tokens.pop()
         self.previous = self.tokens[-1].kind if self.tokens else ""
 
     def insert(self, kind: str) -> None:
-        """A token of no width just after the last one."""
+        """Adds a token of width 0 after the last one."""
         last = self.tokens[-1].span if self.tokens else Span(1, 1, 1, 1, 0, 0)
         self.add(kind, "", behind(last))
 
     def mended(self, token: Token, finding: Diagnostic) -> int:
-        """What was meant by a mistake, and the finding about it; returns where it ends."""
+        """Adds the token that a mistake means, and the diagnostic; returns its end."""
         self.diagnostics.append(finding)
         return self.add(*token)
 
     def report(
         self, code: str, message: str, span: Span, *, label: str = "", help: str = "", fix: Fix | None = None
     ) -> None:
-        """One more finding."""
+        """Adds a diagnostic."""
         self.diagnostics.append(Diagnostic(code, message, span, label, help, fix))
 
 
 class _Open(NamedTuple):
-    """A bracket waiting for its other half, and the indent of the line it stands on."""
+    """An open bracket, and the indentation of its line."""
 
     kind: str
     span: Span
@@ -62,12 +62,12 @@ class _Open(NamedTuple):
 
 
 def lacks_closing(text: str) -> bool:
-    """Whether a `}` is missing somewhere: then the indentation says where."""
+    """Whether a `}` is missing anywhere; if so, the indentation decides where."""
     return text.count("{") > text.count("}")
 
 
 def partner(text: str, start: int) -> int | None:
-    """Where the bracket at ``start`` is closed by its own kind; None where it is not."""
+    """The position of the bracket that closes the one at ``start``; None if there is none."""
     opening = text[start]
     closing = {"(": ")", "[": "]", "{": "}"}[opening]
     depth = 0
@@ -79,7 +79,7 @@ def partner(text: str, start: int) -> int | None:
 
 
 class Brackets:
-    """The brackets that are open at a place of the text; ``innermost`` is the kind of the last one, empty for none."""
+    """The brackets that are open at the current position; ``innermost`` is the last one, empty for none."""
 
     __slots__ = ("_lacks_closing", "_opened", "_output", "_text", "innermost", "newline_skipped")
 
@@ -93,11 +93,11 @@ class Brackets:
 
     @property
     def in_parentheses(self) -> bool:
-        """Whether `(` or `[` is open here: newlines end nothing, and no statement can begin."""
+        """Whether `(` or `[` is open, so that newlines do not end a statement and none can begin."""
         return self.innermost == "LPAR" or self.innermost == "LSQB"
 
     def open(self, kind: str, span: Span, indent: int) -> bool:
-        """One more open bracket; False (with a finding) when they nest too deep."""
+        """Opens a bracket; False (with a diagnostic) if they nest too deep."""
         if len(self._opened) >= MAX_NESTING:
             self._output.report(
                 "DSD101",
@@ -115,7 +115,7 @@ class Brackets:
         return True
 
     def close(self, kind: str, span: Span, indent: int | None) -> int:
-        """A closing bracket; ``indent`` is that of its line when it stands first there. Returns where it ends."""
+        """Closes a bracket; ``indent`` is that of its line if the bracket is first on it. Returns its end."""
         wanted = CLOSES[kind]
         is_open = any(bracket.kind == wanted for bracket in self._opened)
         if not is_open or (wanted != "LBRACE" and self.innermost == "LBRACE"):
@@ -134,7 +134,7 @@ class Brackets:
         return self._output.add(kind, _TEXT_OF[kind], span)
 
     def end_parentheses(self) -> None:
-        """A statement begins within `(` or `[`: they were forgotten open."""
+        """Closes `(` and `[` that were not closed before the next statement."""
         while self.in_parentheses:
             self._close_missing()
         if self.newline_skipped:
@@ -142,7 +142,7 @@ class Brackets:
         self.newline_skipped = False
 
     def finish(self, *, is_quiet: bool) -> None:
-        """The end of the text: what is open is closed."""
+        """Closes all open brackets at the end of the text."""
         while self._opened:
             if is_quiet:
                 self._output.insert(OPENS[self._pop().kind])
@@ -161,7 +161,10 @@ class Brackets:
         self._output.report("DSD104", f"`{_TEXT_OF[bracket.kind]}` is never closed", bracket.span, label=label, fix=fix)
 
     def _closing_brace(self, bracket: _Open) -> Edit:
-        """Before the first line indented no deeper than the block's own; on that line where nothing is below it."""
+        """The position before the first line that is not indented deeper than the block.
+
+        It is on the block's own line if no line follows.
+        """
         lines = list(_LINES.finditer(self._text, bracket.span.end))[1:]  # the first is what follows the brace
         written = [line for line in lines if line["first"] and line["first"] != "#"]
         after = next((line for line in written if len(line["blank"]) <= bracket.indent), None)

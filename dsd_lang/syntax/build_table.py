@@ -1,6 +1,6 @@
 """Builds `table.json`, the parser's LALR table, from `grammar.lark`, so that Lark is not needed at run time.
 
-Run `python -m dsd_lang.syntax.build_table` after every change of the grammar; a test rebuilds the table and compares.
+Run `python -m dsd_lang.syntax.build_table` after every change to the grammar; a test rebuilds the table and compares.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ TABLE = FOLDER / "table.json"
 
 
 def build(grammar: str) -> dict[str, Any]:
-    """The grammar's text as plain data.
+    """The parser table of a grammar as plain data.
 
-    `symbols` names every terminal and rule; `states` holds for each state a flat list symbol, action, symbol, action...
-    where an action of 0 or more is the state to go to and ~r reduces rule r; `rules` holds for each rule its symbol,
-    its length, what it builds (see :func:`_shape`) and which children it keeps.
+    `symbols` names all terminals and rules. `states` has for each state a flat list symbol, action, symbol, action...;
+    an action of 0 or more is the next state, and ~r reduces rule r. `rules` has for each rule its symbol, its length,
+    what it builds (see :func:`_shape`) and which children it keeps.
     """
     from lark import Lark
     from lark.lexer import PatternStr
@@ -65,7 +65,7 @@ def build(grammar: str) -> dict[str, Any]:
 
 
 def _numbered_by_reach(table: Any, shift: Any) -> dict[int, int]:
-    """Old state number -> new one, counted from the start state in the order of the symbols, on any machine alike."""
+    """Renumbers states by the order in which they are reached from the start state, the same on every machine."""
     start = table.start_states["start"]
     numbers = {start: 0}
     waiting = [start]
@@ -79,10 +79,10 @@ def _numbered_by_reach(table: Any, shift: Any) -> dict[int, int]:
 
 
 def _shape(rule: Any) -> tuple[str, list[list[int]]]:
-    """What a rule builds and from which children.
+    """What a rule builds, and from which children.
 
-    `""` hands its one child on; `"[]"` is a helper rule whose children join its parent's; anything else names the node
-    to build. A kept child is [position, 1 if it is itself such a list].
+    `""` passes on its only child. `"[]"` is a helper rule whose children are added to those of its parent. Any other
+    string is the name of the node to build. A kept child is [position, 1 if it is such a list].
     """
     name = rule.origin.name
     kept = [
@@ -98,7 +98,7 @@ def _shape(rule: Any) -> tuple[str, list[list[int]]]:
 
 
 def table_text(table: dict[str, Any]) -> str:
-    """The table as compact JSON, one part a line so that a change can be seen in a diff."""
+    """The table as compact JSON with one part per line, so that diffs are readable."""
     parts = [f'"{key}":{json.dumps(value, separators=(",", ":"))}' for key, value in table.items()]
     return "{" + ",\n".join(parts) + "}\n"
 

@@ -1,7 +1,7 @@
 """Sorts the parts of a statement's head into canonical order.
 
-The order of a phase is: label, word, target (with `of=`, `ramp=`, `every=`), selectors, length, `lr=`, the rest in the
-argument table's order, `until`. Positional arguments of calls and settings stay as they were written.
+The order of a phase is: label, `dense` or `sparse`, target (with `of=`, `ramp=`, `every=`), selectors, length, `lr=`,
+the others in the order of the argument table, `until`. Positional arguments of calls, and settings, keep their order.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ Rank = tuple[int, int, int]
 
 
 class Piece(NamedTuple):
-    """Tokens that stay together; ``is_condition`` where `+` and `-` stand between blanks."""
+    """Tokens that stay together; ``is_condition`` if `+` and `-` are written with blanks around them."""
 
     tokens: Sequence[Token]
     is_condition: bool = False
 
 
 class _Part(NamedTuple):
-    """Where a piece ends in the text, and where it belongs."""
+    """The end of a piece in the text, and its position in the order."""
 
     span: Span
     rank: Rank
@@ -43,7 +43,7 @@ class _Part(NamedTuple):
 
 
 def pieces_of(statement: nodes.Statement | nodes.Branch, head: Sequence[Token], *, keeps_order: bool) -> list[Piece]:
-    """The tokens of a statement's head cut into pieces, in canonical order unless ``keeps_order``."""
+    """The tokens of a statement's head, cut into pieces and in canonical order unless ``keeps_order``."""
     first = _Part(head[0].span, (0, _FIRST, 0))
     parts = [first, *sorted(_parts(statement), key=lambda part: part.span.start)]
     cut = list(_cut(head, parts))
@@ -53,7 +53,7 @@ def pieces_of(statement: nodes.Statement | nodes.Branch, head: Sequence[Token], 
 
 
 def percentages(statement: nodes.Statement | nodes.Branch) -> dict[int, str]:
-    """By offset, the percentage to write for each plain number that is a target between 0 and 1."""
+    """For each plain number that is a target between 0 and 1, the percentage to write, by offset."""
     found: dict[int, str] = {}
     for phase in _phases(statement):
         for item in phase.items:
@@ -125,16 +125,16 @@ def _table_place(argument: nodes.Argument) -> int:
 
 
 def _lengths_among(positional: Sequence[nodes.PhaseItem], mode: str) -> set[int]:
-    """The ids of the positional items that go to the length's place; all stay where they are if two are of a kind.
+    """The ids of positional items that move to the position of the length; none move if two are of the same kind.
 
-    Which of two targets counts, and which is the mistake, is told by their order.
+    The order of two targets decides which one counts and which is the mistake.
     """
     lengths = {id(item) for item in positional if _is_length(item, positional, mode)}
     return lengths if len(lengths) <= 1 and len(positional) - len(lengths) <= 1 else set()
 
 
 def _is_length(item: nodes.PhaseItem, positional: Sequence[nodes.PhaseItem], mode: str) -> bool:
-    """Whether a positional item is the length; a variable is one where another item is the target for certain."""
+    """Whether a positional item is the length; a variable is, if another item is certainly the target."""
     if mode == "dense" or _has_length(item):
         return True
     if isinstance(item, _ONLY_TARGETS):
@@ -151,7 +151,7 @@ def _has_length(item: object) -> bool:
 
 
 def _phases(statement: nodes.Statement | nodes.Branch) -> Iterator[nodes.Phase]:
-    """The phases whose items stand in the statement's own head."""
+    """The phases whose items are in the statement's own head."""
     if isinstance(statement, nodes.Phase):
         yield statement
     elif isinstance(statement, nodes.RepeatTail):
@@ -174,7 +174,7 @@ def _target_numbers(item: object) -> Iterator[nodes.Number]:
 
 
 def _cut(head: Sequence[Token], parts: Sequence[_Part]) -> Iterator[tuple[Rank, Piece]]:
-    """Each part with the tokens from the end of the one before it; closing brackets go with what they close."""
+    """Each part with the tokens since the end of the previous one; closing brackets stay with their contents."""
     cursor = 0
     for part in parts:
         start, depth = cursor, 0

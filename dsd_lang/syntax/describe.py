@@ -21,7 +21,7 @@ def describe(value: nodes.Value) -> str:
 
 
 def refused_operation(operator: str, left: str, right: str) -> str:
-    """That two kinds of quantities (`a number`, `a length in epochs`) do not go together."""
+    """The message that two kinds of quantities (`a number`, `a length in epochs`) cannot be combined."""
     if operator in ("+", "-"):
         return f"{left} and {right} cannot be added"
     verb = {"*": "multiplied by", "/": "divided by", "^": "raised to"}[operator]

@@ -1,8 +1,8 @@
 """Parses `# dsd: ignore[...]` comments and finds the part of the text that each applies to.
 
-A comment at the end of a line stands for every statement that has a part on that line, whole, however many lines it
-has; one alone on its line stands for the next line that holds a statement in the same way. Of a statement with a block
-that is its head, up to the `{`.
+A comment at the end of a line applies to every statement that has a part on that line, and to the whole statement. A
+comment on a line of its own applies in the same way to the next line that has a statement. For a statement with a block
+it applies to the head, up to the `{`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DIRECTIVE = re.compile(r"#\s*dsd:\s*ignore\b(?:\[([^\]]*)\])?")
 
 
 class StatementRange(NamedTuple):
-    """A statement, the head of one with a block, or the `}` that ends it: its offsets and its lines."""
+    """A statement, the head of one with a block, or the closing `}`: its offsets and lines."""
 
     start: int
     end: int
@@ -28,7 +28,7 @@ class StatementRange(NamedTuple):
 
 
 def stretches(tokens: Iterable[Token]) -> list[StatementRange]:
-    """The statements and heads of a text, in source order, from its tokens."""
+    """The ranges of statements and heads of a text, in source order, from its tokens."""
     found: list[StatementRange] = []
     run: list[Token] = []
     for token in tokens:
@@ -51,7 +51,7 @@ def _stretch(run: Sequence[Token]) -> list[StatementRange]:
 
 
 def covered_line(source: SourceText, comment: Comment) -> int:
-    """The line a comment is about: its own, or the next with a statement for one that is alone on its line."""
+    """The line that a comment applies to: its own, or the next with a statement if it is alone on its line."""
     line = comment.span.line
     if not comment.is_alone:
         return line
@@ -63,5 +63,5 @@ def covered_line(source: SourceText, comment: Comment) -> int:
 
 
 def covered(line: int, found: Iterable[StatementRange]) -> list[StatementRange]:
-    """The statements and heads that have a part on a line."""
+    """The statements and heads with a part on a line."""
     return [stretch for stretch in found if stretch.first_line <= line <= stretch.last_line]

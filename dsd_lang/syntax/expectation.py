@@ -1,4 +1,4 @@
-"""What the grammar accepts at a position: the parser is run up to it and asked.
+"""Determines what the grammar accepts at a position, by running the parser up to it.
 
 >>> from dsd_lang.syntax.parser import scan
 >>> sorted(expected_at(scan("compare a")[0], 9).accepted)
@@ -20,18 +20,18 @@ _PLACE = "$PLACE"  # a token that no row of the table takes
 
 @record
 class ExpectedTokens:
-    """The terminals that may come next, and what stands before them: tokens and nodes not yet joined to a statement."""
+    """The terminals that may come next, and what is before them: tokens, and nodes not yet reduced to a statement."""
 
     accepted: frozenset[str]
     before: tuple[Any, ...]
 
 
 class _ReachedError(Exception):
-    """The automaton has come to the place."""
+    """Raised when the automaton reaches the position."""
 
 
 class _Stop(Recovery):
-    """Mends what is wrong before the place, and stops there."""
+    """Repairs mistakes before the position, and stops there."""
 
     def mend(self, index: int, *, too_deep: bool) -> int:
         if self.driver.tokens[index].kind == _PLACE:
@@ -40,7 +40,7 @@ class _Stop(Recovery):
 
 
 def expected_at(scanned: Tokens, offset: int) -> ExpectedTokens | None:
-    """What may stand at ``offset``, where no token may go on; None where the statement before it is broken."""
+    """What may be written at ``offset``, outside of tokens; None if the statement before it has an error."""
     tokens = _before(scanned.tokens, offset)
     driver = driver_of(Tokens(tokens, [], []))
     stop = _Stop(driver, driver.scanned)
@@ -52,7 +52,7 @@ def expected_at(scanned: Tokens, offset: int) -> ExpectedTokens | None:
 
 
 def _before(tokens: list[Token], offset: int) -> list[Token]:
-    """The tokens that end at or before the offset, without the brackets that the lexer closed behind them."""
+    """The tokens that end at or before the offset, without the brackets that the lexer added after them."""
     kept = [token for token in tokens if token.span.end <= offset]
     while kept and not kept[-1].text:
         kept.pop()

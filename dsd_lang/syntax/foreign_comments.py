@@ -1,6 +1,6 @@
 """Recognises comments of other languages: `//`, `/* */`, `--`, `<!-- -->`.
 
-Imported at the first such comment only.
+Imported only when such a comment occurs.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ MAX_REWRITTEN = 10_000
 
 
 class ForeignComment(NamedTuple):
-    """Where it ends, and what is said about it."""
+    """The end of a comment, and its diagnostic."""
 
     end: int
     diagnostic: Diagnostic
 
 
 def read_comment(text: str, opening: str, span: Span) -> ForeignComment:
-    """The comment that ``opening`` begins at ``span``: to its closing sign, or to the end of the line."""
+    """Reads the comment that starts with ``opening`` at ``span``: to its closing sign, or to the end of the line."""
     closing = _CLOSINGS.get(opening, "")
     found = text.find(closing, span.end) if closing else -1
     line_end = _line_end(text, span.start)
@@ -47,7 +47,7 @@ def _line_end(text: str, start: int) -> int:
 
 
 def _as_lines(text: str, span: Span, body_end: int, end: int) -> Fix | None:
-    """The fix that writes each line of the comment behind a `#`."""
+    """A fix that puts `#` before each line of the comment."""
     if end - span.start > MAX_REWRITTEN:
         return None
     lines = text[span.end : body_end].splitlines() or [""]

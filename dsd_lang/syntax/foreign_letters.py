@@ -1,7 +1,7 @@
 """Recognises keywords in capitals or with letters of other scripts.
 
-`sparsе` with a Cyrillic letter, `ﬁrst_conv` with a ligature, `AND` in a condition, `UNTIL`. Imported at the first word
-with a capital or a letter outside ASCII only.
+`sparsе` with a Cyrillic letter, `ﬁrst_conv` with a ligature, `AND` in a condition, `UNTIL`. Imported only when a word
+with a capital or a letter outside ASCII occurs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _VALUE_MAY_END = frozenset({"NUMBER", "LENGTH", "NAME", "DOTTED", "RPAR", "REFER
 
 
 class MeantWord(NamedTuple):
-    """The word that was meant, and what is said about it."""
+    """The word that was meant, and its diagnostic."""
 
     word: str
     diagnostic: Diagnostic
@@ -47,7 +47,7 @@ def read_word(source: str, text: str, span: Span, keywords: Mapping[str, str], p
 
 
 def _letters(text: str, span: Span, keywords: Mapping[str, str]) -> MeantWord | None:
-    """A word of the language with letters in it that only look like its own."""
+    """A word of the language in which some letters are replaced by similar ones."""
     value = unicodedata.numeric(text, None) if len(text) == 1 else None
     if value is not None:
         number = f"{value:g}"

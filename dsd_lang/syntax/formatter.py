@@ -1,8 +1,8 @@
-"""Formats a schedule: one statement a line, two spaces of indent, every comment kept.
+"""Formats a schedule: one statement per line, two spaces of indentation, every comment kept.
 
-The order within a statement is canonical_order.py's, blanks and line breaks are spacing.py's; this page lays out
-statements, blocks and the comments between them. What the text means and which comments it has never change:
-`dsd_lang.formatting` proves that for every text it hands out.
+canonical_order.py orders the parts of a statement, and spacing.py sets blanks and line breaks. This module lays out
+statements, blocks and the comments between them. Formatting never changes the meaning or the comments;
+`dsd_lang.formatting` checks that for every text.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class UnformattableError(DsdError):
 
 
 def format_text(text: str) -> str:
-    """The text in canonical form; its line ends and byte-order mark are kept.
+    """The text in canonical form; its line endings and byte-order mark are kept.
 
     Raises :class:`UnformattableError` (a `DsdError`) for a text with syntax errors.
 
@@ -59,7 +59,7 @@ def format_text(text: str) -> str:
 
 
 def _newline_of(text: str) -> str:
-    """The line end of the first line."""
+    """The line ending of the first line."""
     place = next((index for index, character in enumerate(text) if character in "\r\n"), len(text))
     return "\r\n" if text.startswith("\r\n", place) else text[place : place + 1] or "\n"
 
@@ -81,7 +81,7 @@ class _Layout:
     ) -> None:
         """The statements of a block and the comments around them, up to the offset ``end``.
 
-        ``last_line`` is the line of what was written last; None at the head of the file.
+        ``last_line`` is the line of the last thing written; None at the start of the file.
         """
         is_first = True
         place = 0
@@ -102,9 +102,9 @@ class _Layout:
     # --- statements that stay as they are -----------------------------------------------------------------------------
 
     def _num_kept(self, body: Sequence[nodes.Statement | nodes.Branch]) -> int:
-        """How many statements, from the first one on, share a line that a `# dsd: ignore` stands for.
+        """How many statements, from the first one on, share a line that a `# dsd: ignore` applies to.
 
-        On lines of their own they would not all be covered by it.
+        On separate lines it would not apply to all of them.
         """
         count = 0
         for start, end in self._kept_together:
@@ -115,14 +115,14 @@ class _Layout:
         return count
 
     def _is_held(self, statement: nodes.Statement | nodes.Branch, start: int, end: int) -> bool:
-        """Whether a stretch reaches into the statement, and is not all within its block."""
+        """Whether a range reaches into the statement, and not only into its block."""
         if end <= statement.span.start or statement.span.end <= start:
             return False
         body = _body(statement)
         return not body or start < body[0].span.start or end > body[-1].span.end
 
     def _as_written(self, span: Span, depth: int) -> None:
-        """A stretch of the source as it is, but for the indent of its first line."""
+        """A part of the source unchanged, except for the indentation of its first line."""
         while self._comments and self._comments[-1].span.start < span.end:
             self._comments.pop()
         while self._place < len(self._tokens) and self._starts[self._place] < span.end:
@@ -151,7 +151,7 @@ class _Layout:
     def _block_statement(
         self, statement: nodes.Statement | nodes.Branch, written: list[TokenLine], brace: Token, depth: int
     ) -> None:
-        """`... {`, the body, `}`; a comment after a block on one line goes to its head."""
+        """`... {`, the body, `}`; a comment after a block on one line moves to its head."""
         end = statement.span.end
         is_on_one_line = brace.span.line == statement.span.end_line
         body = _body(statement)
@@ -170,7 +170,7 @@ class _Layout:
         self.lines += self._with_comment([TokenLine(depth, "}")], end, statement.span.end_line)
 
     def _head(self, statement: nodes.Statement | nodes.Branch) -> Sequence[Token]:
-        """The statement's tokens up to its end, or up to and with its `{`."""
+        """The tokens of a statement up to its end, or up to and including its `{`."""
         start = self._place
         while True:
             token = self._tokens[self._place]
@@ -182,7 +182,7 @@ class _Layout:
     # --- comments -----------------------------------------------------------------------------------------------------
 
     def _comments_within(self, head: Sequence[Token]) -> Iterator[tuple[Token, list[nodes.Comment]]]:
-        """Comments between the tokens of a head, with the token each stands after."""
+        """Comments between the tokens of a head, each with the token before it."""
         for left, right in pairwise(head):
             found = []
             while self._comments and self._comments[-1].span.start < right.span.start:
@@ -191,7 +191,7 @@ class _Layout:
                 yield left, found
 
     def _with_comment(self, written: list[TokenLine], start: int, line: int) -> list[TokenLine]:
-        """The lines with the comment that ends that line of the source, if nothing but it follows the offset there."""
+        """The lines with the comment at the end of that source line, if only the comment follows the offset there."""
         if not self._comments or written[-1].comment:
             return written
         comment = self._comments[-1]
@@ -203,7 +203,7 @@ class _Layout:
         return [*written[:-1], written[-1]._replace(comment=comment_text(comment))]
 
     def _comments_before(self, end: int, depth: int, last_line: int | None, is_first: bool) -> tuple[int | None, bool]:
-        """The comments that stand before an offset, each on its own line."""
+        """The comments before an offset, each on its own line."""
         while self._comments and self._comments[-1].span.start < end:
             comment = self._comments.pop()
             self._gap(last_line, comment.span.line, is_first=is_first)
@@ -212,7 +212,7 @@ class _Layout:
         return last_line, is_first
 
     def _gap(self, last_line: int | None, line: int, *, is_first: bool) -> None:
-        """A blank line where there was one, and none at the head of a block."""
+        """A blank line if there was one, but none at the start of a block."""
         if last_line is None or is_first:
             return
         if any(not self._source.line(number).strip() for number in range(last_line + 1, line)):
@@ -222,7 +222,7 @@ class _Layout:
 def _kept_together(
     source: SourceText, comments: Sequence[nodes.Comment], tokens: Sequence[Token]
 ) -> list[tuple[int, int]]:
-    """Where several statements share a line that a `# dsd: ignore` stands for: from the first one to the last."""
+    """Ranges of statements that share a line that a `# dsd: ignore` applies to."""
     directives = [comment for comment in comments if DIRECTIVE.match(comment.text)]
     if not directives:
         return []
@@ -240,7 +240,7 @@ def _body(statement: nodes.Statement | nodes.Branch) -> Sequence[nodes.Statement
 
 
 def _requoted(head: Sequence[Token]) -> dict[int, str]:
-    """By offset, strings in double quotes where they were in single ones."""
+    """By offset, single-quoted strings rewritten with double quotes."""
     return {
         token.span.start: f'"{token.text[1:-1]}"'
         for token in head
@@ -252,7 +252,7 @@ def _requoted(head: Sequence[Token]) -> dict[int, str]:
 
 
 def _written(lines: Sequence[TokenLine | None]) -> Iterator[str]:
-    """The lines as text, comments of neighbouring lines of one indent lined up."""
+    """The lines as text, with the comments of neighbouring lines of the same indentation aligned."""
     index = 0
     while index < len(lines):
         run = _run(lines, index)
@@ -269,7 +269,7 @@ def _written(lines: Sequence[TokenLine | None]) -> Iterator[str]:
 
 
 def _run(lines: Sequence[TokenLine | None], start: int) -> list[TokenLine]:
-    """The neighbouring lines of one indent, from there on, that have code and a comment."""
+    """The neighbouring lines of the same indentation, from there on, that have code and a comment."""
     run: list[TokenLine] = []
     for line in lines[start:]:
         if line is None or not (line.code and line.comment) or (run and line.indent != run[0].indent):

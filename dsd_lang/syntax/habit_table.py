@@ -1,4 +1,4 @@
-"""The table of forms that other languages have and a schedule does not, each with its message and fix."""
+"""A table of syntax from other languages, each with its message and fix."""
 
 from __future__ import annotations
 

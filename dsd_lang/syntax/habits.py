@@ -1,6 +1,6 @@
-"""Finds the form of another language, if any, around the position of a syntax error.
+"""Finds syntax from another language, if any, around the position of a syntax error.
 
-What people write out of habit is known by its form (habit_table.py). Imported at the first syntax error only.
+The known forms are in habit_table.py. Imported only at a syntax error.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ MAX_TEXT = 300
 
 
 class Habit(NamedTuple):
-    """One form; its words may hold the pattern's groups: `{0}` is the first, `{name}` a named one.
+    """One form; its message may contain the pattern's groups: `{0}` is the first, `{name}` a named one.
 
-    ``fix`` is what the whole match becomes. With ``resumes`` the statement goes on behind the match, else what follows
-    in it is not read.
+    ``fix`` is the replacement of the whole match. If ``resumes``, parsing continues after the match; otherwise the rest
+    of the statement is skipped.
     """
 
     pattern: re.Pattern[str]
@@ -28,7 +28,7 @@ class Habit(NamedTuple):
 
 
 class FoundHabit(NamedTuple):
-    """A habit in a text: where, its words filled in, and what it is to become."""
+    """A match in a text: its range, its message, and its replacement."""
 
     start: int
     end: int
@@ -40,7 +40,7 @@ class FoundHabit(NamedTuple):
 
 
 def find(text: str, error: int) -> FoundHabit | None:
-    """The habit that the place ``error`` in the text of a statement belongs to."""
+    """The form that the offset ``error`` in the text of a statement belongs to."""
     from dsd_lang.syntax.habit_table import HABITS
 
     for habit in HABITS:

@@ -1,7 +1,7 @@
-"""Splits a text into tokens: the loop over the text, with its lines, marks and comments.
+"""Splits a text into tokens: the loop over the text, its lines, punctuation and comments.
 
-Words, literals and foreign signs are read by word_tokens.py, literal_tokens.py and sign_tokens.py. What goes wrong is
-reported and mended on the spot, so that the parser always sees balanced brackets and one mistake gives one message.
+Words, literals and foreign signs are read by word_tokens.py, literal_tokens.py and sign_tokens.py. Mistakes are
+reported and repaired at once, so that the parser always gets balanced brackets and each mistake gives one diagnostic.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BLANKS = re.compile("[ \t]*")
 
 
 class Lexer:
-    """One pass over a text, or over the rest of one from where a statement begins outside of all brackets."""
+    """One pass over a text, or over its rest from a statement outside of all brackets."""
 
     def __init__(
         self, text: str, table: Table, master: re.Pattern[str], *, start: int = 0, line: int = 1, line_start: int = 0
@@ -67,7 +67,7 @@ class Lexer:
         }
 
     def run(self) -> Tokens:
-        """The tokens, in one loop; a handler returns where the next token may start."""
+        """Reads the tokens in one loop; a handler returns where the next token may start."""
         text, match, handlers, output = self.text, self.master.match, self.handlers, self.output
         tokens, diagnostics = output.tokens, output.diagnostics
         position = self.start
@@ -127,7 +127,7 @@ class Lexer:
         return self.output.add(kind, text, span)
 
     def _opens_block(self, kind: str, span: Span) -> bool:
-        """Whether `fork [` or `repeat 3 (` is meant for a block; reports it, with both brackets."""
+        """Whether `fork [` or `repeat 3 (` is meant as a block; reports it, with both brackets."""
         tokens = self.output.tokens
         previous = self.output.previous
         is_counted = previous == "NUMBER" and len(tokens) > 1 and tokens[-2].kind == "REPEAT"

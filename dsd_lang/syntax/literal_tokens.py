@@ -1,4 +1,4 @@
-"""Reads numbers, lengths, strings and regular expressions; one that is not well-formed is reported and mended."""
+"""Reads numbers, lengths, strings and regular expressions; malformed ones are reported and repaired."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class LiteralTokens:
         return self.output.add(kind, text, span)
 
     def wrong_number(self, text: str, span: Span) -> int:
-        """`12abc`: what begins like a number and is none."""
+        """`12abc`: begins like a number but is not one."""
         from dsd_lang.syntax.number_tokens import mend_number
 
         return self.output.mended(*mend_number(self.text, text, span))
 
     def _bare_moment(self, text: str, span: Span) -> int:
-        """`@a.1000`: a moment within a phase without its unit."""
+        """`@a.1000`: a moment in a phase without its unit."""
         before = self.output.tokens[-1]
         whole, written = before.span.to(span), f"{before.text}{text}"
         self.output.take_back()
@@ -63,7 +63,7 @@ class LiteralTokens:
         return self.output.add("REFERENCE", f"{written}it", whole)
 
     def open_string(self, text: str, span: Span) -> int:
-        """A string without its second quote."""
+        """A string without a closing quote."""
         quote = widened(span, 1)
         end = span.start + len(text.rstrip())
         self.output.report(
@@ -76,7 +76,7 @@ class LiteralTokens:
         return self.output.add("STRING", text + text[0], span)
 
     def regular_expression(self, span: Span) -> int:
-        """What begins with a `/` where a value may begin."""
+        """A `/` where a value may begin: a regular expression."""
         found = self.regex.match(self.text, span.start)
         if found is None:
             end = _LINE.match(self.text, span.start).end()  # type: ignore[union-attr]

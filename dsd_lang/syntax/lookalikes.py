@@ -1,6 +1,6 @@
-"""Recognises characters that the language does not have by what was meant: `→`, `“fc*”`, `%`, `&&`.
+"""Recognises characters that the language does not have, and what they mean: `→`, `“fc*”`, `%`, `&&`.
 
-Imported at the first such sign only: a schedule without mistakes is linted without this page.
+Imported only when such a character occurs, so a schedule without mistakes is linted without it.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ _PIECES = re.compile(r"[\w.%]*")
 
 
 class Sign(NamedTuple):
-    """A sign that was read: the token meant (of kind MARK for a mark), where it ends, and what is said about it.
+    """A character that was recognised: the token it means (MARK for punctuation), its end, and the diagnostic.
 
-    ``replaces`` is how many of the last tokens the new one takes the place of. ``joined`` is a word with invisible
-    characters in it, read without them.
+    ``replaces`` is the number of previous tokens that the new one replaces. ``joined`` is a word with invisible
+    characters in it, without them.
     """
 
     token: Token | None
@@ -65,7 +65,7 @@ class Sign(NamedTuple):
 
 
 def read_sign(source: str, text: str, span: Span, marks: Mapping[str, str], before: Token | None) -> Sign:
-    """What was meant by the character ``text``; ``before`` is the token that ends where it begins, if any."""
+    """What the character ``text`` means; ``before`` is the token that ends at it, if any."""
     if _is_invisible(text):
         return _invisible(source, text, span, before)
     if before is not None and before.kind == "NUMBER" and _MANTISSA.fullmatch(before.text):
@@ -93,7 +93,7 @@ def read_sign(source: str, text: str, span: Span, marks: Mapping[str, str], befo
 
 
 def read_command(source: str, span: Span, marks: Mapping[str, str], before: Token | None) -> Sign | None:
-    """`\\%`, `\\times`, `\\to`: LaTeX, copied with its backslash; None for another backslash."""
+    """`\%`, `\times`, `\to`: LaTeX commands; None for any other backslash."""
     if before is not None and before.kind == "NUMBER" and _MANTISSA.fullmatch(before.text):
         power = _POWER_OF_TEN.match(source, span.start)
         if power is not None:
@@ -114,7 +114,7 @@ def read_command(source: str, span: Span, marks: Mapping[str, str], before: Toke
 
 
 def not_that_sign(found: str, meant: str, span: Span) -> Diagnostic:
-    """The diagnostic about a sign that only looks like one of the language."""
+    """The diagnostic about a character that looks like one of the language."""
     named = f"`{found}` ({named_character(found)})" if len(found) == 1 and not found.isascii() else f"`{found}`"
     return Diagnostic("DSD101", f"{named} is not `{meant}`", span, f"write `{meant}`", fix=replacement(span, meant))
 
@@ -127,7 +127,7 @@ def named_character(character: str) -> str:
 
 
 def _is_first(source: str, start: int) -> bool:
-    """Whether only blanks stand before this on its line."""
+    """Whether only blanks are before it on its line."""
     while start and source[start - 1] in " \t":
         start -= 1
     return not start or source[start - 1] in "\r\n;{"
@@ -159,7 +159,7 @@ def _invisible(source: str, text: str, span: Span, before: Token | None) -> Sign
 
 
 def _in_a_word(source: str, text: str, span: Span, before: Token | None) -> Sign:
-    """A character without width: the word around it is read as if it were not there."""
+    """A zero-width character: the word around it is read without it."""
     if before is not None and _PIECES.fullmatch(before.text) is None:
         before = None
     places, position, joined = [span], span.end, ""
@@ -189,7 +189,7 @@ def _is_joiner(character: str) -> bool:
 
 
 def _quote(source: str, text: str, meant: str, span: Span) -> Sign:
-    """A curly quote, and the one that closes it."""
+    """A curly quote and the closing one."""
     quoted = _QUOTED.match(source, span.start)
     if quoted is None:
         return Sign(None, span.end, not_that_sign(text, meant, span))
@@ -209,7 +209,7 @@ def _quote(source: str, text: str, meant: str, span: Span) -> Sign:
 
 
 def _power_of_ten(found: re.Match[str], span: Span, before: Token) -> Sign:
-    """`8×10^-4`, `8·10⁻⁴`, `8 \\times 10^{-4}`: the number and its power of ten as one number."""
+    """`8×10^-4`, `8·10⁻⁴`, `8 \times 10^{-4}`: a number and its power of ten as one number."""
     sign = "-" if found[1] or found[3] else ""
     exponent = found[2] or found[4].translate(_SUPERSCRIPTS)
     better = f"{before.text}e{sign}{exponent}"
@@ -225,7 +225,7 @@ def _power_of_ten(found: re.Match[str], span: Span, before: Token) -> Sign:
 
 
 def power_of_ten(source: str, start: int, number: str) -> tuple[str, int] | None:
-    """What `8x10^-4` means and where it ends, where a number is followed by a power of ten."""
+    """What `8x10^-4` means and where it ends, after a number that is followed by a power of ten."""
     found = _POWER_OF_TEN.match(source, start)
     if found is None:
         return None

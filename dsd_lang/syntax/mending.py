@@ -1,6 +1,6 @@
-"""Tools for repairing a mistake: the tokens around it, the parser's stacks, and the diagnostics.
+"""The tools for repairs: the tokens around a mistake, the parser's stacks, and the diagnostics.
 
-A repair puts tokens right and says where to go on from; what was read too early is unread first.
+A repair changes tokens and returns where to continue. If too much was parsed already, it is unread first.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_LOOK_BACK = 400
 
 
 class Mending:
-    """One driver's tokens and stacks, and what has been said of them."""
+    """The tokens, stacks and diagnostics of one driver."""
 
     def __init__(self, driver: Driver, scanned: Tokens) -> None:
         self.driver = driver
@@ -31,7 +31,7 @@ class Mending:
         self.broken: list[tuple[int, int]] = []  # statements of which a part was not read
 
     def statement_start(self, index: int) -> int:
-        """The index of the first token of the statement that holds this one."""
+        """The index of the first token of the statement that contains this one."""
         tokens, least = self.driver.tokens, max(0, index - MAX_LOOK_BACK)
         while index > least and tokens[index - 1].kind not in ("_SEPARATOR", "LBRACE", "RBRACE"):
             index -= 1
@@ -50,7 +50,7 @@ class Mending:
         return None
 
     def partner(self, index: int, closing: str, limit: int) -> int | None:
-        """The index of what closes the bracket at ``index``, at most ``limit`` tokens on."""
+        """The index of the bracket that closes the one at ``index``, within the next ``limit`` tokens."""
         tokens, depth = self.driver.tokens, 0
         for place in range(index, min(len(tokens), index + limit)):
             depth += (tokens[place].kind == tokens[index].kind) - (tokens[place].kind == closing)
@@ -59,13 +59,13 @@ class Mending:
         return None
 
     def can_rewind_to(self, index: int) -> bool:
-        """Whether what was read from that token on can be unread: no part read before it is joined to it."""
+        """Whether everything from that token on can be unread: no earlier part is already reduced together with it."""
         start = self.driver.tokens[index].span.start
         ends = zip(reversed(self.driver.firsts), reversed(self.driver.lasts), strict=True)
         return next((last.end <= start for first, last in ends if first.start < start), True)
 
     def rewind_to(self, index: int) -> None:
-        """Unreads what was read from that token on."""
+        """Unreads everything from that token on."""
         start, driver = self.driver.tokens[index].span.start, self.driver
         spans = zip(reversed(driver.firsts), reversed(driver.lasts), strict=True)
         before_it = (count for count, (first, last) in enumerate(spans) if first.start < start or last.end <= start)

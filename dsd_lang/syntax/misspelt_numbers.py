@@ -1,6 +1,6 @@
-"""Recognises misspelt numbers by what was meant: `0..90%`, `1e`, `5oep`, `50%%`.
+"""Recognises misspelt numbers, and what they mean: `0..90%`, `1e`, `5oep`, `50%%`.
 
-Imported at the first such number only.
+Imported only when such a number occurs.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _TIMES = (
 
 
 class Misspelt(NamedTuple):
-    """How long the misspelt text is, what it becomes (None where that is not plain), and what is said about it.
+    """The length of the misspelt text, its replacement (None if that is not clear), and the message.
 
-    ``meant`` is the number to go on with; ``code`` that of the diagnostic.
+    ``meant`` is the number to continue with; ``code`` is the code of the diagnostic.
     """
 
     length: int
@@ -53,7 +53,7 @@ Reader = Callable[[re.Match[str], str], Misspelt | None]
 
 
 def read_misspelt(text: str, before: str) -> Misspelt | None:
-    """What is meant by a text that begins with a misspelt number; ``before`` is what stands before it in its line."""
+    """What a text that begins with a misspelt number means; ``before`` is the part of its line before it."""
     for pattern, reader in _FORMS:
         found = pattern.match(text)
         misspelt = reader(found, before) if found is not None else None

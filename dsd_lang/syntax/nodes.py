@@ -1,6 +1,6 @@
-"""The syntax tree: frozen nodes with spans, as written, before any meaning is given to a name.
+"""The syntax tree: frozen nodes with spans, as written, before names are resolved.
 
-Every statement of the language is one class here; the grammar (`grammar.lark`) and this page are read side by side.
+There is one class for each statement of the language; read it together with the grammar (`grammar.lark`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class LengthLiteral:
 
 @record
 class Name:
-    """A bare word: a loop variable, `prev`, `cosine`, `on`, ... or a dotted one (`val.loss`, `sparse.test.err`)."""
+    """A word: a loop variable, `prev`, `cosine`, `on`, ... or a dotted name (`val.loss`, `sparse.test.err`)."""
 
     text: str
     span: Span
@@ -54,7 +54,7 @@ class Text:
 
 @record
 class Reference:
-    """`@label.moment`: ``path`` is everything after the `@` split at the dots (`full`, `500it`), a length whole."""
+    """`@label.moment`: ``path`` is what follows the `@`, split at the dots (`full`, `500it`), lengths whole."""
 
     path: tuple[str, ...]
     span: Span
@@ -81,7 +81,7 @@ class Binary:
 
 @record
 class CallArgument:
-    """One item between the parentheses of a call, named or not."""
+    """One item in the parentheses of a call, named or positional."""
 
     name: str | None
     value: Value
@@ -129,7 +129,7 @@ class HeldTarget:
 
 @record
 class SelectorNode:
-    """One selector with its place."""
+    """One selector with its span."""
 
     selector: Selector
     span: Span
@@ -205,7 +205,7 @@ class Argument:
 
 @record
 class Until:
-    """`until CONDITION` at the end of a phase or at the head of a repeat."""
+    """`until CONDITION` at the end of a phase or at the start of a repeat."""
 
     condition: Condition
     span: Span
@@ -226,7 +226,7 @@ PhaseItem = Value | NofMTarget | RampTarget | HeldTarget | ListTarget | Argument
 class Phase:
     """`[label:] dense ARG*` or `[label:] sparse TARGET ARG*`; ``items`` in the order written.
 
-    A positional value that turns out to be a length is the length; any other is the target.
+    Among the positional items, a length is the phase's length and any other value is its target.
     """
 
     label: Label | None
@@ -246,7 +246,7 @@ class SetStatement:
 
 @record
 class RepeatTail:
-    """`repeat [N] [sparse ...] [then dense ...] [scale=0.1] [until COND]`: copies the last sparse...dense pair."""
+    """`repeat [N] [sparse ...] [then dense ...] [scale=0.1] [until COND]`: copies the last sparse-dense pair."""
 
     count: Value | None
     sparse: Phase | None
@@ -279,7 +279,7 @@ class ForBlock:
 
 @record
 class Branch:
-    """`name: { ... }` or `name: phase` inside a fork; ``label`` is None when forgotten (an error found later)."""
+    """`name: { ... }` or `name: phase` inside a fork; ``label`` is None if it is missing (reported later)."""
 
     label: Label | None
     body: tuple[Statement, ...]
@@ -350,7 +350,7 @@ class Comment:
 
 @record
 class Program:
-    """A whole file: its statements and its comments, both in source order."""
+    """A whole file: its statements and comments, both in source order."""
 
     statements: tuple[Statement, ...]
     comments: tuple[Comment, ...]

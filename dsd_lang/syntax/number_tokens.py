@@ -1,6 +1,6 @@
-"""Reads malformed number tokens as what was meant, and reports them: `50epochs`, `8e–4`, `12abc`, `1e999`.
+"""Recognises malformed numbers, and reports them: `50epochs`, `8e–4`, `12abc`, `1e999`.
 
-Imported at the first such number only: a schedule without mistakes is linted without this page.
+Imported only when such a number occurs, so a schedule without mistakes is linted without it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _DASHED = re.compile(r"((?:\d[\d_]*(?:\.\d+)?|\.\d+)[eE])([–−—])(\d{1,3})(
 
 
 def mend_number(source: str, text: str, span: Span) -> tuple[Token, Diagnostic]:
-    """The token meant by ``text``, which begins like a number and is none; it stands at ``span`` of ``source``."""
+    """The token that ``text`` at ``span`` means; it begins like a number but is not one."""
     dashed = _DASHED.match(source, span.start)
     if dashed is not None:
         before = len(dashed[1])
@@ -42,7 +42,7 @@ def mend_number(source: str, text: str, span: Span) -> tuple[Token, Diagnostic]:
 
 
 def _misspelt(source: str, text: str, span: Span) -> tuple[Token, Diagnostic] | None:
-    """A form of misspelt numbers that is known."""
+    """A known form of misspelt number."""
     from dsd_lang.syntax.lookalikes import power_of_ten
     from dsd_lang.syntax.misspelt_numbers import read_misspelt
 
@@ -67,7 +67,7 @@ def _misspelt(source: str, text: str, span: Span) -> tuple[Token, Diagnostic] | 
 
 
 def _number_and_word(text: str, number: str, word: str, span: Span) -> tuple[Token, Diagnostic]:
-    """`50epochs` is a length with its unit misspelt, `12abc` nothing that is known."""
+    """`50epochs` is a length with a misspelt unit; `12abc` is unknown."""
     unit = "ep" if word in EPOCH_WORDS else "it" if word in UPDATE_WORDS else None
     if unit is not None:
         better = f"{number}{unit}"
@@ -91,12 +91,12 @@ def _number_and_word(text: str, number: str, word: str, span: Span) -> tuple[Tok
 
 
 def plain_digits(text: str) -> str:
-    """The text with 0 to 9 in place of the digits of other scripts and widths: `５` and `५` are 5."""
+    """The text with 0 to 9 in place of digits of other scripts and widths: `５` and `५` are 5."""
     return "".join(str(unicodedata.decimal(character)) if character.isdecimal() else character for character in text)
 
 
 def with_plain_digits(token: Token) -> tuple[Token, Diagnostic]:
-    """The token with its digits written as 0 to 9, and the finding that they were others."""
+    """The token with its digits written as 0 to 9, and the diagnostic about them."""
     plain = plain_digits(token.text)
     found = next(character for character in token.text if character.isdecimal() and not character.isascii())
     finding = Diagnostic(
@@ -112,7 +112,7 @@ def with_plain_digits(token: Token) -> tuple[Token, Diagnostic]:
 
 
 def _counted(text: str, token: Token, finding: Diagnostic) -> tuple[Token, Diagnostic]:
-    """The token and its finding, unless its number is out of range: then that is what is said."""
+    """The token and its diagnostic, unless its number is out of range: then the diagnostic is about that."""
     try:
         exact(token.text[:-2] if token.kind == "LENGTH" else token.text)
     except ValueError:
@@ -121,7 +121,7 @@ def _counted(text: str, token: Token, finding: Diagnostic) -> tuple[Token, Diagn
 
 
 def out_of_range(text: str, token: Token) -> tuple[Token, Diagnostic]:
-    """A number or length of more digits than are counted with; another one stands in for it."""
+    """A number or length with too many digits; another one replaces it."""
     finding = Diagnostic(
         "DSD101",
         f"`{clipped(text)}` is out of range",

@@ -1,4 +1,4 @@
-"""Parses a text with the saved LALR table into a tree and diagnostics, and continues after every mistake.
+"""Parses a text with the saved LALR table to a tree and diagnostics, and continues after every mistake.
 
 >>> parse("dense 50ep lr=8e-4").program.statements[0].mode
 'dense'
@@ -30,7 +30,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069
 
 @record
 class ParseResult:
-    """Everything that could be read, and what was wrong with the rest; the findings in source order."""
+    """Everything that could be parsed, and the diagnostics in source order."""
 
     program: nodes.Program
     diagnostics: tuple[Diagnostic, ...]
@@ -38,7 +38,7 @@ class ParseResult:
 
 
 class Head(NamedTuple):
-    """What stands before a statement, without a mistake: the place of that statement, and all that was read."""
+    """The text before a statement, without mistakes: the offset of that statement, and the parse result so far."""
 
     end: Span
     statements: tuple[nodes.Statement, ...]
@@ -47,14 +47,14 @@ class Head(NamedTuple):
 
 
 def parse(text: str) -> ParseResult:
-    """The program in ``text``; never raises. At most 50 findings, then one line that says how many more there are."""
+    """Parses ``text``; never raises. At most 50 diagnostics, then one that says how many more there are."""
     return parse_tokens(text)[0]
 
 
 def parse_tokens(text: str, *, after: Head | None = None) -> tuple[ParseResult, list[Token]]:
-    """The program and the tokens it was read from, the last one `$END`; no tokens when the text is binary.
+    """The program and its tokens, the last one `$END`; no tokens for binary data.
 
-    ``after`` is what the text begins with, read already.
+    ``after`` is the start of the text, if it has already been parsed.
     """
     whole = position_span(text, 0, len(text))
     scanned, controls = scan(text, start=None if after is None else after.end)
@@ -75,9 +75,9 @@ def parse_tokens(text: str, *, after: Head | None = None) -> tuple[ParseResult, 
 
 
 def scan(text: str, *, start: Span | None = None) -> tuple[Tokens | None, list[Diagnostic]]:
-    """The tokens of a text (from the ``start`` of a statement) and what is wrong with its characters.
+    """The tokens of a text (from the ``start`` of a statement) and the diagnostics about its characters.
 
-    No tokens when the text is binary.
+    There are no tokens for binary data.
     """
     body, controls = _without_control_characters(text)
     if body is None:
@@ -104,7 +104,7 @@ def _master() -> re.Pattern[str]:
 
 
 class Driver:
-    """The LALR automaton: four stacks in step (states, values, spans of first and last symbol)."""
+    """The LALR automaton: four parallel stacks (states, values, spans of first and last symbol)."""
 
     def __init__(self, table: Table, scanned: Tokens) -> None:
         self.rows = table.rows
@@ -119,7 +119,7 @@ class Driver:
         self.lasts: list[Span] = []
 
     def run(self, recovery: Recovery | None = None) -> tuple[nodes.Statement, ...]:
-        """All statements that could be read; ``recovery`` says how to go on after a mistake."""
+        """Parses all statements; ``recovery`` decides how to continue after a mistake."""
         recovery = recovery or Recovery(self, self.scanned)
         states, values, firsts, lasts, rows, rules = (
             self.states, self.values, self.firsts, self.lasts, self.rows, self.rules,
@@ -168,7 +168,7 @@ class Driver:
 
 
 def _joined(children: list[Any], kept: tuple[tuple[int, int], ...]) -> list[Any]:
-    """A helper rule's list; the list of its first child is taken over, so that long lists cost linear time."""
+    """The list of a helper rule. The list of its first child is extended, so that long lists take linear time."""
     result: list[Any] | None = None
     for place, joins in kept:
         child = children[place]
@@ -195,7 +195,7 @@ def _children(children: list[Any], kept: tuple[tuple[int, int], ...]) -> list[An
 
 
 def _without_control_characters(text: str) -> tuple[str | None, list[Diagnostic]]:
-    """The text with blanks for control characters, and the finding; no text at all when it is binary."""
+    """The text with blanks for control characters, and the diagnostic; no text for binary data."""
     body = " " + text[1:] if text.startswith("\ufeff") else text
     first = _CONTROL.search(body)
     if first is None:
@@ -215,14 +215,14 @@ def _without_control_characters(text: str) -> tuple[str | None, list[Diagnostic]
 
 
 def _with_blanks(text: str) -> Fix:
-    """Blanks in place of control characters, which is how they are read."""
+    """Replaces control characters by blanks."""
     source = SourceText(text)
     found = islice(_CONTROL.finditer(text), MAX_REPORTED)
     return Fix("write spaces instead", tuple(Edit(source.span(*place.span()), " ") for place in found))
 
 
 def _unread(scanned: Tokens) -> list[tuple[int, int]]:
-    """The parts of lines in which signs stand that nothing was read for, or brackets that are never closed."""
+    """The parts of lines with characters that were not parsed, or with brackets that are never closed."""
     places = [*scanned.unread, *(item.span.start for item in scanned.diagnostics if item.code == "DSD104")]
     stretches = []
     for place in places[:MAX_REPORTED]:
@@ -238,7 +238,7 @@ def _is_in(place: int, stretches: Sequence[tuple[int, int]]) -> bool:
 
 
 def _merged(scanned: list[Diagnostic], parsed: list[Diagnostic]) -> list[Diagnostic]:
-    """Both lists, one finding a place: an unexpected `{` says more than an unclosed one, else the lexer does."""
+    """Both lists, one diagnostic per position: an unexpected `{` is preferred to an unclosed one, else the lexer's."""
     places = {finding.span.start for finding in parsed}
     kept = [finding for finding in scanned if not (finding.code == "DSD104" and finding.span.start in places)]
     places = {finding.span.start for finding in kept}

@@ -1,6 +1,6 @@
 """Repairs English between the items of a phase: `sparse 50% with lr=1e-3`, `0 to 90%`, `lr -> 0.1`.
 
-Imported at the first such word, ramp or arithmetic among the items of a phase only.
+Imported only when such a word, ramp or arithmetic occurs among the items of a phase.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FILLERS = frozenset(
 
 
 def without_habits(items: list[Any], report: ReportHabit) -> list[Any]:
-    """The items as they must be meant; each mistake is reported once."""
+    """The items as they are most likely meant; each mistake is reported once."""
     result: list[Any] = []
     rest = list(items)
     while rest:
@@ -133,7 +133,7 @@ def _argument_as_ramp(item: Any, rest: list[Any], result: list[Any], report: Rep
 
 
 def _option(item: Any, rest: list[Any], result: list[Any], report: ReportHabit) -> list[Any] | None:
-    """`sparse 50% --lr 1e-3`: an option as on a command line, read as a subtraction."""
+    """`sparse 50% --lr 1e-3`: a command-line option, parsed as a subtraction."""
     if not isinstance(item, nodes.Binary) or item.operator != "-":
         return None
     named = item.right.operand if isinstance(item.right, nodes.Unary) else item.right

@@ -1,7 +1,7 @@
 """Checks the items of a phase that the grammar cannot check: units, targets and `=`.
 
-Only what the text alone shows for certain is reported here: a bare number that can only be a length, a target on a
-dense phase, a second target, an argument whose `=` was forgotten.
+Only mistakes that are certain from the text alone are reported here: a number that can only be a length, a target on a
+dense phase, a second target, an argument without `=`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _NOT_POSITIONAL = (nodes.Argument, nodes.Until)
 
 
 def checked_items(mode: str, items: list[Any], report: ReportFunction) -> tuple[Any, ...]:
-    """The items of a `dense` or `sparse` phase, mended where a mistake is plain; each mistake is reported once."""
+    """The items of a `dense` or `sparse` phase, repaired if a mistake is clear; each mistake is reported once."""
     if all(isinstance(item, (nodes.Argument, nodes.LengthLiteral)) for item in items):
         return tuple(items)
     if any(isinstance(item, nodes.Name) and item.text.lower() in _ENGLISH for item in items) or any(
@@ -112,7 +112,7 @@ def _with_joined_selectors(items: list[Any], report: ReportFunction) -> list[Any
 
 
 def _gap(before: Any, after: Any) -> Span:
-    """The blank between two items."""
+    """The blanks between two items."""
     left, right = before.span, after.span
     return Span(left.end_line, left.end_column, right.line, right.column, left.end, right.start)
 
@@ -154,7 +154,7 @@ def _dense_item(item: Any, report: ReportFunction) -> list[Any]:
 
 
 def _sparse_items(items: list[Any], report: ReportFunction) -> tuple[Any, ...]:
-    """One target; a second bare number can only be a length without its unit."""
+    """One target; a second number can only be a length without its unit."""
     numbers = [item for item in items if isinstance(item, nodes.Number)]
     targets = [item for item in items if isinstance(item, (nodes.Number, *nodes.TARGETS))]
     if len(targets) < 2:

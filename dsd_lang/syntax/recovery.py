@@ -1,8 +1,8 @@
 """Continues parsing after a syntax error: repairs it, or reports what was expected and skips the statement.
 
-First the mistakes that people really make are repaired so that nothing is lost (a forgotten `;`, a misspelt `sparse`, a
-stray comma: repairs/); for any other, what is expected is said (unexpected.py), the rest of the statement skipped, and
-what was read of it kept.
+Common mistakes are repaired so that nothing is lost (a missing `;`, a misspelt `sparse`, a stray comma: repairs/). For
+any other, the expected tokens are reported (unexpected.py), the rest of the statement is skipped, and what was parsed
+of it is kept.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class Recovery(Mending):
-    """Mends one driver's stacks and tokens."""
+    """Repairs the stacks and tokens of one driver."""
 
     def mend(self, index: int, *, too_deep: bool) -> int:
-        """The index of the token to go on with, after a mistake at ``index``."""
+        """The index of the token to continue with, after a mistake at ``index``."""
         token = self.driver.tokens[index]
         self.num_errors += 1
         if self.num_errors > MAX_ERRORS:
@@ -43,7 +43,7 @@ class Recovery(Mending):
         return self.skip(index)
 
     def skip(self, index: int) -> int:
-        """To the end of the statement or its block; what was read of the statement is closed as well as can be."""
+        """Skips to the end of the statement or its block, keeping what was parsed of the statement."""
         tokens = self.driver.tokens
         begin = tokens[self.statement_start(index)].span.start
         self.driver.builder.is_quiet = True
@@ -63,7 +63,7 @@ class Recovery(Mending):
 
 
 def _closing(driver: Driver, token: Token) -> list[Token]:
-    """What ends a text early: the braces that are still open, and the end."""
+    """The tokens that end a text early: the missing braces, and the end."""
     num_open = sum(isinstance(value, Token) and value.kind == "LBRACE" for value in driver.values)
     point = before(token.span)
     return [*(Token("RBRACE", "", point) for _ in range(num_open)), Token("$END", "", point)]

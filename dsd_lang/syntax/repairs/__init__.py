@@ -1,8 +1,8 @@
-"""Repairs mistakes that people really make, so that the rest of the statement is read normally.
+"""Repairs common mistakes, so that the rest of the statement is parsed normally.
 
-Each repair takes the recovery, the index of the token where the grammar fails, that token and what the grammar would
-accept; it returns the index to go on from, or None where the mistake is another one. Imported at the first syntax error
-only.
+Each repair takes the recovery, the index of the token where the grammar fails, that token, and the tokens that the
+grammar would accept. It returns the index to continue from, or None if it does not apply. Imported only at a syntax
+error.
 """
 
 from dsd_lang.syntax.repairs.assignments import (

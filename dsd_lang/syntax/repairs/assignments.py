@@ -65,7 +65,7 @@ def assignment_in_condition(recovery: Recovery, index: int, token: Token, accept
 
 
 def setting_as_label(recovery: Recovery, index: int, token: Token, accepted: set[str]) -> int | None:
-    """`lr: 0.1` on a line of its own, as in YAML."""
+    """`lr: 0.1` on its own line, as in YAML."""
     tokens = recovery.driver.tokens
     if index < 2 or tokens[index - 1].kind != "COLON" or tokens[index - 2].kind != "LABEL":
         return None
