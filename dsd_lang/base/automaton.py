@@ -49,7 +49,7 @@ ANY = Characters(is_negated=True)
 
 
 class Place(NamedTuple):
-    """An assertion about the position in the text (`^`, `$`, `\b`); reads no character."""
+    """An assertion about the position in the text (`^`, `$`, `\\b`); reads no character."""
 
     at: At
 

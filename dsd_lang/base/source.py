@@ -11,7 +11,7 @@ _LINE_END = re.compile("\r\n|\n|\r")
 
 
 class SourceText:
-    """A text and the offsets of its lines; a line ends only at `\n`, `\r\n` or `\r`."""
+    """A text and the offsets of its lines; a line ends only at `\\n`, `\\r\\n` or `\\r`."""
 
     def __init__(self, text: str) -> None:
         self.text = text

@@ -1,6 +1,6 @@
 """The pygls protocol with document storage replaced: events of documents go only to `documents.py`.
 
-A line of the language ends at `\n`, `\r\n` or `\r`, as in the protocol. The documents of pygls split lines at other
+A line of the language ends at `\\n`, `\\r\\n` or `\\r`, as in the protocol. The documents of pygls split lines at other
 characters too, so every edit after one of those would be misplaced.
 """
 

@@ -16,7 +16,7 @@ def unified_diff(name: str, before: str, after: str, *, is_coloured: bool = Fals
 
 
 def _lines(text: str) -> list[str]:
-    """The lines with their line endings; only `\n` ends a line, as for `patch` and git."""
+    """The lines with their line endings; only `\\n` ends a line, as for `patch` and git."""
     *whole, rest = text.split("\n")
     return [f"{line}\n" for line in whole] + ([rest] if rest else [])
 

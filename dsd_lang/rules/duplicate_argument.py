@@ -22,8 +22,8 @@ Use instead
 
 Fix safety
 ----------
-If the two differ, the fix is only shown, because it is not clear which one is meant. If they are the same, the fix is
-unsafe: the second one is removed.
+Display only if the two differ, because it is not clear which one is meant. Unsafe if they are the same: the second one
+is removed.
 """
 
 from __future__ import annotations

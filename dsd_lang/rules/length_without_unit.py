@@ -23,7 +23,7 @@ Use instead
 
 Fix safety
 ----------
-Unsafe: `50ep` chooses a unit. If both units are equally likely, as in `warmup=5`, it is only shown.
+Unsafe: `50ep` chooses a unit. Display only if both units are equally likely, as in `warmup=5`.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ Use instead
 
 Fix safety
 ----------
-Only shown, because `seeds=5` trains everything in the fork five times.
+Display only, because `seeds=5` trains everything in the fork five times.
 """
 
 from __future__ import annotations

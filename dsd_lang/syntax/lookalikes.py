@@ -93,7 +93,7 @@ def read_sign(source: str, text: str, span: Span, marks: Mapping[str, str], befo
 
 
 def read_command(source: str, span: Span, marks: Mapping[str, str], before: Token | None) -> Sign | None:
-    """`\%`, `\times`, `\to`: LaTeX commands; None for any other backslash."""
+    """`\\%`, `\\times`, `\\to`: LaTeX commands; None for any other backslash."""
     if before is not None and before.kind == "NUMBER" and _MANTISSA.fullmatch(before.text):
         power = _POWER_OF_TEN.match(source, span.start)
         if power is not None:
@@ -209,7 +209,7 @@ def _quote(source: str, text: str, meant: str, span: Span) -> Sign:
 
 
 def _power_of_ten(found: re.Match[str], span: Span, before: Token) -> Sign:
-    """`8×10^-4`, `8·10⁻⁴`, `8 \times 10^{-4}`: a number and its power of ten as one number."""
+    """`8×10^-4`, `8·10⁻⁴`, `8 \\times 10^{-4}`: a number and its power of ten as one number."""
     sign = "-" if found[1] or found[3] else ""
     exponent = found[2] or found[4].translate(_SUPERSCRIPTS)
     better = f"{before.text}e{sign}{exponent}"
