@@ -1,7 +1,8 @@
 """Decides which phase comes next, from the timeline and the reported metrics.
 
 Phases stand in a line; a `repeat N until COND` loop whose condition holds at the end of a cycle is left, and its later
-cycles are passed over. Reports decide, so the answer may change until the next phase is entered.
+cycles are passed over. Reports decide, so the answer may change until the next phase is entered. The phases of a loop
+stand together, so a loop that has ended has none after the phase that was entered then, and need not be remembered.
 """
 
 from __future__ import annotations
@@ -16,48 +17,46 @@ from dsd_runtime.engine.stages import Stage, Timeline
 
 
 class Succession:
-    """The loops that have ended, and the metrics that decide."""
+    """The metrics that decide."""
 
     def __init__(self, timeline: Timeline, table: MetricTable) -> None:
         self.history = MetricHistory()
         self._stages = timeline.stages
         self._table = table
         self._has_loops = any(stage.phase.cycles for stage in timeline.stages)
-        self._ended: set[str] = set()
 
     def following(self, index: int) -> Stage | None:
         """The stage after that one, by what has been reported so far; None at the end of the line."""
-        return next(self._ahead(index, *self._trial()), None)
+        return next(self._ahead(index, self._trial()), None)
 
     def has_only_empty_left(self, index: int, *, by_reports: bool) -> bool:
         """Whether stages follow, but none with an update. ``by_reports`` counts loops that the latest reports end."""
-        stages = self._ahead(index, *self._trial()) if by_reports else self._not_ended_after(index)
+        stages = self._ahead(index, self._trial()) if by_reports else iter(self._stages[index + 1 :])
         first = next(stages, None)
         return first is not None and first.length == 0 and all(stage.length == 0 for stage in stages)
 
     def cross(self, index: int, stage: Stage) -> None:
         """Goes from the stage of that index (-1: from before the first) to the next one."""
-        next(self._ahead(index, self.history, self._ended), None)
+        next(self._ahead(index, self.history), None)
         for cycle in stage.phase.cycles:
             self.history.start_loop(cycle.loop)
         self.history.enter_phase()
 
     def replay(self, finished: Sequence[tuple[Phase, Mapping[str, float] | None]]) -> None:
         """Takes the line's phases so far and their last metrics (None: skipped) as the past; the last is not left."""
-        self.history, self._ended = replayed(finished, self._table, closes_last=False)
+        self.history, _ = replayed(finished, self._table, closes_last=False)
 
     def holds(self, condition: Condition) -> bool:
         """Whether a phase's own `until` condition is true."""
         return Evaluation(self.history, self._table).holds(condition)
 
-    def _trial(self) -> tuple[MetricHistory, set[str]]:
-        """A history and ended loops to try the way ahead on; copies, where there are loops at all."""
-        if not self._has_loops:
-            return self.history, self._ended
-        return self.history.to_try(), set(self._ended)
+    def _trial(self) -> MetricHistory:
+        """A history to try the way ahead on; a copy, where there are loops at all."""
+        return self.history.to_try() if self._has_loops else self.history
 
-    def _ahead(self, index: int, history: MetricHistory, ended: set[str]) -> Iterator[Stage]:
+    def _ahead(self, index: int, history: MetricHistory) -> Iterator[Stage]:
         """The stages after that one which no ended loop skips; cycles that end on the way are closed in ``history``."""
+        ended: set[str] = set()
         if index >= 0:
             close_cycles(history, ended, self._stages[index].phase, self._table)
         for place in range(index + 1, len(self._stages)):
@@ -67,15 +66,8 @@ class Succession:
             else:
                 yield stage
 
-    def _not_ended_after(self, index: int) -> Iterator[Stage]:
-        for place in range(index + 1, len(self._stages)):
-            stage = self._stages[place]
-            if not any(cycle.loop in self._ended for cycle in stage.phase.cycles):
-                yield stage
-
     def state_dict(self) -> dict[str, Any]:
-        return {"ended_loops": sorted(self._ended), "history": self.history.state_dict()}
+        return {"history": self.history.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._ended = set(state["ended_loops"])
         self.history = MetricHistory.from_state_dict(state["history"])

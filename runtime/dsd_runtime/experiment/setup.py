@@ -18,7 +18,7 @@ from dsd_runtime.data.registry import open_data, parse_data_spec, takes_option
 from dsd_runtime.data.source import DataSource
 from dsd_runtime.experiment.keys import RunSettings
 from dsd_runtime.experiment.metrics import Measured, require_measured
-from dsd_runtime.experiment.request import Request, ResolvedRequest, chosen, resolve
+from dsd_runtime.experiment.request import Request, ResolvedRequest, chosen
 from dsd_runtime.models.catalogue import Preset
 from dsd_runtime.models.registry import build_model
 from dsd_runtime.training.precision import Precision, PrecisionName, choose_device
@@ -51,9 +51,8 @@ class Prepared:
         return batch if batch is not None else self.preset.batch
 
 
-def prepare(request: Request, resolved: ResolvedRequest | None = None) -> Prepared:
-    """Compiles the schedule (unless that is done), opens the data and fixes every setting; trains nothing."""
-    resolved = resolved or resolve(request)
+def prepare(request: Request, resolved: ResolvedRequest) -> Prepared:
+    """Opens the data of a compiled schedule and fixes every setting; trains nothing."""
     plan, first, preset, model_name = resolved.plan, resolved.unscaled, resolved.preset, resolved.model_name
     data_spec = resolved.data_spec
     data = _open(data_spec, preset)

@@ -15,19 +15,20 @@ from torch import Tensor
 
 from dsd_runtime.masks.radix import BIN_OF_ZERO, EXCLUDED_BIN, MAGNITUDE_BITS, NUM_BINS, Counts, Ranking
 
-_PIECE = 1 << 18
+PIECE_ELEMENTS = 1 << 18
+"""Elements worked on at once."""
 
 
 class CpuKeys:
     """The keys of one flat tensor, made piece by piece in reused buffers."""
 
-    def __init__(self, scores: Tensor, among: Tensor | None, mask: Tensor, ranking: Ranking, piece: int | None) -> None:
+    def __init__(self, scores: Tensor, among: Tensor | None, mask: Tensor, ranking: Ranking) -> None:
         self._is_bfloat16 = scores.dtype == torch.bfloat16
         self._scores = (scores.view(torch.int16) if self._is_bfloat16 else scores).numpy()
         self._among: NDArray[np.bool_] | None = None if among is None else among.numpy()
         self._mask: NDArray[np.bool_] = mask.numpy()
         self._ranking = ranking
-        self._piece = piece or _PIECE
+        self._piece = PIECE_ELEMENTS
         length = min(self._piece, scores.numel())
         self._keys = np.empty(length, np.int32)
         self._bits = np.empty(length, np.int32)

@@ -12,15 +12,16 @@ from torch import Tensor
 
 from dsd_runtime.masks.radix import BIN_OF_ZERO, EXCLUDED_BIN, MAGNITUDE_BITS, NUM_BINS, Counts, Ranking
 
-_PIECE = 1 << 25
+PIECE_ELEMENTS = 1 << 25
+"""Elements worked on at once."""
 
 
 class DeviceKeys:
     """The keys of one flat tensor, made piece by piece in reused buffers on its device."""
 
-    def __init__(self, scores: Tensor, among: Tensor | None, mask: Tensor, ranking: Ranking, piece: int | None) -> None:
+    def __init__(self, scores: Tensor, among: Tensor | None, mask: Tensor, ranking: Ranking) -> None:
         self._scores, self._among, self._mask, self._ranking = scores, among, mask, ranking
-        self._piece = piece or _PIECE
+        self._piece = PIECE_ELEMENTS
         length = min(self._piece, scores.numel())
         self._keys = torch.empty(length, dtype=torch.int32, device=scores.device)
         self._floats = torch.empty(length, dtype=torch.float32, device=scores.device)

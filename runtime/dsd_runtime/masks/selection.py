@@ -30,9 +30,7 @@ class NonFiniteScore(ArithmeticError):
         self.index = index
 
 
-def select_exactly(
-    scores: Tensor, keep: int, *, among: Tensor | None = None, ranking: Ranking = "value", piece: int | None = None
-) -> Tensor:
+def select_exactly(scores: Tensor, keep: int, *, among: Tensor | None = None, ranking: Ranking = "value") -> Tensor:
     """The bool mask, shaped like `scores`, of exactly the `keep` highest-ranked; ties go to the lowest flat index.
 
     Scores of any floating dtype are compared in float32. Only weights where `among` is true compete (all without it).
@@ -43,7 +41,7 @@ def select_exactly(
     [False, True, True, False]
     """
     candidates = None if among is None else [among]
-    return select_exactly_global([scores], keep, among=candidates, ranking=ranking, piece=piece)[0]
+    return select_exactly_global([scores], keep, among=candidates, ranking=ranking)[0]
 
 
 def select_exactly_global(
@@ -52,12 +50,10 @@ def select_exactly_global(
     *,
     among: Sequence[Tensor] | None = None,
     ranking: Ranking = "value",
-    piece: int | None = None,
 ) -> list[Tensor]:
     """As :func:`select_exactly`, in one competition over all tensors; the flat order is the order of the list.
 
-    Tensors may have different shapes, dtypes and devices; none is concatenated. `piece` (elements worked on at once)
-    is for tests.
+    Tensors may have different shapes, dtypes and devices; none is concatenated.
     """
     flat = [score.detach().reshape(-1) for score in scores]
     candidates = None if among is None else [mask.reshape(-1) for mask in among]
@@ -66,7 +62,7 @@ def select_exactly_global(
         raise ValueError(f"cannot keep {keep} of {num_competing} weights")
     masks = [torch.zeros(score.shape, dtype=torch.bool, device=score.device) for score in scores]
     tensors = [
-        _keys(score, None if candidates is None else candidates[i], masks[i].view(-1), ranking, piece)
+        _keys(score, None if candidates is None else candidates[i], masks[i].view(-1), ranking)
         for i, score in enumerate(flat)
     ]
     high = _sum([keys.high_histogram() for keys in tensors])
@@ -85,11 +81,11 @@ def select_exactly_global(
     return masks
 
 
-def _keys(scores: Tensor, among: Tensor | None, mask: Tensor, ranking: Ranking, piece: int | None) -> RadixKeys:
+def _keys(scores: Tensor, among: Tensor | None, mask: Tensor, ranking: Ranking) -> RadixKeys:
     if not scores.is_floating_point():
         raise ValueError(f"scores must be floating-point, not {scores.dtype}")
     kind = CpuKeys if scores.device.type == "cpu" and scores.dtype in _CPU_DTYPES else DeviceKeys
-    return kind(scores, among, mask, ranking, piece)
+    return kind(scores, among, mask, ranking)
 
 
 def _sum(histograms: Sequence[Counts]) -> Counts:

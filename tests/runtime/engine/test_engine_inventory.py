@@ -387,12 +387,27 @@ def test_a_standardized_convolution_is_refused_by_name() -> None:
     class StdConv2d(nn.Conv2d):
         pass
 
+    own = nn.Sequential(nn.Conv2d(1, 4, 3), StdConv2d(4, 4, 3), nn.Flatten(), nn.Linear(16, 4))
+    assert _selected("sparse 50% 1it lr=0.1", own) == {"1.weight", "3.weight"}, "of that name, but not timm's"
     StdConv2d.__module__ = "timm.layers.std_conv"
     model = nn.Sequential(nn.Conv2d(1, 4, 3), StdConv2d(4, 4, 3), nn.Flatten(), nn.Linear(16, 4))
     with pytest.raises(DsdError, match=r"`1\.weight` is computed by `weight_standardization`") as caught:
         begin("sparse 50% 1it lr=0.1", model, _sgd(model))
     assert caught.value.help == 'leave it out: `except="1"`'
     assert _selected('sparse 50% except="1" 1it lr=0.1', model) == {"3.weight"}
+
+
+@pytest.mark.parametrize("frozen", [(), ("original0",), ("original1",), ("original0", "original1")])
+def test_a_computed_weight_is_frozen_where_all_it_is_made_of_is(frozen: tuple[str, ...]) -> None:
+    model = network()
+    made = parametrizations.weight_norm(model[0]).parametrizations.weight
+    for name in frozen:
+        getattr(made, name).requires_grad_(False)
+    if len(frozen) == 2:
+        assert _selected("sparse 50% 1it lr=0.1", model) == {"3.weight", "5.weight"}
+    else:
+        with pytest.raises(DsdError, match=r"`0\.weight` is computed by"):
+            begin("sparse 50% 1it lr=0.1", model, _sgd(model))
 
 
 def test_several_computed_weights_are_left_out_by_their_names() -> None:

@@ -237,6 +237,16 @@ def test_a_nan_that_would_decide_is_told_once() -> None:
         session.report({"val.loss": float("nan")})
 
 
+def test_nans_that_would_decide_are_told_in_the_order_of_their_names() -> None:
+    names = ("test.loss", "val.cer", "val.err", "val.loss", "val.top5_err", "val.wer")
+    condition = " and ".join(f"{name} < 1" for name in reversed(names))
+    session, model, _ = _begun(f"dense 8it lr=0.1 until {condition}")
+    one_update(session, model)
+    with pytest.warns(UserWarning, match="was reported as nan") as caught:
+        session.report(dict.fromkeys(names, float("nan")))
+    assert [str(warning.message).split("`")[1] for warning in caught] == list(names)
+
+
 def test_until_without_a_report_is_told_after_two_epochs() -> None:
     session, model, _ = _begun("long: dense 5ep lr=0.1 until plateau(val.err); dense 1ep", steps=3)
     with warnings.catch_warnings():

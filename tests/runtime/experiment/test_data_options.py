@@ -13,7 +13,7 @@ from dsd_runtime.data.images.files import ImagesOnDisk
 from dsd_runtime.data.images.photo import PhotoRecipe
 from dsd_runtime.data.registry import open_data
 from dsd_runtime.data.source import DataSource
-from dsd_runtime.experiment.request import Request
+from dsd_runtime.experiment.request import Request, resolve
 from dsd_runtime.experiment.setup import prepare
 
 
@@ -21,7 +21,8 @@ def _opened(folder: Path, model: str, data: str) -> DataSource:
     """What a run of that model on that data trains on."""
     schedule = folder / "one.dsd"
     schedule.write_text("dense 1it lr=0.1")
-    return prepare(Request(schedule, model=model, data=data, device="cpu")).data
+    request = Request(schedule, model=model, data=data, device="cpu")
+    return prepare(request, resolve(request)).data
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from dsd_lang.plan import Plan
 from dsd_runtime.data.registry import open_data
 from dsd_runtime.experiment.manifest import build_manifest
-from dsd_runtime.experiment.request import Request
+from dsd_runtime.experiment.request import Request, resolve
 from dsd_runtime.experiment.setup import prepare
 from dsd_runtime.models.registry import build_model
 
@@ -50,7 +50,8 @@ def test_the_manifest_has_the_revision_of_the_working_folder(tmp_path: Path, mon
     code.mkdir()
     monkeypatch.chdir(code)
     (tmp_path / "a.dsd").write_text("dense 1ep lr=0.05")
-    prepared = prepare(Request(tmp_path / "a.dsd", model="lenet_300_100", device="cpu"))
+    request = Request(tmp_path / "a.dsd", model="lenet_300_100", device="cpu")
+    prepared = prepare(request, resolve(request))
 
     def git(*arguments: str) -> str:
         identity = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
@@ -168,6 +169,15 @@ def test_until_ends_a_loop_and_skips_its_later_cycles(dsd_run: Run) -> None:
     assert json.loads(mark.read_text()) == {"phase": skipped["id"]}
     again = dsd_run("dense 2ep lr=0.05\nrepeat 4 until gain(val.err) < 100 { sparse 50% 1ep; dense 1ep }\ndense 1ep")
     assert again.states() == ["reused"] * 3 + ["skipped"] * 6 + ["reused"]
+
+
+def test_a_loop_around_what_is_trained_already_decides_as_from_the_start(dsd_run: Run) -> None:
+    """The checkpoints of its first cycle were written by a session that knew of no loop."""
+    looped = "dense 2ep lr=0.05\nrepeat 3 until gain(val.err) < 100 { sparse 50% 1ep; dense 1ep }\ndense 1ep"
+    dsd_run("dense 2ep lr=0.05\nsparse 50% 1ep\ndense 1ep")
+    outcome = dsd_run(looped)
+    assert outcome.states() == ["reused"] * 3 + ["skipped"] * 4 + ["trained"]
+    assert outcome.weights() == dsd_run(looped, out="whole").weights()
 
 
 def test_until_ends_a_phase(dsd_run: Run) -> None:

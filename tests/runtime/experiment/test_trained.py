@@ -132,11 +132,26 @@ def test_lines_of_metrics_and_a_preprocessing_that_cannot_be_read(forked: Path, 
 def test_evaluating_on_data_that_does_not_fit(forked: Path, capsys, data: str) -> None:
     if data == "scenes":
         assert main(["--evaluate", str(forked), "--data", data]) == 2
-        assert "differ in their task" in capsys.readouterr().err
+        told = capsys.readouterr().err
+        assert "`scenes` and the data that the run was trained on differ in their task" in told
+        assert "  = help: the run has `classification`, `scenes` has `captioning`\n" in told
     else:  # the same pictures, shown as in training
         again, expected = evaluate(capsys, forked, "--data", data), evaluate(capsys, forked)
         for branch, metrics in expected.items():
             assert again[branch] == pytest.approx(metrics)
+
+
+def test_classes_that_differ_are_shown_in_short(forked: Path, tmp_path: Path, capsys) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(forked, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    traits = {**manifest["traits"], "class_names": [f"number {digit}" for digit in range(10)]}
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "traits": traits}))
+    assert main(["--evaluate", str(copy)]) == 2
+    told = capsys.readouterr().err
+    assert "differ in their classes" in told
+    shown = "number 0, number 1, number 2, number 3, number 4, number ..."
+    assert f"  = help: the run has `{shown}`, `digits` has `0, 1, 2, 3, 4, 5, 6, 7, 8, 9`\n" in told
 
 
 def test_a_table_without_json_and_wrong_usage(forked: Path, capsys) -> None:

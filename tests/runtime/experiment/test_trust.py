@@ -11,8 +11,7 @@ import pytest
 
 from dsd_lang.base.errors import DsdError
 from dsd_runtime.cli import main
-from dsd_runtime.experiment.request import Request
-from dsd_runtime.experiment.setup import prepare
+from dsd_runtime.experiment.request import Request, resolve
 
 NETS = """
 from pathlib import Path
@@ -60,9 +59,9 @@ def test_the_same_name_on_the_command_line_is_the_users_own_word(folder: Path) -
     named = f'set model="stranger_nets:make"\n{text}'
     assert run(folder, named, "--dry-run") == 2
     assert run(folder, named, "--dry-run", "--trust-schedule") == 0
-    assert prepare(Request(folder / "a.dsd", model="stranger_nets:make", device="cpu")).model_name
+    assert resolve(Request(folder / "a.dsd", model="stranger_nets:make")).model_name == "stranger_nets:make"
     with pytest.raises(DsdError, match="names the Python code"):
-        prepare(Request(folder / "a.dsd", device="cpu"))
+        resolve(Request(folder / "a.dsd"))
 
 
 @pytest.mark.slow

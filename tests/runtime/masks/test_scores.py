@@ -22,7 +22,7 @@ def test_order_says_which_end_is_pruned() -> None:
     largest = magnitude(weights, order="largest")
     assert select_exactly(smallest.values, 2, ranking=smallest.ranking).tolist() == [False, True, True, False]
     assert select_exactly(largest.values, 2, ranking=largest.ranking).tolist() == [True, False, False, True]
-    for scores in (smallest, largest):
+    for scores in (smallest, largest, random(weights, name="fc.weight", key=7)):
         as_values = select_exactly(scores.as_values(), 2)
         assert torch.equal(as_values, select_exactly(scores.values, 2, ranking=scores.ranking))
 
@@ -48,6 +48,11 @@ def test_random_leaves_the_global_generator_alone() -> None:
 
 def test_what_the_language_calls_supported_has_a_method() -> None:
     assert {option.name for option in BY_NAME["by"].options if option.is_supported} == set(SCORES)
+
+
+def test_an_unknown_order_raises() -> None:
+    with pytest.raises(ValueError, match="`order=` takes smallest or largest, not 'middle'"):
+        score("magnitude", ScoreRequest(torch.randn(3), "w", {"order": "middle"}, 0))
 
 
 @pytest.mark.parametrize("name", ["snip", "", "Magnitude"])

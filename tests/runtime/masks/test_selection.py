@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dsd_lang.base.units import keep_count
-from dsd_runtime.masks import selection
+from dsd_runtime.masks import radix_cpu, radix_device, selection
 from dsd_runtime.masks.radix import Ranking
 from dsd_runtime.masks.radix_device import DeviceKeys
 from dsd_runtime.masks.selection import NonFiniteScore, select_exactly, select_exactly_global
@@ -24,6 +26,15 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
     """Every test runs on the CPU's own path and on the accelerator's, forced here."""
     if request.param == "device":
         monkeypatch.setattr(selection, "CpuKeys", DeviceKeys)
+
+
+@contextmanager
+def pieces_of(elements: int) -> Iterator[None]:
+    """Within the block tensors are worked on in pieces of so many elements."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (radix_cpu, radix_device):
+            patch.setattr(module, "PIECE_ELEMENTS", elements)
+        yield
 
 
 def reference(scores: Tensor, keep: int, among: Tensor | None = None, ranking: Ranking = "value") -> list[bool]:
@@ -51,7 +62,8 @@ def test_competition_among_the_alive_only(ranking: Ranking) -> None:
         scores = torch.randint(-3, 4, (size,), generator=generator).float()
         among = torch.rand(size, generator=generator) < 0.6
         for keep in range(int(among.sum()) + 1):
-            mask = select_exactly(scores, keep, among=among, ranking=ranking, piece=7)
+            with pieces_of(7):
+                mask = select_exactly(scores, keep, among=among, ranking=ranking)
             assert mask.tolist() == reference(scores, keep, among, ranking)
 
 
@@ -81,7 +93,8 @@ def test_global_competition_equals_one_over_the_concatenation(scores: list[list[
     keep = data.draw(st.integers(0, num_competing))
     ranking = data.draw(st.sampled_from(RANKINGS))
     split = None if candidates is None else list(among.split([len(tensor) for tensor in tensors]))
-    masks = select_exactly_global(tensors, keep, among=split, ranking=ranking, piece=data.draw(st.integers(1, 13)))
+    with pieces_of(data.draw(st.integers(1, 13))):
+        masks = select_exactly_global(tensors, keep, among=split, ranking=ranking)
     assert [len(mask) for mask in masks] == [len(tensor) for tensor in tensors]
     assert [kept for mask in masks for kept in mask.tolist()] == reference(whole, keep, candidates, ranking)
 
@@ -121,9 +134,10 @@ def test_shape_layout_and_chunks_do_not_matter() -> None:
     channels_last = weights.to(memory_format=torch.channels_last)
     expected = select_exactly(weights, 200)
     assert expected.shape == weights.shape
-    for piece in (1, 17, 432, 1000):
-        assert torch.equal(select_exactly(channels_last, 200, piece=piece), expected)
-        assert torch.equal(select_exactly(weights.requires_grad_(), 200, piece=piece), expected)
+    for elements in (1, 17, 432, 1000):
+        with pieces_of(elements):
+            assert torch.equal(select_exactly(channels_last, 200), expected)
+            assert torch.equal(select_exactly(weights.requires_grad_(), 200), expected)
 
 
 def test_a_large_tensor_agrees_with_a_stable_sort() -> None:

@@ -81,7 +81,12 @@ def test_a_model_with_states_gives_the_same_loss(features):
             return torch.stack(hidden, dim=1)
 
     batch, task = _batch([[1, 2, 3], [4], [5, 5]], features[:3]), CaptioningTask(WORDS)
-    assert float(task.loss(Split(), batch).detach()) == pytest.approx(float(task.loss(Recurrent(), batch).detach()))
+    expected = pytest.approx(float(task.loss(Recurrent(), batch).detach()))
+    assert float(task.loss(Split(), batch).detach()) == expected
+    only_states, only_last = Split(), Recurrent()
+    only_states.Wd, only_last.Wd = None, nn.Linear(8, 6)
+    for model in (only_states, only_last):
+        assert float(task.loss(model, batch).detach()) == expected
 
 
 @torch.no_grad()
