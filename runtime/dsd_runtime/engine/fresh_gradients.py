@@ -14,8 +14,7 @@ class FreshGradients:
 
     def __init__(self) -> None:
         self._parameter: nn.Parameter | None = None
-        self._gradient: Tensor | None = None
-        self._version = -1
+        self._used: tuple[Tensor, int] | None = None
         self._has_stepped = False
         self._has_warned = False
 
@@ -44,10 +43,11 @@ class FreshGradients:
         if self._parameter is None or self._parameter.grad is None:
             with_gradient = [w for group in optimizer.param_groups for w in group["params"] if w.grad is not None]
             self._parameter = min(with_gradient, key=Tensor.numel, default=None)
-        self._gradient = self._parameter.grad if self._parameter is not None else None
-        self._version = self._gradient._version if self._gradient is not None else -1
+        gradient = self._parameter.grad if self._parameter is not None else None
+        self._used = (gradient, gradient._version) if gradient is not None else None
 
     def _is_old(self) -> bool:
-        if self._parameter is None or self._gradient is None:
+        if self._parameter is None or self._used is None:
             return False
-        return self._parameter.grad is self._gradient and self._gradient._version == self._version
+        gradient, version = self._used
+        return self._parameter.grad is gradient and gradient._version == version

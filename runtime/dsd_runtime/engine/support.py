@@ -29,7 +29,7 @@ def unsupported(plan: Plan) -> tuple[Unsupported, ...]:
         for written, _ in unsupported_in_phase(phase.model_dump(mode="json")):
             found.setdefault((written, phase.span), Unsupported(f"`{written}`", phase.span))
     for _, written in unsupported_arguments(plan.settings):
-        if (written, None) not in found and not any(name == written for name, _ in found):
+        if all(name != written for name, _ in found):
             found[(written, None)] = Unsupported(f"`set {written}`", None)
     for comparison in plan.comparisons:
         what = f"the statistics of `compare {comparison.left} vs {comparison.right}`"

@@ -75,11 +75,12 @@ def hyper_parameters(prepared: Prepared, manifest: Mapping[str, Any]) -> dict[st
         "scale": prepared.request.scale,
         "plan": str(manifest["plan_hash"])[:15],
     }
+    assert first.wd is not None  # every preset has one
     rate = {} if first.lr.start is None else {"lr": float(exact(first.lr.start))}
     return {
         **named,
         **rate,
-        "weight_decay": float(exact(first.wd or "0")),
+        "weight_decay": float(exact(first.wd)),
         "batch": float(prepared.batch_size(first.batch)),
         "seed": float(prepared.seed),
     }

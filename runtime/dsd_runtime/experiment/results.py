@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
 import statistics
 import sys
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dsd_runtime.experiment.folder import RunFolder
@@ -63,11 +65,10 @@ def weights_text(folder: RunFolder, weights: Sequence[Path]) -> str:
 def _by_seed(results: Sequence[NodeResult]) -> list[list[NodeResult]]:
     """The results of the same phase under different seeds, together."""
     groups: dict[tuple[str, int], list[NodeResult]] = {}
-    places: dict[str, int] = {}
+    numbers: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
     for result in results:
         path = result.phase.path
-        places[path] = places.get(path, -1) + 1
-        groups.setdefault((_SEED.sub("", path), places[path]), []).append(result)
+        groups.setdefault((_SEED.sub("", path), next(numbers[path])), []).append(result)
     return list(groups.values())
 
 

@@ -17,7 +17,7 @@ class Allocation:
     kept_by_minimum: tuple[str, ...]
 
 
-def uniform(competing: Mapping[str, int], pruned: Fraction, *, minimum: int = 1) -> Allocation:
+def uniform(competing: Mapping[str, int], pruned: Fraction, *, minimum: int) -> Allocation:
     """The same ratio for each tensor (`scope=layer`): k = N - round_half_even(s N), at least `minimum`.
 
     `competing` has the number of weights that compete: a tensor's size, or its weights alive with `of=remaining`.

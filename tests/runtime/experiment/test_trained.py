@@ -141,6 +141,17 @@ def test_evaluating_on_data_that_does_not_fit(forked: Path, capsys, data: str) -
             assert again[branch] == pytest.approx(metrics)
 
 
+@pytest.mark.parametrize("fingerprint", [None, "of other pictures"])
+def test_data_that_has_changed_is_told(forked: Path, tmp_path: Path, capsys, fingerprint: str | None) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(forked, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    changed = {"data_fingerprint": fingerprint or manifest["data_fingerprint"]}
+    (copy / "manifest.json").write_text(json.dumps({**manifest, **changed}))
+    assert main(["--evaluate", str(copy)]) == 0
+    assert capsys.readouterr().err == ("note: `digits` has changed since the run\n" if fingerprint else "")
+
+
 def test_classes_that_differ_are_shown_in_short(forked: Path, tmp_path: Path, capsys) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(forked, copy)
