@@ -107,9 +107,7 @@ class Boundary:
     def _resolve(self, phase: Phase) -> Selection:
         chosen = select_weights(phase, self.layers)
         require_maskable({name: self._parameters[name] for name in chosen.names})
-        names = tuple(dict.fromkeys(self.store.owner(name) for name in chosen.names))
-        places = {self.store.owner(name): place for name, place in reversed(chosen.assignment.items())}
-        return Selection(names, places)
+        return chosen
 
     # --- entry --------------------------------------------------------------------------------------------------------
 
@@ -294,8 +292,7 @@ class Boundary:
         sizes = {name: mask.numel() for name, mask in self.store.masks.items()}
         if not sizes:
             weights, _ = select((), (), self.layers)
-            names = dict.fromkeys(self.store.owner(weight.name) for weight in weights if weight.made_by is None)
-            return {**dict.fromkeys(names, 0.0), "total": 0.0}
+            return {**{weight.name: 0.0 for weight in weights if weight.made_by is None}, "total": 0.0}
         pruned = {name: sizes[name] - alive for name, alive in self.store.alive_counts().items()}
         result = {name: pruned[name] / max(1, size) for name, size in sizes.items()}
         return {**result, "total": sum(pruned.values()) / max(1, sum(sizes.values()))}

@@ -131,7 +131,7 @@ def _evaluate_and_report(run: PhaseRun) -> dict[str, float]:
 
 
 def _train_pass(run: PhaseRun) -> None:
-    """The rest of a pass over the data, or of the phase."""
+    """The rest of a pass over the data, or of the phase, in training mode."""
     session = run.session
     run.model.train()
     window = torch.zeros((), dtype=torch.float64, device=run.precision.device)
@@ -194,21 +194,21 @@ def evaluate_splits(run: PhaseRun, splits: tuple[str, ...]) -> dict[str, float]:
 
 
 def _measure(run: PhaseRun, splits: tuple[str, ...]) -> dict[str, float]:
-    """The task's metrics on each split that the data has; raises :class:`DsdError` for a loss that is not finite."""
+    """The task's metrics on each split that the data has; the model is left in evaluation mode.
+
+    Raises :class:`DsdError` for a loss that is not finite.
+    """
     metrics: dict[str, float] = {}
-    data, was_training = run.batches.data, run.model.training
+    data = run.batches.data
     run.model.eval()
-    try:
-        with torch.no_grad(), run.precision.autocast():
-            for split in splits:
-                if not data.sizes.get(split):
-                    continue
-                batches = data.evaluation_batches(split, batch_size=run.batches.batch_size, workers=run.batches.workers)
-                on_device = (batch.to(run.precision.device) for batch in batches)
-                found = run.task.evaluate(run.model, on_device)
-                metrics |= {f"{split}.{name}": value for name, value in found.items()}
-    finally:
-        run.model.train(was_training)
+    with torch.no_grad(), run.precision.autocast():
+        for split in splits:
+            if not data.sizes.get(split):
+                continue
+            batches = data.evaluation_batches(split, batch_size=run.batches.batch_size, workers=run.batches.workers)
+            on_device = (batch.to(run.precision.device) for batch in batches)
+            found = run.task.evaluate(run.model, on_device)
+            metrics |= {f"{split}.{name}": value for name, value in found.items()}
     for name, value in metrics.items():
         if name.endswith(".loss") and not math.isfinite(value):
             raise DsdError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -174,16 +175,44 @@ def test_restore_init_brings_back_the_first_values() -> None:
         assert torch.equal(model.get_parameter(name)[~mask], first.get_parameter(name)[~mask])
 
 
-def test_restore_random_is_a_fresh_draw_that_the_seed_decides() -> None:
+def _unseeded() -> nn.Sequential:
+    """The network with weights from wherever the global generator stands."""
+    layers = [nn.Linear(12, 16), nn.ReLU(), nn.Dropout(0.0), nn.Linear(16, 16)]
+    return nn.Sequential(*layers, nn.ReLU(), nn.Linear(16, 4))
+
+
+@pytest.mark.parametrize("factory", [None, _unseeded])
+def test_restore_random_is_a_fresh_draw_that_the_seed_decides(factory: Callable[[], nn.Module] | None) -> None:
     """Row 11, `restore=random`: neither zero nor the first values, the same for the same seed."""
     state = torch.random.get_rng_state()
-    (model, masks, _), (again, _, _), (other, _, _) = (_restored("restore=random", seed=seed) for seed in (3, 3, 4))
+    drawn = (_restored("restore=random", seed=seed, factory=factory) for seed in (3, 3, 4))
+    (model, masks, _), (again, _, _), (other, _, _) = drawn
     name, mask = next(iter(masks.items()))
     assert bool(model.get_parameter(name)[~mask].all())
     assert torch.equal(model.get_parameter(name), again.get_parameter(name))
     assert not torch.equal(model.get_parameter(name), other.get_parameter(name))
     assert not torch.equal(model.get_parameter(name)[~mask], network().get_parameter(name)[~mask])
     torch.random.set_rng_state(state)
+
+
+@pytest.mark.parametrize("factory", [None, _unseeded])
+@pytest.mark.parametrize("said", ["from=random", "restore=random"])
+def test_a_random_draw_hangs_on_no_global_generator_and_moves_none(
+    said: str, factory: Callable[[], nn.Module] | None
+) -> None:
+    drawn = []
+    for seed in (1, 2):
+        model = network()
+        text = f"dense 1it lr=0.1; sparse 50% 1it; dense 1it {said}"
+        session = begin(text, model, optim.SGD(model.parameters(), lr=0.1), factory=factory)
+        one_update(session, model)
+        one_update(session, model)
+        torch.manual_seed(seed)
+        before = torch.random.get_rng_state()
+        session.begin_step()
+        assert torch.equal(torch.random.get_rng_state(), before)
+        drawn.append([weight.detach().clone() for weight in model.parameters()])
+    assert all(map(torch.equal, *drawn))
 
 
 def test_restore_from_a_reference() -> None:

@@ -253,3 +253,14 @@ def test_both_views_of_a_memory_have_their_gradients_and_state_masked(build: typ
         for view in (model["a"].weight, model["b"].weight):
             assert (view in optimizer.state and bool(optimizer.state[view])) == (state != "reset")
             assert not bool(view[~mask].any())
+
+
+@pytest.mark.parametrize("selection", ["", 'layers="a"', 'layers="b"', "layers=all", 'layers="a","b"'])
+def test_two_views_of_a_memory_are_selected_and_counted_once(selection: str) -> None:
+    model = _shared()
+    text = f"dense 1it lr=0.1; sparse 50% {selection} 1it; sparse 50% of=remaining {selection} 1it"
+    session = begin(text, model, optim.SGD(model.parameters(), lr=0.1))
+    for sparsity, alive in ((0.0, 36), (0.5, 18), (0.75, 9)):
+        _shared_update(session, model)
+        assert session.sparsity() == {"a.weight": sparsity, "total": sparsity}
+        assert int(torch.count_nonzero(model["b"].weight)) == alive

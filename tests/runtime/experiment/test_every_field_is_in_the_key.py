@@ -107,6 +107,20 @@ def test_every_field_of_a_phase_changes_its_key(path: tuple[str, ...], annotatio
     assert before[phase.id] != after[phase.id]
 
 
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+@pytest.mark.parametrize(("path", "annotation"), LEAVES, ids=[".".join(path) for path, _ in LEAVES])
+def test_branches_that_differ_in_one_field_are_two_trainings(path: tuple[str, ...], annotation: Any) -> None:
+    """They share all the rest, as the values of a sweep do."""
+    trunk, _, member = TEXT.partition("b: ")
+    plan = dsd_lang.compile(f"{trunk}fork {{ x: {member}\ny: {member} }}")
+    _, first, second = plan.phases
+    twin = first.model_copy(update={name: getattr(second, name) for name in NOT_ITS_NUMBERS})
+    alike = node_keys(_with(plan, twin), SETTING)
+    assert alike[first.id] == alike[second.id]
+    differing = node_keys(_with(plan, _changed(twin, path, annotation)), SETTING)
+    assert differing[first.id] != differing[second.id]
+
+
 def test_the_exceptions_are_fields() -> None:
     assert set(Phase.model_fields) >= NOT_ITS_NUMBERS
 

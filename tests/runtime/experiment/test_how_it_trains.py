@@ -10,7 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from dsd_runtime.cli import main
+from dsd_runtime.data.batch import Batch
 from dsd_runtime.experiment.runner import NodeResult, Runner
+from dsd_runtime.training.tasks.classification import ClassificationTask
 
 from .conftest import Outcome, Run, stopping_after
 from .recording import CALLS, MODEL, Call, evaluation_calls, training_calls
@@ -79,6 +82,15 @@ def test_training_and_evaluation_share_their_precision(dsd_run: Run, precision: 
     assert {call.autocast for call in evaluation_calls()} == {dtype}
 
 
+def test_an_evaluation_of_the_run_has_its_precision_and_mode(dsd_run: Run) -> None:
+    outcome = dsd_run("dense 2it lr=0.05", *MODEL, "--precision", "bf16")
+    for flags, dtype in (((), torch.bfloat16), (("--precision", "fp32"), None)):
+        CALLS.clear()
+        assert main(["--evaluate", str(outcome.folder), *MODEL[:2], "--device", "cpu", *flags]) == 0
+        assert {(call.autocast, call.is_training) for call in evaluation_calls()} == {(dtype, False)}
+        assert not training_calls()
+
+
 # --- the order of the data --------------------------------------------------------------------------------------------
 
 
@@ -138,6 +150,16 @@ def test_branches_draw_the_same_random_masks_unless_they_ask_for_their_own(
     first, second = (load_file(file)["body.weight"] == 0 for file in files)
     assert int(first.sum()) == int(second.sum()) == 320
     assert torch.equal(first, second) == is_same
+
+
+def test_weights_drawn_at_random_hang_on_seed_branch_and_phase(dsd_run: Run) -> None:
+    """And are none of those that a run begins with."""
+    branches = "a: dense 1it from=random\n b: { dense 1it from=random; dense 1it from=random }"
+    text = f"dense 1it lr=0.05\nfork seeds=2 {{ {branches} }}"
+    drawn, others = _trained(dsd_run, text), _trained(dsd_run, text, "--seed", "1")
+    assert len(drawn) == len(others) == 7
+    assert len({call.bias for call in (*drawn, *others)}) == 14
+    assert _trained(dsd_run, text) == drawn
 
 
 # --- dropout ----------------------------------------------------------------------------------------------------------
@@ -234,3 +256,19 @@ def test_the_training_loss_of_a_pass_survives_a_stop(dsd_run: Run, tmp_path: Pat
             dsd_run(text, "--fresh")
         outcome = dsd_run(text)
         assert [row["value"] for row in _rows(outcome, "train.loss")] == pytest.approx(whole)
+
+
+def test_the_training_loss_leaves_out_an_update_that_was_skipped(
+    dsd_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third loss is finite and so large that its gradients are not, in half precision."""
+    real, asked = ClassificationTask.loss, iter(range(1, 1000))
+
+    def loss(self: ClassificationTask, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        return real(self, model, batch) * (1e6 if next(asked) == 3 else 1.0)
+
+    monkeypatch.setattr(ClassificationTask, "loss", loss)
+    outcome = dsd_run("dense 20it lr=1e-9 batch=60", "--precision", "fp16")
+    [row] = _rows(outcome, "train.loss")
+    assert row["update"] == 20
+    assert row["value"] == pytest.approx(math.log(10), rel=0.2)
