@@ -31,6 +31,13 @@ class Noisy(Dataset):
         return noise + index + self.shift, index % 4
 
 
+class Alike(Noisy):
+    """Samples that differ in what they draw alone."""
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return super().__getitem__(0)
+
+
 class Streamed(IterableDataset):
     def __iter__(self):
         return iter(())
@@ -58,6 +65,18 @@ def test_batches_are_a_function_of_key_and_pass(made) -> None:
     evaluated = list(source.evaluation_batches("val", batch_size=5))
     assert same(source.evaluation_batches("val", batch_size=5, workers=2), evaluated)
     assert source.updates_per_epoch(6) == 4
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_a_sample_draws_is_its_own_in_every_pass_and_key(workers: int) -> None:
+    source = source_of_datasets((Alike(), Alike(8)), "mine")
+    passes = [
+        batch.images
+        for key, epoch in ((2, 1), (2, 2), (3, 1), (3, 0))
+        for batch in source.train_batches(batch_size=6, epoch=epoch, key=key, workers=workers)
+    ]
+    samples = torch.cat(passes).tolist()
+    assert len({tuple(sample) for sample in samples}) == len(samples) == 80
 
 
 def test_the_global_generators_are_left_alone() -> None:

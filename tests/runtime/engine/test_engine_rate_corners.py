@@ -76,9 +76,9 @@ def test_what_the_next_phase_takes_over_is_the_end_of_the_shape_and_not_the_last
     ],
 )
 def test_a_reference_clock_has_the_offset_and_the_length_of_the_phase_it_names(shape, value) -> None:  # type: ignore[no-untyped-def]
-    """`clock=@a.3it` stands at 3 of a's 8 updates, whatever came between and however long its own phase is."""
-    text = f"a: dense 8it lr=0.8; dense 5it lr=0.1; sparse 50% 4it lr=0.8 {shape} clock=@a.3it"
-    assert _rates(text)[2] == pytest.approx([value((3 + update) / 8) for update in range(4)])
+    """`clock=@a.3it` stands at 3 of a's 8 updates, whatever came before and between, however long its phase is."""
+    text = f"dense 2it lr=0.3; a: dense 8it lr=0.8; dense 5it lr=0.1; sparse 50% 4it lr=0.8 {shape} clock=@a.3it"
+    assert _rates(text)[3] == pytest.approx([value((3 + update) / 8) for update in range(4)])
 
 
 def test_a_reference_clock_past_the_end_stays_at_the_end() -> None:

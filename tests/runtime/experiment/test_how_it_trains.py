@@ -258,9 +258,7 @@ def test_the_training_loss_of_a_pass_survives_a_stop(dsd_run: Run, tmp_path: Pat
         assert [row["value"] for row in _rows(outcome, "train.loss")] == pytest.approx(whole)
 
 
-def test_the_training_loss_leaves_out_an_update_that_was_skipped(
-    dsd_run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_training_loss_leaves_out_an_update_that_was_skipped(dsd_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The third loss is finite and so large that its gradients are not, in half precision."""
     real = ClassificationTask.loss
 
