@@ -1,7 +1,7 @@
-"""Parses a changed text by reusing what was read of its earlier version before the change.
+"""Parses a changed text, reusing the parse of its earlier version before the change.
 
-For editors, where one keystroke follows another. The result is the one of :func:`dsd_lang.syntax.parser.parse`, places
-and findings included.
+For editors, where one keystroke follows another. The result is the same as that of
+:func:`dsd_lang.syntax.parser.parse`, including spans and diagnostics.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_KEPT_TOKENS = 100_000  # far below the lexer's own limit, which counts the t
 
 
 class Reading(NamedTuple):
-    """A text, the program in it, and its tokens."""
+    """A text, its program and its tokens."""
 
     text: str
     parsed: ParseResult
@@ -26,13 +26,13 @@ class Reading(NamedTuple):
 
 
 def read(text: str, before: Reading | None = None) -> Reading:
-    """The reading of a text; ``before`` is that of an earlier version."""
+    """Parses a text; ``before`` is the result for an earlier version."""
     head = None if before is None else _head(before, text)
     return Reading(text, *parse_tokens(text, after=head))
 
 
 def _head(before: Reading, text: str) -> Head | None:
-    """The statements before the last one that ends before the change; None where nothing can be kept."""
+    """The statements before the last one that ends before the change; None if nothing can be reused."""
     if len(before.tokens) > MAX_KEPT_TOKENS or lacks_closing(before.text) or lacks_closing(text):
         return None  # a missing `}` is put in by the indentation of what follows
     program, num_same = before.parsed.program, _length_of_the_same(before.text, text)
@@ -50,7 +50,7 @@ def _head(before: Reading, text: str) -> Head | None:
 
 
 def _length_of_the_same(left: str, right: str) -> int:
-    """How many characters two texts have in common at their beginning."""
+    """The length of the common prefix of two texts."""
     low, high = 0, min(len(left), len(right))
     while low < high:
         middle = (low + high + 1) // 2

@@ -1,6 +1,6 @@
-"""Reads signs that the language does not have as what was meant: `≤`, a curly quote, `&&`, `\\times`.
+"""Reads characters that the language does not have as what they mean: `≤`, a curly quote, `&&`, `\\times`.
 
-What each sign stands for is known to lookalikes.py, which is imported at the first of them.
+lookalikes.py has their meanings; it is imported when the first one occurs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_REPEATED = 50
 
 
 class SignTokens:
-    """The foreign signs of one text; ``handlers`` read what is meant by one, by its kind."""
+    """The foreign characters of one text; ``handlers`` read them by their kind."""
 
     def __init__(
         self,
@@ -41,13 +41,13 @@ class SignTokens:
         self.unread: list[int] = []  # signs that nothing was read for
 
     def unknown(self, text: str, span: Span) -> int:
-        """A character that begins no token."""
+        """A character that cannot begin a token."""
         from dsd_lang.syntax.lookalikes import read_sign
 
         return self._read(read_sign(self.text, text, span, self.marks, self._beside(span)))
 
     def command(self, span: Span) -> int | None:
-        """`\\times`: what follows a `\\` on its line; None where nothing does, or what has no meaning."""
+        """`\\times`: what follows a `\\` on its line; None if nothing follows or it has no meaning."""
         if self.text[span.end : span.end + 1] in ("", " ", "\t", "\r", "\n"):
             return None
         from dsd_lang.syntax.lookalikes import read_command
@@ -56,7 +56,7 @@ class SignTokens:
         return None if sign is None else self._read(sign)
 
     def _beside(self, span: Span) -> Token | None:
-        """The token that ends where this begins; for a number, blanks may stand between."""
+        """The token that ends at this position; for a number, blanks may be in between."""
         before = self.output.tokens[-1] if self.output.tokens else None
         if before is None or before.span.end_line != span.line:
             return None
@@ -68,7 +68,7 @@ class SignTokens:
         )
 
     def _report_sign(self, diagnostic: Diagnostic, *, is_unread: bool) -> None:
-        """One more diagnostic; a character that was reported before is added to the fix of the first."""
+        """Adds a diagnostic; if the same character was reported before, extends the fix of that diagnostic."""
         if is_unread:
             self.unread.append(diagnostic.span.start)
         diagnostics = self.output.diagnostics
@@ -85,7 +85,7 @@ class SignTokens:
         diagnostics[first] = Diagnostic(before.code, before.message, before.span, label, before.help, fix)
 
     def _read(self, sign: Sign) -> int:
-        """What was meant by a sign that the language does not have."""
+        """Reads what a foreign character means."""
         if sign.diagnostic is not None:
             self._report_sign(
                 sign.diagnostic, is_unread=sign.token is None and bool(self.text[sign.diagnostic.span.start].strip())

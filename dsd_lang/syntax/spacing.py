@@ -1,6 +1,6 @@
-"""Lays out the parts of a statement and its comments as lines: spaces, and where a long line is broken.
+"""Lays out the parts of a statement and its comments as lines: blanks and line breaks.
 
-A line is broken after a comma once it would be wider than :data:`MAX_WIDTH`, and after every comment.
+A line is broken after a comma if it would otherwise be wider than :data:`MAX_WIDTH`, and after every comment.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BREAKS_FREELY = frozenset({"COMMA", "ARROW"})
 
 
 class TokenLine(NamedTuple):
-    """A line of output: how deep it is indented, its code, and the comment at its end (one of them may be empty)."""
+    """A line of output: its indentation level, its code, and the comment at its end (code or comment may be empty)."""
 
     indent: int
     code: str
@@ -30,16 +30,16 @@ class TokenLine(NamedTuple):
 
 
 def comment_text(comment: Comment) -> str:
-    """The comment without blanks at its end."""
+    """The comment without trailing blanks."""
     return comment.text.rstrip()
 
 
 def lines_of(
     pieces: Sequence[Piece], texts: Mapping[int, str], comments: Mapping[int, Sequence[Comment]], *, indent: int
 ) -> list[TokenLine]:
-    """A statement's head as lines; ``comments`` stand after the token that begins at their key.
+    """A statement's head as lines; each of ``comments`` follows the token that begins at its key.
 
-    ``texts`` are the tokens, by offset, that are written in another way than they were.
+    ``texts`` are the tokens, by offset, that are written differently than in the source.
     """
     writer = _Writer(indent)
     previous: Token | None = None
@@ -59,7 +59,7 @@ def lines_of(
 
 
 class _Spacing:
-    """What must be remembered to tell a sign from an operator, and a list of selectors from one of values."""
+    """The state that tells a sign from an operator, and a list of selectors from one of values."""
 
     def __init__(self) -> None:
         self.depth = 0
@@ -69,7 +69,7 @@ class _Spacing:
         self._colon_is_ratio = False
 
     def has_blank(self, left: Token, right: Token, is_condition: bool) -> bool:
-        """Whether a blank stands between two neighbours."""
+        """Whether there is a blank between two neighbours."""
         if right.kind in _SIGNS and left.kind in _ENDS_AN_OPERAND:
             return is_condition
         if left.kind in _SIGNS:
@@ -83,7 +83,7 @@ class _Spacing:
         return not (right.kind == "LPAR" and left.kind in _CALLABLE)
 
     def seen(self, token: Token) -> None:
-        """One more token was written."""
+        """Updates the state after a token is written."""
         before = self._before
         self.depth += (token.kind in ("LPAR", "LSQB")) - (token.kind in ("RPAR", "RSQB"))
         self._is_unary = token.kind in _SIGNS and (before is None or before.kind not in _ENDS_AN_OPERAND)
@@ -96,7 +96,7 @@ class _Spacing:
 
 
 class _Writer:
-    """Lines as they fill up."""
+    """Fills lines."""
 
     def __init__(self, indent: int) -> None:
         self.may_break = False  # a newline here ends no statement
@@ -115,7 +115,7 @@ class _Writer:
             self._chunk += " " + text if has_blank else text
 
     def end_chunk(self) -> None:
-        """The line may be broken here; the chunk goes where it fits."""
+        """Ends a chunk: the line may be broken here."""
         if not self._chunk:
             return
         joined = self._line + (" " if self._blank and self._line else "") + self._chunk
@@ -126,7 +126,7 @@ class _Writer:
         self._is_broken = True
 
     def comment(self, comment: Comment, *, is_last: bool) -> None:
-        """A comment, and the end of its line; `\\` before it where the line end would end the statement."""
+        """Adds a comment and ends the line; adds a `\\` before it if the line end would end the statement."""
         self.end_chunk()
         text = comment_text(comment)
         if comment.is_alone and self.may_break:

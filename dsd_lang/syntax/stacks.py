@@ -1,4 +1,4 @@
-"""Queries on the parser's stacks: which terminals could come next, and how to pop them to a state that accepts one."""
+"""Queries on the parser's stacks: which terminals could come next; and popping to a state that accepts one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 class Stacks:
-    """What recovery asks of the automaton, and does to it."""
+    """The queries and changes that recovery needs of the automaton."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
 
     def accepted(self) -> set[str]:
-        """The terminals that could really come next (a row alone may promise too much)."""
+        """The terminals that can really come next (a row of the table may contain more)."""
         row = self._driver.rows[self._driver.states[-1]]
         return {symbol for symbol in row if symbol.isupper() and self.accepts(0, symbol)} | (
             {"$END"} if self.accepts(0, "$END") else set()
@@ -40,12 +40,12 @@ class Stacks:
             above.append(rows[above[-1] if above else states[depth - 1]][symbol])
 
     def is_list_state(self, state: int) -> bool:
-        """Whether that state is one of a list of statements or branches."""
+        """Whether that state is inside a list of statements or branches."""
         row = self._driver.rows[state]
         return "statement" in row or "phase_branch" in row
 
     def pop_to(self, kind: str, *, only_in_statement: bool = False) -> bool:
-        """Pops what was read last until that terminal can follow; False (and nothing popped) when it never can."""
+        """Pops entries until that terminal can follow; False (and nothing popped) if it never can."""
         states = self._driver.states
         for popped in range(len(states)):
             if only_in_statement and self.is_list_state(states[-1 - popped]):
@@ -59,12 +59,12 @@ class Stacks:
         raise AssertionError(f"no state accepts {kind}")
 
     def pop_to_statements(self) -> None:
-        """Pops what was read of a statement."""
+        """Pops the entries of the current statement."""
         states = self._driver.states
         self.pop(next(popped for popped in range(len(states)) if self.is_list_state(states[-1 - popped])))
 
     def pop(self, count: int) -> None:
-        """Takes the topmost entries off."""
+        """Pops the topmost entries."""
         if count:
             for stack in (self._driver.states, self._driver.values, self._driver.firsts, self._driver.lasts):
                 del stack[-count:]

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 
 class Rule(NamedTuple):
-    """One production: what it reduces to, how many symbols it takes, what it builds, which children it keeps.
+    """One production: the symbol it reduces to, its number of symbols, what it builds, which children it keeps.
 
-    ``builds`` is "" (hand the one child on), "[]" (a list that joins its parent's children) or the name of a node;
-    a kept child is its position and whether it is such a list itself.
+    ``builds`` is "" (pass on the only child), "[]" (a list added to the parent's children) or the name of a node. A
+    kept child is its index and whether it is such a list.
     """
 
     symbol: str
@@ -21,7 +21,7 @@ class Rule(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The LALR table: a row for each state, symbol -> state to go to, or ~rule to reduce."""
+    """The LALR table: a row for each state, from symbol to the next state, or to ~rule to reduce."""
 
     rows: list[dict[str, int]]
     rules: list[Rule]
@@ -31,7 +31,7 @@ class Table(NamedTuple):
 
 
 def load_table() -> Table:
-    """The table that `python -m dsd_lang.syntax.build_table` wrote."""
+    """The table written by `python -m dsd_lang.syntax.build_table`."""
     with open(os.path.join(os.path.dirname(__file__), "table.json"), "rb") as file:
         data = json.loads(file.read())
     names: list[str] = data["symbols"]

@@ -1,4 +1,4 @@
-"""Shared by lexer and parser: tokens, limits, families of words, and the pattern that finds every token."""
+"""Definitions shared by lexer and parser: tokens, limits, groups of words, and the pattern for all tokens."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UPDATE_WORDS = ("i", "it", "its", "iter", "iters", "iteration", "iterations", "s
 
 
 class Token(NamedTuple):
-    """A terminal of the grammar with its text and place; one the lexer put in itself has an empty text."""
+    """A terminal of the grammar with its text and span; a token added by the lexer has an empty text."""
 
     kind: str
     text: str
@@ -32,7 +32,7 @@ class Token(NamedTuple):
 
 
 class Tokens(NamedTuple):
-    """The tokens of a text, the last one `$END`; its comments; what was wrong with it."""
+    """The tokens of a text, the last one `$END`; its comments; its diagnostics."""
 
     tokens: list[Token]
     comments: list[Comment]
@@ -43,7 +43,7 @@ class Tokens(NamedTuple):
 
 
 def master_pattern(patterns: Mapping[str, str], marks: Mapping[str, str]) -> re.Pattern[str]:
-    """One regular expression for every token, the grammar's own patterns in it."""
+    """One regular expression for all tokens, made of the grammar's patterns."""
     punctuation = "|".join(re.escape(mark) for mark in sorted(marks, key=len, reverse=True))
     return re.compile(
         "[ \\t]*(?:"
@@ -77,26 +77,26 @@ def master_pattern(patterns: Mapping[str, str], marks: Mapping[str, str]) -> re.
 
 
 def clipped(text: str, limit: int = 40) -> str:
-    """A text short enough to stand in a message."""
+    """A text shortened for a message."""
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def widened(span: Span, width: int) -> Span:
-    """The span from the same start, that many characters wide."""
+    """A span with the same start and that many characters."""
     return Span(span.line, span.column, span.line, span.column + width, span.start, span.start + width)
 
 
 def point_in_line(span: Span, offset: int) -> Span:
-    """The point at an offset further on in the line of a span."""
+    """The point at a later offset in the line of a span."""
     column = span.column + offset - span.start
     return Span(span.line, column, span.line, column, offset, offset)
 
 
 def before(span: Span) -> Span:
-    """The place just before a span."""
+    """The empty span just before a span."""
     return Span(span.line, span.column, span.line, span.column, span.start, span.start)
 
 
 def behind(span: Span) -> Span:
-    """The place just after a span."""
+    """The empty span just after a span."""
     return Span(span.end_line, span.end_column, span.end_line, span.end_column, span.end, span.end)

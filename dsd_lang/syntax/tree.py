@@ -1,7 +1,7 @@
 """Builds the nodes of each grammar rule, and checks values that the grammar cannot check.
 
-A builder gets the kept children and the spans of the first and last symbol. A child that was found wrong is None; its
-mistake is already reported, and what needs it is left out in turn.
+A builder gets the kept children and the spans of the first and last symbol. A child with a mistake is None; the mistake
+has been reported, and nodes that need the child are left out as well.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Builder = Callable[[Children, Span, Span], Any]
 
 
 class TreeBuilder:
-    """Builds the nodes of one text and keeps what was found wrong."""
+    """Builds the nodes of one text and collects the diagnostics."""
 
     def __init__(self) -> None:
         self.diagnostics: list[Diagnostic] = []
@@ -47,7 +47,7 @@ class TreeBuilder:
     def report(
         self, code: str, message: str, span: Span, *, label: str = "", help: str = "", fix: Fix | None = None
     ) -> None:
-        """One more finding, unless this statement has one."""
+        """Adds a diagnostic, unless this statement already has one."""
         if not self.is_quiet:
             self.diagnostics.append(Diagnostic(code, message, span, label, help, fix))
 
@@ -66,7 +66,7 @@ class TreeBuilder:
         return nodes.LengthLiteral(text, value, "ep" if text.endswith("ep") else "it", span)
 
     def value(self, child: Any) -> Any:
-        """The child where a number may stand: no comparison."""
+        """The child, if a number is allowed: not a comparison."""
         if isinstance(child, CONDITIONS):
             self.report(
                 "DSD101",
@@ -78,7 +78,7 @@ class TreeBuilder:
         return child
 
     def condition(self, child: Any) -> Any:
-        """The child where a condition must stand: a comparison, or a test such as `plateau(val.loss)`."""
+        """The child as a condition: a comparison, or a function such as `plateau(val.loss)`."""
         if child is None or isinstance(child, (*CONDITIONS, nodes.Call)):
             return child
         is_function = isinstance(child, nodes.Name) and child.text in ("plateau", "falling")
@@ -95,7 +95,7 @@ class TreeBuilder:
         return None
 
     def deepened(self, node: Any, *parts: Any) -> Any:
-        """The node, or None when it nests too deep for the readers of the tree."""
+        """The node, or None if it is nested too deep for later passes."""
         depth = 1 + max((self.depths[id(part)][0] for part in parts if id(part) in self.depths), default=0)
         if depth > MAX_DEPTH:
             self.report("DSD101", f"this expression nests more than {MAX_DEPTH} operations", node.span)
@@ -108,7 +108,7 @@ class TreeBuilder:
         return children[0]
 
     def operation(self, node: Any, children: Children, read: Callable[[Any], Any], span: Span) -> Any:
-        """``node(operator, left, right, span)``, or None where an operand is none that ``read`` lets stand here."""
+        """``node(operator, left, right, span)``, or None if ``read`` rejects an operand."""
         left, right = read(children[0]), read(children[2])
         if left is None or right is None:
             return None
@@ -246,7 +246,7 @@ class TreeBuilder:
         return nodes.ForBlock(variable, kept, body, first.to(last))
 
     def no_call(self, value: nodes.Call) -> None:
-        """`for i in range(3)`: a loop lists its values."""
+        """`for i in range(3)`: a loop needs a list of values."""
         numbers = [item.value for item in value.arguments if isinstance(item.value, nodes.Number)]
         bounds = [int(number.value) for number in numbers if number.value.denominator == 1 and number.value <= 1000]
         is_range = isinstance(value.callee, nodes.Name) and value.callee.text == "range"
@@ -320,7 +320,7 @@ _TAIL_PARTS = (nodes.Argument, nodes.Phase, nodes.Until)
 
 
 def _without_scale(phase: nodes.Phase) -> tuple[nodes.Phase, list[nodes.Argument], nodes.Until | None]:
-    """A repeat's last phase without the repeat's own `scale=`, and without the `until` that stands after that."""
+    """A repeat's last phase without the `scale=` that belongs to the repeat and the `until` after it."""
     place = next(
         (index for index, item in enumerate(phase.items) if isinstance(item, nodes.Argument) and item.name == "scale"),
         None,
@@ -337,7 +337,7 @@ def _without_scale(phase: nodes.Phase) -> tuple[nodes.Phase, list[nodes.Argument
 
 
 def reference_path(text: str) -> tuple[str, ...]:
-    """`@a.b.1.25ep` as its parts, a length whole."""
+    """`@a.b.1.25ep` split into its parts; a length is one part."""
     parts = text[1:].split(".")
     if len(parts) > 2 and parts[-1][:1].isdecimal() and parts[-2].isdecimal():
         parts[-2:] = [f"{parts[-2]}.{parts[-1]}"]

@@ -1,6 +1,6 @@
-"""Says what was expected where no repair is known, with advice and a fix where one is plain.
+"""Reports what was expected if no repair applies, with advice and a fix if one is clear.
 
-Imported at the first syntax error only.
+Imported only at a syntax error.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def report_unexpected(recovery: Recovery, index: int, token: Token, accepted: set[str]) -> None:
-    """Reports a token that no repair knows, and what was expected in its stead."""
+    """Reports a token that no repair handles, and what was expected instead."""
     if _follows_from_the_lexer(recovery, index, token):
         return
     expected = expected_here(recovery, accepted)
@@ -36,7 +36,7 @@ def report_unexpected(recovery: Recovery, index: int, token: Token, accepted: se
 
 
 def expected_here(recovery: Recovery, accepted: set[str]) -> str:
-    """What the grammar accepts where the parser stands, in words."""
+    """What the grammar accepts at the current position, in words."""
     values = recovery.driver.values
     words = (value.kind for value in reversed(values) if isinstance(value, Token))
     mode = next((kind.lower() for kind in words if kind in ("DENSE", "SPARSE")), None)
@@ -45,7 +45,7 @@ def expected_here(recovery: Recovery, accepted: set[str]) -> str:
 
 
 def _follows_from_the_lexer(recovery: Recovery, index: int, token: Token) -> bool:
-    """Whether the lexer has already reported a mistake of this statement, of which this one may be the echo."""
+    """Whether the lexer has already reported a mistake in this statement that may be the cause."""
     tokens = recovery.driver.tokens
     if not token.text and (token.kind != "$END" or recovery.scanned.stopped):
         return True
@@ -79,7 +79,7 @@ def _advice(recovery: Recovery, index: int, token: Token, accepted: set[str]) ->
 
 
 def _repair(recovery: Recovery, index: int, token: Token) -> Fix | None:
-    """The fix of an unexpected token, where one is plain."""
+    """The fix of an unexpected token, if one is clear."""
     if token.kind == "LABEL" and token.text in ARGUMENT_NAMES and recovery.kind(index + 1) == "COLON":
         colon, value = behind(token.span), recovery.driver.tokens[index + 2].span
         if value.line == token.span.line:

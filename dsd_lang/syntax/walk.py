@@ -1,4 +1,4 @@
-"""Walks over the syntax tree without recursion, so that no program is too deep for them."""
+"""Walks over the syntax tree without recursion, so that deep nesting is not a problem."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def below(root: object) -> Iterator[object]:
 
 
 def is_deeper_than(root: object, limit: int) -> bool:
-    """Whether an expression nests deeper than a limit."""
+    """Whether an expression is nested deeper than a limit."""
     stack = [(root, 0)]
     while stack:
         node, depth = stack.pop()
@@ -75,7 +75,7 @@ def bodies(statement: nodes.Statement) -> tuple[tuple[nodes.Statement, ...], ...
 
 
 def statements(body: Iterable[nodes.Statement]) -> Iterator[tuple[nodes.Statement, int]]:
-    """Every statement of a body and of the blocks inside, in source order, with its depth."""
+    """Every statement of a body and of the blocks in it, in source order, with its depth."""
     stack = [(statement, 0) for statement in reversed(tuple(body))]
     while stack:
         statement, depth = stack.pop()
@@ -86,7 +86,7 @@ def statements(body: Iterable[nodes.Statement]) -> Iterator[tuple[nodes.Statemen
 
 
 def phases_of(statement: nodes.Statement) -> tuple[nodes.Phase, ...]:
-    """The phases a statement writes itself: a phase, or the two overrides of a tail `repeat`."""
+    """The phases that a statement contains directly: a phase, or the two overrides of a `repeat` without a block."""
     if isinstance(statement, nodes.Phase):
         return (statement,)
     if isinstance(statement, nodes.RepeatTail):
@@ -102,7 +102,7 @@ def arguments_of(statement: nodes.Statement) -> tuple[nodes.Argument, ...]:
 
 
 def values_of(statement: nodes.Statement) -> tuple[object, ...]:
-    """The roots of all expressions a statement writes itself, blocks inside left out."""
+    """The roots of all expressions in a statement itself, without those in its blocks."""
     roots: list[object] = [item for phase in phases_of(statement) for item in phase.items]
     roots += arguments_of(statement)
     if isinstance(statement, (nodes.RepeatTail, nodes.RepeatBlock)):
@@ -117,5 +117,5 @@ def values_of(statement: nodes.Statement) -> tuple[object, ...]:
 
 
 def names_in(statement: nodes.Statement) -> set[str]:
-    """Every bare word written in a statement's own expressions."""
+    """All names in a statement's own expressions."""
     return {node.text for root in values_of(statement) for node in below(root) if isinstance(node, nodes.Name)}

@@ -1,7 +1,7 @@
 """Reads words: reserved words, names, labels, names of arguments, references.
 
-What a word is depends on what stands around it: `set` is a statement and a method, `a:` is a label in a block only. A
-word that cannot be what it is meant for is reported, and read as what was meant.
+The category of a word depends on its context: `set` is a statement and a method, and `a:` is a label only in a block. A
+word that is invalid in its context is reported and read as what it most likely means.
 """
 
 from __future__ import annotations
@@ -80,11 +80,11 @@ class WordTokens:
         return self.output.add("REFERENCE", plain, span)
 
     def _may_be_foreign(self, text: str) -> bool:
-        """Whether it is a reserved word but for its capitals, or has letters of another alphabet."""
+        """Whether it is a reserved word in other capitals, or has letters of another alphabet."""
         return not text.isascii() or text.lower() in self.keywords
 
     def _selecting_without_equals(self, text: str, span: Span) -> int:
-        """`layers fc`, `layers: fc`: the sign between the two is not there, or another."""
+        """`layers fc`, `layers: fc`: the sign between the two is missing or wrong."""
         found = _SELECTORS.match(self.text, span.end)
         if found is None:
             return self.output.add("NAME", text, span)
@@ -100,7 +100,7 @@ class WordTokens:
         return self.output.add("EQUAL", "", gap)
 
     def _module_name(self, span: Span) -> int:
-        """`layers=features.0`: a name with a number in it, as modules have; it is read as a string."""
+        """`layers=features.0`: a name with a number in it, as module names have; it is read as a string."""
         found = _MODULE.match(self.text, span.start)
         if found is None:
             return 0
@@ -117,7 +117,7 @@ class WordTokens:
         return self.output.add("STRING", better, whole)
 
     def _plain_word(self, kind: str, text: str, span: Span) -> str:
-        """A word with the digits 0 to 9 in place of others, which are reported; letters are left as they are."""
+        """A word with digits 0 to 9 instead of others, which are reported; its letters are not changed."""
         from dsd_lang.syntax.number_tokens import plain_digits, with_plain_digits
 
         plain = plain_digits(text)
@@ -126,7 +126,7 @@ class WordTokens:
         return plain
 
     def _takes_selectors(self, name: str) -> bool:
-        """Whether an argument takes selectors: `layers`, `except`, or what must be meant for one of them."""
+        """Whether an argument takes selectors: `layers`, `except`, or a misspelling of them."""
         if name in SELECTING_WORDS:
             return True
         if name in BY_NAME or self.brackets.in_parentheses:
@@ -186,12 +186,12 @@ class WordTokens:
         return span.end if labels else colon
 
     def _without_equals(self, span: Span) -> Fix:
-        """A blank in place of the `=` that follows a word."""
+        """A word followed by a blank instead of `=`."""
         sign = widened(point_in_line(span, span.end), self.text.index("=", span.end) + 1 - span.end)
         return Fix("leave the `=` out", (Edit(sign, " "),))
 
     def _after(self, position: int, *, skip: int = 0) -> str:
-        """The next character that is no blank, or the one `skip` characters after it; empty at the end."""
+        """The next character that is not a blank, or the one `skip` characters after it; empty at the end."""
         text = self.text
         here = text[position : position + 1]
         if here == " " or here == "\t":

@@ -23,7 +23,7 @@ _NAMED = {
 
 
 def expected_in_words(accepted: set[str], *, phase: str | None, has_items: bool) -> str:
-    """The terminals the grammar accepts, as one phrase; ``phase`` is the mode of the phase being read, if any."""
+    """The terminals that the grammar accepts, as one phrase; ``phase`` is the mode of the current phase, if any."""
     rest = set(accepted)
     phrases: list[str] = []
     if rest >= STATEMENT_WORDS:
@@ -72,7 +72,7 @@ def listed(phrases: Iterable[str]) -> str:
 
 
 def found_in_words(token: Token, keywords: dict[str, str]) -> str:
-    """What stands there instead."""
+    """What was found instead."""
     if token.kind == "$END":
         return "the end of the file"
     if token.kind == "_SEPARATOR":

@@ -1,1 +1,1 @@
-"""A plan as text or picture: table, counts, timeline, derivations, differences, graph."""
+"""A plan as text or picture: table, counts, timeline, derivations, diff, graph."""

@@ -1,6 +1,6 @@
-"""A phase's attributes as text under the names that a schedule uses; for tables and differences.
+"""A phase's attributes as text under their names in a schedule; for tables and diffs.
 
-Every field of the plan's phase is written here by the type of its value, so that a new argument shows everywhere.
+Fields of the plan's phase are formatted by the type of their value, so a new argument appears everywhere.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NOT_SAID = ("id", "label", "path", "parent", "derived", "why", "span", "variabl
 
 
 def other_attributes(phase: Phase) -> dict[str, str]:
-    """Every attribute that is not at its default and has no column of its own, in the order of the plan."""
+    """Every attribute that is not at its default and has no column, in the plan's order."""
     found: dict[str, str] = {}
     if phase.lr.warmup is not None:
         found["warmup"] = value_text(phase.lr.warmup)
@@ -42,7 +42,7 @@ def other_attributes(phase: Phase) -> dict[str, str]:
 
 @cache
 def _fields() -> tuple[tuple[str, str, Any], ...]:
-    """The fields of a phase: the name in Python, as a schedule writes it, and the default."""
+    """The fields of a phase: the name in Python, the name in a schedule, and the default."""
     names = {row.attribute: row.name for row in ARGUMENTS if row.home == "phase"} | {"cycles": "round"}
     return tuple(
         (name, names.get(field.alias or name, field.alias or name), field.get_default(call_default_factory=True))
@@ -52,7 +52,7 @@ def _fields() -> tuple[tuple[str, str, Any], ...]:
 
 
 def value_text(value: object) -> str:
-    """An attribute's value as it would be written; raises ``TypeError`` for a type that no attribute has."""
+    """An attribute's value as a schedule writes it; raises ``TypeError`` for a type that no attribute has."""
     if isinstance(value, Function):
         return function_text(value)
     if isinstance(value, Duration):
@@ -88,7 +88,7 @@ def reference_text(reference: ReferenceInfo) -> str:
 
 
 def condition_text(condition: Condition) -> str:
-    """A condition as it would be written."""
+    """A condition as a schedule writes it."""
     parts = [condition_text(part) for part in condition.args]
     if condition.kind in ("compare", "arithmetic"):
         return f"{parts[0]} {condition.op} {parts[1]}"

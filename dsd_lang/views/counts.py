@@ -1,4 +1,4 @@
-"""The table of a plan's exact counts, one row for each sparse phase."""
+"""The table of a plan's exact counts, one row per sparse phase."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def counts_table(
     model: str | None = None,
     is_whole: bool = False,
 ) -> str:
-    """The table under a line that names the model's size; `a -> b` is a ramp's start and end."""
+    """The table below a line with the model's size; `a -> b` is the start and end of a ramp."""
     num_parameters = sum(weight.size for layer in layers for weight in layer.weights if weight.tied_to is None)
     numbers = [number for number, phase in enumerate(plan.phases) if phase.mode == "sparse"]
     head = f"weights of {model or 'the model'} ({num_parameters:,} parameters)"

@@ -1,7 +1,7 @@
 """The phase graph of a plan as a networkx DiGraph, with exports to Mermaid, DOT and SVG.
 
-Nodes are phase ids with their attributes; an edge of kind `parent` says whose state a phase starts from, one of kind
-`reference` (with the argument's name) which checkpoint it uses besides.
+Nodes are phase ids with their attributes. An edge of kind `parent` leads from the phase that a phase starts from, one
+of kind `reference` (with the argument's name) from a phase whose checkpoint it uses.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dsd_lang.views.table import rate_text, target_text
 
 
 class PhaseGraph(nx.DiGraph):  # type: ignore[misc]
-    """The phases of a plan and what each depends on.
+    """The phases of a plan and their dependencies.
 
     >>> import dsd_lang
     >>> graph = PhaseGraph(dsd_lang.compile("dense 5ep; sparse 50%; dense"))
@@ -42,7 +42,7 @@ class PhaseGraph(nx.DiGraph):  # type: ignore[misc]
             )
 
     def __repr__(self) -> str:
-        """One line: how many phases, and how many checkpoints they use besides those they start from."""
+        """One line: the number of phases, and of checkpoints they use other than the ones they start from."""
         used = sum(bool(data.get("arguments")) for _, _, data in self.edges(data=True))
         words = [f"{len(self)} phase{'' if len(self) == 1 else 's'}", f"checkpoints used: {used}"]
         return f"<PhaseGraph: {', '.join(words if used else words[:1])}>"
@@ -57,11 +57,11 @@ class PhaseGraph(nx.DiGraph):  # type: ignore[misc]
 
     @property
     def is_acyclic(self) -> bool:
-        """Whether no phase depends on itself; a compiled plan never does."""
+        """Whether the graph has no cycle; that of a compiled plan never has."""
         return bool(nx.is_directed_acyclic_graph(self))
 
     def title(self, node: str) -> tuple[str, str]:
-        """The two lines that stand in a phase's box."""
+        """The two lines in a phase's box."""
         name, head, tail = self.words(node)
         return f"{name}: {head}" if name else head, tail
 
@@ -74,7 +74,7 @@ class PhaseGraph(nx.DiGraph):  # type: ignore[misc]
 
     @property
     def runs_across(self) -> bool:
-        """Whether lines are drawn from left to right: with more branches than steps they are rows."""
+        """Whether lines run from left to right: with more branches than phases in a line, they are rows."""
         at = places(self).values()
         return max((line for line, _ in at), default=0) > max((step for _, step in at), default=0)
 
@@ -109,7 +109,7 @@ class PhaseGraph(nx.DiGraph):  # type: ignore[misc]
         return "\n".join([*lines, "}"]) + "\n"
 
     def to_svg(self) -> str:
-        """A picture: a line of boxes for each branch, in rows or in columns, whichever is the less wide."""
+        """A picture: a line of boxes for each branch, in rows or in columns, whichever is narrower."""
         return svg_text(self)
 
 

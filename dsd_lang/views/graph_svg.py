@@ -1,7 +1,7 @@
 """Draws a phase graph as SVG: one row of boxes for each branch.
 
-Lines run across (as rows) where there are more branches than steps, else down (as columns), so that the picture is tall
-and not wide: pages scroll down.
+Lines are rows if there are more branches than phases in a line, else columns, so that the picture is tall rather than
+wide, because pages scroll down.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MOST_USERS = 4
 
 
 class _Grid(NamedTuple):
-    """Where boxes go: (line, step) to the corner's x, y."""
+    """Box positions: (line, index) to the x, y of the corner."""
 
     runs_across: bool
     height: int
@@ -33,7 +33,7 @@ class _Grid(NamedTuple):
 
 
 def places(graph: PhaseGraph) -> dict[str, tuple[int, int]]:
-    """Line and step of every phase: the first to go on from a phase stays in its line, others open new ones."""
+    """Line and index of every phase: the first phase that continues another stays in its line, others open new ones."""
     found: dict[str, tuple[int, int]] = {}
     taken: set[str] = set()
     num_lines = 0
@@ -50,7 +50,7 @@ def places(graph: PhaseGraph) -> dict[str, tuple[int, int]]:
 
 
 def svg_text(graph: PhaseGraph) -> str:
-    """The picture, on a white ground, every box with its whole text as a tooltip."""
+    """The picture on a white background; every box has its whole text as a tooltip."""
     at = places(graph)
     num_lines = max((len(_words(graph, node)) for node in graph.nodes), default=2)
     grid = _Grid(graph.runs_across, 12 + num_lines * _LINE)
@@ -69,7 +69,7 @@ def svg_text(graph: PhaseGraph) -> str:
 
 
 def _words(graph: PhaseGraph, node: str) -> list[str]:
-    """The lines of a box: name, mode, length and rate, and the checkpoints used besides the one gone on from."""
+    """The lines of a box: name, mode, length and rate, and checkpoints used other than the one it starts from."""
     used = [
         f"{', '.join(data['arguments'])}: phase {graph.nodes[source]['index']}"
         for source, _, data in graph.in_edges(node, data=True)
@@ -113,7 +113,7 @@ def _num_users(graph: PhaseGraph, source: str) -> int:
 
 
 def _elbow(x1: int, y1: int, x2: int, y2: int, grid: _Grid) -> str:
-    """From the end of one box to the head of the other."""
+    """From the end of one box to the start of the other."""
     if grid.runs_across:
         y1, y2 = y1 + grid.height // 2, y2 + grid.height // 2
         return f"M{x1 + _WIDTH},{y1} H{x2 - _GAP_ALONG // 2} V{y2} H{x2}"
@@ -122,7 +122,7 @@ def _elbow(x1: int, y1: int, x2: int, y2: int, grid: _Grid) -> str:
 
 
 def _arc(x1: int, y1: int, x2: int, y2: int, grid: _Grid) -> str:
-    """From the side of one box to the side of the other, bent out so that it is seen beside what it jumps over."""
+    """From the side of one box to the side of the other, curved around the boxes in between."""
     if grid.runs_across:
         y1, y2 = (y + grid.height for y in (y1, y2))
         x1, x2, bend = x1 + _WIDTH * 3 // 4, x2 + _WIDTH // 4, max(y1, y2) + _GAP_BETWEEN

@@ -1,4 +1,4 @@
-"""A plan or its graph as HTML, the way a notebook shows it: the table, and under it the timeline."""
+"""A plan or its graph as HTML for notebooks: the table with the timeline below it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _CELL = "text-align:left;padding:2px 10px"
 
 
 def plan_html(plan: Plan, *, title: str | None = None, states: Mapping[str, str] | None = None) -> str:
-    """The table of a plan and its timeline; of a long plan the first and last phases. Every text is escaped.
+    """The table of a plan and its timeline; of a long plan the first and last phases. All text is escaped.
 
-    ``title`` stands above (else the plan in a line); ``states`` say beside each phase id how far it is.
+    ``title`` is shown above it (else the plan's repr); ``states`` give the progress of each phase by id.
 
     >>> import dsd_lang
     >>> plan_html(dsd_lang.compile("dense 2ep lr=0.1; sparse 50%")).count("<tr>")
@@ -39,7 +39,7 @@ def plan_html(plan: Plan, *, title: str | None = None, states: Mapping[str, str]
 
 
 def graph_html(graph: PhaseGraph) -> str:
-    """The picture of a phase graph, scrolled where it is wide."""
+    """The picture of a phase graph, scrollable if it is wide."""
     return f'<div style="overflow:auto"><p><b>{escape(repr(graph))}</b></p>{graph.to_svg()}</div>'
 
 

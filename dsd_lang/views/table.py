@@ -1,4 +1,4 @@
-"""The table of a plan: one row for each phase, derived values marked with `*` and explained."""
+"""The table of a plan: one row per phase, derived values marked with `*` and explained."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MARK = "*"
 
 
 def table_rows(plan: Plan, *, states: Mapping[str, str] | None = None) -> tuple[list[str], list[list[str]]]:
-    """Headers and cells; columns that say nothing (branch, label, state, more) are left out.
+    """Headers and cells; columns without content (branch, label, state, more) are left out.
 
-    What the settings say for every phase is not said again beside each: `dsd-plan` prints them below.
+    Values from the settings are not repeated for each phase: `dsd-plan` prints them below the table.
     """
     settings = {name: setting_text(value) for name, value in plan.settings.items()}
     rows = [_cells(index, phase, settings, states or {}) for index, phase in enumerate(plan.phases)]
@@ -29,7 +29,7 @@ def table_rows(plan: Plan, *, states: Mapping[str, str] | None = None) -> tuple[
 
 
 def aligned(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table for a terminal: columns padded, a rule under the heads."""
+    """A table for a terminal: padded columns, a rule under the headers."""
     widths = [max(len(row[column]) for row in (headers, *rows)) for column in range(len(headers))]
     lines = [headers, ["-" * width for width in widths], *rows]
     padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
@@ -37,7 +37,7 @@ def aligned(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 class FittedTable(NamedTuple):
-    """A table cut to a terminal, and the columns that found no room."""
+    """A table cut to the width of a terminal, and the columns that were left out."""
 
     text: str
     left_out: tuple[str, ...]
@@ -66,13 +66,13 @@ _LEAST_WANTED = ("more", "layers", "label", "state", "start lr", "branch", "leng
 
 
 def _folded(row: Sequence[str], room: int) -> list[list[str]]:
-    """A row with its last cell over as many lines as it needs."""
+    """A row whose last cell is wrapped over as many lines as it needs."""
     first, *others = textwrap.wrap(row[-1], room, break_on_hyphens=False) or [""]
     return [[*row[:-1], first], *([""] * (len(row) - 1) + [line] for line in others)]
 
 
 def shown_numbers(count: int, *, is_whole: bool = False) -> range | tuple[int, ...]:
-    """Which of ``count`` rows to show: all, or of very many the first hundred and the last ten."""
+    """Which of ``count`` rows to show: all of them, or of very many the first hundred and the last ten."""
     if is_whole or count <= _MOST_ROWS:
         return range(count)
     return (*range(_FIRST_ROWS), *range(count - _LAST_ROWS, count))
@@ -121,7 +121,7 @@ def target_text(target: Target | None) -> str:
 
 
 def percent(text: str) -> str:
-    """A ratio as a percentage, rounded to four places where its decimals do not end soon."""
+    """A ratio as a percentage, rounded to four places if it has more decimals."""
     value = exact(text)
     written = format_percent(value)
     return written if len(written) <= 10 else format_percent(round(value, 6))
@@ -134,12 +134,12 @@ def layers_text(phase: Phase) -> str:
 
 
 def rate_text(lr: LearningRate) -> str:
-    """`8e-4`, `0.1 x optimizer`, `0.5 x last of p3`, with the shape where there is one."""
+    """`8e-4`, `0.1 x optimizer`, `0.5 x last of p3`, with the shape if there is one."""
     return start_text(lr) + ("" if lr.decay.kind == "constant" else f" {lr.decay.kind}")
 
 
 def start_text(lr: LearningRate) -> str:
-    """Where a learning rate starts, without its shape."""
+    """The start of a learning rate, without its shape."""
     if lr.start is not None:
         return format_short(exact(lr.start))
     scale = "" if lr.scale in (None, "1") else f"{format_short(exact(lr.scale))} x "
@@ -147,13 +147,13 @@ def start_text(lr: LearningRate) -> str:
 
 
 def more_text(phase: Phase, settings: Mapping[str, str]) -> str:
-    """Every other argument that is neither at its default nor what the ``settings`` (as text) say for every phase."""
+    """All other arguments that differ from both their default and the ``settings`` (as text)."""
     said = [(name, text) for name, text in other_attributes(phase).items() if settings.get(name) != text]
     return " ".join(_WITHOUT_EQUALS.get(name, "{}={}").format(name, _decimal(text)) for name, text in said)
 
 
 def _decimal(text: str) -> str:
-    """A number whose decimals do not end, which the plan keeps as `1/3`, for a reader; any other text as it is."""
+    """A number without a finite decimal, which the plan stores as `1/3`, for display; any other text is unchanged."""
     return format_short(exact(text)) if _RATIO.fullmatch(text) else text
 
 

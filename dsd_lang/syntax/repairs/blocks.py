@@ -75,7 +75,7 @@ def _counted_rounds(head: list[Token]) -> str | None:
 
 
 def brace_below(recovery: Recovery, index: int, token: Token, accepted: set[str]) -> int | None:
-    """`for x in 1, 2` with its `{` on the line below."""
+    """`for x in 1, 2` with its `{` on the next line."""
     tokens = recovery.driver.tokens
     if token.kind != "_SEPARATOR" or "LBRACE" not in accepted or recovery.kind(index + 1) != "LBRACE" or not index:
         return None
@@ -93,7 +93,7 @@ def brace_below(recovery: Recovery, index: int, token: Token, accepted: set[str]
 
 
 def missing_brace(recovery: Recovery, index: int, token: Token, accepted: set[str]) -> int | None:
-    """`sweep s in 25%, 50% sparse s`: a block of one line without its braces."""
+    """`sweep s in 25%, 50% sparse s`: a one-line block without braces."""
     tokens, head = recovery.driver.tokens, recovery.kind(recovery.statement_start(index))
     if token.kind not in ("DENSE", "SPARSE") or "LBRACE" not in accepted or head not in ("FOR", "SWEEP"):
         return None

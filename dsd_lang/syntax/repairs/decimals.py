@@ -1,4 +1,4 @@
-"""Repairs numbers as they are written elsewhere: `0,1`, `1,000it`, `+0.1`."""
+"""Repairs other notations of numbers: `0,1`, `1,000it`, `+0.1`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recovers from a word that is not a statement by the word that was meant: `spares`, `prune`, `dense50ep`."""
+"""Repairs a word that does not begin a statement: `spares`, `prune`, `dense50ep`."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def first_word(recovery: Recovery, index: int, token: Token, accepted: set[str])
 
 
 def _assignment(recovery: Recovery, index: int, token: Token) -> int:
-    """`s = 50%`, `epochs = 50`: no argument, so no setting either."""
+    """`s = 50%`, `epochs = 50`: not an argument, so not a setting either."""
     from dsd_lang.base.foreign_words import FOREIGN_ARGUMENTS
 
     meant, known = FOREIGN_ARGUMENTS.get(token.text.lower()), allowed_at("set")
@@ -81,7 +81,7 @@ def _assignment(recovery: Recovery, index: int, token: Token) -> int:
 
 
 def _statement_meant(text: str, words: tuple[str, ...]) -> tuple[str | None, str]:
-    """The statement that a word must stand for, and a line of help."""
+    """The statement that a word most likely means, and a line of help."""
     from dsd_lang.base.foreign_words import STATEMENTS
 
     word = text.lower()
@@ -94,7 +94,7 @@ def _statement_meant(text: str, words: tuple[str, ...]) -> tuple[str | None, str
 
 
 def _glued(recovery: Recovery, index: int, token: Token) -> int | None:
-    """`dense50ep`, `sparse50%`: no blank behind the word."""
+    """`dense50ep`, `sparse50%`: no blank after the keyword."""
     found = _GLUED.match(recovery.scanned.text, token.span.start)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""Repairs lists: commas too many or too few, and brackets that a list does not have."""
+"""Repairs lists: extra or missing commas, and brackets that do not belong there."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def stray_comma(recovery: Recovery, index: int, token: Token, accepted: set[str]
 
 
 def _with_blank(recovery: Recovery, index: int) -> Span:
-    """A token's span and the blank behind it."""
+    """A token's span including the blank after it."""
     span, after = recovery.driver.tokens[index].span, recovery.driver.tokens[index + 1].span
     return span.to(before(after)) if after.line == span.line else span
 
 
 def trailing_comma(recovery: Recovery, index: int, token: Token, accepted: set[str]) -> int | None:
-    """`layers=fc,` at the end of a line: the statement below is no item of the list."""
+    """`layers=fc,` at the end of a line, although the next line is not an item of the list."""
     tokens = recovery.driver.tokens
     if token.kind not in (*STATEMENT_WORDS, "LABEL") or not index or tokens[index - 1].kind != "COMMA":
         return None
@@ -124,7 +124,7 @@ def needless_brackets(recovery: Recovery, index: int, token: Token, accepted: se
 
 
 def bracketed_selection(recovery: Recovery, index: int, token: Token, accepted: set[str]) -> int | None:
-    """A brace within a phase: `sparse {conv: 30%}`, `layers={fc, conv}` are not blocks."""
+    """Braces in a phase that are not a block: `sparse {conv: 30%}`, `layers={fc, conv}`."""
     if token.kind != "LBRACE" or recovery.kind(recovery.statement_start(index)) not in PHASE_BEGINS:
         return None
     closing = recovery.partner(index, "RBRACE", MAX_GROUP)

@@ -1,4 +1,4 @@
-"""Reports a form of another language around a mistake; the forms are in habit_table.py."""
+"""Reports syntax from another language around a mistake; the forms are in habit_table.py."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LINE = re.compile("[^\r\n]*")
 
 
 def other_language(recovery: Recovery, index: int, token: Token, accepted: set[str]) -> int | None:
-    """A form of another language around a mistake."""
+    """Syntax from another language around a mistake."""
     from dsd_lang.syntax.habits import MAX_TEXT, find
 
     text, tokens = recovery.scanned.text, recovery.driver.tokens
@@ -49,7 +49,7 @@ def other_language(recovery: Recovery, index: int, token: Token, accepted: set[s
 
 
 def _is_balanced(tokens: list[Token]) -> bool:
-    """Whether every brace among the tokens has its other half there."""
+    """Whether every brace among the tokens is closed there."""
     depth = 0
     for token in tokens:
         depth += (token.kind == "LBRACE") - (token.kind == "RBRACE")

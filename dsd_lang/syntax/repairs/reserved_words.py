@@ -64,7 +64,7 @@ def misspelt_connective(recovery: Recovery, index: int, token: Token, accepted: 
 
 
 def _take_for(recovery: Recovery, index: int, word: str) -> int:
-    """A name read as the reserved word it must stand for."""
+    """Treats a name as the reserved word that it most likely means."""
     token = recovery.driver.tokens[index]
     recovery.report(
         "DSD101",

@@ -1,4 +1,4 @@
-"""Repairs what stands between two statements: nothing, a `,`, a `->`, a `\\`."""
+"""Repairs what is between two statements: nothing, a `,`, a `->`, a `\\`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def missing_separator(recovery: Recovery, index: int, token: Token, accepted: se
 
 
 def _joined_lines(recovery: Recovery, index: int, previous: Span, joined: str) -> None:
-    """A `\\` before a statement: it joins the line with one that does not belong to it."""
+    """A `\\` before a statement, which joins two lines that do not belong together."""
     offset = previous.end + joined.index("\\")
     blank = len(joined[: joined.index("\\")])
     column = previous.end_column + blank
@@ -64,7 +64,7 @@ def _joined_lines(recovery: Recovery, index: int, previous: Span, joined: str) -
 
 
 def _is_in_repeat(recovery: Recovery) -> bool:
-    """Whether a `repeat` without a block is being read."""
+    """Whether a `repeat` without a block is being parsed."""
     for state, value in zip(reversed(recovery.driver.states), reversed(recovery.driver.values), strict=False):
         if recovery.stacks.is_list_state(state):
             return False
@@ -74,7 +74,7 @@ def _is_in_repeat(recovery: Recovery) -> bool:
 
 
 def comma_between_statements(recovery: Recovery, index: int, token: Token, accepted: set[str]) -> int | None:
-    """`dense 5ep, sparse 50%`, and a comma behind a branch of a fork."""
+    """`dense 5ep, sparse 50%`, and a comma after a branch of a fork."""
     after = recovery.kind(index + 1)
     if token.kind != "COMMA" or "_SEPARATOR" not in accepted or index + 1 >= len(recovery.driver.tokens):
         return None
@@ -99,7 +99,7 @@ def comma_between_statements(recovery: Recovery, index: int, token: Token, accep
 
 
 def other_separator(recovery: Recovery, index: int, token: Token, accepted: set[str]) -> int | None:
-    """`dense 5ep -> sparse 50%`: phases joined by a sign that joins none."""
+    """`dense 5ep -> sparse 50%`: phases separated by an invalid sign."""
     tokens = recovery.driver.tokens
     if token.kind in _BETWEEN_PHASES and recovery.kind(index + 1) in PHASE_BEGINS and "_SEPARATOR" in accepted:
         position = index

@@ -1,7 +1,7 @@
-"""Compares two plans: phase by phase, settings, claims, totals.
+"""Compares two plans: phases, settings, comparisons, totals.
 
-Phases are matched branch by branch (by path; a branch of another name that trains the same is a renamed one) and within
-a branch by alignment, so that an inserted phase is one addition and not a change of all that follows it.
+Branches are matched by path, or as renamed if they train the same. Within a branch phases are aligned, so an inserted
+phase is one addition and does not change all the phases after it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LIKE_ENOUGH = 5.0
 
 
 class AttributeChange(NamedTuple):
-    """One attribute of a phase; ``is_derived`` says that the new value follows from another place."""
+    """One attribute of a phase; ``is_derived``: the new value follows from another phase or setting."""
 
     name: str
     old: str | None
@@ -33,7 +33,7 @@ class AttributeChange(NamedTuple):
 
 
 class PhaseChange(NamedTuple):
-    """What became of a phase: its numbers in the two plans, and the attributes that differ."""
+    """The change of a phase: its numbers in the two plans, and the attributes that differ."""
 
     kind: Literal["same", "changed", "added", "removed", "moved"]
     old: int | None
@@ -42,7 +42,7 @@ class PhaseChange(NamedTuple):
 
 
 class ValueChange(NamedTuple):
-    """A setting, comparison or expectation that differs; None where a plan does not have it."""
+    """A setting, comparison or expectation that differs; None in a plan that does not have it."""
 
     name: str
     old: str | None
@@ -50,7 +50,7 @@ class ValueChange(NamedTuple):
 
 
 class PlanDiff(NamedTuple):
-    """All that differs; ``phases`` has those that are the same too, in the new plan's order."""
+    """All differences; ``phases`` also has the unchanged phases, in the new plan's order."""
 
     old: Plan
     new: Plan
@@ -63,7 +63,7 @@ class PlanDiff(NamedTuple):
 
     @property
     def is_same(self) -> bool:
-        """Whether the plans train, set and claim the same; names may differ."""
+        """Whether the plans have the same training, settings and comparisons; names may differ."""
         claims = self.settings or self.comparisons or self.expectations
         return not claims and all(change.kind == "same" for change in self.phases)
 
@@ -96,7 +96,7 @@ class _Comparison:
         self.pairs = self._match_phases()
 
     def _match_branches(self) -> list[tuple[str, str]]:
-        """The paths that stand for each other."""
+        """The pairs of corresponding paths."""
         old, new = self.lines
         found = [(path, path) for path in old if path in new]
         left, right = ([path for path in side if path not in other] for side, other in ((old, new), (new, old)))
@@ -108,7 +108,7 @@ class _Comparison:
         return found
 
     def _likeness(self, old: str, new: str) -> float:
-        """How much two branches are alike: 0 where their phases have not the same modes in the same order."""
+        """How similar two branches are: 0 unless their phases have the same modes in the same order."""
         places = zip(self.lines, (old, new), self.blind, strict=True)
         a, b = ([blind[place] for place in lines[path]] for lines, path, blind in places)
         if len(a) != len(b):
@@ -131,7 +131,7 @@ class _Comparison:
         return pairs
 
     def phases(self) -> tuple[PhaseChange, ...]:
-        """All changes in the new plan's order, what was removed before what stands there now."""
+        """All changes in the new plan's order; a removed phase comes before the one that replaces it."""
         matched = {a: b for a, b in self.pairs if a is not None and b is not None}
         moved = self._moved()
         arrived = set(moved.values())
@@ -147,7 +147,7 @@ class _Comparison:
         return tuple(sorted(changes, key=order.place))
 
     def _moved(self) -> dict[int, int]:
-        """Phases that went elsewhere without a change: swapped ones, and removed ones that were added again."""
+        """Phases that moved without a change: swapped ones, and removed ones that were added elsewhere."""
         arrived: dict[tuple[tuple[str, str], ...], list[int]] = {}
         for a, b in self.pairs:
             if a is None and b is not None:
@@ -159,7 +159,7 @@ class _Comparison:
         return moved
 
     def _swapped(self) -> dict[int, int]:
-        """Pairs of phases that took each other's place."""
+        """Pairs of phases that were swapped."""
         waiting: dict[tuple[_Look, _Look], list[Pair]] = {}
         moved: dict[int, int] = {}
         for a, b in self.pairs:
@@ -194,7 +194,7 @@ class _Comparison:
         )
 
     def _start(self, a: int, b: int, matched: dict[int, int]) -> tuple[AttributeChange, ...]:
-        """The phase that a branch goes on from, where that is another one."""
+        """The phase that a branch starts from, if it has changed."""
         old, new = self.old.phases[a], self.new.phases[b]
         is_fork = any(
             phase.parent is not None and plan.phases[_number(phase.parent)].path != phase.path
@@ -207,7 +207,7 @@ class _Comparison:
         return (AttributeChange("after", _start_text(before), _start_text(after), False),)
 
     def labels(self) -> tuple[ValueChange, ...]:
-        """Phases that stand for each other under another label."""
+        """Corresponding phases with another label."""
         found = []
         for a, b in self.pairs:
             if a is not None and b is not None and self.old.phases[a].label != self.new.phases[b].label:
@@ -224,7 +224,7 @@ def _number(identifier: str) -> int:
 
 
 class _Order:
-    """The new plan's order; a removed phase stands behind the last one before it that is left."""
+    """The new plan's order; a removed phase comes after the last remaining one before it."""
 
     def __init__(self, stays: dict[int, int]) -> None:
         self._old = sorted(stays)

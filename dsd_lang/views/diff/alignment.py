@@ -1,7 +1,7 @@
-"""Aligns two lines of phases: which phase of one corresponds to which of the other.
+"""Aligns two sequences of phases: which phase of one corresponds to which of the other.
 
-The ends that are alike are set aside; what is left is aligned so that the sum of likenesses is highest. Only phases of
-one mode can stand for each other.
+Equal phases at both ends are set aside; the rest is aligned so that the sum of similarities is largest. Only phases of
+the same mode can correspond.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MOST_COMPARED = 90_000
 
 
 def align(old: Sequence[Attributes], new: Sequence[Attributes]) -> list[Pair]:
-    """Pairs of positions in order; None where the other side has nothing."""
+    """Pairs of indexes in order; None where there is no counterpart."""
     head = 0
     while head < min(len(old), len(new)) and old[head] == new[head]:
         head += 1
@@ -60,7 +60,7 @@ def _path(best: list[list[float]], old: Sequence[Attributes], new: Sequence[Attr
 
 
 def _by_position(old: Sequence[Attributes], new: Sequence[Attributes]) -> list[Pair]:
-    """Too many to compare each with each: the first with the first, as far as their modes agree."""
+    """For too many phases to compare all pairs: pairs them by index, if their modes agree."""
     pairs: list[Pair] = []
     for place in range(max(len(old), len(new))):
         a, b = (place if place < len(side) else None for side in (old, new))
@@ -73,7 +73,7 @@ def _by_position(old: Sequence[Attributes], new: Sequence[Attributes]) -> list[P
 
 
 def likeness(old: Attributes, new: Attributes) -> float:
-    """0 for phases that cannot stand for each other, 8 for equal ones."""
+    """0 for phases that cannot correspond, 8 for equal ones."""
     if old == new:
         return 8.0
     if old["mode"] != new["mode"]:

@@ -1,4 +1,4 @@
-"""The attributes by which two phases are compared, by name as text."""
+"""The attributes by which two phases are compared, as text by name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FIELD_OF = {"length": "duration", "pruned": "target", "decay": "lr"}
 
 
 def attributes(phase: Phase, names: Mapping[str, str]) -> Attributes:
-    """All that a phase does but for what it starts from; phases it refers to are named by ``names``."""
+    """Everything that a phase does except what it starts from; phases it refers to are named by ``names``."""
     found: Attributes = {"mode": phase.mode, "length": str(phase.duration.length)}
     if phase.mode == "sparse":
         found["pruned"] = target_text(phase.target)
@@ -37,12 +37,12 @@ def attributes(phase: Phase, names: Mapping[str, str]) -> Attributes:
 
 
 def without_numbers(look: Attributes) -> Attributes:
-    """The attributes without the numbers of other phases, which any insertion shifts."""
+    """The attributes without the numbers of other phases, which change with any insertion."""
     return {name: _REFERENCE.sub("p", text) if name in _WITH_REFERENCES else text for name, text in look.items()}
 
 
 def is_derived(phase: Phase, name: str) -> bool:
-    """Whether a phase's attribute follows from another place of the schedule."""
+    """Whether a phase's attribute follows from another phase or setting."""
     return _FIELD_OF.get(name, name) in phase.derived and name != "decay"
 
 

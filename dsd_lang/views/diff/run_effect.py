@@ -1,4 +1,4 @@
-"""What a change of the plan costs in a run folder: which trained phases stay valid and which do not."""
+"""The cost of a change in a run folder: which trained phases remain valid and which do not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dsd_lang.plan import Phase, Plan
 
 
 class NodeState(NamedTuple):
-    """A phase in a run folder: `trained`, `unfinished (500it)`, `skipped` or `to train`, and its node's content key."""
+    """A phase in a run folder: `trained`, `unfinished (500it)`, `skipped` or `to train`, and its content key."""
 
     state: str
     key: str
@@ -21,10 +21,10 @@ class NodeState(NamedTuple):
 
 
 class RunEffect(NamedTuple):
-    """What the change means for a run folder: phases by number, nodes that train the same counted once.
+    """The effect of a change on a run folder: phases by number; phases that are the same training count once.
 
-    ``invalidated`` are the old plan's trained phases whose nodes the new plan has no use for, ``kept`` the new plan's
-    that are trained already, ``to_train`` those that it would train.
+    ``invalidated`` are trained phases of the old plan that the new plan does not use, ``kept`` the phases of the new
+    plan that are already trained, and ``to_train`` those that it would train.
     """
 
     num_trained: int
@@ -38,7 +38,7 @@ class RunEffect(NamedTuple):
 def run_effect(
     old: Plan, new: Plan, old_states: Mapping[str, NodeState], new_states: Mapping[str, NodeState]
 ) -> RunEffect:
-    """Compares nodes by their content keys; lengths are those of the plans, in epochs and in updates."""
+    """Compares phases by their content keys; lengths are those of the plans, in epochs and in updates."""
     used = {state.key for state in new_states.values()}
     trained = _distinct(old, old_states, has_trained=True)
     invalidated = [number for number in trained if old_states[old.phases[number].id].key not in used]
@@ -55,7 +55,7 @@ def run_effect(
 
 
 def _distinct(plan: Plan, states: Mapping[str, NodeState], *, has_trained: bool) -> list[int]:
-    """The first phase of each node that has trained, or that is still to train."""
+    """The first phase of each training that is trained, or still to train."""
     first: dict[str, int] = {}
     for number, phase in enumerate(plan.phases):
         state = states[phase.id]

@@ -22,7 +22,7 @@ _SEED = re.compile(r"\.seed\d+")
 
 
 class DiffText:
-    """How a diff is written: its width, its colours, whether every change is listed."""
+    """How a diff is printed: its width, its colours, whether every change is listed."""
 
     def __init__(self, *, width: int, is_coloured: bool = False, is_whole: bool = False) -> None:
         self.width = width
@@ -55,7 +55,7 @@ class DiffText:
         return "\n".join(lines) + "\n"
 
     def phases(self, diff: PlanDiff) -> Iterator[str]:
-        """Changes that are alike in one entry; what is the same is counted."""
+        """Groups equal changes into one entry; unchanged phases are counted."""
         grouped: dict[tuple[object, ...], list[PhaseChange]] = {}
         num_by_settings = 0
         for change in (_without_settings(change, diff) for change in diff.phases):
@@ -99,7 +99,7 @@ class DiffText:
             yield f"label of phase {number}: {old or 'none'} -> {new or 'none'}"
 
     def effect(self, effect: RunEffect, run: str) -> Iterator[str]:
-        """What the change costs in a run folder."""
+        """The effect of the change on a run folder."""
         yield from self.wrapped(f"in {run}: {_phases(effect.num_trained)} of the old plan trained")
         if effect.invalidated:
             numbers = _number_list(effect.invalidated)
@@ -144,7 +144,7 @@ def _phase_of(change: PhaseChange, diff: PlanDiff) -> tuple[Plan, int]:
 
 
 def _described(change: PhaseChange, diff: PlanDiff) -> str:
-    """The phase in words: whole for one that came or went, short for one that changed."""
+    """The phase in words: complete if it was added or removed, short if it changed."""
     plan, number = _phase_of(change, diff)
     phase = plan.phases[number]
     target = f" {target_text(phase.target)}" if phase.mode == "sparse" else ""
@@ -156,7 +156,7 @@ def _described(change: PhaseChange, diff: PlanDiff) -> str:
 
 
 def _without_settings(change: PhaseChange, diff: PlanDiff) -> PhaseChange:
-    """A change without what a changed setting does to every phase."""
+    """A change without the effects of a changed setting, which apply to every phase."""
     settings = {(name, old, new) for name, old, new in diff.settings}
     own = tuple(one for one in change.attributes if (one.name, one.old, one.new) not in settings)
     return change._replace(attributes=own)
@@ -181,7 +181,7 @@ def _value_text(change: ValueChange) -> str:
 def diff_data(
     diff: PlanDiff, sums: Sequence[TotalChange], effect: RunEffect | None = None, run: str = ""
 ) -> dict[str, Any]:
-    """The diff as plain JSON data; phases that are the same are only counted."""
+    """The diff as plain JSON data; unchanged phases are only counted."""
     data: dict[str, Any] = {
         "format_version": "1",
         "same": diff.is_same,

@@ -10,7 +10,7 @@ from dsd_lang.plan.cost import Densities, budget, in_words
 
 
 class TotalChange(NamedTuple):
-    """A sum of lengths in both plans, and the difference, in epochs and updates."""
+    """A sum of lengths in both plans and the difference, in epochs and updates."""
 
     name: str
     old: tuple[Fraction, Fraction]

@@ -1,7 +1,7 @@
-"""Draws a plan's timeline for the terminal: phases as bars, the pruned share and the learning rate under them.
+"""Draws a plan's timeline for the terminal: phases as bars, with the pruned share and the learning rate below.
 
-Every branch has a line of its own from its fork on. All is drawn from the plan's resolved numbers; what cannot be drawn
-to scale, or is known only to the run, is said in a sentence below.
+Every branch has its own line, starting at its fork. Everything is drawn from the plan's resolved numbers. What cannot
+be drawn to scale, or is known only at run time, is stated in a sentence below.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ def timeline_text(
 ) -> str:
     """The timeline of a plan, at most ``width`` columns wide (but no less than 24).
 
-    ``steps_per_epoch`` relates lengths in epochs and in updates. ``is_whole`` draws every line of a plan with many.
-    ``densities`` are those of a model (:func:`dsd_lang.plan.layer_counts.densities`), else they come from the plan.
+    ``steps_per_epoch`` relates lengths in epochs and in updates. ``is_whole`` draws all lines of a plan with many
+    branches. ``densities`` are those of a model (:func:`dsd_lang.plan.layer_counts.densities`); by default they are
+    computed from the plan.
 
     >>> import dsd_lang
     >>> plan = dsd_lang.compile("dense 6ep lr=0.1; sparse 50%; dense")
@@ -147,12 +148,12 @@ def _prunes(columns: LineColumns) -> bool:
 
 
 def _cut(lines: tuple[Lane, ...]) -> tuple[Lane, ...]:
-    """The first lines and the last few, where there are too many to look at."""
+    """The first lines and the last few, if there are too many."""
     if len(lines) <= _MOST_LINES:
         return lines
     return lines[:_FIRST_LINES] + lines[-(_MOST_LINES - _FIRST_LINES) :]
 
 
 def _fitting(name: str, room: int, glyphs: Glyphs) -> str:
-    """A long path keeps its end, which tells branches apart."""
+    """Shortens a path at the start; its end distinguishes branches."""
     return name if len(name) <= room else glyphs.ellipsis + name[len(name) - room + len(glyphs.ellipsis) :]

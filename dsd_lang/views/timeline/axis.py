@@ -8,7 +8,7 @@ _ROUND = (1, 2, 2.5, 5, 10)
 
 
 def axis(total: float, width: int) -> str:
-    """Round numbers at their columns, as many as stand clear of each other."""
+    """Round numbers at their columns, as many as fit with space between them."""
     if total <= 0:
         return "0"
     step = _step(total, width)
@@ -23,7 +23,7 @@ def axis(total: float, width: int) -> str:
 
 
 def _step(total: float, width: int) -> float:
-    """The smallest round step whose numbers have two blanks between them."""
+    """The smallest round interval whose numbers have two blanks between them."""
     room = max(1, width // (len(f"{total:.0f}") + 5))
     least = total / room
     power = 10.0 ** math.floor(math.log10(least))

@@ -1,7 +1,7 @@
-"""When each phase runs: start and length of each on one axis, in epochs, in updates, or in phases.
+"""When each phase runs: its start and length on a common axis, in epochs, in updates, or in phases.
 
-Epochs and updates have no common axis before the data is known. A plan with both is laid out in steps, each phase as
-long as every other, unless the number of updates in an epoch is given.
+Epochs and updates have no common axis before the data is known. A plan with both is drawn with equally long phases,
+unless the number of updates per epoch is given.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Stretch(NamedTuple):
 
 
 class Clocks:
-    """The axis of a plan, and each phase's place on it."""
+    """The axis of a plan, and the position of each phase on it."""
 
     def __init__(self, plan: Plan, steps_per_epoch: int | None = None) -> None:
         units = {phase.duration.unit for phase in plan.phases if phase.duration.value != "0"}
@@ -62,7 +62,7 @@ class Clocks:
         return approximate(Fraction(length.updates(self.steps_per_epoch)))
 
     def share(self, phase: Phase, length: Duration) -> float | None:
-        """A length as a share of a phase; None where epochs meet updates and nothing relates them."""
+        """A length as a share of a phase; None if one is in epochs, the other in updates, and nothing relates them."""
         whole = phase.duration.length
         part = self._converted(length.length, whole.unit)
         if part is None:
@@ -70,5 +70,5 @@ class Clocks:
         return part / float(whole.value) if whole.value else 0.0
 
     def epochs(self, phase: Phase) -> float | None:
-        """A phase's length in epochs; None for one in updates of unknown number to the epoch."""
+        """A phase's length in epochs; None for one in updates if the number per epoch is unknown."""
         return self._converted(phase.duration.length, "ep")

@@ -1,7 +1,7 @@
 """What each column of a timeline shows of a line of phases.
 
-A column belongs to one phase where phases are wide enough; a line with many phases narrower than a column is crowded:
-its columns show the mean over the phases in them.
+A column belongs to one phase if phases are wide enough. If many phases are narrower than a column, the columns show the
+mean over the phases in them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MARKS_PER_COLUMN = 1 / 8
 
 
 class Column(NamedTuple):
-    """What is shown; ``pruned`` and ``rate`` are None where they are not known."""
+    """The content of a column; ``pruned`` and ``rate`` are None if unknown."""
 
     is_dense: bool
     pruned: float | None
@@ -44,7 +44,7 @@ class LineColumns(NamedTuple):
 
 
 class Layout:
-    """What every line of a plan needs for its columns."""
+    """The inputs for the columns of all lines of a plan."""
 
     def __init__(self, clocks: Clocks, rates: Rates, shares: PrunedShares, width: int) -> None:
         self._clocks = clocks
@@ -73,7 +73,7 @@ class Layout:
         return round(time / self._clocks.total * self._width) if self._clocks.total else 0
 
     def _share(self, phase: Phase, column: int) -> float:
-        """How much of the phase is over in the middle of a column."""
+        """The share of the phase that is over in the middle of a column."""
         place = self._clocks.places[phase.id]
         time = (column + 0.5) / self._width * self._clocks.total
         return min(1.0, max(0.0, (time - place.start) / place.length)) if place.length else 0.0
@@ -84,7 +84,7 @@ class Layout:
         return Column(phase.mode == "dense", self._shares.at(phase, share), shown)
 
     def _means(self, line: Lane) -> list[Column | None]:
-        """The mean of every column over the phases in it, by the time they take of it."""
+        """The mean of every column over the phases in it, weighted by time."""
         sums = [_Sum() for _ in range(self._width)]
         for _, phase in line.phases:
             place = self._clocks.places[phase.id]
@@ -100,7 +100,7 @@ class Layout:
 
 
 class _Sum:
-    """A weighted mean on its way."""
+    """An accumulator for a weighted mean."""
 
     __slots__ = ("dense", "is_rate_known", "is_share_known", "pruned", "rate", "weight")
 

@@ -16,7 +16,7 @@ _SPAN_FOR_LOGARITHM = 20
 
 
 def bar(line: LineColumns, glyphs: Glyphs, *, with_length: bool, is_coloured: bool) -> str:
-    """The phases of a line as one row: filled, a gap before the next one, with as much of their names as fits."""
+    """The phases of a line as one row: filled bars with gaps, with as much of their names as fits."""
     cells = [" " if column is None else _fill(column.is_dense, column.pruned, glyphs) for column in line.columns]
     kinds = ["" if column is None else "dense" if column.is_dense else "sparse" for column in line.columns]
     for place, run in enumerate(line.runs, start=1):
@@ -39,7 +39,7 @@ def _fill(is_dense: bool, pruned: float | None, glyphs: Glyphs) -> str:
 
 
 def _name(number: int, phase: Phase, room: int, *, with_length: bool) -> str:
-    """As much of number, label, mode, target and length as there is room for."""
+    """As much of number, label, mode, target and length as fits."""
     target = f" {target_text(phase.target)}" if phase.mode == "sparse" else ""
     length = f" {phase.duration.length.short}" if with_length else ""
     label = f"{number} {phase.label}: " if phase.label else ""
@@ -51,7 +51,7 @@ def _name(number: int, phase: Phase, room: int, *, with_length: bool) -> str:
 
 
 def _painted(cells: Sequence[str], kinds: Sequence[str]) -> str:
-    """Neighbours of one kind painted together."""
+    """Paints neighbours of one kind together."""
     parts: list[str] = []
     start = 0
     for place in range(1, len(cells) + 1):
@@ -63,7 +63,7 @@ def _painted(cells: Sequence[str], kinds: Sequence[str]) -> str:
 
 
 def curve(levels: Sequence[float | None], glyphs: Glyphs, height: int) -> list[str]:
-    """Rows of a curve from its highest; a level is 0 (nothing) to 1, NaN is unknown, None is where nothing trains."""
+    """Rows of a curve, highest first; a level is 0 to 1, NaN if unknown, and None where nothing trains."""
     rows = []
     for row in reversed(range(height)):
         cells = [_cell(level, row, height, glyphs) for level in levels]
@@ -81,7 +81,7 @@ def _cell(level: float | None, row: int, height: int, glyphs: Glyphs) -> str:
 
 
 class RateScale:
-    """From a learning rate to a level: linear from 0, or logarithmic where the rates rest at very different values."""
+    """Maps a learning rate to a level: linear from 0, or logarithmic if the rates differ widely."""
 
     def __init__(self, levels: Sequence[float]) -> None:
         positive = [level for level in levels if level > 0]

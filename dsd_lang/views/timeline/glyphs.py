@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Glyphs(NamedTuple):
-    """Fills of bars, the mark of what is too short to draw, the steps of a curve from nothing to full."""
+    """The fills of bars, the mark for phases too short to draw, and the levels of a curve from empty to full."""
 
     dense: str
     sparse: tuple[str, str, str]
@@ -17,7 +17,7 @@ class Glyphs(NamedTuple):
     ellipsis: str
 
     def fill(self, pruned: float | None) -> str:
-        """The fill of a sparse stretch: lighter the more is pruned, in thirds."""
+        """The fill of a sparse phase: lighter the more is pruned, in thirds."""
         return self.unknown_share if pruned is None else self.sparse[min(2, int(pruned * 3))]
 
 
@@ -26,7 +26,7 @@ ASCII = Glyphs("#", ("=", "-", "."), "/", "*", "?", " .:-=+*%@", "...")
 
 
 def can_draw_blocks(encoding: str | None) -> bool:
-    """Whether an output encoding has the blocks."""
+    """Whether an output encoding has the block characters."""
     try:
         "".join((BLOCKS.dense, *BLOCKS.sparse, BLOCKS.unknown_share, BLOCKS.mark, BLOCKS.steps)).encode(
             encoding or "ascii"

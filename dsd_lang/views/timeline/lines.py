@@ -1,4 +1,4 @@
-"""The lines that a timeline draws: the main line, then each branch from its fork on; equal seeds as one."""
+"""The lines of a timeline: the main line, then each branch starting at its fork; equal seeds are drawn as one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SEED = re.compile(r"\.seed\d+")
 
 
 class Lane(NamedTuple):
-    """The phases of one path, each with its number in the plan; ``num_seeds`` of them are drawn as one."""
+    """The phases of one path, each with its number in the plan; it stands for ``num_seeds`` equal seeds."""
 
     name: str
     phases: tuple[tuple[int, Phase], ...]
@@ -25,7 +25,7 @@ class Lane(NamedTuple):
 
 
 def lanes_of(plan: Plan, clocks: Clocks) -> tuple[Lane, ...]:
-    """In order of their first phase; the main line's name is `main` where there are others."""
+    """The lines in order of their first phase; the main line is called `main` if there are others."""
     by_path: dict[str, list[tuple[int, Phase]]] = {}
     for index, phase in enumerate(plan.phases):
         by_path.setdefault(phase.path, []).append((index, phase))
@@ -40,7 +40,7 @@ def lanes_of(plan: Plan, clocks: Clocks) -> tuple[Lane, ...]:
 
 
 def _look(path: str, members: list[tuple[int, Phase]], clocks: Clocks) -> Hashable:
-    """Equal for seeds of one branch that are drawn alike, and for nothing else."""
+    """A key that is equal for seeds of one branch that are drawn alike."""
     name = _SEED.sub("", path)
     if name == path:
         return path

@@ -1,4 +1,4 @@
-"""The notes under a timeline: what the characters mean, and what is not drawn to scale."""
+"""The notes under a timeline: the meaning of the characters, and what is not drawn to scale."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def notes(
     laid_out: Sequence[tuple[Lane, LineColumns]],
     glyphs: Glyphs,
 ) -> Iterator[str]:
-    """One sentence each, the key first."""
+    """One sentence for each note, the legend first."""
     columns = [laid for _, laid in laid_out]
     if any(column is not None for laid in columns for column in laid.columns):
         yield _key(columns, glyphs)
@@ -55,7 +55,7 @@ def _key(columns: Sequence[LineColumns], glyphs: Glyphs) -> str:
 
 
 def rate_range(scale: RateScale, rates: Rates, has_shares: bool) -> str:
-    """What the heights of the curves mean."""
+    """The meaning of the heights of the curves."""
     whose = " x the optimizer's own" if rates.are_multiples else ""
     lowest, highest = (format_exact(exact(f"{rate:.4g}")) for rate in (scale.lowest, scale.highest))
     how = ", on a logarithmic scale" if scale.is_logarithmic else ""
