@@ -96,7 +96,7 @@ _BOLD = ' font-weight="bold"'
 
 
 def _edges(graph: PhaseGraph, corners: dict[str, tuple[int, int]], grid: _Grid) -> Iterator[str]:
-    """Elbows from a phase to those that go on from it; dashes to those that use its checkpoint, where they are few."""
+    """Elbows from a phase to those that continue it; dashed lines to users of its checkpoint, if they are few."""
     for source, target, data in graph.edges(data=True):
         (x1, y1), (x2, y2) = corners[source], corners[target]
         if data["kind"] == "parent":

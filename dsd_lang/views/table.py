@@ -44,7 +44,7 @@ class FittedTable(NamedTuple):
 
 
 def fitted(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> FittedTable:
-    """The table within ``width`` columns: the last one is folded, then whole columns are left out, `#` never."""
+    """The table within ``width`` columns: wraps the last column, then leaves out columns, but never `#`."""
     natural = [max(len(row[column]) for row in (headers, *rows)) for column in range(len(headers))]
     if sum(natural) + 2 * (len(natural) - 1) <= width:
         return FittedTable(aligned(headers, rows), ())

@@ -1,7 +1,8 @@
-"""The timeline of a plan as SVG: a lane for each branch with the share of live weights, and the learning rate under it.
+"""The timeline of a plan as SVG: for each branch the share of weights not pruned, and the learning rate below.
 
-:func:`timeline_picture` names classes only, whose colours and fonts are the page's; :func:`standalone_timeline` brings
-its own, light and dark. The numbers are those of the timeline that `dsd-plan` prints, from `dsd_lang.views.timeline`.
+:func:`timeline_picture` uses class names, whose colours and fonts the page defines; :func:`standalone_timeline`
+includes a style for light and dark pages. The numbers are those of `dsd-plan`'s timeline, from
+`dsd_lang.views.timeline`.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ _STYLE = """<style>
 
 
 class Picture(NamedTuple):
-    """The drawing, in sentences what it does not show by itself, and whether learning rates are drawn."""
+    """The drawing, sentences about what it does not show, and whether learning rates are drawn."""
 
     svg: str
     notes: tuple[str, ...]
@@ -61,20 +62,20 @@ class Picture(NamedTuple):
 
 
 def timeline_picture(plan: Plan, width: int, densities: Densities | None = None) -> Picture:
-    """The picture, ``width`` pixels wide; ``densities`` are those of a model, else they come from the plan alone."""
+    """The picture, ``width`` pixels wide; ``densities`` are those of a model, by default from the plan."""
     drawing = _Drawing(plan, width, densities)
     return Picture(drawing.svg(), tuple(drawing.notes()), drawing.has_rates)
 
 
 def standalone_timeline(plan: Plan, width: int) -> str:
-    """The picture as a file of its own, which looks right on a light and on a dark page."""
+    """The picture as a file of its own that works on light and dark pages."""
     svg = timeline_picture(plan, width).svg
     head, _, body = svg.partition(">")
     return f"{head}>{_STYLE}{body}\n"
 
 
 class _Drawing:
-    """What all parts of the picture need: the lanes, and where things go."""
+    """What all parts of the picture need: the lines and the positions."""
 
     def __init__(self, plan: Plan, width: int, densities: Densities | None) -> None:
         self.plan = plan
@@ -127,7 +128,7 @@ class _Drawing:
         yield _text(self.width - _RIGHT, self.floor + 25, self.clocks.unit, "tick end")
 
     def links(self) -> Iterator[str]:
-        """From the lane in which a branch's parent stands down to the branch."""
+        """Links from the line of a branch's parent to the branch."""
         lane_of = {phase.id: number for number, lane in enumerate(self.lanes) for _, phase in lane.phases}
         for number, lane in enumerate(self.lanes):
             first = lane.phases[0][1]
@@ -147,7 +148,7 @@ class _Drawing:
                 yield self.bar(index, phase, self.top(number))
 
     def bar(self, index: int, phase: Phase, top: int) -> str:
-        """A phase: a box of its length, filled to the height of what is alive in it."""
+        """A phase: a box of its length, filled to the share of weights that is not pruned."""
         place = self.clocks.places[phase.id]
         x, width = self.x(place.start), max(place.length * self.per_unit - 1, 2)
         kinds = f"phase {phase.mode}{' bound' if phase.until is not None or phase.cycles else ''}"
@@ -164,7 +165,7 @@ class _Drawing:
         return f'<g class="{kinds}" data-row="{index}">{title}<rect class="track" {box}/>{fill}{label}</g>'
 
     def curves(self) -> Iterator[str]:
-        """The learning rates under each lane, all on one scale."""
+        """The learning rates below each line, all on one scale."""
         for number, lane in enumerate(self.lanes):
             for index, phase in lane.phases:
                 rate = self.rates.of[phase.id]
@@ -172,7 +173,7 @@ class _Drawing:
                     yield self.curve(index, phase, rate, self.top(number) + self.bar_height + 14)
 
     def curve(self, index: int, phase: Phase, rate: Rate, top: int) -> str:
-        """A phase's rate as a line, its start in words where there is room."""
+        """A phase's rate as a curve, labelled with its start if there is room."""
         place = self.clocks.places[phase.id]
         is_flat = phase.lr.decay.kind == "constant" and phase.lr.warmup is None
         points = [
@@ -192,7 +193,7 @@ def _samples(is_curved: bool) -> list[float]:
 
 
 def _filled(x: float, width: float, heights: tuple[int, int], alive: list[float]) -> str:
-    """The area under a curve from left to right, each value a share of the way from the floor to the ceiling."""
+    """The area under a curve from left to right, each value between 0 (bottom) and 1 (top)."""
     ceiling, floor = heights
     points = [
         f"{x + width * step / (len(alive) - 1):.1f},{floor - (floor - ceiling) * value:.1f}"
@@ -202,14 +203,14 @@ def _filled(x: float, width: float, heights: tuple[int, int], alive: list[float]
 
 
 def _names(phase: Phase) -> tuple[str, ...]:
-    """What a bar may say, the longest first."""
+    """The possible labels of a bar, longest first."""
     words = f"{phase.mode} {target_text(phase.target)}" if phase.mode == "sparse" else phase.mode
     longest = f"{phase.label}: {words}" if phase.label else words
     return longest, words, target_text(phase.target) if phase.mode == "sparse" else words, phase.mode[0].upper()
 
 
 def _told(index: int, phase: Phase) -> str:
-    """What a phase is, for whoever points at it."""
+    """The tooltip of a phase."""
     words = [f"{index} {phase.mode}"]
     if phase.mode == "sparse":
         words += [target_text(phase.target), layers_text(phase)]
@@ -218,7 +219,7 @@ def _told(index: int, phase: Phase) -> str:
 
 
 def _round_step(total: float, most: int) -> float:
-    """The smallest of 1, 2, 5, 10, ... that gives at most so many ticks."""
+    """The smallest of 1, 2, 5, 10, ... that gives at most that many ticks."""
     if total <= 0:
         return 0.0
     power = 10.0 ** math.floor(math.log10(total / most))

@@ -22,7 +22,7 @@ def why_text(
     width: int,
     is_whole: bool = False,
 ) -> str:
-    """One paragraph a phase with something to explain, then the settings; at most ``width`` columns wide."""
+    """One paragraph for each phase with derived values, then the settings; at most ``width`` columns wide."""
     lines = ["why (positions are line:column):"]
     explained = [number for number, some in enumerate(derived) if some]
     shown = shown_numbers(len(explained), is_whole=is_whole)
@@ -70,7 +70,7 @@ def _sentence(one: Derivation) -> str:
 
 
 def _place(span: Span) -> str:
-    """As every tool writes it: line and column."""
+    """Line and column, as all tools write them."""
     return f"{span.line}:{span.column}"
 
 

@@ -1,6 +1,6 @@
 """`dsd-run` trains a model by a schedule and writes a run folder.
 
-Exit codes: 0 done, 1 the schedule or the run failed, 2 wrong usage, 130 and 143 stopped by Ctrl-C and SIGTERM.
+Exit codes: 0 done, 1 the schedule or the run failed, 2 usage error, 130 and 143 stopped by Ctrl-C and SIGTERM.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ For every setting, the command line overrides the schedule's `set`, which overri
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line; a frozen test holds its flags."""
+    """The command line; a test freezes its flags."""
     parser = argparse.ArgumentParser(
         prog="dsd-run",
         description="Train a model by a schedule.",

@@ -35,7 +35,7 @@ class Run(NamedTuple):
 
 
 class LineColumns(NamedTuple):
-    """A line laid out: its columns (None: nothing trains then), its wide phases, and where the narrow ones are."""
+    """The layout of a line: its columns (None: nothing trains), its wide phases, and where the narrow ones are."""
 
     columns: list[Column | None]
     runs: tuple[Run, ...]

@@ -1,7 +1,7 @@
-"""The learning rate of each phase as a function of the elapsed share of the phase.
+"""The learning rate of each phase as a function of the elapsed fraction of the phase.
 
-The closed forms are those of `dsd_lang.plan.rates`. Where only the run knows a rate (the last
-one of a phase that may stop early, the clock of `@ref.best`), there is none.
+The closed forms are those of `dsd_lang.plan.rates`. Rates that are known only at run time (the last rate of a phase
+that may stop early, the clock of `@ref.best`) are left out.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _ROUNDING = 1e-9  # of shares that are sums of floats, so that the end of an epo
 
 
 class Rate(NamedTuple):
-    """The learning rate of a phase: its start, and its value when a share of the phase is over.
+    """The learning rate of a phase: its start, and its value at a fraction of the phase.
 
-    ``levels`` are the values it rests at, which decide the scale; ``is_multiple`` says that all are multiples of the
-    optimizer's own rate.
+    ``levels`` are the values that it stays at, which determine the scale. ``is_multiple``: all values are multiples of
+    the optimizer's own rate.
     """
 
     start: float
@@ -35,8 +35,8 @@ class Rate(NamedTuple):
 class Rates:
     """The learning rates of a plan's phases by id.
 
-    ``are_multiples`` says that all that are known are multiples of the optimizer's own; ``left_out`` says in words what
-    could not be drawn.
+    ``are_multiples``: all known rates are multiples of the optimizer's own. ``left_out`` says in words what could not
+    be drawn.
     """
 
     def __init__(self, plan: Plan, clocks: Clocks) -> None:
@@ -54,7 +54,7 @@ class Rates:
 
     @property
     def levels(self) -> list[float]:
-        """All values at which the rates that are drawn rest."""
+        """All values that the drawn rates stay at."""
         drawn = (rate for rate in self.of.values() if rate is not None and rate.is_multiple is self.are_multiples)
         return [level for rate in drawn for level in rate.levels]
 
@@ -95,7 +95,7 @@ class Rates:
         return self._clocks.places[phase.id].length
 
     def _clock(self, phase: Phase) -> tuple[float, float] | None:
-        """What the shape's clock reads at the phase's start, and where the shape is over."""
+        """The reading of the shape's clock at the start of the phase, and its end."""
         if phase.clock.kind == "global":
             if self._clocks.unit == "phases":
                 self._say_units("`clock=global`")
@@ -117,7 +117,7 @@ class Rates:
         return share * self._extent(source), self._extent(source)
 
     def _warmup(self, phase: Phase) -> float:
-        """The share of the phase that is warm-up."""
+        """The fraction of the phase that is warm-up."""
         if phase.lr.warmup is None:
             return 0.0
         share = self._clocks.share(phase, phase.lr.warmup)
@@ -126,7 +126,7 @@ class Rates:
         return share or 0.0
 
     def _shape(self, phase: Phase, start: float, total: float) -> tuple[RateShape, tuple[float, ...]]:
-        """The rate by the share of the clock that is over, and the values it rests at."""
+        """The rate as a function of the fraction of the clock that is over, and the values it stays at."""
         decay = phase.lr.decay
         places = [self._milestone(phase, point) for point in decay.milestones]
         known = [place for place in places if place is not None]
@@ -140,7 +140,7 @@ class Rates:
         return at, tuple(at(share) for share in rests)
 
     def _epochs(self, phase: Phase, total: float) -> float | None:
-        """The epochs that the shape's clock runs through; None where nothing relates epochs and updates."""
+        """The epochs that the shape's clock covers; None if nothing relates epochs and updates."""
         if phase.lr.decay.kind != "exp":
             return None
         epochs, extent = self._clocks.epochs(phase), self._extent(phase)

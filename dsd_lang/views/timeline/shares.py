@@ -1,4 +1,4 @@
-"""The pruned share of each phase as a function of the elapsed share of the phase."""
+"""The pruned share of each phase as a function of the elapsed fraction of the phase."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _FINEST = 10_000  # steps of a curve, more than any terminal has columns
 
 
 class PrunedShares:
-    """How much is pruned in the course of each phase; None where only the model knows."""
+    """The share pruned during each phase; None if only the model determines it."""
 
     def __init__(self, plan: Plan, densities: Densities | None = None) -> None:
         self._densities = density_by_phase(plan) if densities is None else densities
 
     def at(self, phase: Phase, share: float) -> float | None:
-        """The pruned share of the selected weights when ``share`` of the phase is over."""
+        """The pruned share of the selected weights at the fraction ``share`` of the phase."""
         if phase.target is not None and phase.target.kind == "ramp":
             return ramp_share(phase.target, share)
         mean = self._densities[phase.id][0]
@@ -27,7 +27,7 @@ class PrunedShares:
 
 
 def ramp_share(target: Target, share: float) -> float:
-    """A ramp's pruned share, re-selection taken as continuous."""
+    """A ramp's pruned share, as if it were continuous."""
     start, end = (exact(text or "0") for text in (target.start, target.end))
     x = Fraction(min(1.0, max(0.0, share))).limit_denominator(_FINEST)
     return float(ramp_value(start, end, target.shape or "cubic", x))

@@ -1,7 +1,7 @@
 """Opens a folder or an archive as a folder; archives are unpacked once, safely, to the cache.
 
-The cache lies in ``$DSD_CACHE`` (else ``~/.cache/dsd``), one folder for each archive, named by its content. A
-half-unpacked archive is never seen: members go to a temporary folder that is renamed when whole.
+The cache is in ``$DSD_CACHE`` (else ``~/.cache/dsd``), with one folder for each archive, named by its content. An
+archive is unpacked to a temporary folder that is renamed when it is complete.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from dsd_runtime.storage.content import content_digest
 
 
 def resolve_archive(path: str | Path) -> Path:
-    """The folder itself, or the folder an archive (tar, tar.gz, tgz, tar.bz2, tar.xz, zip) is unpacked to.
+    """The folder itself, or the folder that an archive (tar, tar.gz, tgz, tar.bz2, tar.xz, zip) is unpacked to.
 
-    Raises DsdError for a path that is not there, is neither folder nor archive, is damaged, whose members would land
-    outside the folder, or that unpacks to far more than its size.
+    Raises DsdError for a path that does not exist, that is neither folder nor archive, or for an archive that is
+    damaged, has members outside of its folder, or unpacks to far more than its size.
     """
     source = Path(path).expanduser()
     if source.is_dir():

@@ -10,14 +10,14 @@ from dsd_lang.base.errors import DsdError
 
 
 class BrokenFileWarning(RuntimeWarning, UserWarning):
-    """A file that is left out."""
+    """A warning about a file that was left out."""
 
 
 class BrokenFiles:
-    """The files of one data set that could not be read so far; safe to report to from several threads."""
+    """The unreadable files of one data set so far; may be called from several threads."""
 
     def __init__(self, kind: str, *, num_files: int, allowed: int, help: str = "repair or remove them") -> None:
-        """``kind`` says what the files are (`images`); of ``num_files``, ``allowed`` may be broken."""
+        """``kind`` is the name of the files (`images`); up to ``allowed`` of ``num_files`` may be broken."""
         self._kind = kind
         self._num_files = num_files
         self._allowed = allowed
@@ -27,11 +27,14 @@ class BrokenFiles:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """The broken files in the order they were met."""
+        """The broken files in the order they were found."""
         return tuple(self._reasons)
 
     def report(self, path: Path, reason: str) -> None:
-        """Counts the file and warns; ``reason`` names it. DsdError with first and last when there are too many."""
+        """Counts the file and warns; ``reason`` names it.
+
+        Raises DsdError with the first and last one if there are too many.
+        """
         with self._lock:
             is_new = path not in self._reasons
             self._reasons[path] = reason

@@ -1,8 +1,9 @@
-"""Fingerprints a user's Dataset by its contents and finds its classes, without reading more than is needed.
+"""Fingerprints a user's Dataset by its contents and finds its classes, reading no more than needed.
 
-What a Dataset says of itself is believed in this order: a ``fingerprint`` of its own; the tensors of a `TensorDataset`;
-the files and arrays of torchvision's (``samples``, ``data`` and ``targets``); else its samples, all of them up to
-:data:`READ_WHOLE`. A few samples are always read, so that other transforms are noticed.
+The first of these that exists is used: the Dataset's own ``fingerprint``; the tensors of a `TensorDataset`; the files
+and arrays of torchvision's data sets
+(``samples``, ``data`` and ``targets``); the samples, all of them up to :data:`READ_WHOLE`. A few samples are always
+read, so that a change of transforms is noticed.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def content_of(splits: Mapping[str, Dataset[Any]], name: str) -> str:
 
 
 def largest_label(dataset: Dataset[Any], split: str, name: str) -> int:
-    """The largest class number of a Dataset; DsdError where finding it would mean to read a large one whole."""
+    """The largest class index of a Dataset; raises DsdError if finding it would mean reading a large Dataset."""
     told = _targets(dataset)
     if told is not None:
         return max(told)
@@ -54,7 +55,7 @@ def largest_label(dataset: Dataset[Any], split: str, name: str) -> int:
 
 
 def _targets(dataset: Any) -> list[int] | None:
-    """The class numbers of all samples where a Dataset has them at hand."""
+    """The class indices of all samples, if the Dataset provides them."""
     if type(dataset) is TensorDataset:
         return _numbers(dataset.tensors[1]) if len(dataset.tensors) == 2 else None
     if isinstance(dataset, Subset):
@@ -73,7 +74,7 @@ def _numbers(told: Any) -> list[int] | None:
 
 
 def _add_told(digest: Any, dataset: Any) -> bool:
-    """Adds what a Dataset says of its own content; false where it says nothing."""
+    """Adds what a Dataset declares about its content; False if it declares nothing."""
     own = getattr(dataset, "fingerprint", None)
     if isinstance(own, str):
         digest.update(f"own\0{own}\0".encode())
@@ -91,7 +92,7 @@ def _add_told(digest: Any, dataset: Any) -> bool:
 
 
 def _add_torchvision(digest: Any, dataset: Any) -> bool:
-    """The files of an image folder, or the arrays of a set in memory, and the transforms by their words."""
+    """Adds the files of an image folder, or the arrays of a set in memory, and the repr of the transforms."""
     samples, data = getattr(dataset, "samples", None), getattr(dataset, "data", None)
     if isinstance(samples, list) and samples and all(isinstance(pair, tuple) and len(pair) == 2 for pair in samples):
         digest.update("".join(content_digests([path for path, _ in samples])).encode())
@@ -126,7 +127,7 @@ def _add_samples(digest: Any, dataset: Dataset[Any], split: str, name: str, most
 
 
 def _samples(dataset: Dataset[Any], split: str, name: str, most: int) -> Iterator[tuple[Tensor, int]]:
-    """Up to ``most`` samples evenly spread over a Dataset."""
+    """Up to ``most`` samples, evenly spread over a Dataset."""
     size = len(dataset)  # type: ignore[arg-type]
     with untouched_generators():
         for position in range(min(most, size)):

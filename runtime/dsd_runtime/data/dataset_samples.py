@@ -1,4 +1,4 @@
-"""Reads one sample of a user's Dataset as a tensor and a class number, with seeded random draws."""
+"""Reads one sample of a user's Dataset as a tensor and a class index, with seeded random draws."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from dsd_runtime.factories import failure
 
 
 def read_sample(dataset: Dataset[Any], index: int, where: str, *, seed: int) -> tuple[Tensor, int]:
-    """A sample as (input, class number); what it draws comes from ``seed``. DsdError naming ``where`` for another."""
+    """A sample as (input, class index); random draws use ``seed``.
+
+    Raises DsdError naming ``where`` for anything else.
+    """
     seed_global_generators(seed)
     try:
         sample = dataset[index]
@@ -42,7 +45,7 @@ def seed_global_generators(seed: int) -> None:
 
 @contextmanager
 def untouched_generators() -> Iterator[None]:
-    """Leaves the process's global generators as they were."""
+    """Restores the process's global generators afterwards."""
     before = torch.get_rng_state(), random.getstate(), np.random.get_state()
     try:
         yield

@@ -1,9 +1,9 @@
-"""Makes a data source for classification of any pair or triple of `torch.utils.data.Dataset`s.
+"""Makes a data source for classification from two or three `torch.utils.data.Dataset`s.
 
-A sample is a pair of an input (an image [C, H, W], a feature vector [D], any tensor of one shape) and its class number.
-Whatever a data set draws at random (from torch, numpy or `random`) is drawn anew for each sample from a seed of the
-pass and the sample's position, so the numbers are the same for any number of workers and after resuming.
-Shape legend: N batch, C channels, H height, W width, D features.
+A sample is a pair of an input (an image [C, H, W], a feature vector [D], any tensor, all of one shape) and its class
+index. The generators that transforms draw from (torch, numpy, `random`) are seeded for each sample by the pass and the
+sample's position, so results are the same for any number of workers and after resuming. Shape legend: N batch, C
+channels, H height, W width, D features.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _HELP = "a factory returns (train, val) or (train, val, test) Datasets, a dict o
 
 @dataclass(frozen=True, slots=True)
 class DatasetSource:
-    """A data source over map-style Datasets; ``content`` stands for what they hold."""
+    """A data source over map-style Datasets; ``content`` is a digest of what they contain."""
 
     name: str
     splits: Mapping[str, Dataset[Any]]
@@ -64,7 +64,7 @@ class DatasetSource:
 
     @property
     def preprocessing(self) -> FeaturePreprocessing:
-        """None of ours: the Datasets' own transforms give what the network takes."""
+        """None: the Datasets' own transforms give the network's input."""
         return FeaturePreprocessing()
 
     @property
@@ -90,7 +90,7 @@ class DatasetSource:
 
 @dataclass(frozen=True, slots=True)
 class _Batches:
-    """The batches of one pass by number, each built whole where it is asked for (perhaps in a worker process)."""
+    """The batches of one pass by index, each built where it is needed (perhaps in a worker process)."""
 
     source: DatasetSource
     split: str
@@ -99,7 +99,7 @@ class _Batches:
     seed: tuple[int | str, ...]
 
     def read(self, skip: int, workers: int) -> Iterator[ImageBatch]:
-        """The batches from number ``skip`` on; the caller's random numbers stay where they are."""
+        """The batches from index ``skip`` on; the caller's random state does not change."""
         numbers = range(skip, num_batches(len(self.order), self.batch_size))
         if workers <= 0:
             for number in numbers:
@@ -142,7 +142,7 @@ class _Batches:
 
 @dataclass(frozen=True, slots=True)
 class _Numbered(Dataset[Any]):
-    """What a `DataLoader` asks for batches; a user's mistake comes back as a value, and is raised in its own words."""
+    """The Dataset of batches for a `DataLoader`; returns a user's mistake as a value, to be raised here."""
 
     batches: _Batches
     numbers: range
@@ -159,17 +159,17 @@ class _Numbered(Dataset[Any]):
 
 
 def is_datasets(found: object) -> bool:
-    """Whether a factory gave Datasets, or what was meant as such, rather than a data source."""
+    """Whether a factory returned Datasets, or a value meant as such, and not a data source."""
     if isinstance(found, tuple | list | Dataset | DataLoader):
         return True
     return isinstance(found, Mapping) and "train" in found
 
 
 def source_of_datasets(found: Any, name: str) -> DatasetSource:
-    """The data source over what a factory gave: (train, val), (train, val, test), or a dict of these names.
+    """The data source of what a factory returned: (train, val), (train, val, test), or a dict with these names.
 
-    A dict may also hold ``classes`` (the names of the classes) and ``fingerprint`` (a text that changes with the data).
-    Raises :class:`DsdError` naming the split for one that is empty, unlabelled, or no map-style Dataset.
+    A dict may also have ``classes`` (the names of the classes) and ``fingerprint`` (a string that changes with the
+    data). Raises :class:`DsdError` naming the split if it is empty, unlabelled, or not a map-style Dataset.
     """
     splits, extras = _named_splits(found, name)
     for split, dataset in splits.items():
@@ -204,7 +204,7 @@ def _named_splits(found: Any, name: str) -> tuple[dict[str, Dataset[Any]], dict[
 
 
 def _require_map_style(dataset: object, split: str, name: str) -> None:
-    """Refuses by name what cannot be read at any index."""
+    """Refuses data sets without indexing, by name."""
     kind = type(dataset).__name__
     if isinstance(dataset, DataLoader):
         raise DsdError(

@@ -1,7 +1,7 @@
 """Random generators for data sets: every draw is a pure function of the integers that identify it.
 
-No global random state is read or moved, so the order of batches, their augmentation and any skipping of batches
-cannot depend on one another, on the number of workers, or on what the model draws.
+No global random state is read or changed. So the order of batches, their augmentation and skipped batches do not depend
+on each other, on the number of workers, or on the model's random numbers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 def derived_seed(*parts: int | str) -> int:
-    """A 63-bit seed from the parts, equal on every machine.
+    """A 63-bit seed from the parts, the same on every machine.
 
     >>> derived_seed(1, "order", 0) == derived_seed(1, "order", 0) != derived_seed(1, "order", 1)
     True
@@ -23,7 +23,7 @@ def derived_seed(*parts: int | str) -> int:
 
 
 def generator(*parts: int | str) -> torch.Generator:
-    """A generator of its own for the draws that the parts name."""
+    """A generator for the draws that the parts identify."""
     return torch.Generator().manual_seed(derived_seed(*parts))
 
 

@@ -1,7 +1,7 @@
 """Computes the results of a function ahead of time with threads, in order.
 
-Pillow and torch release the interpreter lock while they decode and compute, so threads keep the accelerator or the
-training step fed without copying batches between processes. The results never depend on the number of workers.
+Pillow and torch release the interpreter lock while they decode and compute, so threads keep training supplied without
+copying batches between processes. The results do not depend on the number of workers.
 """
 
 from __future__ import annotations

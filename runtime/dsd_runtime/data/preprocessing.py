@@ -1,8 +1,9 @@
-"""Turns a raw picture, sound or feature vector into a network's input; serialised as plain numbers.
+"""Turns a raw image, sound or feature vector into a network's input; serialised as plain numbers.
 
-A data source has a ``preprocessing``; its description goes into a run's `manifest.json`, and :func:`read_preprocessing`
-makes it again, so that a trained model can be used where the training data is not.
-Shape legend: N batch, C channels, H height, W width, T frames, F frequency bins, D features.
+A data source has a
+``preprocessing``. Its description is written to a run's `manifest.json`, and :func:`read_preprocessing` restores it, so
+that a trained model can be used without the training data. Shape legend: N batch, C channels, H height, W width, T
+frames, F frequency bins, D features.
 """
 
 from __future__ import annotations
@@ -25,21 +26,21 @@ SoundInput: TypeAlias = "Tensor | str | Path"
 
 
 class Preprocessing(Protocol):
-    """Called with one item or a list of items, gives the model's arguments: ``model(*preprocess(items))``."""
+    """Called with one item or a list of items, returns the model's arguments: ``model(*preprocess(items))``."""
 
     def __call__(self, items: Any) -> tuple[Tensor, ...]: ...
 
     def describe(self) -> dict[str, Any]:
-        """Plain data that :func:`read_preprocessing` takes."""
+        """Plain data for :func:`read_preprocessing`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class PixelPreprocessing:
-    """Small pictures: the shape they are brought to, then each channel's mean and deviation in byte units.
+    """Small images: their shape, then each channel's mean and deviation in byte units.
 
-    ``shape`` is (C, H, W) of the pictures as they were read for training; ``size`` and ``channels`` what they were
-    stretched and repeated to afterwards.
+    ``shape`` is (C, H, W) of the images as read for training; ``size`` and ``channels`` are what they were resized and
+    repeated to afterwards.
     """
 
     shape: tuple[int, int, int]
@@ -49,7 +50,7 @@ class PixelPreprocessing:
     channels: int | None = None
 
     def __call__(self, items: ImageInput | Sequence[ImageInput]) -> tuple[Tensor]:
-        """Pictures (files, Pillow's, or tensors [C, H, W] uint8) to images [N, C', H', W'] float32."""
+        """Images (files, Pillow images, or tensors [C, H, W] uint8) to [N, C', H', W'] float32."""
         from dsd_runtime.data.images.source import Presentation
 
         pixels = torch.stack([self._pixels(item) for item in as_items(items, image_axes=3)])
@@ -96,14 +97,14 @@ class PhotoPreprocessing:
 
 @dataclass(frozen=True, slots=True)
 class SoundPreprocessing:
-    """Speech: the settings of the log spectrogram and each bin's mean and deviation (None: of each piece itself)."""
+    """Speech: the log spectrogram's settings, and each bin's mean and deviation (None: per recording)."""
 
     settings: Mapping[str, Any]
     mean: tuple[float, ...] | None = None
     deviation: tuple[float, ...] | None = None
 
     def __call__(self, items: SoundInput | Sequence[SoundInput]) -> tuple[Tensor, Tensor]:
-        """Files, or samples [L] float32 in -1..1 at the training's rate, to features [N, T, F] and lengths [N]."""
+        """Files, or samples [L] float32 in -1..1 at the training sample rate, to features [N, T, F] and lengths [N]."""
         from dsd_runtime.data.speech.audio import read_audio
         from dsd_runtime.data.speech.features import (
             FeatureSettings,
@@ -131,12 +132,12 @@ class SoundPreprocessing:
 
 @dataclass(frozen=True, slots=True)
 class FeaturePreprocessing:
-    """Feature vectors [D], or tensors that are given to the network as they are: multiplied by one number."""
+    """Feature vectors [D], or tensors that are the network's input without change: multiplied by one number."""
 
     scale: float = 1.0
 
     def __call__(self, items: Tensor | Sequence[Tensor]) -> tuple[Tensor]:
-        """One tensor, or a list of tensors of one shape, to a batch [N, ...] float32."""
+        """One tensor, or a list of tensors of the same shape, to a batch [N, ...] float32."""
         tensors = [items] if isinstance(items, Tensor) else list(items)
         batch = torch.stack([tensor.to(torch.float32) for tensor in tensors])
         return (batch if self.scale == 1.0 else batch * self.scale,)
@@ -154,7 +155,7 @@ _KINDS: Mapping[str, Callable[..., Preprocessing]] = {
 
 
 def read_preprocessing(description: Mapping[str, Any]) -> Preprocessing:
-    """The preprocessing that was described; DsdError when the description is of another version."""
+    """The preprocessing of a description; raises DsdError if the description has another version."""
     try:
         parts = {name: value for name, value in description.items() if name != "kind"}
         return _KINDS[description["kind"]](**parts)
@@ -163,7 +164,7 @@ def read_preprocessing(description: Mapping[str, Any]) -> Preprocessing:
 
 
 def as_items(items: Any, *, image_axes: int = 0) -> list[Any]:
-    """One item or several as a list; a tensor with one axis more than an item has is several."""
+    """One item or several as a list; a tensor with one more axis than an item is several."""
     if isinstance(items, Tensor):
         return list(items) if image_axes and items.ndim == image_axes + 1 else [items]
     return list(items) if isinstance(items, list | tuple) else [items]

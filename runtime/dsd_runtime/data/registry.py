@@ -1,8 +1,8 @@
 """Opens a data set by its name.
 
-A specification is ``NAME[:PATH][,key=value...]``: ``digits``, ``digits:size=32,channels=3``,
-``imagefolder:/data/pets,val=0.2``. A first part that is no known name is a factory of the user's own,
-``package.module:factory``, called with the options.
+A specification is
+``NAME[:PATH][,key=value...]``: ``digits``, ``digits:size=32,channels=3``, ``imagefolder:/data/pets,val=0.2``. If the
+name is unknown, it is a user's factory, ``package.module:factory``, called with the options.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _OPTION = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class DataSpec:
-    """A parsed specification: a known name or a user's module, what follows the colon, and the options."""
+    """A parsed specification: a known name or a user's module, the part after the colon, and the options."""
 
     name: str
     path: str | None
@@ -51,7 +51,7 @@ class DataSpec:
 
 
 def parse_data_spec(text: str) -> DataSpec:
-    """Split ``NAME[:PATH][,key=value...]``; trailing ``key=value`` pieces are options, all before them the path.
+    """Splits ``NAME[:PATH][,key=value...]``; trailing ``key=value`` parts are options, everything before them the path.
 
     >>> parse_data_spec("digits:size=32,channels=3")
     DataSpec(name='digits', path=None, options={'size': 32, 'channels': 3})
@@ -71,7 +71,7 @@ def parse_data_spec(text: str) -> DataSpec:
 
 
 def open_data(spec: str, **options: OptionValue) -> DataSource:
-    """The data source that ``spec`` names; ``options`` given here win over those inside ``spec``.
+    """The data source that ``spec`` names; ``options`` given here override those in ``spec``.
 
     Raises DsdError for an unknown name (with the nearest known one), a missing path and an unknown option.
     """
@@ -93,7 +93,7 @@ def open_data(spec: str, **options: OptionValue) -> DataSource:
 
 
 def takes_option(spec: str, option: str) -> bool:
-    """Whether the loader of ``spec`` has an option of this very name; false where nothing is known by that name.
+    """Whether the loader of ``spec`` has an option with that name; False for an unknown loader.
 
     >>> takes_option("imagefolder:/data/pets", "recipe"), takes_option("digits", "recipe")
     (True, False)
@@ -106,7 +106,7 @@ def takes_option(spec: str, option: str) -> bool:
 
 
 def loader_options(name: str) -> dict[str, object]:
-    """The options of a built-in data set with their defaults; None where there is none to name."""
+    """The options of a built-in data set with their defaults; None for any other."""
     loader = _load(LOADERS[name])
     parameters = inspect.signature(loader).parameters
     defaults = {option: parameters[option].default for option in _named_options(loader)}
@@ -127,7 +127,7 @@ def _user_factory(target: str) -> Callable[..., Any]:
 
 
 def _check_options(name: str, loader: Callable[..., Any], options: Mapping[str, OptionValue]) -> None:
-    """An option that the loader does not take is a mistake, not something to pass over."""
+    """Raises an error for an option that the loader does not have."""
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in inspect.signature(loader).parameters.values()):
         return
     known = _named_options(loader)

@@ -10,14 +10,14 @@ from dsd_runtime.data.traits import DataTraits
 
 
 class DataSource(Protocol):
-    """Deterministic batches: order and augmentation are a pure function of (key, epoch), for any number of workers."""
+    """Deterministic batches: order and augmentation are a function of (key, epoch), for any number of workers."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def fingerprint(self) -> str:
-        """Hex digest of all that changes numbers: files, splits, features, augmentation."""
+        """Hex digest of everything that changes results: files, splits, features, augmentation."""
         ...
 
     @property
@@ -25,7 +25,7 @@ class DataSource(Protocol):
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """Samples in `train`, `val` and `test`."""
+        """The number of samples in `train`, `val` and `test`."""
         ...
 
     def updates_per_epoch(self, batch_size: int) -> int: ...
@@ -33,7 +33,7 @@ class DataSource(Protocol):
     def train_batches(
         self, *, batch_size: int, epoch: int, key: int, skip: int = 0, workers: int = 0
     ) -> Iterator[Batch]:
-        """One epoch's batches in the order of (key, epoch); the first ``skip`` are passed over without being loaded."""
+        """One epoch's batches in the order of (key, epoch); the first ``skip`` are skipped without being loaded."""
         ...
 
     def evaluation_batches(self, split: str, *, batch_size: int, workers: int = 0) -> Iterator[Batch]:

@@ -1,4 +1,4 @@
-"""Shared by data sources: sizes of splits, lookup by name, and the fingerprint of all that changes numbers."""
+"""Helpers of data sources: sizes of splits, lookup by name, and the fingerprint of everything that changes results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def sizes_of(splits: Mapping[str, Sized]) -> Mapping[str, int]:
 
 
 def split_named(splits: Mapping[str, Split], name: str) -> Split:
-    """The split of that name; raises ``ValueError`` with the names there are."""
+    """The split with that name; raises ``ValueError`` with the existing names."""
     if name not in splits:
         raise ValueError(f"unknown split `{name}`; expected one of {', '.join(splits)}")
     return splits[name]
@@ -28,7 +28,7 @@ def fingerprint_of(*parts: object) -> str:
 
 
 def num_batches(size: int, batch_size: int) -> int:
-    """Batches that hold ``size`` samples, the last perhaps smaller."""
+    """The number of batches for ``size`` samples; the last may be smaller."""
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, not {batch_size}")
     return -(-size // batch_size)

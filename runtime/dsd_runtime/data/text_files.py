@@ -9,7 +9,7 @@ from dsd_lang.base.regular_files import read_regular
 
 
 def read_text(path: Path) -> str:
-    """The text of a UTF-8 file; DsdError when it is no regular file, cannot be read, or is not UTF-8."""
+    """The text of a UTF-8 file; DsdError if it is not a regular file, cannot be read, or is not UTF-8."""
     try:
         return read_regular(path).decode("utf-8")
     except OSError as error:

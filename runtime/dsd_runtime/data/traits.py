@@ -1,4 +1,4 @@
-"""What a data set tells a model about itself (shapes, number of classes, task), without torch."""
+"""The properties of a data set that a model depends on (shapes, number of classes, task), without torch."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class DataTraits:
-    """Sizes and symbols that shape a model's first and last layers; None where a field does not apply.
+    """Sizes and symbols that determine a model's first and last layers; None if a field does not apply.
 
-    ``alphabet`` lists the CTC symbols after the blank (index 0); ``vocabulary`` the caption words, START/END at
-    index 0; ``word_counts`` their training frequencies (index 0 counts sentences).
+    ``alphabet`` lists the CTC symbols after the blank (index 0), ``vocabulary`` the caption words with START/END at
+    index 0, and ``word_counts`` their training frequencies (index 0 counts sentences).
     """
 
     task: str
@@ -26,7 +26,7 @@ class DataTraits:
 
     @property
     def num_symbols(self) -> int:
-        """CTC outputs: the alphabet and the blank."""
+        """The number of CTC outputs: the alphabet and the blank."""
         return len(self.alphabet) + 1
 
 

@@ -1,7 +1,7 @@
-"""Unpacks an archive member by member: nothing outside the folder, and no decompression bombs.
+"""Unpacks an archive member by member, safely: nothing outside the folder, and no decompression bombs.
 
-Only regular files and folders are taken. Python's own tar filters can be bypassed in versions that are still in use
-(CVE-2025-4517), so each path is checked here, and files are written by us, never by the archive's own modes or links.
+Only regular files and folders are unpacked. Python's own tar filters can be bypassed in versions that are still in use
+(CVE-2025-4517), so every path is checked here, and files are written without the archive's modes or links.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ _HEADER_EXTENSIONS = (
 
 
 class UnsafeArchive(DsdError):
-    """An archive that would write outside its folder, or unpack to far more than its size."""
+    """An archive that would write outside of its folder, or unpack to far more than its size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One file of an archive: its name as written there, its size, and a stream that gives no more bytes than that."""
+    """One file of an archive: its name in the archive, its size, and a stream limited to that size."""
 
     name: str
     size: int
@@ -56,7 +56,7 @@ class Member:
 
 
 class _Allowance:
-    """How many members and bytes an archive may still give."""
+    """How many members and bytes an archive may still have."""
 
     def __init__(self, archive: Path, archive_bytes: int) -> None:
         self._archive = archive
@@ -64,7 +64,7 @@ class _Allowance:
         self._members_left = LARGEST_COUNT
 
     def count(self, num_bytes: int) -> None:
-        """Takes one member of that size off."""
+        """Subtracts one member of that size."""
         self._members_left -= 1
         self._bytes_left -= num_bytes
         if self._members_left < 0:
@@ -78,7 +78,7 @@ class _Allowance:
 
 
 class _ModestTarInfo(tarfile.TarInfo):
-    """A header whose extension (a long name, say) is not read into memory when it is larger than any name can be."""
+    """A tar header whose extension (such as a long name) is not read into memory if it is longer than any name."""
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
         if self.type in _HEADER_EXTENSIONS and self.size > _LARGEST_HEADER_BYTES:
@@ -90,16 +90,16 @@ _UNPACK_YOURSELF = "unpack it yourself if you trust it, and give the folder"
 
 
 def is_archive(path: Path) -> bool:
-    """Whether the file name ends as one of the archive kinds that can be unpacked."""
+    """Whether the file name has the suffix of an archive that can be unpacked."""
     return path.name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
 @contextmanager
 def members_of(archive: Path) -> Iterator[Iterator[Member]]:
-    """The regular files of an archive, front to back, each to be read before the next is asked for.
+    """The regular files of an archive, in order; each must be read before the next one is requested.
 
     Raises DsdError for an archive that cannot be read, and :class:`UnsafeArchive` for a member that is a link or a
-    device, or whose name leads outside.
+    device, or whose path is outside of the folder.
     """
     try:
         with open_regular(archive) as file:
@@ -113,7 +113,7 @@ def members_of(archive: Path) -> Iterator[Iterator[Member]]:
 
 
 def unpack(archive: Path, target: Path) -> None:
-    """Writes the archive's files below ``target`` (an empty folder); raises what :func:`members_of` raises."""
+    """Writes the archive's files to ``target`` (an empty folder); raises the errors of :func:`members_of`."""
     with members_of(archive) as members:
         for member in members:
             path = target.joinpath(*_parts(member.name))

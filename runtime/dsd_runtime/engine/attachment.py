@@ -38,20 +38,22 @@ def attach(
 ) -> Session:
     """Binds a linear plan to a model and its optimizer, enters the first phase and returns the session.
 
-    ``steps_per_epoch`` counts optimizer updates (with gradient accumulation: fewer than batches), or is a function of
-    the plan's phase. ``factory`` builds a model like this one, for `from=random` and `restore=random`; without it the
-    modules' own `reset_parameters()` is used. ``best_metric`` decides `@label.best`. ``percent_metrics`` are reported
-    in percent points, so that `10%` in a condition means 10 for them. ``metrics`` says of metrics of one's own which
-    way is better, such as ``{"val.f1": "higher"}``. ``on_report`` is called with the metrics of every report.
+    ``steps_per_epoch`` is the number of optimizer updates per epoch (with gradient accumulation fewer than batches), or
+    a function of the plan's phase. ``factory`` builds a new model of the same architecture, for `from=random` and
+    `restore=random`; without it the modules' own `reset_parameters()` is used.
+    ``best_metric`` decides `@label.best`. ``percent_metrics`` are reported in percent points, so that `10%` in a condition means 10 for them. ``metrics``
+    gives the direction of your own metrics, such as ``{"val.f1": "higher"}``. ``on_report`` is called with the metrics
+    of every report.
 
-    With ``enters_by_itself=False`` nothing is entered yet, and the loop enters each phase with `session.enter_next()`.
+    With ``enters_by_itself=False`` no phase is entered yet, and the loop enters each one with `session.enter_next()`.
 
-    ``optimizer`` may be a wrapper: accelerate's is taken off, Lookahead and SAM are masked with what they wrap.
+    ``optimizer`` may be a wrapper: accelerate's is unwrapped; the states of Lookahead and SAM are masked as well.
 
-    Warns (:class:`DsdWarning`) once of frozen weights that the schedule names, and of matrices that it leaves out
-    against expectation. Raises :class:`DsdError` for a plan with branches (naming them), for selectors that match
-    nothing in the model or weights that no mask can hold, for parts of the language that this version does not execute,
-    and for all that would fail at a later boundary and can be known now: files, optimizers, references, distribution.
+    Warns (:class:`DsdWarning`) once about frozen weights that the schedule names, and about matrices that it
+    unexpectedly leaves out. Raises :class:`DsdError` for a plan with branches (naming them), for selectors that match
+    nothing in the model, for weights that cannot be masked, for parts of the language that this version does not
+    support, and for everything that would fail at a later boundary and can be checked now: files, optimizers,
+    references, distribution.
     """
     check_line(plan)
     require_supported_ranks(model)

@@ -1,7 +1,7 @@
-"""What happens at a phase boundary, and what keeps a phase's masks applied.
+"""Enters phases at boundaries, and keeps a phase's masks applied.
 
-Entry, in this order: score the current weights and choose the masks; put in place what the phase starts `from`; zero
-what is masked; on `dense`, drop the masks and `restore` what they covered; then the optimizer's state.
+The order of entering: score the current weights and choose the masks; load the weights that the phase starts `from`;
+zero masked weights; for `dense`, drop the masks and `restore` the weights they covered; then the optimizer state.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LARGE_FIRST_UPDATE = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What entering a phase will do: its new masks (None: those in force, or none), and the weights it brings in."""
+    """What entering a phase will do: its new masks (None: the current ones, or none), and the weights to load."""
 
     masks: dict[str, Tensor] | None
     kept_by_minimum: tuple[str, ...]
@@ -43,7 +43,7 @@ class Entry:
 
 
 class Boundary:
-    """Masks, selections and saved values of one model over a line of phases."""
+    """Masks, selections and saved values of one model over a linear plan."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Boundary:
         self._revived: tuple[str, ...] = ()
 
     def _resolve_all(self, plan: Plan) -> dict[str, Selection]:
-        """Every sparse phase's selection, at once: what matches or fits nothing is found before the first update."""
+        """Resolves the selections of all sparse phases at once, so that errors are found before the first update."""
         found: dict[str, Selection] = {}
         known: dict[tuple[object, ...], Selection] = {}
         for phase in plan.phases:
@@ -91,8 +91,8 @@ class Boundary:
     def follow_model(self) -> None:
         """Looks at the model again, whose weights may have been frozen, unfrozen, added or replaced since.
 
-        A phase selects what is trainable when it is entered. Raises :class:`DsdError` when a selector of a phase then
-        matches nothing, or a masked weight is gone.
+        A phase selects the weights that are trainable when it is entered. Raises :class:`DsdError` if a selector of a
+        phase then matches nothing, or a masked weight is gone.
         """
         layers, parameters = self._take_inventory(), dict(self.model.named_parameters(remove_duplicate=False))
         is_same = parameters.keys() == self._parameters.keys()
@@ -112,7 +112,7 @@ class Boundary:
     # --- entry --------------------------------------------------------------------------------------------------------
 
     def prepare(self, stage: Stage, update: int) -> Entry:
-        """All that entering a phase needs and that can go wrong (scores that are not finite, absent checkpoints).
+        """Computes everything that entering a phase needs and that may fail, such as scores and checkpoints.
 
         Nothing is changed: when this raises, the phase before is still in force.
         """
@@ -131,7 +131,7 @@ class Boundary:
         return Entry(masks, forced, self._origins.starting(stage), self._restored(stage))
 
     def enter(self, stage: Stage, entry: Entry, optimizer: Optimizer) -> dict[str, Any]:
-        """Enters a phase that was prepared; returns what happened, as plain data."""
+        """Enters a prepared phase; returns what happened as plain data."""
         phase = stage.phase
         before = self.store.masks
         self._stage, self._selected_at = stage, 0
@@ -185,13 +185,13 @@ class Boundary:
             self.store.set(name, mask)
 
     def _revived_by(self, before: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Where weights that were masked live now, by parameter; only parameters with some."""
+        """The positions of weights that are no longer masked, by parameter; only parameters with some."""
         now = self.store.masks
         revived = {name: ~mask & now[name] if name in now else ~mask for name, mask in before.items()}
         return {name: where for name, where in revived.items() if bool(where.any())}
 
     def _restored(self, stage: Stage) -> Mapping[str, Tensor] | None:
-        """What `restore=` puts in place of revived weights; None for zero."""
+        """The values that `restore=` gives revived weights; None for zero."""
         if stage.phase.mode == "sparse" or not len(self.store):
             return None
         if stage.phase.restore.kind != "saved":
@@ -212,7 +212,7 @@ class Boundary:
                     parameter.copy_(torch.where(where, source, parameter))
 
     def _keep_saved(self, before: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
-        """Remembers the values about to be pruned; those pruned before keep what was remembered then."""
+        """Saves the values that are about to be pruned; weights pruned before keep the value saved then."""
         if not self._keeps_saved:
             return
         for name in masks:
@@ -240,7 +240,7 @@ class Boundary:
         self.store.apply_to_optimizer_state(optimizer)
 
     def _must_mask_everything(self, phase: Phase, optimizer: Optimizer) -> bool:
-        """Whether weights and state need masking after every update, and not the gradients alone before it."""
+        """Whether weights and state must be masked after every update, and not only the gradients before it."""
         own = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
         masked = [view for name in self.store.masks for view in self._views[name]]
         has_other_owner = any(id(view) not in own and view.requires_grad for view in masked)
@@ -249,13 +249,13 @@ class Boundary:
     # --- within a phase -----------------------------------------------------------------------------------------------
 
     def is_selection_due(self, step: int) -> bool:
-        """Whether a ramp selects anew before this update of the phase."""
+        """Whether a ramp selects again before this update of the phase."""
         if not self._ramps or step == self._selected_at or self._stage is None or step >= self._stage.length:
             return False
         return any(step % ramp.every_updates == 0 for ramp in self._ramps)
 
     def select_again(self, step: int, update: int, optimizer: Optimizer) -> dict[str, Any]:
-        """A ramp's re-selection before update ``step`` of its phase."""
+        """Selects again in a ramp, before update ``step`` of its phase."""
         assert self._stage is not None
         assert self._target is not None
         before = self.store.masks
@@ -268,17 +268,17 @@ class Boundary:
         return {**self.counts(), **({"kept_by_minimum": list(forced)} if forced else {})}
 
     def after_update(self, optimizer: Optimizer) -> None:
-        """Masks weights and state after an applied update, where the optimizer does not keep zeros by itself.
+        """Masks weights and state after an applied update, if the optimizer does not keep zeros at zero.
 
-        Gradients were masked before the update, and weights and state when the masks were set; an optimizer that maps
-        zeros to zeros (:func:`dsd_runtime.masks.preserves_zero`) then leaves nothing to do.
+        Gradients were masked before the update, and weights and state when the masks were set, so with an optimizer
+        that maps zeros to zeros (:func:`dsd_runtime.masks.preserves_zero`) there is nothing to do.
         """
         if self._masks_everything and len(self.store):
             self.store.apply_to_weights()
             self.store.apply_to_optimizer_state(optimizer)
 
     def mask_copy(self, model: nn.Module) -> None:
-        """Masks a copy of the model; raises ``ValueError`` when it lacks a masked weight."""
+        """Masks a copy of the model; raises ``ValueError`` if it lacks a masked weight."""
         named = list(named_alike(model, self._parameters))
         missing = sorted(set(self.store.masks) - {self.store.owner(name) for name, _ in named})
         if missing:
@@ -288,7 +288,7 @@ class Boundary:
     # --- what is so ---------------------------------------------------------------------------------------------------
 
     def sparsity(self) -> dict[str, float]:
-        """The pruned fraction of each masked weight and of all together (`total`); when dense, of the prunable."""
+        """The pruned fraction of each masked weight and of all (`total`); when dense, of the prunable weights."""
         sizes = {name: mask.numel() for name, mask in self.store.masks.items()}
         if not sizes:
             weights, _ = select((), (), self.layers)
@@ -298,12 +298,12 @@ class Boundary:
         return {**result, "total": sum(pruned.values()) / max(1, sum(sizes.values()))}
 
     def counts(self) -> dict[str, Any]:
-        """Exact sizes and non-masked counts of what is masked now."""
+        """Exact sizes and unmasked counts of the masked weights."""
         masks = self.store.masks
         return {"sizes": {name: mask.numel() for name, mask in masks.items()}, "alive": self.store.alive_counts()}
 
     def check_invariants(self, update: int) -> None:
-        """Raises :class:`DsdError` when a masked weight is not zero: something else wrote to the model."""
+        """Raises :class:`DsdError` if a masked weight is not zero, because something else has written to the model."""
         wrong = self.store.off_mask_counts()
         if wrong:
             name, count = next(iter(wrong.items()))
@@ -314,7 +314,7 @@ class Boundary:
             )
 
     def advice(self, optimizer: Optimizer) -> list[str]:
-        """What the user should know about the phase just entered."""
+        """Advice for the user about the phase just entered."""
         if self._stage is None or not self._revived:
             return []
         phase = self._stage.phase
@@ -353,7 +353,7 @@ class Boundary:
 
 
 def _views_by_owner(parameters: Mapping[str, nn.Parameter], store: MaskStore) -> dict[str, list[nn.Parameter]]:
-    """The parameters behind each mask: one, unless separate parameters share memory."""
+    """The parameters of each mask: one, unless separate parameters share memory."""
     views: dict[str, list[nn.Parameter]] = {}
     for name, parameter in parameters.items():
         known = views.setdefault(store.owner(name), [])
@@ -363,7 +363,7 @@ def _views_by_owner(parameters: Mapping[str, nn.Parameter], store: MaskStore) ->
 
 
 def _target_of(stage: Stage) -> tuple[Target | None, tuple[Ramp, ...]]:
-    """A stage's target as the mask code's own, and the ramps in it."""
+    """A stage's target in the form of the mask code, and its ramps."""
     if stage.phase.mode == "dense" or stage.phase.target is None:
         return None, ()
     target = runtime_target(stage.phase.target, stage.updates_per_epoch)

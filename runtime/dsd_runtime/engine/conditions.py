@@ -1,7 +1,7 @@
 """Evaluates `until` conditions on reported metrics.
 
-Numbers are compared as they are reported. A percentage (`10%`) means ten points for a metric that is given in percent
-points (the runner's error rates) and 0.1 for any other.
+Numbers are compared as reported. A percentage (`10%`) means ten points for a metric in percent points (such as the
+error rates of `dsd-run`) and 0.1 for any other.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _ARITHMETIC: dict[str, Callable[[float, float], float]] = {
 
 @dataclass(slots=True)
 class MetricHistory:
-    """Reported values: within the current phase for `plateau`, at the end of each cycle for `gain`, `drop`, `falling`.
+    """Reported values: of the current phase for `plateau`; at the end of each cycle for `gain`, `drop`, `falling`.
 
-    A cycle's values are those reported within it: what an earlier cycle reported says nothing about a later one.
+    A cycle has only the values reported in it; those of an earlier cycle are not used.
     """
 
     latest: dict[str, float] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class MetricHistory:
         self.in_phase = {}
 
     def start_loop(self, loop: str) -> None:
-        """Remembers what was last reported before a loop's first cycle."""
+        """Stores the last reported values before a loop's first cycle."""
         if loop not in self.at_cycle_ends:
             self.at_cycle_ends[loop] = [dict(self.latest)]
             self.in_cycle[loop] = {}
@@ -67,7 +67,7 @@ class MetricHistory:
         self.in_cycle[loop] = {}
 
     def to_try(self) -> MetricHistory:
-        """A copy whose cycles may be ended without ending them here; it shares the reported values."""
+        """A copy whose cycles can be ended without ending them here; the reported values are shared."""
         ends = {loop: list(values) for loop, values in self.at_cycle_ends.items()}
         return MetricHistory(self.latest, self.in_phase, dict(self.in_cycle), ends)
 
@@ -85,14 +85,14 @@ _HISTORY_FIELDS = ("latest", "in_phase", "in_cycle", "at_cycle_ends")
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Evaluates one condition against a history; ``loop`` names the loop whose cycles `gain` and `drop` look at."""
+    """Evaluates one condition on a history; ``loop`` is the loop whose cycles `gain` and `drop` compare."""
 
     history: MetricHistory
     table: MetricTable
     loop: str | None = None
 
     def holds(self, condition: Condition) -> bool:
-        """Whether the condition is true; a metric that was not reported yet makes its comparison false."""
+        """Whether the condition is true; a comparison with a metric that has not been reported yet is false."""
         if condition.kind == "and":
             return all(self.holds(part) for part in condition.args)
         if condition.kind == "or":
@@ -132,7 +132,7 @@ class Evaluation:
         return [values[metric] for values in self.history.at_cycle_ends.get(self.loop or "", []) if metric in values]
 
     def _change(self, call: Condition) -> float | None:
-        """`gain(m)`: improvement over the last cycle; `drop(m)`: how far the last cycle's end is below the best one."""
+        """`gain(m)`: improvement in the last cycle; `drop(m)`: how much worse it ended than the best cycle."""
         metric = call.args[0].name or ""
         values = self._cycle_values(metric)
         if len(values) < 2:
@@ -176,9 +176,9 @@ def metrics_of(condition: Condition) -> frozenset[str]:
 
 
 def close_cycles(history: MetricHistory, ended: set[str], phase: Phase, table: MetricTable) -> None:
-    """Ends the cycles that a phase is the last of, and adds the loops whose condition then holds to ``ended``.
+    """Ends the cycles whose last phase this is, and adds loops whose condition is then true to ``ended``.
 
-    A phase that was skipped, because a loop inside had ended, still ends the cycles of the loops around it.
+    A phase that was skipped because an inner loop had ended still ends the cycles of the outer loops.
     """
     for cycle in phase.cycles:
         if cycle.is_last_of_cycle and cycle.loop in history.in_cycle and cycle.loop not in ended:
@@ -193,10 +193,10 @@ def replayed(
     *,
     closes_last: bool,
 ) -> tuple[MetricHistory, set[str]]:
-    """The history that a line of phases leaves, and the loops whose condition ended them; None stands for skipped.
+    """The history after a sequence of phases, and the loops that their condition ended; None means skipped.
 
-    With ``closes_last`` the cycle of the last phase trained, and what was skipped after it, count as ended too, as they
-    do once the next phase is entered.
+    With ``closes_last``, the cycle of the last trained phase and the phases skipped after it count as ended too, as
+    they do once the next phase is entered.
     """
     history, ended = MetricHistory(), set[str]()
     last = max((index for index, (_, metrics) in enumerate(finished) if metrics is not None), default=-1)

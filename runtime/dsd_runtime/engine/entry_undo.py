@@ -1,8 +1,8 @@
-"""Keeps the weights from before a first phase that prunes, until the first update.
+"""Keeps a copy of the weights from before a first phase that prunes, until the first update.
 
-A user who resumes loads the model's weights before or after `attach()`. Before: entering the first phase has pruned
-what was loaded, and the saved session must find it whole. After: the weights are already the saved ones. Which it was
-shows in the version counters of the tensors.
+A user who resumes may load the model's weights before or after `attach()`. If before, entering the first phase has
+pruned the loaded weights, and they must be restored. If after, the weights are already right. The version counters of
+the tensors tell which was the case.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class EntryUndo:
         return cls(model, copies, {})
 
     def entered(self) -> None:
-        """Notes the versions now that the phase has been entered."""
+        """Stores the tensors' versions after the phase was entered."""
         self.versions = self._now()
 
     def undo_if_untouched(self) -> None:
-        """Puts the copies back, unless something has written to the weights since."""
+        """Restores the copies, unless the weights have been written to since."""
         if self._now() != self.versions:
             return
         with torch.no_grad():

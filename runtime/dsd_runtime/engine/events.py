@@ -1,4 +1,4 @@
-"""Events at boundaries as data, for the user, the log and the tests."""
+"""Events at phase boundaries as data, for the user, the log and the tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EventKind = Literal["enter", "select", "exit", "stop", "warning"]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One happening: at which update (counted from 0 over the line), in which phase, with plain-data details."""
+    """One event: its update (counted from 0 over all phases), its phase, and details as plain data."""
 
     kind: EventKind
     update: int
@@ -20,14 +20,14 @@ class Event:
 
 
 def record_event(events: list[Event], event: Event) -> None:
-    """Appends an event; of a ramp's many selections only the latest of a phase keeps its details."""
+    """Appends an event; of the selections of a ramp, only the latest of a phase keeps its details."""
     if event.kind == "select" and events and events[-1].kind == "select" and events[-1].phase == event.phase:
         events[-1] = Event("select", events[-1].update, event.phase)
     events.append(event)
 
 
 def packed(events: Sequence[Event]) -> list[dict[str, Any]]:
-    """Events as plain data; selections of a ramp at even distances are one entry with their number (``times``)."""
+    """Events as plain data; selections of a ramp at equal intervals become one entry with their number (``times``)."""
     entries: list[dict[str, Any]] = []
     for event in events:
         last = entries[-1] if entries else {}
@@ -39,7 +39,7 @@ def packed(events: Sequence[Event]) -> list[dict[str, Any]]:
 
 
 def unpacked(entries: Iterable[Mapping[str, Any]]) -> list[Event]:
-    """What :func:`packed` was given."""
+    """The inverse of :func:`packed`."""
     return [
         Event(entry["kind"], entry["update"] + index * entry["every"], entry["phase"], dict(entry["details"]))
         for entry in entries

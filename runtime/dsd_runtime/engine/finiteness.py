@@ -1,7 +1,7 @@
-"""NaN and infinity in a model, found cheaply and named: one pass over the memory and one number read back.
+"""Finds NaN and infinity in a model and names the tensor: one pass over memory and one number read back.
 
-What is looked at: every weight that is trained, and every buffer and frozen weight that was finite when the session
-began (a causal mask of -inf is meant; batch-norm statistics of NaN are not).
+It checks all trained weights, and the buffers and frozen weights that were finite when the session began (a causal mask
+of -inf is intended, NaN in batch-norm statistics is not).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _HELP = "lower the learning rate, set `clip=`, or look at the data"
 
 
 class Finiteness:
-    """Watches one model."""
+    """Checks one model."""
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
@@ -27,9 +27,10 @@ class Finiteness:
         self._watched = frozenset(untrained) - broken
 
     def require(self, where: str, *, gradients: bool = False) -> None:
-        """Raises :class:`DsdError` naming the first weight or buffer that is not finite.
+        """Raises :class:`DsdError` with the name of the first weight or buffer that is not finite.
 
-        ``where`` is put behind it ("after update 37"). With ``gradients`` those of the last update are looked at too.
+        ``where`` is appended to the message ("after update 37"). With ``gradients``, those of the last update are
+        checked too.
         """
         for name, word in first_broken(self._tensors()):
             raise DsdError(f"`{name}` is {word} {where}", help=_HELP)
@@ -56,7 +57,7 @@ def _gradients(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 @torch.no_grad()
 def first_broken(tensors: Iterable[tuple[str, Tensor]], *, all_of_them: bool = False) -> list[tuple[str, str]]:
-    """The first tensor that is not finite (or all of them) with `nan` or `infinite`; none for a good model."""
+    """The first tensor that is not finite (or all of them) with `nan` or `infinite`; empty if all are finite."""
     named = [(name, value.detach()) for name, value in tensors if _can_be_broken(value)]
     if not named:
         return []
@@ -76,6 +77,6 @@ def _can_be_broken(value: Tensor) -> bool:
 
 
 def _values(value: Tensor) -> Tensor:
-    """The stored numbers, in a dtype that norms are computed in."""
+    """The stored numbers, in a dtype in which norms can be computed."""
     stored = value.coalesce().values() if value.layout == torch.sparse_coo else value
     return stored if stored.is_complex() or stored.dtype.itemsize > 1 else stored.float()

@@ -1,8 +1,8 @@
-"""Checks what a user passes as the optimizer, and names the torch.optim optimizer inside a wrapper.
+"""Checks what a user passes as the optimizer, and finds the torch.optim optimizer inside a wrapper.
 
-A wrapper that does nothing but call the optimizer inside is taken off (accelerate's). One that computes something is
-kept and stepped, where it shares its groups with the one inside (Lookahead, SAM): the masks reach both states. Anything
-else is refused in a sentence that says what to pass.
+A wrapper that only calls the inner optimizer is unwrapped (accelerate's). One that computes something itself is kept
+and stepped if it shares its groups with the inner one (Lookahead, SAM), so that the masks apply to both states.
+Anything else is refused with advice on what to pass.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _shares_groups(outer: Optimizer, inner: Optimizer) -> bool:
 
 
 def _of_accelerate(given: object, attribute: str, inner: Optimizer) -> Optimizer:
-    """The optimizer that accelerate wrapped, where its wrapper adds nothing to a step."""
+    """The optimizer that accelerate wrapped, if its wrapper adds nothing to a step."""
     steps = getattr(getattr(given, "gradient_state", None), "num_steps", 1)
     if getattr(given, "scaler", None) is not None:
         raise DsdError(

@@ -1,4 +1,4 @@
-"""Notices a `session.step()` on the gradients of the update before, or on none."""
+"""Detects a `session.step()` on the gradients of the previous update, or without any."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dsd_runtime.engine.warning import warn
 
 
 class FreshGradients:
-    """Remembers one small gradient of the last update, and its version."""
+    """Keeps one small gradient of the last update, and its version."""
 
     def __init__(self) -> None:
         self._parameter: nn.Parameter | None = None
@@ -19,9 +19,10 @@ class FreshGradients:
         self._has_warned = False
 
     def require(self, optimizer: Optimizer, *, has_begun: bool, is_scaled: bool) -> None:
-        """Raises :class:`DsdError` for a second step on one `backward()`; warns, once, where there is no gradient.
+        """Raises :class:`DsdError` for a second step after one `backward()`; warns once if there is no gradient.
 
-        ``has_begun``: a batch was drawn or `begin_step()` called since the last update, so old gradients may be meant.
+        ``has_begun``: a batch was drawn or `begin_step()` called since the last update, so old gradients may be
+        intended.
         """
         has_any = any(weight.grad is not None for group in optimizer.param_groups for weight in group["params"])
         if not has_begun and self._has_stepped and (not has_any or self._is_old()):

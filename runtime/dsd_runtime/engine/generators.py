@@ -1,6 +1,6 @@
 """Saves, restores and seeds the global random generators of torch, numpy and Python's `random`.
 
-A data set or a model of one's own may draw from any of the three, so a run that is reproducible keeps all of them.
+A user's data set or model may draw from any of the three, so a reproducible run saves all of them.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _NUMPY_SEEDS = 2**32
 
 
 def seed_generators(key: int) -> None:
-    """Seeds the global generators of torch, numpy and Python alike."""
+    """Seeds the global generators of torch, numpy and Python."""
     torch.manual_seed(key)
     np.random.seed(key % _NUMPY_SEEDS)
     random.seed(key)
 
 
 def generator_states() -> dict[str, Any]:
-    """Where the global generators stand, torch's on the CPU and on every GPU in use; tensors and plain data."""
+    """The states of the global generators, for torch on the CPU and every GPU in use; tensors and plain data."""
     is_cuda_in_use = torch.cuda.is_available() and torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     return {
         "cpu": torch.get_rng_state(),
@@ -34,7 +34,7 @@ def generator_states() -> dict[str, Any]:
 
 
 def set_generator_states(states: Mapping[str, Any]) -> None:
-    """Puts the global generators back where they stood."""
+    """Restores the states of the global generators."""
     torch.set_rng_state(states["cpu"])
     if states["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(states["cuda"])

@@ -22,7 +22,7 @@ TAG_ATTRIBUTE = "_dsd_tag"
 
 @dataclass(frozen=True, slots=True)
 class LayerTag:
-    """What a module declares of itself; None leaves the inferred value."""
+    """What a module declares about itself; None keeps the inferred value."""
 
     kind: str | None = None
     roles: tuple[str, ...] = ()
@@ -40,11 +40,10 @@ def tag(
     parts: Mapping[str, Literal["ih", "hh"]] | None = None,
     input_dim: int | None = None,
 ) -> nn.Module:
-    """Declares a module's kind or role where inference cannot know it, and returns the module.
+    """Declares a module's kind or role if it cannot be inferred, and returns the module.
 
-    ``parts`` maps the module's own parameter names to `ih` or `hh`, so that `birnn.hh` can narrow to them.
-    ``input_dim`` is the dimension that the inputs of its weights lie along, for `N:M`: 1 unless said, 0 for a weight
-    that is [in, out].
+    ``parts`` maps the module's own parameter names to `ih` or `hh`, for selectors such as `birnn.hh`. ``input_dim`` is
+    the dimension of the inputs of its weights, for `N:M`: 1 by default, 0 for a weight that is [in, out].
     """
     roles = (role,) if role else ()
     setattr(module, TAG_ATTRIBUTE, LayerTag(kind, roles, bidirectional, dict(parts or {}), input_dim))
@@ -58,11 +57,11 @@ def _recurrent_part(parameter: str) -> Literal["ih", "hh"] | None:
 
 
 def inventory(model: nn.Module, optimizer: Optimizer | None = None) -> tuple[LayerInfo, ...]:
-    """Every module of a model that owns weights, in the model's order, with kinds and roles inferred or as tagged.
+    """Every module of a model that has weights, in the model's order, with inferred or declared kinds and roles.
 
-    A weight tied to two owners stands under both, the second time with the first one's name (``tied_to``). A weight
-    without `requires_grad`, or that no group of the optimizer has, is not trainable. Raises :class:`DsdError` for lazy
-    modules that have no weights yet.
+    A weight tied to two owners is listed under both, the second time with the first one's name
+    (``tied_to``). A weight without `requires_grad`, or in no group of the optimizer, is not trainable. Raises
+    :class:`DsdError` for lazy modules whose weights do not exist yet.
     """
     named = dict(model.named_parameters(remove_duplicate=False))
     _require_initialised(named)

@@ -1,7 +1,7 @@
 """Sets the learning rate of every update from its closed form, and detects anything else that sets it.
 
-``rate(t) = start x shape(t) x warm-up(t)``: the shape runs over the phase (or the clock the phase names), the warm-up
-is linear over the phase's first updates. Exact rationals from the plan become one float at the end.
+``rate(t) = start x shape(t) x warm-up(t)``: the shape runs over the phase (or the clock that the phase names), the
+warm-up is linear over the phase's first updates. Exact rationals from the plan are rounded to a float at the end.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dsd_lang.plan.rates import RateShape, decay_shape, milestone_update, with_w
 
 @dataclass(frozen=True, slots=True)
 class ShapeClock:
-    """What drives a shape: the reading at the phase's first update, and the updates after which the shape is over."""
+    """The clock of a shape: its reading at the phase's first update, and its total number of updates."""
 
     offset: int
     total: int
@@ -29,7 +29,7 @@ class ShapeClock:
 
 @dataclass(frozen=True, slots=True)
 class RateSchedule:
-    """The learning rate of one phase as a function of the update within it (from 0)."""
+    """The learning rate of one phase as a function of the update in it (from 0)."""
 
     start: Fraction
     decay: Decay
@@ -45,15 +45,15 @@ class RateSchedule:
         object.__setattr__(self, "_shape", shape)
 
     def __call__(self, update: int) -> float:
-        """The learning rate used by that update of the phase."""
+        """The learning rate of that update of the phase."""
         return with_warmup(self._shape(update + self.clock.offset), update, self.warmup_updates)
 
 
 def own_rates(optimizer: Optimizer) -> list[float]:
-    """The rate of each parameter group as the optimizer was built, of which the groups keep the ratios.
+    """The rate of each parameter group as the optimizer was built; the session keeps their ratios.
 
-    A scheduler that warms up from 0 has left each group's own rate in `initial_lr`. Raises :class:`DsdError` where
-    something else has set the rates of several groups to 0, so that their ratios cannot be known.
+    If a scheduler warms up from 0, each group's own rate is in `initial_lr`. Raises :class:`DsdError` if something else
+    has set the rates of several groups to 0, so that their ratios are unknown.
     """
     groups = optimizer.param_groups
     rates = [float(group["lr"]) for group in groups]
@@ -68,7 +68,7 @@ def own_rates(optimizer: Optimizer) -> list[float]:
 
 
 class RateOwner:
-    """Sets the learning rate of an optimizer's groups, which keep their ratios, and sees that nobody else does."""
+    """Sets the learning rate of an optimizer's groups, keeping their ratios, and detects other changes to it."""
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._optimizer = optimizer
@@ -81,11 +81,11 @@ class RateOwner:
 
     @property
     def rates(self) -> list[float]:
-        """The learning rate of each group as the optimizer will use it."""
+        """The learning rate of each group for the next update."""
         return [float(group["lr"]) for group in self._optimizer.param_groups]
 
     def set(self, rate: float) -> None:
-        """Gives every group its share of the rate; a tensor learning rate is filled in place."""
+        """Sets the rate of every group; a tensor learning rate is changed in place."""
         self._require_same_groups()
         is_own = rate == self.own_rate
         for group, own, ratio in zip(self._optimizer.param_groups, self._own_rates, self._ratios, strict=True):
@@ -97,7 +97,7 @@ class RateOwner:
         self._marks = self._marks_now()
 
     def check(self) -> None:
-        """Raises :class:`DsdError` when something else changed a learning rate since it was set here."""
+        """Raises :class:`DsdError` if something else has changed a learning rate since it was set here."""
         self._require_same_groups()
         now = self._marks_now()
         if self._marks is not None and self._marks != now:
@@ -115,7 +115,7 @@ class RateOwner:
             )
 
     def follow(self, optimizer: Optimizer) -> None:
-        """Goes on with another optimizer of the same parameter groups."""
+        """Switches to another optimizer with the same parameter groups."""
         if optimizer is not self._optimizer:
             self._optimizer = optimizer
             self._marks = None
@@ -136,7 +136,7 @@ class RateOwner:
         self._marks = None
 
     def _marks_now(self) -> list[object]:
-        """What shows that a rate was changed: the number, or a tensor's version (reading it would wait for a GPU)."""
+        """Values that show whether a rate was changed: the number, or a tensor's version (no wait for a GPU)."""
         rates = [group["lr"] for group in self._optimizer.param_groups]
         return [(id(rate), rate._version) if isinstance(rate, Tensor) else rate for rate in rates]
 

@@ -1,8 +1,8 @@
 """Messages about weights that a plan's selection unexpectedly leaves out or includes.
 
-Quiet about what the language reference says of every model: embeddings, norms, a first convolution and a CTC projection
-stay out of `prunable`. What is frozen, tied to an embedding, in an attention module or in a module of unknown kind is
-told once, when it is at least 1% of the weights in the model's matrices.
+Nothing is said about what the language reference defines: embeddings, norms, a first convolution and a CTC projection
+are not `prunable`. Weights that are frozen, tied to an embedding, in an attention module or in a module of unknown kind
+are reported once, if they are at least 1% of the weights in the model's matrices.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PRUNABLE = Selector("word", "prunable")
 
 
 def selection_notes(plan: Plan, layers: Sequence[LayerInfo]) -> list[str]:
-    """A sentence about frozen weights that the plan names, and one about what its words leave out, where it is due."""
+    """A sentence about frozen weights that the plan names, and one about weights that its words leave out, if due."""
     phases = [phase for phase in plan.phases if phase.mode == "sparse" and phase.target and phase.target.kind != "held"]
     if not phases:
         return []
@@ -69,7 +69,7 @@ def _left_out(phases: Sequence[Phase], layers: Sequence[LayerInfo], chosen: Mapp
 
 @dataclass(frozen=True, slots=True)
 class _Reasons:
-    """Why a weight may be left out of a model's selections."""
+    """The reasons why a weight may be left out of a selection."""
 
     kinds: Mapping[str, frozenset[str]]
     frozen: frozenset[str]
@@ -94,7 +94,7 @@ class _Reasons:
         )
 
     def __call__(self, weight: WeightInfo) -> str:
-        """One of the reasons above, or `not named` for what nobody would expect to be selected."""
+        """One of the reasons above, or `not named` for weights that nobody would expect to be selected."""
         kinds = self.kinds[weight.name]
         if weight.name in self.excluded:
             return "not named"
@@ -111,7 +111,7 @@ class _Reasons:
 
 
 def _words(phases: Iterable[Phase]) -> Iterator[Selector]:
-    """The bare words by which the phases select: `prunable` where nothing is said."""
+    """The words by which the phases select: `prunable` by default."""
     for phase in phases:
         items = phase.target.items if phase.target is not None and phase.target.kind == "list" else ()
         texts = phase.layers or tuple(item.selector for item in items)
@@ -129,7 +129,7 @@ def _groups(found: Mapping[str, str]) -> Iterator[str]:
 
 
 def _example(found: Mapping[str, str], surprising: Sequence[str]) -> str:
-    """What to write: something that is trained, where there is such."""
+    """An example of a selector; for a trained weight, if possible."""
     first = min(surprising, key=lambda name: found[name] == "frozen")
     if found[first] == "attention":
         return "attention"

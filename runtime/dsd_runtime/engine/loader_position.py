@@ -1,8 +1,8 @@
-"""Counts batches of a data loader (the one data clock of a run), and finds the position again on resume.
+"""Counts the batches of a data loader (the data clock of a run), and restores the position on resume.
 
-A loader draws its order from the global generators or from one of its own; both are kept as they were when the pass
-over the data began, so that a resumed run gets the same order and passes over what it has trained on. A loader whose
-order is a function of the number of the pass (:class:`PassLoader`) is asked for the rest of the pass instead.
+A loader draws its order from the global generators or from its own. The states of both at the start of a pass over the
+data are saved, so that a resumed run gets the same order and skips the batches already used. If a loader's order is a
+function of the number of the pass (:class:`PassLoader`), it is asked for the rest of the pass instead.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ T_co = TypeVar("T_co", covariant=True)
 
 @runtime_checkable
 class PassLoader(Protocol[T_co]):
-    """A loader that can begin anywhere."""
+    """A loader that can start at any batch."""
 
     def read_pass(self, epoch: int, *, skip: int) -> Iterator[T_co]:
-        """The batches of that pass over the data, from batch ``skip`` on (both from 0)."""
+        """The batches of that pass over the data from batch ``skip`` on (both from 0)."""
         ...
 
 
@@ -44,7 +44,7 @@ class LoaderPosition:
         self._to_restore: list[Tensor] = []
 
     def iterate(self, loader: Iterable[T] | PassLoader[T]) -> Iterator[T]:
-        """The batches still to be trained on in this pass."""
+        """The remaining batches of this pass."""
         if isinstance(loader, PassLoader):
             self._to_skip, self._at_pass_start = 0, {}
             return loader.read_pass(self.epoch, skip=self.batch)
@@ -61,11 +61,11 @@ class LoaderPosition:
         return iter(loader)
 
     def end_pass(self) -> None:
-        """The loader is through, or was left: the next pass begins at its first batch."""
+        """Ends a pass, because the loader is exhausted or was left; the next one begins at its first batch."""
         self.move_to(self.epoch + 1, 0)
 
     def move_to(self, epoch: int, batch: int) -> None:
-        """Stands before that batch of that pass."""
+        """Moves to that batch of that pass."""
         self.epoch, self.batch = epoch, batch
 
     def _resumed(self, loader: Iterable[T]) -> Iterator[T]:
@@ -87,7 +87,7 @@ class LoaderPosition:
         return iterator
 
     def _warn_of_kept_workers(self, loader: object) -> None:
-        """Workers that live on from pass to pass keep generators that nobody outside can read."""
+        """Warns about persistent workers, whose generators cannot be saved."""
         if self._is_resumed and self.epoch and getattr(loader, "persistent_workers", False):
             warn(
                 "the loader's workers are kept from pass to pass (`persistent_workers=True`), so random numbers drawn "

@@ -1,7 +1,7 @@
-"""What is known of the metrics that a session is told: which way is better, and which are percent points.
+"""The direction and unit of the metrics of a session.
 
-The directions of dsd's own metrics stand in the registry (`dsd_lang.base.metrics`). Of a user's own metric nothing is
-guessed from its name: it is declared, or an error says so.
+The directions of dsd's own metrics are in the registry (`dsd_lang.base.metrics`). The direction of a user's own metric
+is never guessed from its name: it must be declared.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Better = Literal["higher", "lower"]
 
 
 def known_direction(metric: str) -> Better | None:
-    """Which way is better for one of dsd's own metrics; None for any other."""
+    """Whether higher or lower is better for one of dsd's own metrics; None for any other."""
     known = find_metric(metric)
     if known is None:
         return None
@@ -24,7 +24,7 @@ def known_direction(metric: str) -> Better | None:
 
 
 class MetricTable:
-    """Directions and units of the metrics of one session; ``declared`` wins over what is known."""
+    """Directions and units of the metrics of one session; ``declared`` takes precedence over the registry."""
 
     def __init__(self, percent: Iterable[str] = (), declared: Mapping[str, Better] | None = None) -> None:
         self.percent = frozenset(percent)
@@ -47,7 +47,7 @@ class MetricTable:
         return metric in self._declared or known_direction(metric) is not None
 
     def higher_is_better(self, metric: str) -> bool:
-        """The direction; raises :class:`DsdError` for a metric of which none was declared."""
+        """The direction; raises :class:`DsdError` for a metric without a declared one."""
         better = self._declared.get(metric) or known_direction(metric)
         if better is None:
             raise DsdError(
@@ -58,14 +58,14 @@ class MetricTable:
         return better == "higher"
 
     def is_better(self, metric: str, value: float, than: float, *, by: float = 0.0) -> bool:
-        """Whether a metric's value improves on another by more than ``by``, in the metric's own direction."""
+        """Whether a value improves on another by more than ``by``, in the metric's direction."""
         gain = value - than if self.higher_is_better(metric) else than - value
         return gain > by
 
     def state_dict(self) -> dict[str, Better]:
-        """What was declared, as plain data."""
+        """The declarations, as plain data."""
         return dict(self._declared)
 
     def load_state_dict(self, state: Mapping[str, Better]) -> None:
-        """Takes what a saved session was told; what has been declared since wins."""
+        """Restores the declarations of a saved session; newer ones take precedence."""
         self._declared = {**state, **self._declared}

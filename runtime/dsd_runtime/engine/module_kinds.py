@@ -1,8 +1,8 @@
 """Determines a module's kind and the input dimension of its weights.
 
 Known are torch's modules and their subclasses, the `Conv1D` of transformers (a linear layer whose weight is [in, out]),
-and any module with `in_features`, `out_features` and a `weight` of those two sizes, as linear layers of other packages
-have.
+and any module with `in_features`, `out_features` and a `weight` of these two sizes, as in linear layers of other
+packages.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _KINDS: tuple[tuple[tuple[type[nn.Module], ...], str], ...] = (
 
 
 def inferred_kind(module: nn.Module) -> str:
-    """The kind of a module that declares none; `other` where it is not known."""
+    """The kind of a module that declares none; `other` if unknown."""
     for types, kind in _KINDS:
         if isinstance(module, types):
             return kind
@@ -31,9 +31,10 @@ def inferred_kind(module: nn.Module) -> str:
 
 
 def input_axis_of(module: nn.Module, parameter: str) -> tuple[int, int]:
-    """The dimension that a weight's inputs lie along, and how many groups of them it holds (1: all are one).
+    """The dimension of a weight's inputs, and the number of groups of inputs along it (usually 1).
 
-    A square weight of a foreign linear layer is taken for [out, in], as torch has it; `dsd_runtime.tag` says otherwise.
+    A square weight of another package's linear layer is taken as [out, in], as in torch; `dsd_runtime.tag` can override
+    it.
     """
     if parameter == "weight" and isinstance(module, _ConvTransposeNd):
         return 0, module.groups
@@ -43,7 +44,7 @@ def input_axis_of(module: nn.Module, parameter: str) -> tuple[int, int]:
 
 
 def _is_conv1d(module: nn.Module) -> bool:
-    """Whether it is the `Conv1D` of transformers (GPT-2), which need not be installed."""
+    """Whether it is the `Conv1D` of transformers (GPT-2), which may not be installed."""
     return any(
         parent.__name__ == "Conv1D" and parent.__module__.partition(".")[0] == "transformers"
         for parent in type(module).__mro__
@@ -51,7 +52,7 @@ def _is_conv1d(module: nn.Module) -> bool:
 
 
 def _linear_input_dim(module: nn.Module) -> int | None:
-    """Where a linear layer that is no `nn.Linear` has its inputs; None for what does not look like one."""
+    """The input dimension of a linear layer that is not an `nn.Linear`; None if it does not look like one."""
     weight = module._parameters.get("weight")
     sizes = (getattr(module, "out_features", None), getattr(module, "in_features", None))
     if weight is None or isinstance(module, nn.Linear):

@@ -34,13 +34,13 @@ class Moments:
         return any(point.moment == "init" for point in self._planned.get(None, ()))
 
     def save(self, moment: str, stage: Stage, reading: ClockReading) -> None:
-        """Saves what is planned for that moment of the stage's phase."""
+        """Saves the checkpoint planned for that moment of the stage's phase."""
         for point in self._planned.get(stage.phase.id, ()):
             if point.moment == moment:
                 self._store.save(reference_key(point), take_snapshot(self._model, reading))
 
     def save_offsets(self, stage: Stage, reading: ClockReading) -> None:
-        """Saves what is planned after as many updates of the phase as the reading has."""
+        """Saves the checkpoints planned after that many updates of the phase."""
         for point in self._planned.get(stage.phase.id, ()):
             if point.moment != "at" or point.offset is None:
                 continue
@@ -48,7 +48,7 @@ class Moments:
                 self._store.save(reference_key(point), take_snapshot(self._model, reading))
 
     def keep_best(self, metrics: Mapping[str, float], stage: Stage, reading: ClockReading) -> None:
-        """Saves `@label.best` when the metric it goes by has improved; a value that is NaN improves nothing."""
+        """Saves `@label.best` if its metric has improved; NaN is never an improvement."""
         value = metrics.get(self._best_metric)
         if value is None or math.isnan(value) or not self._table.knows(self._best_metric):
             return
@@ -58,5 +58,5 @@ class Moments:
         self.save("best", stage, reading)
 
     def has_offsets(self, stage: Stage) -> bool:
-        """Whether a point inside the stage's phase is planned."""
+        """Whether a checkpoint inside the stage's phase is planned."""
         return any(point.moment == "at" for point in self._planned.get(stage.phase.id, ()))

@@ -1,7 +1,7 @@
-"""Applies `state=zero|reset|keep` to the optimizer's state of pruned and revived weights.
+"""Applies `state=zero|reset|keep` to the optimizer state of pruned and revived weights.
 
-zero: those coordinates of every buffer of the weight's own shape; reset: the tensor's whole state, with its step count;
-keep: nothing.
+zero: their entries in every buffer of the weight's shape; reset: the whole state of the tensor, including its step
+count; keep: nothing.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from dsd_runtime.masks.store import same_shape_buffers
 
 
 def parameters_of(optimizer: Optimizer) -> list[Parameter]:
-    """The parameters of all groups, in their order."""
+    """The parameters of all groups, in order."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def zero_state(optimizer: Optimizer, parameter: Parameter, where: Tensor) -> None:
-    """Zeroes the coordinates ``where`` (bool, the parameter's shape) of every same-shape state buffer."""
+    """Zeroes the entries ``where`` (bool, the parameter's shape) of every state buffer of the same shape."""
     for _, buffer in same_shape_buffers(parts_of(optimizer), parameter):
         buffer.masked_fill_(where.to(buffer.device), 0)
 
 
 def forget_state(optimizer: Optimizer, parameter: Tensor) -> None:
-    """Drops all state of a parameter, so that the optimizer starts it anew at its next update."""
+    """Drops all state of a parameter, so that the optimizer initialises it again at the next update."""
     for part in parts_of(optimizer):
         _forget(part, parameter)
 
@@ -52,18 +52,17 @@ def forget_all_state(optimizer: Optimizer) -> None:
 
 
 def step_count(optimizer: Optimizer, parameter: Parameter) -> int:
-    """How many updates the optimizer counts for a parameter; 0 where it keeps no count."""
+    """The optimizer's step count for a parameter; 0 if it keeps none."""
     steps = optimizer.state.get(parameter, {}).get("step", 0)
     return int(steps.item()) if isinstance(steps, Tensor) else int(steps)
 
 
 def largest_update_ratio(optimizer: Optimizer, parameter: Parameter) -> float:
-    """How large the first updates of a coordinate with zeroed moments get, as a multiple of the learning rate.
+    """How large the first updates of an entry with zeroed moments get, as a multiple of the learning rate.
 
-    Adam's k-th update of it, when the step count stands at t and its gradient does not change, is
-    lr x (1-b1^k)/(1-b1^(t+k)) / sqrt((1-b2^k)/(1-b2^(t+k))): 1 throughout for t = 0; for the usual betas and a large t
-    it begins at 3.2 and has its maximum of 6.6 at k = 12. Optimizers without second moments corrected by a step count
-    give 1.
+    With step count t and a constant gradient, Adam's k-th update is lr x (1-b1^k)/(1-b1^(t+k)) /
+    sqrt((1-b2^k)/(1-b2^(t+k))). For t = 0 the ratio is always 1; for the usual betas and a large t it starts at 3.2 and
+    has its maximum of 6.6 at k = 12. For optimizers without bias-corrected second moments it is 1.
     """
     return max(_largest_update_ratio(part, parameter) for part in parts_of(optimizer))
 

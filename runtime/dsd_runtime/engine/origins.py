@@ -1,7 +1,7 @@
 """Loads the weights for `from=` and `restore=` at a boundary, by state_dict key.
 
-References are looked up, files read and fresh weights drawn before a phase is entered, so that what is absent is an
-error while the phase before is still in force.
+References are looked up, files read and weights initialised before a phase is entered, so that anything missing is an
+error while the previous phase is still active.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Weights = Mapping[str, Tensor]
 
 
 class Origins:
-    """The sources a model's phases may draw weights from."""
+    """The sources of weights for a model's phases."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Origins:
         self._factory = factory
 
     def starting(self, stage: Stage) -> Weights | None:
-        """What `from=` puts in place of all weights and buffers; None for the last ones."""
+        """The weights and buffers for `from=`; None for the last ones."""
         source = stage.phase.from_
         if source.kind == "last":
             return None
@@ -57,7 +57,7 @@ class Origins:
         return self._fitting(weights, stage.phase, self._model.state_dict())
 
     def restoring(self, stage: Stage) -> Weights | None:
-        """What `restore=` gives revived weights; None for zero. (`saved` is kept by the boundary.)"""
+        """The values of revived weights for `restore=`; None for zero. (The boundary keeps those of `saved`.)"""
         restore = stage.phase.restore
         if restore.kind == "zero":
             return None
@@ -83,12 +83,12 @@ class Origins:
 
 
 def shapes_of(values: Mapping[str, object]) -> dict[str, tuple[int, ...]]:
-    """The tensors' shapes by name; what is no tensor is left out."""
+    """The tensors' shapes by name; values that are not tensors are left out."""
     return {name: tuple(value.shape) for name, value in values.items() if isinstance(value, Tensor)}
 
 
 def require_fitting(found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]], phase: Phase) -> None:
-    """Raises :class:`DsdError` when a source of weights lacks one of the model's, or has it in another shape."""
+    """Raises :class:`DsdError` if a source lacks one of the model's weights, or has it in another shape."""
     for name, shape in wanted.items():
         if found.get(name) != shape:
             other = f"; it has one of {found[name]}" if name in found else ""
@@ -107,7 +107,7 @@ def copy_into(model: nn.Module, weights: Weights) -> None:
 
 
 def file_shapes(path: str) -> dict[str, tuple[int, ...]]:
-    """The shapes of the tensors in a safetensors file; only its head is read, and only if it is a regular file."""
+    """The shapes of the tensors in a safetensors file; only its header is read, and only from a regular file."""
     try:
         require_regular(path)
         with safe_open(path, framework="pt") as file:

@@ -1,7 +1,7 @@
-"""Applies a phase's `opt=`, `wd=` and `dropout=`, and undoes them after it.
+"""Applies a phase's `opt=`, `wd=` and `dropout=`, and undoes them after the phase.
 
-`l1=` and `clip=` are part of each update (`update.py`); `batch=` is the data loader's business: the runner follows it,
-a user's own loop reads it from `session.phase.batch`.
+`l1=` and `clip=` are part of each update (`update.py`). `batch=` is left to the data loader: `dsd-run` follows it, and
+a user's loop can read it from `session.phase.batch`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _OPTIMIZERS: dict[str, type[Optimizer]] = {
 
 
 def optimizer_class(name: str) -> type[Optimizer]:
-    """The class of `torch.optim` of that name, in any case; raises :class:`DsdError` with the nearest name."""
+    """The class in `torch.optim` with that name, ignoring case; raises :class:`DsdError` with the nearest name."""
     if name.lower() in _OPTIMIZERS:
         return _OPTIMIZERS[name.lower()]
     guess = nearest(name.lower(), list(_OPTIMIZERS))
@@ -40,7 +40,7 @@ def optimizer_class(name: str) -> type[Optimizer]:
 
 
 def plain_value(value: str | bool) -> str | bool | float:
-    """An argument of the plan as Python data: numbers as floats, the rest as it is."""
+    """An argument of the plan as Python data: numbers as floats, anything else unchanged."""
     if isinstance(value, bool):
         return value
     try:
@@ -50,9 +50,9 @@ def plain_value(value: str | bool) -> str | bool | float:
 
 
 def optimizer_options(choice: Function) -> dict[str, Any]:
-    """The keyword arguments a choice such as `sgd(momentum=0.9, nesterov=on)` gives its class.
+    """The keyword arguments of the class for a choice such as `sgd(momentum=0.9, nesterov=on)`.
 
-    `beta1=`, `beta2=` stand for `betas`; an option that the class does not have is an error.
+    `beta1=` and `beta2=` become `betas`; an option that the class does not have is an error.
     """
     options: dict[str, Any] = {name: plain_value(value) for name, value in choice.arguments.items()}
     known = inspect.signature(optimizer_class(choice.name)).parameters
@@ -76,7 +76,7 @@ def build_optimizer(
     rate: float,
     weight_decay: float = 0.0,
 ) -> Optimizer:
-    """An optimizer of `torch.optim` from the plan's words."""
+    """Builds an optimizer of `torch.optim` from a function of the plan."""
     chosen = optimizer_class(choice.name)
     options = optimizer_options(choice)
     if "weight_decay" in inspect.signature(chosen).parameters:
@@ -90,7 +90,7 @@ def build_optimizer(
 
 @dataclass(slots=True)
 class WeightDecay:
-    """The weight decay of each group as the optimizer came, and the override in force."""
+    """The original weight decay of each group, and the current override."""
 
     own: list[float]
     applied_to: Optimizer
@@ -116,7 +116,7 @@ _BUFFER_OPTIONS = ("momentum", "amsgrad", "centered")
 
 
 class OptimizerChoice:
-    """The optimizer a session was attached to, and the one a phase's `opt=` puts in its place."""
+    """The optimizer that a session was attached to, and the one that a phase's `opt=` replaces it with."""
 
     def __init__(self, own: Optimizer) -> None:
         self.own = own
@@ -128,7 +128,7 @@ class OptimizerChoice:
         self._choice: Function | None = None
 
     def check(self, choice: Function | None, weight_decay: str | None) -> None:
-        """Raises :class:`DsdError` for a name or an option that does not exist, or a weight decay it cannot have."""
+        """Raises :class:`DsdError` for a name or option that does not exist, or an unsupported weight decay."""
         if choice is not None and "weight_decay" in optimizer_options(choice):
             raise DsdError(f"`{choice.name}` takes no `weight_decay` here", help="write `wd=` on the phase")
         chosen = type(self.own) if choice is None else optimizer_class(choice.name)
@@ -137,10 +137,11 @@ class OptimizerChoice:
             raise DsdError(f"`{chosen.__name__}` has no weight decay to set with `wd=`", help="remove `wd=`")
 
     def apply(self, choice: Function | None) -> Optimizer:
-        """The optimizer of a phase.
+        """Returns the optimizer of a phase.
 
-        The same class with other options is the own optimizer with those set; another class is built anew for the
-        phase. Where the buffers an optimizer keeps are not those of the phase before, it starts without any state.
+        For the same class with other options, the options of the own optimizer are changed. For another class, a new
+        optimizer is built for the phase. If it keeps other buffers than that of the previous phase, it starts without
+        state.
         """
         if choice == self._choice:
             return self.current
@@ -169,7 +170,7 @@ _DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropo
 
 @dataclass(slots=True)
 class DropoutRates:
-    """The drop probability of each dropout layer as the model came, and the override in force."""
+    """The original drop probability of each dropout layer, and the current override."""
 
     own: list[tuple[nn.Module, str, float]]
     is_overridden: bool = False
@@ -185,12 +186,12 @@ class DropoutRates:
         return cls(found)
 
     def check(self, override: str | None) -> None:
-        """Raises :class:`DsdError` when there is nothing to override."""
+        """Raises :class:`DsdError` if the model has no dropout layer."""
         if override is not None and not self.own:
             raise DsdError("`dropout=` is set, but the model has no dropout layers", help="remove `dropout=`")
 
     def apply(self, override: str | None) -> None:
-        """Sets the override on every dropout layer; None restores the own values."""
+        """Sets the override on every dropout layer; None restores the originals."""
         if override is None and not self.is_overridden:
             return
         self.is_overridden = override is not None
@@ -199,7 +200,7 @@ class DropoutRates:
 
 
 class Overrides:
-    """Everything a phase overrides, on one model and its optimizer."""
+    """All overrides of phases, on one model and its optimizer."""
 
     def __init__(self, model: nn.Module, optimizer: Optimizer) -> None:
         self._choice = OptimizerChoice(optimizer)
@@ -208,23 +209,23 @@ class Overrides:
 
     @property
     def optimizer(self) -> Optimizer:
-        """The optimizer in force."""
+        """The current optimizer."""
         return self._choice.current
 
     def check(self, plan: Plan) -> None:
-        """Raises :class:`DsdError` for an override that has nothing to act on, before anything is trained."""
+        """Raises :class:`DsdError` for an override without anything to act on, before anything is trained."""
         for phase in plan.phases:
             self._choice.check(phase.opt, phase.wd)
             self._dropout.check(phase.dropout)
             UpdateRule.of(phase)
 
     def apply(self, phase: Phase) -> None:
-        """Sets what the phase overrides, and undoes what only the phase before did."""
+        """Applies the overrides of a phase, and undoes those of the previous one."""
         self._weight_decay.apply(self._choice.apply(phase.opt), phase.wd)
         self._dropout.apply(phase.dropout)
 
     def release(self) -> None:
-        """Gives the model back what it came with; the optimizer is of no more use."""
+        """Restores the model's original values; the optimizer must not be used afterwards."""
         self._dropout.apply(None)
 
     def state_dict(self) -> dict[str, Any]:
@@ -236,7 +237,7 @@ class Overrides:
         }
 
     def load_state_dict(self, state: Mapping[str, Any], phase: Phase) -> None:
-        """Takes a saved state, on the optimizer that the phase has."""
+        """Loads a saved state, with the optimizer of the phase."""
         optimizer = self._choice.apply(phase.opt)
         if type(optimizer).__name__ != state["optimizer_class"]:
             raise DsdError(

@@ -1,7 +1,8 @@
-"""Finds weights that a module computes from other parameters: `weight_norm`, `spectral_norm`, torch's parametrizations.
+"""Finds weights that a module computes from others: `weight_norm`, `spectral_norm`, torch's parametrizations.
 
-Such a weight is no parameter. Masking what it is computed from would prune something else: the gains of a weight norm,
-or the generators of a rotation. So the inventory lists the computed weight, under its own name, with what makes it.
+Such a weight is not a parameter. Masking the parameters it is computed from would prune something else: the gains of a
+weight norm, or the generators of a rotation. So the inventory lists the computed weight under its own name, with the
+function that computes it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _STANDARDIZED = ("StdConv2d", "StdConv2dSame", "ScaledStdConv2d", "ScaledStdConv
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """A weight that a module computes: its name in the module, its shape, what makes it, and from which parameters."""
+    """A computed weight: its name in the module, its shape, what computes it, and its source parameters."""
 
     name: str
     shape: tuple[int, ...]
@@ -30,7 +31,7 @@ class Computed:
 
 
 def computed_weights(module: nn.Module) -> tuple[Computed, ...]:
-    """The weights that a module computes from parameters of its own or of its parametrizations; none is computed here.
+    """The weights that a module computes from its own parameters or its parametrizations, without computing them.
 
     >>> [weight.made_by for weight in computed_weights(nn.utils.parametrizations.weight_norm(nn.Linear(2, 3)))]
     ['parametrizations.weight_norm']
@@ -39,7 +40,7 @@ def computed_weights(module: nn.Module) -> tuple[Computed, ...]:
 
 
 def own_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters of a module that are weights themselves, and no sources of a computed one."""
+    """The parameters of a module that are weights themselves, and not sources of a computed one."""
     if isinstance(module, ParametrizationList):
         return {}
     computed = (*_hooked(module), *_standardized(module))
@@ -62,7 +63,7 @@ def _parametrized(module: nn.Module) -> list[Computed]:
 
 
 def _hooked(module: nn.Module) -> list[Computed]:
-    """Those of the older `torch.nn.utils.weight_norm`, `spectral_norm` and `prune`, which hang on a forward hook."""
+    """The weights of the older `torch.nn.utils.weight_norm`, `spectral_norm` and `prune`, which use a forward hook."""
     found = []
     for hook in module._forward_pre_hooks.values():
         if isinstance(hook, WeightNorm):
@@ -93,11 +94,11 @@ def _standardized(module: nn.Module) -> list[Computed]:
 
 
 def _widest(sources: tuple[Tensor, ...]) -> tuple[int, ...]:
-    """The shape of the computed weight: that of the largest parameter it is made from."""
+    """The shape of the computed weight: that of its largest source parameter."""
     return tuple(max(sources, key=Tensor.numel).shape) if sources else ()
 
 
 def _snake(name: str) -> str:
-    """`_WeightNorm` as `weight_norm`."""
+    """Converts `_WeightNorm` to `weight_norm`."""
     words = "".join(f" {letter}" if letter.isupper() else letter for letter in name.strip("_"))
     return "_".join(words.lower().split())

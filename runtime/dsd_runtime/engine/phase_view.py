@@ -15,7 +15,7 @@ class Position:
     """The clocks of a session.
 
     ``index`` of the stage (-1: none entered), updates applied in it (``step``) and in all (``total``), whether `until`
-    stopped it and whether its end was recorded, the rate in force, and the final rates of the phases that are over.
+    stopped it and whether its end was recorded, the current rate, and the final rates of finished phases.
     """
 
     index: int = -1
@@ -28,19 +28,19 @@ class Position:
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> Position:
-        """The clocks out of a session's saved state."""
+        """The clocks in a session's saved state."""
         place = cls(**{field.name: state[field.name] for field in fields(cls)})
         place.last_rates = dict(place.last_rates)
         return place
 
     def enter(self, index: int) -> None:
-        """Stands at the head of another stage."""
+        """Moves to the start of another stage."""
         self.index, self.step, self.stopped, self.exited = index, 0, False, False
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseView:
-    """Where a session stands: the phase, the rate of its current update, epochs and updates done within it."""
+    """The state of a session: the phase, the rate of the current update, epochs and updates done in the phase."""
 
     index: int
     id: str
@@ -55,7 +55,7 @@ class PhaseView:
 
     @classmethod
     def of(cls, stage: Stage, step: int, rate: float) -> PhaseView:
-        """The view of a stage after ``step`` of its updates."""
+        """The view of a stage after ``step`` updates."""
         phase = stage.phase
         return cls(
             index=stage.index,

@@ -1,8 +1,8 @@
-"""Everything about a line of phases and a model that can be known before the first update, said before it.
+"""Checks before the first update that a linear plan can be run on a model.
 
-Selectors, overrides and lengths are checked where they are resolved; here stands what would otherwise show at a
-boundary: optimizers that cannot be built, sources of weights that are absent or of another shape, moments that never
-come, rates that hang on a rate of 0.
+Selectors, overrides and lengths are checked where they are resolved. This module checks what would otherwise fail at a
+boundary: optimizers that cannot be built, sources of weights that are missing or have another shape, references past
+the end of a phase, learning rates derived from 0.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dsd_runtime.engine.stages import Timeline
 
 
 def check_optimizers(plan: Plan, optimizer: Optimizer) -> None:
-    """Builds every `opt=` of a line once on the real parameter groups; DsdError for what torch refuses."""
+    """Builds every `opt=` of a plan once on the real parameter groups; DsdError for what torch refuses."""
     choices = {phase.opt.model_dump_json(): phase.opt for phase in plan.phases if phase.opt is not None}
     for choice in choices.values():
         is_own = optimizer_class(choice.name) is type(optimizer)
@@ -33,7 +33,7 @@ def check_optimizers(plan: Plan, optimizer: Optimizer) -> None:
 
 
 def check_moments(plan: Plan, timeline: Timeline) -> None:
-    """Raises DsdError for a moment such as `@a.500it` that lies past the end of its phase."""
+    """Raises DsdError for a moment such as `@a.500it` that is past the end of its phase."""
     stages = {stage.phase.id: stage for stage in timeline.stages}
     for point in plan.checkpoints:
         stage = stages.get(point.phase or "")
@@ -48,7 +48,7 @@ def check_moments(plan: Plan, timeline: Timeline) -> None:
 
 
 def check_rates(timeline: Timeline, own_rate: float) -> None:
-    """Raises DsdError for a learning rate that hangs on one that is 0, where no `until` may end that phase earlier."""
+    """Raises DsdError for a learning rate derived from one that is 0, unless an `until` may end that phase earlier."""
     last_rates: dict[str, float] = {}
     for stage in timeline.stages:
         reading = ClockReading() if stage.phase.clock.kind == "reference" else None
@@ -58,7 +58,7 @@ def check_rates(timeline: Timeline, own_rate: float) -> None:
 
 
 def check_sources(plan: Plan, model: nn.Module, factory: Callable[[], nn.Module] | None) -> None:
-    """Checks where weights are to come from: files for their names and shapes, fresh draws for being possible."""
+    """Checks the sources of weights: names and shapes in files, and whether random initialisation is possible."""
     wanted = shapes_of(tensors_of(model))
     for phase in plan.phases:
         reference = phase.from_.reference

@@ -1,4 +1,4 @@
-"""How a session moves from phase to phase: what happens at a boundary, in which order, and what is kept of it."""
+"""Moves a session from phase to phase: what happens at a boundary, in which order, and what is recorded."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ from dsd_runtime.engine.wrappers import unwrapped
 
 
 class Progression:
-    """Where a line of phases stands, the parts that a boundary changes, and the order in which it changes them.
+    """The position in a linear plan, the parts that a boundary changes, and the order of the changes.
 
-    The session turns a user's loop into calls of this class: `cross()` between phases, `advance()` after an update.
+    The session translates a user's loop to calls of this class: `cross()` between phases, `advance()` after an update.
     """
 
     def __init__(
@@ -91,17 +91,17 @@ class Progression:
 
     @property
     def optimizer(self) -> Optimizer:
-        """The optimizer in force."""
+        """The current optimizer."""
         return self.overrides.optimizer
 
     @property
     def stage(self) -> Stage:
-        """The stage that was entered last; the first, before any was."""
+        """The stage entered last; the first one if none was."""
         return self.timeline.stages[max(self.position.index, 0)]
 
     @property
     def following(self) -> Stage | None:
-        """The next stage that no ended loop skips; None at the end of the line."""
+        """The next stage that is not skipped by an ended loop; None at the end of the plan."""
         return self.succession.following(self.position.index)
 
     @property
@@ -122,17 +122,17 @@ class Progression:
 
     @property
     def where(self) -> str:
-        """Where the line stands, for the end of a sentence: `at update 3, in phase ...`."""
+        """The current position for the end of a sentence: `at update 3, in phase ...`."""
         return f"at update {self.position.total}, in phase `{self.stage.phase.label or self.stage.phase.id}`"
 
     def reading(self) -> ClockReading:
-        """The clocks now, as checkpoints remember them."""
+        """The current clocks, as stored in checkpoints."""
         return ClockReading(self.position.step, self.position.total, self.data.epoch, self.data.batch)
 
     # --- how it moves -------------------------------------------------------------------------------------------------
 
     def keep_init(self) -> None:
-        """Saves the weights from before the first phase, where the plan goes back to them."""
+        """Saves the weights from before the first phase, if the plan refers to them."""
         if self.moments.needs_init or any(phase.restore.kind == "init" for phase in self.plan.phases):
             self.references.save("init", take_snapshot(self.model, ClockReading()))
 
@@ -161,13 +161,13 @@ class Progression:
             self.finish_phase()
 
     def select_again(self) -> None:
-        """Selects the weights of the ramp's next sparsity."""
+        """Selects the weights for the ramp's next sparsity."""
         details = self.boundary.select_again(self.position.step, self.position.total, self.optimizer)
         self._agree_on_masks()
         self.record("select", details)
 
     def advance(self) -> None:
-        """Counts an applied update; then the phase's end, or the rate of its next update."""
+        """Counts an applied update; then ends the phase, or sets the rate of its next update."""
         self.position.step += 1
         self.position.total += 1
         if self._has_offsets:
@@ -180,14 +180,15 @@ class Progression:
             self.warn(self.reports.missing(self.stage.phase, self.succession.history))
 
     def stop(self, metrics: Mapping[str, float]) -> None:
-        """Ends the phase early: its `until` holds."""
+        """Ends the phase early, because its `until` is true."""
         self.position.stopped = True
         self.record("stop", {"step": self.position.step, "metrics": dict(metrics)})
         self.finish_phase()
 
     def finish_phase(self, *, has_gradients: bool = False) -> None:
-        """Records a phase's end. ``has_gradients``: those in the model are of the last update applied (and not of one
-        that was skipped).
+        """Records a phase's end.
+
+        ``has_gradients``: the model has the gradients of the last applied update (not of a skipped one).
         """
         assert self._schedule is not None
         self.position.exited = True
@@ -199,7 +200,7 @@ class Progression:
         self.record("exit", {"step": self.position.step, **details})
 
     def enter_empty_rest(self, *, by_reports: bool) -> None:
-        """Where only phases without updates are left, enters them at once: nothing else would."""
+        """If only phases without updates are left, enters them at once, since no update would."""
         if self.succession.has_only_empty_left(self.position.index, by_reports=by_reports):
             while (following := self.following) is not None:
                 self.cross(following)
@@ -210,7 +211,7 @@ class Progression:
         self._set_rate(self._schedule(self.position.step))
 
     def require_finite(self) -> None:
-        """Raises :class:`DsdError` naming the first weight, or buffer, that is NaN or infinite."""
+        """Raises :class:`DsdError` naming the first weight or buffer that is NaN or infinite."""
         self.finiteness.require(self.where)
 
     def warn(self, texts: Iterable[str]) -> None:
@@ -220,11 +221,11 @@ class Progression:
             self.record("warning", {"text": text})
 
     def record(self, kind: EventKind, details: dict[str, Any]) -> None:
-        """Adds an event of now to the log."""
+        """Adds an event to the log."""
         record_event(self.events, Event(kind, self.position.total, self.stage.phase.id, details))
 
     def _follow(self, stage: Stage) -> None:
-        """Sets what a phase overrides."""
+        """Sets the overrides of a phase."""
         self.overrides.apply(stage.phase)
         self.rate_owner.follow(self.optimizer)
         self.guard.watch(self.optimizer)
@@ -245,7 +246,7 @@ class Progression:
             self.ranks.agree("masks", self.boundary.store.hash())
 
     def _warn_of_what_was_not_reported(self, following: Phase) -> None:
-        """On leaving a phase: its `until`, or that of a loop whose cycle it ends, may have had nothing to read."""
+        """Warns at the end of a phase about conditions of it or its loops whose metrics were not reported."""
         if self.position.index < 0 or self.position.stopped:
             return
         phase, history = self.stage.phase, self.succession.history
@@ -275,12 +276,12 @@ class Progression:
         }
 
     def check_state(self, state: Mapping[str, Any]) -> None:
-        """Raises :class:`DsdError` where a saved state is not one of this plan's executed phases and seed."""
+        """Raises :class:`DsdError` unless a saved state fits this plan's executed phases and seed."""
         self.prefix.check(state)
         require_same_seed(state, self.seed)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes a state that `check_state()` has let pass."""
+        """Loads a state that `check_state()` has accepted."""
         self.position = Position.of(state)
         self.reports.table.load_state_dict(state["metrics"])
         put_buffers(self.model, state["buffers"])

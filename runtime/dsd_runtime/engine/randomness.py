@@ -1,7 +1,7 @@
 """Derives one key for each stream of random numbers.
 
-A key is a pure function of (seed, seed index, stream, place), so that branches that share a stream share its numbers,
-and no stream depends on how many numbers another has drawn.
+A key is a function of (seed, seed index, stream, position), so that branches that share a stream share its numbers, and
+no stream depends on how many numbers another has drawn.
 """
 
 from __future__ import annotations

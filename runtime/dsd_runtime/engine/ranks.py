@@ -1,6 +1,6 @@
-"""Several processes on one model: what is refused, what they must agree on, and metrics averaged over them.
+"""Several processes on one model: what is refused, what they must agree on, and averaged metrics.
 
-Data parallelism (DDP) is supported: every rank has the whole model, and the same updates. Sharded weights are not.
+Data parallelism (DDP) is supported: every rank has the whole model and the same updates. Sharded weights are not.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LATER = "use DistributedDataParallel, or train in one process"
 
 
 def require_supported_wrapper(model: nn.Module) -> None:
-    """Raises :class:`DsdError` naming what of a model's distribution no session can drive."""
+    """Raises :class:`DsdError` for a distributed model that a session does not support, naming the reason."""
     for name, module in model.named_modules():
         kind = _sharding_of(module)
         if kind is not None:
@@ -45,18 +45,18 @@ def _sharding_of(module: nn.Module) -> str | None:
 
 
 def _data_parallel(model: nn.Module) -> DistributedDataParallel | None:
-    """The model's DDP wrapper, also where the whole is compiled."""
+    """The model's DDP wrapper, also inside a compiled model."""
     inner = getattr(model, "_orig_mod", model)
     return inner if isinstance(inner, DistributedDataParallel) else None
 
 
 def world_size() -> int:
-    """How many processes train together; 1 where torch.distributed is not in use."""
+    """The number of processes that train together; 1 without torch.distributed."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 class Ranks:
-    """The processes that hold copies of one model; alone, nothing here costs anything."""
+    """The processes with copies of one model; with one process it costs nothing."""
 
     def __init__(self, model: nn.Module) -> None:
         wrapped = _data_parallel(model)
@@ -64,7 +64,7 @@ class Ranks:
         self.count = dist.get_world_size(self._group) if self._group is not None else 1
 
     def agree(self, what: str, text: str) -> None:
-        """Raises :class:`DsdError` on every rank when a text is not the same on all."""
+        """Raises :class:`DsdError` on every rank unless a text is the same on all."""
         if self.count > 1 and len({tuple(row) for row in self._gathered(_digest(text)).tolist()}) > 1:
             raise DsdError(
                 f"the {self.count} processes have different {what}",
@@ -72,7 +72,7 @@ class Ranks:
             )
 
     def averaged(self, metrics: Mapping[str, float]) -> dict[str, float]:
-        """The mean of every metric over the ranks, the same float on each; a value that is alike stays as it is."""
+        """The mean of every metric over the ranks, the same float on each; equal values are unchanged."""
         if self.count == 1:
             return dict(metrics)
         names = sorted(metrics)

@@ -27,7 +27,7 @@ def phase_rate(
 
 
 def reading_of(stage: Stage, references: ReferenceStore) -> ClockReading | None:
-    """The clocks at the moment that `clock=@ref` names; None for the phase's own or the global clock."""
+    """The clocks at the moment named by `clock=@ref`; None for the phase's own or the global clock."""
     clock = stage.phase.clock
     if clock.kind != "reference" or clock.reference is None:
         return None
@@ -55,7 +55,7 @@ def _start(stage: Stage, timeline: Timeline, last_rates: Mapping[str, float], ow
 
 
 def _last_rate(identifier: str | None, timeline: Timeline, last_rates: Mapping[str, float]) -> float | None:
-    """The final rate of that phase; of the last one trained before it, where a loop that had ended skipped it."""
+    """The final rate of that phase; if an ended loop skipped it, of the last phase trained before it."""
     places = [stage.index for stage in timeline.stages if stage.phase.id == identifier]
     before = reversed(timeline.stages[: places[0] + 1]) if places else iter(())
     return next((last_rates[stage.phase.id] for stage in before if stage.phase.id in last_rates), None)

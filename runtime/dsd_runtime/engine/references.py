@@ -1,6 +1,6 @@
 """Saved weights that a schedule refers to: `@label.start|entered|end|best|500it|3ep` and `@init`.
 
-A snapshot holds the model's whole `state_dict` (weights and buffers) on the CPU and the clocks at that moment.
+A snapshot contains the model's whole `state_dict` (weights and buffers) on the CPU, and the clocks at that moment.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dsd_lang.plan import Checkpoint, ReferenceInfo
 
 @dataclass(frozen=True, slots=True)
 class ClockReading:
-    """The clocks at a moment: updates within the phase and in all, and the position in the data."""
+    """The clocks at a moment: updates in the phase and in total, and the position in the data."""
 
     phase_updates: int = 0
     total_updates: int = 0
@@ -28,14 +28,14 @@ class ClockReading:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A model's weights and buffers by state_dict key, and when they were taken."""
+    """A model's weights and buffers by state_dict key, and the clocks at that moment."""
 
     weights: dict[str, Tensor]
     reading: ClockReading
 
 
 def reference_key(point: Checkpoint | ReferenceInfo) -> str:
-    """The name a checkpoint is stored under: `init`, `p0.end`, `p0.at.500it`."""
+    """The name under which a checkpoint is stored: `init`, `p0.end`, `p0.at.500it`."""
     if point.moment == "init":
         return "init"
     offset = f".{point.offset.length}" if point.offset is not None else ""
@@ -43,7 +43,7 @@ def reference_key(point: Checkpoint | ReferenceInfo) -> str:
 
 
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:
-    """A model's weights and buffers by state_dict key, detached but not copied; other state it keeps is left out."""
+    """A model's weights and buffers by state_dict key, detached but not copied; other state is left out."""
     return {name: value.detach() for name, value in model.state_dict().items() if isinstance(value, Tensor)}
 
 
@@ -53,7 +53,7 @@ def take_snapshot(model: nn.Module, reading: ClockReading) -> Snapshot:
 
 
 class ReferenceStore(Protocol):
-    """Where snapshots are kept."""
+    """The interface of a store of snapshots."""
 
     def save(self, key: str, snapshot: Snapshot) -> None: ...
 
@@ -61,7 +61,7 @@ class ReferenceStore(Protocol):
 
 
 class MemoryReferences:
-    """Snapshots kept in memory, part of the session's own state."""
+    """Snapshots in memory, which are part of the session's state."""
 
     def __init__(self) -> None:
         self._snapshots: dict[str, Snapshot] = {}
@@ -100,9 +100,9 @@ def missing_reference(key: str) -> DsdError:
 
 
 def fresh_weights(model: nn.Module, key: int) -> dict[str, Tensor]:
-    """A new draw from the model's own initialisation, seeded by ``key``; torch's global generators stay as they were.
+    """Newly initialised weights of the model, seeded by ``key``; torch's global generators are not changed.
 
-    Every module that owns weights must have `reset_parameters()` (those of `torch.nn` do), or a module above it must.
+    Every module with weights must have `reset_parameters()` (those of `torch.nn` do), or a parent module must.
     """
     twin = _copied(model).to("cpu")
     with torch.random.fork_rng(devices=[]):
@@ -113,7 +113,7 @@ def fresh_weights(model: nn.Module, key: int) -> dict[str, Tensor]:
 
 
 def _copied(model: nn.Module) -> nn.Module:
-    """A copy of the model; the older `weight_norm` and others keep tensors that cannot be copied."""
+    """A copy of the model; tensors that cannot be copied, as in the older `weight_norm`, are handled."""
     import copy
 
     try:
@@ -126,14 +126,14 @@ def _copied(model: nn.Module) -> nn.Module:
 
 
 def require_resettable(model: nn.Module) -> None:
-    """Raises :class:`DsdError` where :func:`fresh_weights` would: it names a module that cannot be drawn again."""
+    """Raises :class:`DsdError` if :func:`fresh_weights` would, naming a module that cannot be initialised again."""
     _copied(model)
     for _ in _resets(model, ""):
         pass
 
 
 def _resets(module: nn.Module, name: str) -> Iterator[Callable[[], object]]:
-    """The methods that draw all weights again, each once; DsdError where weights have none above them."""
+    """The methods that initialise all weights, each once; DsdError for weights that none of them covers."""
     for method in ("reset_parameters", "_reset_parameters"):
         reset = getattr(module, method, None)
         if callable(reset):
@@ -157,7 +157,7 @@ def unsaved_buffers(model: nn.Module) -> dict[str, Tensor]:
 
 
 def put_buffers(model: nn.Module, values: Mapping[str, Tensor]) -> None:
-    """Puts such buffers back in place; one whose shape has changed since is replaced."""
+    """Restores such buffers in place; one whose shape has changed is replaced."""
     now = dict(model.named_buffers(remove_duplicate=False))
     with torch.no_grad():
         for name, value in values.items():

@@ -1,4 +1,4 @@
-"""What a loop reports: as numbers, with directions where they matter; what is missing or decides nothing in it."""
+"""Reads the metrics that a loop reports as numbers, and warns about missing and NaN ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dsd_runtime.engine.metric_table import Better, MetricTable
 
 
 class Reports:
-    """Reads the reports of one session; everything is said once."""
+    """Reads the reports of one session; each warning is given once."""
 
     def __init__(self, plan: Plan, best_metric: str, table: MetricTable) -> None:
         self.table = table
@@ -44,7 +44,7 @@ class Reports:
         return found
 
     def undecidable(self, phase: Phase, found: Mapping[str, float]) -> list[str]:
-        """What to say of metrics that are NaN, where a condition or `@best` reads them."""
+        """Warnings about metrics that are NaN and that a condition or `@best` reads."""
         read = metrics_that_decide(phase) | ({self._best_metric} if phase.id in self._with_best else set())
         return [
             f"the metric `{name}` was reported as nan: no condition on it is true, and it is never the best value"
@@ -53,7 +53,7 @@ class Reports:
         ]
 
     def missing(self, phase: Phase, history: MetricHistory) -> list[str]:
-        """What to say of metrics that a phase's `until` reads and that were not reported while it was trained."""
+        """Warnings about metrics that a phase's `until` reads and that were not reported during the phase."""
         unread = [] if phase.until is None else sorted(metrics_of(phase.until) - history.in_phase.keys())
         name = phase.label or phase.id
         return [
@@ -64,7 +64,7 @@ class Reports:
         ]
 
     def missing_in_cycle(self, phase: Phase, following: Phase, history: MetricHistory) -> list[str]:
-        """The same for the loops whose cycle a phase is the last of, where the next phase begins another cycle."""
+        """The same for the loops whose cycle ends with a phase, if the next phase begins another cycle."""
         going_on = {cycle.loop for cycle in following.cycles}
         return [
             f"a `repeat ... until` reads `{metric}`, which was not reported in its last cycle, so the loop goes on"
@@ -114,7 +114,7 @@ def _shown(value: object) -> str:
 
 
 def conditions_of(phase: Phase) -> Iterator[Condition]:
-    """What ends a phase early: its own `until`, and those of the loops that it is in."""
+    """The conditions that may end a phase early: its own `until`, and those of its loops."""
     if phase.until is not None:
         yield phase.until
     for cycle in phase.cycles:
@@ -127,7 +127,7 @@ def metrics_that_decide(phase: Phase) -> frozenset[str]:
 
 
 def metrics_with_direction(plan: Plan, best_metric: str) -> frozenset[str]:
-    """The metrics of a plan whose direction matters: in `plateau`, `gain` and `drop`, and the one `@best` goes by."""
+    """The metrics of a plan whose direction matters: those in `plateau`, `gain` and `drop`, and the one for `@best`."""
     conditions = [condition for phase in plan.phases for condition in conditions_of(phase)]
     directed = {metric for condition in conditions for metric in _directed(condition)}
     if any(point.moment == "best" for point in plan.checkpoints):

@@ -1,6 +1,6 @@
-"""Resolves a phase's selectors and target on a real model: which parameters are pruned, and how much of each.
+"""Resolves a phase's selectors and target on a model: which parameters are pruned, and how much of each.
 
-Every selector must match something; the error names the model's real inventory.
+Every selector must match something; otherwise the error lists the layers of the model.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _DEFAULT_EVERY_UPDATES = 100
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The parameters a sparse phase prunes, by name in the model's order, and each one's place in a list target."""
+    """The parameters that a sparse phase prunes, by name in the model's order, with their index in a list target."""
 
     names: tuple[str, ...]
     assignment: dict[str, int]
@@ -64,7 +64,7 @@ def select_weights(phase: Phase, layers: Sequence[LayerInfo]) -> Selection:
 
 
 def runtime_target(target: PlanTarget, updates_per_epoch: int) -> Target:
-    """The plan's target as the mask code's own; lengths become updates."""
+    """The plan's target in the form of the mask code; lengths become updates."""
     if target.kind == "fraction":
         return Pruned(exact(target.pruned or "0"))
     if target.kind == "remaining":

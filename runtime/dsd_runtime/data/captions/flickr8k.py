@@ -42,11 +42,11 @@ Captions = Mapping[str, tuple[tuple[str, ...], ...]]
 def open_flickr8k(
     path: str | None, *, features: str = "features.npz", threshold: int = 5, norm: float = 30.0
 ) -> CaptionSource:
-    """Flickr-8k below ``path``; words that occur ``threshold`` times in the training captions make the vocabulary.
+    """Flickr-8k in ``path``; the vocabulary is the words that occur ``threshold`` times in the training captions.
 
-    All features are multiplied by one number, so that their mean Euclidean norm over the training images is ``norm``
-    (0 leaves them as they are): larger ones saturate the LSTM's gates. With the project's features, whose mean norm is
-    1338, validation perplexity after two epochs was 26.1 as they are, 23.9 at norm 64.
+    All features are multiplied by one number, so that their mean Euclidean norm over the training images is ``norm`` (0
+    leaves them unchanged), because larger ones saturate the LSTM's gates. With the project's features, whose mean norm
+    is 1338, validation perplexity after two epochs was 26.1 without scaling and 23.9 at norm 64.
     """
     if path is None:
         raise DsdError("the data set `flickr8k` needs a path", help="write `flickr8k:PATH`")
@@ -67,7 +67,7 @@ def open_flickr8k(
 
 
 def read_captions(file: Path) -> Captions:
-    """Each image's captions as words, in the order of the file (``name#number<TAB>sentence``)."""
+    """Each image's captions as words, in file order (``name#number<TAB>sentence``)."""
     found: defaultdict[str, list[tuple[str, ...]]] = defaultdict(list)
     for number, line in enumerate(_lines(file), start=1):
         name, tab, sentence = line.partition("\t")
@@ -83,7 +83,7 @@ def read_captions(file: Path) -> Captions:
 
 
 def read_features(file: Path) -> tuple[dict[str, int], Tensor]:
-    """Each image's row and the feature table [images, D], kept in the file's own float type; nothing is unpickled."""
+    """Each image's row and the feature table [images, D] in the file's float type; nothing is unpickled."""
     try:
         with open_regular(file) as opened:
             _require_modest(file, opened)
@@ -118,7 +118,7 @@ def _require_modest(file: Path, opened: BinaryIO) -> None:
 
 
 def _members(file: Path, captions: Captions, rows: Mapping[str, int]) -> list[tuple[int, tuple[tuple[str, ...], ...]]]:
-    """The split's images that have captions and features; the others are named and left out, if they are few."""
+    """The split's images with captions and features; if a few others lack them, they are named and left out."""
     names = [line.strip() for line in _lines(file) if line.strip()]
     missing = [name for name in names if name not in captions or name not in rows]
     if not names or len(missing) > MAX_MISSING * len(names):

@@ -1,7 +1,7 @@
 """The data set `scenes`: 720 drawn scenes with five captions each, generated without a download.
 
-Scenes of one shape, of two in relation, or of two to four alike in a row or column; drawn, described and turned into
-features when the set is opened, always the same.
+Scenes have one shape, two shapes in relation, or two to four equal ones in a row or column. They are drawn, described
+and turned into features when the set is opened, always with the same result.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SEED = "dsd scenes 1"
 
 
 def open_scenes(path: str | None = None) -> CaptionSource:
-    """The drawn scenes: 600 to train on, 60 each to validate and test.
+    """The drawn scenes: 600 for training, 60 each for validation and test.
 
     >>> open_scenes().sizes["test"]
     60
@@ -46,7 +46,7 @@ def open_scenes(path: str | None = None) -> CaptionSource:
 
 
 def _different_scenes(draws: random.Random, count: int) -> list[Scene]:
-    """Scenes that differ in more than a pixel or two, so that no test scene is a training scene."""
+    """Scenes that differ in more than a few pixels, so that no test scene is a training scene."""
     scenes: dict[tuple[object, ...], Scene] = {}
     while len(scenes) < count:
         scene = random_scene(draws)
@@ -67,7 +67,7 @@ def random_scene(draws: random.Random) -> Scene:
 
 
 def _shape(draws: random.Random, column: int, row: int) -> Shape:
-    """A random shape near the middle of one of 3x3 places."""
+    """A random shape near the middle of a cell of a 3x3 grid."""
     return Shape(
         kind=draws.choice(SHAPES),
         colour=draws.choice(tuple(COLOURS)),
@@ -90,7 +90,7 @@ def _pair(draws: random.Random) -> tuple[Shape, ...]:
 
 
 def _group(draws: random.Random) -> tuple[Shape, ...]:
-    """Two to four equal shapes in a row or column, evenly apart."""
+    """Two to four equal shapes in a row or column, evenly spaced."""
     count = draws.randint(2, 4)
     kind, colour = draws.choice(SHAPES), draws.choice(tuple(COLOURS))
     size = "small" if count == 4 else draws.choice(tuple(RADII))

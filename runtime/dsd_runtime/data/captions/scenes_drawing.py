@@ -1,8 +1,8 @@
-"""Draws a scene of coloured shapes and computes the features of its picture.
+"""Draws a scene of coloured shapes and computes the features of the image.
 
-The features are read from the pixels alone: for the whole picture, its quarters and its sixteenths, the shares of 40
-colours (5 levels of green, 4 of red, 2 of blue) and the strength of edges in 8 directions of each colour channel.
-Shape legend: N scenes, S side of the picture in pixels, G finest cells a side, B bins a cell.
+The features are computed from the pixels: for the whole image, its quarters and its sixteenths, the shares of 40
+colours (5 levels of green, 4 of red, 2 of blue) and the strength of edges in 8 directions for each colour channel.
+Shape legend: N scenes, S side of the image in pixels, G finest cells per side, B bins per cell.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A kind, a colour, a size, and the centre as fractions of the picture's side (rightwards, downwards)."""
+    """A kind, a colour, a size, and the centre as fractions of the image's side (rightwards, downwards)."""
 
     kind: str
     colour: str
@@ -53,7 +53,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Shapes on a ground of one colour."""
+    """Shapes on a background of one colour."""
 
     ground: str
     shapes: tuple[Shape, ...]
@@ -69,14 +69,14 @@ def draw(scene: Scene) -> Bytes:
 
 
 def features(pictures: Sequence[Bytes]) -> Floats:
-    """Pictures [3, S, S] to features [N, 1344]: square roots of shares and strengths, so that small shapes count."""
+    """Images [3, S, S] to features [N, 1344]: square roots of shares and strengths, so that small shapes count."""
     stacked: Floats = np.stack(pictures).astype(np.float32) / np.float32(255)
     cells = np.concatenate([_colour_histogram(stacked), _edge_histogram(stacked)], axis=2)
     return np.concatenate([_pooled(cells, level) for level in LEVELS], axis=1)
 
 
 def _pooled(cells: Floats, level: int) -> Floats:
-    """[N, G*G, B] to the roots of the means over ``level`` x ``level`` larger cells, [N, level * level * B]."""
+    """[N, G*G, B] to the square roots of the means over ``level`` x ``level`` larger cells, [N, level * level * B]."""
     count, _, bins = cells.shape
     means = cells.reshape(count, level, GRID // level, level, GRID // level, bins).mean(axis=(2, 4))
     roots: Floats = np.sqrt(means, dtype=np.float32).reshape(count, -1)
@@ -118,7 +118,7 @@ def _edge_histogram(pictures: Floats) -> Floats:
 
 
 def _cells(count: int) -> NDArray[np.int64]:
-    """The number of the cell that each pixel of each picture lies in, counted through all pictures, [N, S, S]."""
+    """The index of the cell of each pixel, counted through all images, [N, S, S]."""
     along = np.arange(SIDE) // (SIDE // GRID)
     cells: NDArray[np.int64] = np.arange(count)[:, None, None] * GRID**2 + along[:, None] * GRID + along
     return cells
@@ -127,7 +127,7 @@ def _cells(count: int) -> NDArray[np.int64]:
 def _cell_sums(
     cells: NDArray[np.int64], bins: NDArray[np.int64], weights: NDArray[np.floating], count: int, num_bins: int
 ) -> Floats:
-    """Weights summed by cell and bin, over a cell's pixels: [N, G*G, B]."""
+    """Sums the weights of a cell's pixels by bin: [N, G*G, B]."""
     places = (cells * num_bins + bins).reshape(-1)
     sums = np.bincount(places, weights.reshape(-1), minlength=count * GRID**2 * num_bins)
     return (sums / (SIDE // GRID) ** 2).astype(np.float32).reshape(count, GRID**2, num_bins)

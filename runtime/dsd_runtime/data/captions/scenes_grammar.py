@@ -1,4 +1,4 @@
-"""Describes a scene in five sentences, from a grammar with several ways to say each thing."""
+"""Describes a scene in five sentences, from a grammar with several phrases for each thing."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _GROUP = (
 
 
 def captions(scene: Scene, draws: random.Random) -> tuple[str, ...]:
-    """Five sentences, each from a template of its own."""
+    """Five sentences, each from its own template."""
     templates, words = _GRAMMARS[_grammar_of(scene)]
     return tuple(
         template.format_map({"ground": _ground(scene, draws), **words(scene, draws)})
@@ -70,7 +70,7 @@ def _single_words(scene: Scene, draws: random.Random) -> dict[str, str]:
 
 
 def _pair_words(scene: Scene, draws: random.Random) -> dict[str, str]:
-    """Either shape may come first; the relation is along the axis on which the two lie further apart."""
+    """Either shape may come first; the relation is along the axis with the larger distance."""
     first, second = draws.sample(scene.shapes, 2)
     if abs(first.across - second.across) >= abs(first.down - second.down):
         is_left = first.across < second.across
@@ -97,7 +97,7 @@ def _group_words(scene: Scene, draws: random.Random) -> dict[str, str]:
 
 
 def _thing(shape: Shape, draws: random.Random) -> str:
-    """The shape's name, mostly with its size."""
+    """The shape's name, usually with its size."""
     size = draws.choice(_SIZES[shape.size]) + " " if draws.random() < 0.8 else ""
     return f"{size}{shape.colour} {draws.choice(_KINDS[shape.kind])}"
 

@@ -1,8 +1,8 @@
 """Batches of image features and captions for the captioning models.
 
-An epoch is as long as the number of training captions, of random images with one random caption each (NeuralTalk,
-models.md 2.6). Evaluation shows every (image, caption) pair once; an image's first pair carries all its references.
-Shape legend: N batch, D features, L words of the batch's longest caption and its END.
+An epoch has as many samples as there are training captions: random images with one random caption each (NeuralTalk,
+models.md 2.6). Evaluation shows every (image, caption) pair once; an image's first pair has all its references. Shape
+legend: N batch, D features, L words of the batch's longest caption and its END.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class CaptionedImages:
 
 @dataclass(frozen=True, slots=True)
 class CaptionSource:
-    """A data source over a feature table [images, D] (any float type) and the splits that point into it.
+    """A data source over a feature table [images, D] (any float type) and splits that index into it.
 
-    ``scale`` is what the raw features have been multiplied by.
+    ``scale`` is the factor by which the raw features were multiplied.
     """
 
     name: str
@@ -75,21 +75,21 @@ class CaptionSource:
 
     @property
     def preprocessing(self) -> FeaturePreprocessing:
-        """What was done to these features, for others."""
+        """The preprocessing of these features, for a run's manifest."""
         return FeaturePreprocessing(self.scale)
 
     def with_preprocessing(self, preprocessing: FeaturePreprocessing) -> CaptionSource:
-        """The same features as a network sees them that was trained with another scale."""
+        """The same features scaled for a network that was trained with another scale."""
         scale = preprocessing.scale
         return replace(self, features=self.features * (scale / self.scale), scale=scale)
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """Images (not captions) of each split."""
+        """The number of images (not captions) in each split."""
         return sizes_of(self.splits)
 
     def updates_per_epoch(self, batch_size: int) -> int:
-        """Training captions over batch size, rounded down: 30,000 / 100 = 300 for Flickr-8k."""
+        """The number of training captions divided by the batch size, rounded down: 30,000 / 100 = 300 for Flickr-8k."""
         return max(1, self.splits["train"].num_captions // batch_size)
 
     def train_batches(

@@ -25,9 +25,9 @@ def plain_words(sentence: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class WordList:
-    """Words by index, index 0 the START/END symbol, and how often each ends up in the training captions.
+    """Words by index, index 0 the START/END symbol, and how often each occurs in the training captions.
 
-    ``counts[0]`` is the number of training sentences, as each of them ends once.
+    ``counts[0]`` is the number of training sentences, since each of them ends once.
     """
 
     words: tuple[str, ...]
@@ -38,12 +38,12 @@ class WordList:
 
     @property
     def index(self) -> dict[str, int]:
-        """Each word's index; built anew at each call, so keep it."""
+        """Each word's index; computed at each call, so keep the result."""
         return {word: number for number, word in enumerate(self.words) if number > 0}
 
 
 def build_vocabulary(sentences: Iterable[Sequence[str]], threshold: int) -> WordList:
-    """The words that occur ``threshold`` times or more, most frequent first, ties in alphabetical order.
+    """The words that occur at least ``threshold`` times, most frequent first, ties in alphabetical order.
 
     >>> build_vocabulary([("a", "dog"), ("a", "cat", "a")], 2)
     WordList(words=('#START#', 'a'), counts=(2, 3))

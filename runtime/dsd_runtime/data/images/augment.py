@@ -1,4 +1,4 @@
-"""Augments a batch of images without a loop: the CIFAR-10 recipe of the paper's baseline.
+"""Augments a whole batch of images at once: the CIFAR-10 recipe of the paper's baseline.
 
 fb.resnet.torch: normalise first, then pad 4 with zeros, crop back at random, mirror half (models.md 2.5).
 Shape legend: N batch, C channels, H height, W width.
@@ -14,7 +14,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """Zero padding in pixels on each side before a random crop back to size, and whether half the images mirror."""
+    """Zero padding in pixels on each side before a random crop, and whether half of the images are mirrored."""
 
     padding: int = 0
     mirror: bool = False
@@ -29,7 +29,7 @@ CIFAR = Augmentation(padding=4, mirror=True)
 
 
 def augment(images: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
-    """Normalised images [N, C, H, W] float32 to a new tensor of the same shape; all draws come from ``generator``."""
+    """Normalised images [N, C, H, W] float32 to a new tensor of the same shape; random draws use ``generator``."""
     if how.is_identity:
         return images
     if how.padding:
@@ -41,7 +41,7 @@ def augment(images: Tensor, how: Augmentation, generator: torch.Generator) -> Te
 
 
 def _random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Tensor:
-    """Windows of the images' own size at offsets drawn uniformly from the zero-padded images."""
+    """Crops of the original size at uniform random offsets in the zero-padded images."""
     count, channels, height, width = images.shape
     padded = images.new_zeros(count, channels, height + 2 * padding, width + 2 * padding)
     padded[:, :, padding : padding + height, padding : padding + width] = images

@@ -1,6 +1,6 @@
 """Caches decoded images on disk: one array for each set, keyed by content.
 
-A cache entry is a folder that appears under its final name only when it is whole; a damaged one is built again.
+A cache entry is a folder that gets its final name when it is complete; a damaged one is built again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ UNREADABLE = "unreadable"
 
 
 def folder_key(root: Path, entries: tuple[ImageEntry, ...], *options: object) -> str:
-    """A key that changes when any file of the folder is added, removed, renamed or holds other bytes."""
+    """A key that changes when any file of the folder is added, removed, renamed or changed."""
     contents = content_digests([root / entry.path for entry in entries], unreadable=UNREADABLE)
     digest = hashlib.sha256(repr((LAYOUT_VERSION, options)).encode())
     for entry, content in zip(entries, contents, strict=True):
@@ -45,7 +45,7 @@ def archive_key(archive: Path, *options: object) -> str:
 
 
 def cached_images(key: str, build: Callable[[], DecodedImages]) -> DecodedImages:
-    """What ``build`` gives, read from the cache folder when it is there and kept there when it is not."""
+    """The result of ``build``, read from the cache folder if it is there, and stored in it otherwise."""
     folder = cache_folder() / "images" / key
     found = _read(folder)
     if found is not None:

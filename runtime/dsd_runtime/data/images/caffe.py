@@ -1,11 +1,11 @@
 """Turns a photograph into a 224x224 training or test image: the recipe of the paper's Caffe baselines.
 
-BVLC GoogLeNet and VGG-16 (models.md 2.2, 2.3): stretched to 256x256 whatever its shape, a random 224 crop, mirrored
-half the time, ImageNet's mean colour subtracted; test: the centre 224. Pixels stay in byte units (-124 to 151), as
-Caffe's data layer gave them. Channels are RGB, where Caffe's were BGR: the means are turned with them, so that a
-network trained from a random start cannot tell, but weights converted from Caffe need their first convolution's input
-channels reversed. The stretch is bilinear with antialiasing, where OpenCV's has none.
-Shape legend: H height, W width; images are [3, H, W].
+BVLC GoogLeNet and VGG-16 (models.md 2.2, 2.3): resized to 256x256 whatever the shape, a random 224 crop, mirrored half
+the time, ImageNet's mean colour subtracted; test: the centre 224. Pixels stay in byte units (-124 to 151), as in
+Caffe's data layer. Channels are RGB, while Caffe's were BGR; the means are reordered accordingly. This makes no
+difference for training from a random start, but weights converted from Caffe need the input channels of their first
+convolution reversed. Resizing is bilinear with antialiasing, while OpenCV's has none. Shape legend: H height, W width;
+images are [3, H, W].
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ VGG_MEAN = (123.68, 116.779, 103.939)
 
 @dataclass(frozen=True, slots=True)
 class CaffeRecipe:
-    """The mean colour (red, green, blue) in byte units and the side of the picture in pixels."""
+    """The mean colour (red, green, blue) in byte units, and the side of the output image in pixels."""
 
     mean: tuple[float, float, float]
     side: int = 224
@@ -35,11 +35,11 @@ class CaffeRecipe:
 
     @property
     def resize(self) -> int:
-        """The side of the square that is cropped, 256 for 224."""
+        """The side of the square that is cropped: 256 for 224."""
         return round(self.side * 256 / 224)
 
     def training(self, image: Image.Image, generator: torch.Generator) -> Tensor:
-        """A crop at a place drawn uniformly, mirrored half the time."""
+        """A uniform random crop, mirrored half the time."""
         if not self.augment:
             return self.evaluation(image)
         top, left = torch.randint(0, self.resize - self.side + 1, (2,), generator=generator).tolist()
@@ -47,7 +47,7 @@ class CaffeRecipe:
         return shown.flip(-1) if float(torch.rand((), generator=generator)) < 0.5 else shown
 
     def evaluation(self, image: Image.Image) -> Tensor:
-        """The centre."""
+        """The centre crop."""
         margin = (self.resize - self.side) // 2
         return self._cut(image, margin, margin)
 

@@ -29,8 +29,8 @@ _RECORD_BYTES = 1 + 3 * 32 * 32
 def open_cifar10(path: str | None, *, val: Val = 0.1, augment: bool = True) -> ImagesInMemory:
     """CIFAR-10 from a folder or archive of ``.bin`` files, or from an image folder ``train/<class>/``.
 
-    ``val`` is the share of each class held out of the 50,000 training images (0: none; ``test``: train on all and
-    validate on the test images, as the paper's baseline did).
+    ``val`` is the share of each class held out of the 50,000 training images (0: none; ``test``: train on all of them
+    and validate on the test images, as the paper's baseline did).
     """
     if path is None:
         raise DsdError("the data set `cifar10` needs a path", help="write `cifar10:PATH`")
@@ -62,7 +62,7 @@ def _decode_folder(root: Path) -> DecodedImages:
 
 
 def _folder_of_batches(root: Path) -> Path | None:
-    """The folder with the ``.bin`` files, at most one level down; pickles found there are refused."""
+    """The folder with the ``.bin`` files, at most one level down; pickles are refused."""
     for folder in (root, *sorted(child for child in root.iterdir() if child.is_dir())):
         if (folder / "test_batch.bin").is_file():
             return folder

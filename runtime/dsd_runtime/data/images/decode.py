@@ -26,7 +26,7 @@ MAX_BROKEN = 0.01
 
 @dataclass(frozen=True, slots=True)
 class DecodedImages:
-    """Images [N, C, H, W] uint8 and the entry of each, sorted; the paths that could not be read; a digest of it all.
+    """Images [N, C, H, W] uint8 and the entry of each, sorted; the unreadable paths; a digest of everything.
 
     ``mean`` and ``deviation`` are those of the training images' channels, in byte units.
     """
@@ -42,7 +42,7 @@ class DecodedImages:
 def decode_all(
     pairs: Iterable[tuple[ImageEntry, bytes]], *, channels: int, size: int | None, name: str
 ) -> DecodedImages:
-    """Decode to grey (1) or RGB (3); ``size`` resizes to a square, else every image must be as large as the first."""
+    """Decodes to grey (1) or RGB (3); ``size`` resizes to a square, else all images must have the size of the first."""
     decoded: list[tuple[ImageEntry, NDArray[np.uint8]]] = []
     broken: list[str] = []
     for entry, content in pairs:
@@ -68,7 +68,7 @@ def described(images: NDArray[np.uint8], entries: tuple[ImageEntry, ...], broken
 
 
 def decode_image(content: bytes, *, channels: int, size: int | None) -> NDArray[np.uint8] | None:
-    """One encoded image to [C, H, W] uint8, or None when it cannot be read."""
+    """One encoded image to [C, H, W] uint8, or None if it cannot be read."""
     try:
         with opened_image(content) as image:
             shown = image.convert("L" if channels == 1 else "RGB")
@@ -81,7 +81,7 @@ def decode_image(content: bytes, *, channels: int, size: int | None) -> NDArray[
 
 
 def peek(content: bytes) -> tuple[int, int, int] | None:
-    """Channels (1 or 3), height and width of an encoded image without decoding it, or None when it is broken."""
+    """Channels (1 or 3), height and width of an encoded image without decoding it, or None if it is broken."""
     try:
         with opened_image(content) as image:
             return (1 if image.mode in ("1", "L") else 3), image.height, image.width
@@ -90,7 +90,7 @@ def peek(content: bytes) -> tuple[int, int, int] | None:
 
 
 def refuse_too_many_broken(name: str, broken: Sequence[str], total: int) -> None:
-    """DsdError naming the first unreadable file when more than one in a hundred is, or when none can be read."""
+    """Raises DsdError with the first unreadable file if more than 1% are unreadable, or all of them."""
     if total == len(broken):
         first = f", the first is `{broken[0]}`" if broken else ""
         raise DsdError(f"no image of `{name}` could be read{first}", help="check that they are JPEG or PNG files")
@@ -102,7 +102,7 @@ def refuse_too_many_broken(name: str, broken: Sequence[str], total: int) -> None
 
 
 def warn_of_broken(name: str, broken: Sequence[str], total: int) -> None:
-    """Say which files are left out, by name while they are few."""
+    """Warns about the files that are left out, by name if they are few."""
     if broken:
         shown = ", ".join(f"`{path}`" for path in broken[:5]) + (", ..." if len(broken) > 5 else "")
         message = f"{len(broken)} of {total} images of `{name}` cannot be read and are left out: {shown}"

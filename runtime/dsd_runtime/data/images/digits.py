@@ -24,7 +24,7 @@ VAL_SHARE = 0.125
 
 
 def open_digits(path: str | None = None, *, size: int = 8, channels: int = 1) -> ImagesInMemory:
-    """Digits split 70 / 10 / 20 within each class; ``size`` and ``channels`` fit networks made for larger images.
+    """Digits split 70 / 10 / 20 within each class; ``size`` and ``channels`` adapt them to networks for larger images.
 
     >>> open_digits().traits.image_shape, open_digits(size=32, channels=3).traits.image_shape
     ((1, 8, 8), (3, 32, 32))
@@ -56,7 +56,7 @@ def open_digits(path: str | None = None, *, size: int = 8, channels: int = 1) ->
 
 
 def _split(everything: LabelledImages) -> dict[str, LabelledImages]:
-    """The fixed split: a fifth of each class tests, an eighth of the rest validates."""
+    """The fixed split: a fifth of each class for test, an eighth of the rest for validation."""
     names = [str(index) for index in range(len(everything))]
     labels = everything.labels.tolist()
     test = held_out(names, labels, TEST_SHARE)

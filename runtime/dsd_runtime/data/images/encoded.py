@@ -1,7 +1,7 @@
 """Opens an encoded image with Pillow, with limits against malicious files.
 
-Only the formats below are tried: Pillow would start Ghostscript for a file that says it is PostScript, whatever its
-name. A picture with more pixels than a photograph has is not decoded.
+Only the formats below are allowed: Pillow would start Ghostscript for a file that claims to be PostScript, whatever its
+name. Images with more pixels than any photograph are not decoded.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DECODING_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombErro
 
 @contextmanager
 def opened_image(source: bytes | Path) -> Iterator[Image.Image]:
-    """The picture, its header read and its pixels not yet; raises one of :data:`UNREADABLE` for what is none."""
+    """The image, header read but pixels not decoded; raises one of :data:`UNREADABLE` if it is not an image."""
     with (
         io.BytesIO(source) if isinstance(source, bytes) else open_regular(source) as stream,
         Image.open(stream, formats=IMAGE_FORMATS) as image,

@@ -1,4 +1,4 @@
-"""Batches of large image files, each decoded when it is needed by threads that work ahead of training."""
+"""Batches of large image files, decoded on demand by threads that run ahead of training."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dsd_runtime.data.traits import DataTraits, image_traits
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """A path below the set's folder and the index of its class."""
+    """A path relative to the set's folder, and the class index."""
 
     path: str
     label: int
@@ -33,7 +33,7 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True)
 class ImagesOnDisk:
-    """A data source over files: a sample's augmentation is drawn from (key, epoch, its place in the epoch)."""
+    """A data source over files; augmentation depends on (key, epoch, position of the sample in the epoch)."""
 
     name: str
     root: Path
@@ -54,11 +54,11 @@ class ImagesOnDisk:
 
     @property
     def preprocessing(self) -> PhotoPreprocessing:
-        """What is done to these photographs at evaluation, for others."""
+        """The evaluation preprocessing of these photographs, for a run's manifest."""
         return PhotoPreprocessing(self.recipe.name, self.recipe.side)
 
     def with_preprocessing(self, preprocessing: PhotoPreprocessing) -> ImagesOnDisk:
-        """The same photographs by the recipe that a network was trained with; DsdError if it had small pictures."""
+        """The same photographs with the recipe that a network was trained with; DsdError if it was for small images."""
         if not isinstance(preprocessing, PhotoPreprocessing):
             raise DsdError(
                 f"the pictures of `{self.name}` are photographs, and the network was trained on small pictures",
@@ -110,12 +110,12 @@ class ImagesOnDisk:
 
 
 def _ahead(batch_size: int, workers: int) -> int:
-    """Samples each thread may be ahead: two batches among all of them."""
+    """How many samples each thread may be ahead: two batches over all threads."""
     return max(2, 2 * batch_size // max(1, workers))
 
 
 def _batches(pictures: Iterator[Tensor | None], labels: list[int], batch_size: int) -> Iterator[ImageBatch]:
-    """Batches in order; a broken picture makes its batch smaller, a batch of nothing but broken ones is left out."""
+    """Batches in order. A broken image makes its batch smaller; a batch with only broken images is left out."""
     for start in range(0, len(labels), batch_size):
         wanted = labels[start : start + batch_size]
         pairs = [(next(pictures), label) for label in wanted]

@@ -1,9 +1,9 @@
 """The data set `imagefolder`: a folder or archive of images by split and class.
 
-Layout: ``train/<class>/*.jpg`` with ``test/`` and perhaps ``val/`` beside it (``.jpg``, ``.png``, ...), possibly below
-one folder more. Small images (64 pixels a side at most, or any with ``size=``) are decoded once, kept as one array in
-memory and in the cache folder, and augmented by the CIFAR recipe; larger ones are decoded as they are needed, and cut
-and normalised by the recipe of one of the paper's ImageNet baselines.
+Layout: ``train/<class>/*.jpg`` with ``test/`` and optionally ``val/`` beside it (``.jpg``, ``.png``, ...), possibly one
+folder deeper. Small images (at most 64 pixels a side, or any with ``size=``) are decoded once, kept as one array in
+memory and in the cache folder, and augmented by the CIFAR recipe. Larger ones are decoded on demand, cropped and
+normalised by the recipe of one of the paper's ImageNet baselines.
 """
 
 from __future__ import annotations
@@ -65,17 +65,16 @@ def open_imagefolder(
     side: int = 224,
     recipe: str = "resnet",
 ) -> ImagesInMemory | ImagesOnDisk:
-    """Images of ``path`` as a data source.
+    """The images in ``path`` as a data source.
 
-    ``val`` is the share of each class held out of ``train/`` where there is no ``val/`` folder (0: none; ``test``:
-    train on all and validate on the test images, as the paper's baselines did). ``size`` resizes all images to a square
-    kept in memory; ``channels`` makes them grey (1) or RGB (3). ``augment=false`` leaves the training images as they
-    are.
+    ``val`` is the share of each class held out of ``train/`` if there is no ``val/`` folder (0: none; ``test``: train
+    on all of it and validate on the test images, as the paper's baselines did). ``size`` resizes all images to a square
+    kept in memory; ``channels`` makes them grey (1) or RGB (3). ``augment=false`` turns augmentation off.
 
-    For large images alone: ``side`` is the crop's side, and ``recipe`` the baseline whose crops, colours and
-    normalisation are used: ``resnet`` (crops of 8 to 100% of the area, jitter and lighting, mean 0 and deviation 1),
-    or ``googlenet`` and ``vgg`` (stretched to 256x256, crops of 224, the mean subtracted from bytes). The presets of
-    the models `googlenet` and `vgg16` ask for theirs.
+    For large images only: ``side`` is the side of the crop, and ``recipe`` the baseline whose crops, colours and
+    normalisation are used: ``resnet`` (crops of 8 to 100% of the area, jitter and lighting, mean 0 and deviation 1), or
+    ``googlenet`` and ``vgg`` (resized to 256x256, crops of 224, the mean subtracted from bytes). The presets of the
+    models `googlenet` and `vgg16` select their own.
     """
     _require_recipe(recipe)
     root = _existing(path)
@@ -90,7 +89,7 @@ def open_imagefolder(
 
 
 def decoded_small_images(root: Path, channels: int, size: int | None) -> DecodedImages:
-    """Every image of a folder or archive as one array, from the cache folder when it is there."""
+    """Every image of a folder or archive as one array, from the cache folder if it is there."""
     name = f"imagefolder:{root}"
     if is_archive(root):
         key = archive_key(root, channels, size)
@@ -107,7 +106,7 @@ def decoded_small_images(root: Path, channels: int, size: int | None) -> Decoded
 def in_memory(
     name: str, decoded: DecodedImages, presentation: Presentation, *, val: Val, augment: bool
 ) -> ImagesInMemory:
-    """Decoded images as a data source, with a validation split held out of training where there is none."""
+    """Decoded images as a data source, with a validation split held out of training if there is none."""
     classes = class_names_of(decoded.entries)
     splits = split_positions(decoded.entries, val)
     images = torch.from_numpy(decoded.images)
@@ -124,7 +123,7 @@ def in_memory(
 
 
 def class_names_of(entries: tuple[ImageEntry, ...]) -> tuple[str, ...]:
-    """The training classes in alphabetical order; a class that only other splits have is a mistake."""
+    """The training classes in alphabetical order; a class that occurs only in other splits is an error."""
     classes = tuple(sorted({entry.class_name for entry in entries if entry.split == "train"}))
     for entry in entries:
         if entry.class_name not in classes:
@@ -136,7 +135,7 @@ def class_names_of(entries: tuple[ImageEntry, ...]) -> tuple[str, ...]:
 
 
 def split_positions(entries: tuple[ImageEntry, ...], val: Val) -> dict[str, list[int]]:
-    """Positions of the training, validation and test samples; what is held out depends on the file names alone."""
+    """Indices of the training, validation and test samples; which are held out depends only on the file names."""
     if isinstance(val, str) and val != "test":
         raise DsdError(f"the option `val={val}` is not a share or `test`", help="write val=0.1, val=0 or val=test")
     if not isinstance(val, str) and not 0 <= val < 1:
@@ -190,7 +189,7 @@ def _require_recipe(name: str) -> None:
 
 
 def _first_image(root: Path) -> _FirstImage:
-    """The shape of the first image that can be read; nothing else is decoded."""
+    """The shape of the first readable image; no other is decoded."""
     pairs: Iterator[tuple[ImageEntry, bytes]]
     pairs = read_archive(root) if is_archive(root) else read_folder(root, list_folder(root))
     seen = 0

@@ -19,7 +19,7 @@ _SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "v
 
 @dataclass(frozen=True, slots=True, order=True)
 class ImageEntry:
-    """Where one image belongs: its split, its class's name, and its path inside the folder or archive."""
+    """The split, class name and path (inside the folder or archive) of one image."""
 
     split: str
     class_name: str
@@ -27,7 +27,7 @@ class ImageEntry:
 
 
 def entry_of(path: str) -> ImageEntry | None:
-    """The entry for a path inside the set, or None when it is no image below ``<split>/<class>/``.
+    """The entry for a path inside the set, or None if it is not an image in ``<split>/<class>/``.
 
     >>> entry_of("cifar/train/cat/0.jpg")
     ImageEntry(split='train', class_name='cat', path='cifar/train/cat/0.jpg')
@@ -49,9 +49,10 @@ def list_folder(root: Path) -> tuple[ImageEntry, ...]:
 
 
 def read_archive(archive: Path) -> Iterator[tuple[ImageEntry, bytes]]:
-    """Each image of an archive with its bytes, in the archive's own order; a huge one gives none, and counts as broken.
+    """Each image of an archive with its bytes, in the archive's order; one that is too large has no bytes.
 
-    Raises DsdError for an archive that cannot be read or is not safe to, see unpacking.py.
+    Images without bytes count as broken. Raises DsdError for an archive that cannot be read or is not safe, see
+    unpacking.py.
     """
     with members_of(archive) as members:
         for member in members:
@@ -61,7 +62,7 @@ def read_archive(archive: Path) -> Iterator[tuple[ImageEntry, bytes]]:
 
 
 def read_folder(root: Path, entries: tuple[ImageEntry, ...]) -> Iterator[tuple[ImageEntry, bytes]]:
-    """Each listed image with its bytes; one that cannot be opened gives no bytes, to be counted as broken."""
+    """Each listed image with its bytes; one that cannot be opened has no bytes and counts as broken."""
     for entry in entries:
         try:
             with open_regular(root / entry.path) as file:

@@ -1,8 +1,8 @@
 """Turns a photograph into a 224x224 training or test image: the recipe of the paper's ResNet baselines.
 
 fb.resnet.torch: RandomSizedCrop, ColorJitter .4, Lighting .1, normalise, flip; test: Scale 256, centre 224 (models.md
-2.4). Every draw comes from a generator of the sample's own, so threads may share the work.
-Shape legend: C channels, H height, W width; images are [3, H, W].
+2.4). Random draws use the sample's own generator, so that threads can share the work. Shape legend: C channels, H
+height, W width; images are [3, H, W].
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _EIGENVECTORS = torch.tensor([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8
 
 @dataclass(frozen=True, slots=True)
 class PhotoRecipe:
-    """Side of the picture in pixels, strength of colour jitter and lighting; ``resize`` is the test's shorter side."""
+    """The image's side in pixels, strength of colour jitter and lighting; ``resize`` is the test's shorter side."""
 
     side: int = 224
     jitter: float = 0.4
@@ -51,7 +51,7 @@ class PhotoRecipe:
         return shown.flip(-1) if _uniform(0, 1, generator) < 0.5 else shown
 
     def evaluation(self, image: Image.Image) -> Tensor:
-        """The shorter side brought to ``resize`` (bicubic), the centre cut out, normalised."""
+        """The shorter side resized to ``resize`` (bicubic), the centre cropped, normalised."""
         scaled = functional.resize(image, [self.resize], interpolation=functional.InterpolationMode.BICUBIC)
         cut = functional.center_crop(scaled, [self.side, self.side])
         shown = functional.to_dtype(functional.pil_to_tensor(cut), torch.float32, scale=True)
@@ -83,7 +83,7 @@ def _random_sized_crop(width: int, height: int, generator: torch.Generator) -> t
 
 
 def _jitter(image: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Brightness, contrast and saturation by factors from 1 +- strength, in a random order."""
+    """Changes brightness, contrast and saturation by factors from 1 +- strength, in a random order."""
     changes = (functional.adjust_brightness, functional.adjust_contrast, functional.adjust_saturation)
     for index in torch.randperm(len(changes), generator=generator).tolist():
         image = changes[index](image, _uniform(1 - strength, 1 + strength, generator))

@@ -13,27 +13,27 @@ from dsd_runtime.data.images.photo import PhotoRecipe
 
 
 class ImageRecipe(Protocol):
-    """Photographs to normalised pictures [3, side, side] float32; the `repr` is part of a data set's fingerprint."""
+    """Photographs to normalised images [3, side, side] float32; the `repr` is part of a data set's fingerprint."""
 
     @property
     def name(self) -> str:
-        """The name by which :func:`recipe_named` gives it."""
+        """The name for :func:`recipe_named`."""
         ...
 
     @property
     def side(self) -> int: ...
 
     def training(self, image: Image.Image, generator: torch.Generator) -> Tensor:
-        """A picture to train on; every draw comes from ``generator``."""
+        """A training image; random draws use ``generator``."""
         ...
 
     def evaluation(self, image: Image.Image) -> Tensor:
-        """The one picture to test on."""
+        """The evaluation image."""
         ...
 
 
 def recipe_named(name: str, *, side: int, augment: bool) -> ImageRecipe:
-    """The recipe of `resnet`, `googlenet` or `vgg`."""
+    """The recipe called `resnet`, `googlenet` or `vgg`."""
     if name == "googlenet":
         return CaffeRecipe(GOOGLENET_MEAN, side, augment)
     if name == "vgg":

@@ -1,4 +1,4 @@
-"""Batches of small images that are held in memory as bytes: no file is read and no Python loop runs while training.
+"""Batches of small images kept in memory as bytes; training reads no file and runs no Python loop over images.
 
 Shape legend: N batch, C channels, H height, W width.
 """
@@ -42,9 +42,9 @@ class LabelledImages:
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """How bytes become what a network sees: per-channel mean and deviation in byte units, then size and channels.
+    """How bytes become the network's input: per-channel mean and deviation in byte units, then size and channels.
 
-    ``size`` stretches to a square of that side (bilinear); ``channels`` repeats a grey image.
+    ``size`` resizes to a square of that side (bilinear); ``channels`` repeats a grey image.
     """
 
     mean: tuple[float, ...]
@@ -65,14 +65,14 @@ class Presentation:
         return shown
 
     def shape(self, images: Tensor) -> tuple[int, int, int]:
-        """Channels, height and width of what comes out for ``images``."""
+        """Channels, height and width of the output for ``images``."""
         channels, height, width = (int(extent) for extent in images.shape[1:])
         return self.channels or channels, self.size or height, self.size or width
 
 
 @dataclass(frozen=True, slots=True)
 class ImagesInMemory:
-    """A data source over arrays: the order is drawn from (key, epoch), a batch's augmentation from its index too."""
+    """A data source over arrays: the order depends on (key, epoch), augmentation also on the batch's index."""
 
     name: str
     splits: Mapping[str, LabelledImages]
@@ -93,13 +93,13 @@ class ImagesInMemory:
 
     @property
     def preprocessing(self) -> PixelPreprocessing:
-        """What was done to these pictures, for others."""
+        """The preprocessing of these images, for a run's manifest."""
         channels, height, width = self.splits["train"].images.shape[1:]
         shown = self.presentation
         return PixelPreprocessing((channels, height, width), shown.mean, shown.deviation, shown.size, shown.channels)
 
     def with_preprocessing(self, preprocessing: PixelPreprocessing) -> ImagesInMemory:
-        """The same pictures as a network sees them that was trained with another preprocessing; DsdError if unfit."""
+        """The same images with the preprocessing that a network was trained with; DsdError if it does not fit."""
         if not isinstance(preprocessing, PixelPreprocessing) or preprocessing.shape != self.preprocessing.shape:
             raise DsdError(
                 f"the pictures of `{self.name}` are {list(self.preprocessing.shape)}, and the network was trained on "
@@ -155,6 +155,6 @@ def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, 
 
 
 def require_side(name: str, size: int | None) -> None:
-    """Refuse a picture size that is no positive number."""
+    """Refuses an image size that is not a positive number."""
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
         raise DsdError(f"the option `size={size}` of `{name}` is not a number of pixels", help="write size=32")

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 
 def held_out(names: Sequence[str], labels: Sequence[int], share: float) -> list[int]:
-    """Indices, ascending, of ``share`` of each class (rounded), chosen by a hash of the file names.
+    """Ascending indices of ``share`` of each class (rounded), chosen by a hash of the file names.
 
-    Neither the order of the files nor the machine changes the choice, and a new file moves few others.
+    The choice does not depend on the order of the files or the machine, and a new file changes it for few others.
 
     >>> held_out(["a", "b", "c", "d"], [0, 0, 1, 1], 0.5) == held_out(["a", "b", "c", "d"], [0, 0, 1, 1], 0.5)
     True

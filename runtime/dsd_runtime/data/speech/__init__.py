@@ -1,1 +1,1 @@
-"""Speech data sets: manifests, LibriSpeech, the embedded corpus."""
+"""Speech data sets: manifests, LibriSpeech, the built-in corpus."""

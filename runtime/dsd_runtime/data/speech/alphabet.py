@@ -1,4 +1,4 @@
-"""Converts texts to CTC symbols and back: the blank is index 0, the alphabet's characters follow."""
+"""Converts text to CTC symbols and back: the blank has index 0, the characters of the alphabet follow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Alphabet:
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Alphabet:
-        """The distinct characters of the texts, sorted by code point, in the letter case the texts have.
+        """The distinct characters of the texts, sorted by code point, with upper and lower case as in the texts.
 
         >>> Alphabet.of(["GO", "NO GO"]).symbols
         (' ', 'G', 'N', 'O')
@@ -27,12 +27,12 @@ class Alphabet:
         return cls(tuple(sorted(set().union(*texts))))
 
     def encode(self, text: str) -> list[int]:
-        """Indices of the characters; those outside the alphabet (only ever in evaluation texts) are left out."""
+        """Indices of the characters; characters outside the alphabet (only in evaluation texts) are left out."""
         index = {symbol: number for number, symbol in enumerate(self.symbols, start=BLANK + 1)}
         return [index[character] for character in text if character in index]
 
     def require(self, text: str, place: str) -> None:
-        """DsdError naming ``place`` when the text has a character that a model could never learn to write."""
+        """Raises DsdError naming ``place`` if the text has a character outside of the alphabet."""
         unknown = sorted(set(text) - set(self.symbols))
         if unknown:
             raise DsdError(
@@ -42,7 +42,7 @@ class Alphabet:
 
 
 def collapse(path: Sequence[int], symbols: Sequence[str]) -> str:
-    """A best path (one index for each frame) to text: repeats collapsed, blanks dropped.
+    """Converts a best path (one index per frame) to text: repeats collapsed, blanks dropped.
 
     >>> collapse([1, 1, 0, 1, 2, 2], ("a", "b"))
     'aab'

@@ -1,4 +1,4 @@
-"""Reads an audio file as mono samples at one rate: wav, flac and ogg by libsndfile, resampled by torchaudio."""
+"""Reads an audio file as mono samples at one rate: wav, flac and ogg with libsndfile, resampled with torchaudio."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ LARGEST_RATIO = 1 << 22
 
 
 class BrokenAudioError(DsdError):
-    """One file that cannot be read as audio; a data set may pass over a few of them."""
+    """A file that cannot be read as audio; a data set may skip a few of them."""
 
 
 def audio_seconds(path: Path) -> float:
-    """The length of the file by its header; BrokenAudioError when there is none or no sound in it."""
+    """The length of the file from its header; raises BrokenAudioError if there is none or no sound in it."""
     with _opened(path) as file:
         if file.frames <= 0:
             raise _broken(path, "it has no samples")
@@ -36,7 +36,7 @@ def audio_seconds(path: Path) -> float:
 def read_audio(path: Path, *, sample_rate: int, start: int = 0, samples: int | None = None) -> Tensor:
     """Samples [L] float32 in -1..1, channels averaged, at ``sample_rate``.
 
-    ``start`` and ``samples`` (counted at the file's own rate) pick a stretch of a longer recording.
+    ``start`` and ``samples`` (at the file's own rate) select a part of a longer recording.
     """
     with _opened(path) as file:
         wanted = file.frames - start if samples is None else samples
@@ -57,7 +57,7 @@ def read_audio(path: Path, *, sample_rate: int, start: int = 0, samples: int | N
 
 @contextmanager
 def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
-    """The audio file; whatever libsndfile says against it while it is open is a :class:`BrokenAudioError`."""
+    """The open audio file; errors of libsndfile while it is open become :class:`BrokenAudioError`."""
     try:
         require_regular(path)
         with soundfile.SoundFile(str(path)) as file:
@@ -67,7 +67,7 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
 
 
 def _require_modest(path: Path, frames: int, file_rate: int, channels: int, sample_rate: int) -> None:
-    """Refuses what a damaged or malicious header asks for: hours of sound, or a rate that takes a huge filter."""
+    """Refuses values of a damaged or malicious header: hours of sound, or a rate that needs a huge filter."""
     expanded = frames * max(channels, sample_rate / file_rate)
     if expanded > LARGEST_SAMPLES:
         raise _broken(path, f"it claims {frames / file_rate / 3600:.1f} hours of sound, too long for one recording")

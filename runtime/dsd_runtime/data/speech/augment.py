@@ -1,7 +1,7 @@
-"""Masks frequency bands and stretches of time in features (SpecAugment, arXiv:1904.08779), by torchaudio.
+"""Masks frequency bands and time intervals of features (SpecAugment, arXiv:1904.08779) with torchaudio.
 
-Numbers are a pure function of (key, epoch, utterance): torchaudio draws from the global generator, which is seeded for
-each utterance and put back afterwards.
+Results are a function of (key, epoch, utterance): torchaudio draws from the global generator, which is seeded for each
+utterance and restored afterwards.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SEED_MASK = (1 << 64) - 1
 
 @dataclass(frozen=True, slots=True)
 class SpecAugment:
-    """How many masks, how wide (frames, bins), and the largest share of an utterance one time mask may hide."""
+    """How many masks, how wide (frames, bins), and the largest share of an utterance that one time mask may cover."""
 
     num_time_masks: int = 2
     time_frames: int = 40

@@ -21,7 +21,7 @@ _SMALLEST_DEVIATION = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class FeatureSettings:
-    """Everything that decides the numbers of a spectrogram.
+    """All settings that determine the values of a spectrogram.
 
     ``normalise``: "train" subtracts each bin's mean and divides by its deviation over training utterances;
     "utterance" takes both from the utterance itself. On AN4 (`ds1:hidden=384`, 10 epochs, an epsilon
@@ -51,7 +51,7 @@ class FeatureSettings:
         return self.window_samples // 2 + 1
 
     def num_frames(self, seconds: float) -> int:
-        """Frames of an utterance of this length (without padding at its ends)."""
+        """The number of frames of an utterance of this length (without padding)."""
         samples = max(round(seconds * self.sample_rate), self.window_samples)
         return (samples - self.window_samples) // self.hop_samples + 1
 
@@ -69,7 +69,7 @@ class Normalisation:
 
 
 def log_spectrogram(waveform: Tensor, settings: FeatureSettings) -> Tensor:
-    """Samples [L] in -1..1 to log power [T, F]; shorter than one window is padded with silence."""
+    """Samples [L] in -1..1 to log power [T, F]; samples shorter than one window are padded with silence."""
     missing = settings.window_samples - waveform.shape[0]
     if missing > 0:
         waveform = nn.functional.pad(waveform, (0, missing))

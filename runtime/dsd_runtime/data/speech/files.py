@@ -21,7 +21,7 @@ _PROBES_AT_A_TIME = 8
 
 @dataclass(frozen=True, slots=True)
 class Transcribed:
-    """An audio file with its transcript and the place (file:line) the transcript stands at."""
+    """An audio file with its transcript and the position (file:line) of the transcript."""
 
     audio: Path
     text: str
@@ -35,7 +35,7 @@ def source_of_files(
     alphabet: Alphabet | None,
     settings: SpeechSettings,
 ) -> SpeechSource:
-    """A source of the files that have a readable header; the alphabet is the training texts' when none is given."""
+    """A source of the files with a readable header; by default the alphabet is that of the training texts."""
     chosen = alphabet or Alphabet.of(entry.text for entry in splits["train"])
     for entry in splits["train"]:
         chosen.require(entry.text, entry.place)

@@ -1,9 +1,9 @@
 """Reads LibriSpeech as published (`--data librispeech:PATH`).
 
-PATH is the folder (or archive) with `train-clean-100`, `dev-clean`, `test-clean` and so on, perhaps inside the folder
-`LibriSpeech`; below them `SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt` with one `ID TRANSCRIPT` a line beside `ID.flac`.
-By default every `train-*` folder trains, every `dev-*` validates and every `test-*` tests; options name others.
-The alphabet is fixed: space, apostrophe, A to Z (29 outputs with the blank).
+PATH is the folder (or archive) with `train-clean-100`, `dev-clean`, `test-clean` and so on, possibly inside the folder
+`LibriSpeech`; below them `SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt` with one `ID TRANSCRIPT` per line beside
+`ID.flac`. By default every `train-*` folder is used for training, every `dev-*` for validation and every `test-*` for
+test; options select others. The alphabet is fixed: space, apostrophe, A to Z (29 outputs with the blank).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def open_librispeech(
     test: str = "test-*",
     **options: Unpack[SpeechOptions],
 ) -> SpeechSource:
-    """The utterances under ``path``; ``train``, ``val`` and ``test`` are folder patterns joined by commas."""
+    """The utterances in ``path``; ``train``, ``val`` and ``test`` are folder patterns separated by commas."""
     if path is None:
         raise DsdError("`librispeech` needs a path", help="write `librispeech:PATH`")
     settings = speech_settings(**options)

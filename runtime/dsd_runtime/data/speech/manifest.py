@@ -1,9 +1,9 @@
 """Reads speech listed by JSON-lines manifests (`--data manifest:PATH`).
 
-PATH is a folder or an archive with `train.jsonl`, `val.jsonl` and `test.jsonl`, at its top or in one folder below. Each
-line is an object with `audio_filepath` (relative to the manifest's folder or to its parent, or absolute), `text`, and
-perhaps `duration`, which is read from the audio file itself. Transcripts are taken as they are written, letter case
-included; the alphabet is the characters of the training transcripts in the order of their code points.
+PATH is a folder or an archive with `train.jsonl`, `val.jsonl` and `test.jsonl`, at the top or one folder deeper. Each
+line is an object with `audio_filepath` (relative to the manifest's folder or its parent, or absolute), `text`, and
+optionally `duration`, which is not used: the length is read from the audio file. Transcripts are used as written,
+including letter case. The alphabet is the characters of the training transcripts in the order of their code points.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LINE = '{"audio_filepath": "clips/one.flac", "duration": 1.5, "text": "YES"}'
 
 @takes_speech_options
 def open_manifest(path: str | None, **options: Unpack[SpeechOptions]) -> SpeechSource:
-    """The utterances listed by the three manifests under ``path``."""
+    """The utterances listed by the three manifests in ``path``."""
     if path is None:
         raise DsdError("`manifest` needs a path", help="write `manifest:PATH`")
     settings = speech_settings(**options)

@@ -1,7 +1,7 @@
 """Groups utterances into batches by duration; the training order is a pure function of (key, epoch).
 
-Padding costs time, so utterances of like length share a batch. SortaGrad (Deep Speech 2, arXiv:1512.02595, 3.3): the
-first epoch goes from short to long, which keeps the first, largest CTC gradients small.
+Padding costs time, so utterances of similar length share a batch. SortaGrad (Deep Speech 2, arXiv:1512.02595, 3.3): the
+first epoch goes from short to long, which keeps the first and largest CTC gradients small.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ POOL_BATCHES = 8
 
 
 def sorted_batches(durations: Sequence[float], batch_size: int) -> list[Indices]:
-    """Every utterance once, from short to long; equal durations keep their order."""
+    """All utterances once, from short to long; equal durations keep their order."""
     return _cut(sorted(range(len(durations)), key=lambda index: durations[index]), batch_size)
 
 
 def bucketed_batches(durations: Sequence[float], batch_size: int, *, key: int, epoch: int) -> list[Indices]:
-    """Every utterance once, in batches of like length whose members and order change with (key, epoch)."""
+    """All utterances once, in batches of similar length; members and order of batches change with (key, epoch)."""
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([key & _SEED_MASK, epoch])))
     shuffled = random.permutation(len(durations)).tolist()
     pools = _cut(shuffled, batch_size * POOL_BATCHES)
@@ -36,7 +36,7 @@ def bucketed_batches(durations: Sequence[float], batch_size: int, *, key: int, e
 def training_batches(
     durations: Sequence[float], batch_size: int, *, key: int, epoch: int, sorta_grad: bool
 ) -> list[Indices]:
-    """The batches of one training epoch: sorted in epoch 0 under SortaGrad, else bucketed."""
+    """The batches of one training epoch: sorted in epoch 0 with SortaGrad, else bucketed."""
     if sorta_grad and epoch == 0:
         return sorted_batches(durations, batch_size)
     return bucketed_batches(durations, batch_size, key=key, epoch=epoch)

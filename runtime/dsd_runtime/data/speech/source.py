@@ -39,10 +39,10 @@ Loader = TypeVar("Loader", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class SpeechSettings:
-    """What a user may choose for a speech data set.
+    """The options of a speech data set.
 
     ``sorta_grad`` sorts epoch 0 by duration; ``augment`` masks training features; ``max_broken`` is the share of files
-    that may be broken; features are kept in memory when all of them fit in ``memory_megabytes``.
+    that may be broken; features are kept in memory if all of them fit in ``memory_megabytes``.
     """
 
     features: FeatureSettings = field(default_factory=FeatureSettings)
@@ -53,7 +53,7 @@ class SpeechSettings:
 
 
 class SpeechOptions(TypedDict, total=False):
-    """The options that every speech loader takes, in a user's words; :func:`speech_settings` has the defaults."""
+    """The options that every speech loader takes, as the user writes them; :func:`speech_settings` has the defaults."""
 
     sorta_grad: bool
     spec_augment: bool
@@ -70,7 +70,7 @@ def speech_settings(
     max_broken: float = 0.01,
     memory_megabytes: int = 1024,
 ) -> SpeechSettings:
-    """The options of a speech loader, checked."""
+    """Checks the options of a speech loader."""
     if normalise not in ("train", "utterance"):
         raise DsdError(f"`normalise` cannot be `{normalise}`", help="give `train` or `utterance`")
     if not 0 <= max_broken <= 1:
@@ -85,7 +85,7 @@ def speech_settings(
 
 
 def takes_speech_options(loader: Loader) -> Loader:
-    """Names the options of a loader with `**options: Unpack[SpeechOptions]` in its signature, for looking them up."""
+    """Marks a loader with `**options: Unpack[SpeechOptions]` in its signature, so that its options can be listed."""
     own = [each for each in inspect.signature(loader).parameters.values() if each.kind is not each.VAR_KEYWORD]
     named = inspect.signature(speech_settings).parameters.values()
     loader.__signature__ = inspect.Signature([*own, *named])  # type: ignore[attr-defined]
@@ -93,7 +93,7 @@ def takes_speech_options(loader: Loader) -> Loader:
 
 
 def broken_audio(num_files: int, largest_share: float) -> BrokenFiles:
-    """The broken files of a set, of which a share may be left out."""
+    """The broken files of a set, a share of which may be left out."""
     advice = "repair or remove them, or allow a larger share with `max_broken`"
     return BrokenFiles("audio files", num_files=num_files, allowed=int(num_files * largest_share), help=advice)
 
@@ -111,7 +111,7 @@ class SpeechSource:
         content: str,
         broken: BrokenFiles | None = None,
     ) -> None:
-        """``content`` is a hex digest of the files; ``broken`` has those already found broken and left out."""
+        """``content`` is a hex digest of the files; ``broken`` has the files already found to be broken."""
         empty = [split for split in SPLITS if not splits.get(split)]
         if empty:
             raise DsdError(f"`{name}` has no utterances in its split `{empty[0]}`")
@@ -135,7 +135,7 @@ class SpeechSource:
 
     @property
     def fingerprint(self) -> str:
-        """Hex digest of the files, the alphabet, and the settings of features, order and augmentation."""
+        """Hex digest of the files, the alphabet, and the settings for features, order and augmentation."""
         return self._fingerprint
 
     @property
@@ -150,14 +150,14 @@ class SpeechSource:
 
     @property
     def preprocessing(self) -> SoundPreprocessing:
-        """What is done to these recordings, for others."""
+        """The preprocessing of these recordings, for a run's manifest."""
         settings, found = asdict(self._settings.features), self._store.normalisation()
         if found is None:
             return SoundPreprocessing(settings)
         return SoundPreprocessing(settings, tuple(found.mean.tolist()), tuple(found.deviation.tolist()))
 
     def with_preprocessing(self, preprocessing: SoundPreprocessing) -> SpeechSource:
-        """The same recordings as a network hears them that was trained with another normalisation."""
+        """The same recordings with the normalisation that a network was trained with."""
         if preprocessing.settings != asdict(self._settings.features):
             raise DsdError(
                 f"the features of `{self.name}` are not those the network was trained on",
@@ -183,7 +183,7 @@ class SpeechSource:
     def train_batches(
         self, *, batch_size: int, epoch: int, key: int, skip: int = 0, workers: int = 0, device: str = "cpu"
     ) -> Iterator[SpeechBatch]:
-        """One epoch in the order of (key, epoch); the first ``skip`` batches are passed over without being loaded."""
+        """One epoch in the order of (key, epoch); the first ``skip`` batches are skipped without being loaded."""
         train = self._splits["train"]
         order = training_batches(
             [utterance.seconds for utterance in train],

@@ -1,7 +1,7 @@
-"""The embedded corpus of spoken commands and numbers (`--data spoken`).
+"""The built-in corpus of spoken commands and numbers (`--data spoken`).
 
-Synthesized once by `tools/make_spoken_corpus.py`: 900/120/120 utterances of one to three words out of 24, each split in
-voices of its own. The alphabet is fixed: space, apostrophe, a to z (29 outputs with the blank).
+Synthesized by `tools/make_spoken_corpus.py`: 900/120/120 utterances of one to three words out of 24, each split with
+its own voices. The alphabet is fixed: space, apostrophe, a to z (29 outputs with the blank).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CORPUS = Path(__file__).resolve().parents[1] / "corpora" / "spoken"
 
 @takes_speech_options
 def open_spoken(path: str | None = None, **options: Unpack[SpeechOptions]) -> SpeechSource:
-    """The embedded corpus; ``path`` must be None, for there is nothing to choose. No file may be broken unless said."""
+    """The built-in corpus; ``path`` must be None. By default no file may be broken."""
     if path is not None:
         raise DsdError("`spoken` takes no path", help="for your own recordings write `manifest:PATH`")
     options.setdefault("max_broken", 0.0)

@@ -25,7 +25,7 @@ _BYTES_PER_NUMBER = 4
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One transcript and where its sound is: a file, or ``samples`` samples of it from ``start`` on."""
+    """One transcript and its sound: a file, or ``samples`` samples of it from ``start`` on."""
 
     audio: Path
     text: str
@@ -35,7 +35,7 @@ class Utterance:
 
 
 class FeatureStore:
-    """Features of utterances; the numbers are the same whether they come from memory or from the file."""
+    """Features of utterances; the values are the same whether they come from memory or from the file."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class FeatureStore:
         self._normalisation: Normalisation | None = None
 
     def prepare(self) -> None:
-        """Measure the normalisation, once, before several threads ask for features."""
+        """Measures the normalisation, once, before several threads ask for features."""
         if self._settings.normalise == "train" and self._normalisation is None:
             step = max(1, len(self._train) // NORMALISATION_UTTERANCES)
             spectrograms = [self._spectrogram(utterance) for utterance in self._train[::step]]
@@ -63,18 +63,18 @@ class FeatureStore:
             self._normalisation = measure_normalisation(readable)
 
     def normalisation(self) -> Normalisation | None:
-        """That of the training utterances; None where each utterance has its own."""
+        """The normalisation of the training utterances; None if each utterance has its own."""
         self.prepare()
         return self._normalisation
 
     def normalised_by(self, normalisation: Normalisation) -> FeatureStore:
-        """A store of the same utterances with a normalisation that was measured elsewhere."""
+        """A store of the same utterances with a given normalisation."""
         other = FeatureStore(self._train, settings=self._settings, broken=self._broken, is_kept=self._is_kept)
         other._normalisation = normalisation
         return other
 
     def features(self, utterance: Utterance) -> Tensor | None:
-        """Normalised features [T, F] float32, or None for a broken file (which has then been reported)."""
+        """Normalised features [T, F] float32, or None for a broken file (which has been reported)."""
         kept = self._features.get(utterance)
         if kept is not None:
             return kept
@@ -103,6 +103,6 @@ class FeatureStore:
 
 
 def features_bytes(utterances: Sequence[Utterance], settings: FeatureSettings) -> int:
-    """Memory the features of all these utterances take."""
+    """The memory for the features of all these utterances."""
     num_frames = sum(settings.num_frames(utterance.seconds) for utterance in utterances)
     return num_frames * settings.num_bins * _BYTES_PER_NUMBER
