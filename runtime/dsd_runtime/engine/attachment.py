@@ -40,8 +40,8 @@ def attach(
 
     ``steps_per_epoch`` is the number of optimizer updates per epoch (with gradient accumulation fewer than batches), or
     a function of the plan's phase. ``factory`` builds a new model of the same architecture, for `from=random` and
-    `restore=random`; without it the modules' own `reset_parameters()` is used.
-    ``best_metric`` decides `@label.best`. ``percent_metrics`` are reported in percent points, so that `10%` in a condition means 10 for them. ``metrics``
+    `restore=random`; without it the modules' own `reset_parameters()` is used. ``best_metric`` decides `@label.best`.
+    ``percent_metrics`` are reported in percent points, so that `10%` in a condition means 10 for them. ``metrics``
     gives the direction of your own metrics, such as ``{"val.f1": "higher"}``. ``on_report`` is called with the metrics
     of every report.
 

@@ -26,7 +26,7 @@ _HOOKS = (
 
 
 def usable_optimizer(given: object) -> Optimizer:
-    """The optimizer that a session drives, from what the user passed; raises :class:`DsdError` saying what to pass."""
+    """The optimizer that a session drives, from what the user passed; raises :class:`DsdError` with advice."""
     name, package = type(given).__name__, type(given).__module__.partition(".")[0]
     inside = inner_optimizer(given)
     if package == "accelerate" and inside is not None:

@@ -76,7 +76,7 @@ def inventory(model: nn.Module, optimizer: Optimizer | None = None) -> tuple[Lay
 
 @dataclass(frozen=True, slots=True)
 class _Marks:
-    """What all parameters together say of each: the first name of its memory, and the memory that is trained."""
+    """Properties of a parameter that depend on all others: the first name of its memory, and if it is trained."""
 
     first_names: Mapping[tuple[object, ...], str]
     trained: frozenset[tuple[object, ...]]

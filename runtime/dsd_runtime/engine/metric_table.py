@@ -33,7 +33,7 @@ class MetricTable:
             self.declare(name, better)
 
     def declare(self, metric: str, better: Better) -> None:
-        """Says which way is better; raises :class:`DsdError` for another word, or when it was said otherwise."""
+        """Declares directions; raises :class:`DsdError` for an invalid word or a contradiction."""
         if better not in ("higher", "lower"):
             raise DsdError(f"the metric `{metric}` is declared as {better!r}", help='write "higher" or "lower"')
         if self._declared.setdefault(metric, better) != better:

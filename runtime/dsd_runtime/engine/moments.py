@@ -14,7 +14,7 @@ from dsd_runtime.engine.stages import Stage
 
 
 class Moments:
-    """Saves the checkpoints a plan names; ``best`` is the best value of ``best_metric`` within the current phase."""
+    """Saves the checkpoints of a plan's references; ``best`` is the best ``best_metric`` in the current phase."""
 
     def __init__(
         self, plan: Plan, model: nn.Module, store: ReferenceStore, best_metric: str, table: MetricTable

@@ -101,7 +101,7 @@ class WeightDecay:
         return cls([float(group.get("weight_decay", 0.0)) for group in optimizer.param_groups], optimizer)
 
     def apply(self, optimizer: Optimizer, override: str | None) -> None:
-        """Sets the override on every group that decays at all (all, when none does); None restores the own values."""
+        """Sets the override on every group that has weight decay (on all, if none has); None undoes it."""
         if override is None and not self.is_overridden and optimizer is self.applied_to:
             return
         self.is_overridden, self.applied_to = override is not None, optimizer

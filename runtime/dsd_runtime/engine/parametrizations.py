@@ -82,7 +82,7 @@ def _hooked(module: nn.Module) -> list[Computed]:
 
 
 def _standardized(module: nn.Module) -> list[Computed]:
-    """The convolutions of timm that subtract a mean from their weight in each forward pass: a zero there is none."""
+    """The convolutions of timm that subtract a mean from their weight in each forward pass, so zeros do not last."""
     weight = module._parameters.get("weight")
     is_standardized = any(
         parent.__module__.partition(".")[0] == "timm" and parent.__name__ in _STANDARDIZED

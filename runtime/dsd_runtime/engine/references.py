@@ -113,7 +113,7 @@ def fresh_weights(model: nn.Module, key: int) -> dict[str, Tensor]:
 
 
 def _copied(model: nn.Module) -> nn.Module:
-    """A copy of the model; tensors that cannot be copied, as in the older `weight_norm`, are handled."""
+    """A copy of the model; raises :class:`DsdError` for one that cannot be copied, such as the older `weight_norm`."""
     import copy
 
     try:

@@ -29,7 +29,7 @@ class Reports:
     def read(
         self, metrics: Mapping[str, object], higher_is_better: Iterable[str], lower_is_better: Iterable[str]
     ) -> dict[str, float]:
-        """The report as floats; raises :class:`DsdError` for what is no number or needs a direction and has none."""
+        """The report as floats; raises :class:`DsdError` for a value that is not a number, or without a direction."""
         found = numbers_of(metrics)
         for names, better in ((higher_is_better, "higher"), (lower_is_better, "lower")):
             for name in (names,) if isinstance(names, str) else names:
