@@ -10,7 +10,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "tools" / "mutation"))
 
-from faults import Fault, failed_test, faulty_files, read_faults  # noqa: E402
+from faults import Edit, Fault, failed_test, faulty_files, read_faults  # noqa: E402
 from trial import Verdict  # noqa: E402
 
 FAULTS = read_faults()
@@ -36,6 +36,15 @@ def test_what_must_notice_a_fault_is_there(fault: Fault) -> None:
         file, _, name = test.partition("::")
         text = (REPOSITORY / file).read_text(encoding="utf-8")
         assert not name or f"def {name.partition('[')[0]}(" in text
+
+
+@pytest.mark.parametrize("before", ["three", "one"])
+def test_a_text_that_is_not_there_exactly_once_is_refused(tmp_path: Path, before: str) -> None:
+    (tmp_path / "a.py").write_text("one two one")
+    edits = (Edit("a.py", "two", "2"), Edit("a.py", before, "4"))
+    with pytest.raises(ValueError, match=rf"stands {'one two one'.count(before)} times in a.py, not once"):
+        faulty_files(Fault("a fault", edits, ("tests/a.py",)), tmp_path)
+    assert faulty_files(Fault("a fault", edits[:1], ("tests/a.py",)), tmp_path) == {"a.py": b"one 2 one"}
 
 
 def test_a_test_that_failed_is_told_from_one_that_did_not_run() -> None:
