@@ -14,16 +14,16 @@ from dsd_runtime.engine.stages import Stage
 class Position:
     """The clocks of a session.
 
-    ``index`` of the stage (-1: none entered), updates applied in it (``step``) and in all (``total``), whether `until`
-    stopped it and whether its end was recorded, the current rate, and the final rates of finished phases.
+    The current ``rate``, ``index`` of the stage (-1: none entered), updates applied in it (``step``) and in all
+    (``total``), whether `until` stopped it and whether its end was recorded, and the final rates of finished phases.
     """
 
+    rate: float
     index: int = -1
     step: int = 0
     total: int = 0
     stopped: bool = False
     exited: bool = True
-    rate: float = 0.0
     last_rates: dict[str, float] = field(default_factory=dict)
 
     @classmethod

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def session_text(session: Session) -> str:
     """The phase, how far it is, the rate and what is pruned, in a line."""
-    if session.total_updates == 0 and session.is_phase_over:
+    if not session.events:
         return f"<Session: before the first of {_counted(len(session.plan.phases))}>"
     phase = session.phase
     name = f" `{phase.label}`" if phase.label else ""
@@ -29,7 +29,7 @@ def session_html(session: Session) -> str:
     phase, is_over = session.phase, session.is_phase_over
     states = {}
     for index, member in enumerate(session.plan.phases):
-        if index < phase.index or (index == phase.index and is_over and session.total_updates):
+        if index < phase.index or (index == phase.index and is_over and session.events):
             states[member.id] = "done"
         elif index == phase.index and not is_over:
             states[member.id] = f"{phase.step} of {phase.length} updates"

@@ -13,14 +13,15 @@ import torch
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.views.table import aligned
-from dsd_runtime.data.registry import open_data, parse_data_spec, takes_option
 from dsd_runtime.data.source import DataSource
 from dsd_runtime.data.traits import DataTraits
 from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.experiment.setup import open_with_preset
 from dsd_runtime.experiment.trained import TrainedRun, branches_of, load_run
 from dsd_runtime.experiment.trust import refuse_code
 from dsd_runtime.models.catalogue import preset_of
 from dsd_runtime.tracking.console import shown_metrics
+from dsd_runtime.tracking.warned import warnings_told
 from dsd_runtime.training.precision import Precision, PrecisionName, choose_device
 from dsd_runtime.training.tasks.choose import task_for
 from dsd_runtime.user_code import users_report
@@ -45,7 +46,8 @@ class EvaluationRequest:
 def execute_evaluation(request: EvaluationRequest) -> int:
     """Evaluates every line of the run, prints the metrics, and returns the exit code."""
     try:
-        found = evaluate_run(request)
+        with warnings_told(lambda text: print(text, file=sys.stderr)):
+            found = evaluate_run(request)
     except Exception as error:
         report = users_report(error, model=_named("model", request), data=_named("data", request))
         if report is not None:
@@ -105,7 +107,7 @@ def _open_data(request: EvaluationRequest, run: TrainedRun) -> DataSource:
     spec = request.data or str(run.manifest["data"])
     if request.data is None and not request.trusts_folder:
         refuse_code("data", spec, f"the run in `{run.folder}`", "--trust-schedule")
-    data = open_data(spec, **_preset_options(spec, str(run.manifest["model"])))
+    data = open_with_preset(spec, preset_of(str(run.manifest["model"])))
     _require_same_outputs(data.traits, run.traits, spec)
     if data.fingerprint == run.manifest.get("data_fingerprint"):
         return data
@@ -114,12 +116,6 @@ def _open_data(request: EvaluationRequest, run: TrainedRun) -> DataSource:
     shown_as = getattr(data, "with_preprocessing", None)
     shown: DataSource = data if shown_as is None else shown_as(run.preprocess)
     return shown
-
-
-def _preset_options(spec: str, model: str) -> dict[str, Any]:
-    said = parse_data_spec(spec).options
-    options = preset_of(model).data_options
-    return {name: value for name, value in options.items() if name not in said and takes_option(spec, name)}
 
 
 def _require_same_outputs(data: DataTraits, run: DataTraits, spec: str) -> None:

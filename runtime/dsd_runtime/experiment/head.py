@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dsd_lang.base.units import exact
-from dsd_lang.plan import Phase
+from dsd_lang.plan import Function
 from dsd_lang.plan.setting_text import setting_text
 from dsd_lang.views.attributes import function_text
 from dsd_lang.views.table import start_text
@@ -48,19 +48,19 @@ def training_text(prepared: Prepared) -> str:
     """Optimizer, first rate, decay, batch and the rest that is not at its default; each with its values in order."""
     phases = prepared.plan.phases
     values: dict[str, Iterable[str]] = {
-        "": (function_text(phase.opt) for phase in phases if phase.opt is not None),
+        "": _texts(phase.opt for phase in phases),
         "lr ": (start_text(phases[0].lr),),
         "decay ": (setting_text(phase.lr.decay.model_dump(mode="json")) for phase in phases),
         "batch ": (str(prepared.batch_size(phase.batch)) for phase in phases),
         "wd ": (phase.wd for phase in phases if phase.wd not in (None, "0")),
-        "clip ": (_clip_text(phase) for phase in phases if phase.clip is not None),
+        "clip ": _texts(phase.clip for phase in phases),
     }
     told = {name: list(dict.fromkeys(found)) for name, found in values.items()}
     return ", ".join(name + " then ".join(found) for name, found in told.items() if found)
 
 
-def _clip_text(phase: Phase) -> str:
-    return function_text(phase.clip) if phase.clip is not None else ""
+def _texts(choices: Iterable[Function | None]) -> Iterator[str]:
+    return (function_text(choice) for choice in choices if choice is not None)
 
 
 def hyper_parameters(prepared: Prepared, manifest: Mapping[str, Any]) -> dict[str, str | float]:

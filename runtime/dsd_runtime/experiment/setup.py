@@ -55,7 +55,7 @@ def prepare(request: Request, resolved: ResolvedRequest) -> Prepared:
     """Opens the data of a compiled schedule and fixes every setting; trains nothing."""
     plan, first, preset, model_name = resolved.plan, resolved.unscaled, resolved.preset, resolved.model_name
     data_spec = resolved.data_spec
-    data = _open(data_spec, preset)
+    data = open_with_preset(data_spec, preset)
     task = task_for(data.traits)
     best_metric = PRIMARY_METRIC[data.traits.task]
     require_measured(plan, Measured(task.name, task.metrics, data.sizes, best_metric))
@@ -71,7 +71,7 @@ def prepare(request: Request, resolved: ResolvedRequest) -> Prepared:
     )  # fmt: skip
 
 
-def _open(spec: str, preset: Preset) -> DataSource:
+def open_with_preset(spec: str, preset: Preset) -> DataSource:
     """The data with the preset's options where its loader takes them; what the specification says wins."""
     said = parse_data_spec(spec).options
     wanted = {name: value for name, value in preset.data_options.items() if name not in said}

@@ -333,6 +333,24 @@ def test_a_tag_says_kind_and_input_dimension() -> None:
     assert bool((session.masks["1.experts"].view(4, 3, 4, 8).sum(2) == 2).all())
 
 
+def test_every_reason_to_leave_a_matrix_out_is_counted_and_named() -> None:
+    """The surprising ones first; those alone would not have been told."""
+    model = nn.ModuleList(
+        [
+            *(nn.Conv2d(1, 8, 3), nn.Conv2d(8, 8, 3), nn.Embedding(10, 8), nn.Embedding(12, 8), nn.LayerNorm((4, 8))),
+            *(tag(nn.Linear(8, 6), kind="ctc"), nn.ParameterList([torch.randn(40, 40)])),
+            *(nn.Linear(8, 8).requires_grad_(False), nn.Linear(8, 8), nn.Linear(8, 4)),
+        ]
+    )
+    [warning] = _told('sparse 50% except="8" 1it lr=0.1', model)
+    assert warning == (
+        "9 of 11 matrices, 77% of the weights, are not selected: 1 frozen or not in the optimizer (`7.weight`), "
+        "1 in a module of unknown kind (`6.0`), 2 embeddings (`2.weight`, `3.weight`), 2 norms (`4.weight`, `4.bias`), "
+        "1 projection to a CTC alphabet (`5.weight`), 1 first convolution (`0.weight`), "
+        '1 not named by the schedule (`8.weight`); to prune more, name it: `layers=prunable,"6"`'
+    )
+
+
 def test_what_the_language_reference_says_of_every_model_is_not_told() -> None:
     """An embedding, a first convolution, a norm, what the user excluded, and a small parameter."""
     vision = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 3), nn.Flatten(), nn.Linear(8, 4))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from engine_loops import backward, begin, network, one_update, run, samples, shuffled_loader
 from torch import nn, optim
 
+import dsd_runtime
 from dsd_lang.base.errors import DsdError
 from dsd_runtime import Session
 
@@ -137,6 +139,16 @@ def test_a_step_without_any_gradient_is_told_once() -> None:
         warnings.simplefilter("error")
         session.begin_step()
         session.step()
+
+
+@pytest.mark.parametrize("name", ["beside.py", "dsd_runtime_of_mine/loop.py"])
+def test_a_warning_points_at_the_code_that_called_wherever_it_is_installed(name: str) -> None:
+    session, _, _ = _begun()
+    session.begin_step()
+    own = Path(dsd_runtime.__file__).parents[1] / name
+    with pytest.warns(UserWarning, match=r"no weight has a gradient") as caught:
+        exec(compile("session.step()", str(own), "exec"), {"session": session})
+    assert caught[0].filename == str(own)
 
 
 # --- gradient scalers -------------------------------------------------------------------------------------------------

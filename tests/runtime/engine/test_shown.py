@@ -31,3 +31,18 @@ def test_a_session_from_its_first_update_to_its_last() -> None:
     assert "done" in shown[3]
     assert "1 of 3 updates" in shown[3]
     assert "to come" not in shown[-1]
+
+
+def test_a_session_before_its_first_phase_and_after_an_empty_one() -> None:
+    def begun(text: str, **options: bool) -> dsd_runtime.Session:
+        model = nn.Linear(4, 4)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        return dsd_runtime.attach(dsd_lang.compile(text), model, optimizer, steps_per_epoch=10, **options)
+
+    assert repr(begun("dense 2it lr=0.1", enters_by_itself=False)) == "<Session: before the first of 1 phase>"
+    outside = begun("dense 2it lr=0.1; dense", enters_by_itself=False)
+    assert repr(outside) == "<Session: before the first of 2 phases>"
+    assert outside._repr_html_().count("to come") == 2
+    empty = begun("sparse 50% layers=all 0it lr=0.1")
+    assert repr(empty).startswith("<Session: phase 1 of 1 (sparse 50%), done, ")
+    assert "to come" not in empty._repr_html_()

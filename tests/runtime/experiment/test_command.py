@@ -79,8 +79,12 @@ def test_what_is_left_out_is_said(dsd_run: Run) -> None:
 def test_a_missing_schedule(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from dsd_runtime.cli import main
 
-    assert main([str(tmp_path / "absent.dsd"), *SMALL]) == 2
-    assert "cannot be read" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    absent = tmp_path / "absent.dsd"
+    for path, why in ((absent, "no such file"), (tmp_path / "file" / "a.dsd", "not a directory")):
+        assert main([str(path), *SMALL]) == 2
+        told = capsys.readouterr().err
+        assert f"`{path}` cannot be read: {why}" in told.lower()
 
 
 def test_resume_needs_a_run_and_an_unchanged_past(dsd_run: Run) -> None:
@@ -216,6 +220,7 @@ def test_the_json_is_all_there_is_on_stdout(dsd_run: Run) -> None:
     for flags in ((), ("--dry-run",), ("--dry-run", "--fresh")):
         outcome = dsd_run(DSD, *flags)
         assert json.loads(outcome.out) == outcome.result != {}
+        assert ("model   lenet_300_100" in outcome.err) == (not flags), "a dry run's table is in the JSON"
     assert [row["state"] for row in outcome.result["phases"]] == ["to train"] * 3, "--fresh would train all"
     assert outcome.result["cost"]["updates_left"] == 6 * 21
 

@@ -109,6 +109,10 @@ def test_warnings_come_once_in_our_words(tmp_path: Path, capsys: pytest.CaptureF
     assert "warning: " in told
     assert "RuntimeWarning" not in told
     assert ".py" not in told
+    assert main(["--evaluate", str(tmp_path / "run"), "--device", "cpu"]) == 0
+    again = capsys.readouterr().err
+    assert again.startswith("warning: ")
+    assert again.count("more symbols than frames") == len(again.splitlines()) == 1, "also not that the data has changed"
 
 
 def test_the_estimate_is_made_of_updates_and_evaluated_samples(dsd_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
