@@ -1,6 +1,6 @@
-"""Imports and calls a user's own `package.module:factory`, and reports its failures in one sentence.
+"""Imports and calls a user's `package.module:factory`, and reports its failures in one sentence.
 
-Options stand behind it as text (`package.module:factory,depth=3`).
+Options follow as text (`package.module:factory,depth=3`).
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _WORDS: Mapping[str, bool] = {"on": True, "true": True, "off": False, "false": F
 
 
 class UnknownModule(DsdError):
-    """No module of that name can be imported."""
+    """There is no module with that name."""
 
 
 def load_factory(target: str) -> Callable[..., Any]:
-    """The function that ``target`` names; its module is looked for in the working folder last.
+    """The function that ``target`` names; the working folder is searched last for its module.
 
-    Importing a module runs it: whoever calls this answers for where the name came from (see `experiment/trust.py`).
-    Raises :class:`UnknownModule` when the module is not there, and :class:`DsdError` when it cannot be imported or has
-    no such function.
+    Importing a module runs it, so the caller must trust the origin of the name (see `experiment/trust.py`). Raises
+    :class:`UnknownModule` if the module does not exist, and :class:`DsdError` if it cannot be imported or has no such
+    function.
     """
     module_name, _, attribute = target.partition(":")
     _look_in_working_folder()
@@ -58,14 +58,14 @@ def load_factory(target: str) -> Callable[..., Any]:
 
 
 def _look_in_working_folder() -> None:
-    """Lets modules of the working folder be imported, after all others: a file there stands in for no other module."""
+    """Adds the working folder to the end of the import path, so that its files do not shadow other modules."""
     folder = str(Path.cwd())
     if folder not in sys.path:
         sys.path.append(folder)
 
 
 def _other_module(name: str, module: object) -> str | None:
-    """What to do when a file of the working folder was meant, but an installed module of that name was imported."""
+    """Advice if a file in the working folder was meant but an installed module with that name was imported."""
     own = Path.cwd() / f"{name.partition('.')[0]}.py"
     found = getattr(module, "__file__", None)
     if not own.is_file() or (found is not None and Path(found).resolve() == own.resolve()):
@@ -74,7 +74,7 @@ def _other_module(name: str, module: object) -> str | None:
 
 
 def call_factory(target: str, factory: Callable[..., Any], arguments: Mapping[str, object]) -> Any:
-    """What the factory gives; raises :class:`DsdError` naming it, with the original error and where it was raised."""
+    """Calls the factory; raises :class:`DsdError` with its name, the original error and its file and line."""
     try:
         return factory(**arguments)
     except DsdError:
@@ -84,7 +84,7 @@ def call_factory(target: str, factory: Callable[..., Any], arguments: Mapping[st
 
 
 def option_value(text: str) -> int | float | bool | str:
-    """An option's value as it was written: a whole number, a number, `on`/`off` or `true`/`false`, else the text.
+    """An option's value from text: a whole number, a number, `on`/`off` or `true`/`false`, else the text itself.
 
     >>> option_value("3"), option_value("1e-3"), option_value("off"), option_value("relu")
     (3, 0.001, False, 'relu')
@@ -100,7 +100,7 @@ def option_value(text: str) -> int | float | bool | str:
 
 
 def failure(what: str, error: Exception) -> UserCodeError:
-    """What went wrong in code of the user's, in a sentence, with where it was raised."""
+    """A sentence about an error in the user's code, with its file and line."""
     told = " ".join(str(error).split())
     frames = traceback.extract_tb(error.__traceback__)
     place = f"it was raised in {frames[-1].filename}, line {frames[-1].lineno}" if frames else None

@@ -1,7 +1,7 @@
-"""The category of the runtime's warnings, to filter them apart from those of other packages."""
+"""The category of the runtime's warnings, so that they can be filtered separately."""
 
 from __future__ import annotations
 
 
 class DsdWarning(UserWarning):
-    """Something that training goes on with and that changes what is measured: the text says what to do."""
+    """A warning about something that changes results while training continues; the text says what to do."""

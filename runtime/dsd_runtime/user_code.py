@@ -1,8 +1,8 @@
-"""Tells exceptions of the user's model or data from our own, and prints the user's traceback for them.
+"""Distinguishes exceptions of the user's model or data from our own, and prints the user's traceback.
 
-The user's code is every module that is neither ours, nor Python's, nor installed beside us; and, installed or not, the
-package that `--model` or `--data` names. What a model built of torch's modules raises in its forward pass, or gives to
-its task to trip over, is the user's too.
+The user's code is every module that is not part of dsd, Python or an installed package, and, even if installed, the
+package that `--model` or `--data` names. Exceptions in the forward pass of a model, or caused by its outputs, are the
+user's too.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _INSTALLED = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib"
 
 
 class UserCodeError(DsdError):
-    """A module or a factory of the user's failed; what it raised is the cause."""
+    """A user's module or factory failed; the original exception is the cause."""
 
 
 def users_report(error: BaseException, *, model: str | None, data: str | None) -> str | None:
-    """What to print about an exception that came out of the user's code: its traceback and a sentence; None for ours.
+    """The traceback and a sentence for an exception from the user's code; None for one of our own.
 
-    ``model`` and ``data`` are as they were named to the run. Where neither names a factory, no code is the user's.
+    ``model`` and ``data`` are as named for the run. If neither names a factory, no code is the user's.
     """
     names = zip(CODE_SETTINGS, (model, data), strict=True)
     targets = [target for setting, name in names if name and (target := python_target(setting, name))]
@@ -43,7 +43,7 @@ def users_report(error: BaseException, *, model: str | None, data: str | None) -
 
 
 def _users_traceback(error: BaseException, targets: Iterable[str]) -> str | None:
-    """The traceback from where the user's code begins."""
+    """The traceback from the first frame of the user's code."""
     packages = {target.partition(":")[0].partition(".")[0] for target in targets}
     if not packages:
         return None
@@ -79,7 +79,7 @@ def _is_users(trace: TracebackType, packages: set[str]) -> bool:
 
 
 def _begin_of_model_call(frames: list[TracebackType]) -> int | None:
-    """Where a task hands over to the model, or to a loss that cannot take what it gave; None where the task fails."""
+    """The frame where a task calls the model, or a loss with its output; None if the task itself fails."""
     if not frames or _module(frames[-1]).partition(".")[0] in _OURS:
         return None
     return next((i for i, frame in enumerate(frames) if _module(frame).startswith(_TASKS)), None)

@@ -106,7 +106,7 @@ class Progression:
 
     @property
     def is_phase_over(self) -> bool:
-        """True between the last update of a phase and the first of the next (`until` included)."""
+        """True between the last update of a phase and the first of the next, also if `until` has ended it."""
         position = self.position
         return position.index < 0 or position.stopped or position.step >= self.stage.length
 

@@ -114,54 +114,54 @@ class Session:
 
     @property
     def is_over(self) -> bool:
-        """What `done` says, without the complaint."""
+        """The same as `done`, without raising."""
         return self._line.is_over
 
     @property
     def is_phase_over(self) -> bool:
-        """True between the last update of a phase and the first of the next (`until` included)."""
+        """True between the last update of a phase and the first of the next, also if `until` has ended it."""
         return self._line.is_phase_over
 
     @property
     def masks(self) -> dict[str, Tensor]:
-        """The masks in force by parameter name, bool tensors of the parameters' shapes; empty in a dense phase."""
+        """The current masks by parameter name, bool tensors of the parameters' shapes; empty in a dense phase."""
         return self.boundary.store.masks
 
     def sparsity(self) -> dict[str, float]:
-        """The exact pruned fraction of each selected weight by name, and of all of them together under `total`."""
+        """The exact pruned fraction of each selected weight by name, and of all together under `total`."""
         return self.boundary.sparsity()
 
     @property
     def data_position(self) -> tuple[int, int]:
-        """Which pass over the data, and which batch of it, is drawn next (both from 0)."""
+        """The pass over the data and its batch that are drawn next (both from 0)."""
         return self._line.data.epoch, self._line.data.batch
 
     def set_data_position(self, epoch: int, batch: int) -> None:
-        """Says where the data stands, for a loop that does not draw its batches through :meth:`batches`.
+        """Sets the position in the data, for a loop that does not draw its batches through :meth:`batches`.
 
-        Checkpoints remember it, so that `clock=@ref` finds the place again.
+        Checkpoints store it, so that `clock=@ref` can continue from it.
         """
         self._line.data.move_to(epoch, batch)
 
     @property
     def boundary(self) -> Boundary:
-        """The part that holds masks and selections (for logging)."""
+        """The object that holds masks and selections (for logging)."""
         return self._line.boundary
 
     def mask_copy(self, model: nn.Module) -> None:
         """Masks the weights of a copy of the model in place: an EMA, an `AveragedModel`, a deepcopy.
 
-        An average still remembers what a boundary pruned; call this after the average's last update, before it is
-        evaluated or saved. Raises ``ValueError`` when the copy lacks a masked weight.
+        An average still contains values that a boundary has pruned. Call this after the last update of the average,
+        before it is evaluated or saved. Raises ``ValueError`` if the copy lacks a masked weight.
         """
         self.boundary.mask_copy(model)
 
     # --- the loop -----------------------------------------------------------------------------------------------------
 
     def check_ahead(self, factory: Callable[[], nn.Module] | None) -> None:
-        """Raises :class:`DsdError` for what would fail at a later boundary and can be known now.
+        """Raises :class:`DsdError` for anything that would fail at a later boundary and can be checked now.
 
-        ``factory`` is asked for one model, where the plan draws fresh weights; None: the modules' own initialisation.
+        ``factory`` is called once if the plan needs new random weights; None: the modules' own initialisation.
         """
         check_optimizers(self.plan, self.optimizer)
         check_moments(self.plan, self.timeline)
@@ -170,18 +170,18 @@ class Session:
         self._ranks.agree("schedules or seeds", f"{self.plan.hash} {self.seed}")
 
     def require_finite(self) -> None:
-        """Raises :class:`DsdError` naming the first weight, or buffer, that is NaN or infinite.
+        """Raises :class:`DsdError` naming the first weight or buffer that is NaN or infinite.
 
-        The session asks this of itself at boundaries, after each pass and at reports; a loop asks it before it saves.
+        The session calls it at boundaries, after each pass and at reports; a loop should call it before it saves.
         """
         self._line.require_finite()
 
     def broken_weight(self) -> str | None:
-        """The first weight, or buffer, that is NaN or infinite; None for a good model."""
+        """The first weight or buffer that is NaN or infinite; None if all are finite."""
         return self._line.finiteness.first()
 
     def begin(self) -> None:
-        """Enters the first phase; until an update the weights from before are kept (see :meth:`load_state_dict`)."""
+        """Enters the first phase; until an update, the original weights are kept (see :meth:`load_state_dict`)."""
         self._line.keep_init()
         first = self.timeline.stages[0].phase
         if first.mode == "sparse" or first.from_.kind != "last":
@@ -192,10 +192,10 @@ class Session:
             self._entry.entered()
 
     def enter_next(self) -> Stage:
-        """Enters exactly one phase, the next that no ended loop skips, and returns it.
+        """Enters the next phase that no ended loop skips, and returns it.
 
-        For loops that treat phases one by one, with `attach(..., enters_by_itself=False)`: they leave `batches()` when
-        `session.is_phase_over`, and enter the next phase when they are ready. Raises ``ValueError`` elsewhere.
+        For loops that enter phases themselves, with `attach(..., enters_by_itself=False)`: they leave `batches()` when
+        `session.is_phase_over`, and call this for the next phase. Raises ``ValueError`` elsewhere.
         """
         following = self._line.following
         if not self.is_phase_over or following is None:
@@ -204,18 +204,18 @@ class Session:
         return self.stage
 
     def replay(self, finished: Sequence[tuple[Phase, Mapping[str, float] | None]]) -> None:
-        """Takes the line's phases so far and their last metrics (None: skipped) as this session's own past.
+        """Makes earlier phases and their last metrics (None: skipped) the history of this session.
 
-        For loops that go on from a phase that was trained elsewhere: conditions of loops look back over all cycles.
+        For loops that continue after phases that were trained elsewhere, since conditions of loops look at all cycles.
         """
         self._line.succession.replay(finished)
 
     def release(self) -> None:
-        """Undoes what phases override on the model, for a driver that goes on with another session on it."""
+        """Undoes the overrides of phases on the model, for a caller that continues with another session on it."""
         self._line.overrides.release()
 
     def epochs(self) -> Iterator[int]:
-        """Yields the numbers of the passes over the data, from 0 (or from where a resumed run stands) to the end."""
+        """Yields the numbers of the passes over the data, from 0 (or the position of a resumed run) to the end."""
         position = self._line.data
         while not self.done:
             epoch, before = position.epoch, (position.batch, self.total_updates)
@@ -226,10 +226,10 @@ class Session:
                 position.end_pass()
 
     def batches(self, loader: Iterable[T] | PassLoader[T]) -> Iterator[T]:
-        """Yields the loader's batches, crossing a boundary before the batch that needs it; ends with the schedule.
+        """Yields the loader's batches, entering the next phase before the batch that needs it; ends with the schedule.
 
-        After a resume in the middle of an epoch, the batches that were already trained on are passed over. A loader
-        that draws its order from the global generators (`shuffle=True`) gives the same order again; one with a method
+        After resuming in the middle of an epoch, batches that were already used are skipped. A loader that draws its
+        order from the global generators (`shuffle=True`) gives the same order again; one with a method
         ``read_pass(epoch, *, skip)`` is asked for the rest of the pass.
         """
         position = self._line.data
@@ -253,10 +253,10 @@ class Session:
             yield batch
 
     def begin_step(self) -> None:
-        """The head of an update: enters the next phase when one is due, and re-selects within a ramp. Idempotent.
+        """Begins an update: enters the next phase if the current one has ended, and re-selects in a ramp. Idempotent.
 
-        Raises :class:`DsdError` when weights are NaN or infinite and cannot be ranked, or a checkpoint is absent; the
-        session then still stands at the end of the phase before.
+        Raises :class:`DsdError` if weights are NaN or infinite and cannot be ranked, or a checkpoint is missing; the
+        session then stays at the end of the previous phase.
         """
         self._guard.has_begun = True
         while self.is_phase_over:
@@ -273,13 +273,13 @@ class Session:
         clip: float | None = None,
         closure: Callable[[], Tensor | float] | None = None,
     ) -> bool:
-        """The end of an update: masks gradients, clips, steps the optimizer, masks, next rate, advances the clocks.
+        """Ends an update: masks gradients, clips, steps the optimizer, masks, sets the next rate, advances the clocks.
 
-        ``scaler`` is unscaled, stepped and updated here. ``clip`` is a bound on the gradients' norm, where the phase
-        does not say its own `clip=`. ``closure`` computes the loss and its gradients, for optimizers that need one.
-        Returns whether the update was applied: one that the scaler skipped for infinite gradients advances nothing.
-        Raises ``ValueError`` when no update is due, and :class:`DsdError` when the gradients are those of the update
-        before, or none.
+        ``scaler`` is unscaled, stepped and updated here. ``clip`` is the maximum norm of the gradients, if the phase
+        has no `clip=`. ``closure`` computes the loss and its gradients, for optimizers that need one. Returns whether
+        the update was applied: if the scaler skips it because of infinite gradients, nothing advances. Raises
+        ``ValueError`` if the schedule has ended, and :class:`DsdError` if the gradients are those of the previous
+        update, or missing.
         """
         if self.is_phase_over or self._line.is_selection_due:
             raise ValueError(
@@ -310,12 +310,12 @@ class Session:
         higher_is_better: Iterable[str] = (),
         lower_is_better: Iterable[str] = (),
     ) -> None:
-        """Takes metrics such as `{"val.loss": 0.3}`: feeds `until`, `gain`, `drop`, `@label.best` and the log.
+        """Takes metrics such as `{"val.loss": 0.3}` for `until`, `gain`, `drop`, `@label.best` and the log.
 
-        ``higher_is_better`` and ``lower_is_better`` name those of the metrics that are the user's own. The total
-        `sparsity` (a ratio) is reported with them, unless they have their own. Under data parallelism every rank
-        reports, and the mean over the ranks counts on all. Raises :class:`DsdError` for a value that is no number, for
-        a metric whose direction matters and was not said, and when a weight of the model is not finite.
+        ``higher_is_better`` and ``lower_is_better`` give the direction of your own metrics. The total `sparsity` (a
+        ratio) is added, unless it is in the report. With data parallelism every rank reports, and the mean over the
+        ranks is used. Raises :class:`DsdError` for a value that is not a number, for a metric whose direction is needed
+        but unknown, and if a weight of the model is not finite.
         """
         if not self.is_over:
             self._guard.check()
@@ -335,7 +335,7 @@ class Session:
 
     @property
     def where(self) -> str:
-        """Where the session stands, for the end of a sentence: `at update 3, in phase ...`."""
+        """The current position for the end of a sentence: `at update 3, in phase ...`."""
         return self._line.where
 
     # --- state --------------------------------------------------------------------------------------------------------
@@ -347,11 +347,11 @@ class Session:
         return self._line.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from a saved state; the model's own weights are loaded by the caller, before or after `attach()`.
+        """Restores a saved state; the caller loads the model's own weights, before or after `attach()`.
 
-        The phases already executed must be unchanged in the plan; otherwise a :class:`DsdError` shows the first
-        difference. Later phases may differ. Where `attach()` has just pruned weights that were loaded before it, they
-        are put back. A state written by a different version of dsd is refused with a :class:`DsdError`.
+        The executed phases must be unchanged in the plan; otherwise a :class:`DsdError` shows the first difference.
+        Later phases may differ. Weights that were loaded before `attach()` and that it has just pruned are restored. A
+        state written by another version of dsd raises :class:`DsdError`.
         """
         with reading_state():
             self._line.check_state(state)
@@ -361,9 +361,9 @@ class Session:
             self._line.load_state_dict(state)
 
     def load_shorter(self, state: Mapping[str, Any]) -> None:
-        """Goes on from the end of a phase that is longer in this session's plan, and is otherwise the same.
+        """Continues from the end of a phase that is longer in this session's plan and otherwise the same.
 
-        For drivers that know that the shorter form's updates are the first of the longer one's.
+        For callers that know that the updates of the shorter phase are the first ones of the longer phase.
         """
         with reading_state():
             self.load_state_dict(self._line.prefix.reopened(state))

@@ -15,7 +15,7 @@ STATE_VERSION = 2
 
 
 def of_another_version(why: str) -> DsdError:
-    """The error for a saved state that this program does not understand."""
+    """The error for a saved state of another version."""
     return DsdError(
         f"the checkpoint was written by a different version of the program: {why}",
         help="use that version, or start again (`dsd-run --fresh`)",
@@ -24,7 +24,7 @@ def of_another_version(why: str) -> DsdError:
 
 @contextmanager
 def reading_state() -> Iterator[None]:
-    """Within the block a part of a saved state that is absent or unknown is an error that says where it comes from."""
+    """Turns a missing or unknown part of a saved state into an error that names its origin."""
     try:
         yield
     except KeyError as error:
@@ -34,7 +34,7 @@ def reading_state() -> Iterator[None]:
 
 
 def require_same_seed(state: Mapping[str, Any], seed: int) -> None:
-    """Raises :class:`DsdError` when a saved state is of a session with another seed."""
+    """Raises :class:`DsdError` if a saved state belongs to a session with another seed."""
     if state["seed"] != seed:
         raise DsdError(
             f"the saved run was trained with seed {state['seed']}, this session has seed {seed}",
@@ -43,7 +43,7 @@ def require_same_seed(state: Mapping[str, Any], seed: int) -> None:
 
 
 class Prefix:
-    """What the phases of a plan do, as plain data; each is written once."""
+    """What the phases of a plan do, as plain data; computed once for each phase."""
 
     def __init__(self, plan: Plan, timeline: Timeline) -> None:
         self._stages = timeline.stages
@@ -60,7 +60,7 @@ class Prefix:
         return self._meanings[: index + 1]
 
     def check(self, state: Mapping[str, Any]) -> None:
-        """Raises :class:`DsdError` at the first difference between the phases executed and the plan's."""
+        """Raises :class:`DsdError` at the first difference between the executed phases and the plan's."""
         if state.get("version") != STATE_VERSION:
             raise of_another_version(f"its version is {state.get('version')}, this program's is {STATE_VERSION}")
         executed: list[dict[str, Any]] = list(state["prefix"])
@@ -74,7 +74,7 @@ class Prefix:
                 raise _difference(place, before, now)
 
     def reopened(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """The state at the end of a phase as that in the middle of a longer one, whose end is yet to be recorded."""
+        """The state at the end of a phase as a state inside a longer one, whose end is not recorded yet."""
         index, executed = int(state["index"]), list(state["prefix"])
         now, own = self.up_to(index)[index], self._stages[index].phase.id
         events = [event for event in state["events"] if (event["phase"], event["kind"]) != (own, "exit")]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def session_text(session: Session) -> str:
-    """The phase, how far it is, the rate and what is pruned, in a line."""
+    """One line: the phase, its progress, the rate, and the pruned share."""
     if not session.events:
         return f"<Session: before the first of {_counted(len(session.plan.phases))}>"
     phase = session.phase
@@ -25,7 +25,7 @@ def session_text(session: Session) -> str:
 
 
 def session_html(session: Session) -> str:
-    """The plan's table with how far each phase is, and its timeline."""
+    """The plan's table with the progress of each phase, and its timeline."""
     phase, is_over = session.phase, session.is_phase_over
     states = {}
     for index, member in enumerate(session.plan.phases):

@@ -1,6 +1,6 @@
-"""The boundaries of a linear plan in whole updates: where each phase starts and ends.
+"""The phases of a linear plan in whole updates: where each starts and ends.
 
-These are the planned boundaries, the upper bound of a run; `until` can only end a phase earlier.
+These are the planned lengths, an upper limit; `until` can only end a phase earlier.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ UpdatesPerEpoch = int | Callable[[Phase], int]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One phase with its planned place: ``start`` and ``length`` in updates."""
+    """One phase and its planned position: ``start`` and ``length`` in updates."""
 
     index: int
     phase: Phase
@@ -31,7 +31,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The stages of one line of phases, in order."""
+    """The stages of a linear plan, in order."""
 
     stages: tuple[Stage, ...]
 

@@ -1,4 +1,4 @@
-"""Notices `optimizer.step()` where `session.step()` was meant: an update that no mask, rate or clock would know of."""
+"""Detects a call of `optimizer.step()` instead of `session.step()`: an update without masks, rate or clocks."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class HasEnd(Protocol):
 
 
 class StepGuard:
-    """A hook on the optimizers of one session; the session that was attached last guards an optimizer.
+    """A hook on the optimizers of one session; the session attached last guards an optimizer.
 
-    A foreign step is refused where an update has begun (`begin_step()`, `batches()`). Any other is counted, and told
-    at the next thing that the loop asks of the session.
+    A foreign step during an update (`begin_step()`, `batches()`) is refused at once. Any other is counted, and reported
+    at the loop's next call of the session.
     """
 
     keeps_zeros = True
@@ -41,23 +41,23 @@ class StepGuard:
         self._has_strays = False
 
     def watch(self, optimizer: Optimizer) -> None:
-        """Guards an optimizer from now on."""
+        """Starts to guard an optimizer."""
         if (before := _guards.pop(optimizer, None)) is not None:
             before.remove()
         _guards[optimizer] = optimizer.register_step_pre_hook(self)
 
     def check(self) -> None:
-        """Raises :class:`DsdError` when the optimizer was stepped past the session since the last update."""
+        """Raises :class:`DsdError` if the optimizer was stepped without the session since the last update."""
         if self._has_strays:
             raise _stray()
 
     def applied(self) -> None:
-        """An update went through the session."""
+        """Notes an update made by the session."""
         self.has_begun = self._has_strays = False
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Within the block the session itself steps."""
+        """Allows the session's own step inside the block."""
         self._is_inside = True
         try:
             yield
@@ -81,6 +81,6 @@ def _stray() -> DsdError:
 
 
 def _changes_nothing(optimizer: Optimizer) -> bool:
-    """Whether every rate is 0, as where `torch.distributed.checkpoint` has the state made before there is any."""
+    """Whether every rate is 0, as when `torch.distributed.checkpoint` creates the state in advance."""
     rates = [group.get("lr") for group in optimizer.param_groups]
     return all(isinstance(rate, int | float | Tensor) and float(rate) == 0 for rate in rates)

@@ -26,24 +26,24 @@ class Succession:
         self._has_loops = any(stage.phase.cycles for stage in timeline.stages)
 
     def following(self, index: int) -> Stage | None:
-        """The stage after that one, by what has been reported so far; None at the end of the line."""
+        """The stage after that one, according to the reports so far; None at the end of the plan."""
         return next(self._ahead(index, self._trial()), None)
 
     def has_only_empty_left(self, index: int, *, by_reports: bool) -> bool:
-        """Whether stages follow, but none with an update. ``by_reports`` counts loops that the latest reports end."""
+        """Whether the remaining stages have no updates. ``by_reports`` includes loops that the latest reports end."""
         stages = self._ahead(index, self._trial()) if by_reports else iter(self._stages[index + 1 :])
         first = next(stages, None)
         return first is not None and first.length == 0 and all(stage.length == 0 for stage in stages)
 
     def cross(self, index: int, stage: Stage) -> None:
-        """Goes from the stage of that index (-1: from before the first) to the next one."""
+        """Moves from the stage with that index (-1: before the first) to the next one."""
         next(self._ahead(index, self.history), None)
         for cycle in stage.phase.cycles:
             self.history.start_loop(cycle.loop)
         self.history.enter_phase()
 
     def replay(self, finished: Sequence[tuple[Phase, Mapping[str, float] | None]]) -> None:
-        """Takes the line's phases so far and their last metrics (None: skipped) as the past; the last is not left."""
+        """Makes earlier phases and their last metrics (None: skipped) the history; the last one is not left yet."""
         self.history, _ = replayed(finished, self._table, closes_last=False)
 
     def holds(self, condition: Condition) -> bool:
@@ -55,7 +55,7 @@ class Succession:
         return self.history.to_try() if self._has_loops else self.history
 
     def _ahead(self, index: int, history: MetricHistory) -> Iterator[Stage]:
-        """The stages after that one which no ended loop skips; cycles that end on the way are closed in ``history``."""
+        """The stages after that one that no ended loop skips; closes the cycles in between in ``history``."""
         ended: set[str] = set()
         if index >= 0:
             close_cycles(history, ended, self._stages[index].phase, self._table)

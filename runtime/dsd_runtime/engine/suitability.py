@@ -1,7 +1,7 @@
-"""Refuses parameters that cannot be masked (meta device, complex, quantized), in one sentence.
+"""Refuses parameters that cannot be masked (meta device, complex, quantized) with one sentence.
 
-A mask keeps weights at zero in place, and selection ranks real numbers: integers, complex numbers, sparse tensors and
-tensors without memory are refused when a session is attached, before anything is trained.
+A mask keeps weights at zero in place, and selection ranks real numbers. So integers, complex numbers, sparse tensors
+and tensors without memory are refused when a session is attached, before anything is trained.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def require_maskable(parameters: Mapping[str, Tensor]) -> None:
 
 
 def _obstacle(parameter: Tensor) -> tuple[str, str] | None:
-    """What is wrong with a parameter, and what to do; None where it can be masked."""
+    """Why a parameter cannot be masked, and what to do; None if it can."""
     if parameter.is_meta:
         return "is on the meta device: it has no values to rank yet", "load the weights first"
     if parameter.layout != torch.strided:

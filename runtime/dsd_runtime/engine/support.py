@@ -1,4 +1,4 @@
-"""Refuses what a plan asks for and this version does not support, by name (DSD207)."""
+"""Refuses parts of a plan that this version does not support, by name (DSD207)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dsd_lang.plan.supported import unsupported_arguments, unsupported_in_phase
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """One thing a plan asks for that has no engine yet; `is_fatal`: training without it would be another schedule."""
+    """One unsupported part of a plan; `is_fatal`: training without it would be another schedule."""
 
     what: str
     span: SpanInfo | None
@@ -23,7 +23,7 @@ class Unsupported:
 
 
 def unsupported(plan: Plan) -> tuple[Unsupported, ...]:
-    """Everything in a plan that this version does not execute, each once."""
+    """Everything in a plan that this version does not support, each once."""
     found: dict[tuple[str, SpanInfo | None], Unsupported] = {}
     for phase in plan.phases:
         for written, _ in unsupported_in_phase(phase.model_dump(mode="json")):
@@ -41,7 +41,7 @@ def unsupported(plan: Plan) -> tuple[Unsupported, ...]:
 
 
 def require_supported(plan: Plan) -> None:
-    """Raises :class:`DsdError` naming everything whose absence would change the training."""
+    """Raises :class:`DsdError` naming every unsupported part that would change the training."""
     fatal = [item for item in unsupported(plan) if item.is_fatal]
     if fatal:
         message = "; ".join(str(item) for item in fatal)
@@ -49,7 +49,7 @@ def require_supported(plan: Plan) -> None:
 
 
 def check_line(plan: Plan) -> None:
-    """Raises :class:`DsdError` for a plan that a session cannot run: branches, no phase, parts without an engine."""
+    """Raises :class:`DsdError` for a plan that a session cannot run: branches, no phase, unsupported parts."""
     if not plan.is_linear:
         names = ", ".join(f'"{name}"' for name in plan.branches)
         raise DsdError(

@@ -1,7 +1,7 @@
 """One update: masks and clips gradients, then steps the optimizer, unless the loss scaler skips the step.
 
-unscale -> l1 -> mask gradients -> clip -> optimizer. With a closure the optimizer computes the gradients itself, as
-often as it likes; each time they go the same way.
+unscale -> l1 -> mask gradients -> clip -> optimizer. With a closure the optimizer computes the gradients itself,
+possibly several times, and they are treated the same way each time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SMALLEST_SCALE = float(torch.finfo(torch.float32).tiny)
 
 @dataclass(frozen=True, slots=True)
 class UpdateRule:
-    """What a phase does to the gradients of its updates, besides masking them."""
+    """What a phase does to the gradients of its updates besides masking."""
 
     l1: float
     clip: float | None
@@ -33,11 +33,11 @@ class UpdateRule:
 
     @classmethod
     def of(cls, phase: Phase) -> UpdateRule:
-        """The rule a phase states; raises :class:`DsdError` for an unknown kind of clipping."""
+        """The rule of a phase; raises :class:`DsdError` for an unknown kind of clipping."""
         return cls(float(exact(phase.l1)) if phase.l1 is not None else 0.0, *_clip(phase.clip))
 
     def prepare_gradients(self, optimizer: Optimizer, store: MaskStore, clip: float | None) -> None:
-        """Adds the L1 penalty, masks, clips; ``clip`` is the loop's own bound, where the phase states none."""
+        """Adds the L1 penalty, masks, clips; ``clip`` is the loop's own limit, if the phase has none."""
         if self.l1:
             add_l1(_parameters(optimizer), self.l1)
         if len(store):
@@ -85,7 +85,7 @@ def apply_update(
 
 
 def _require_scale(scaler: torch.amp.GradScaler) -> None:
-    """Raises :class:`DsdError` when the scale has fallen so low that no update will be applied any more."""
+    """Raises :class:`DsdError` if the scale is so low that no update will be applied any more."""
     if (scale := scaler.get_scale()) < _SMALLEST_SCALE:
         raise DsdError(
             f"the gradient scaler's scale has fallen to {scale:g}: every update is skipped",
@@ -94,7 +94,7 @@ def _require_scale(scaler: torch.amp.GradScaler) -> None:
 
 
 def _scaled_step(optimizer: Optimizer, scaler: torch.amp.GradScaler) -> bool:
-    """Whether the scaler let the step through; the scale falls when it did not."""
+    """Whether the scaler applied the step; its scale drops if it did not."""
     stateless = [parameter for parameter in _parameters(optimizer) if not optimizer.state.get(parameter)]
     scale = scaler.get_scale()
     scaler.step(optimizer)
@@ -118,7 +118,7 @@ def _parameters(optimizer: Optimizer) -> list[nn.Parameter]:
 
 
 def _clip(choice: Function | None) -> tuple[float | None, Literal["norm", "value"]]:
-    """`5` or `norm(5)` is a bound on the global norm of the gradients, `value(5)` on each element."""
+    """Clips: `5` or `norm(5)` limits the global norm of the gradients, `value(5)` each element."""
     if choice is None:
         return None, "norm"
     if choice.name == "norm" and "0" in choice.arguments:

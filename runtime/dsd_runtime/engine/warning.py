@@ -1,4 +1,4 @@
-"""A warning that points at the user's own line, however deep in here it was found."""
+"""Warnings that point at the user's own line, wherever in the package they are raised."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
 
 
 def warn(text: str) -> None:
-    """Warns (:class:`DsdWarning`) at the innermost line outside this package."""
+    """Warns (:class:`DsdWarning`) with the innermost line outside of this package."""
     frame, level = sys._getframe(), 1
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame, level = frame.f_back, level + 1

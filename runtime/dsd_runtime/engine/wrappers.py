@@ -11,7 +11,7 @@ _PREFIXES = ("module.", "_orig_mod.")
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The user's own module inside `torch.compile` and data parallelism, whose names the schedule speaks of."""
+    """The user's own module inside `torch.compile` and data parallelism; a schedule uses its names."""
     while True:
         inner = getattr(model, "_orig_mod", None)
         if inner is None and isinstance(model, (DataParallel, DistributedDataParallel)):
@@ -22,7 +22,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 def named_alike(model: nn.Module, names: Container[str]) -> Iterator[tuple[str, nn.Parameter]]:
-    """A copy's parameters by their names in the model, whatever wrapper's prefix they have; unknown ones left out."""
+    """A copy's parameters by their names in the model, without prefixes of wrappers; unknown ones are left out."""
     for full_name, parameter in model.named_parameters(remove_duplicate=False):
         name = full_name
         while name not in names and name.startswith(_PREFIXES):

@@ -1,4 +1,4 @@
-"""The body of `dsd-run`: prepares the run, shows it, trains, and reports how it ended as an exit code."""
+"""The body of `dsd-run`: prepares the run, shows it, trains, and returns the exit code."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from dsd_runtime.user_code import UserCodeError, users_report
 
 
 class StopRequest:
-    """Set by Ctrl-C or SIGTERM; the run ends at the next update. A second Ctrl-C ends it at once."""
+    """Set by Ctrl-C or SIGTERM; the run ends after the current update. A second Ctrl-C ends it at once."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -61,7 +61,7 @@ class StopRequest:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Handles the two signals while the block runs."""
+        """Handles the two signals inside the block."""
         before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -71,7 +71,7 @@ class StopRequest:
 
 
 def execute(request: Request, resolved: ResolvedRequest, *, command: Sequence[str]) -> int:
-    """Runs a request to its end and returns the exit code; user mistakes and failures are one sentence on stderr."""
+    """Runs a request and returns the exit code; user mistakes and failures print one sentence on stderr."""
     named = {"model": resolved.model_name, "data": resolved.data_spec}
     try:
         prepared = prepare(request, resolved)
@@ -105,14 +105,14 @@ def execute(request: Request, resolved: ResolvedRequest, *, command: Sequence[st
 
 
 def _say_users(report: str, saved: Path | None) -> int:
-    """Prints what the user's code raised."""
+    """Prints an exception of the user's code."""
     print(report, end="", file=sys.stderr)
     _say_saved(saved)
     return 1
 
 
 def _failure(error: Exception, *, is_users: bool) -> DsdError | None:
-    """A failure of the machine as a sentence; None for a bug, which is better told by its traceback."""
+    """A failure of the machine as a sentence; None for a bug, which is reported with its traceback."""
     if isinstance(error, DsdError) and not isinstance(error, UserCodeError):
         return error
     if isinstance(error, torch.OutOfMemoryError):
@@ -208,7 +208,7 @@ def _train(
 
 
 def default_folder(prepared: Prepared) -> Path:
-    """`runs/SCHEDULE-MODEL`, with the model's options made fit for a file name."""
+    """`runs/SCHEDULE-MODEL`, with the model's options in a form that is valid in a file name."""
     model = "".join(char if char.isalnum() or char in "._-" else "-" for char in prepared.model_name)
     return Path("runs") / f"{prepared.request.schedule.stem}-{model}"
 

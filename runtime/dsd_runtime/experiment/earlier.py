@@ -1,4 +1,4 @@
-"""Compares an earlier run in a folder with the run that is about to begin: continue, refuse, or set aside."""
+"""Compares the earlier run in a folder with the one about to start: continue, refuse, or move parts aside."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dsd_runtime.tracking.tensorboard import forget_after, line_folder
 
 
 def earlier_threads(folder: RunFolder) -> int | None:
-    """The number of threads that the folder's last run computed on, which this one goes on with."""
+    """The number of threads of the folder's last run, which this one keeps."""
     manifest = folder.read_manifest()
     found = manifest.get("setting", {}).get("threads") if manifest is not None else None
     return found if isinstance(found, int) and found >= 1 else None
@@ -28,9 +28,9 @@ def earlier_threads(folder: RunFolder) -> int | None:
 def compare_with_earlier(
     prepared: Prepared, folder: RunFolder, keys: Mapping[str, str], shorter: Mapping[str, Shorter]
 ) -> list[str]:
-    """What changed since the folder's last run, in lines; ``shorter`` has the nodes that longer ones go on from.
+    """What changed since the folder's last run, in lines; ``shorter`` has the nodes from which longer ones continue.
 
-    Raises :class:`DsdError` when trained phases would fall out of use with `--resume`, or by another schedule.
+    Raises :class:`DsdError` if trained phases would no longer be used, with `--resume` or another schedule.
     """
     manifest, mode = folder.read_manifest(), prepared.request.mode
     before = folder.read_plan()
@@ -61,10 +61,10 @@ def compare_with_earlier(
 
 
 def put_aside(prepared: Prepared, folder: RunFolder, keys: Mapping[str, str], shorter: Mapping[str, Shorter]) -> None:
-    """Takes out of the folder what no longer belongs to its plan: last weights, metrics, curves.
+    """Moves aside what no longer belongs to the plan: last weights, metrics, curves.
 
-    Metrics of phases that the schedule no longer has wait in `metrics.unused.jsonl`, and come back with them. A phase
-    that has become longer takes over those of its shorter form.
+    Metrics of phases that were removed from the schedule move to `metrics.unused.jsonl`, and return with these phases.
+    A phase that has become longer takes over those of its shorter version.
     """
     manifest, before = folder.read_manifest(), folder.read_plan()
     if manifest is None or manifest.get("nodes") == dict(keys):
@@ -102,7 +102,7 @@ def _lines(path: Any) -> list[str]:
 
 
 def _node_of(line: str) -> str | None:
-    """The node of a line; None for one that a killed process has torn."""
+    """The node of a line; None for an incomplete line of a killed process."""
     try:
         node = json.loads(line)["node"]
     except (KeyError, TypeError, ValueError, RecursionError):
@@ -113,7 +113,7 @@ def _node_of(line: str) -> str | None:
 def _cut_curves(
     now: Plan, before: Plan, folder: RunFolder, keys: Mapping[str, str], earlier: Mapping[str, str]
 ) -> None:
-    """Ends each line's curves where it leaves what is trained; those of branches that are gone are deleted."""
+    """Cuts the curves of each line where the trained part ends; those of removed branches are deleted."""
     lines = {phase.path for phase in now.phases}
     for path in {phase.path for phase in before.phases}:
         if path not in lines:

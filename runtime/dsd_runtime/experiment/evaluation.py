@@ -1,4 +1,4 @@
-"""`dsd-run --evaluate`: the metrics of a run's final weights on validation and test data."""
+"""`dsd-run --evaluate`: the metrics of a run's last weights on validation and test data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EVALUATED_SPLITS = ("val", "test")
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRequest:
-    """What `dsd-run --evaluate FOLDER` was asked for; None where nothing was said."""
+    """The arguments of `dsd-run --evaluate FOLDER`; None for those not given."""
 
     folder: Path
     model: str | None = None
@@ -44,7 +44,7 @@ class EvaluationRequest:
 
 
 def execute_evaluation(request: EvaluationRequest) -> int:
-    """Evaluates every line of the run, prints the metrics, and returns the exit code."""
+    """Evaluates the main line and all branches, prints the metrics, and returns the exit code."""
     try:
         with warnings_told(lambda text: print(text, file=sys.stderr)):
             found = evaluate_run(request)
@@ -65,7 +65,7 @@ def execute_evaluation(request: EvaluationRequest) -> int:
 
 
 def _named(setting: str, request: EvaluationRequest) -> str | None:
-    """The model or the data as it is asked for, else as the run's manifest names it."""
+    """The requested model or data, else that of the run's manifest."""
     asked = {"model": request.model, "data": request.data}[setting]
     if asked is not None:
         return asked
@@ -90,7 +90,7 @@ def _table(found: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def evaluate_run(request: EvaluationRequest) -> dict[str, dict[str, float]]:
-    """The metrics of each line's last weights (`""` is the main line) on the splits that the data has."""
+    """The metrics of each line's last weights (`""` is the main line) on the existing splits."""
     lines = branches_of(request.folder)
     first = _loaded(request, lines[0] if lines else "")
     data = _open_data(request, first)
@@ -103,7 +103,7 @@ def _loaded(request: EvaluationRequest, branch: str) -> TrainedRun:
 
 
 def _open_data(request: EvaluationRequest, run: TrainedRun) -> DataSource:
-    """The data asked for, else the run's own, shown to the model as its training data was."""
+    """The requested data, else the run's own, preprocessed like the training data."""
     spec = request.data or str(run.manifest["data"])
     if request.data is None and not request.trusts_folder:
         refuse_code("data", spec, f"the run in `{run.folder}`", "--trust-schedule")
@@ -119,7 +119,7 @@ def _open_data(request: EvaluationRequest, run: TrainedRun) -> DataSource:
 
 
 def _require_same_outputs(data: DataTraits, run: DataTraits, spec: str) -> None:
-    """Refuses data whose classes, characters or words are not those that the model's outputs stand for."""
+    """Refuses data with other classes, characters or words than the model's outputs."""
     for what, here, there in (
         ("task", data.task, run.task),
         ("classes", data.class_names or data.num_classes, run.class_names or run.num_classes),

@@ -1,4 +1,4 @@
-"""A run folder: the paths of everything in it, and the lock that allows one writer.
+"""A run folder: the paths of everything in it, and the lock that allows only one writer.
 
     plan.json  manifest.json  metrics.jsonl  events/            what was asked, by whom, what was measured
     checkpoints/<node key>/end-<update>/                        a finished node: weights, session, metrics
@@ -30,7 +30,7 @@ _NODE = re.compile(r"[0-9a-f]{16}")
 
 
 class Damaged(DsdError):
-    """A file of a run folder does not hold what a run wrote."""
+    """A file of a run folder has invalid content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class RunFolder:
 
     @property
     def unused_metrics(self) -> Path:
-        """The lines of `metrics.jsonl` of phases that an edit has taken out of the schedule."""
+        """Lines of `metrics.jsonl` for phases that were removed from the schedule."""
         return self.root / "metrics.unused.jsonl"
 
     @property
@@ -73,11 +73,11 @@ class RunFolder:
         return self.root / "final.safetensors"
 
     def branch(self, path: str) -> Path:
-        """Where a branch's last weights go; the path's own characters that a file name cannot hold become `_`."""
+        """The file of a branch's last weights; characters of the path that a file name cannot contain become `_`."""
         return self.branches / f"{path.replace('/', '_')}.safetensors"
 
     def line_ends(self) -> list[Path]:
-        """The files with the last weights of lines."""
+        """The files with the last weights of each line."""
         return [path for path in (self.final, *sorted(self.branches.glob("*.safetensors"))) if path.is_file()]
 
     @property
@@ -87,7 +87,7 @@ class RunFolder:
         return (self.checkpoints, self.events, self.metrics, self.unused_metrics, *ends, self.plan, self.manifest)
 
     def require_ours(self) -> None:
-        """Raises :class:`DsdError` for a folder that holds what a run would overwrite, and is no run folder."""
+        """Raises :class:`DsdError` for a folder that is not a run folder and has files that a run would overwrite."""
         strange = [path for path in self.written if os.path.lexists(path)]
         if strange and not self._is_ours():
             raise DsdError(
@@ -96,7 +96,7 @@ class RunFolder:
             )
 
     def _is_ours(self) -> bool:
-        """Whether one of the things that only a run writes is there, be it damaged."""
+        """Whether the folder has anything that only a run writes, even if it is damaged."""
         if any(_NODE.fullmatch(path.name) for path in self.checkpoints.glob("*")):
             return True
         try:
@@ -107,7 +107,7 @@ class RunFolder:
             return False
 
     def clear(self) -> list[str]:
-        """Deletes what a run writes, and nothing else; links themselves, which are named in the lines returned."""
+        """Deletes only what a run writes. Links are deleted themselves, and named in the returned lines."""
         self.require_ours()
         links = [path for path in self.written if path.is_symlink()]
         lines = [f"`{path}` was a link to `{os.readlink(path)}`: only the link is deleted" for path in links]
@@ -124,7 +124,7 @@ class RunFolder:
             remove(path)
 
     def remove_leftovers(self) -> None:
-        """Deletes what a killed run left half-written, where a run writes and nowhere else."""
+        """Deletes incomplete files of a killed run, only where a run writes."""
         own = {path.name for path in self.written}
         remove_leftovers(self.root, own.__contains__)
         remove_leftovers(self.branches, lambda name: name.endswith(".safetensors"))
@@ -140,12 +140,12 @@ class RunFolder:
         return next(reversed(numbered(self.node(key), kind)), None)
 
     def progress_updates(self, key: str) -> int:
-        """The updates of an unfinished node that need not be trained again."""
+        """The updates of an unfinished node that are already trained."""
         progress = self.latest(key, "progress")
         return number_of(progress) if progress is not None else 0
 
     def skipped_mark(self, key: str) -> Path:
-        """The file that says that a node was not trained because its loop had ended."""
+        """The file that marks a node as skipped because its loop had ended."""
         return self.node(key) / "skipped.json"
 
     def state(self, key: str) -> str:
@@ -157,7 +157,7 @@ class RunFolder:
         return "skipped" if self.skipped_mark(key).is_file() else "to train"
 
     def read_manifest(self) -> dict[str, Any] | None:
-        """The manifest, or None where there is none; raises :class:`DsdError` for a damaged or a strange one."""
+        """The manifest, or None if there is none; raises :class:`DsdError` for an invalid one."""
         if not self.manifest.is_file():
             return None
         try:
@@ -171,7 +171,7 @@ class RunFolder:
         return manifest
 
     def read_plan(self) -> Plan | None:
-        """The plan of the folder's last run, or None; raises :class:`DsdError` for a damaged one."""
+        """The plan of the folder's last run, or None; raises :class:`DsdError` for an invalid one."""
         if not self.plan.is_file():
             return None
         try:
@@ -188,7 +188,7 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the folder for this process; raises :class:`DsdError` when another one works in it."""
+        """Locks the folder for this process; raises :class:`DsdError` if another process uses it."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             lock = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o666)

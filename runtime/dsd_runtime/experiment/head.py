@@ -18,7 +18,7 @@ from dsd_runtime.experiment.survey import Survey
 
 
 def print_head(prepared: Prepared, folder: RunFolder, found: Survey, lines: Sequence[str]) -> None:
-    """The head, on stderr where stdout is for JSON."""
+    """Prints the head, on stderr if stdout is for JSON."""
     stream = sys.stderr if prepared.request.as_json else sys.stdout
     print(head_text(prepared, folder, found), *lines, "", sep="\n", file=stream, flush=True)
     for item in unsupported(prepared.plan):
@@ -45,7 +45,7 @@ def head_text(prepared: Prepared, folder: RunFolder, found: Survey) -> str:
 
 
 def training_text(prepared: Prepared) -> str:
-    """Optimizer, first rate, decay, batch and the rest that is not at its default; each with its values in order."""
+    """Optimizer, first rate, decay, batch and other values that are not at their default, in order of the phases."""
     phases = prepared.plan.phases
     values: dict[str, Iterable[str]] = {
         "": _texts(phase.opt for phase in phases),
@@ -64,7 +64,7 @@ def _texts(choices: Iterable[Function | None]) -> Iterator[str]:
 
 
 def hyper_parameters(prepared: Prepared, manifest: Mapping[str, Any]) -> dict[str, str | float]:
-    """What TensorBoard compares runs by: numbers as numbers, the rest as text."""
+    """The hyper-parameters for TensorBoard's comparison of runs: numbers as numbers, anything else as text."""
     first = prepared.plan.phases[0]
     named = {
         "model": prepared.model_name,

@@ -1,9 +1,9 @@
 """Computes the content key of every phase from a plan and its settings.
 
-A node's key is the hash of all that determines its numbers: its parent's key, what its phase does, the checkpoints it
-refers to, the model, the data, the seed and the runtime settings that change numbers. Labels, comments and the
-condition of a loop that a phase is in are not part of it, so two branches that train the same thing share one node; the
-condition of a loop that ends before the phase is.
+A node's key is the hash of everything that determines its results: its parent's key, what its phase does, the
+checkpoints it refers to, the model, the data, the seed and the runtime settings that change results. It does not
+include labels, comments and the condition of a loop that the phase is in, so two branches that train the same share one
+node. It does include the conditions of loops that end before the phase.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dsd_runtime.storage.content import content_digest
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """What a run's numbers depend on besides its phases."""
+    """What the results of a run depend on besides its phases."""
 
     model: str
     data: str
@@ -32,7 +32,7 @@ class RunSettings:
 
     @classmethod
     def of_manifest(cls, manifest: Mapping[str, Any]) -> RunSettings:
-        """The setting that a run folder's manifest names; DsdError when a different version of dsd wrote it."""
+        """The settings in a run folder's manifest; DsdError if another version of dsd wrote it."""
         try:
             return cls(**manifest["setting"])
         except (KeyError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""One branch in training: its session, model and position; can be saved and loaded."""
+"""One branch in training: its session, model and position; it can be saved and loaded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dsd_runtime.training.loop import PhaseRun
 
 
 class ReportRelay:
-    """Passes a session's reports on to whoever listens to the node that it trains."""
+    """Passes a session's reports to the listener of the node in training."""
 
     def __init__(self) -> None:
         self.listener: Callable[[Mapping[str, float]], None] = lambda metrics: None
@@ -61,7 +61,7 @@ def attached(
 
 @dataclass(slots=True)
 class TrainedLine:
-    """The live session: which line of phases it runs, and the node (``at``) that its weights are the end of."""
+    """The live session: the linear plan it runs, and the node (``at``) whose end its weights are."""
 
     path: str
     session: Session
@@ -74,7 +74,7 @@ class TrainedLine:
     def save(
         self, checkpoint: Path, run: PhaseRun, metrics: Mapping[str, float], *, open_key: str | None = None
     ) -> None:
-        """Writes everything that going on from here needs; with ``open_key`` also a longer phase may (longer.py)."""
+        """Writes everything needed to continue from here; ``open_key`` lets a longer phase continue too (longer.py)."""
         scaler = self.scaler.state_dict() if self.scaler is not None else None
         loop = {
             "scaler": scaler,
@@ -90,9 +90,9 @@ class TrainedLine:
         save_checkpoint(checkpoint, parts)
 
     def load(self, checkpoint: Path, *, is_longer: bool = False) -> Mapping[str, Any]:
-        """Stands where a checkpoint was written; returns what the loop said then (``pass_loss``, ``pass_updates``).
+        """Restores a checkpoint; returns the loop's own state (``pass_loss``, ``pass_updates``).
 
-        With ``is_longer`` it is the end of a shorter form of the phase, which is in the middle of this one.
+        With ``is_longer`` it is the end of a shorter version of the phase, and a position inside this one.
         """
         parts = load_checkpoint(checkpoint, ["weights", "session", "loop"])
         try:

@@ -11,7 +11,7 @@ _OWN = "package.module:factory"
 
 
 def models_text() -> str:
-    """Every built-in model with its options and its default data; no torch is loaded for it."""
+    """Every built-in model with its options and default data; torch is not loaded."""
     entries = [
         (spec.name, spec.summary, f"{_options(spec.options)}; trains on {spec.preset.data}") for spec in MODELS.values()
     ]

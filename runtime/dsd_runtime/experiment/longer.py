@@ -1,9 +1,9 @@
-"""Continues a lengthened phase from the end of its shorter version, where the updates would be the same.
+"""Continues a lengthened phase from the end of its shorter version, if the updates would be the same.
 
-A phase of constant rate that is trained for 10 epochs does in its first 8 what one of 8 epochs does. So it is for every
-phase whose numbers do not depend on its length (no `cosine`, `linear`, share of the length, ramp, `until` or `clock=`)
-and whose shorter form ended with a pass over the data, as nothing is evaluated in between. Whatever else a phase is, is
-in its open key, its content key without its length; a finished node keeps it.
+With a constant rate, the first 8 of 10 epochs are the same as a phase of 8 epochs. The same is true for every phase
+whose results do not depend on its length (no `cosine`, `linear`, share of the length, ramp, `until` or `clock=`), if
+its shorter version ended with a pass over the data, because nothing is evaluated in between. Everything else about a
+phase is in its open key, which is its content key without the length; a finished node stores it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ANY_LENGTH = Duration(unit="it", value="1")
 
 @dataclass(frozen=True, slots=True)
 class Shorter:
-    """The finished checkpoint of a shorter form of a phase, its node's key, and how many updates it has."""
+    """A finished checkpoint of a shorter version of a phase: its path, its node's key, its number of updates."""
 
     checkpoint: Path
     key: str
@@ -32,7 +32,7 @@ class Shorter:
 
 
 def open_key(plan: Plan, phase: Phase, setting: RunSettings, *, updates_per_epoch: int) -> str | None:
-    """A phase's key but for its length; None where its first updates depend on how many there are to come."""
+    """A phase's key without its length; None if its first updates depend on its length."""
     if not _is_open(plan, phase):
         return None
     before = plan.phases[: plan.phases.index(phase)]
@@ -55,7 +55,7 @@ def find_shorter(folder: RunFolder, key: str | None, *, updates: int, updates_pe
 
 
 def shorter_forms(prepared: Prepared, folder: RunFolder, keys: Mapping[str, str]) -> dict[str, Shorter]:
-    """What nodes that are to be trained may go on from, by their keys."""
+    """The checkpoints from which nodes to be trained can continue, by node key."""
     found: dict[str, Shorter] = {}
     for phase in prepared.plan.phases:
         key, updates_per_epoch = keys[phase.id], prepared.updates_per_epoch(phase.batch)
@@ -82,14 +82,14 @@ def _is_open(plan: Plan, phase: Phase) -> bool:
 
 
 def _is_absolute(decay: Decay) -> bool:
-    """Whether the rate of an update hangs on its number alone."""
+    """Whether the rate of an update depends only on its index."""
     if decay.kind == "step":
         return all(milestone.unit != "ratio" for milestone in decay.milestones)
     return decay.kind in ("constant", "exp")
 
 
 def _open_key_of(end: Path) -> str | None:
-    """The open key that a finished node wrote down; what is unreadable has none (its loading would say so)."""
+    """The open key stored by a finished node; None if it cannot be read (loading the node reports that)."""
     try:
         found = json.loads((end / "node.json").read_text(encoding="utf-8"))["open"]
     except (OSError, KeyError, TypeError, ValueError, RecursionError):

@@ -46,7 +46,7 @@ def build_manifest(prepared: Prepared, keys: Mapping[str, str], command: Sequenc
 
 
 def _preprocessing(data: DataSource) -> dict[str, Any] | None:
-    """What `dsd_runtime.load_run` needs to show the model other data; None where a data source has none."""
+    """The preprocessing that `dsd_runtime.load_run` needs for other data; None if a data source has none."""
     preprocessing: Preprocessing | None = getattr(data, "preprocessing", None)
     return None if preprocessing is None else preprocessing.describe()
 
@@ -59,9 +59,9 @@ def _version(name: str) -> str | None:
 
 
 def _git_revision() -> str | None:
-    """The revision of the working folder, with `+` when it has changes and `?` when git cannot tell.
+    """The git revision of the working folder, with `+` if it has changes and `?` if git cannot tell.
 
-    None outside a repository or without git. No program that the folder's configuration names is run.
+    None outside of a repository or without git. Programs named in the folder's configuration are not run.
     """
     try:
         repository = find_repository(Path.cwd())

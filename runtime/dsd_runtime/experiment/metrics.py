@@ -1,6 +1,6 @@
 """Checks before training that conditions only read metrics that will be measured.
 
-A comparison with a metric that is never reported is never true: a phase would go on to its bound without a word.
+A comparison with a metric that is never reported is never true, so a phase would silently run to its full length.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ class Measured:
     best_metric: str
 
     def names(self, *, at_end: bool) -> tuple[str, ...]:
-        """The metrics reported after each pass over the data, or (with those of the test split) at a phase's end."""
+        """The metrics reported after each pass over the data, or (including the test split) at a phase's end."""
         splits = [split for split in ("val", "test") if self.sizes.get(split) and (split == "val" or at_end)]
         return ("train.loss", "sparsity", *(f"{split}.{name}" for split in splits for name in self.metrics))
 
 
 def require_measured(plan: Plan, measured: Measured) -> None:
-    """Raises :class:`DsdError` for the first `until` or `@label.best` that hangs on a metric the run will not have."""
+    """Raises :class:`DsdError` for the first `until` or `@label.best` on a metric that the run does not measure."""
     for phase in plan.phases:
         for condition, at_end in _conditions(phase):
             for metric in sorted(metrics_of(condition)):
@@ -43,7 +43,7 @@ def require_measured(plan: Plan, measured: Measured) -> None:
 
 
 def _conditions(phase: Phase) -> Iterator[tuple[Condition, bool]]:
-    """A phase's conditions, and whether they are decided at a phase's end (those of loops) or after each pass."""
+    """A phase's conditions, and whether they are checked at a phase's end (those of loops) or after each pass."""
     if phase.until is not None:
         yield phase.until, False
     for cycle in phase.cycles:

@@ -1,6 +1,6 @@
-"""The whole tree checked before anything is trained, and by `--dry-run`: every line is attached once, and not entered.
+"""Checks the whole tree before anything is trained, and for `--dry-run`, by attaching every line once.
 
-What only the last branch needs fails here and not after the hours that lead to it.
+A mistake in the last branch is found here, and not after hours of training.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dsd_runtime.experiment.setup import Prepared
 
 
 def check_tree(prepared: Prepared, model: nn.Module) -> None:
-    """Raises :class:`DsdError` for the first thing in any line that cannot be trained; ``model`` stays as it is."""
+    """Raises :class:`DsdError` for the first part of any line that cannot be trained; ``model`` is not changed."""
     for path in dict.fromkeys(phase.path for phase in prepared.plan.phases):
         line = prepared.plan.branch(path)
         for phase in line.phases:
@@ -24,9 +24,9 @@ def check_tree(prepared: Prepared, model: nn.Module) -> None:
 
 
 def _check_batch(prepared: Prepared, phase: Phase) -> None:
-    """Raises :class:`DsdError` for a batch that is asked for and is larger than the training data.
+    """Raises :class:`DsdError` if the schedule or the user sets a batch size larger than the training data.
 
-    A model's usual batch may be: a set smaller than that is one batch.
+    A model's preset may be larger: then the whole set is one batch.
     """
     batch, available = prepared.batch_size(phase.batch), prepared.updates_per_epoch(1)
     if batch > available and batch != prepared.preset.batch:

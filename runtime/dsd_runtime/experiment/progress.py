@@ -11,9 +11,9 @@ from dsd_runtime.experiment.keys import RunSettings, node_keys
 
 
 def describe_run(plan: Plan, run_folder: Path) -> list[tuple[str, str, str]]:
-    """Each phase's id, its state in that folder and its node's key, under the setting the folder was last run with.
+    """Each phase's id, state in that folder and node key, with the settings of the folder's last run.
 
-    The plan's lengths are those of the run: multiplied by its `--scale` (``scale`` in its manifest).
+    The plan's lengths must be those of the run, multiplied by its `--scale` (``scale`` in its manifest).
     """
     folder = RunFolder(Path(run_folder))
     manifest = folder.read_manifest()

@@ -1,4 +1,4 @@
-"""Stores the snapshots that a schedule refers to in the folder of the node that they belong to."""
+"""Stores the snapshots that a schedule refers to in the folders of their nodes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from dsd_runtime.storage.durable import numbered, remove
 
 
 class FolderReferences:
-    """A reference store on a run folder; ``keys`` maps phase ids to node keys.
+    """A reference store in a run folder; ``keys`` maps phase ids to node keys.
 
-    The end of a phase is its node's own checkpoint, and the initial weights are drawn again when asked for; only the
+    The end of a phase is its node's own checkpoint, and the initial weights are created again when needed; only the
     other moments are written.
     """
 
@@ -35,7 +35,7 @@ class FolderReferences:
         return key == "init" or bool(numbered(folder, name))
 
     def save(self, key: str, snapshot: Snapshot) -> None:
-        """Writes a snapshot; a newer one of the same name (`@label.best`) replaces the older once it is whole."""
+        """Writes a snapshot; a newer one with the same name (`@label.best`) replaces the older one atomically."""
         folder, name = self._place(key)
         if name == "end":
             return
@@ -63,7 +63,7 @@ class FolderReferences:
             return Snapshot(parts["weights"], ClockReading(**parts["reading"]))
 
     def _place(self, key: str) -> tuple[Path, str]:
-        """The folder and the name of a reference key such as `p0.end` or `p0.at.500it`."""
+        """The folder and file name of a reference key such as `p0.end` or `p0.at.500it`."""
         phase, _, moment = key.partition(".")
         name = "end" if moment == "end" else f"ref-{moment.replace('/', '_')}"
         return self._folder.node(self._keys.get(phase, phase)), name

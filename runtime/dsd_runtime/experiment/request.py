@@ -1,6 +1,6 @@
-"""Resolves the command line of `dsd-run`, and checks all that can be checked before torch is loaded.
+"""Resolves the command line of `dsd-run`, and checks everything that can be checked without torch.
 
-Who wins, for every setting: the command line, then the schedule's `set`, then the model's preset.
+For every setting, the command line takes precedence over the schedule's `set`, and `set` over the model's preset.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dsd_runtime.models.catalogue import Preset, is_built_in, preset_of, preset_
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The command line of `dsd-run`, as data; None where nothing was said."""
+    """The command line of `dsd-run` as data; None for arguments not given."""
 
     schedule: Path
     model: str | None = None
@@ -47,7 +47,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRequest:
-    """A request's plan, at the lengths that `--scale` gives and as written, and the model and data that it is for."""
+    """A request's plan, with lengths scaled by `--scale` and as written, and its model and data."""
 
     plan: Plan
     unscaled: Plan
@@ -57,7 +57,7 @@ class ResolvedRequest:
 
 
 def resolve(request: Request) -> ResolvedRequest:
-    """Compiles the schedule for its model; raises :class:`DsdError` for every mistake that shows by then."""
+    """Compiles the schedule for its model; raises :class:`DsdError` for every mistake found so far."""
     _require_numbers(request)
     text, overrides = _read(request.schedule), dict(request.settings)
     first = dsd_lang.compile(text, source=str(request.schedule), overrides=overrides)
@@ -82,7 +82,7 @@ def resolve(request: Request) -> ResolvedRequest:
 
 
 def chosen(flag: str | None, plan: Plan, name: str) -> str | None:
-    """What the flag says, else what the schedule's `set` says."""
+    """The value of the flag, else of the schedule's `set`."""
     if flag is not None:
         return flag
     value = plan.settings.get(name)
@@ -90,7 +90,7 @@ def chosen(flag: str | None, plan: Plan, name: str) -> str | None:
 
 
 def _require_no_file(name: str) -> None:
-    """A factory is named by its module, as `import` names it, not by its file."""
+    """Refuses a factory named by its file: it must be named by its module, as in `import`."""
     module, _, factory = name.partition(",")[0].partition(":")
     if module.endswith(".py"):
         dotted = module.removesuffix(".py").removeprefix("./").replace("/", ".").strip(".")
@@ -128,7 +128,7 @@ def _read(path: Path) -> str:
 
 
 def _nearby(path: Path) -> str:
-    """What may have been meant: a schedule of nearly that name beside it."""
+    """A suggestion for a missing schedule: one with a similar name beside it."""
     others = sorted(str(other) for other in path.parent.glob("*.dsd"))
     guess = nearest(str(path), others)
     if guess is not None:

@@ -25,7 +25,7 @@ _WIDEST = 120
 def print_results(
     prepared: Prepared, folder: RunFolder, results: Sequence[NodeResult], weights: Sequence[Path]
 ) -> None:
-    """The table and the places, or with `--json` one object."""
+    """Prints the table and the paths, or one JSON object with `--json`."""
     if prepared.request.as_json:
         phases = [
             {"id": result.phase.id, "path": result.phase.path, "label": result.phase.label, "node": result.key,
@@ -44,7 +44,7 @@ def print_results(
 
 
 def results_table(results: Sequence[NodeResult], best_metric: str, width: int) -> str:
-    """One row a phase, or one for all seeds of it with mean and deviation; columns that find no room are left out."""
+    """One row per phase, with mean and deviation over its seeds; columns that do not fit are left out."""
     groups = _by_seed(results)
     names = list(dict.fromkeys(name for result in results for name in shown_metrics(result.metrics)))
     columns = [(name, [_cell(name, group) for group in groups]) for name in ("phase", "seeds", "state", *names)]
@@ -54,7 +54,7 @@ def results_table(results: Sequence[NodeResult], best_metric: str, width: int) -
 
 
 def weights_text(folder: RunFolder, weights: Sequence[Path]) -> str:
-    """The file, or the folder and how many there are."""
+    """The file, or the folder and the number of files in it."""
     if len(weights) <= 2:
         return ", ".join(str(path) for path in weights)
     branches = [path for path in weights if path.parent == folder.branches]
@@ -63,7 +63,7 @@ def weights_text(folder: RunFolder, weights: Sequence[Path]) -> str:
 
 
 def _by_seed(results: Sequence[NodeResult]) -> list[list[NodeResult]]:
-    """The results of the same phase under different seeds, together."""
+    """Groups the results of the same phase with different seeds."""
     groups: dict[tuple[str, int], list[NodeResult]] = {}
     numbers: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
     for result in results:
@@ -87,7 +87,7 @@ def _cell(name: str, group: Sequence[NodeResult]) -> str:
 
 
 def _least_wanted(names: Sequence[str], best_metric: str) -> list[str]:
-    """What may be left out, the first to go first; the phase, its seeds and the test's first metric never are."""
+    """The columns that may be left out, in that order; the phase, its seeds and the first test metric always stay."""
     test = f"test.{best_metric.partition('.')[2]}"
     wanted = ["state", "train.loss", "val.loss", "test.loss", "sparsity", best_metric]
     return [*(name for name in names if name not in (*wanted, test)), *wanted]

@@ -1,8 +1,8 @@
 """Trains the phase tree of a prepared run in order, each node once.
 
-A node whose finished checkpoint is in the run folder is not trained again. One session goes on from phase to phase
-along a line; where a branch starts somewhere else, a new session is loaded from the parent's checkpoint. Both ways give
-the same numbers, because a checkpoint holds everything.
+A node whose finished checkpoint is in the run folder is not trained again. One session continues from phase to phase
+along a line. If a branch starts elsewhere, a new session is loaded from the parent's checkpoint. Both ways give the
+same results, because a checkpoint is complete.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from dsd_runtime.training.loop import PhaseRun, Stopped, TrainingBatches, start_
 
 @dataclass(frozen=True, slots=True)
 class NodeResult:
-    """One phase after the walk: its state (`trained`, `reused`, `skipped`) and its metrics at the end."""
+    """One phase after the run: its state (`trained`, `reused`, `skipped`) and its last metrics."""
 
     phase: Phase
     key: str
@@ -49,7 +49,7 @@ class NodeResult:
 
 
 class Runner:
-    """Walks a plan over one run folder."""
+    """Trains a plan in one run folder."""
 
     def __init__(
         self,
@@ -75,9 +75,9 @@ class Runner:
         self._results: dict[str, NodeResult] = {}
 
     def run(self) -> list[NodeResult]:
-        """Trains what is not trained yet, each node behind all it needs; returns one result for each phase, in order.
+        """Trains what is not trained yet, each node after everything it needs; returns one result per phase, in order.
 
-        Raises :class:`~dsd_runtime.training.loop.Stopped` after saving the progress when a stop is asked for.
+        Raises :class:`~dsd_runtime.training.loop.Stopped` after saving the progress if a stop is requested.
         """
         for phase in execution_order(self.plan):
             self._results[phase.id] = self._visit(phase)
@@ -120,7 +120,7 @@ class Runner:
         return metrics
 
     def _resume(self, phase: Phase, key: str, run: PhaseRun, line: TrainedLine) -> bool:
-        """Goes on from a node's progress, where there is one and it has every snapshot that was due by then."""
+        """Resumes from a node's progress, if there is one and it has every snapshot that was due."""
         progress = self._folder.latest(key, "progress")
         if progress is not None and self._has_references(phase, up_to=progress):
             loop = line.load(progress)
@@ -149,7 +149,7 @@ class Runner:
         return self._references(phase.seed_index).load(reference_key(reference)).reading if reference else None
 
     def _seed_generators(self, phase: Phase, session: Session) -> None:
-        """Gives the global generators (dropout, and whatever else draws from them) the phase's own numbers."""
+        """Seeds the global generators (used by dropout and others) for the phase."""
         place = f"{phase.path if phase.rng == 'distinct' else ''}:{session.total_updates}"
         seed_generators(stream_key(self._prepared.seed, phase.seed_index, "dropout", place))
 
@@ -181,7 +181,7 @@ class Runner:
     # --- lines --------------------------------------------------------------------------------------------------------
 
     def _line_at_start_of(self, phase: Phase) -> TrainedLine:
-        """The live line when it stands at the end of the phase's parent, else one loaded from its checkpoint."""
+        """The live line if it is at the end of the phase's parent, else one loaded from its checkpoint."""
         parent = self._trained_ancestor(phase)
         line = self._line
         goes_on = line is not None and line.at == (parent.id if parent else None)
@@ -219,28 +219,28 @@ class Runner:
         return cast(nn.Module, torch.compile(model)) if self._prepared.request.is_compiled else model
 
     def _trained_ancestor(self, phase: Phase) -> Phase | None:
-        """The nearest phase above that was not skipped."""
+        """The nearest earlier phase on the line that was not skipped."""
         parent = phase.parent
         while parent is not None and self._results[parent].state == "skipped":
             parent = self._phases[parent].parent
         return self._phases[parent] if parent is not None else None
 
     def _is_skipped(self, phase: Phase) -> bool:
-        """Whether a loop that this phase belongs to had ended before it."""
+        """Whether a loop of this phase had ended before it."""
         if not phase.cycles:
             return False
         _, ended = replayed(self._past(phase), self._table, closes_last=True)
         return any(cycle.loop in ended for cycle in phase.cycles)
 
     def _past(self, phase: Phase) -> list[tuple[Phase, dict[str, float] | None]]:
-        """The phases above this one and their last metrics; None for those that were skipped."""
+        """The earlier phases on the line and their last metrics; None for those that were skipped."""
         results = [self._results[member.id] for member in self.plan.line(phase.id)[:-1]]
         return [(result.phase, None if result.state == "skipped" else result.metrics) for result in results]
 
     def _has_references(self, phase: Phase, *, up_to: Path | None = None) -> bool:
-        """Whether a node has every snapshot that the plan now asks of it (by a progress checkpoint: that was due).
+        """Whether a node has every snapshot that the plan needs (for a progress checkpoint, those already due).
 
-        One that was added to the schedule later was never taken, and the node is trained again.
+        A snapshot that was added to the schedule later was never taken, so the node is trained again.
         """
         references = self._references(phase.seed_index)
         points = [point for point in self.plan.checkpoints if point.phase == phase.id]
@@ -251,7 +251,7 @@ class Runner:
         )
 
     def _is_due(self, point: Checkpoint, phase: Phase, progress: Path) -> bool:
-        """Whether the moment had passed when the progress was saved."""
+        """Whether the moment was before the progress was saved."""
         if point.moment == "best":
             with reading_state():
                 return load_checkpoint(progress, ["session"])["session"]["best"] is not None
@@ -289,7 +289,7 @@ class Runner:
                         updates_per_epoch=stage.updates_per_epoch)  # fmt: skip
 
     def write_line_ends(self) -> list[Path]:
-        """`final.safetensors` and one file for each branch: the last weights of each line; others are deleted."""
+        """Writes `final.safetensors` and one file per branch with the last weights of each line; deletes others."""
         written = []
         for path in self._lines:
             last = next(phase for phase in reversed(self.plan.phases) if phase.path == path)

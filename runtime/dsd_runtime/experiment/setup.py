@@ -1,6 +1,6 @@
 """Prepares a run from the request: plan, data, task, model builder, device, precision.
 
-Who wins, for every setting: the command line, then the schedule's `set`, then the model's preset.
+For every setting, the command line takes precedence over the schedule's `set`, and `set` over the model's preset.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dsd_runtime.training.tasks.task import Task
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """All that a run needs."""
+    """Everything that a run needs."""
 
     request: Request
     plan: Plan
@@ -72,7 +72,7 @@ def prepare(request: Request, resolved: ResolvedRequest) -> Prepared:
 
 
 def open_with_preset(spec: str, preset: Preset) -> DataSource:
-    """The data with the preset's options where its loader takes them; what the specification says wins."""
+    """Opens the data with those options of the preset that its loader has; its own options take precedence."""
     said = parse_data_spec(spec).options
     wanted = {name: value for name, value in preset.data_options.items() if name not in said}
     return open_data(spec, **{name: value for name, value in wanted.items() if takes_option(spec, name)})

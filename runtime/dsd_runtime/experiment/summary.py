@@ -36,7 +36,7 @@ class PhaseRow:
 
 @dataclass(frozen=True, slots=True)
 class RunCost:
-    """What is left to train by node key, and what one update, one evaluated sample and one checkpoint cost."""
+    """What is left to train by node key, and the cost of an update, an evaluated sample and a checkpoint."""
 
     work: Mapping[str, NodeWork]
     seconds_per_update: float
@@ -48,13 +48,13 @@ class RunCost:
         return sum(node.updates for node in self.work.values())
 
     def forecast(self) -> Forecast:
-        """The estimate that the progress begins with."""
+        """The first estimate for the progress display."""
         return Forecast.of(
             self.work, seconds_per_update=self.seconds_per_update, seconds_per_sample=self.seconds_per_sample
         )
 
     def as_data(self) -> dict[str, float]:
-        """For `--json`."""
+        """The cost for `--json`."""
         return {
             "updates_left": self.updates_left,
             "seconds_per_update": self.seconds_per_update,
@@ -128,7 +128,7 @@ def _updates_left(state: str, length: int, done: int) -> int:
 
 
 def format_rows(rows: Sequence[PhaseRow], width: int | None) -> str:
-    """The rows as an aligned plain-text table, without what finds no room in ``width`` columns (None: any)."""
+    """The rows as an aligned plain-text table, without columns that do not fit in ``width`` (None: no limit)."""
     columns = [
         ("#", [str(row.index) for row in rows]),
         ("phase", [row.name for row in rows]),
@@ -144,7 +144,7 @@ def format_rows(rows: Sequence[PhaseRow], width: int | None) -> str:
 
 
 def estimate_cost(prepared: Prepared, found: Survey, rows: Sequence[PhaseRow]) -> RunCost:
-    """What the nodes that are not trained yet take; those that branches share count once."""
+    """The cost of the nodes that are not trained yet; nodes shared by branches count once."""
     sizes = prepared.data.sizes
     at_end = sizes.get("test", 0)
     epochs = {row.key: prepared.updates_per_epoch(prepared.plan.phases[row.index].batch) for row in rows}

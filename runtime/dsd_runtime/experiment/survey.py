@@ -1,7 +1,7 @@
-"""Measures what a run takes: layers, threads, seconds for an update and for an evaluation.
+"""Measures what a run needs: layers, threads, seconds for an update and for an evaluation.
 
-Everything is measured on a model and a task of its own, which are gone before the training begins; no generator of the
-run moves. What they warn of the training warns of as well.
+Everything is measured on a separate model and task, which are released before training; the run's generators do not
+change. Their warnings are ignored, because training repeats them.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _LOOK_AT_BATCH = 4
 
 @dataclass(slots=True)
 class Probe:
-    """A model to try things on; :meth:`used_up` gives its memory back."""
+    """A model for measurements; :meth:`used_up` releases it."""
 
     model: nn.Module | None
 
     def used_up(self) -> nn.Module:
-        """The model, which nobody else holds from now on."""
+        """The model, to which no other reference remains."""
         model, self.model = self.model, None
         assert model is not None
         return model
@@ -45,7 +45,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What was found: the model's layers and size, the threads it is trained on."""
+    """The results: the model's layers and size, the number of threads."""
 
     layers: tuple[LayerInfo, ...]
     num_parameters: int
@@ -63,13 +63,13 @@ class Speed:
 
 
 def build_probe(prepared: Prepared) -> Probe:
-    """The model, built once to try things on."""
+    """Builds the model once for measurements."""
     with torch.random.fork_rng(), warnings.catch_warnings(action="ignore"):
         return Probe(prepared.build().to(prepared.precision.device))
 
 
 def survey(prepared: Prepared, probe: Probe, *, earlier_threads: int | None) -> Survey:
-    """Looks at the model and at one batch."""
+    """Examines the model and one batch."""
     model = probe.model
     assert model is not None
     layers = inventory(model)  # first: it tells of lazy modules, which a batch would fill on this model alone
@@ -84,7 +84,7 @@ def survey(prepared: Prepared, probe: Probe, *, earlier_threads: int | None) -> 
 
 
 def measure_speed(prepared: Prepared, probe: Probe) -> Speed:
-    """Times updates and an evaluation after a warm-up, and uses the model up."""
+    """Times updates and an evaluation after a warm-up; the model cannot be used afterwards."""
     model = probe.used_up()
     with torch.random.fork_rng(), warnings.catch_warnings(action="ignore"):
         per_update = _seconds_per_update(prepared, model)
@@ -103,7 +103,7 @@ def _training_batches(prepared: Prepared) -> Iterable[Batch]:
 
 
 def _seconds_per_update(prepared: Prepared, model: nn.Module) -> float:
-    """The mean of some updates after the first one, which allocates and compiles; of the first where it is slow."""
+    """The mean over some updates after the first, which allocates and compiles; over the first if it is slow."""
     first = prepared.plan.phases[0]
     assert first.opt is not None  # every preset has one
     optimizer = build_optimizer(model.parameters(), first.opt, rate=1e-6)
@@ -123,7 +123,7 @@ def _seconds_per_update(prepared: Prepared, model: nn.Module) -> float:
 
 
 def _seconds_per_sample(prepared: Prepared, model: nn.Module) -> float:
-    """Of a batch that is not among the first, which are the shortest ones of sorted data."""
+    """Measured on a later batch, because the first ones are the shortest in sorted data."""
     split = next((name for name in ("val", "test") if prepared.data.sizes.get(name)), None)
     if split is None:
         return 0.0

@@ -1,10 +1,10 @@
 """Chooses the number of CPU threads for a model and batch, by a deterministic rule.
 
-Threads that share a matrix product add its parts in another order, so their number is part of what a run's numbers
-depend on: it is in the node keys, a run folder keeps the one it began with, and nothing noisy is measured to find it.
-What is counted is the work. A product that is shared costs a meeting of all threads, and on a machine that does
-something else as well the slowest of them is late: with two busy cores a network of tiny products took 64 times as
-long on two threads as on one. So several threads must save more than their meetings cost.
+Several threads add the parts of a matrix product in another order, so their number changes results: it is part of the
+node keys, a run folder keeps the number it began with, and it is not chosen by a noisy measurement. Instead the work is
+counted. For every shared product all threads must synchronise, and on a busy machine the slowest one is late: with two
+busy cores, a network of tiny products took 64 times as long on two threads as on one. So several threads must save more
+time than their synchronisation costs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SHARED_ELEMENTS = 32_768
 
 @dataclass(frozen=True, slots=True)
 class Threads:
-    """How many of the available threads a run computes on (None where the device is no CPU), and why."""
+    """How many of the available threads a run uses (None if the device is not a CPU), and why."""
 
     count: int | None
     available: int
@@ -49,19 +49,19 @@ class Threads:
 
 @dataclass(slots=True)
 class Work:
-    """Multiplications of matrix products, and how many operations several threads would share."""
+    """Multiplications in matrix products, and the number of operations that several threads would share."""
 
     products: int = 0
     shared: int = 0
 
     def threads(self, available: int) -> int:
-        """All threads, where they save more than their meetings cost; else one."""
+        """All threads if they save more than their synchronisation costs; else one."""
         saved = self.products * _SECONDS_PER_PRODUCT * (1 - 1 / available)
         return available if saved > self.shared * _SECONDS_PER_MEETING else 1
 
 
 def choose_threads(prepared: Prepared, compute: Callable[[], Any], *, earlier: int | None) -> Threads:
-    """What `--threads` says, else what the folder was begun with, else by the work of ``compute``, a forward pass."""
+    """The value of `--threads`, else that of the folder, else by the work of ``compute``, a forward pass."""
     available = torch.get_num_threads()
     if prepared.precision.device.type != "cpu":
         return Threads(None, available, "")
@@ -77,7 +77,7 @@ def choose_threads(prepared: Prepared, compute: Callable[[], Any], *, earlier: i
 
 @contextmanager
 def computing_on(threads: Threads) -> Iterator[None]:
-    """Within the block torch computes on so many threads."""
+    """Sets the number of torch's threads inside the block."""
     if threads.count is None:
         yield
         return
@@ -98,7 +98,7 @@ def work_of(compute: Callable[[], Any]) -> Work:
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sees every operation below the modules, those of recurrences step by step."""
+    """Counts every operation below the modules, including the steps of recurrences."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -118,12 +118,12 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _matrices(left: int) -> Callable[[Sequence[Any]], int]:
-    """The multiplications of two matrices that stand at that place among the arguments: [..., m, k] and [..., k, n]."""
+    """The multiplications of two matrices at these positions among the arguments: [..., m, k] and [..., k, n]."""
     return lambda args: prod(args[left].shape) * int(args[left + 1].shape[-1])
 
 
 def _convolution(args: Sequence[Any]) -> int:
-    """Each output position meets every weight once; at a stride there are fewer positions than inputs."""
+    """Each output position uses every weight once; with a stride there are fewer positions than inputs."""
     images, kernel, stride = args[0], args[1], args[3]
     positions = prod(images.shape[2:]) // max(1, prod(stride))
     return int(images.shape[0] * positions * kernel.numel())

@@ -29,11 +29,11 @@ _MOST = 2**40
 
 @dataclass(frozen=True, slots=True)
 class TrainedRun:
-    """A finished line of a run.
+    """The trained model of a main line or branch of a run.
 
-    ``model`` is in evaluation mode on the CPU. ``preprocess`` takes one raw item or a list of them and gives the
-    model's arguments: ``run.model(*run.preprocess("cat.png"))``. ``metrics`` are those at the line's end. ``traits``
-    name the classes, the alphabet or the vocabulary that the outputs stand for. ``manifest`` is `manifest.json`.
+    ``model`` is in evaluation mode on the CPU. ``preprocess`` takes one raw item or a list of them and returns the
+    model's arguments: ``run.model(*run.preprocess("cat.png"))``. ``metrics`` are those at the end of the line.
+    ``traits`` have the classes, the alphabet or the vocabulary of the outputs. ``manifest`` is `manifest.json`.
     """
 
     folder: Path
@@ -46,7 +46,7 @@ class TrainedRun:
 
     @property
     def preprocess(self) -> Preprocessing:
-        """Raises :class:`DsdError` where the run's data source told none."""
+        """Raises :class:`DsdError` if the run's data source had no preprocessing."""
         described = self.manifest.get("preprocessing")
         if described is None:
             raise DsdError(
@@ -67,9 +67,9 @@ def load_run(
 ) -> TrainedRun:
     """The model that a run of `dsd-run` trained, ready to use, with its preprocessing and metrics.
 
-    ``branch`` names a branch of the schedule; without it, the main line. ``model`` is what the weights are loaded into
-    where the run's own model name is not enough: a module, or a name as for `dsd-run --model`. A folder that names
-    Python code as its model is believed only with ``trusts_folder``: importing the module runs it.
+    ``branch`` names a branch of the schedule; the default is the main line. ``model`` is a module to load the weights
+    into, or a name as for `dsd-run --model`, if the model's name in the run is not enough. A folder that names Python
+    code as its model is refused unless ``trusts_folder``, because importing the module runs it.
 
     Raises :class:`DsdError` for a folder without a finished run, an unknown branch, weights that do not fit the model,
     and Python code without trust. Nothing is unpickled.
@@ -87,13 +87,13 @@ def load_run(
 
 
 def _built(name: str, traits: DataTraits) -> nn.Module:
-    """The model, freshly drawn; the caller's random numbers stay where they are."""
+    """The model, newly initialised; the caller's random state does not change."""
     with torch.random.fork_rng(devices=[]):
         return build_model(name, traits)
 
 
 def branches_of(folder: str | Path) -> tuple[str, ...]:
-    """The lines of a run that have their last weights in the folder: `""` for the main line, then the branches."""
+    """The lines whose last weights are in the folder: `""` for the main line, then the branches."""
     run = RunFolder(Path(folder))
     plan = _plan(run)
     paths = dict.fromkeys(phase.path for phase in plan.phases)
@@ -123,7 +123,7 @@ def _plan(run: RunFolder) -> Plan:
 
 
 def _traits(manifest: Mapping[str, Any]) -> DataTraits:
-    """The traits in a manifest; what no data set can have said is a :class:`DsdError`."""
+    """The traits in a manifest; raises :class:`DsdError` for impossible ones."""
     known = {field.name for field in fields(DataTraits)}
     said: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
@@ -209,7 +209,7 @@ def _metrics(run: RunFolder, plan: Plan, branch: str, manifest: Mapping[str, Any
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of `metrics.jsonl` that are whole; none where the file is gone."""
+    """The complete lines of `metrics.jsonl`; none if the file is missing."""
     try:
         text = read_regular(path).decode("utf-8", "replace")
     except (OSError, DsdError):

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def require_trusted(request: Request, settings: Mapping[str, object]) -> None:
-    """Raises :class:`DsdError` where a schedule's own `set model=` or `set data=` names Python code.
+    """Raises :class:`DsdError` if a schedule's own `set model=` or `set data=` names Python code.
 
-    What the caller says, as flags, `--set` or from Python, is the user's own word; so is the schedule's with
+    Names given by the caller, as flags, with `--set` or from Python, are allowed, and those in the schedule with
     `--trust-schedule`. ``settings`` are those of the compiled schedule.
     """
     said = {"model": request.model, "data": request.data}
@@ -26,7 +26,7 @@ def require_trusted(request: Request, settings: Mapping[str, object]) -> None:
 
 
 def refuse_code(setting: str, value: str, where: str, flag: str) -> None:
-    """Raises :class:`DsdError` when a value that stands in a file names Python code."""
+    """Raises :class:`DsdError` if a value in a file names Python code."""
     target = python_target(setting, value)
     if target is not None:
         raise DsdError(

@@ -1,4 +1,4 @@
-"""Masks: which weights go (scores), how many (targets, allocation), exactly k (selection), kept where (store)."""
+"""Masks: scores, targets and their allocation, exact selection of k weights, and the stored masks."""
 
 from dsd_lang.base.units import keep_count
 from dsd_runtime.masks.choose import Chosen, choose_masks

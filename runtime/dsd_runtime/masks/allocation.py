@@ -1,4 +1,4 @@
-"""Divides a target ratio among tensors: `uniform` gives every tensor the same ratio."""
+"""Divides a target ratio among tensors; `uniform` gives every tensor the same ratio."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dsd_lang.base.units import keep_count
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """How many weights each tensor keeps, and the tensors where the minimum raised that number."""
+    """How many weights each tensor keeps, and the tensors for which the minimum raised that number."""
 
     keep: Mapping[str, int]
     kept_by_minimum: tuple[str, ...]
@@ -20,7 +20,7 @@ class Allocation:
 def uniform(competing: Mapping[str, int], pruned: Fraction, *, minimum: int) -> Allocation:
     """The same ratio for each tensor (`scope=layer`): k = N - round_half_even(s N), at least `minimum`.
 
-    `competing` has the number of weights that compete: a tensor's size, or its weights alive with `of=remaining`.
+    `competing` is the number of weights that compete: a tensor's size, or its unpruned weights with `of=remaining`.
     """
     keep = {name: keep_count(count, pruned, minimum=minimum) for name, count in competing.items()}
     exact = {name: keep_count(count, pruned, minimum=0) for name, count in competing.items()}
@@ -28,5 +28,5 @@ def uniform(competing: Mapping[str, int], pruned: Fraction, *, minimum: int) -> 
 
 
 def total(competing: Mapping[str, int], pruned: Fraction) -> int:
-    """How many weights all tensors keep together (`scope=global`)."""
+    """How many weights are kept in all tensors together (`scope=global`)."""
     return keep_count(sum(competing.values()), pruned, minimum=0)

@@ -1,4 +1,4 @@
-"""Chooses the masks for a target: the one call that a session makes at a boundary or when a ramp selects again."""
+"""Chooses the masks for a target, at a boundary or when a ramp selects again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Competition = Literal["layer", "global"]
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The masks of one selection, how many weights each keeps, and the tensors kept from being emptied."""
+    """The masks of one selection, how many weights each keeps, and the tensors kept from becoming empty."""
 
     masks: dict[str, Tensor]
     alive_counts: dict[str, int]
@@ -32,7 +32,7 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What one competition needs to know besides its target."""
+    """The inputs of one competition besides its target."""
 
     weights: Mapping[str, Tensor]
     scope: Competition
@@ -61,15 +61,15 @@ def choose_masks(
 ) -> Chosen:
     """The masks of all of `weights` (by name, in the model's order, tied weights once) under a target.
 
-    `alive` has the current masks (a parameter not in it is wholly alive); :class:`Remaining` and :class:`Held` read
-    them. `selectors` says for :class:`PerSelector` which of its targets each parameter takes; with ``scope="global"``
-    the parameters of one target compete with each other. `by` names a score of `masks.scores.SCORES`, `arguments` are
-    its own (`order`). `key` seeds ``by="random"``. At least `minimum` weights of
-    each tensor stay. `input_axes` has the parameters whose inputs do not lie along dim 1, for :class:`NofM`. Ramps are
-    resolved before (`targets.resolve_ramps`).
+    `alive` has the current masks (a parameter not in it is not pruned); :class:`Remaining` and :class:`Held` use them.
+    `selectors` gives for :class:`PerSelector` the target of each parameter; with ``scope="global"`` the parameters of
+    one target compete with each other. `by` names a score of `masks.scores.SCORES`, and `arguments` are its options
+    (`order`). `key` seeds ``by="random"``. At least `minimum` weights of each tensor are kept. `input_axes` has the
+    parameters whose inputs are not along dimension 1, for :class:`NofM`. Ramps must be resolved before
+    (`targets.resolve_ramps`).
 
-    Raises :class:`DsdError` naming the parameter (and `update`) when a score is NaN or infinite or a pattern does not
-    fit; nothing is changed then.
+    Raises :class:`DsdError` with the parameter's name (and `update`) if a score is NaN or infinite or a pattern does
+    not fit; nothing is changed then.
     """
     request = _Request(weights, scope, by, arguments or {}, key, alive or {}, minimum, update, input_axes or {})
     chosen: dict[str, Tensor] = {}
@@ -89,7 +89,7 @@ SingleTarget = Pruned | Remaining | NofM | Ramp | Held
 def _competitions(
     weights: Mapping[str, Tensor], target: Target, selectors: Mapping[str, int] | None
 ) -> Iterable[tuple[SingleTarget, list[str]]]:
-    """Each single target with the parameters it is for."""
+    """Each single target with its parameters."""
     if not isinstance(target, PerSelector):
         return [(target, list(weights))]
     if selectors is None or any(name not in selectors for name in weights):
@@ -131,7 +131,7 @@ def _choose_by_layer(
 def _choose_globally(
     pruned: Fraction, names: list[str], among: Mapping[str, Tensor] | None, request: _Request
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """One competition; a tensor it would empty keeps its best `minimum`, taken out of the same total."""
+    """One competition; a tensor that would be empty keeps its best `minimum` weights, within the same total."""
     competing = _competing(names, among, request)
     keep = allocation.total(competing, pruned)
     reserved: dict[str, int] = {}
@@ -149,7 +149,7 @@ def _choose_globally(
 
 
 def _compete(names: list[str], keep: int, among: Mapping[str, Tensor] | None, request: _Request) -> dict[str, Tensor]:
-    """The masks of one competition over the parameters named."""
+    """The masks of one competition over the named parameters."""
     if not names:
         return {}
     scores = [_score(name, request) for name in names]

@@ -1,7 +1,7 @@
-"""Sets a tensor to +0.0 outside its mask, in place: the one operation that every update pays for.
+"""Sets a tensor to +0.0 outside its mask, in place: the one operation that runs at every update.
 
-The bits of the tensor, seen as integers, are multiplied by the mask's bytes (0 or 1). So the mask costs one byte a
-weight, NaN and Inf are cleared (0 x NaN is NaN in floats), the sign bit too, and `data_ptr` never changes.
+The bits of the tensor, read as integers, are multiplied by the bytes of the mask (0 or 1). So the mask costs one byte
+per weight; NaN, infinity and the sign bit are cleared too (in floats, 0 x NaN is NaN); and `data_ptr` does not change.
 
 Measured (CPU, 2 threads, AMD EPYC, torch 2.14, float32 of 1e6 / 1e7 weights, 50% pruned, microseconds):
 
@@ -45,7 +45,7 @@ def bits_of(values: Tensor) -> Tensor:
 
 
 def rows_in_a_piece(shape: Sequence[int], numel: int, device: torch.device) -> int:
-    """How many leading rows are cleared at once; 0 when the whole tensor is one piece."""
+    """How many leading rows are cleared at a time; 0 if the whole tensor is one piece."""
     if device.type != "cpu" or numel <= 2 * PIECE_ELEMENTS:
         return 0
     rows = max(1, PIECE_ELEMENTS // (numel // shape[0]))
@@ -66,7 +66,7 @@ class ClearingMask:
         self._wide = self._bytes.to(torch.int32).neg_() if is_small else None
 
     def clear(self, values: Tensor) -> None:
-        """Writes +0.0 wherever the mask is false; `values` has the mask's shape and device. Needs `torch.no_grad`."""
+        """Writes +0.0 where the mask is false; `values` has the mask's shape and device. Needs `torch.no_grad`."""
         bits = bits_of(values)
         if self._wide is not None and bits.dtype == torch.int32:
             bits.bitwise_and_(self._wide)
@@ -83,7 +83,7 @@ class ClearingMask:
         bits_of(values).mul_(self._bytes[tuple(indices)])
 
     def count_outside(self, values: Tensor) -> int:
-        """How many elements outside the mask are anything but +0.0, exactly."""
+        """The exact number of elements outside of the mask that are not +0.0."""
         bits = bits_of(values)
         pieces = torch.split(bits, self._rows) if self._rows else (bits,)
         return sum(

@@ -1,4 +1,4 @@
-"""The input dimension of a model's weights: dim 1, but dim 0 in transposed convolutions and `Conv1D`."""
+"""The input dimension of a model's weights: usually 1, but 0 in transposed convolutions and `Conv1D`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dsd_lang.base.layers import LayerInfo
 
 @dataclass(frozen=True, slots=True)
 class InputAxis:
-    """The dimension of a weight that its inputs lie along, which holds those of `blocks` separate groups in turn.
+    """The dimension of a weight's inputs, which has those of `blocks` separate groups one after the other.
 
-    No output sums over inputs of two blocks, so a pattern must fit each block by itself.
+    No output sums over inputs of two blocks, so a pattern must fit each block.
     """
 
     dim: int = 1

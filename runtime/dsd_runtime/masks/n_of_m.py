@@ -1,8 +1,8 @@
-"""N:M masks: keep the largest N of each M consecutive weights along the input dimension.
+"""N:M masks: keep the largest N of every M consecutive weights along the input dimension.
 
-Shapes: a fully connected or recurrent matrix is [out, in], a convolution [out, in, kh, kw]; groups run along dim 1, so
-a convolution's are taken channel by channel at one kernel place (as if permuted 0, 2, 3, 1). A transposed convolution
-is [in, out, kh, kw] and has its groups along dim 0 (input_axes.py).
+Shapes: a fully connected or recurrent matrix is [out, in], a convolution [out, in, kh, kw]. Groups run along dimension
+1, so those of a convolution are along its channels at one kernel position (as if permuted 0, 2, 3, 1). A transposed
+convolution is [in, out, kh, kw] and has its groups along dimension 0 (input_axes.py).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from dsd_runtime.masks.selection import NonFiniteScore
 
 
 def select_n_of_m(scores: Tensor, n: int, m: int, *, name: str, axis: InputAxis = COLUMNS) -> Tensor:
-    """The bool mask, shaped like `scores`, of the N largest scores of each group of M; ties go to the lowest index.
+    """The bool mask, shaped like `scores`, of the N largest scores in each group of M; of ties, the lowest index.
 
-    `axis` says along which dimension the inputs lie. Raises :class:`DsdError` naming the parameter when their number
-    is no multiple of M (a pattern that skips a layer in silence is a defect), :class:`NonFiniteScore` for NaN or Inf.
+    `axis` is the dimension of the inputs. Raises :class:`DsdError` with the parameter's name if their number is not a
+    multiple of M (a layer is never skipped silently), and :class:`NonFiniteScore` for NaN or infinity.
 
     >>> select_n_of_m(torch.tensor([[4.0, 1.0, 2.0, 3.0]]), 2, 4, name="w").tolist()
     [[True, False, False, True]]

@@ -1,7 +1,7 @@
-"""Tells whether an optimizer keeps a zero weight with zero gradient and zero state exactly zero.
+"""Determines whether an optimizer keeps a zero weight with zero gradient and zero state exactly zero.
 
-Where it does, masking the gradients at every update is enough once weights and state were zeroed at the phase's entry:
-each rule below maps (w=+0, g=+0, state=+0) to itself, bit by bit. Read from torch's formulas and tested
+If it does, masking the gradients at every update is enough after weights and state were zeroed at the phase's entry:
+each rule below maps (w=+0, g=+0, state=+0) to itself, bit by bit. This follows from torch's formulas and is tested
 (`tests/runtime/masks/test_optimizers.py`) for the for-loop, foreach and fused variants, with weight decay coupled or
 decoupled (0 x anything is 0), `maximize`, Nesterov, dampening, `amsgrad` and `centered`:
 
@@ -33,7 +33,7 @@ _INSIDE = ("optimizer", "base_optimizer", "_base_optimizer", "inner_optimizer", 
 
 
 def inner_optimizer(wrapper: object) -> tuple[str, Optimizer] | None:
-    """The optimizer that another object wraps (Lookahead, SAM, accelerate), and the attribute it is kept under."""
+    """The optimizer inside a wrapper (Lookahead, SAM, accelerate), and the attribute that holds it."""
     for attribute in _INSIDE:
         inner = getattr(wrapper, attribute, None)
         if isinstance(inner, Optimizer) and inner is not wrapper:
@@ -42,7 +42,7 @@ def inner_optimizer(wrapper: object) -> tuple[str, Optimizer] | None:
 
 
 def parts_of(optimizer: Optimizer) -> tuple[Optimizer, ...]:
-    """The optimizer and those inside it that keep a state of their own, from the outside in."""
+    """The optimizer and those inside it with a state of their own, outermost first."""
     parts = [optimizer]
     while (inside := inner_optimizer(parts[-1])) is not None and all(inside[1] is not part for part in parts):
         parts.append(inside[1])
@@ -50,7 +50,7 @@ def parts_of(optimizer: Optimizer) -> tuple[Optimizer, ...]:
 
 
 def preserves_zero(optimizer: Optimizer) -> bool:
-    """Whether a weight of +0.0 with gradient and state of +0.0 stays exactly so through `optimizer.step()`.
+    """Whether a weight of +0.0 with gradient and state of +0.0 stays exactly +0.0 in `optimizer.step()`.
 
     >>> preserves_zero(SGD([torch.zeros(1)], lr=0.1)), preserves_zero(torch.optim.Adamax([torch.zeros(1)]))
     (True, False)

@@ -1,9 +1,8 @@
 """Radix selection: scores as int32 keys in ranking order, counted in two 16-bit halves.
 
-A float32 score's bits, read as an integer, already have the order of its magnitude. So `magnitude` clears the sign bit,
-`smallest_magnitude` inverts the rest, and `value` flips the bits of negative numbers below the sign (after -0.0 became
-+0.0, which is the same score). A weight that does not compete gets the key -1, which under `value` only -0.0 could have
-and under the others nothing has.
+The bits of a float32 score, read as an integer, already have the order of its magnitude. So `magnitude` clears the sign
+bit, `smallest_magnitude` inverts the others, and `value` flips the bits below the sign for negative numbers (after
+turning -0.0 into +0.0, which is the same score). Weights that do not compete get the key -1, which no other weight has.
 """
 
 from __future__ import annotations
@@ -33,19 +32,19 @@ FINITE_BINS: dict[Ranking, tuple[int, int]] = {
 
 
 class RadixKeys(Protocol):
-    """One tensor's keys; each method is one pass over them."""
+    """The keys of one tensor; each method is one pass over them."""
 
     def high_histogram(self) -> Counts:
-        """Competitors by the high half of their key (bin 32,768 holds key 0): 65,536 counts."""
+        """Counts competitors by the high half of their key (bin 32,768 holds key 0): 65,536 counts."""
         ...
 
     def low_histogram(self, high_bin: int) -> Counts:
-        """Competitors within one bin by the low half of their key: 65,536 counts."""
+        """Counts competitors in one bin by the low half of their key: 65,536 counts."""
         ...
 
     def write_mask(self, threshold: int, num_ties: int) -> int:
-        """Keeps the keys above `threshold` and the first `num_ties` equal to it (all of them when negative).
+        """Keeps the keys above `threshold` and the first `num_ties` equal to it (all of them if negative).
 
-        Returns how many ties are left over for the tensors that follow.
+        Returns how many ties remain for the following tensors.
         """
         ...

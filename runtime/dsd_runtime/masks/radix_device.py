@@ -1,6 +1,6 @@
-"""Radix selection in torch operators, for accelerators.
+"""Radix selection with torch operators, for accelerators.
 
-Integer counts do not depend on the order of the threads that make them, so the masks are the same on every device.
+Integer counts do not depend on the order of threads, so the masks are the same on every device.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PIECE_ELEMENTS = 1 << 25
 
 
 class DeviceKeys:
-    """The keys of one flat tensor, made piece by piece in reused buffers on its device."""
+    """The keys of one flat tensor, computed piece by piece in reused buffers on its device."""
 
     def __init__(self, scores: Tensor, among: Tensor | None, mask: Tensor, ranking: Ranking) -> None:
         self._scores, self._among, self._mask, self._ranking = scores, among, mask, ranking
@@ -62,7 +62,7 @@ class DeviceKeys:
         return num_ties
 
     def _pieces(self) -> Iterator[tuple[slice, Tensor]]:
-        """Each piece's place and its keys, valid until the next piece."""
+        """The slice and the keys of each piece, valid until the next piece."""
         for start in range(0, self._scores.numel(), self._piece):
             place = slice(start, min(start + self._piece, self._scores.numel()))
             keys = self._keys_of(self._scores[place])

@@ -1,6 +1,6 @@
-"""The registry of scores: which weights of a parameter are pruned first, by the name a schedule gives.
+"""The registry of scores, by their names in a schedule: which weights of a parameter are pruned first.
 
-`magnitude` makes no copy: the weights are their own scores, ranked by their bits without the sign.
+`magnitude` makes no copy: the weights themselves are the scores, ranked by their bits without the sign.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Scores:
     ranking: Ranking
 
     def as_values(self) -> Tensor:
-        """The same order as plain scores, the largest kept first; a copy unless they already are."""
+        """The same order as plain scores, the largest kept first; a copy unless they already have that form."""
         if self.ranking == "value":
             return self.values
         magnitude = self.values.detach().float().abs()
@@ -40,9 +40,9 @@ def magnitude(weights: Tensor, *, order: Order = "smallest") -> Scores:
 
 
 def random(weights: Tensor, *, name: str, key: int) -> Scores:
-    """Uniform scores that depend on the key, the parameter's name and its size alone.
+    """Uniform scores that depend only on the key, the parameter's name and its size.
 
-    Neither the other parameters, nor their order, nor the device, nor the number of threads plays a part.
+    They do not depend on other parameters, their order, the device or the number of threads.
     """
     digest = hashlib.sha256(f"{key}\0{name}".encode()).digest()
     generator = torch.Generator(device="cpu").manual_seed(int.from_bytes(digest[:8], "big", signed=True))
@@ -52,7 +52,7 @@ def random(weights: Tensor, *, name: str, key: int) -> Scores:
 
 @dataclass(frozen=True, slots=True)
 class ScoreRequest:
-    """What a score is computed of: one parameter's weights, its name, the arguments of `by=` and the random key."""
+    """The inputs of a score: one parameter's weights, its name, the arguments of `by=` and the random key."""
 
     weights: Tensor
     name: str
@@ -62,7 +62,7 @@ class ScoreRequest:
 
 @dataclass(frozen=True, slots=True)
 class ScoreMethod:
-    """One score: the function, and the publication it is from."""
+    """One score: the function, and its publication."""
 
     function: Callable[[ScoreRequest], Scores]
     source: str
@@ -86,9 +86,9 @@ SCORES: dict[str, ScoreMethod] = {
 
 
 def score(by: str, request: ScoreRequest) -> Scores:
-    """The scores of one parameter by the name a schedule gives; the smallest are pruned, compared in float32.
+    """The scores of one parameter, by the name in a schedule; the smallest are pruned, compared in float32.
 
-    Raises :class:`DsdError` for a name without a method here.
+    Raises :class:`DsdError` for an unknown name.
     """
     method = SCORES.get(by)
     if method is None:

@@ -1,9 +1,9 @@
 """Selects exactly k weights by their scores.
 
-The threshold is found by an exact radix histogram: scores become int32 keys of the same order, one pass counts their
-high halves, a second the low halves of the one bin the threshold lies in, a third writes the mask. Ties at the
-threshold go to the lowest flat index. Everything works in pieces that stay in the cache, so nothing the size of the
-weights is allocated but the mask; many tensors compete as one without being concatenated.
+The threshold is found by an exact radix histogram. Scores become int32 keys of the same order; one pass counts their
+high halves, a second the low halves in the bin of the threshold, and a third writes the mask. Of ties at the threshold,
+those with the lowest flat index are kept. All passes work in pieces that fit the cache, so only the mask is allocated.
+Several tensors can compete without being concatenated.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _CPU_DTYPES = frozenset({torch.float32, torch.bfloat16, torch.float16, torch.flo
 
 
 class NonFiniteScore(ArithmeticError):
-    """A competing score is NaN or infinite: which tensor of the list, and its first flat index there."""
+    """A competing score is NaN or infinite: the index of the tensor, and its first flat index there."""
 
     def __init__(self, tensor: int, index: int) -> None:
         super().__init__(f"score {index} of tensor {tensor} is not finite")
@@ -31,11 +31,11 @@ class NonFiniteScore(ArithmeticError):
 
 
 def select_exactly(scores: Tensor, keep: int, *, among: Tensor | None = None, ranking: Ranking = "value") -> Tensor:
-    """The bool mask, shaped like `scores`, of exactly the `keep` highest-ranked; ties go to the lowest flat index.
+    """The bool mask, shaped like `scores`, of exactly the `keep` highest; of ties, those with the lowest flat index.
 
-    Scores of any floating dtype are compared in float32. Only weights where `among` is true compete (all without it).
-    Raises :class:`NonFiniteScore` when a competing score is NaN or infinite, ``ValueError`` when `keep` is not
-    between 0 and the number of competitors. With ``ranking="magnitude"`` weights are their own scores.
+    Scores of any floating dtype are compared in float32. Only weights where `among` is true compete (by default all).
+    Raises :class:`NonFiniteScore` if a competing score is NaN or infinite, ``ValueError`` if `keep` is not between 0
+    and the number of competitors. With ``ranking="magnitude"`` the weights are their own scores.
 
     >>> select_exactly(torch.tensor([1.0, 3.0, 3.0, 3.0]), 2).tolist()
     [False, True, True, False]
@@ -96,7 +96,7 @@ def _sum(histograms: Sequence[Counts]) -> Counts:
 
 
 def _bin_of_rank(counts: Counts, rank: int) -> tuple[int, int]:
-    """The bin that holds the `rank`-th largest (from 1), and how many lie in the bins above it."""
+    """The bin of the `rank`-th largest element (from 1), and the number of elements in the bins above it."""
     from_above = counts[::-1].cumsum()
     position = int(from_above.searchsorted(rank))
     return counts.size - 1 - position, int(from_above[position - 1]) if position else 0

@@ -1,9 +1,9 @@
-"""Holds the masks of parameters, and keeps weights, gradients and optimizer state zero outside them.
+"""Stores the masks of parameters, and keeps weights, gradients and optimizer state zero outside of them.
 
-A mask is one byte a weight while it lives (small ones on a CPU have four more, see clearing.py) and one bit in a
-checkpoint. Parameters that share memory (tied weights) have one mask between them, under the name that comes first.
-Everything is done in place: no parameter is renamed, wrapped or rebound, and `data_ptr` stays, so flattened recurrent
-buffers, EMA copies and compiled models keep working.
+A mask takes one byte per weight in memory (small ones on a CPU four more, see clearing.py) and one bit in a checkpoint.
+Parameters that share memory (tied weights) have one mask, under the first name. Everything is done in place: no
+parameter is renamed, wrapped or rebound, and `data_ptr` does not change, so flattened recurrent buffers, EMA copies and
+compiled models keep working.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dsd_runtime.masks.optimizers import parts_of
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """One piece of weight memory: every parameter that is a view of it (one, unless weights are tied)."""
+    """One piece of weight memory: all parameters that are views of it (one, unless weights are tied)."""
 
     name: str
     parameters: tuple[nn.Parameter, ...]
@@ -33,21 +33,20 @@ class Owner:
 class MaskStore:
     """Which weights of which parameters may be non-zero, and the operations that keep the others at zero.
 
-    An update under masks is: backward, :meth:`apply_to_gradients`, clip, optimizer step, and then, unless
-    `optimizers.preserves_zero(optimizer)` says that zeros stay zeros, :meth:`apply_to_weights` and
-    :meth:`apply_to_optimizer_state`.
+    An update with masks is: backward, :meth:`apply_to_gradients`, clip, optimizer step, and then, unless
+    `optimizers.preserves_zero(optimizer)`, :meth:`apply_to_weights` and :meth:`apply_to_optimizer_state`.
     """
 
     def __init__(self, named_parameters: Iterable[tuple[str, nn.Parameter]]) -> None:
-        """`named_parameters` as from ``model.named_parameters(remove_duplicate=False)``: then every name is known."""
+        """`named_parameters` as from ``model.named_parameters(remove_duplicate=False)``, with all names."""
         self._owners, self._canonical = _group_by_memory(named_parameters)
         self._masks: dict[str, ClearingMask] = {}
         self._alive: dict[str, int] = {}
 
     def rebind(self, named_parameters: Iterable[tuple[str, nn.Parameter]]) -> None:
-        """Takes the model's parameters anew, where some were added or replaced; the masks stay, by name.
+        """Reads the model's parameters again, if some were added or replaced; the masks are kept by name.
 
-        Raises :class:`DsdError` when a masked parameter is gone or has another shape; nothing is changed then.
+        Raises :class:`DsdError` if a masked parameter is gone or has another shape; nothing is changed then.
         """
         owners, canonical = _group_by_memory(named_parameters)
         for name, clearing in self._masks.items():
@@ -62,13 +61,13 @@ class MaskStore:
         self._alive = {canonical[name]: alive for name, alive in self._alive.items()}
 
     def owner(self, name: str) -> str:
-        """The name a parameter's mask goes by: its own, or the first of the names tied to it."""
+        """The name of a parameter's mask: its own, or the first of the names tied to it."""
         if name not in self._canonical:
             raise ValueError(f"the model has no parameter `{name}`")
         return self._canonical[name]
 
     def set(self, name: str, mask: Tensor) -> None:
-        """Gives a parameter a mask (bool, the parameter's shape, true where it lives). Weights are not touched yet."""
+        """Sets a parameter's mask (bool, the parameter's shape, true where it is kept). Does not change the weights."""
         owner = self._owners[self.owner(name)]
         parameter = owner.parameters[0]
         if mask.dtype != torch.bool or mask.shape != parameter.shape:
@@ -83,12 +82,12 @@ class MaskStore:
         self._alive[owner.name] = int(torch.count_nonzero(own))
 
     def drop(self, name: str) -> None:
-        """Takes a parameter's mask away, if it has one."""
+        """Removes a parameter's mask, if it has one."""
         self._masks.pop(self.owner(name), None)
         self._alive.pop(self.owner(name), None)
 
     def clear(self) -> None:
-        """Takes every mask away."""
+        """Removes all masks."""
         self._masks.clear()
         self._alive.clear()
 
@@ -100,23 +99,23 @@ class MaskStore:
 
     @property
     def masks(self) -> dict[str, Tensor]:
-        """Every mask by its parameter's name: the live tensors, to be read and not written."""
+        """All masks by parameter name: the live tensors, which must not be written to."""
         return {name: clearing.mask for name, clearing in self._masks.items()}
 
     def alive_counts(self) -> dict[str, int]:
-        """How many weights each mask keeps, exactly; tied weights count once."""
+        """The exact number of weights that each mask keeps; tied weights count once."""
         return dict(self._alive)
 
     @torch.no_grad()
     def apply_to_weights(self) -> None:
-        """Writes +0.0 over every masked weight."""
+        """Sets every masked weight to +0.0."""
         for name in self._masks:
             for parameter in self._owners[name].parameters:
                 self._on_device_of(parameter, name).clear(parameter)
 
     @torch.no_grad()
     def apply_to_gradients(self) -> None:
-        """Writes +0.0 over every masked gradient, NaN and Inf included; parameters without a gradient have nothing."""
+        """Sets every masked gradient to +0.0, also NaN and infinity; parameters without a gradient are skipped."""
         for name, clearing in self._masks.items():
             for parameter in self._owners[name].parameters:
                 gradient = parameter.grad
@@ -133,7 +132,7 @@ class MaskStore:
 
     @torch.no_grad()
     def apply_to_optimizer_state(self, optimizer: torch.optim.Optimizer) -> None:
-        """Writes +0.0 outside the masks into every state buffer of a masked parameter's shape."""
+        """Sets every state buffer of a masked parameter's shape to +0.0 outside of the mask."""
         parts = parts_of(optimizer)
         for name in self._masks:
             for parameter in self._owners[name].parameters:
@@ -142,7 +141,7 @@ class MaskStore:
 
     @torch.no_grad()
     def apply_to_copy(self, named_parameters: Iterable[tuple[str, Tensor]], *, prefix: str = "") -> None:
-        """Masks the weights of a copy of the model (EMA, SWA); `prefix` is what its names have in front (`module.`)."""
+        """Masks the weights of a copy of the model (EMA, SWA); `prefix` precedes its names (`module.`)."""
         for name, tensor in named_parameters:
             canonical = self._canonical.get(name.removeprefix(prefix))
             if canonical in self._masks:
@@ -150,7 +149,7 @@ class MaskStore:
 
     @torch.no_grad()
     def off_mask_counts(self) -> dict[str, int]:
-        """By parameter, how many masked weights are anything but +0.0; only those with some."""
+        """The number of masked weights that are not +0.0, by parameter; only parameters with some."""
         counts = {
             name: sum(self._on_device_of(p, name).count_outside(p) for p in self._owners[name].parameters)
             for name in self._masks
@@ -158,11 +157,11 @@ class MaskStore:
         return {name: count for name, count in counts.items() if count}
 
     def off_mask_nonzeros(self) -> int:
-        """How many masked weights are anything but +0.0, in all; 0 when the invariant holds."""
+        """The total number of masked weights that are not +0.0; 0 if the invariant holds."""
         return sum(self.off_mask_counts().values())
 
     def hash(self) -> str:
-        """A sha256 over names, shapes and mask bits; the order in which masks were set plays no part."""
+        """A sha256 over names, shapes and mask bits; it does not depend on the order in which masks were set."""
         digest = hashlib.sha256()
         for name in sorted(self._masks):
             mask = self._masks[name].mask
@@ -171,11 +170,11 @@ class MaskStore:
         return digest.hexdigest()
 
     def pack(self) -> dict[str, Tensor]:
-        """Every mask as a uint8 tensor of one bit a weight (the first weight in the highest bit), on the CPU."""
+        """All masks as uint8 tensors with one bit per weight (the first weight in the highest bit), on the CPU."""
         return {name: _packed(clearing.mask) for name, clearing in self._masks.items()}
 
     def unpack(self, packed: Mapping[str, Tensor]) -> None:
-        """Replaces all masks by those :meth:`pack` gave; weights are not touched."""
+        """Replaces all masks by those of :meth:`pack`; does not change the weights."""
         self.clear()
         for name, bits in packed.items():
             shape = self._owners[self.owner(name)].parameters[0].shape
@@ -185,7 +184,7 @@ class MaskStore:
             self.set(name, torch.from_numpy(unpacked).view(torch.bool).view(shape))
 
     def _on_device_of(self, parameter: Tensor, name: str) -> ClearingMask:
-        """The mask, moved along when the model has moved to another device."""
+        """The mask, moved if the model has moved to another device."""
         clearing = self._masks[name] = _moved_to(parameter.device, self._masks[name])
         return clearing
 
@@ -199,7 +198,7 @@ def _packed(mask: Tensor) -> Tensor:
 
 
 def same_shape_buffers(parts: Sequence[torch.optim.Optimizer], parameter: Tensor) -> list[tuple[str, Tensor]]:
-    """The state of the parameter's own shape, by name, in lists too; ``parts`` is an optimizer and those inside it."""
+    """The state buffers of the parameter's shape, by name; ``parts`` are an optimizer and those inside it."""
     found: list[tuple[str, Tensor]] = []
     for part in parts:
         for key, value in part.state[parameter].items() if parameter in part.state else ():
@@ -247,7 +246,7 @@ def _group_by_memory(
 
 
 def memory_of(parameter: Tensor) -> tuple[object, ...]:
-    """What is equal for two parameters exactly when they are one piece of memory (tied weights)."""
+    """A key that is equal for two parameters exactly if they share memory (tied weights)."""
     address = parameter.data_ptr() if parameter.layout == torch.strided and not is_lazy(parameter) else 0
     return (parameter.device, address) if address else (id(parameter),)
 

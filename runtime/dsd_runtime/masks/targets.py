@@ -1,6 +1,7 @@
 """The target of a sparse phase as data, and its exact ratio at an update.
 
-A ratio is always the fraction *pruned*, an exact rational of the original size (:class:`Remaining`: of what is alive).
+A ratio is always the fraction *pruned*, an exact rational of the original size (:class:`Remaining`: of the unpruned
+weights).
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ class Pruned:
 
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """`sparse 20% of=remaining`: this fraction of the weights still alive; only they compete."""
+    """`sparse 20% of=remaining`: this fraction of the unpruned weights; only they compete."""
 
     pruned: Fraction
 
 
 @dataclass(frozen=True, slots=True)
 class NofM:
-    """`sparse 2:4`: the largest N of each M along the input dimension are kept."""
+    """`sparse 2:4`: the largest N of every M along the input dimension are kept."""
 
     n: int
     m: int
@@ -36,7 +37,7 @@ class NofM:
 
 @dataclass(frozen=True, slots=True)
 class Ramp:
-    """`sparse 0->90% ramp=cubic every=100it`: a target that moves through the phase, re-selected now and then."""
+    """`sparse 0->90% ramp=cubic every=100it`: a target that changes during the phase, with repeated selections."""
 
     start: Fraction
     end: Fraction
@@ -46,12 +47,12 @@ class Ramp:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """`sparse held`: the masks as they are."""
+    """`sparse held`: the masks do not change."""
 
 
 @dataclass(frozen=True, slots=True)
 class PerSelector:
-    """`sparse [conv: 30%, fc: 50%]`: one target for each selector, in the order of the list."""
+    """`sparse [conv: 30%, fc: 50%]`: one target per selector, in the order of the list."""
 
     targets: tuple[Pruned | Remaining | NofM | Ramp | Held, ...]
 
@@ -60,7 +61,7 @@ Target = Pruned | Remaining | NofM | Ramp | Held | PerSelector
 
 
 def remaining_keep_count(alive: int, pruned: Fraction, *, minimum: int = 1) -> int:
-    """How many of `alive` weights stay when `pruned` of them go, in whole weights: A - round_half_even(s A).
+    """How many of `alive` weights are kept if `pruned` of them are pruned, in whole weights: A - round_half_even(s A).
 
     >>> remaining_keep_count(30000, Fraction(1, 5))
     24000
@@ -69,16 +70,17 @@ def remaining_keep_count(alive: int, pruned: Fraction, *, minimum: int = 1) -> i
 
 
 def is_selection_due(ramp: Ramp, update: int, length: int) -> bool:
-    """Whether a phase of `length` updates selects anew before its update number `update` (from 0)."""
+    """Whether a phase of `length` updates selects again before its update `update` (from 0)."""
     return 0 <= update < length and update % ramp.every_updates == 0
 
 
 def ramp_sparsity(ramp: Ramp, update: int, length: int) -> Fraction:
-    """The ratio in force at `update` (from 0) of a phase of `length` updates.
+    """The ratio at `update` (from 0) of a phase of `length` updates.
 
-    Selections happen at 0, e, 2e, ... below `length`; the first has exactly the left value, the last exactly the right
-    one, and between selections the last one's value holds: that of :func:`dsd_lang.plan.ramps.ramp_value` with x = i/n
-    at selection i of n. A phase too short for a second selection has the right value at once.
+    Selections happen at 0, e, 2e, ... below `length`. The first uses exactly the left value and the last exactly the
+    right one; between selections the value stays the same. Selection i of n has the value of
+    :func:`dsd_lang.plan.ramps.ramp_value` with x = i/n. A phase too short for a second selection has the right value at
+    once.
 
     >>> ramp_sparsity(Ramp(Fraction(0), Fraction(9, 10), "linear", 10), 25, 31)
     Fraction(3, 5)
@@ -91,7 +93,7 @@ def ramp_sparsity(ramp: Ramp, update: int, length: int) -> Fraction:
 
 
 def resolve_ramps(target: Target, update: int, length: int) -> Target:
-    """The target in force at `update` of a phase of `length` updates: every ramp becomes the ratio it has then."""
+    """The target at `update` of a phase of `length` updates: every ramp is replaced by its current ratio."""
     if isinstance(target, Ramp):
         return Pruned(ramp_sparsity(target, update, length))
     if isinstance(target, PerSelector):

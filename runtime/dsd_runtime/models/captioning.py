@@ -1,4 +1,4 @@
-"""NeuralTalk, to the last parameter: predicts the next word from image features and words.
+"""NeuralTalk with the exact parameters of the paper: predicts the next word from image features and words.
 
 ``model(features [N, D], words [N, L]) -> logits [N, L, V]`` with words = [START, w1, ...]. The image is the LSTM's
 first input and its output is dropped. For decoding: ``start(features)``, then ``advance(state, words)`` word by word.
@@ -20,7 +20,7 @@ State = tuple[Tensor, Tensor]
 
 
 def _log_frequencies(word_counts: Sequence[int]) -> list[float]:
-    """Log counts shifted so that the most frequent word has 0; a word never seen counts as seen once."""
+    """Log counts shifted so that the most frequent word has 0; a word that never occurs counts as once."""
     logs = [math.log(max(count, 1)) for count in word_counts]
     return [value - max(logs) for value in logs]
 
@@ -61,7 +61,7 @@ class NeuralTalk(nn.Module):
         return logits
 
     def states(self, features: Tensor, words: Tensor) -> Tensor:
-        """The dropped-out hidden states [N, L, H] before ``Wd``; a loss may select the valid words first."""
+        """The hidden states [N, L, H] after dropout and before ``Wd``; a loss may select the valid words first."""
         image = self.We(features).unsqueeze(0)
         inputs = torch.cat((image, self.Ws(words.t()).to(image.dtype)))
         hidden: Tensor = self.WLSTM(self.dropout(inputs))
@@ -69,7 +69,7 @@ class NeuralTalk(nn.Module):
         return dropped.transpose(0, 1)
 
     def start(self, features: Tensor) -> State:
-        """The state (h, c), each [N, H], after the image; a beam may gather its rows."""
+        """The state (h, c), each [N, H], after the image; beam search may reorder its rows."""
         image = self.We(features)
         zeros = torch.zeros_like(image)
         return self.WLSTM.step(image, zeros, zeros)

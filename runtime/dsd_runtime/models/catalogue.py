@@ -1,4 +1,4 @@
-"""What is known of each model before it is built: options, preset, layers. Never imports torch.
+"""The built-in models before they are built: options, preset, layers. Never imports torch.
 
 A name is ``NAME`` or ``NAME:option=value,option=value``, as in ``ds2:hidden=128,layers=3``.
 """
@@ -20,10 +20,10 @@ ModelOption = int | float | str | bool
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """How the published system trains: what a schedule and the command line leave unsaid is taken from here.
+    """The training settings of the published system, which apply if the schedule and the command line give none.
 
-    ``lr``, ``weight_decay`` and ``clip`` are exact decimals as text; ``decay`` is in the schedule language's words.
-    ``data_options`` are given to data sets whose loader takes them, unless the data's own specification says otherwise.
+    ``lr``, ``weight_decay`` and ``clip`` are exact decimals as text; ``decay`` is written as in a schedule.
+    ``data_options`` are passed to data sets whose loader has them, unless the data's own specification gives them.
     """
 
     task: Literal["classification", "ctc", "captioning"]
@@ -43,7 +43,7 @@ class Preset:
 class ModelSpec:
     """A built-in model: ``factory`` is `module:callable`, called with every option as a keyword.
 
-    ``from_data`` maps the factory's keywords to what the data says (see registry.py); an option given wins over it.
+    ``from_data`` maps keywords of the factory to traits of the data (see registry.py); a given option takes precedence.
     """
 
     name: str
@@ -239,7 +239,7 @@ _SWITCHES: Mapping[str, bool] = {"on": True, "true": True, "off": False, "false"
 
 
 def _option_value(name: str, text: str, default: ModelOption) -> ModelOption:
-    """The text of an option as a value of its default's type; whole numbers are 1 or more, fractions in [0, 1)."""
+    """The value of an option's text, with the type of its default; whole numbers are 1 or more, fractions in [0, 1)."""
     if isinstance(default, str):
         return text
     if isinstance(default, bool):
@@ -257,7 +257,7 @@ def _option_value(name: str, text: str, default: ModelOption) -> ModelOption:
 
 
 def parse_model_name(name: str) -> tuple[ModelSpec, dict[str, ModelOption]]:
-    """A built-in model's name to its spec and the options that were given (only those).
+    """Parses a built-in model's name to its spec and the given options.
 
     >>> spec, options = parse_model_name("ds2:hidden=128,layers=3")
     >>> spec.name, options
@@ -288,15 +288,15 @@ def parse_model_name(name: str) -> tuple[ModelSpec, dict[str, ModelOption]]:
 
 
 def is_built_in(name: str) -> bool:
-    """Whether a name (not `torchvision:NAME`, not `package.module:factory`) is looked up in this catalogue."""
+    """Whether a name (not `torchvision:NAME`, not `package.module:factory`) is in this catalogue."""
     base = name.strip().partition(":")[0]
     return base in MODELS or (base != TORCHVISION and python_target("model", name) is None)
 
 
 def inventory(name: str) -> tuple[LayerInfo, ...]:
-    """The layers of a built-in model at its published size or with the options given; what the data sets is nominal.
+    """The layers of a built-in model at its published size or with the given options; sizes from data are nominal.
 
-    Raises DsdError for models that can be known only by building them.
+    Raises DsdError for models whose layers are known only after building them.
     """
     if not is_built_in(name):
         raise DsdError(
@@ -308,12 +308,12 @@ def inventory(name: str) -> tuple[LayerInfo, ...]:
 
 
 def preset_of(model_name: str) -> Preset:
-    """A built-in model's preset; a plain one for torchvision's and the user's own."""
+    """A built-in model's preset; a default one for torchvision's and the user's models."""
     return parse_model_name(model_name)[0].preset if is_built_in(model_name) else _GENERIC
 
 
 def preset_settings(preset: Preset) -> dict[str, str]:
-    """A preset in the words of `set`."""
+    """A preset under the names that `set` uses."""
     options = ", ".join(f"{name}={_word(value)}" for name, value in preset.optimizer_options.items())
     settings = {
         "opt": f"{preset.optimizer}({options})" if options else preset.optimizer,
@@ -328,7 +328,7 @@ def preset_settings(preset: Preset) -> dict[str, str]:
 
 
 def cards() -> dict[str, dict[str, str]]:
-    """Every built-in model by name: what it is, what task it is for, the data that it trains on by default."""
+    """Every built-in model by name: description, task, default data."""
     return {
         spec.name: {"summary": spec.summary, "task": spec.preset.task, "data": spec.preset.data}
         for spec in MODELS.values()
@@ -336,9 +336,9 @@ def cards() -> dict[str, dict[str, str]]:
 
 
 def settings(name: str) -> Mapping[str, str]:
-    """The settings that a model's preset makes, in the words of `set`: what `dsd-plan --model` resolves schedules with.
+    """The settings of a model's preset under the names that `set` uses, for `dsd-plan --model`.
 
-    Raises DsdError for a name that no model has.
+    Raises DsdError for an unknown name.
     """
     return preset_settings(preset_of(name))
 

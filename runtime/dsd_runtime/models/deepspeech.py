@@ -1,4 +1,4 @@
-"""Deep Speech 1 and 2 of the paper (Tables 6 and 8), to the last parameter: CTC logits from spectrograms.
+"""Deep Speech 1 and 2 with the paper's parameters (Tables 6 and 8): CTC logits from spectrograms.
 
 ``model(features [N, T, F], lengths [N]) -> (logits [N, T', S], lengths' [N])``; logits are 0 at the padding. Padding
 reaches no valid frame and no batch-norm statistic, so in evaluation a sample's logits do not depend on its batch.
@@ -22,7 +22,7 @@ KERNEL_FRAMES = 11
 
 
 def _initialise(layers: Sequence[nn.Module], output: nn.Linear) -> None:
-    """He-uniform weights for what a (clipped) ReLU follows, PyTorch's smaller uniform for the symbols; zero biases."""
+    """He-uniform weights before a (clipped) ReLU, PyTorch's smaller uniform for the output layer; zero biases."""
     for layer in (*layers, output):
         if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d):
             nn.init.kaiming_uniform_(layer.weight, a=5**0.5 if layer is output else 0.0)
@@ -73,7 +73,7 @@ class DeepSpeech1(nn.Module):
 
 
 def _convolved_bins(features: int) -> tuple[int, int]:
-    """Frequency bins after each of Deep Speech 2's convolutions (161 -> 81 -> 41)."""
+    """The number of frequency bins after each of Deep Speech 2's convolutions (161 -> 81 -> 41)."""
     first = (features - 1) // 2 + 1
     return first, (first - 1) // 2 + 1
 
@@ -120,9 +120,9 @@ class DeepSpeech2(nn.Module):
 
     @staticmethod
     def _normed_rows(conv: nn.Module, norm: nn.Module, images: Tensor, frames: Frames) -> Tensor:
-        """[N, C, F, T] through a convolution, batch norm per (bin, channel) over valid frames, the clip: [M, F*C].
+        """[N, C, F, T] through a convolution, batch norm per (bin, channel) over valid frames and clipping: [M, F*C].
 
-        In channels-last memory, which is where CPUs and tensor cores convolve fastest.
+        Uses channels-last memory, in which convolutions on CPUs and tensor cores are fastest.
         """
         convolved = conv(images.contiguous(memory_format=torch.channels_last))
         return clipped_relu(norm(frames.pack(convolved.permute(0, 3, 2, 1).flatten(2))))

@@ -1,7 +1,7 @@
 """Layers that see only the valid frames of a padded batch, so that results do not depend on padding.
 
-Between layers, speech travels *packed*: one row for each valid frame, frame-major. Padding is then not masked but
-absent, from batch-norm statistics too.
+Between layers, speech is *packed*: one row for each valid frame, frame-major. Padding is then absent instead of masked,
+also from batch-norm statistics.
 
 Shape legend: N samples, T frames of the longest, M valid frames of all samples together, F features.
 """

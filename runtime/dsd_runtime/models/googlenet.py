@@ -1,4 +1,4 @@
-"""The BVLC GoogLeNet that the paper trained (Caffe's model zoo), which differs from torchvision's.
+"""The BVLC GoogLeNet of the paper (Caffe's model zoo), which differs from torchvision's.
 
 No batch norm; biases; local response normalisation; real 5x5 branches; pooling in ceil mode; two auxiliary heads with
 loss weight 0.3 each, which training mode returns beside the logits: ``(logits, aux1, aux2)``.
@@ -30,7 +30,7 @@ def _halving_pool() -> nn.MaxPool2d:
 
 
 class Inception(nn.Module):
-    """Four branches side by side, joined over channels."""
+    """Four parallel branches, concatenated over channels."""
 
     def __init__(self, inputs: int, widths: tuple[int, int, int, int, int, int]) -> None:
         super().__init__()

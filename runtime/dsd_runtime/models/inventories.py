@@ -1,6 +1,6 @@
 """The layers of the built-in models by their options, without torch: the linter resolves selectors on them.
 
-Each function gives what ``dsd_runtime.engine.layers.inventory`` gives for the built model; a test keeps the two equal.
+Each function returns what ``dsd_runtime.engine.layers.inventory`` returns for the built model; a test compares them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The networks of the lottery-ticket paper: Lenet-300-100 and Conv-2, Conv-4, Conv-6.
 
-Weights are drawn from the Gaussian Glorot distribution, biases are 0, as in that paper.
+Weights have the Gaussian Glorot initialisation and biases are 0, as in that paper.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Lenet300100(nn.Module):
 
 
 class ConvN(nn.Module):
-    """``depth`` (2, 4 or 6) convolutions in pairs of 64, 128, 256 channels with a pooling each; 256, 256, classes."""
+    """``depth`` (2, 4 or 6) convolutions in pairs of 64, 128, 256 channels with pooling; then 256, 256, classes."""
 
     def __init__(self, *, depth: int, classes: int = 10, image_shape: tuple[int, int, int] = (3, 32, 32)) -> None:
         super().__init__()

@@ -1,8 +1,9 @@
 """NeuralTalk's LSTM as one matrix, without an autograd graph for each time step.
 
-Gates stand in the order I, F, O, G (i, f, o through a sigmoid, g through tanh); c[t] = i g + f c[t-1] and h[t] = o c[t]
-(no tanh on c); both start at 0. The input half of the product is made for all steps at once; the loop holds only the
-recurrent half, and in the backward pass everything that does not hang on the next step is prepared for all steps.
+Gates are in the order I, F, O, G (i, f, o through a sigmoid, g through tanh); c[t] = i g + f c[t-1] and h[t] = o c[t]
+(no tanh on c); both start at 0. The input half of the product is computed for all steps at once, so the loop has only
+the recurrent half. In the backward pass, everything that does not depend on the next step is computed for all steps at
+once.
 
 Shape legend: T steps, N samples, H hidden units; gates [T, N, 4, H].
 """
@@ -45,7 +46,7 @@ def _run(gates: Tensor, recurrent: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _local_slopes(gates: Tensor, cells: Tensor) -> Tensor:
-    """What turns (dc, dc, dh, dc) into the gradient of each gate before its activation: [T, N, 4, H]."""
+    """The factors that turn (dc, dc, dh, dc) into the gradient of each gate before its activation: [T, N, 4, H]."""
     slopes = gates * (1 - gates)
     candidate = gates[:, :, CANDIDATE]
     slopes[:, :, INPUT] *= candidate

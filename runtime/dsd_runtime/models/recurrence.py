@@ -1,10 +1,10 @@
 """A bidirectional clipped-ReLU recurrence: both directions in one loop over time.
 
-One buffer ``states`` [T, 2, N, H] holds the whole recurrence: slot ``s`` has frame ``s`` of the forward direction and
-frame ``T-1-s`` of the backward one, so that a step of both is a single batched product on contiguous memory (on a
-CPU, one direction a core). It starts as the projection and becomes the states in place. Padding starts as -inf, which
-the clip turns into the zero state: nothing leaves it in either direction, forwards or backwards. The gradient of the
-two recurrent matrices is one product over all steps after the loop.
+One buffer ``states`` [T, 2, N, H] has the whole recurrence: slot ``s`` has frame ``s`` of the forward direction and
+frame ``T-1-s`` of the backward one, so that one step of both is a single batched product on contiguous memory (on a
+CPU, one direction per core). It initially has the projections, which become the states in place. Padding is initially
+-inf, which the clip turns into the zero state, so nothing propagates from it in either direction, forwards or
+backwards. The gradient of the two recurrent matrices is one product over all steps after the loop.
 
 Shape legend: T frames, N samples, H hidden units, M valid frames (see frames.py).
 """
@@ -22,7 +22,7 @@ from dsd_runtime.models.frames import Frames
 
 
 def _slots(frames: Frames) -> tuple[Tensor, Tensor]:
-    """Rows of the valid frames in the flattened buffer: of the forward direction, of the backward direction."""
+    """Row indices of the valid frames in the flattened buffer, for the forward and the backward direction."""
     last = frames.num_frames - 1
     forward = 2 * frames.num_samples * frames.times + frames.samples
     backward = (2 * (last - frames.times) + 1) * frames.num_samples + frames.samples

@@ -1,7 +1,8 @@
 """The bidirectional recurrent layer of Deep Speech 1 and 2, with one input projection for both directions.
 
-DS1: h[t] = g(W x[t] + b + U h[t-1]) forwards, likewise backwards with its own U, output their sum, g(z) =
-min(max(z, 0), 20). DS2 puts sequence-wise batch norm on W x alone (in place of b). Rows in, rows out (frames.py).
+DS1: h[t] = g(W x[t] + b + U h[t-1]) forwards, likewise backwards with its own U; the output is their sum; g(z) =
+min(max(z, 0), 20). DS2 applies sequence-wise batch norm to W x only (instead of b). Input and output are packed rows
+(frames.py).
 """
 
 from __future__ import annotations
@@ -54,9 +55,9 @@ class BidirectionalRecurrent(nn.Module):
     def reset_parameters(self) -> None:
         """He-uniform projection; recurrent matrices half the identity and a little noise.
 
-        A state that starts as a leaky sum of its own past neither dies nor saturates. On AN4 (`ds1:hidden=256`, one
-        seed each) the validation loss after two epochs was 43, with orthogonal matrices 45, with uniform +-1/sqrt(H)
-        ones 83.
+        A state that starts as a leaky sum of its past neither dies nor saturates. On AN4 (`ds1:hidden=256`, one seed
+        each) the validation loss after two epochs was 43, with orthogonal matrices 45, with uniform +-1/sqrt(H) ones
+        83.
         """
         noise = 0.1 / math.sqrt(self.hidden_size)
         nn.init.kaiming_uniform_(self.weight_ih, nonlinearity="relu")

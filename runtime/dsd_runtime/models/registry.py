@@ -1,8 +1,9 @@
 """Builds a model by its name for given data.
 
-A name is built in (``ds2:hidden=128``, see catalogue.py), ``torchvision:NAME``, or ``package.module:factory`` of the
-user's own, with options after a comma (``package.module:factory,depth=3``). Sizes come from the data; an option given
-wins. Every model has ``reset_parameters()``, which draws all its weights again from torch's global generator.
+A name is a built-in model (``ds2:hidden=128``, see catalogue.py), ``torchvision:NAME``, or a user's
+``package.module:factory``, with options after a comma (``package.module:factory,depth=3``). Sizes are taken from the
+data unless given as options. Every model has ``reset_parameters()``, which initialises all its weights from torch's
+global generator.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from dsd_runtime.models.catalogue import is_built_in, parse_model_name
 
 
 def factory_values(traits: DataTraits) -> dict[str, object]:
-    """What a factory may ask for by keyword; what the data does not have is left out."""
+    """The keyword arguments that a factory may take; without those that the data does not have."""
     values: dict[str, object | None] = {
         "num_classes": traits.num_classes,
         "in_channels": traits.image_shape[0] if traits.image_shape else None,
@@ -44,7 +45,7 @@ def factory_values(traits: DataTraits) -> dict[str, object]:
 def build_model(name: str, traits: DataTraits) -> nn.Module:
     """The model ``name`` with its first and last layers sized by the data, freshly initialised, in training mode.
 
-    Raises DsdError for an unknown name or option, for data of another task, and for a factory that fails to give a
+    Raises DsdError for an unknown name or option, for data of another task, and for a factory that does not return a
     model.
 
     >>> model = build_model("resnet20:width=8", DataTraits("classification", num_classes=10, image_shape=(1, 8, 8)))
@@ -67,7 +68,7 @@ def build_model(name: str, traits: DataTraits) -> nn.Module:
 
 
 def _draw_again(build: Callable[[], nn.Module], model: nn.Module) -> None:
-    """Overwrites a model's state, in place, with that of another built the same way."""
+    """Overwrites a model's state, in place, with that of another model built the same way."""
     with torch.no_grad():
         model.load_state_dict(build().state_dict())
 

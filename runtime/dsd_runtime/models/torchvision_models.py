@@ -1,6 +1,6 @@
 """torchvision's classifiers, untrained and fitted to the data's classes and channels.
 
-Where the paper trained torchvision's network (VGG-16, ResNet-18, ResNet-50) its definition is used as it is.
+For networks of the paper (VGG-16, ResNet-18, ResNet-50) torchvision's definition is used unchanged.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _known_names() -> list[str]:
 
 
 def _with_channels(model: nn.Module, channels: int) -> None:
-    """Gives the first convolution other input channels; its own initialisation is kept in kind."""
+    """Gives the first convolution another number of input channels, with the same kind of initialisation."""
     for name, module in model.named_modules():
         if not isinstance(module, nn.Conv2d):
             continue
@@ -47,7 +47,7 @@ def _with_channels(model: nn.Module, channels: int) -> None:
 
 
 def _check_image_fits(model: nn.Module, name: str, image_shape: tuple[int, int, int]) -> None:
-    """Runs the shapes alone (no memory, no arithmetic) and says so when the images are too small."""
+    """Runs the model on shapes only (no memory, no arithmetic), and reports images that are too small."""
     state = {key: torch.empty_like(value, device="meta") for key, value in model.state_dict().items()}
     was_training = model.training
     model.eval()
@@ -66,7 +66,7 @@ def _check_image_fits(model: nn.Module, name: str, image_shape: tuple[int, int, 
 def torchvision_model(
     name: str, *, classes: int = 1000, channels: int = 3, image_shape: tuple[int, int, int] = (3, 224, 224)
 ) -> nn.Module:
-    """`torchvision.models.NAME` without weights. Raises DsdError for an unknown name or images it cannot take."""
+    """`torchvision.models.NAME` without weights; raises DsdError for an unknown name or unsuitable images."""
     known = _known_names()
     if name not in known:
         guess = nearest(name, tuple(known))

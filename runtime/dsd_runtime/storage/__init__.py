@@ -1,1 +1,1 @@
-"""State on disk: checksummed checkpoints and atomic files."""
+"""State on disk: checkpoints with checksums, and atomic writes."""

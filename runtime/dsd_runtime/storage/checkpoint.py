@@ -1,6 +1,6 @@
-"""Writes and reads checkpoints: tensors as safetensors, the rest as JSON, nothing pickled.
+"""Writes and reads checkpoints: tensors as safetensors, everything else as JSON, nothing pickled.
 
-A checkpoint is a folder, there whole or not at all (durable.py). `checksums.json` holds the sha256 of every file.
+A checkpoint is a folder that is written atomically (durable.py). `checksums.json` has the sha256 of every file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dsd_runtime.storage.durable import COMPLETE_MARK, flush_file, write_failure
 def save_checkpoint(folder: Path, parts: Mapping[str, Any]) -> None:
     """Writes each part (a tree of tensors and plain data) as `<name>.safetensors` and `<name>.json` into a new folder.
 
-    Raises :class:`DiskFull` or :class:`DsdError` when the disk refuses; nothing half-written stays behind.
+    Raises :class:`DiskFull` or :class:`DsdError` if writing fails; no incomplete file remains.
     """
     try:
         with writing(folder) as unfinished:
@@ -79,7 +79,7 @@ def _encode(value: Any, tensors: dict[str, Tensor], seen: set[int]) -> Any:
 
 
 def _own_memory(value: Tensor, seen: set[int]) -> Tensor:
-    """The tensor on the CPU, contiguous, sharing memory with no other tensor of the file."""
+    """The tensor on the CPU, contiguous, not sharing memory with another tensor of the file."""
     result = value.detach().cpu().contiguous()
     storage = result.untyped_storage()
     if storage.data_ptr() in seen or storage.nbytes() != result.numel() * result.element_size():
@@ -114,7 +114,7 @@ def _write_part(folder: Path, name: str, tree: Any) -> None:
 
 
 def _read_sums(folder: Path) -> dict[str, str]:
-    """The checksums of a checkpoint's files; every file that they name is there."""
+    """The checksums of a checkpoint's files; checks that all these files exist."""
     mark = folder / COMPLETE_MARK
     try:
         sums = json.loads(mark.read_text(encoding="utf-8"))
@@ -141,7 +141,7 @@ def _read_part(folder: Path, name: str, sums: Mapping[str, str]) -> Any:
 
 
 def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """A safetensors file that those may read who may read what else this process writes."""
+    """Writes a safetensors file with the same permissions as other files of this process."""
     path.touch()
     mode = path.stat().st_mode
     save_file(tensors, path)  # puts a file of its own there, for the owner alone

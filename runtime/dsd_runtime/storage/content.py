@@ -1,9 +1,9 @@
 """Digests of files by content, cached so that an unchanged file is not read whole again.
 
-A digest is remembered in one database of the cache folder under the file's device and inode, with its size and its
-times of modification and of change (which no program can set back) in nanoseconds. Where those are the same, blocks
-spread over the file are still compared, in up to :data:`RECHECKED_FILES` files drawn anew each time: not every file
-system keeps its times. A database that is damaged, locked or cannot be written is passed over, and files are read.
+Digests are cached in a database in the cache folder, by the file's device and inode, with its size and its modification
+and change times (a program cannot set the latter) in nanoseconds. If these are unchanged, some blocks of the file are
+still compared, for up to :data:`RECHECKED_FILES` files chosen at random each time, because not every file system keeps
+its times. If the database is damaged, locked or read-only, it is ignored and files are read.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _WAIT_SECONDS = 10.0
 
 
 class _Stamp(NamedTuple):
-    """What says without reading that a file is the same."""
+    """The properties that identify an unchanged file without reading it."""
 
     size: int
     modified_ns: int
@@ -45,7 +45,7 @@ class _Stamp(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """What was remembered of a file: its stamp, the sha256 of its content, the digest of its sampled blocks."""
+    """The cache entry of a file: its stamp, the sha256 of its content, the digest of its sampled blocks."""
 
     stamp: _Stamp
     content: bytes
@@ -53,15 +53,15 @@ class _Known(NamedTuple):
 
 
 def content_digest(path: str | Path) -> str:
-    """The sha256 of a file's content, as hex. Raises like :func:`content_digests`."""
+    """The sha256 of a file's content, as hex. Raises the errors of :func:`content_digests`."""
     return content_digests([path])[0]
 
 
 def content_digests(paths: Sequence[str | Path], *, unreadable: str | None = None) -> list[str]:
     """The sha256 of each file's content, as hex, in order; ``unreadable``, if given, for a file that cannot be read.
 
-    Raises :class:`DsdError` naming a file that is no regular file and, without ``unreadable``, one that is not there
-    or cannot be read.
+    Raises :class:`DsdError` for a path that is not a regular file and, without ``unreadable``, for one that does not
+    exist or cannot be read.
     """
     states = [_state(path) for path in paths]
     with _database() as database:
@@ -87,7 +87,7 @@ def content_digests(paths: Sequence[str | Path], *, unreadable: str | None = Non
 def _read(
     paths: Sequence[str | Path], to_read: Mapping[int, _Known | None], unreadable: str | None
 ) -> dict[int, tuple[str, _Known | None]]:
-    """The digests of those files that have to be looked into, by several threads, and what to remember of each."""
+    """The digests of the files that must be read, by several threads, and their new cache entries."""
 
     def digest(index: int) -> tuple[str, _Known | None]:
         try:
@@ -118,7 +118,7 @@ def _stamp(state: os.stat_result) -> _Stamp:
 
 
 def _digest(path: str | Path, known: _Known | None) -> tuple[str, _Known | None]:
-    """The digest of a file, and what to remember of it where that is new; only blocks are read of one that is known."""
+    """The digest of a file, and a new cache entry if there is none; of a known file only blocks are read."""
     with open_regular(path) as file:
         stamp = _stamp(os.fstat(file.fileno()))
         if known is not None and known.stamp == stamp and _sample(file, stamp.size) == known.sample:
@@ -131,7 +131,7 @@ def _digest(path: str | Path, known: _Known | None) -> tuple[str, _Known | None]
 
 
 def _sample(file: BufferedReader, size: int) -> bytes:
-    """A digest of blocks spread evenly over the file; of all of it where it is small."""
+    """A digest of blocks spread evenly over the file; of the whole file if it is small."""
     digest = hashlib.blake2b(digest_size=16)
     step = max(BLOCK_BYTES, (size - BLOCK_BYTES) // (SAMPLED_BLOCKS - 1))
     for start in range(0, size, step):
@@ -145,7 +145,7 @@ def _sample(file: BufferedReader, size: int) -> bytes:
 
 @contextmanager
 def _database() -> Iterator[sqlite3.Connection | None]:
-    """A connection to the remembered digests; None where there can be none. A damaged database is deleted."""
+    """A connection to the cache of digests; None if that is impossible. A damaged database is deleted."""
     path = cache_folder() / "digests.sqlite"
     connection = _open(path)
     if connection is None:
@@ -175,7 +175,7 @@ def _open(path: Path) -> sqlite3.Connection | None:
 
 
 def _recall(database: sqlite3.Connection | None, names: Sequence[tuple[int, int]]) -> dict[tuple[int, int], _Known]:
-    """What is remembered of the files with these devices and inodes; a row whose seal does not fit is left out."""
+    """The cache entries of the files with these devices and inodes; rows with a wrong checksum are left out."""
     found: dict[tuple[int, int], _Known] = {}
     if database is None:
         return found
@@ -202,5 +202,5 @@ def _remember(database: sqlite3.Connection | None, news: dict[tuple[int, int], _
 
 
 def _seal(row: Sequence[object]) -> bytes:
-    """A checksum of a row, so that a damaged one is not believed."""
+    """A checksum of a row, so that a damaged one is detected."""
     return hashlib.blake2b(repr(tuple(row)).encode(), digest_size=8).digest()

@@ -1,8 +1,8 @@
 """Writes files and folders atomically: complete or absent, whenever the process is killed. No torch.
 
-Whatever is being written or deleted carries a temporary name on the way; :func:`remove_leftovers` clears what a killed
-process left. Links are deleted, never what they point to. A checkpoint is a folder `<kind>-<number>` that is complete
-when it holds its checksums.
+Files have a temporary name while they are written or deleted; :func:`remove_leftovers` deletes those of a killed
+process. Links are deleted, never their targets. A checkpoint is a folder `<kind>-<number>` that is complete if it has
+its checksums.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ _TEMPORARY = re.compile(re.escape(_TEMPORARY_PREFIX) + r"(?:gone-)?(?P<name>.+)-
 
 
 class DiskFull(DsdError):
-    """No room for a file; what was saved before is untouched."""
+    """There is no space for a file; what was saved before is unchanged."""
 
 
 def temporary(path: Path) -> Path:
-    """The name beside ``path`` under which this process writes it."""
+    """The temporary name beside ``path`` for this process."""
     return path.with_name(f"{_TEMPORARY_PREFIX}{path.name}-{os.getpid()}")
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """Gives the name to write ``path`` under, its folder made; puts the result in place when the block is left.
+    """Yields the temporary name for ``path``, with its folder created; renames it at the end of the block.
 
-    Raises :class:`DiskFull` or :class:`DsdError` when the disk refuses; nothing half-written stays behind.
+    Raises :class:`DiskFull` or :class:`DsdError` if writing fails; no incomplete file remains.
     """
     unfinished = temporary(path)
     try:
@@ -57,7 +57,7 @@ def writing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """A UTF-8 file, flushed to the disk."""
+    """Writes a UTF-8 file, flushed to the disk."""
     with writing(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
@@ -65,14 +65,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """A JSON file, flushed to the disk."""
+    """Writes a JSON file, flushed to the disk."""
     write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
 def remove(path: Path) -> None:
-    """Deletes a file, a link, or a folder with all in it, if it is there.
+    """Deletes a file, a link, or a folder with its contents, if it exists.
 
-    Raises :class:`DsdError` when that is not allowed.
+    Raises :class:`DsdError` if that is not allowed.
     """
     aside = path.with_name(f"{_TEMPORARY_PREFIX}gone-{path.name}-{os.getpid()}")
     try:
@@ -85,7 +85,7 @@ def remove(path: Path) -> None:
 
 
 def remove_leftovers(folder: Path, is_ours: Callable[[str], bool]) -> None:
-    """Deletes what a killed process left half-written or half-deleted in a folder, of names that are ours."""
+    """Deletes incomplete files of a killed process in a folder, only with names that dsd uses."""
     for path in sorted(folder.glob(f"{_TEMPORARY_PREFIX}*")):
         match = _TEMPORARY.fullmatch(path.name)
         if match is not None and is_ours(match["name"]):
@@ -104,7 +104,7 @@ def number_of(checkpoint: Path) -> int:
 
 
 def is_complete(checkpoint: Path) -> bool:
-    """Whether a checkpoint is there; its contents are verified when they are loaded."""
+    """Whether a checkpoint is complete; its contents are verified when they are loaded."""
     return (checkpoint / COMPLETE_MARK).is_file()
 
 
@@ -124,7 +124,7 @@ def flush_folder(path: Path) -> None:
 
 
 def write_failure(path: Path, error: Exception) -> DsdError:
-    """What a failed write is called."""
+    """The error for a failed write."""
     text = str(error).lower()
     is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     if is_full or "no space left" in text or "quota exceeded" in text:
@@ -136,13 +136,13 @@ def write_failure(path: Path, error: Exception) -> DsdError:
 
 
 def _reason(text: str) -> str:
-    """What the operating system said, out of another library's words for it."""
+    """The operating system's reason, from another library's message."""
     number = re.search(r"\(os error (\d+)\)|\bcode: (\d+)", text)
     return os.strerror(int(number[1] or number[2])).lower() if number else text
 
 
 def _delete(path: Path, *, ignore_errors: bool = False) -> None:
-    """A link is deleted itself, what it points to stays."""
+    """Deletes a path; of a link, only the link."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=ignore_errors)
     else:

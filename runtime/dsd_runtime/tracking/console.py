@@ -26,7 +26,7 @@ _PLAIN_EVERY_SECONDS = 30.0
 
 
 def phase_name(phase: Phase) -> str:
-    """How a phase is called in output: branch, label or id, and mode."""
+    """The name of a phase in output: branch, label or id, and mode."""
     label = phase.label or phase.id
     return f"{phase.path}/{label}" if phase.path else label
 
@@ -46,12 +46,12 @@ def format_seconds(seconds: float) -> str:
 
 
 def format_left(seconds: float) -> str:
-    """A time that is estimated: in whole seconds."""
+    """An estimated time, in whole seconds."""
     return format_seconds(max(1.0, float(round(seconds))))
 
 
 def shown_metrics(metrics: dict[str, float]) -> dict[str, float]:
-    """Without those that say the same as another (`acc` and `top1_err` as `err`, BLEU with brevity penalty)."""
+    """Leaves out metrics that repeat another one (`acc` and `top1_err` repeat `err`; BLEU with brevity penalty)."""
     return {name: value for name, value in metrics.items() if not name.endswith((".acc", ".top1_err", "_bp"))}
 
 
@@ -69,7 +69,7 @@ def format_bytes(count: float) -> str:
 
 
 def table_within(columns: Sequence[tuple[str, Sequence[str]]], width: int | None, least_wanted: Sequence[str]) -> str:
-    """A table of named columns within ``width``: those that find no room are left out, the least wanted first."""
+    """A table within ``width``: columns that do not fit are left out, the least important first."""
     shown = list(columns)
     for name in least_wanted:
         widths = (max(len(cell) for cell in (head, *cells)) for head, cells in shown)
@@ -81,9 +81,9 @@ def table_within(columns: Sequence[tuple[str, Sequence[str]]], width: int | None
 
 
 class ConsoleProgress(Sink):
-    """Prints what happens; ``sizes`` are the samples of each split, which evaluations go through.
+    """Prints the progress; ``sizes`` are the numbers of samples of each split, for evaluations.
 
-    On a terminal one line of at most its width moves at every update; elsewhere a line is printed every half minute.
+    On a terminal one line is updated in place; elsewhere a line is printed every 30 seconds.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class ConsoleProgress(Sink):
             self._bar.stop()
 
     def say(self, text: str) -> None:
-        """Prints a line above the progress; with `--progress none` warnings alone."""
+        """Prints a line above the progress; with `--progress none` only warnings."""
         self._last_line = time.monotonic()
         if self._mode == "none" and not text.startswith("warning: "):
             return
@@ -187,7 +187,7 @@ class ConsoleProgress(Sink):
 
 
 class LastSaved(Sink):
-    """Remembers the last checkpoint, for the sentence that a failure ends with."""
+    """Stores the last checkpoint, which a failure message mentions."""
 
     def __init__(self) -> None:
         self.path: Path | None = None
@@ -197,7 +197,7 @@ class LastSaved(Sink):
 
 
 class _TimeLeft(ProgressColumn):
-    """The forecast, asked again at every drawing of the line."""
+    """The forecast, evaluated each time the line is drawn."""
 
     max_refresh = 0.5
 
@@ -210,7 +210,7 @@ class _TimeLeft(ProgressColumn):
 
 
 def _progress_bar(stream: TextIO, forecast: Forecast) -> Progress:
-    """One line: a bar of what is done of the whole run, the phase and where it stands, the time left."""
+    """One line: a bar of the progress of the whole run, the phase and its progress, the time left."""
     return Progress(
         BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=4)),
         TextColumn("{task.fields[detail]}", table_column=Column(no_wrap=True, overflow="ellipsis")),

@@ -1,7 +1,7 @@
-"""Estimates the remaining time, first from a measured update, then refined by each update.
+"""Estimates the remaining time, first from a measured update, then refined with each update.
 
-Evaluation counts: a pass over the training data ends with one of the validation split, a phase with one of the test
-split as well. What is neither an update nor an evaluation (checkpoints, boundaries) counts by its share so far.
+Evaluations are included: the validation split after each pass over the training data, the test split also at the end of
+a phase. Other work (checkpoints, boundaries) is estimated by its share so far.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MEMORY = 0.99
 
 @dataclass(frozen=True, slots=True)
 class NodeWork:
-    """What one node still has to do: updates, and the samples evaluated after each pass and at the end."""
+    """The remaining work of one node: updates, and the samples evaluated after each pass and at the end."""
 
     updates: int
     updates_per_epoch: int
@@ -25,13 +25,13 @@ class NodeWork:
 
     @property
     def samples(self) -> int:
-        """The samples that are still to be evaluated."""
+        """The number of samples still to be evaluated."""
         return -(-self.updates // self.updates_per_epoch) * self.per_pass + self.at_end
 
 
 @dataclass(slots=True)
 class Mean:
-    """Seconds for one of something: a first guess that weighs as much as ``weight`` of them, then what is measured."""
+    """Mean seconds per item: a first guess that counts as ``weight`` items, then measurements."""
 
     seconds: float
     weight: float
@@ -51,7 +51,7 @@ class Mean:
 
 @dataclass(slots=True)
 class Forecast:
-    """The nodes to train by key, what an update and an evaluated sample take, and what time it is in all this."""
+    """The nodes to train by key, the seconds for an update and for an evaluated sample, and the clock."""
 
     work: dict[str, NodeWork]
     update: Mean
@@ -64,7 +64,7 @@ class Forecast:
 
     @classmethod
     def of(cls, work: Mapping[str, NodeWork], *, seconds_per_update: float, seconds_per_sample: float) -> Forecast:
-        """A forecast whose guesses weigh as much as half a pass over the data."""
+        """A forecast whose first guesses count as half a pass over the data."""
         passes = [node.updates_per_epoch for node in work.values()] or [1]
         samples = max((node.per_pass + node.at_end for node in work.values()), default=1)
         return cls(
@@ -74,7 +74,7 @@ class Forecast:
         )
 
     def begin(self, key: str, updates_done: int) -> None:
-        """A node is entered, or gone on with."""
+        """A node was entered or resumed."""
         self._stamp = self.now()
         if self._began is None:
             self._began = self._stamp
@@ -94,11 +94,11 @@ class Forecast:
             self.work[key] = NodeWork(left, node.updates_per_epoch, node.per_pass, node.at_end)
 
     def resume_clock(self) -> None:
-        """What has passed since the last call was neither an update nor an evaluation."""
+        """The time since the last call was neither an update nor an evaluation."""
         self._stamp = self.now()
 
     def evaluated(self, samples: int) -> None:
-        """So many samples have been evaluated since the last update."""
+        """That many samples have been evaluated since the last update."""
         seconds = self._lap()
         if samples > 0:
             self.sample.measured(seconds, samples)

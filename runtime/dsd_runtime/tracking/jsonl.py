@@ -1,7 +1,7 @@
-"""Writes `metrics.jsonl`: one JSON object a line with node, label, epoch, update, name and value.
+"""Writes `metrics.jsonl`: one JSON object per line with node, label, epoch, update, name and value.
 
-`epoch` and `update` count within the phase. When a node is trained again from an earlier point (after a kill), its
-later lines are taken out first, so that no value stands twice.
+`epoch` and `update` count within the phase. If a node is trained again from an earlier point (after a kill), its later
+lines are removed first, so that no value occurs twice.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class MetricsFile(Sink):
             raise write_failure(self._path, error) from error
 
     def _read(self) -> tuple[list[dict[str, Any]], bool]:
-        """What the file holds, and whether a killed process has left a torn line (which is left out)."""
+        """The contents of the file, and whether a killed process has left an incomplete line (which is left out)."""
         if not self._path.is_file():
             return [], False
         text = self._path.read_text(encoding="utf-8", errors="replace")
@@ -76,7 +76,7 @@ class MetricsFile(Sink):
         write_text(self._path, "".join(json.dumps(entry) + "\n" for entry in entries))
 
     def _drop_after(self, key: str, update: int) -> None:
-        """Takes out a node's lines past that update, where an earlier run left some."""
+        """Removes lines of a node after that update, from an earlier run."""
         if key not in self._earlier:
             return
         self._earlier.discard(key)
@@ -85,5 +85,5 @@ class MetricsFile(Sink):
 
 
 def finite_or_none(values: Mapping[str, float]) -> dict[str, float | None]:
-    """The values as JSON can hold them: NaN and infinity, which it has no word for, become null."""
+    """The values as JSON: NaN and infinity, which JSON does not have, become null."""
     return {name: value if math.isfinite(value) else None for name, value in values.items()}

@@ -35,7 +35,7 @@ _ALREADY_DRAWN = ("train.loss", "sparsity")
 
 
 class TensorBoard(Sink):
-    """Writes event files, one folder for each line of phases; runs are compared by ``best_metric``."""
+    """Writes event files, one folder per line of phases; runs are compared by ``best_metric``."""
 
     def __init__(self, folder: Path, plan: Plan, hyper_parameters: Mapping[str, str | float], best_metric: str) -> None:
         self._folder = folder
@@ -100,12 +100,12 @@ class TensorBoard(Sink):
             threading.excepthook = self._hook_before
 
     def _in_thread(self, caught: threading.ExceptHookArgs) -> None:
-        """A disk that refuses a thread of tensorboard's is told by the next call of its writer, not by a traceback."""
+        """Raises a disk error in tensorboard's thread at the next call of its writer, without a traceback."""
         if not (isinstance(caught.exc_value, OSError) and type(caught.thread).__module__.startswith("tensorboard")):
             self._hook_before(caught)
 
     def _writer(self, place: NodeInTraining) -> Any:
-        """The line's writer; what an earlier run wrote past the update that this one begins at is purged."""
+        """The line's writer; events of an earlier run after the first update of this one are purged."""
         path, done = place.phase.path, place.session.total_updates
         if path not in self._writers:
             writer = SummaryWriter(str(line_folder(self._folder, path)), purge_step=done + 1 if done else 0)
@@ -126,9 +126,9 @@ class TensorBoard(Sink):
             self._writer(place).add_scalar(tag, value, step)
 
     def _jump(self, place: NodeInTraining, tag: str, value: float, *, is_quiet: bool = False) -> None:
-        """A new value from here on: the one before is drawn up to here, so that the curve is a step.
+        """Adds a new value and repeats the one before at the same update, so that the curve is a step.
 
-        Of one that has not changed nothing is drawn where that is asked for (``is_quiet``).
+        With ``is_quiet``, a value that has not changed is not drawn.
         """
         before = self._drawn.get((place.phase.path, tag))
         if before is not None and before[0] == value and before[1] != place.session.total_updates and is_quiet:
@@ -166,12 +166,12 @@ class TensorBoard(Sink):
 
 
 def line_folder(events: Path, path: str) -> Path:
-    """A line's folder; the main line's is `main`, a branch of that name gives way."""
+    """A line's folder; the main line's is `main`, and a branch of that name gets another one."""
     return events / ("branch_main" if path == "main" else path.replace("/", "_") or "main")
 
 
 def forget_after(folder: Path, updates: int) -> None:
-    """Has TensorBoard leave out what a line's event files hold past an update."""
+    """Makes TensorBoard ignore the events in a line's files after an update."""
     if folder.is_dir():
         SummaryWriter(str(folder), purge_step=updates + 1 if updates else 0).close()
 
@@ -183,7 +183,7 @@ def _prunable_weights(session: Session) -> list[tuple[str, Tensor]]:
 
 
 def _histogram(values: Tensor) -> tuple[list[float], list[float]]:
-    """Counts in a grid symmetric about zero, so that pruned weights fall into the middle bin."""
+    """Counts in a grid symmetric about zero, so that pruned weights are in the middle bin."""
     bound = float(values.abs().max()) or 1.0
     counts = torch.histc(values, bins=_NUM_BINS, min=-bound, max=bound)
     limits = np.linspace(-bound, bound, _NUM_BINS + 1)[1:]

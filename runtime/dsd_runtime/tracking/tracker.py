@@ -1,6 +1,7 @@
 """The interface of trackers, and the dispatch of a run's events to them.
 
-A sink implements the methods it cares about; :class:`Tracker` tells all sinks in turn, so that the runner knows one.
+A sink implements the methods it needs; :class:`Tracker` calls all sinks in turn, so that the runner knows only one
+object.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dsd_runtime.engine.session import Session
 
 @dataclass(frozen=True, slots=True)
 class NodeInTraining:
-    """Where something happened: the phase, its node's key, and the session in it."""
+    """The context of an event: the phase, its node's key, and the session."""
 
     phase: Phase
     key: str
@@ -25,25 +26,25 @@ class NodeInTraining:
 
 
 class Sink:
-    """Does nothing; a base for those that record or show."""
+    """A base that does nothing, for sinks that record or show."""
 
     def reused(self, phase: Phase, key: str, metrics: dict[str, float]) -> None:
-        """A node was trained before."""
+        """A node was trained in an earlier run."""
 
     def skipped(self, phase: Phase, key: str) -> None:
         """A node is not trained because its loop has ended."""
 
     def resumed(self, place: NodeInTraining) -> None:
-        """A node goes on from its progress checkpoint."""
+        """A node resumes from its progress checkpoint."""
 
     def before_boundary(self, place: NodeInTraining) -> None:
-        """A phase is about to be entered; the model is still what the last phase left."""
+        """A phase is about to be entered; the model is still in the state in which the last phase ended."""
 
     def entered(self, place: NodeInTraining, events: Sequence[Event]) -> None:
         """A phase has been entered."""
 
     def advanced(self, place: NodeInTraining, *, update: int) -> None:
-        """An update was applied; nothing is read from the device for it."""
+        """An update was applied; nothing was read from the device."""
 
     def evaluating(self, place: NodeInTraining) -> None:
         """An evaluation begins."""
@@ -61,12 +62,12 @@ class Sink:
         """A checkpoint has been written."""
 
     def close(self) -> None:
-        """The run is over, whichever way."""
+        """The run has ended, successfully or not."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeListener:
-    """Tells all sinks of one node's updates (the loop's) and reports (the session's)."""
+    """Passes one node's updates (from the loop) and reports (from the session) to all sinks."""
 
     place: NodeInTraining
     sinks: tuple[Sink, ...]
@@ -84,7 +85,7 @@ class NodeListener:
             sink.updated(self.place, update=update, loss=loss, rate=rate, samples=samples)
 
     def reported(self, metrics: Mapping[str, float]) -> None:
-        """The session was told metrics: they go to every sink, at the session's own clocks."""
+        """The session received a report: every sink gets it, with the session's clocks."""
         phase = self.place.session.phase
         epoch = phase.step / self.place.session.stage.updates_per_epoch
         for sink in self.sinks:
@@ -129,7 +130,7 @@ class Tracker:
             sink.saved(path)
 
     def close(self) -> None:
-        """Closes every sink, the last first, also when one of them fails."""
+        """Closes every sink, the last first, even if one of them fails."""
         with ExitStack() as stack:
             for sink in self.sinks:
                 stack.callback(sink.close)

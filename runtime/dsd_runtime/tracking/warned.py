@@ -1,7 +1,7 @@
 """Prints Python warnings as one line each, without the source position.
 
-What a library warns of is said as it says it, with the library's name; the same text is said once, however often it is
-raised. Nothing is filtered that Python would show. Our own are notes: training goes on as the schedule says.
+A library's warning is printed unchanged, with the library's name, and each text only once. Filters are Python's own.
+dsd's warnings are notes: training continues as the schedule says.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _OURS = tuple(Path(package.__file__).parent for package in (dsd_lang, dsd_runtim
 
 @contextmanager
 def warnings_told(say: Callable[[str], None]) -> Iterator[None]:
-    """Within the block every warning is told by ``say``, once."""
+    """Passes every warning inside the block to ``say``, each once."""
     told: set[str] = set()
 
     def show(message: Warning | str, category: type[Warning], filename: str, *_: Any, **__: Any) -> None:
@@ -42,7 +42,7 @@ def warnings_told(say: Callable[[str], None]) -> Iterator[None]:
 
 
 def _origin(filename: str) -> str:
-    """The library that a file belongs to, in brackets; nothing for our own."""
+    """The library that a file belongs to, in brackets; empty for dsd."""
     path = Path(filename)
     if any(path.is_relative_to(folder) for folder in _OURS):
         return ""

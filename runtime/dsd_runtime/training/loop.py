@@ -1,8 +1,8 @@
 """Trains one phase of a schedule through the session, and evaluates it.
 
-It is the loop that a user would write, and stops in three ways: the phase is over, a signal asks for a stop at the next
-update, or an error. After each pass over the data, and at the end of the phase, it evaluates and reports; `until` is
-decided there, and whoever listens to the session's reports hears the same.
+This is the loop that a user would write. It ends when the phase is over, when a signal requests a stop at the next
+update, or with an error. After each pass over the data, and at the end of the phase, it evaluates and reports; `until`
+is decided there, and listeners of the session's reports get the same.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _READ_LOSS_EVERY_UPDATES = 10
 
 
 class Stopped(Exception):
-    """A signal asked for a stop; the session stands between two updates."""
+    """A signal requested a stop; the session is between two updates."""
 
 
 class Listener(Protocol):
-    """Who is told of the updates."""
+    """Receives the events of the loop."""
 
     def advanced(self, *, update: int) -> None:
-        """The update of that number was applied; its loss has not been read yet."""
+        """The update with that number was applied; its loss has not been read yet."""
 
     def evaluating(self) -> None:
         """An evaluation begins."""
@@ -47,7 +47,7 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TrainingBatches:
-    """A data source as a loader of a session: its order is a function of ``key`` and the number of the pass."""
+    """A data source as a loader for a session: its order is a function of ``key`` and the number of the pass."""
 
     data: DataSource
     batch_size: int
@@ -63,9 +63,9 @@ class TrainingBatches:
 
 @dataclass(slots=True)
 class PhaseRun:
-    """What the loop needs to train one phase, and the losses of the pass that it is in.
+    """The inputs for training one phase, and the losses of the current pass.
 
-    ``forward`` is the model itself or its compiled form; both share their parameters.
+    ``forward`` is the model or its compiled form; both share their parameters.
     """
 
     session: Session
@@ -94,10 +94,10 @@ def start_of_phase(phase: Phase, position: tuple[int, int], reading: ClockReadin
 
 
 def train_phase(run: PhaseRun) -> dict[str, float]:
-    """Trains from where the session stands to the end of its phase; returns the metrics measured at the end.
+    """Trains from the session's position to the end of its phase; returns the metrics measured at the end.
 
-    Raises :class:`Stopped` between two updates when ``should_stop`` says so, and :class:`DsdError` for a loss that is
-    NaN or infinite.
+    Raises :class:`Stopped` between two updates if ``should_stop`` returns true, and :class:`DsdError` for a loss that
+    is NaN or infinite.
     """
     session = run.session
     last_save = time.monotonic()
@@ -115,7 +115,7 @@ def train_phase(run: PhaseRun) -> dict[str, float]:
 
 
 def _evaluate_and_report(run: PhaseRun) -> dict[str, float]:
-    """Metrics after a pass, and where the phase is over (by its length, or by what was reported) of the test split."""
+    """Evaluates after a pass; at the end of the phase (by length or by `until`) also on the test split."""
     session, splits = run.session, ("val", "test")
     run.listener.evaluating()
     metrics = evaluate_splits(run, splits if session.is_phase_over else splits[:1])
@@ -156,7 +156,7 @@ def _train_pass(run: PhaseRun) -> None:
 
 
 def _update(run: PhaseRun, batch: Batch) -> Tensor | None:
-    """One update; returns its loss without reading it, or None where the gradient scaler skipped it."""
+    """One update; returns its loss without reading it, or None if the gradient scaler skipped it."""
     run.session.optimizer.zero_grad(set_to_none=True)
     with run.precision.autocast():
         loss = run.task.loss(run.forward, batch)
@@ -168,7 +168,7 @@ def _update(run: PhaseRun, batch: Batch) -> Tensor | None:
 
 
 def _read_losses(run: PhaseRun, window: Tensor, updates: int, samples: int, rate: float) -> None:
-    """Reads the summed losses of some updates and clears the sum; a loss that is not finite ends the run."""
+    """Reads the sum of the losses of some updates and resets it; a loss that is not finite ends the run."""
     total = float(window)
     window.zero_()
     update = run.session.phase.step
@@ -186,7 +186,7 @@ def _read_losses(run: PhaseRun, window: Tensor, updates: int, samples: int, rate
 
 
 def evaluate_splits(run: PhaseRun, splits: tuple[str, ...]) -> dict[str, float]:
-    """The task's metrics on each split of the data, with the split in front; the pass's `train.loss`, `sparsity`."""
+    """The task's metrics on each split of the data, prefixed by the split; `train.loss` of the pass; `sparsity`."""
     metrics: dict[str, float] = {"sparsity": run.session.sparsity()["total"]}
     if run.pass_updates:
         metrics["train.loss"] = run.pass_loss / run.pass_updates

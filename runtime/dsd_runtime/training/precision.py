@@ -22,18 +22,18 @@ class Precision:
     device: torch.device
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """The context for the forward pass and the loss; nothing at all in fp32."""
+        """The context for the forward pass and the loss; it does nothing in fp32."""
         if self.name == "fp32":
             return nullcontext()
         return torch.autocast(self.device.type, dtype=_DTYPES[self.name])
 
     def scaler(self) -> torch.amp.GradScaler | None:
-        """A gradient scaler where the precision needs one."""
+        """A gradient scaler if the precision needs one."""
         return torch.amp.GradScaler(self.device.type) if self.name == "fp16" else None
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto`, `cpu` or `cuda` as a device; raises :class:`DsdError` when it is not there."""
+    """`auto`, `cpu` or `cuda` as a device; raises :class:`DsdError` if it is not available."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():

@@ -1,7 +1,7 @@
 """Corpus BLEU-1 to 4, with and without the brevity penalty.
 
 NeuralTalk's ``multi-bleu.perl`` has the penalty commented out, so the paper's Table 5 is BLEU without it (models.md
-2.6). N-gram counts are sacrebleu's; words are what blanks separate, nothing is smoothed.
+2.6). N-gram counts are sacrebleu's; words are separated by blanks, and nothing is smoothed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MAX_ORDER = 4
 
 @dataclass(frozen=True, slots=True)
 class BleuScores:
-    """Cumulative BLEU-1 to BLEU-4 in points (0 to 100), and the brevity penalty (0 to 1) they do not contain."""
+    """Cumulative BLEU-1 to BLEU-4 in points (0 to 100), and the brevity penalty (0 to 1) not included in them."""
 
     without_penalty: tuple[float, ...]
     penalty: float
@@ -27,7 +27,7 @@ class BleuScores:
 
 
 def corpus_bleu(sentences: Sequence[str], references: Sequence[Sequence[str]]) -> BleuScores:
-    """BLEU of the whole corpus, ``references[i]`` being all references of ``sentences[i]``.
+    """BLEU of the whole corpus; ``references[i]`` are all references of ``sentences[i]``.
 
     >>> corpus_bleu(["a dog runs"], [["a dog runs", "the dog ran"]]).without_penalty[:3]
     (100.0, 100.0, 100.0)

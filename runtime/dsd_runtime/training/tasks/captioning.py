@@ -1,6 +1,6 @@
 """The captioning task: token loss, perplexity, and BLEU of decoded captions (models.md 2.6).
 
-Shape legend: N batch, D features, L words, M words that are no padding, V vocabulary, H hidden units.
+Shape legend: N batch, D features, L words, M words without padding, V vocabulary, H hidden units.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BLEU = tuple(f"bleu{order}{suffix}" for suffix in ("", "_bp") for order in rang
 
 @dataclass(frozen=True, slots=True)
 class CaptioningTask:
-    """``vocabulary`` names each output, index 0 being END; ``beam_size`` 1 is greedy decoding, the paper's."""
+    """``vocabulary`` names each output, with END at index 0; ``beam_size`` 1 is greedy decoding, as in the paper."""
 
     vocabulary: tuple[str, ...]
     beam_size: int = 1
@@ -38,7 +38,7 @@ class CaptioningTask:
         return token_loss(model, batch) / len(batch)
 
     def evaluate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
-        """Perplexity over all (image, caption) pairs; BLEU of one decoded caption for each image with references."""
+        """Perplexity over all (image, caption) pairs; BLEU of one decoded caption per image with references."""
         total: Tensor | None = None
         num_tokens = num_captions = 0
         images: list[Tensor] = []
@@ -74,10 +74,10 @@ class CaptioningTask:
 
 
 def token_loss(model: nn.Module, batch: CaptionBatch) -> Tensor:
-    """The summed cross entropy of the batch's words and ENDs, padding left out.
+    """The summed cross entropy of the batch's words and ENDs, without padding.
 
-    A model that offers ``states(features, words) -> [N, L, H]`` beside its last layer ``Wd`` has its logits computed
-    only for the words that count, half of a random batch; any other gives all [N, L, V].
+    If a model has ``states(features, words) -> [N, L, H]`` and a last layer ``Wd``, logits are computed only for words
+    that are not padding, half of a random batch; for any other model, for all [N, L, V].
     """
     states, last = getattr(model, "states", None), getattr(model, "Wd", None)
     if callable(states) and isinstance(last, nn.Module):

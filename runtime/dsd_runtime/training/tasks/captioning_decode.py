@@ -1,8 +1,8 @@
 """Decodes captions by greedy decoding or beam search, batched over images.
 
-A model gives ``start(features) -> state`` and ``advance(state, words) -> (logits, state)``; the state is a tensor or
-any nest of tuples, lists and dicts of tensors with the batch first. Index 0 is START as an input and END as an output.
-Shape legend: N images, B beams, V words, T words so far.
+A model has ``start(features) -> state`` and ``advance(state, words) -> (logits, state)``; the state is a tensor, or
+nested tuples, lists and dicts of tensors with the batch first. Index 0 is START as an input and END as an output. Shape
+legend: N images, B beams, V words, T words so far.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MAX_WORDS = 20
 
 
 def greedy(model: nn.Module, features: Tensor, *, max_words: int = MAX_WORDS) -> list[list[int]]:
-    """The likeliest next word, again and again until END or ``max_words``, for each of [N, D]."""
+    """The likeliest next word, repeatedly until END or ``max_words``, for each of [N, D]."""
     state: Any = model.start(features)  # type: ignore[operator]
     words = torch.zeros(features.shape[0], dtype=torch.int64, device=features.device)
     ended = torch.zeros_like(words, dtype=torch.bool)
@@ -35,8 +35,8 @@ def greedy(model: nn.Module, features: Tensor, *, max_words: int = MAX_WORDS) ->
 def beam_search(model: nn.Module, features: Tensor, *, beam_size: int, max_words: int = MAX_WORDS) -> list[list[int]]:
     """The best of ``beam_size`` captions by the sum of log probabilities, without length normalisation (NeuralTalk).
 
-    A caption that has ended keeps its place among the beams by its score; the search stops at ``max_words`` or when
-    every beam has ended.
+    A finished caption stays among the beams according to its score; the search stops at ``max_words`` or when every
+    beam has ended.
     """
     if beam_size < 1:
         raise ValueError(f"beam_size must be at least 1, not {beam_size}")
@@ -78,7 +78,7 @@ def _best(scores: Tensor, gains: Tensor, ended: Tensor) -> tuple[Tensor, Tensor,
 
 
 def select_rows(state: Any, rows: Tensor) -> Any:
-    """The state with the given batch rows, through tuples, lists and dicts of tensors."""
+    """The state with the selected batch rows, in tuples, lists and dicts of tensors."""
     if isinstance(state, Tensor):
         return state.index_select(0, rows)
     if isinstance(state, dict):

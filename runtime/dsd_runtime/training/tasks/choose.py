@@ -13,7 +13,7 @@ PRIMARY_METRIC = {"classification": "val.err", "ctc": "val.wer", "captioning": "
 
 
 def task_for(traits: DataTraits) -> Task:
-    """The task of a data set; raises :class:`DsdError` for one that is not known."""
+    """The task of a data set; raises :class:`DsdError` for an unknown one."""
     if traits.task == "classification":
         return ClassificationTask()
     if traits.task == "ctc":

@@ -17,7 +17,7 @@ from dsd_runtime.data.batch import Batch, ImageBatch
 
 @dataclass(frozen=True, slots=True)
 class ClassificationTask:
-    """Cross entropy; a network with auxiliary heads gives a tuple while training, weighted by its ``aux_weights``."""
+    """Cross entropy; in training, a network with auxiliary heads returns a tuple, weighted by its ``aux_weights``."""
 
     name: str = "classification"
     metrics: tuple[str, ...] = ("loss", "err", "acc", "top1_err", "top5_err")
@@ -62,9 +62,9 @@ class ClassificationTask:
 
 
 def top_hits(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """How many of [N, K] have their label first, and among the first five (all, when there are five classes or fewer).
+    """How many rows of [N, K] have their label first, and among the first five (all, with five classes or fewer).
 
-    A row that holds a NaN counts as a miss.
+    A row with a NaN counts as a miss.
     """
     finite = ~logits.isnan().any(dim=1)
     ranked = logits.topk(min(5, logits.shape[1]), dim=1).indices

@@ -1,6 +1,6 @@
 """The CTC task: loss over all alignments, greedy decoding, word and character error rates.
 
-Shape legend: N batch, T frames out of the model, S symbols with the blank at 0.
+Shape legend: N batch, T output frames of the model, S symbols with the blank at 0.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from dsd_runtime.training.tasks.ctc_errors import error_rates
 class CtcTask:
     """Models `model(features [N, T0, F], lengths [N]) -> (logits [N, T, S], lengths [N])`.
 
-    The loss is the negative log likelihood of each utterance, summed over its symbols, averaged over the batch (as
-    warp-ctc had it, the loss that learning rates such as 3e-4 with a gradient norm clipped at 100 were chosen for).
-    Utterances with more symbols than frames have no alignment: they add 0 and are counted.
+    The loss is the negative log likelihood of each utterance, summed over its symbols and averaged over the batch (as
+    in warp-ctc, for which learning rates such as 3e-4 with a gradient norm clipped at 100 were chosen). Utterances with
+    more symbols than frames have no alignment: they add 0 and are counted.
     """
 
     name = "ctc"
@@ -37,7 +37,7 @@ class CtcTask:
 
     @property
     def num_too_short(self) -> int:
-        """Utterances seen by ``loss`` and ``evaluate`` so far that were too short for their transcript."""
+        """The number of utterances in ``loss`` and ``evaluate`` so far that were too short for their transcript."""
         return int(self._too_short)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
@@ -61,7 +61,7 @@ class CtcTask:
         return {"loss": total_loss / max(1, len(references)), "wer": rates.wer, "cer": rates.cer}
 
     def _losses(self, logits: Tensor, lengths: Tensor, batch: SpeechBatch) -> Tensor:
-        """Losses [N] float32, 0 for an utterance without any alignment."""
+        """Losses [N] float32, 0 for an utterance without an alignment."""
         if logits.is_cuda and torch.are_deterministic_algorithms_enabled():
             logits, batch = logits.cpu(), batch.to("cpu")  # CUDA's CTC gradient adds in no fixed order
         log_probabilities = F.log_softmax(logits.float(), dim=-1).transpose(0, 1)
@@ -79,7 +79,7 @@ class CtcTask:
         return losses
 
     def _warn_too_short(self) -> None:
-        """Once: more of them may come, and say nothing new."""
+        """Warns only once; further warnings would say the same."""
         if self.num_too_short and not self._has_warned:
             self._has_warned = True
             warnings.warn(
@@ -91,7 +91,7 @@ class CtcTask:
 
 
 def _frames_needed(batch: SpeechBatch) -> Tensor:
-    """Frames [N] the shortest alignment takes: one for each symbol, and a blank between two of a kind."""
+    """Frames [N] needed by the shortest alignment: one for each symbol, and a blank between two equal ones."""
     owner = torch.repeat_interleave(
         torch.arange(len(batch), device=batch.targets.device), batch.target_lengths, output_size=batch.targets.shape[0]
     )

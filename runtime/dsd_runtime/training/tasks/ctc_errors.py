@@ -1,4 +1,4 @@
-"""Word and character error rates of a whole corpus, by jiwer."""
+"""Word and character error rates of a whole corpus, with jiwer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import jiwer
 
 @dataclass(frozen=True, slots=True)
 class ErrorRates:
-    """Percent points: edits over all utterances per 100 reference words (wer) or characters, spaces too (cer)."""
+    """Percent points: edits over all utterances per 100 reference words (wer) or characters including spaces (cer)."""
 
     wer: float
     cer: float
@@ -20,7 +20,7 @@ class ErrorRates:
 def error_rates(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorRates:
     """Edit distances summed over the corpus, divided by the summed length of the references.
 
-    An empty reference counts everything decoded for it as wrong; NaN when there is no reference word at all.
+    With an empty reference everything decoded counts as wrong; NaN if there are no reference words at all.
 
     >>> error_rates(["go on"], ["go in"])
     ErrorRates(wer=50.0, cer=20.0)

@@ -18,9 +18,9 @@ class Task(Protocol):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The names that `evaluate` may give, without a split prefix, each a row of `dsd_lang.base.metrics`.
+        """The names that `evaluate` may return, without a split prefix, each a row of `dsd_lang.base.metrics`.
 
-        Some are given only where the data allows (BLEU).
+        Some are returned only if the data allows it (BLEU).
         """
         ...
 
