@@ -81,7 +81,7 @@ def analyse(
                 check(subject)
         for check in MODEL_RULES:
             check(subject)
-    found = findings.in_source_order()
+    found = tuple(findings)
     if parsed.diagnostics:
         reported = {item.span.start for item in parsed.diagnostics}
         found = tuple(item for item in found if not _is_consequence(item, text, parsed, reported))

@@ -38,10 +38,11 @@ class _Line:
 
 
 def expand_forks(compilation: Compilation) -> None:
-    """Fills in ``book``: the phases of the outline in execution order; stops with DSD405 above the limit."""
+    """Fills in ``book``: the phases of the outline in execution order; above the limit also ``is_too_large``."""
     layout = _Layout(compilation.findings)
     layout.group(compilation.outline, _Line(None, None), _Place("", "", 0, "shared", NameScope(None), ()))
     compilation.book = Draftbook(layout.phases, layout.claims)
+    compilation.is_too_large = len(layout.phases) > MAX_PHASES
 
 
 class _Layout:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from dsd_lang.base.diagnostics import Diagnostic, Fix, Span
 
 
@@ -18,10 +20,7 @@ class Diagnostics:
         self, code: str, message: str, span: Span, *, label: str = "", help: str = "", fix: Fix | None = None
     ) -> None:
         """Adds a diagnostic, unless the same code was reported for the same span before."""
-        place = (code, span.start, span.end)
-        if place not in self._seen:
-            self._seen.add(place)
-            self._items.append(Diagnostic(code, message, span, label, help, fix))
+        self.report(Diagnostic(code, message, span, label, help, fix))
 
     def report(self, diagnostic: Diagnostic) -> None:
         """Adds a diagnostic made by its rule, unless the same code was reported for the same span before."""
@@ -30,9 +29,8 @@ class Diagnostics:
             self._seen.add(key)
             self._items.append(diagnostic)
 
-    def in_source_order(self) -> tuple[Diagnostic, ...]:
-        """All diagnostics, in source order."""
-        return tuple(sorted(self._items, key=lambda item: (item.span.start, item.span.end, item.code)))
+    def __iter__(self) -> Iterator[Diagnostic]:
+        return iter(self._items)
 
     def __contains__(self, code: str) -> bool:
         return any(item.code == code for item in self._items)

@@ -14,25 +14,21 @@ from dsd_lang.passes.quantities import Names, Quantity, evaluate
 from dsd_lang.rules import program_too_large
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import MAX_NESTING
-from dsd_lang.syntax.walk import bodies, is_deeper_than, names_in, statements, values_of
+from dsd_lang.syntax.walk import bodies, names_in, statements
 
 MAX_PHASES = 100_000
-MAX_EXPRESSION_DEPTH = 120
 
 
 def is_measurable(program: nodes.Program, findings: Diagnostics) -> bool:
-    """Whether expressions and blocks are not nested too deep for the later passes; reports DSD405 otherwise."""
-    before = len(findings)
-    for statement, depth in statements(program.statements):
-        if depth > MAX_NESTING:
-            findings.report(program_too_large.nests_too_deep("blocks nest", MAX_NESTING, statement.span))
-            return False
-        for root in values_of(statement):
-            if is_deeper_than(root, MAX_EXPRESSION_DEPTH):
-                findings.report(
-                    program_too_large.nests_too_deep("this expression nests", MAX_EXPRESSION_DEPTH, statement.span)
-                )
-    return len(findings) == before
+    """Whether blocks are not nested too deep for the later passes; reports DSD405 otherwise.
+
+    The lexer limits the depth of braces. Blocks without braces (`repeat 3:`) are known only once the parser has
+    repaired them.
+    """
+    too_deep = next((statement for statement, depth in statements(program.statements) if depth > MAX_NESTING), None)
+    if too_deep is not None:
+        findings.report(program_too_large.blocks_too_deep(MAX_NESTING, too_deep.span))
+    return too_deep is None
 
 
 def measure_program(compilation: Compilation) -> None:

@@ -128,9 +128,9 @@ def _from_text(name: str, text: str, origin: Origin) -> Setting:
     findings = Diagnostics()
     setting = None if argument is None else _setting(row, argument, origin, findings)
     if setting is None:
-        problems = findings.in_source_order()
-        message = problems[0].message if problems else f"`{text[:60]}` is not a value for `{name}`"
-        raise DsdError(f"{source} `{name}`: {message}", help=(problems[0].help or None) if problems else None)
+        problem = next(iter(findings), None)
+        message = problem.message if problem is not None else f"`{text[:60]}` is not a value for `{name}`"
+        raise DsdError(f"{source} `{name}`: {message}", help=(problem.help or None) if problem is not None else None)
     return setting
 
 

@@ -82,8 +82,7 @@ def _density(phase: Phase, parent: Phase | None, before: Fraction | None) -> tup
 
 
 def _selects_alike(parent: Phase, phase: Phase) -> bool:
-    held = parent.target is not None and parent.target.kind == "held"
-    return held or (set(parent.layers), set(parent.except_)) == (set(phase.layers), set(phase.except_))
+    return (set(parent.layers), set(parent.except_)) == (set(phase.layers), set(phase.except_))
 
 
 class Arm(NamedTuple):

@@ -70,8 +70,8 @@ def _density(phase: Phase, counts: PhaseCounts) -> tuple[Fraction | None, Fracti
     shapes = {one.shape for one in _single_targets(phase.target) if one.kind == "ramp"}
     if not shapes:
         return last, last
-    if len(shapes) > 1:
-        return None, last
+    if len(shapes) > 1 or (shapes == {"exp"} and phase.target.kind == "list"):
+        return None, last  # no closed form: the items do not run along one curve
     return ramp_mean(first, last, shapes.pop() or "cubic"), last
 
 

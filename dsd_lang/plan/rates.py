@@ -24,9 +24,7 @@ RateShape = Callable[[float], float]
 DEFAULT_STEP_FACTOR = "0.1"
 
 
-def decay_shape(
-    decay: Decay, start: Fraction, *, total: float, milestones: Sequence[float] = (), epoch: float = 1
-) -> RateShape:
+def decay_shape(decay: Decay, start: Fraction, *, total: float, milestones: Sequence[float], epoch: float) -> RateShape:
     """The rate as a function of a clock that ends at ``total``; the numbers of the plan are parsed once, here.
 
     ``milestones`` are those of `step`, ``epoch`` is the length of an epoch for `exp`, all in the unit of the clock.

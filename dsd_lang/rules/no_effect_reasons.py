@@ -111,8 +111,7 @@ def _state(context: Context, name: str, value: object) -> Reason | None:
 
 
 def _starts_elsewhere(draft: Draft) -> bool:
-    source = draft.source
-    return source is not None and source["kind"] != "last"
+    return draft.source is not None
 
 
 def _from_the_beginning(context: Context, name: str, value: object) -> Reason | None:

@@ -44,9 +44,9 @@ def product_too_large(most: int, span: Span) -> Diagnostic:
     return too_many_phases(most, span, help="lower the counts of the loops, forks and sweeps that multiply here")
 
 
-def nests_too_deep(what: str, most: int, span: Span) -> Diagnostic:
-    """Nested blocks or parentheses; ``what`` says which (`blocks nest`)."""
-    return Diagnostic(CODE, f"{what} deeper than {most}", span, label="too deep")
+def blocks_too_deep(most: int, span: Span) -> Diagnostic:
+    """Blocks are nested too deep."""
+    return Diagnostic(CODE, f"blocks nest deeper than {most}", span, label="too deep")
 
 
 def number_too_long(span: Span) -> Diagnostic:

@@ -56,18 +56,6 @@ def below(root: object) -> Iterator[object]:
             stack += reversed(children(node))
 
 
-def is_deeper_than(root: object, limit: int) -> bool:
-    """Whether an expression is nested deeper than a limit."""
-    stack = [(root, 0)]
-    while stack:
-        node, depth = stack.pop()
-        if depth > limit:
-            return True
-        if type(node) in _CHILDREN:
-            stack += [(child, depth + 1) for child in children(node)]
-    return False
-
-
 def bodies(statement: nodes.Statement) -> tuple[tuple[nodes.Statement, ...], ...]:
     """The blocks directly inside a statement."""
     read = _BODIES.get(type(statement))

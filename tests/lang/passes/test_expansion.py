@@ -107,6 +107,33 @@ def test_a_compare_inside_a_sweep_is_made_for_each_value() -> None:
     assert [(item.left, item.right) for item in plan.comparisons] == [("s=25%.a", "s=25%.b"), ("s=50%.a", "s=50%.b")]
 
 
+@pytest.mark.parametrize(
+    ("text", "metric"),
+    [
+        ("dense 5ep; expect val.err < 5", "val.err"),
+        ("dense 5ep; expect sparsity < 0.5", "sparsity"),
+        ("fork { a: dense 5ep; b: dense 5ep }\nexpect b.test.err < 5", "b.test.err"),
+        ("fork { a: { dense 5ep; fork { x: dense } } }\nexpect a.x.test.err < 5", "a.x.test.err"),
+    ],
+)
+def test_an_expectation_names_the_arm_whose_metric_it_is(text: str, metric: str) -> None:
+    [expectation] = dsd_lang.compile(text).expectations
+    assert expectation.condition.args[0].name == metric
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("set layers=fc\nsparse 50% 9ep lr=1", "layers from `set`"),
+        ("set layers=fc\nsparse 50% 9ep lr=1 layers=conv", "given"),
+        ("sparse 50% 9ep lr=1 layers=fc; sparse 20% 9ep lr=1", "layers inherited"),
+        ("sparse 50% 9ep lr=1 layers=fc; sparse 20% 9ep lr=1 layers=conv", "given"),
+    ],
+)
+def test_layers_have_a_reason_only_where_they_are_not_written(text: str, why: str) -> None:
+    assert dsd_lang.compile(text).phases[-1].why == why
+
+
 def test_until_on_a_tail_repeat() -> None:
     plan = dsd_lang.compile("dense 9ep lr=1; sparse 50%; dense; repeat 3 until gain(val.err) < 0.1")
     assert [[(cycle.index, cycle.is_last_of_cycle) for cycle in phase.cycles] for phase in plan.phases[3:5]] == [

@@ -9,6 +9,8 @@ import pytest
 from dsd_lang.analysis import analyse
 from dsd_lang.base.units import exact
 from dsd_lang.compiler import compile
+from dsd_lang.passes.findings import Diagnostics
+from dsd_lang.passes.measure_program import count_phases
 
 HOSTILE = [
     "repeat 1000 { repeat 1000 { dense 1ep } }",
@@ -42,6 +44,7 @@ def test_too_large_is_found_before_expanding(text: str) -> None:
         "dense 1ep lr=" + "1+" * 5000 + "1",
         "dense 1ep until " + "val.err < 1 and " * 3000 + "val.err < 2",
         "repeat 2 {" * 10000,
+        "".join(" " * depth + "repeat 2:\n" for depth in range(105)) + " " * 105 + "dense 1ep",
         "dense 1ep lr=1/0",
         "dense 0.1e999epeat",
         "dense 1e401epochs lr=8e–999",
@@ -72,6 +75,54 @@ def test_numbers_and_nesting_out_of_range_are_errors(text: str) -> None:
     started = time.process_time()
     assert analyse(text).errors
     assert time.process_time() - started < 4
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("dense 1ep lr=2^100000", "this power has more than 400 digits"),
+        ("dense 1ep lr=0.5^100000", "this power has more than 400 digits"),
+        ("dense 1ep lr=1e-200*1e-200", "this number is out of range"),
+        ("dense 1ep lr=" + "1+" * 101 + "1", "this expression nests more than 100 operations"),
+        ("dense 1ep until " + "not " * 60 + "val.err < " + "1+" * 60 + "1",
+         "this expression nests more than 100 operations"),
+    ],
+)  # fmt: skip
+def test_a_limit_is_named(text: str, message: str) -> None:
+    assert [item.message for item in analyse(text).errors] == [message]
+
+
+def test_blocks_without_braces_have_the_depth_of_blocks_with_them() -> None:
+    text = "".join(" " * depth + "repeat 2:\n" for depth in range(105)) + " " * 105 + "dense 1ep"
+    assert "blocks nest deeper than 100" in [item.message for item in analyse(text).errors]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("dense 1ep; sparse 50%; dense; repeat 2", 7),
+        ("repeat 4 { dense 1ep; dense }", 8),
+        ("repeat 3 as i { repeat i + 1 { dense 1ep } }", 6),
+        ("for x in 1ep, 2ep, 3ep { dense x }", 3),
+        ("for n in 2, 3 { for m in 1, 2 { repeat n * m { dense 1ep } } }", 15),
+        ("for n in 2 { for m in 3 { repeat n { dense 1ep } } }", 2),
+        ("sweep n in 2, 3, m in 1, 2 { repeat n * m { dense 1ep } }", 15),
+        ("sweep s in 10%, 20%, w in 0, 1, 2 { sparse s 1ep wd=w }", 6),
+        ("fork seeds=3 { a: { dense 1ep; dense }  b: dense 1ep }", 9),
+    ],
+)
+def test_phases_are_counted_before_they_are_made(text: str, number: int) -> None:
+    analysis = analyse(text)
+    assert analysis.resolved is not None
+    assert len(analysis.resolved.book.phases) == number
+    assert count_phases(analysis.program, Diagnostics()) == number
+
+
+def test_copies_of_a_long_run_in_many_branches_are_stopped_when_they_are_made() -> None:
+    run = "sparse 10% 1ep lr=1; " + "sparse 10%; " * 19 + "dense; repeat 40 scale=1"
+    assert [item.message for item in analyse(f"fork seeds=120 {{ a: {{ {run} }} }}").errors] == [
+        "the program expands past 100,000 phases"
+    ]
 
 
 def test_a_large_program_compiles() -> None:

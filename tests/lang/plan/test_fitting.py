@@ -87,6 +87,40 @@ def test_the_advice_names_patterns_that_fit_and_what_to_leave_out() -> None:
     assert odd.help == "`N:7` fits all of them"
 
 
+@pytest.mark.parametrize(
+    ("num_inputs", "message", "help"),
+    [
+        ((1,), "does not fit `w0.weight`: it has 1 input, not", "no pattern fits all of these weights"),
+        ((3, 5, 6), "`w0.weight`, `w1.weight`, `w2.weight`: they have 3, 5 and 6 inputs", "no pattern"),
+        ((3, 3, 8), "`w0.weight`, `w1.weight`: they have 3 inputs", 'leave them out with `except="w0","w1"`'),
+        ((3, 5, 7, 8), "`w2.weight`: they have 3, 5 and 7 inputs", 'with `except="w0","w1","w2"`'),
+        ((3, 5, 7, 3, 8), "`w2.weight` and 1 other: they have 3, 5 and 7 inputs", "leave them out with `except=`"),
+        ((3, 5, 7, 3, 5), "`w2.weight` and 2 others: they have", "no pattern fits all of these weights"),
+    ],
+)
+def test_a_misfit_names_three_weights_and_counts_the_others(num_inputs, message: str, help: str) -> None:
+    misfit = pattern_misfit(2, 4, [WeightInfo(f"w{i}.weight", (2, size)) for i, size in enumerate(num_inputs)])
+    assert misfit is not None
+    assert message in misfit.message
+    assert help in misfit.help
+
+
+@pytest.mark.parametrize(
+    ("target", "item"),
+    [
+        ("[conv: 50%, first_conv: 10%]", "first_conv"),
+        ("[all: 50%, conv: 10%]", "conv"),
+        ('["head": 50%, "head": 10%]', '"head"'),
+        ("[fc: 50%, output: 10%]", None),
+        ('[fc: 50%, "head": 10%]', None),
+        ("[first_conv: 50%, conv: 10%]", None),
+    ],
+)
+def test_without_a_model_only_what_holds_for_every_model_is_told(target: str, item: str | None) -> None:
+    found = analyse(f"dense 1ep lr=0.1; sparse {target}; dense").errors
+    assert [one.message.split(" is never reached")[0] for one in found] == ([f"`{item}`"] if item else [])
+
+
 def test_a_ramp_with_one_selection_is_told_where_only_the_run_knows_the_epoch() -> None:
     plan = dsd_lang.compile("dense 1ep lr=0.1; sparse 0->90% 1ep; sparse [fc: 0->50%, conv: 20%] every=1ep 40it; dense")
     found = misfits(plan, LAYERS, updates_per_epoch=lambda phase: 90)
@@ -101,6 +135,9 @@ def test_first_match_wins_and_the_rest_is_left_over() -> None:
         ["c1.weight", "up.weight"],
     ]
     assert [weight.name for weight in division.left_over] == ["fc.weight"]
+    only_listed = divide((), (), ('"fc.bias"',), LAYERS)
+    assert [[weight.name for weight in part.weights] for part in only_listed.parts] == [["fc.bias"]]
+    assert only_listed.left_over == ()
     assert divide(("gru",), (), ("fc", "lstm"), LAYERS).missing == (Selector("word", "gru"), Selector("word", "lstm"))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import dsd_lang
 from dsd_lang.base.layers import LayerInfo, WeightInfo, with_inferred_roles
-from dsd_lang.plan.cost import budget, density_by_phase, first_phase_multiple, ramp_mean, times
+from dsd_lang.plan.cost import budget, ramp_mean
 from dsd_lang.plan.layer_counts import PhaseCounts, count_weights, densities
 from dsd_lang.views.counts import counts_table
 
@@ -86,9 +86,24 @@ def test_the_table() -> None:
     assert "no phase prunes" in counts_table(dense, count_weights(dense, LAYERS), LAYERS)
 
 
-def test_remaining_of_other_layers_is_not_guessed() -> None:
-    plan = dsd_lang.compile("sparse 50% layers=fc 1ep lr=1; sparse 20% of=remaining layers=conv")
-    assert density_by_phase(plan)["p1"] == (None, None)
+@pytest.mark.parametrize(
+    ("phase", "during", "at_end"),
+    [
+        ("sparse 50%", Fraction(78, 158), Fraction(78, 158)),
+        ("sparse 0->90% ramp=linear layers=conv except=first_conv", Fraction(55, 100), Fraction(10, 100)),
+        ("sparse 0->90% ramp=cubic layers=conv except=first_conv", Fraction(325, 1000), Fraction(10, 100)),
+        ("sparse [conv: 0->50%, fc: 0->50%] ramp=linear", Fraction(168 + 83, 2 * 168), Fraction(83, 168)),
+        ("sparse [conv: 0->50%, fc: 50%] ramp=linear", Fraction(138 + 83, 2 * 168), Fraction(83, 168)),
+        ("sparse [conv: 0->50%, fc: 0->50%] ramp=exp", None, Fraction(83, 168)),  # no closed form for the sum
+        ("sparse 2:4 layers=fc", None, None),
+    ],
+)
+def test_the_share_alive_during_a_phase_and_at_its_end(
+    phase: str, during: Fraction | None, at_end: Fraction | None
+) -> None:
+    plan = dsd_lang.compile(f"dense 1ep lr=1; {phase} 1000it; dense")
+    found = densities(plan, count_weights(plan, LAYERS))
+    assert found == {"p0": (1, 1), "p1": (during, at_end), "p2": (1, 1)}
 
 
 @pytest.mark.parametrize("shape", ["cubic", "linear", "cosine", "exp"])
@@ -100,11 +115,3 @@ def test_the_mean_of_a_ramp(shape: str) -> None:
     steps = 20_000
     mean = sum(1 - ramp_share(target, (step + 0.5) / steps) for step in range(steps)) / steps
     assert float(ramp_mean(Fraction(9, 10), Fraction(1, 10), shape)) == pytest.approx(mean, rel=1e-6)
-
-
-def test_the_multiple_of_the_first_phase() -> None:
-    plan = dsd_lang.compile("dense 50ep lr=1; sparse 50%; dense; repeat")
-    assert first_phase_multiple(plan) == 5
-    for text in ("dense 5ep lr=1; fork { a: dense 5ep }", "sparse 50% 5ep lr=1; dense", "dense 5ep lr=1; dense 5it"):
-        assert first_phase_multiple(dsd_lang.compile(text)) is None
-    assert [times(Fraction(*pair)) for pair in ((5, 3), (1, 3), (5001, 1))] == ["1.67", "0.333", "5001"]

@@ -234,6 +234,13 @@ def test_rate_arithmetic_is_rational(numerator: int, exponent: int, divisor: int
     assert exact(plan.phases[2].lr.start or "0") == start / 10
 
 
+def test_a_phase_is_found_by_its_id() -> None:
+    plan = dsd_lang.compile("dense 1ep; sparse 50%; dense")
+    assert [plan.phase(f"p{index}") for index in (2, 0, 1)] == [plan.phases[2], plan.phases[0], plan.phases[1]]
+    with pytest.raises(DsdError, match="the plan has no phase `p3`"):
+        plan.phase("p3")
+
+
 def test_a_thousand_phases_have_one_plan_quickly() -> None:
     import time
 

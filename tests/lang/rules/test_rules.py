@@ -31,6 +31,7 @@ BAD = [
     ("DSD209", "dense 9ep batch=1.5", "1.5", "whole number"),
     ("DSD209", "dense 9ep wd=-1", "-1", "0 or more"),
     ("DSD209", "dense 9ep dropout=1", "1", "share"),
+    ("DSD209", "dense 9ep distill=5", "5", "not a value it takes"),
     ("DSD202", "dense 9ep floor=1e-5", "floor=1e-5", ""),
     ("DSD202", "sparse 50% 9ep every=10it", "every=10it", "no effect"),
     ("DSD202", "sparse 2:4 of=remaining 9ep", "of=remaining", "no effect"),
@@ -44,6 +45,7 @@ BAD = [
     ("DSD209", "dense 9ep lr=1ep*1ep", "1ep*1ep", ""),
     ("DSD202", "fork { a: { set wd=1; dense 9ep } }", "set wd=1", "inside a block"),
     ("DSD203", "full: dense 9ep; dense from=@ful.start", "@ful.start", "did you mean `full`?"),
+    ("DSD203", "full: dense 9ep from=@ful.start", "@ful.start", "unknown"),
     ("DSD203", "dense 9ep from=@later; later: dense", "@later", "not defined yet"),
     ("DSD203", "me: dense 9ep from=@me", "@me", "not defined yet"),
     ("DSD203", AB + "dense 9ep from=@a", "@a", "which seed?"),
@@ -68,6 +70,7 @@ BAD = [
     ("DSD302", "fork { a: { sparse 50% 9ep; dense } }; repeat", "repeat", "nothing to repeat"),
     ("DSD303", "dense 9ep; sparse 50%", "sparse", "last phase"),
     ("DSD304", "dense 9ep lr=1; sparse 50% lr=0.1; dense lr=0.1", "lr=0.1", "not lower"),
+    ("DSD304", "dense 9ep lr=1; sparse 50% lr=0.1; dense lr=0.1 clock=phase", "lr=0.1", "not lower"),
     ("DSD305", "dense 9ep restore=saved", "restore=saved", ""),
     ("DSD305", "dense 9ep; sparse held; dense", "sparse held", ""),
     ("DSD306", "sparse 80% 9ep; sparse 50%; dense", "sparse 50%", "gives weights back"),
@@ -88,6 +91,7 @@ BAD = [
     ("DSD404", "sparse 90%->10% 9ep", "90%->10%", "lower than it starts"),
     ("DSD404", "sparse 0->90% 50it", "sparse", "no `every` fits"),
     ("DSD406", "dense 50ep lr=1 decay=step(25ep, 81ep)", "decay=step(25ep, 81ep)", ""),
+    ("DSD406", "dense 50ep lr=1 clock=phase decay=step(25ep, 81ep)", "decay=step(25ep, 81ep)", ""),
     ("DSD410", "dense 5ep warmup=6ep", "warmup=6ep", ""),
     ("DSD206", "dense 9ep decay=exp(0.9, 0.8)", "0.8", "given before"),
     ("DSD206", "dense 9ep decay=step(50%, by=0.1, by=0.2)", "by=0.2", "given before"),
@@ -211,6 +215,46 @@ def test_every_error_of_a_file_in_one_go() -> None:
     text = "dense 9ep lrr=1\nsparse 150% laers=fc\ndense until val.los < 1\na: dense lr=0\na: dense from=@b\n"
     codes = {item.code for item in analyse(text).diagnostics}
     assert {"DSD202", "DSD401", "DSD205", "DSD403", "DSD204", "DSD203"} <= codes
+
+
+def test_two_codes_at_one_span_are_in_the_order_of_their_numbers() -> None:
+    found = analyse("dense 9ep; sparse 9ep").diagnostics
+    assert [(item.code, item.span.start) for item in found] == [("DSD303", 11), ("DSD401", 11)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "help"),
+    [
+        ("dense 9ep clip=norm(5, 6)", "`norm` takes no further unnamed value", "`norm` takes 1 unnamed value"),
+        ("dense 9ep clip=norm(5, by=6)", "`norm` takes no `by=`", "`norm` takes 1 unnamed value"),
+        ("sparse 9% 9ep by=grasp(1)", "`grasp` takes no unnamed value",
+         "`grasp` takes `batches=`, `samples=`, `temperature=`"),
+        ("sparse 9% 9ep enforce=hard(1)", "`hard` takes no unnamed value", "`hard` takes nothing between parentheses"),
+    ],
+)  # fmt: skip
+def test_what_an_option_takes_between_its_parentheses(text: str, message: str, help: str) -> None:
+    [found] = analyse(text).errors
+    assert (found.message, found.help) == (message, help)
+
+
+@pytest.mark.parametrize(
+    ("text", "fixed"),
+    [
+        ("dense 9ep lr=1; sparse 90%->10%; dense", "dense 9ep lr=1; sparse 10%->90%; dense"),
+        ("for s in 90% { sparse s->10% 9ep }", None),  # `s` may be right elsewhere
+        ("for s in 10% { sparse 90%->s 9ep }", None),
+        ("dense lr=1 restore=saved 9ep", "dense lr=1 9ep"),
+        ("sparse 50% 9ep; sparse held by=random; dense", "sparse 50% 9ep; sparse held; dense"),
+    ],
+)
+def test_what_a_fix_makes_of_the_text(text: str, fixed: str | None) -> None:
+    fix = next(item for item in analyse(text).diagnostics if item.code in ("DSD404", "DSD305", "DSD210")).fix
+    if fixed is None:
+        assert fix is None
+    else:
+        assert fix is not None
+        [edit] = fix.edits
+        assert text[: edit.span.start] + edit.content + text[edit.span.end :] == fixed
 
 
 def test_a_loop_reports_once() -> None:
