@@ -20,7 +20,8 @@ class Diagnostics:
         self, code: str, message: str, span: Span, *, label: str = "", help: str = "", fix: Fix | None = None
     ) -> None:
         """Adds a diagnostic, unless the same code was reported for the same span before."""
-        self.report(Diagnostic(code, message, span, label, help, fix))
+        diagnostic = Diagnostic(code, message, span, label, help, fix)
+        self.report(diagnostic)
 
     def report(self, diagnostic: Diagnostic) -> None:
         """Adds a diagnostic made by its rule, unless the same code was reported for the same span before."""

@@ -83,6 +83,7 @@ def test_numbers_and_nesting_out_of_range_are_errors(text: str) -> None:
         ("dense 1ep lr=2^100000", "this power has more than 400 digits"),
         ("dense 1ep lr=0.5^100000", "this power has more than 400 digits"),
         ("dense 1ep lr=1e-200*1e-200", "this number is out of range"),
+        ("repeat x + 2^100000 { dense 1ep lr=1 }", "the program expands past 100,000 phases"),
         ("dense 1ep lr=" + "1+" * 101 + "1", "this expression nests more than 100 operations"),
         ("dense 1ep until " + "not " * 60 + "val.err < " + "1+" * 60 + "1",
          "this expression nests more than 100 operations"),

@@ -32,6 +32,7 @@ BAD = [
     ("DSD209", "dense 9ep wd=-1", "-1", "0 or more"),
     ("DSD209", "dense 9ep dropout=1", "1", "share"),
     ("DSD209", "dense 9ep distill=5", "5", "not a value it takes"),
+    ("DSD209", "dense 9ep opt=sgd(momentum=@full)", "@full", ""),
     ("DSD202", "dense 9ep floor=1e-5", "floor=1e-5", ""),
     ("DSD202", "sparse 50% 9ep every=10it", "every=10it", "no effect"),
     ("DSD202", "sparse 2:4 of=remaining 9ep", "of=remaining", "no effect"),
