@@ -94,6 +94,8 @@ def _reports(until: str, values: list[float], metric: str = "val.loss") -> int:
         ("val.loss <= 0.5", [0.6, 0.5], 2),
         ("val.loss > 0.5", [0.5, 0.51], 2),
         ("val.loss >= 0.5", [0.4, 0.5], 2),
+        ("val.loss == 0.5", [0.4, 0.5], 2),
+        ("val.loss != 0.5", [0.5, 0.4], 2),
         ("not val.loss > 0.5", [0.6, 0.5], 2),
         ("val.loss < 0.5 or plateau(val.loss, patience=1)", [0.9, 0.8, 0.8], 3),
         ("val.loss < 0.5 and plateau(val.loss, patience=1)", [0.9, 0.9, 0.4, 0.4], 4),
