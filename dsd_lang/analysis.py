@@ -21,7 +21,7 @@ from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.parser import ParseResult, parse
 
-# what a phase that could not be read may cause elsewhere
+# codes that a phase with a syntax error may cause elsewhere
 _CONSEQUENCES = frozenset(
     ("DSD203", "DSD301", "DSD302", "DSD303", "DSD304", "DSD305", "DSD306", "DSD406", "DSD501", "DSD502", "DSD901")
 )
@@ -89,7 +89,7 @@ def analyse(
         sorted((*parsed.diagnostics, *found), key=lambda item: (item.span.start, item.span.end, item.code))
     )
     if any(CATALOGUE[item.code].severity == "error" for item in diagnostics):
-        # what would be derived is known when the errors are gone
+        # derived values are known only without errors
         return Analysis(tuple(item for item in diagnostics if item.code != "DSD901"), None, program)
     return Analysis(diagnostics, resolved, program)
 

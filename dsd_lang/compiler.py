@@ -32,7 +32,7 @@ from dsd_lang.plan.shapes import ConditionData, CycleData, RateData, TargetData
 
 _DERIVED_ORDER = ("lr", "duration", "layers", "except", "target")
 
-# shared, where pydantic would copy a default for every phase
+# shared, because pydantic would copy a default for every phase
 _DEFAULT_FUNCTIONS = {
     name: field.default for name, field in Phase.model_fields.items() if isinstance(field.default, Function)
 }
@@ -118,7 +118,7 @@ class _PhaseBuilder:
     def phase(self, draft: Draft) -> Phase:
         assert draft.length is not None, "no errors, so every phase has its length"
         derived = set(draft.derived)
-        fields: dict[str, Any] = {**_DEFAULT_FUNCTIONS, **draft.attributes}  # by the registry: pydantic checks them
+        fields: dict[str, Any] = {**_DEFAULT_FUNCTIONS, **draft.attributes}  # from the registry; pydantic checks them
         if draft.mode == "sparse":
             fields["layers"], fields["except"] = draft.layers, draft.exclude
         if draft.target is not None:

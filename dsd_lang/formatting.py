@@ -67,7 +67,7 @@ def _is_only_laid_out_anew(text: str, result: str) -> bool:
         return False
     try:
         return bare(old.statements) == bare(new.statements)
-    except RecursionError:  # too deep to compare: the plans are
+    except RecursionError:  # too deep to compare: compare the plans
         return False
 
 

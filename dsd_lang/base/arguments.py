@@ -43,7 +43,7 @@ Kind = Literal[
 ReferenceTable = Literal["rate", "pruning", "weights", "overrides", "settings", "blocks"]
 Home = Literal["phase", "target", "selection", "lr", "elsewhere"]
 
-RATE_WORDS = ("prev", "last", "base")  # what `lr=` may count from
+RATE_WORDS = ("prev", "last", "base")  # the names in the arithmetic of `lr=`
 
 PHASE: tuple[StatementKind, ...] = ("dense", "sparse")
 PHASE_OR_SET: tuple[StatementKind, ...] = ("dense", "sparse", "set")

@@ -96,7 +96,7 @@ class _Instruction(NamedTuple):
 
 
 States = frozenset[int]
-_Context = tuple[bool, bool, bool]  # the text starts here, it ends here, a word begins or ends here
+_Context = tuple[bool, bool, bool]  # start of the text, end of the text, word boundary
 _NOWHERE: _Context = (False, False, False)
 
 

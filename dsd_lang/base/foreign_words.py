@@ -150,7 +150,7 @@ STATEMENTS: dict[str, Meant] = {
     for name in names.split()
 }  # fmt: skip
 
-# words that stand as an item of a phase: `sparse keep`, `dense 5ep if val.err > 10%`
+# words among the items of a phase: `sparse keep`, `dense 5ep if val.err > 10%`
 ITEMS: dict[str, Meant] = {
     name: meant
     for names, meant in (
@@ -176,7 +176,7 @@ FOREIGN_RATES: dict[str, Meant] = {
     for name in names.split()
 }
 
-# words that an argument takes; matched without regard to case, `_` and `-`
+# values of arguments; matched ignoring case, `_` and `-`
 VALUES: dict[str, dict[str, str]] = {
     argument: {word: meant for words, meant in rows for word in words.split()}
     for argument, rows in {

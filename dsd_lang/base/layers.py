@@ -14,7 +14,7 @@ from dsd_lang.base.records import record
 RECURRENT_KINDS = ("rnn", "lstm", "gru")
 PRUNABLE_KINDS = ("conv", "fc", *RECURRENT_KINDS)
 
-# what bare selectors mean
+# the meanings of words as selectors
 KINDS = {
     "conv": "convolutions, of any dimension",
     "fc": "fully connected layers; not the projection into a CTC alphabet, which is `ctc`",

@@ -149,7 +149,7 @@ class _Reader:
             raise PatternError("an anchor such as `^` is repeated")
         if self._takes("+"):
             raise PatternError("possessive repetitions such as `a++` are not part of it", help=PARTS_IN_WORDS)
-        self._takes("?")  # whether the shortest or the longest is preferred makes no difference to whether there is any
+        self._takes("?")  # lazy or greedy makes no difference to whether there is a match
         if self._times() is not None:
             raise PatternError("a repetition is repeated", help="put brackets around the inner one: `(a+)*`")
         return Repetition(node, *times)
@@ -169,7 +169,7 @@ class _Reader:
             or not (least or comma)
             or not all(part.isascii() and part.isdigit() for part in (least, most) if part)
         ):
-            return None  # as in Python, a `{` that counts nothing stands for itself
+            return None  # as in Python, a `{` that is not a count is a literal
         if max(len(least), len(most)) > 4:
             raise PatternError("it is too large", help="write shorter repetitions, or several selectors")
         self._place = end + 1

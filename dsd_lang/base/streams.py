@@ -119,7 +119,7 @@ def _lead_nowhere(stream: TextIO) -> None:
     try:
         number = stream.fileno()
     except (OSError, ValueError):
-        return  # not connected to anything: Python has nothing to flush at the end
+        return  # closed: Python has nothing to flush at exit
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, number)
     os.close(nowhere)

@@ -16,16 +16,16 @@ Unit = Literal["ep", "it"]
 
 MAX_DIGITS = 400
 MAX_BITS = 1329  # those of 10^400
-MAX_EXPONENT = 300  # so that no number overflows where it is drawn or trained with
+MAX_EXPONENT = 300  # so that no number overflows in pictures or training
 RANGE_WORDS = f"at most {MAX_DIGITS} digits, from 1e-{MAX_EXPONENT} to 1e{MAX_EXPONENT}"
 _LARGEST, _SMALLEST = Fraction(10**MAX_EXPONENT), Fraction(1, 10**MAX_EXPONENT)
 _SUM_BITS = 256
-_LONGEST = 10 * MAX_DIGITS  # no use in reading it; `%` by `%` it would not end
+_LONGEST = 10 * MAX_DIGITS  # out of range anyway; many `%` would take for ever
 _OUT_OF_RANGE = f"`{{}}` is out of range ({RANGE_WORDS})"
 _NUMBER = re.compile(r"(?P<sign>[+-]?)(?P<whole>\d*)(?:\.(?P<part>\d*))?(?:[eE](?P<exponent>[+-]?\d+))?")
 
 
-@lru_cache(maxsize=4096)  # a schedule repeats its numbers, and an editor sends the whole of it again
+@lru_cache(maxsize=4096)  # numbers repeat in a schedule, and editors send the whole text
 def exact(text: str) -> Fraction:
     """``"8e-4"``, ``"0.5"``, ``"50_000"``, ``"30%"`` or ``"1/3"`` as an exact rational.
 
@@ -47,7 +47,7 @@ def exact(text: str) -> Fraction:
         raise ValueError(f"`{text[:40]}` is not a number")
     digits = (match["whole"] or "") + (match["part"] or "")
     exponent = int(match["exponent"] or 0) - len(match["part"] or "")
-    if abs(exponent) > 2 * MAX_DIGITS or len(digits) > 2 * MAX_DIGITS:  # no use in computing it
+    if abs(exponent) > 2 * MAX_DIGITS or len(digits) > 2 * MAX_DIGITS:  # out of range anyway
         raise ValueError(_OUT_OF_RANGE.format(text[:40]))
     value = Fraction(int(digits) * 10**exponent) if exponent >= 0 else Fraction(int(digits), 10**-exponent)
     return _counted(-value if match["sign"] == "-" else value, text)

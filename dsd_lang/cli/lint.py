@@ -68,7 +68,7 @@ TOOL = Tool(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The tool; returns its exit status."""
-    gc.disable()  # a short run makes no garbage worth collecting, and a large schedule is many small tuples
+    gc.disable()  # a short run has little garbage, and a large schedule has many small tuples to scan
     return run_tool(TOOL, run, arguments)
 
 
@@ -148,7 +148,7 @@ def _paths(options: Given) -> FoundFiles:
         from dsd_lang.lint.project import is_excluded
 
         if is_excluded(name):
-            if options.has("--fix") or options.has("--unsafe-fixes"):  # the text goes on as it came
+            if options.has("--fix") or options.has("--unsafe-fixes"):  # the text of stdin is passed on
                 write_bytes(read_stdin())
             return FoundFiles([], [])
     return found

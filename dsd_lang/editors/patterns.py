@@ -80,7 +80,7 @@ def patterns(words: Vocabulary) -> Patterns:
     stop = _rule(("(?=[;{}])", "blank"))
     statement = _rule((f"(?=(?:{_any((*words.modes, *words.statements))}){_WORD_END}(?!{_BLANK}[=(]))", "blank"))
     regions = (
-        Region(  # a list that goes on in the next line: only so a regular expression may stand first there
+        Region(  # a list continued on the next line, the only case of a regular expression at the start of a line
             "continued",
             _rule((",", "comma"), ahead=f"(?={_BLANK}(?:#|\\r?$))"),
             (_rule((known["REGEX"], "regex")), _rule(("(?=[^\\s#])", "blank"))),

@@ -69,7 +69,7 @@ _SPACES = (("\\r?\\n|\\r", Whitespace), ("[^\\S\\r\\n]+", Whitespace))
 
 
 def _action(rule: PatternRule) -> Any:
-    group: Any = bygroups  # the one name that Pygments' stubs leave without types
+    group: Any = bygroups  # untyped in Pygments' stubs
     return group(*(TOKENS[part] for _, part in rule.stretches))
 
 

@@ -42,7 +42,7 @@ def check_analysis(text: str, analysis: Analysis, *, selected: frozenset[str]) -
     from dsd_lang.syntax.directives import stretches
     from dsd_lang.syntax.parser import scan
 
-    looked_for = selected if analysis.resolved is not None else frozenset()  # what an error hides may be there
+    looked_for = selected if analysis.resolved is not None else frozenset()  # errors may hide diagnostics
     scanned, _ = scan(text)
     return apply_suppressions(
         SourceText(text),

@@ -16,7 +16,7 @@ from dsd_lang.base.files import read_if_file, unreadable
 from dsd_lang.base.records import record
 
 FILE = "pyproject.toml"
-_MAY_SAY = re.compile(  # `[tool.dsd`, `tool.dsd.model =`, `[tool]`, `tool = {`, blanks and quotes as TOML allows them
+_MAY_SAY = re.compile(  # `[tool.dsd`, `tool.dsd.model =`, `[tool]`, `tool = {`, with blanks and quotes as in TOML
     rb"""tool["']?[ \t]*\.[ \t]*["']?dsd|^[ \t]*\[[ \t]*["']?tool["']?[ \t]*\]|^[ \t]*tool[ \t]*=""", re.MULTILINE
 )
 _Kind = Literal["text", "texts", "table of texts"]

@@ -14,7 +14,7 @@ from dsd_lang.base.errors import DsdError
 from dsd_lang.base.files import SUFFIX, not_a_file, read_if_file
 from dsd_lang.lint.configuration import configuration_in
 
-_LOCK = ".#"  # Emacs marks a file that is being edited by a link of this name to nowhere
+_LOCK = ".#"  # Emacs creates a broken link with this name while a file is edited
 _MOST_STARS_FOR_RE = 2
 
 
@@ -155,7 +155,7 @@ def _read(folder: str) -> list[_Pattern]:
     try:
         data = read_if_file(os.path.join(folder, ".gitignore"))
     except OSError:
-        return []  # it cannot be read: nothing is ignored by it
+        return []  # unreadable: it ignores nothing
     lines = (data or b"").decode("utf-8", errors="replace").splitlines()
     return [pattern for line in lines if (pattern := _parse(folder, line)) is not None]
 

@@ -11,11 +11,11 @@ import gc
 import time
 from collections.abc import Callable
 
-QUIET_SECONDS = 0.005  # keystrokes that come together are one change
-SLOW_SECONDS = 0.2  # a text that takes longer is checked after a longer pause
+QUIET_SECONDS = 0.005  # keystrokes within this time are one change
+SLOW_SECONDS = 0.2  # slow texts are checked after a longer delay
 LONGEST_PAUSE_SECONDS = 0.5
 IDLE_SECONDS = 0.03
-MAX_CHECKED_SECONDS = 0.25  # so much is checked, at most, before garbage is collected
+MAX_CHECKED_SECONDS = 0.25  # the most time spent on checks between garbage collections
 
 
 class Checks:

@@ -52,7 +52,7 @@ def cleared(uri: str) -> types.PublishDiagnosticsParams:
 
 def pulled(document: Document, params: types.DocumentDiagnosticParams) -> types.DocumentDiagnosticReport:
     """The answer to a pull request; a result that the editor already has is not sent again."""
-    result_id = f"{document.version} {hash(document.findings)}"  # settings may change while the text does not
+    result_id = f"{document.version} {hash(document.findings)}"  # settings may change without the text
     if params.previous_result_id == result_id and document.version is not None:
         return types.RelatedUnchangedDocumentDiagnosticReport(result_id)
     return types.RelatedFullDocumentDiagnosticReport(items=diagnostics(document), result_id=result_id)

@@ -159,7 +159,7 @@ class Documents:
         return text[:start] + change.text + text[end:]
 
     def _settings(self, uri: str) -> ClientSettings:
-        """The settings of a document; if they are invalid, tells the user and uses the defaults."""
+        """The settings of a document; if they are invalid, shows the error and uses the defaults."""
         try:
             return settings_of(uri, self.wishes)
         except DsdError as error:

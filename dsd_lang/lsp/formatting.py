@@ -11,7 +11,7 @@ from dsd_lang.base.errors import DsdError
 from dsd_lang.base.source import SourceText
 from dsd_lang.lsp.documents import Document
 
-MAX_COMPARED = 2_000  # lines; past that one edit is found sooner than the least
+MAX_COMPARED = 2_000  # lines; above that a single edit is faster than a minimal one
 
 
 def format_document(document: Document, params: types.DocumentFormattingParams) -> list[types.TextEdit] | None:

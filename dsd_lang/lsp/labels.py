@@ -81,8 +81,8 @@ class LabelTable:
         self.top = LabelScope(None, 0, len(text))
         self.definitions: list[Definition] = []
         self.uses: list[Use] = []
-        self.settings: set[str] = set()  # what `set` says
-        self._bodies: dict[Span, LabelScope] = {}  # of branches, by the place of their labels
+        self.settings: set[str] = set()  # names given by `set`
+        self._bodies: dict[Span, LabelScope] = {}  # scopes of branches, by the offset of their labels
         self._references: list[Span] = []
         self._paths: list[_Path] = []
         self._body(program.statements, self.top, {})

@@ -46,7 +46,7 @@ def statement_offers(document: Document, place: Cursor, word: Word) -> Iterator[
         if kind not in place.accepted & STATEMENT_WORDS:
             continue
         if kind == "SET" and "LBRACE" in place.words:
-            continue  # it belongs to the program
+            continue  # only allowed outside of blocks
         body = _body(document, kind, word) if place.takes("SET") else _PHASES.get(kind, "")
         if body is not None:
             yield _keyword(keyword, body)

@@ -45,8 +45,8 @@ def run(options: Given) -> int:
             raise
         raise DsdError("the language server needs pygls", help="pip install 'dsd-lang[lsp]'") from error
     session = new_session()
-    gc.freeze()  # what is loaded by now stays, and is not looked through again
-    gc.disable()  # checks.py says when
+    gc.freeze()  # modules loaded so far are permanent and need no scanning
+    gc.disable()  # checks.py collects
     session.start_io()
     return 0 if session.is_shut_down else 1
 

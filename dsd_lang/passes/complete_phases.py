@@ -78,7 +78,7 @@ class _Completion:
         if row.kind == "function" and is_function(value):
             value = _without_defaults(row, value)
         if not (isinstance(value, str | int) or is_length(value) or is_function(value) or is_source(value)):
-            return None  # left out, `none`, or a reference, which is resolved by now
+            return None  # missing, `none`, or a reference that is already resolved
         return None if value == _DEFAULTS[name] else value
 
     def is_from_settings(self, draft: Draft, name: str) -> bool:

@@ -85,7 +85,7 @@ class Draft:
         "until",
     )
 
-    # filled in by the passes; what no pass has filled in yet cannot be read
+    # filled in by the passes; reading it earlier raises AttributeError
     given: GivenArguments
     length: Quantity | None
     layers: tuple[str, ...]

@@ -50,7 +50,7 @@ class _Layout:
         self.findings = findings
         self.phases: list[Draft] = []
         self.claims: list[ClaimDraft] = []
-        # the last occurrence of an item stands on the line that is being laid out
+        # the last occurrence of an item is on the current line
         self._latest: dict[int, Draft] = {}
         self._paths: dict[tuple[str, str], int] = {}
 

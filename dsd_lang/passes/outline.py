@@ -1,10 +1,10 @@
 """The program with its loops unrolled: items, groups and forks; the form between the tree and the phases.
 
-Group    items in order; lengths do not leak out of it
-Item     one phase to be, with its variables; a copy made by a tail `repeat` knows its original
-ForkItem branches that all start here; the line goes on from here afterwards
-TailItem a tail `repeat`, until the pass `expand_repeats` replaces it by copies
-Claim    a `compare` or `expect`, with the variables in force
+Group    items in order; its lengths are not inherited outside of it
+Item     a phase with its variables; a copy made by `repeat` refers to its original
+ForkItem branches that all start here; the line continues from here afterwards
+TailItem a `repeat` without a block, until the pass `expand_repeats` replaces it by copies
+Claim    a `compare` or `expect`, with its variables
 """
 
 from __future__ import annotations

@@ -188,7 +188,7 @@ class _PhaseReader:
         if target is None:
             values = (item.value for item in node.items if isinstance(item, nodes.Argument))
             if any(is_accidental_call(value, names) for value in values):
-                given.target = FAILED  # it stands in the parentheses of what reads as a call, which is reported
+                given.target = FAILED  # inside of parentheses that read as a call, which is reported
             elif not is_override and given.target is None:
                 self.findings.report(target_out_of_range.no_target(node))
                 given.target = FAILED

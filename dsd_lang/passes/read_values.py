@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 ValueReader = Callable[[Argument, nodes.Value, Names, Diagnostics], "Value | None"]
 
-_PLAN_NAMES = {"T": "temperature"}  # as written -> as the plan says it
+_PLAN_NAMES = {"T": "temperature"}  # as written -> as in the plan
 
 
 def read_value(

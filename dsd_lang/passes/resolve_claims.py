@@ -71,7 +71,7 @@ class _Claims:
             return None
         if left is None or right is None:
             return None
-        return cast("ComparisonData", {**data, "span": span_data(node)})  # the registry says what else there is
+        return cast("ComparisonData", {**data, "span": span_data(node)})  # further arguments of the registry
 
     def expectation(self, node: nodes.Expect, text: str) -> ExpectationData | None:
         condition = read_condition(node.condition, self.claim.names, self.findings, rename=self.metric)

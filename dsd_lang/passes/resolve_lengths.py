@@ -20,7 +20,7 @@ def resolve_lengths(compilation: Compilation) -> None:
         elif isinstance(own, Quantity):
             draft.length = own
         elif own is FAILED:
-            pass  # reported
+            pass  # already reported
         elif draft.length_from is None:
             compilation.findings.report(missing_first_length.no_length(draft.node))
         else:

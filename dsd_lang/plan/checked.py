@@ -130,7 +130,7 @@ def _is_setting(value: Any) -> bool:
         return all(isinstance(item, str) for item in value)
     if not isinstance(value, dict):
         return isinstance(value, str | int)
-    from dsd_lang.plan.parts import Decay, Function  # they are checked here
+    from dsd_lang.plan.parts import Decay, Function  # checked by check_phases
 
     try:
         (Decay if "kind" in value else Function).model_validate(value)

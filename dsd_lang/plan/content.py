@@ -59,7 +59,7 @@ def distinct_phases(plan: Plan) -> tuple[Phase, ...]:
     """
     parents = [phase.parent for phase in plan.phases]
     if len(set(parents)) == len(parents):
-        return plan.phases  # no two phases have one parent, so each is a training of its own
+        return plan.phases  # no two phases have the same parent, so all trainings differ
     keys = content_keys(plan, "", digest_of_file=lambda name: name)
     first: dict[str, Phase] = {}
     for phase in plan.phases:

@@ -89,7 +89,7 @@ class Plan(PlanPart):
 
     def _repr_html_(self) -> str:
         """The table and the timeline, for notebooks."""
-        from dsd_lang.views.notebook import plan_html  # a view, above plans: only a notebook asks for it
+        from dsd_lang.views.notebook import plan_html  # a view, from a higher layer; only notebooks need it
 
         return plan_html(self)
 

@@ -12,7 +12,7 @@ RampShape = Literal["cubic", "linear", "cosine", "exp"]
 _DIGITS = 12
 _WORKING_DIGITS = 60
 _PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628620899")
-# how far a shape is from its end, on average over the way, as a share of the whole
+# the mean distance of a shape from its end, as a share of the whole
 _MEAN_DISTANCE = {"cubic": Fraction(1, 4), "linear": Fraction(1, 2), "cosine": Fraction(1, 2)}
 
 

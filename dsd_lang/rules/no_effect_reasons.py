@@ -191,7 +191,7 @@ def _without_target(context: Context, name: str, value: object) -> Reason | None
         for text in context.draft.given.selectors("layers") or ()
     }
     if all(are_left.values()):
-        return None  # DSD201 is reported: no item has a weight
+        return None  # reported by DSD201: no item matches a weight
     for text, is_left in are_left.items():
         if is_left:
             return f"`{text}` in `layers=` has no effect: no item of the list is a target for it", "add a target for it"

@@ -47,7 +47,7 @@ def check(subject: Subject) -> None:
             paths.setdefault(draft.arm, set()).add(draft.path)
     for data, node in subject.comparisons:
         if data["left"] == data["right"]:
-            continue  # no comparison at all: DSD210
+            continue  # reported by DSD210
         if min(len(paths.get(data[side], ())) for side in ("left", "right")) == 1:
             subject.findings.add(
                 CODE,

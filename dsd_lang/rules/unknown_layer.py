@@ -112,7 +112,7 @@ def _check_selections(subject: Subject, layers: Sequence[LayerInfo], book: Draft
         if refused is not None:
             subject.findings.add(CODE, refused[0], draft.node.mode_span, label="cannot be masked", help=refused[1])
         if draft.target_node is not None and isinstance(draft.target_node, nodes.ListTarget):
-            continue  # told of the list's items
+            continue  # reported for the list's items
         if not chosen and (not missing or draft.layers == ("prunable",)):
             frozen = why_nothing(include[0], layers) if len(include) == 1 else None
             subject.findings.add(
@@ -151,7 +151,7 @@ def _names(layers: Sequence[LayerInfo]) -> tuple[str, ...]:
 def _report(subject: Subject, node: nodes.SelectorNode, present: tuple[str, ...], help: str) -> None:
     text = node.selector.text
     parts = tuple(f"{kind}.{part}" for kind in (*RECURRENT_KINDS, "birnn") for part in PARTS) if "." in text else ()
-    # an absent kind cannot be what was meant: near names come from the model where there is one
+    # a kind that the model lacks cannot be meant: near names come from the model if it is known
     guess = _foreign(text, present) or nearest(text, present or (*KINDS, *ROLES, *parts))
     if guess is None and not present and _is_module_name(text):
         _report_module(subject, node)

@@ -89,7 +89,7 @@ class Brackets:
         self._opened: list[_Open] = []
         self._lacks_closing = lacks_closing(text)
         self.innermost = ""
-        self.newline_skipped = False  # a newline stood within `(` or `[` since they opened
+        self.newline_skipped = False  # there was a newline inside of `(` or `[`
 
     @property
     def in_parentheses(self) -> bool:
@@ -165,7 +165,7 @@ class Brackets:
 
         It is on the block's own line if no line follows.
         """
-        lines = list(_LINES.finditer(self._text, bracket.span.end))[1:]  # the first is what follows the brace
+        lines = list(_LINES.finditer(self._text, bracket.span.end))[1:]  # the first token after the brace
         written = [line for line in lines if line["first"] and line["first"] != "#"]
         after = next((line for line in written if len(line["blank"]) <= bracket.indent), None)
         if not written or written[0] is after:

@@ -33,7 +33,7 @@ def build(grammar: str) -> dict[str, Any]:
     number_of = {symbol: index for index, symbol in enumerate(symbols)}
     rule_number = {rule: index for index, rule in enumerate(parser.rules)}
     end = table.end_states["start"]
-    table.states[end]["$END"] = (Shift, end)  # shifting the end of the text is how the driver knows it is done
+    table.states[end]["$END"] = (Shift, end)  # the driver ends when it shifts the end of the text
     renumbered = _numbered_by_reach(table, Shift)
     states = []
     for state in renumbered:

@@ -15,7 +15,7 @@ from dsd_lang.syntax.parser import driver_of
 from dsd_lang.syntax.recovery import Recovery
 from dsd_lang.syntax.terminals import Token, Tokens
 
-_PLACE = "$PLACE"  # a token that no row of the table takes
+_PLACE = "$PLACE"  # a token that no state accepts
 
 
 @record

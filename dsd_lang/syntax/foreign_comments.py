@@ -52,7 +52,7 @@ def _as_lines(text: str, span: Span, body_end: int, end: int) -> Fix | None:
         return None
     lines = text[span.end : body_end].splitlines() or [""]
     kept = [line.strip().removeprefix("* ").strip() for line in lines]
-    if len(kept) > 1:  # the lines of `/*` and `*/` alone go
+    if len(kept) > 1:  # lines with only `/*` or `*/` are removed
         kept = [line for index, line in enumerate(kept) if line or 0 < index < len(kept) - 1]
     indent = " " * (span.column - 1)
     written = ("\n" + indent).join(f"# {line}".rstrip() for line in kept or [""])

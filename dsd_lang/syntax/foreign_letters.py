@@ -40,7 +40,7 @@ def read_word(source: str, text: str, span: Span, keywords: Mapping[str, str], p
     if keywords.get(word, "") in STATEMENT_WORDS or word not in keywords or previous not in _VALUE_MAY_END:
         return None
     if re.search(rf"(?:\b(?:for|sweep|as)[ \t]+{text}\b)|(?:\b{text}[ \t]*[:=.])|(?:,[ \t]*{text}[ \t]+in\b)", source):
-        return None  # a name of the user's own
+        return None  # a user's own name
     message = f"the word `{word}` is written in lower case"
     fix = replacement(span, word)
     return MeantWord(word, Diagnostic("DSD101", message, span, f"write `{word}`", fix=fix))

@@ -68,12 +68,12 @@ class _Layout:
     """One pass over statements and comments, both in source order."""
 
     def __init__(self, text: str, comments: Sequence[nodes.Comment], tokens: Sequence[Token]) -> None:
-        self.lines: list[TokenLine | None] = []  # None is a blank line
+        self.lines: list[TokenLine | None] = []  # None: a blank line
         self._source = SourceText(text)
         self._comments = list(reversed(comments))
         self._tokens = [token for token in tokens if token.kind not in ("_SEPARATOR", "$END")]
         self._starts = [token.span.start for token in self._tokens]
-        self._place = 0  # of the next token
+        self._place = 0  # end of the next token
         self._kept_together = _kept_together(self._source, comments, tokens)
 
     def block(

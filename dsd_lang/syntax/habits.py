@@ -62,6 +62,6 @@ def _filled(habit: Habit, match: re.Match[str]) -> FoundHabit:
         label = f"write `{shown}`"
     blank = len(match[0]) - len(match[0].lstrip())
     start, fix = (match.start() + blank, fix.lstrip(" \t")) if fix else (match.start() + blank, fix)
-    if fix == "":  # the blank before it goes too
+    if fix == "":  # including the blank before it
         start = match.start()
     return FoundHabit(start, match.end(), message, label, help, fix, habit.resumes)

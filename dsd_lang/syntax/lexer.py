@@ -39,9 +39,9 @@ class Lexer:
         self.line = line
         self.line_start = line_start
         self.indent = self._indent_at(line_start)
-        self.continued: Span | None = None  # a `\` that waits for the end of its line
+        self.continued: Span | None = None  # a `\` that should be followed by the end of its line
         self.stopped = False
-        self.as_braces: set[int] = set()  # where a `]` or `)` closes what should be a block
+        self.as_braces: set[int] = set()  # offsets where a `]` or `)` closes what should be a block
         self.handlers: dict[str, Handler] = {
             "MARK": self._mark,
             "NEWLINE": self._newline,
@@ -88,7 +88,7 @@ class Lexer:
             if self.continued is not None and kind not in ("NEWLINE", "COMMENT"):
                 self._stray_continuation()
             handler = handlers.get(kind)
-            # a COMPARATOR, an ARROW, and a STRING have no handler: they are what they are
+            # COMPARATOR, ARROW and STRING need no handler
             position = output.add(kind, found[kind], span) if handler is None else handler(found[kind], span)
         self.stopped = self.stopped or len(diagnostics) > MAX_ERRORS
         if self.continued is not None:

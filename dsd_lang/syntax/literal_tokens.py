@@ -20,7 +20,7 @@ class LiteralTokens:
         self.text = text
         self.regex = re.compile(table.patterns["REGEX"])
         self.output = output
-        self.in_range: set[str] = set()  # numbers that have been looked at, and are neither too large nor too small
+        self.in_range: set[str] = set()  # numbers already checked to be in range
 
     def number(self, text: str, span: Span) -> int:
         """`0.5`, `30%`, `50ep`."""

@@ -310,7 +310,7 @@ def _percent_behind(source: str, span: Span, before: Token) -> Sign | None:
         fix = replacement(whole, before.text)
         diagnostic = Diagnostic("DSD101", "one percent sign is enough", whole, f"write `{before.text}`", fix=fix)
         return Sign(Token("NUMBER", before.text, whole), whole.end, diagnostic, replaces=1)
-    if before.span.end == span.start:  # `25%` would have been read: something stands behind it
+    if before.span.end == span.start:  # `25%` alone would have been read: something follows it
         from dsd_lang.syntax.misspelt_numbers import read_misspelt
 
         line = max(before.span.start - before.span.column + 1, before.span.start - 200)

@@ -26,9 +26,9 @@ class Mending:
         self.scanned = scanned
         self.stacks = Stacks(driver)
         self.num_errors = 0
-        self.guessed: list[int] = []  # where a word was taken for another: what follows may not fit it
-        self.covered: list[tuple[int, int]] = []  # what a diagnostic explains as a whole
-        self.broken: list[tuple[int, int]] = []  # statements of which a part was not read
+        self.guessed: list[int] = []  # positions where a word was replaced: what follows may not fit it
+        self.covered: list[tuple[int, int]] = []  # spans that one diagnostic explains completely
+        self.broken: list[tuple[int, int]] = []  # statements that were not read completely
 
     def statement_start(self, index: int) -> int:
         """The index of the first token of the statement that contains this one."""

@@ -103,7 +103,7 @@ def _exponent(found: re.Match[str], before: str) -> Misspelt | None:
             len(found[0]), better, better, f"`{found[0]}` is not a number: the exponent follows the `e` directly"
         )
     if not re.search(r"(?<!warmup)(?<!every)(?<!calibrate)[ \t]*[=(*/+^,-][ \t]*\Z", before):
-        return None  # `50e` where a length stands
+        return None  # `50e` where a length is expected
     digit = f"{found[1]}e-3"
     return Misspelt(len(found[0].rstrip()), None, found[1], f"the exponent of `{found[0].rstrip()}` is missing",
                     f"write it after the `e`: `{digit}`")  # fmt: skip

@@ -34,7 +34,7 @@ class ParseResult:
 
     program: nodes.Program
     diagnostics: tuple[Diagnostic, ...]
-    broken: tuple[tuple[int, int], ...] = ()  # from where to where statements stand of which a part was not read
+    broken: tuple[tuple[int, int], ...] = ()  # ranges of statements that were not read completely
 
 
 class Head(NamedTuple):

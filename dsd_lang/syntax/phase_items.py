@@ -18,7 +18,7 @@ from dsd_lang.syntax.terminals import EPOCH_WORDS, SELECTING_WORDS, UPDATE_WORDS
 
 ARGUMENT_NAMES = frozenset(
     row.name for row in ARGUMENTS if {"dense", "sparse", "repeat"}.intersection(row.places)
-).difference(SELECTING_WORDS)  # those are tokens of their own
+).difference(SELECTING_WORDS)  # these are separate tokens
 ReportFunction = Callable[..., None]
 _ENGLISH = frozenset(
     {

@@ -14,7 +14,7 @@ from dsd_lang.syntax.brackets import lacks_closing
 from dsd_lang.syntax.parser import Head, ParseResult, parse_tokens
 from dsd_lang.syntax.terminals import Token
 
-MAX_KEPT_TOKENS = 100_000  # far below the lexer's own limit, which counts the tokens of a whole text
+MAX_KEPT_TOKENS = 100_000  # far below the lexer's own limit, which applies to a whole text
 
 
 class Reading(NamedTuple):
@@ -34,7 +34,7 @@ def read(text: str, before: Reading | None = None) -> Reading:
 def _head(before: Reading, text: str) -> Head | None:
     """The statements before the last one that ends before the change; None if nothing can be reused."""
     if len(before.tokens) > MAX_KEPT_TOKENS or lacks_closing(before.text) or lacks_closing(text):
-        return None  # a missing `}` is put in by the indentation of what follows
+        return None  # where a missing `}` is inserted depends on the following indentation
     program, num_same = before.parsed.program, _length_of_the_same(before.text, text)
     last = bisect_left(program.statements, num_same, key=lambda statement: statement.span.end) - 1
     if last < 1:

@@ -37,8 +37,8 @@ class SignTokens:
         self.master = master
         self.output = output
         self.handlers = handlers
-        self.repeated: dict[str, int] = {}  # what was said of a sign, and where among the diagnostics
-        self.unread: list[int] = []  # signs that nothing was read for
+        self.repeated: dict[str, int] = {}  # the diagnostic about a character, and its index
+        self.unread: list[int] = []  # characters that gave no token
 
     def unknown(self, text: str, span: Span) -> int:
         """A character that cannot begin a token."""

@@ -99,12 +99,12 @@ class _Writer:
     """Fills lines."""
 
     def __init__(self, indent: int) -> None:
-        self.may_break = False  # a newline here ends no statement
+        self.may_break = False  # a newline here does not end a statement
         self._indent = indent
         self._lines: list[TokenLine] = []
         self._line = ""
         self._chunk = ""
-        self._blank = False  # before the chunk
+        self._blank = False  # the line before the chunk
         self._is_broken = False
 
     def add(self, text: str, *, has_blank: bool) -> None:

@@ -52,7 +52,7 @@ class Stacks:
                 return False
             lowest = self._driver.values[-popped] if popped else None
             if isinstance(lowest, Token) and lowest.kind == "EQUAL":
-                continue  # `lr=` without a value: the name goes too
+                continue  # `lr=` without a value: pop the name too
             if self.accepts(popped, kind):
                 self.pop(popped)
                 return True

@@ -18,7 +18,7 @@ SELECTING_WORDS = ("layers", "except")
 BLOCK_WORDS = frozenset({"REPEAT", "FOR", "SWEEP", "FORK"})
 PHASE_BEGINS = frozenset({"DENSE", "SPARSE", "LABEL"})
 SIMPLE_VALUES = frozenset({"NUMBER", "LENGTH", "NAME", "DOTTED", "STRING", "REFERENCE"})
-VALUE_OPENERS = frozenset({"EQUAL", "COMMA", "LSQB"})  # behind these a `/` begins a regular expression
+VALUE_OPENERS = frozenset({"EQUAL", "COMMA", "LSQB"})  # after these a `/` begins a regular expression
 EPOCH_WORDS = ("e", "ep", "eps", "epoch", "epochs")
 UPDATE_WORDS = ("i", "it", "its", "iter", "iters", "iteration", "iterations", "step", "steps", "update", "updates")
 
@@ -39,7 +39,7 @@ class Tokens(NamedTuple):
     diagnostics: list[Diagnostic]
     stopped: bool = False
     text: str = ""
-    unread: Sequence[int] = ()  # where signs stand that nothing was read for
+    unread: Sequence[int] = ()  # spans of characters that gave no token
 
 
 def master_pattern(patterns: Mapping[str, str], marks: Mapping[str, str]) -> re.Pattern[str]:

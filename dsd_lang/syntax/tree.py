@@ -28,8 +28,8 @@ class TreeBuilder:
 
     def __init__(self) -> None:
         self.diagnostics: list[Diagnostic] = []
-        self.is_quiet = False  # while a statement with a reported mistake is closed
-        self.told_ranges: set[int] = set()  # where a `range(...)` stands that was reported before
+        self.is_quiet = False  # while completing a statement with a reported mistake
+        self.told_ranges: set[int] = set()  # spans of `range(...)` that were already reported
         self.numbers: dict[str, Fraction] = {}
         self.depths: dict[int, tuple[int, Any]] = {}
         self.builders: dict[str, Builder] = {

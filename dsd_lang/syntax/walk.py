@@ -19,7 +19,7 @@ Node = (
 )
 
 
-# by class: a chain of `isinstance` is most of the time of a walk
+# by class, because a chain of `isinstance` is slow
 _CHILDREN: dict[type, Callable[[Any], tuple[object, ...]]] = {
     nodes.Argument: lambda node: () if isinstance(node.value, tuple) else (node.value,),
     nodes.Binary: lambda node: (node.left, node.right),

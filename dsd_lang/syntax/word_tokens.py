@@ -39,7 +39,7 @@ class WordTokens:
         self.keywords = table.keywords
         self.output = output
         self.brackets = brackets
-        self.seen: set[str] = set()  # those that have been looked at, and are what they are
+        self.seen: set[str] = set()  # words already checked
 
     def word(self, text: str, span: Span) -> int:
         """A word of any kind."""
@@ -163,11 +163,11 @@ class WordTokens:
     def _reserved_label(self, kind: str, text: str, span: Span) -> int:
         colon = self.text.index(":", span.end) + 1
         if kind in BLOCK_WORDS and _LINE_ENDS.match(self.text, colon):
-            return self.output.add(kind, text, span)  # `fork:`, a block as in Python: the parser says so
+            return self.output.add(kind, text, span)  # `fork:`, a block as in Python: the parser reports it
         follows = _FOLLOWING.match(self.text, colon)
         if follows is not None and follows[1] == "{" and kind in ("DENSE", "SPARSE"):
             self.output.add(kind, text, span)
-            return colon  # `dense: {epochs: 50}`: the parser says that a phase has no block
+            return colon  # `dense: {epochs: 50}`: the parser reports that a phase has no block
         labels = follows is not None and (follows[1] == "{" or self.keywords.get(follows[1]) is not None)
         example = f"`{text} ...`, or with a label `{text}_1: {text} ...`"
         if labels and follows is not None:

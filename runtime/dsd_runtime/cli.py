@@ -145,7 +145,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         parser.error("the following arguments are required: SCHEDULE")
     try:
         request = _request(parsed)
-        resolved = resolve(request)  # all mistakes that show without torch, before it is loaded
+        resolved = resolve(request)  # finds all mistakes that can be found before torch is loaded
     except ScheduleError as error:
         return _fail(error, 1)
     except DsdError as error:

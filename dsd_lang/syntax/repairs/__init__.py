@@ -31,7 +31,7 @@ from dsd_lang.syntax.repairs.reserved_words import (
 )
 from dsd_lang.syntax.repairs.separators import comma_between_statements, missing_separator, other_separator
 
-# the first that knows a mistake repairs it
+# the first that applies is used
 REPAIRS = (
     python_block,
     brace_below,

@@ -30,7 +30,7 @@ def python_block(recovery: Recovery, index: int, token: Token, accepted: set[str
         if word.kind != "_SEPARATOR":
             last = word.span
         elif tokens[index + 1].span.line == token.span.line and tokens[index + 1].kind != "_SEPARATOR":
-            break  # `repeat 3: dense 5ep`: the block is what stands on the line
+            break  # `repeat 3: dense 5ep`: the block is the rest of the line
         end += 1
     is_empty = last is token.span
     fix = None

@@ -28,7 +28,7 @@ def other_language(recovery: Recovery, index: int, token: Token, accepted: set[s
     begin, behind_it = start + found.start, start + found.end
     reported = (item.span.start for item in recovery.scanned.diagnostics)
     if any(first.start <= offset <= token.span.start and not begin <= offset < behind_it for offset in reported):
-        return None  # the echo of another mistake
+        return None  # a consequence of another mistake
     line, column = token.span.line, token.span.column - token.span.start
     span = Span(line, column + begin, line, column + behind_it, begin, behind_it)
     fix = (

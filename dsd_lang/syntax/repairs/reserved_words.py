@@ -50,10 +50,10 @@ def repeat_without_count(recovery: Recovery, index: int, token: Token, accepted:
 
 def misspelt_connective(recovery: Recovery, index: int, token: Token, accepted: set[str]) -> int | None:
     """`for x on 1, 2`, `compare a with b`, `repeat 3 untill val.err < 1 { ... }`."""
-    if token.kind == "NAME" and accepted <= _CONNECTIVES and len(accepted) == 1:  # no other word can stand here
+    if token.kind == "NAME" and accepted <= _CONNECTIVES and len(accepted) == 1:  # no other word is possible here
         return _take_for(recovery, index, next(iter(accepted)).lower())
     written = recovery.driver.tokens[index - 1] if index else token
-    if written.kind != "NAME" or accepted != {"EQUAL"}:  # it was read as the name of an argument
+    if written.kind != "NAME" or accepted != {"EQUAL"}:  # it was lexed as the name of an argument
         return None
     meant = [kind for kind in _CONNECTIVES if recovery.stacks.accepts(1, kind)]
     word = nearest(written.text.lower(), [kind.lower() for kind in meant])

@@ -20,7 +20,7 @@ def missing_separator(recovery: Recovery, index: int, token: Token, accepted: se
     if token.kind == "LABEL" and recovery.kind(index + 2) not in ("DENSE", "SPARSE", "LBRACE"):
         return None
     if index and recovery.kind(index - 1) == "_SEPARATOR":
-        return None  # it is there, and did not help: `fork { a: dense 5ep; repeat }`
+        return None  # there is one already: `fork { a: dense 5ep; repeat }`
     point, previous = before(token.span), recovery.driver.tokens[index - 1].span
     is_beside = previous.end_line == token.span.line
     gap = Span(*previous[2:4], *point[:2], previous.end, point.start) if is_beside else point

@@ -16,7 +16,7 @@ from dsd_lang.plan import Duration, Milestone, Phase, Plan
 from dsd_lang.plan.rates import RateShape, decay_shape
 from dsd_lang.views.timeline.clocks import Clocks
 
-_ROUNDING = 1e-9  # of shares that are sums of floats, so that the end of an epoch is not missed
+_ROUNDING = 1e-9  # tolerance for sums of floats, so that the end of an epoch is not missed
 
 
 class Rate(NamedTuple):

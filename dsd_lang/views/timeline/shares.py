@@ -9,7 +9,7 @@ from dsd_lang.plan import Phase, Plan, Target
 from dsd_lang.plan.cost import Densities, density_by_phase
 from dsd_lang.plan.ramps import ramp_value
 
-_FINEST = 10_000  # steps of a curve, more than any terminal has columns
+_FINEST = 10_000  # points of a curve, more than any terminal has columns
 
 
 class PrunedShares:

@@ -52,5 +52,5 @@ def _rename(temporary: Path, target: Path) -> None:
     try:
         temporary.rename(target)
     except OSError:
-        if not target.is_dir():  # otherwise another process finished the same archive first: its folder is as good
+        if not target.is_dir():  # otherwise another process was faster with the same archive
             raise

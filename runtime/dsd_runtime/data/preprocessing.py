@@ -69,7 +69,7 @@ class PixelPreprocessing:
         channels, height, width = self.shape
         shown = _picture(item).convert("L" if channels == 1 else "RGB")
         if shown.size != (width, height):
-            shown = shown.resize((width, height), 3)  # bicubic, as when the set was read
+            shown = shown.resize((width, height), 3)  # bicubic, as for the training set
         pixels: Tensor = functional.pil_to_tensor(shown)
         return pixels
 

@@ -31,7 +31,7 @@ LARGEST_COUNT = 5_000_000
 """Members an archive may have; ImageNet has 1.4 million."""
 _UNREADABLE: tuple[type[Exception], ...] = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError),
-    *(NotImplementedError, RuntimeError, ValueError),  # what zipfile and tarfile raise for odd headers
+    *(NotImplementedError, RuntimeError, ValueError),  # raised by zipfile and tarfile for odd headers
 )
 _SPARE_DISK_BYTES = 256 << 20
 _CHUNK_BYTES = 1 << 20
@@ -152,7 +152,7 @@ def _zip_members(archive: Path, file: IO[bytes], allowance: _Allowance) -> Itera
 
 
 def _require_inside(archive: Path, name: str) -> None:
-    windows = PureWindowsPath(name)  # splits at both slashes, so that neither spelling can climb out
+    windows = PureWindowsPath(name)  # splits at both slashes, so that neither can lead out of the folder
     if name.startswith("/") or windows.anchor or ".." in windows.parts or "\0" in name:
         raise UnsafeArchive(
             f"`{archive}` has the unsafe member `{name}`, which would be written outside its folder",

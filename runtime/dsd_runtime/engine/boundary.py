@@ -114,7 +114,7 @@ class Boundary:
     def prepare(self, stage: Stage, update: int) -> Entry:
         """Computes everything that entering a phase needs and that may fail, such as scores and checkpoints.
 
-        Nothing is changed: when this raises, the phase before is still in force.
+        Nothing is changed: if this raises, the previous phase is still active.
         """
         self.follow_model()
         phase = stage.phase
@@ -229,7 +229,7 @@ class Boundary:
         elif phase.state == "keep" or not (before or now):
             return
         elif isinstance(optimizer, LBFGS):
-            forget_all_state(optimizer)  # its flat history has no coordinates to zero
+            forget_all_state(optimizer)  # its flat history has no entries to zero
         else:
             for name in dict.fromkeys((*before, *now)):
                 for parameter in self._views[name]:

@@ -44,7 +44,7 @@ def usable_optimizer(given: object) -> Optimizer:
             "the schedule's learning rate would not reach it",
             help=f"pass the one inside: `optimizer.{inside[0]}`",
         )
-    for hooks in _HOOKS:  # wrappers that leave out `Optimizer.__init__()` do not have them, and torch's own methods ask
+    for hooks in _HOOKS:  # torch's methods need them, and wrappers without `Optimizer.__init__()` lack them
         if not hasattr(given, hooks):
             setattr(given, hooks, OrderedDict())
     return given

@@ -36,7 +36,7 @@ def forget_state(optimizer: Optimizer, parameter: Tensor) -> None:
 
 def _forget(optimizer: Optimizer, parameter: Tensor) -> None:
     state = optimizer.state.pop(parameter, None)
-    if state is not None and isinstance(optimizer, Adagrad):  # the one that makes its state when it is built
+    if state is not None and isinstance(optimizer, Adagrad):  # the only one that creates its state at construction
         group = next(group for group in optimizer.param_groups if any(it is parameter for it in group["params"]))
         start = group.get("initial_accumulator_value", 0.0)
         optimizer.state[parameter] = {

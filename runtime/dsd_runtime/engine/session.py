@@ -1,14 +1,15 @@
 """The session: applies a plan's masks, learning rates and clocks to a model and its optimizer.
 
-The user keeps the loop. One update, and where the session stands in it::
+The user keeps the loop. One update with its calls of the session::
 
-    begin_step()   when a boundary is due: score, mask, restore, optimizer state, learning rate of the next phase
+    begin_step()   when a phase has ended: score, mask, restore, optimizer state, learning rate of the next phase
       forward, backward                                   (the user's)
     step()         unscale -> l1 -> mask gradients -> clip -> optimizer -> [applied?] mask -> clocks -> next rate
       evaluate, report()                                  (the user's; feeds `until`, `@best`, the log)
 
-Between the last update of a phase and the first of the next, the model is what the phase ended with. `dsd-run` drives
-a session by the same calls; as each phase is a checkpoint of its own to it, it enters them itself (`enter_next()`).
+Between the last update of a phase and the first of the next, the model is in the state in which the phase ended.
+`dsd-run` uses the same calls; because it writes a checkpoint after each phase, it enters phases itself
+(`enter_next()`).
 """
 
 from __future__ import annotations
@@ -67,12 +68,12 @@ class Session:
 
     @property
     def optimizer(self) -> Optimizer:
-        """The optimizer in force: the one given to `attach()`, unless the phase's `opt=` names another class."""
+        """The current optimizer: the one given to `attach()`, unless the phase's `opt=` names another class."""
         return self._line.optimizer
 
     @property
     def timeline(self) -> Timeline:
-        """The stages of the line, with their lengths in updates."""
+        """The stages of the plan, with their lengths in updates."""
         return self._line.timeline
 
     @property
@@ -97,7 +98,7 @@ class Session:
 
     @property
     def progress(self) -> float:
-        """The share of the planned updates that is behind, 0 to 1; phases ended or skipped early count as whole."""
+        """The fraction of the planned updates that is done, 0 to 1; phases ended or skipped early count as complete."""
         if self.is_over:
             return 1.0
         return (self.stage.start + self._line.position.step) / max(1, self.timeline.total_updates)
@@ -106,7 +107,8 @@ class Session:
     def done(self) -> bool:
         """True after the last update of the schedule.
 
-        Raises :class:`DsdError` when `optimizer.step()` was called in place of `session.step()`: the end never comes.
+        Raises :class:`DsdError` if `optimizer.step()` was called instead of `session.step()`, because the end would
+        never come.
         """
         if not self.is_over:
             self._guard.check()
@@ -187,7 +189,7 @@ class Session:
         if first.mode == "sparse" or first.from_.kind != "last":
             self._entry = EntryUndo.before(self.model)
         self.begin_step()
-        self._guard.has_begun = False  # the loop's own first update has not
+        self._guard.has_begun = False  # an update made by the loop has not begun
         if self._entry is not None:
             self._entry.entered()
 

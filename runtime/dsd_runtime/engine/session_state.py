@@ -55,7 +55,7 @@ class Prefix:
         for stage in self._stages[len(self._meanings) : index + 1]:
             length = {"updates": stage.length, "updates_per_epoch": stage.updates_per_epoch}
             executed = {**meaning(stage.phase, self._position), **length}
-            executed.pop("cycles", None)  # the condition of a loop changes nothing in a phase that was trained
+            executed.pop("cycles", None)  # a loop's condition does not change a trained phase
             self._meanings.append(executed)
         return self._meanings[: index + 1]
 

@@ -17,7 +17,7 @@ _guards: weakref.WeakKeyDictionary[Optimizer, RemovableHandle] = weakref.WeakKey
 
 
 class HasEnd(Protocol):
-    """A line of phases, as far as the guard knows it."""
+    """The part of a :class:`Progression` that the guard needs."""
 
     @property
     def is_over(self) -> bool: ...
@@ -34,7 +34,7 @@ class StepGuard:
     """It changes nothing in a step (see :func:`dsd_runtime.masks.preserves_zero`)."""
 
     def __init__(self, owner: HasEnd) -> None:
-        """``owner`` is the line that the session walks; it is not kept alive."""
+        """``owner`` is the session's progression; only a weak reference is kept."""
         self.has_begun = False
         self._owner = weakref.ref(owner)
         self._is_inside = False

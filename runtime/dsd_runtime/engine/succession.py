@@ -1,8 +1,8 @@
 """Decides which phase comes next, from the timeline and the reported metrics.
 
-Phases stand in a line; a `repeat N until COND` loop whose condition holds at the end of a cycle is left, and its later
-cycles are passed over. Reports decide, so the answer may change until the next phase is entered. The phases of a loop
-stand together, so a loop that has ended has none after the phase that was entered then, and need not be remembered.
+Phases are in a sequence. If the condition of a `repeat N until COND` loop is true at the end of a cycle, its later
+cycles are skipped. Reports may still change the answer until the next phase is entered. The phases of a loop are
+consecutive, so once a phase after an ended loop has been entered, the loop need not be remembered.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dsd_runtime.engine.stages import Stage, Timeline
 
 
 class Succession:
-    """The metrics that decide."""
+    """The metrics for the conditions of loops."""
 
     def __init__(self, timeline: Timeline, table: MetricTable) -> None:
         self.history = MetricHistory()
@@ -51,7 +51,7 @@ class Succession:
         return Evaluation(self.history, self._table).holds(condition)
 
     def _trial(self) -> MetricHistory:
-        """A history to try the way ahead on; a copy, where there are loops at all."""
+        """A history for trying the next stages; a copy if there are any loops."""
         return self.history.to_try() if self._has_loops else self.history
 
     def _ahead(self, index: int, history: MetricHistory) -> Iterator[Stage]:

@@ -65,13 +65,13 @@ def apply_update(
 
         def prepared() -> float:
             if len(store):
-                store.apply_to_weights()  # a line search moves the weights before it asks for gradients
+                store.apply_to_weights()  # a line search moves the weights before it computes gradients
             with torch.enable_grad():
                 loss = closure()
             rule.prepare_gradients(optimizer, store, clip)
             return float(loss.detach()) if isinstance(loss, Tensor) else float(loss)
 
-        rule.prepare_gradients(optimizer, store, clip)  # SAM takes its first step on the gradients that are there
+        rule.prepare_gradients(optimizer, store, clip)  # SAM's first step uses the existing gradients
         optimizer.step(prepared)
         return True
     if scaler is not None:
@@ -101,7 +101,7 @@ def _scaled_step(optimizer: Optimizer, scaler: torch.amp.GradScaler) -> bool:
     scaler.update()
     if scaler.get_scale() >= scale:
         return True
-    for parameter in stateless:  # a fused SGD that skips its first step leaves a buffer that was never written
+    for parameter in stateless:  # a fused SGD that skips its first step leaves an uninitialised buffer
         optimizer.state.pop(parameter, None)
     return False
 

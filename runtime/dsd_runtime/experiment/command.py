@@ -57,7 +57,7 @@ class StopRequest:
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
         signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
-        os.write(2, b"stopping at the next update ...\n")  # print() may have been interrupted in the middle of itself
+        os.write(2, b"stopping at the next update ...\n")  # print() may have been interrupted
 
     @contextmanager
     def listening(self) -> Iterator[None]:

@@ -124,7 +124,7 @@ def _cut_curves(
         shared = 0
         while shared < min(len(old), len(new)) and old[shared] == new[shared]:
             shared += 1
-        is_done = all(folder.state(key) in ("trained", "skipped") for key in new)  # else the line's writer does it
+        is_done = all(folder.state(key) in ("trained", "skipped") for key in new)  # otherwise the line's writer does it
         if shared < len(old) and is_done:
             ends = [folder.latest(key, "end") for key in new[:shared]]
             forget_after(line_folder(folder.events, path), sum(number_of(end) for end in ends if end is not None))

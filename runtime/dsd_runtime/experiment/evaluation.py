@@ -72,7 +72,7 @@ def _named(setting: str, request: EvaluationRequest) -> str | None:
     try:
         manifest = RunFolder(request.folder).read_manifest()
     except DsdError:
-        return None  # what is wrong with the folder is being told
+        return None  # the error about the folder is more important
     return str(manifest[setting]) if manifest is not None and setting in manifest else None
 
 

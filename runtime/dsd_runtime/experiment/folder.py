@@ -1,12 +1,12 @@
 """A run folder: the paths of everything in it, and the lock that allows only one writer.
 
-    plan.json  manifest.json  metrics.jsonl  events/            what was asked, by whom, what was measured
+    plan.json  manifest.json  metrics.jsonl  events/            the inputs of the run and its metrics
     checkpoints/<node key>/end-<update>/                        a finished node: weights, session, metrics
-    checkpoints/<node key>/progress-<update>/                   an unfinished one, to go on from
+    checkpoints/<node key>/progress-<update>/                   an unfinished one, to resume from
     checkpoints/<node key>/ref-<name>-<update>/                 weights that the schedule refers to
     final.safetensors  branches/<path>.safetensors              the last weights of each line
 
-No torch here, so that `dsd-plan` can read a folder without it.
+This module does not import torch, so that `dsd-plan` can read a folder without it.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def _conditions(phase: Phase) -> Iterator[tuple[Condition, bool]]:
 def _require(metric: str, measured: Measured, *, at_end: bool, who: str, phase: Phase) -> None:
     known = measured.names(at_end=at_end)
     row = find_metric(metric)
-    if metric in known or (row is not None and not row.is_supported):  # which `engine.support` refuses by name
+    if metric in known or (row is not None and not row.is_supported):  # refused by `engine.support`
         return
     place = f"line {phase.span.line}" if phase.span else f"phase `{phase.label or phase.id}`"
     split, _, name = metric.partition(".")

@@ -20,7 +20,7 @@ def check_tree(prepared: Prepared, model: nn.Module) -> None:
         for phase in line.phases:
             _check_batch(prepared, phase)
         session = attached(prepared, line, model)
-        session.check_ahead(lambda: model)  # what draws fresh weights later is what built this one
+        session.check_ahead(lambda: model)  # fresh weights will be created the way this model was
 
 
 def _check_batch(prepared: Prepared, phase: Phase) -> None:

@@ -140,7 +140,7 @@ class Runner:
         before = len(session.events)
         self._tracker.before_boundary(NodeInTraining(phase, key, session))
         session.set_data_position(*start_of_phase(phase, session.data_position, self._clock_reading(phase)))
-        with warnings.catch_warnings(action="ignore", category=UserWarning):  # they are events, shown by the console
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # they are events, which the console shows
             session.enter_next()
         self._tracker.entered(NodeInTraining(phase, key, session), session.events[before:])
 

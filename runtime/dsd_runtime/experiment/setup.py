@@ -52,7 +52,7 @@ class Prepared:
 
 
 def prepare(request: Request, resolved: ResolvedRequest) -> Prepared:
-    """Opens the data of a compiled schedule and fixes every setting; trains nothing."""
+    """Opens the data of a compiled schedule and resolves every setting; trains nothing."""
     plan, first, preset, model_name = resolved.plan, resolved.unscaled, resolved.preset, resolved.model_name
     data_spec = resolved.data_spec
     data = open_with_preset(data_spec, preset)

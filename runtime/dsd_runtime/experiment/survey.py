@@ -72,7 +72,7 @@ def survey(prepared: Prepared, probe: Probe, *, earlier_threads: int | None) -> 
     """Examines the model and one batch."""
     model = probe.model
     assert model is not None
-    layers = inventory(model)  # first: it tells of lazy modules, which a batch would fill on this model alone
+    layers = inventory(model)  # first, as it reports lazy modules, which a batch would initialise only here
     with torch.random.fork_rng(), warnings.catch_warnings(action="ignore"):
         batch = next(iter(_training_batches(prepared)), None)
         if batch is None:

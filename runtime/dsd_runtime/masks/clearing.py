@@ -16,8 +16,8 @@ Measured (CPU, 2 threads, AMD EPYC, torch 2.14, float32 of 1e6 / 1e7 weights, 50
     torch.where(mask, x, 0, out=x)      1779 / 17220     branches for each element
     x.masked_fill_(~mask, 0)            1785 / 17640
 
-In a whole training step (784-1024-1024-10, batch 128, SGD, 150 interleaved rounds) the bytes cost 1.036 x the dense
-step and the int32 mask 1.027 x, so a matrix of up to 2^20 float32 on a CPU gets an int32 mask besides, 4 MB at most.
+In a whole update (784-1024-1024-10, batch 128, SGD, 150 interleaved rounds) the byte mask costs 1.036 x a dense update
+and the int32 mask 1.027 x, so a matrix of up to 2^20 float32 on a CPU also gets an int32 mask (at most 4 MB).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ decoupled (0 x anything is 0), `maximize`, Nesterov, dampening, `amsgrad` and `c
 
 * SGD: the buffer is m b + (1-d) g; w - lr b.
 * Adam, AdamW, NAdam, RAdam, RMSprop, Adagrad, Adadelta: every moment is a weighted sum of g and g^2, and the step is
-  moment / (sqrt(moment) + eps). It is 0/eps = 0 where eps does not vanish in the weights' dtype; else 0/0. In float16
+  moment / (sqrt(moment) + eps). It is 0/eps = 0 if eps is not zero in the weights' dtype; else 0/0. In float16
   Adam's default eps of 1e-8 is 0, so there the answer is no. (Adagrad's initial accumulator is zeroed at the entry.)
 * ASGD: w (1 - lambda eta) - eta g, and its average is a mean of weights.
 
@@ -16,8 +16,8 @@ The others need their weights and state masked after every step:
 * Adamax keeps max(beta |u|, |g| + eps), so its norm becomes eps; Rprop keeps a step size that never falls to 0.
 * Muon orthogonalises the momentum of a whole matrix: pruned weights move at once.
 * Adafactor's factored moments belong to rows and columns (and a one-row matrix's is of the weights' shape).
-* SparseAdam, LBFGS and anything not written by torch: not known, hence masked in full. A subclass is not its parent,
-  and an optimizer with step hooks does what its hooks do (one with `keeps_zeros = True` says that it touches none).
+* SparseAdam, LBFGS and optimizers of other packages: unknown, so they are masked in full. So are subclasses, and
+  optimizers with step hooks, unless the hook has `keeps_zeros = True`.
 """
 
 from __future__ import annotations

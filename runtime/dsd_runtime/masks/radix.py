@@ -21,7 +21,7 @@ NUM_BINS = 1 << 16
 BIN_OF_ZERO = 1 << 15
 EXCLUDED_BIN = BIN_OF_ZERO - 1
 MAGNITUDE_BITS = 0x7FFFFFFF
-_INFINITY_HIGH = 0x7F80  # the high half of the bits of +inf; NaN lies above
+_INFINITY_HIGH = 0x7F80  # the high half of the bits of +inf; NaN is above it
 
 FINITE_BINS: dict[Ranking, tuple[int, int]] = {
     "value": (BIN_OF_ZERO - _INFINITY_HIGH, BIN_OF_ZERO + _INFINITY_HIGH),

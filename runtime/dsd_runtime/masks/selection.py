@@ -53,7 +53,7 @@ def select_exactly_global(
 ) -> list[Tensor]:
     """As :func:`select_exactly`, in one competition over all tensors; the flat order is the order of the list.
 
-    Tensors may have different shapes, dtypes and devices; none is concatenated.
+    Tensors may have different shapes, dtypes and devices, and are not concatenated.
     """
     flat = [score.detach().reshape(-1) for score in scores]
     candidates = None if among is None else [mask.reshape(-1) for mask in among]

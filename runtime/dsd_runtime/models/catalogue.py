@@ -263,7 +263,7 @@ def parse_model_name(name: str) -> tuple[ModelSpec, dict[str, ModelOption]]:
     >>> spec.name, options
     ('ds2', {'hidden': 128, 'layers': 3})
 
-    Raises DsdError, with what was probably meant, for an unknown model or option or an unfit value.
+    Raises DsdError, with a suggestion, for an unknown model or option or an invalid value.
     """
     base, colon, rest = name.strip().partition(":")
     spec = MODELS.get(base)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """Which of T x N padded frames are valid: ``times`` [M] and ``samples`` [M], ordered by time, then by sample."""
+    """The valid frames of the T x N padded ones: ``times`` [M] and ``samples`` [M], ordered by time, then sample."""
 
     num_frames: int
     num_samples: int

@@ -13,7 +13,7 @@ from torch import nn
 
 from dsd_lang.base.errors import DsdError, nearest
 
-# names of torchvision's builders whose constructor draws slow or deprecated default weights unless told
+# torchvision builders whose default initialisation is slow or deprecated
 _EXPLICIT_INIT = ("googlenet", "inception_v3")
 _AUXILIARY_WEIGHTS = {"googlenet": (0.3, 0.3), "inception_v3": (0.4,)}
 

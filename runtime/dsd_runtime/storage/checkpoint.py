@@ -47,7 +47,7 @@ def load_checkpoint(folder: Path, names: Iterable[str] | None = None) -> dict[st
 
 
 def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
-    """One safetensors file under the weights' own names, atomically; tied weights are written under each name."""
+    """Writes a safetensors file under the weights' own names, atomically; tied weights under each name."""
     try:
         with writing(path) as unfinished:
             _write_tensors(
@@ -144,7 +144,7 @@ def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Writes a safetensors file with the same permissions as other files of this process."""
     path.touch()
     mode = path.stat().st_mode
-    save_file(tensors, path)  # puts a file of its own there, for the owner alone
+    save_file(tensors, path)  # replaces the file by one that only the owner can read
     path.chmod(mode)
     flush_file(path)
 

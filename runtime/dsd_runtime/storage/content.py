@@ -165,7 +165,7 @@ def _open(path: Path) -> sqlite3.Connection | None:
                 " content BLOB, sample BLOB, seal BLOB, PRIMARY KEY (device, inode)) WITHOUT ROWID"
             )
         except (sqlite3.OperationalError, OSError):
-            return None  # no place to write, or locked for longer than we wait
+            return None  # not writable, or locked for too long
         except sqlite3.DatabaseError:
             with suppress(OSError):
                 path.unlink()

@@ -50,7 +50,7 @@ def writing(path: Path) -> Iterator[Path]:
         os.replace(unfinished, path)
         flush_folder(path.parent)
     except BaseException as error:
-        _delete(unfinished, ignore_errors=True)  # the failure itself is what is told
+        _delete(unfinished, ignore_errors=True)  # the original error is reported
         if isinstance(error, OSError):
             raise write_failure(path, error) from error
         raise

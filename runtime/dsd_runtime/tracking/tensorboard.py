@@ -1,13 +1,13 @@
 """Writes TensorBoard events: curves of each branch, sparsity, and weight distributions at boundaries.
 
-Each line of phases has its own sub-folder of `events/` (the main line's is `main`); the step is the update counted over
-the line. TensorBoard joins points by slanted lines and sorts groups by name, so:
+Each line of phases has its own sub-folder of `events/` (the main line's is `main`); the x axis is the number of updates
+on the line. TensorBoard interpolates between points and sorts groups by name, so:
 
-    curves/loss, curves/lr, curves/<metric>    what one looks at, first; a jump has a point on both of its sides
+    curves/loss, curves/lr, curves/<metric>    the main curves, first; a jump has a point on both sides
     plan/..., sparsity/<weight>                the plan as text; the pruned share of each weight
-    weights/<weight>                           a histogram on both sides of every boundary, and at the end
+    weights/<weight>                           a histogram before and after every boundary, and at the end
 
-Hyper-parameters name the curves they are compared by, and write no values of their own.
+Hyper-parameters refer to the curves by which runs are compared, and write no values of their own.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class TensorBoard(Sink):
 
     def updated(self, place: NodeInTraining, *, update: int, loss: float, rate: float, samples: int) -> None:
         self._draw(place, "curves/loss", loss)
-        if place.phase.lr.decay.kind != "step" or place.session.is_phase_over:  # else it is drawn where it jumps
+        if place.phase.lr.decay.kind != "step" or place.session.is_phase_over:  # otherwise it is drawn at the jump
             self._draw(place, "curves/lr", rate)
 
     def evaluated(self, place: NodeInTraining, metrics: dict[str, float], *, epoch: float, update: int) -> None:

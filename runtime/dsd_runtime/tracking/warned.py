@@ -17,7 +17,7 @@ import dsd_lang
 import dsd_runtime
 from dsd_runtime.notices import DsdWarning
 
-# by where they are: an editable install has them below no folder of `sys.path`, or below one of another name
+# by location: in an editable install they are not below `sys.path`, or below a folder of another name
 _OURS = tuple(Path(package.__file__).parent for package in (dsd_lang, dsd_runtime) if package.__file__)
 
 

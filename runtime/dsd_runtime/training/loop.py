@@ -42,7 +42,7 @@ class Listener(Protocol):
         """An evaluation begins."""
 
     def updated(self, *, update: int, loss: float, rate: float, samples: int) -> None:
-        """Updates were applied: the last one's number and rate, the mean loss and the samples since the last call."""
+        """Updates were applied: number and rate of the last one; mean loss and samples since the last call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class PhaseRun:
 
 
 def start_of_phase(phase: Phase, position: tuple[int, int], reading: ClockReading | None) -> tuple[int, int]:
-    """Where a phase begins in the data: a new pass, where the last phase ended, or the moment its clock refers to."""
+    """The position in the data where a phase begins: a new pass, the end of the last phase, or that of its clock."""
     if phase.clock.kind == "global":
         return position
     if reading is not None:
@@ -131,7 +131,7 @@ def _evaluate_and_report(run: PhaseRun) -> dict[str, float]:
 
 
 def _train_pass(run: PhaseRun) -> None:
-    """The rest of a pass over the data, or of the phase, in training mode."""
+    """Trains the rest of a pass over the data, or of the phase, in training mode."""
     session = run.session
     run.model.train()
     window = torch.zeros((), dtype=torch.float64, device=run.precision.device)
@@ -194,7 +194,7 @@ def evaluate_splits(run: PhaseRun, splits: tuple[str, ...]) -> dict[str, float]:
 
 
 def _measure(run: PhaseRun, splits: tuple[str, ...]) -> dict[str, float]:
-    """The task's metrics on each split that the data has; the model is left in evaluation mode.
+    """The task's metrics on each existing split; the model is left in evaluation mode.
 
     Raises :class:`DsdError` for a loss that is not finite.
     """

@@ -33,7 +33,7 @@ class CaptioningTask:
     metrics: tuple[str, ...] = ("loss", "ppl", *_BLEU)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """The summed negative log likelihood of the batch's tokens, END included, over the number of captions."""
+        """The summed negative log likelihood of the batch's tokens, including END, per caption."""
         assert isinstance(batch, CaptionBatch)
         return token_loss(model, batch) / len(batch)
 

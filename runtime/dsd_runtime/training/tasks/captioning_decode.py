@@ -43,7 +43,7 @@ def beam_search(model: nn.Module, features: Tensor, *, beam_size: int, max_words
     count, device = features.shape[0], features.device
     state: Any = select_rows(model.start(features), _repeated(count, beam_size, device))  # type: ignore[operator]
     scores = torch.full((count, beam_size), -torch.inf, dtype=torch.float64, device=device)
-    scores[:, 0] = 0.0  # all beams start alike: only the first may branch
+    scores[:, 0] = 0.0  # all beams are equal at the start: only the first may branch
     words = torch.zeros(count, beam_size, 1, dtype=torch.int64, device=device)
     ended = torch.zeros(count, beam_size, dtype=torch.bool, device=device)
     for _ in range(max_words):

@@ -63,7 +63,7 @@ class CtcTask:
     def _losses(self, logits: Tensor, lengths: Tensor, batch: SpeechBatch) -> Tensor:
         """Losses [N] float32, 0 for an utterance without an alignment."""
         if logits.is_cuda and torch.are_deterministic_algorithms_enabled():
-            logits, batch = logits.cpu(), batch.to("cpu")  # CUDA's CTC gradient adds in no fixed order
+            logits, batch = logits.cpu(), batch.to("cpu")  # CUDA's CTC gradient is not deterministic
         log_probabilities = F.log_softmax(logits.float(), dim=-1).transpose(0, 1)
         losses = F.ctc_loss(
             log_probabilities,
