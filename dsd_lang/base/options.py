@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-ParameterKind = Literal["number", "positive", "ratio", "share", "whole", "length", "choice", "switch", "any"]
+ParameterKind = Literal["number", "positive", "ratio", "share", "whole", "length", "choice", "switch", "file", "any"]
 
 
 class Parameter(NamedTuple):
@@ -139,9 +139,10 @@ ENFORCEMENTS = (
 )
 NOISES = (
     Option("none"),
-    Option("symmetric", _NOISE, is_supported=False),
-    Option("asymmetric", _NOISE, is_supported=False),
-    Option("pairflip", _NOISE, is_supported=False),
+    Option("symmetric", _NOISE),
+    Option("asymmetric", _NOISE),
+    Option("pairflip", _NOISE),
+    Option("file", (Parameter("0", "file", '"noisy.csv"', is_required=True),)),
 )
 DISTILL_PARAMETERS = (
     Parameter("alpha", "share", "0.5", "0.8"),

@@ -40,6 +40,10 @@ def function_data(argument: Argument, value: nodes.Value, names: Names, findings
             if data is None or not is_fit(option, name, item, data, findings):
                 return None
             arguments[name] = data
+    absent = next((one for one in option.parameters if one.is_required and one.name not in arguments), None)
+    if absent is not None:
+        findings.report(wrong_value.parameter_absent(option, absent, value.span))
+        return None
     if arguments.get("nesterov") is True and not _is_nesterov(arguments):
         findings.report(wrong_value.nesterov_without_momentum(value.span))
         return None
@@ -82,6 +86,8 @@ def fits(parameter: Parameter, data: str | bool) -> bool:
         return parameter.kind == "switch" and isinstance(data, bool)
     if parameter.kind == "choice":
         return data in parameter.words
+    if parameter.kind == "file":
+        return bool(data) and not _is_number(data)
     try:
         if parameter.kind == "length":
             return parse_length(data).value > 0
@@ -95,6 +101,14 @@ def fits(parameter: Parameter, data: str | bool) -> bool:
         "share": 0 <= number <= 1,
         "whole": number >= 1 and number.denominator == 1,
     }[parameter.kind]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        exact(text)
+    except ValueError:
+        return False
+    return True
 
 
 def argument_data(value: nodes.Value, names: Names, findings: Diagnostics) -> str | bool | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsd_lang.base.units import exact, format_percent
+from dsd_lang.base.units import exact, format_percent, parse_length
 from dsd_lang.plan.shapes import MilestoneData
 
 
@@ -13,9 +13,8 @@ def setting_text(value: Any) -> str:
     if isinstance(value, dict) and "kind" in value:
         return _decay_text(value)
     if isinstance(value, dict):
-        switches = {True: "on", False: "off"}
         arguments = [
-            ("" if name.isdigit() else f"{name}=") + (switches[item] if isinstance(item, bool) else str(item))
+            ("" if name.isdigit() else f"{name}=") + _argument_text(item)
             for name, item in value.get("arguments", {}).items()
         ]
         return f"{value['name']}({', '.join(arguments)})" if arguments else str(value["name"])
@@ -29,6 +28,21 @@ def milestone_text(point: MilestoneData) -> str:
     if point["unit"] != "ratio":
         return point["value"] + point["unit"]
     return point["value"] if "/" in point["value"] else format_percent(exact(point["value"]))
+
+
+def _argument_text(value: str | bool) -> str:
+    """A number, a length, a word or a reference as it is; anything else, such as a path, in quotes."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if value.isidentifier() or value.startswith("@"):
+        return value
+    for read in (exact, parse_length):
+        try:
+            read(value)
+        except ValueError:
+            continue
+        return value
+    return f'"{value}"'
 
 
 def _decay_text(decay: dict[str, Any]) -> str:

@@ -78,6 +78,7 @@ def expected_by(parameter: Parameter) -> str:
         "length": "a length such as `100it`",
         "choice": f"one of {', '.join(f'`{word}`' for word in parameter.words)}",
         "switch": "`on` or `off`",
+        "file": f"the path of a file, such as `{parameter.example}`",
         "any": "a value",
     }[parameter.kind]
 
@@ -160,6 +161,17 @@ def parameter_not_taken(option: Option, parameter: Parameter, data: str | bool, 
         span,
         label=f"did you mean `{guess}`?" if guess else f"expected {expected_by(parameter)}",
         fix=_written(span, guess),
+    )
+
+
+def parameter_absent(option: Option, parameter: Parameter, span: Span) -> Diagnostic:
+    """`symmetric` without its share."""
+    example = parameter.example if not parameter.is_named else f"{parameter.name}={parameter.example}"
+    return Diagnostic(
+        CODE,
+        f"`{option.name}` needs {expected_by(parameter)}",
+        span,
+        label=f"expected `{option.name}({example})`",
     )
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dsd_runtime.data.label_noise import noisy_labels
     from dsd_runtime.engine.attachment import attach
     from dsd_runtime.engine.layers import inventory, tag
     from dsd_runtime.engine.session import Session
     from dsd_runtime.experiment.trained import load_run
     from dsd_runtime.notices import DsdWarning
 
-__all__ = ["DsdWarning", "Session", "attach", "inventory", "load_run", "tag"]
+__all__ = ["DsdWarning", "Session", "attach", "inventory", "load_run", "noisy_labels", "tag"]
 
 _HOME = {
     "DsdWarning": "notices",
@@ -22,6 +23,7 @@ _HOME = {
     "attach": "engine.attachment",
     "inventory": "engine.layers",
     "load_run": "experiment.trained",
+    "noisy_labels": "data.label_noise",
     "tag": "engine.layers",
 }
 

@@ -41,17 +41,18 @@ def content_of(splits: Mapping[str, Dataset[Any]], name: str) -> str:
     return digest.hexdigest()
 
 
-def largest_label(dataset: Dataset[Any], split: str, name: str) -> int:
-    """The largest class index of a Dataset; raises DsdError if finding it would mean reading a large Dataset."""
+def labels_of(dataset: Dataset[Any], split: str, name: str) -> list[int]:
+    """The class index of every sample; raises DsdError if finding them would mean reading a large Dataset."""
     told = _targets(dataset)
     if told is not None:
-        return max(told)
+        return told
     if len(dataset) > READ_WHOLE:  # type: ignore[arg-type]
         raise DsdError(
-            f"the {split} set of `{name}` does not say how many classes it has",
-            help="give the Dataset `classes` or `targets`, or return a dict with `classes`",
+            f"the {split} set of `{name}` does not say the class of each sample, nor how many classes it has",
+            help="give the Dataset `targets`, the class number of each sample; `classes`, or a dict with `classes`, is "
+            "enough unless `set noise=` changes them",
         )
-    return max(label for _, label in _samples(dataset, split, name, READ_WHOLE))
+    return [label for _, label in _samples(dataset, split, name, READ_WHOLE)]
 
 
 def _targets(dataset: Any) -> list[int] | None:

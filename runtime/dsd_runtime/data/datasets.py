@@ -9,7 +9,7 @@ channels, H height, W width, D features.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.metrics import SPLITS
 from dsd_runtime.data.batch import ImageBatch
-from dsd_runtime.data.dataset_content import content_of, largest_label
+from dsd_runtime.data.dataset_content import content_of, labels_of
 from dsd_runtime.data.dataset_samples import as_input, read_sample, untouched_generators
 from dsd_runtime.data.draws import derived_seed, epoch_order
 from dsd_runtime.data.preprocessing import FeaturePreprocessing
@@ -71,6 +71,17 @@ class DatasetSource:
     def sizes(self) -> Mapping[str, int]:
         return sizes_of(self.splits)  # type: ignore[arg-type]
 
+    @property
+    def train_labels(self) -> Tensor:
+        """Raises :class:`DsdError` where a large Dataset would have to be read whole to find them."""
+        return torch.tensor(labels_of(self.splits["train"], "train", self.name))
+
+    def with_train_labels(self, labels: Tensor) -> DatasetSource:
+        """The same samples, the training ones with other labels [N]."""
+        train = self.splits["train"]
+        other = TensorDataset(train.tensors[0], labels) if type(train) is TensorDataset else _Relabelled(train, labels)
+        return replace(self, splits={**self.splits, "train": other})
+
     def updates_per_epoch(self, batch_size: int) -> int:
         """Every sample once; the last batch may be smaller."""
         return num_batches(self.sizes["train"], batch_size)
@@ -86,6 +97,22 @@ class DatasetSource:
         split_named(self.splits, split)
         order = list(range(self.sizes[split]))
         yield from _Batches(self, split, order, batch_size, ("evaluation", split)).read(0, workers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Relabelled(Dataset[Any]):
+    """A Dataset with other labels [N]; its inputs are read as they were."""
+
+    dataset: Dataset[Any]
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> Any:
+        sample = self.dataset[index]
+        is_pair = isinstance(sample, tuple | list) and len(sample) == 2
+        return (sample[0], int(self.labels[index])) if is_pair else sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +210,7 @@ def source_of_datasets(found: Any, name: str) -> DatasetSource:
                 help="use transforms that give all sets the same shape",
             )
     names = _class_names(extras, splits["train"])
-    num_classes = len(names) or 1 + max(largest_label(dataset, split, name) for split, dataset in splits.items())
+    num_classes = len(names) or 1 + max(max(labels_of(dataset, split, name)) for split, dataset in splits.items())
     content = str(extras["fingerprint"]) if "fingerprint" in extras else content_of(splits, name)
     return DatasetSource(name, splits, names, num_classes, shape, content)
 

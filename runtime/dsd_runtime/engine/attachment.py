@@ -9,6 +9,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from dsd_lang.plan import Plan
+from dsd_lang.plan.setting_text import setting_text
 from dsd_runtime.engine.foreign_optimizers import usable_optimizer
 from dsd_runtime.engine.left_out import selection_notes
 from dsd_runtime.engine.metric_table import Better, MetricTable
@@ -49,11 +50,11 @@ def attach(
 
     ``optimizer`` may be a wrapper: accelerate's is unwrapped; the states of Lookahead and SAM are masked as well.
 
-    Warns (:class:`DsdWarning`) once about frozen weights that the schedule names, and about matrices that it
-    unexpectedly leaves out. Raises :class:`DsdError` for a plan with branches (naming them), for selectors that match
-    nothing in the model, for weights that cannot be masked, for parts of the language that this version does not
-    support, and for everything that would fail at a later boundary and can be checked now: files, optimizers,
-    references, distribution.
+    Warns (:class:`DsdWarning`) once about frozen weights that the schedule names, about matrices that it unexpectedly
+    leaves out, and about `set noise=`, which changes labels that a session does not see. Raises :class:`DsdError` for a
+    plan with branches (naming them), for selectors that match nothing in the model, for weights that cannot be masked,
+    for parts of the language that this version does not support, and for everything that would fail at a later boundary
+    and can be checked now: files, optimizers, references, distribution.
     """
     check_line(plan)
     require_supported_ranks(model)
@@ -69,9 +70,19 @@ def attach(
         table=MetricTable(percent_metrics, metrics),
     )
     session = Session(line, enters_by_itself=enters_by_itself, on_report=on_report)
-    for note in selection_notes(plan, session.boundary.layers):
+    for note in (*_notes_on_settings(plan), *selection_notes(plan, session.boundary.layers)):
         warnings.warn(note, DsdWarning, stacklevel=2)
     if enters_by_itself:
         session.check_ahead(factory)
         session.begin()
     return session
+
+
+def _notes_on_settings(plan: Plan) -> list[str]:
+    """What a schedule sets and a session cannot do, since it does not see the data."""
+    if plan.settings.get("noise", "none") == "none":
+        return []
+    return [
+        f"`set noise={setting_text(plan.settings['noise'])}` is not applied by a session, which does not see your "
+        "labels; train on `dsd_runtime.noisy_labels(plan, labels, num_classes=...)`"
+    ]

@@ -26,7 +26,7 @@ def print_head(prepared: Prepared, folder: RunFolder, found: Survey, lines: Sequ
 
 
 def head_text(prepared: Prepared, folder: RunFolder, found: Survey) -> str:
-    """Four lines and an empty one."""
+    """Four lines, one more where there is label noise, and an empty one."""
     sizes = ", ".join(f"{count} {split}" for split, count in prepared.data.sizes.items())
     threads = str(found.threads)
     where = (
@@ -39,9 +39,17 @@ def head_text(prepared: Prepared, folder: RunFolder, found: Survey) -> str:
     return (
         f"model   {prepared.model_name}, {found.num_parameters:,} parameters\n"
         f"data    {prepared.data_spec} ({sizes})\n"
+        f"{_noise_line(prepared)}"
         f"train   {training_text(prepared)}\n"
         f"run     {', '.join(where)}\n"
     )
+
+
+def _noise_line(prepared: Prepared) -> str:
+    if prepared.noise is None:
+        return ""
+    facts = prepared.noise.facts()
+    return f"noise   {facts['noise']}: {facts['changed_labels']} of {facts['train_labels']} training labels changed\n"
 
 
 def training_text(prepared: Prepared) -> str:
@@ -76,6 +84,8 @@ def hyper_parameters(prepared: Prepared, manifest: Mapping[str, Any]) -> dict[st
         "plan": str(manifest["plan_hash"])[:15],
     }
     assert first.wd is not None  # every preset has one
+    if prepared.noise is not None:
+        named["noise"] = prepared.noise.text
     rate = {} if first.lr.start is None else {"lr": float(exact(first.lr.start))}
     return {
         **named,

@@ -29,6 +29,11 @@ class RunSettings:
     device: str
     is_compiled: bool
     threads: int | None = None
+    noise: str | None = None
+
+    def content(self) -> dict[str, Any]:
+        """The settings as part of every key; without noise, as it was before there was any."""
+        return {name: value for name, value in asdict(self).items() if name != "noise" or value is not None}
 
     @classmethod
     def of_manifest(cls, manifest: Mapping[str, Any]) -> RunSettings:
@@ -44,4 +49,4 @@ class RunSettings:
 
 def node_keys(plan: Plan, setting: RunSettings) -> dict[str, str]:
     """The key of every phase by its id, 16 hex digits each."""
-    return content_keys(plan, digest({"dsd_run": 1, **asdict(setting)}), digest_of_file=content_digest)
+    return content_keys(plan, digest({"dsd_run": 1, **setting.content()}), digest_of_file=content_digest)

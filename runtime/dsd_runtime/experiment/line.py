@@ -44,8 +44,9 @@ def attached(
     """A session over one line of the plan, with the optimizer that its first phase asks for; no phase is entered."""
     first = plan.phases[0]
     assert first.opt is not None  # every preset has one
+    settings = {name: value for name, value in plan.settings.items() if name != "noise"}  # it is in the data already
     return attach(
-        plan,
+        plan.model_copy(update={"settings": settings}),
         model,
         build_optimizer(model.parameters(), first.opt, rate=float(prepared.preset.lr)),
         steps_per_epoch=lambda phase: prepared.updates_per_epoch(phase.batch),

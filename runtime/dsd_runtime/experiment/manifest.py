@@ -34,6 +34,7 @@ def build_manifest(prepared: Prepared, keys: Mapping[str, str], command: Sequenc
         "traits": asdict(prepared.data.traits),
         "preprocessing": _preprocessing(prepared.data),
         "data_sizes": dict(prepared.data.sizes),
+        "label_noise": None if prepared.noise is None else prepared.noise.facts(),
         "seed": prepared.seed,
         "setting": asdict(prepared.setting),
         "nodes": dict(keys),

@@ -164,7 +164,7 @@ class Runner:
             forward=line.forward,
             task=prepared.task,
             batches=TrainingBatches(
-                prepared.data,
+                prepared.training_data(phase.seed_index),
                 prepared.batch_size(phase.batch),
                 stream_key(prepared.seed, phase.seed_index, "data", place),
                 prepared.request.workers,

@@ -17,6 +17,7 @@ from dsd_lang.plan import Plan
 from dsd_runtime.data.registry import open_data, parse_data_spec, takes_option
 from dsd_runtime.data.source import DataSource
 from dsd_runtime.experiment.keys import RunSettings
+from dsd_runtime.experiment.label_noise import LabelNoise, noise_for
 from dsd_runtime.experiment.metrics import Measured, require_measured
 from dsd_runtime.experiment.request import Request, ResolvedRequest, chosen
 from dsd_runtime.models.catalogue import Preset
@@ -43,6 +44,11 @@ class Prepared:
     setting: RunSettings
     best_metric: str
     percent_metrics: frozenset[str]
+    noise: LabelNoise | None = None
+
+    def training_data(self, seed_index: int) -> DataSource:
+        """The data that a phase is trained on: with the label noise of its seed index, where there is noise."""
+        return self.data if self.noise is None else self.noise.training_data(seed_index)
 
     def updates_per_epoch(self, batch: int | None) -> int:
         return self.data.updates_per_epoch(self.batch_size(batch))
@@ -61,13 +67,15 @@ def prepare(request: Request, resolved: ResolvedRequest) -> Prepared:
     require_measured(plan, Measured(task.name, task.metrics, data.sizes, best_metric))
     precision = Precision(_precision(request, first), choose_device(request.device))
     seed = request.seed if request.seed is not None else int(str(first.settings.get("seed", "0")))
+    noise = noise_for(plan, data, seed=seed)
     setting = RunSettings(
-        model_name, f"{data_spec}#{data.fingerprint}", seed, precision.name, precision.device.type, request.is_compiled
-    )
+        model_name, f"{data_spec}#{data.fingerprint}", seed, precision.name, precision.device.type, request.is_compiled,
+        noise=None if noise is None else noise.setting,
+    )  # fmt: skip
     return Prepared(
         request, plan, model_name, preset, data_spec, data, task, seed, precision,
         lambda: build_model(model_name, data.traits), setting, best_metric,
-        frozenset(name for name in FULL_NAMES if is_in_points(name)),
+        frozenset(name for name in FULL_NAMES if is_in_points(name)), noise,
     )  # fmt: skip
 
 

@@ -19,6 +19,8 @@ SETTINGS = {
     "opt=sgd(momentum=0.9, nesterov=off)": "sgd(momentum=0.9, nesterov=off)",
     "opt=adam": "adam",
     "clip=value(5)": "value(5)",
+    "noise=pairflip(20%)": "pairflip(0.2)",
+    'noise=file("my labels/2.csv")': 'file("my labels/2.csv")',
     "layers=fc,conv": "fc,conv",
     "lr=3e-4": "3e-4",
     "batch=64": "64",

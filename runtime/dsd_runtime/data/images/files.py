@@ -71,6 +71,16 @@ class ImagesOnDisk:
     def sizes(self) -> Mapping[str, int]:
         return sizes_of(self.splits)
 
+    @property
+    def train_labels(self) -> Tensor:
+        return torch.tensor([file.label for file in self.splits["train"]])
+
+    def with_train_labels(self, labels: Tensor) -> ImagesOnDisk:
+        """The same photographs, the training ones with other labels [N]."""
+        pairs = zip(self.splits["train"], labels.tolist(), strict=True)
+        train = tuple(ImageFile(file.path, label) for file, label in pairs)
+        return replace(self, splits={**self.splits, "train": train})
+
     def updates_per_epoch(self, batch_size: int) -> int:
         """Every file once; the last batch may be smaller."""
         return num_batches(len(self.splits["train"]), batch_size)

@@ -113,6 +113,15 @@ class ImagesInMemory:
     def sizes(self) -> Mapping[str, int]:
         return sizes_of(self.splits)
 
+    @property
+    def train_labels(self) -> Tensor:
+        return self.splits["train"].labels
+
+    def with_train_labels(self, labels: Tensor) -> ImagesInMemory:
+        """The same pictures, the training ones with other labels [N]."""
+        train = LabelledImages(self.splits["train"].images, labels)
+        return replace(self, splits={**self.splits, "train": train})
+
     def updates_per_epoch(self, batch_size: int) -> int:
         """Every sample once; the last batch may be smaller."""
         return num_batches(len(self.splits["train"]), batch_size)
