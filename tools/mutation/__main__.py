@@ -5,7 +5,7 @@
 `reach` runs the tests once and notes which lines each of them reaches (`pip install coverage` first). `try` draws
 mutants evenly over the packages below, runs for each the tests that reach it, the quickest first, up to the first that
 fails, and appends one JSON line for each to `--out`; what is in that file already is not tried again. None is part of
-CI: the named faults take about half an hour, 300 mutants about an hour.
+CI: the named faults take about a quarter of an hour, 300 mutants about an hour.
 """
 
 from __future__ import annotations
