@@ -90,7 +90,7 @@ class Server:
             raise SystemExit(f"lsp_speed: {method}: {answer['error']['message']}")
         return answer["result"]
 
-    def findings(self, version: int) -> list[Any]:
+    def diagnostics(self, version: int) -> list[Any]:
         """The findings pushed for a version."""
         while version not in self.published:
             self.receive()
@@ -120,7 +120,7 @@ class Typing:
 
     def settle(self) -> None:
         """A keystroke and its findings."""
-        self.server.findings(self.key())
+        self.server.diagnostics(self.key())
 
     def rest(self) -> None:
         """Nothing typed, and everything checked."""
@@ -153,7 +153,7 @@ def main() -> None:
     opened = {"uri": URI, "languageId": "dsd", "version": 1, "text": text}
     start = time.perf_counter()
     server.send("textDocument/didOpen", {"textDocument": opened})
-    found = server.findings(1)
+    found = server.diagnostics(1)
     first = time.perf_counter() - start
     print(f"{text.count(chr(10))} lines, {len(text):,} characters, {len(found)} findings; {options.rounds} rounds")
     print(f"{'':40}{'median':>10}{'longest':>10}  ms")
@@ -207,7 +207,7 @@ def _questions(server: Server, typing: Typing) -> list[tuple[str, Callable[[], f
             version = typing.key()
             server.ask(f"textDocument/{method}", params)
             spent = time.perf_counter() - start
-            server.findings(version)
+            server.diagnostics(version)
             return spent
 
         return ask

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from dsd_lang.base.diagnostics import CATALOGUE, Diagnostic, Span
 from dsd_lang.base.layers import LayerInfo, with_inferred_roles
 from dsd_lang.base.source import is_saved_plan, position_span
+from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import Draftbook
-from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.measure_program import is_measurable
 from dsd_lang.passes.pipeline import run_passes
 from dsd_lang.passes.read_settings import Settings
@@ -68,20 +68,20 @@ def analyse(
     parsed = parsed or parse(text)
     program = parsed.program
     inventory = None if layers is None else with_inferred_roles(layers)
-    findings = Diagnostics()
-    subject = Subject(program, findings, layers=inventory, text=text)
+    collected = Diagnostics()
+    subject = Subject(program, collected, layers=inventory, text=text)
     resolved: ResolvedProgram | None = None
-    if is_measurable(program, findings):
+    if is_measurable(program, collected):
         for check in TREE_RULES:
             check(subject)
-        compilation = Compilation(program, text, findings, overrides=overrides, defaults=defaults)
+        compilation = Compilation(program, text, collected, overrides=overrides, defaults=defaults)
         if run_passes(compilation):
             resolved, subject = _resolved(compilation), _with_phases(subject, compilation)
             for check in ORDER_RULES:
                 check(subject)
         for check in MODEL_RULES:
             check(subject)
-    found = tuple(findings)
+    found = tuple(collected)
     if parsed.diagnostics:
         reported = {item.span.start for item in parsed.diagnostics}
         found = tuple(item for item in found if not _is_consequence(item, text, parsed, reported))
@@ -106,10 +106,10 @@ def _of_saved_plan(text: str) -> Analysis:
     return Analysis((error,), None, parse("").program)
 
 
-def _is_consequence(finding: Diagnostic, text: str, parsed: ParseResult, reported: set[int]) -> bool:
+def _is_consequence(diagnostic: Diagnostic, text: str, parsed: ParseResult, reported: set[int]) -> bool:
     """Whether a diagnostic may be only a consequence of a syntax error."""
-    span = finding.span
-    if finding.code in _CONSEQUENCES or span.start in reported or _is_emptied(finding, reported):
+    span = diagnostic.span
+    if diagnostic.code in _CONSEQUENCES or span.start in reported or _is_emptied(diagnostic, reported):
         return True
     if span.line == span.end_line and any(span.start <= place < span.end for place in reported):
         return True
@@ -117,7 +117,7 @@ def _is_consequence(finding: Diagnostic, text: str, parsed: ParseResult, reporte
         if start <= span.start < end:
             mistake = min((place for place in reported if start <= place <= end), default=start)
             return span.end > mistake or not _is_in_argument(text, span)
-    return _may_be_bound(finding, text, parsed.broken)
+    return _may_be_bound(diagnostic, text, parsed.broken)
 
 
 def _is_in_argument(text: str, span: Span) -> bool:
@@ -125,17 +125,19 @@ def _is_in_argument(text: str, span: Span) -> bool:
     return text[span.end : span.end + 20].lstrip().startswith("=") or text[: span.start].rstrip().endswith("=")
 
 
-def _may_be_bound(finding: Diagnostic, text: str, broken: Sequence[tuple[int, int]]) -> bool:
+def _may_be_bound(diagnostic: Diagnostic, text: str, broken: Sequence[tuple[int, int]]) -> bool:
     """Whether it is about a name that a statement with a syntax error may have defined."""
-    word = text[finding.span.start : finding.span.end]
-    if finding.code != "DSD209" or not word.isidentifier():
+    word = text[diagnostic.span.start : diagnostic.span.end]
+    if diagnostic.code != "DSD209" or not word.isidentifier():
         return False
     return any(word in re.findall(r"\w+", text[start : min(end, start + 200)]) for start, end in broken)
 
 
-def _is_emptied(finding: Diagnostic, reported: set[int]) -> bool:
+def _is_emptied(diagnostic: Diagnostic, reported: set[int]) -> bool:
     """Whether it is about an empty block whose contents had syntax errors."""
-    return finding.code == "DSD101" and any(finding.span.start <= place <= finding.span.end for place in reported)
+    return diagnostic.code == "DSD101" and any(
+        diagnostic.span.start <= start <= diagnostic.span.end for start in reported
+    )
 
 
 def _resolved(compilation: Compilation) -> ResolvedProgram:

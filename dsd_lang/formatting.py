@@ -80,7 +80,7 @@ def _meaning(analysis: Analysis) -> str:
     from dsd_lang.compiler import plan_of
 
     if analysis.resolved is None:
-        return ", ".join(sorted(finding.code for finding in analysis.errors))
+        return ", ".join(sorted(diagnostic.code for diagnostic in analysis.errors))
     return plan_of(analysis.resolved).hash
 
 

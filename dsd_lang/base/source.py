@@ -63,13 +63,13 @@ def decode_text(data: bytes) -> tuple[str, list[Diagnostic]]:
     except UnicodeDecodeError as error:
         text = data.decode("utf-8", errors="replace")
         offset = len(data[: error.start].decode("utf-8"))
-        finding = Diagnostic(
+        diagnostic = Diagnostic(
             "DSD105",
             f"byte 0x{data[error.start]:02x} at offset {error.start} is not UTF-8 text",
             position_span(text, offset, offset + 1),
             help="save the file as UTF-8",
         )
-        return text, [finding]
+        return text, [diagnostic]
 
 
 def is_saved_plan(text: str) -> bool:

@@ -105,19 +105,19 @@ def check(
 ) -> CheckedFile:
     """Reads one file and returns its selected diagnostics."""
     text, unreadable = read_source(path)
-    return CheckedFile(name, SourceText(text), findings_of(text, unreadable, selected=selected, layers=layers))
+    return CheckedFile(name, SourceText(text), diagnostics_of(text, unreadable, selected=selected, layers=layers))
 
 
-def findings_of(
+def diagnostics_of(
     text: str, unreadable: Sequence[Diagnostic], *, selected: frozenset[str], layers: tuple[LayerInfo, ...] | None
 ) -> tuple[Diagnostic, ...]:
     """The diagnostics of a text and of the bytes it was decoded from, at most one per position."""
     found = check_text(text, selected=selected, layers=layers)
     if not unreadable:
         return found
-    places = {finding.span.start for finding in unreadable}
-    told = (finding for finding in unreadable if finding.code in selected)
-    return (*told, *(finding for finding in found if finding.span.start not in places))
+    places = {diagnostic.span.start for diagnostic in unreadable}
+    told = (diagnostic for diagnostic in unreadable if diagnostic.code in selected)
+    return (*told, *(diagnostic for diagnostic in found if diagnostic.span.start not in places))
 
 
 def _jobs(options: Given) -> tuple[list[tuple[str, str, frozenset[str], tuple[LayerInfo, ...] | None]], list[DsdError]]:
@@ -216,8 +216,8 @@ def _report(
     ``is_aside``: stdout is used for something else.
     """
     output_file = options.last("--output-file")
-    has_findings = any(file.diagnostics for file in files)
-    status = 1 if has_findings and not options.has("--exit-zero") else 0
+    has_diagnostics = any(file.diagnostics for file in files)
+    status = 1 if has_diagnostics and not options.has("--exit-zero") else 0
     stream = sys.stderr if is_aside else sys.stdout
     is_terminal = output_file is None and stream.isatty()
     choice = options.last("--color") or ("never" if output_file is not None else "auto")

@@ -123,8 +123,8 @@ def _counts(plan: Plan, counts: Mapping[str, PhaseCounts], layers: tuple[LayerIn
 
 
 def _why(compiled: Compiled, page: Page) -> str:
+    from dsd_lang.passes.collected_diagnostics import Diagnostics
     from dsd_lang.passes.derivations import derivations, setting_sources
-    from dsd_lang.passes.findings import Diagnostics
     from dsd_lang.passes.read_settings import effective_settings
     from dsd_lang.syntax.nodes import Program
     from dsd_lang.views.why import why_text

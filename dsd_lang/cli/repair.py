@@ -12,7 +12,7 @@ from dsd_lang.base.layers import LayerInfo
 from dsd_lang.base.source import SourceText
 from dsd_lang.base.streams import write_bytes
 from dsd_lang.cli.flags import Given
-from dsd_lang.cli.lint import findings_of
+from dsd_lang.cli.lint import diagnostics_of
 from dsd_lang.cli.options import is_coloured, read_source, write_output
 from dsd_lang.cli.rewrite import rewrite_file
 from dsd_lang.lint.checking import check_text
@@ -69,7 +69,7 @@ def repair(
     if unreadable:
         if path == "-":
             raise DsdError("stdin is not UTF-8 text, so nothing was fixed", help="save the file as UTF-8")
-        found = findings_of(text, unreadable, selected=selected, layers=layers)
+        found = diagnostics_of(text, unreadable, selected=selected, layers=layers)
         return Repaired(path, CheckedFile(name, SourceText(text), found), text, 0)
     try:
         mended = mend(text, partial(check_text, selected=selected, layers=layers), unsafe=unsafe, chosen=selected)

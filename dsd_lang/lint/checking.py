@@ -26,15 +26,15 @@ def check_text(
 
 def check_analysis(text: str, analysis: Analysis, *, selected: frozenset[str]) -> tuple[Diagnostic, ...]:
     """The same for a text that has already been analysed."""
-    kept = [finding for finding in analysis.diagnostics if finding.code in selected or finding.code in ERRORS]
+    kept = [item for item in analysis.diagnostics if item.code in selected or item.code in ERRORS]
     if "DSD207" in selected and analysis.resolved is not None:
         from dsd_lang.rules import unsupported_yet
 
-        kept = sorted([*kept, *unsupported_yet.find(analysis.resolved)], key=lambda finding: finding.span.start)
+        kept = sorted([*kept, *unsupported_yet.find(analysis.resolved)], key=lambda diagnostic: diagnostic.span.start)
     if "DSD902" in selected:
         from dsd_lang.rules import not_canonical
 
-        kept = sorted([*kept, *not_canonical.find(text)], key=lambda finding: finding.span.start)
+        kept = sorted([*kept, *not_canonical.find(text)], key=lambda diagnostic: diagnostic.span.start)
     if "dsd:" not in text:
         return tuple(kept)
     from dsd_lang.base.source import SourceText

@@ -48,13 +48,13 @@ def apply_fixes(text: str, diagnostics: Iterable[Diagnostic], *, unsafe: bool) -
     edits: list[Edit] = []
     applied: list[Diagnostic] = []
     end = -1
-    candidates = [(finding, finding.fix) for finding in diagnostics if is_applicable(finding.fix, unsafe=unsafe)]
-    for finding, fix in sorted(candidates, key=lambda pair: _extent(pair[1])):
+    candidates = [(item, item.fix) for item in diagnostics if is_applicable(item.fix, unsafe=unsafe)]
+    for diagnostic, fix in sorted(candidates, key=lambda pair: _extent(pair[1])):
         assert fix is not None
         first, last = _extent(fix)
         if first > end:
             edits += sorted(fix.edits, key=lambda edit: edit.span.start)
-            applied.append(finding)
+            applied.append(diagnostic)
             end = last
     return Fixed(_edited(text, edits), tuple(applied))
 

@@ -35,7 +35,7 @@ class _Word(NamedTuple):
 def apply_suppressions(
     source: SourceText,
     comments: Iterable[Comment],
-    findings: Sequence[Diagnostic],
+    diagnostics: Sequence[Diagnostic],
     *,
     statements: Sequence[StatementRange],
     looked_for: frozenset[str],
@@ -48,8 +48,8 @@ def apply_suppressions(
     """
     directives = [(comment, found) for comment in comments if (found := DIRECTIVE.match(comment.text)) is not None]
     if not directives:
-        return tuple(findings)
-    kept = list(findings)
+        return tuple(diagnostics)
+    kept = list(diagnostics)
     added: list[Diagnostic] = []
     for comment, found in directives:
         words = _words(comment, found)
@@ -71,7 +71,7 @@ def apply_suppressions(
                     useless.append(word)
                 kept = left
         added += [_useless(word, line, _removal(source, comment, found, word, words, useless)) for word in useless]
-    return tuple(sorted([*kept, *(added if reports else ())], key=lambda finding: finding.span.start))
+    return tuple(sorted([*kept, *(added if reports else ())], key=lambda diagnostic: diagnostic.span.start))
 
 
 def _words(comment: Comment, found: re.Match[str]) -> list[_Word]:
@@ -82,8 +82,8 @@ def _words(comment: Comment, found: re.Match[str]) -> list[_Word]:
     ]
 
 
-def _covers(finding: Diagnostic, line: int, around: Sequence[StatementRange]) -> bool:
-    span = finding.span
+def _covers(diagnostic: Diagnostic, line: int, around: Sequence[StatementRange]) -> bool:
+    span = diagnostic.span
     return span.line <= line <= span.end_line or any(one.start < span.end and span.start < one.end for one in around)
 
 

@@ -34,36 +34,37 @@ def _is_among(kind: str, wanted: list[str]) -> bool:
 
 def _quick_fixes(document: Document, range: types.Range) -> Iterator[types.CodeAction]:
     start, end = document.offset(range.start), document.offset(range.end)
-    here = [finding for finding in document.findings if finding.span.start <= end and start <= finding.span.end]
-    for finding in here:
-        if finding.fix is not None and finding.fix.applicability != "display" and finding.fix.edits:
-            yield _fix(document, finding)
-    for finding in here:
-        if finding.severity != "error" and finding.code != "DSD903" and not _is_continued(document, finding.span.line):
-            yield _ignore(document, finding)
+    here = [item for item in document.diagnostics if item.span.start <= end and start <= item.span.end]
+    for diagnostic in here:
+        if diagnostic.fix is not None and diagnostic.fix.applicability != "display" and diagnostic.fix.edits:
+            yield _fix(document, diagnostic)
+    for diagnostic in here:
+        is_suppressible = diagnostic.severity != "error" and diagnostic.code != "DSD903"
+        if is_suppressible and not _is_continued(document, diagnostic.span.line):
+            yield _ignore(document, diagnostic)
 
 
-def _fix(document: Document, finding: Diagnostic) -> types.CodeAction:
-    assert finding.fix is not None
+def _fix(document: Document, diagnostic: Diagnostic) -> types.CodeAction:
+    assert diagnostic.fix is not None
     end = "\r\n" if "\r\n" in document.text else "\n"
     edits = (
         types.TextEdit(document.positions.range_of(edit.span), edit.content.replace("\n", end))
-        for edit in finding.fix.edits
+        for edit in diagnostic.fix.edits
     )
     return types.CodeAction(
-        title=f"{finding.code}: {finding.fix.message}",
+        title=f"{diagnostic.code}: {diagnostic.fix.message}",
         kind=types.CodeActionKind.QuickFix,
-        diagnostics=[protocol_diagnostic(finding, document)],
+        diagnostics=[protocol_diagnostic(diagnostic, document)],
         edit=document.edit(edits),
-        is_preferred=finding.fix.applicability == "safe",
+        is_preferred=diagnostic.fix.applicability == "safe",
     )
 
 
 def _fix_all(document: Document) -> Iterator[types.CodeAction]:
     """All safe fixes at once, repeated to the end; None if there are none."""
-    if not any(finding.fix is not None and finding.fix.applicability == "safe" for finding in document.findings):
+    if not any(item.fix is not None and item.fix.applicability == "safe" for item in document.diagnostics):
         return
-    mended = mend(document.text, lambda text: document.sibling(text).findings, unsafe=False)
+    mended = mend(document.text, lambda text: document.sibling(text).diagnostics, unsafe=False)
     if mended.text != document.text:
         edit = document.edit(line_edits(document, mended.text))
         yield types.CodeAction(title="dsd: apply all safe fixes", kind=FIX_ALL, edit=edit)
@@ -74,29 +75,29 @@ def _is_continued(document: Document, line: int) -> bool:
     return document.positions.source.line(line - 1).rstrip().endswith("\\")
 
 
-def _ignore(document: Document, finding: Diagnostic) -> types.CodeAction:
+def _ignore(document: Document, diagnostic: Diagnostic) -> types.CodeAction:
     """A comment that suppresses the diagnostic."""
     return types.CodeAction(
-        title=f"{finding.code}: ignore it here",
+        title=f"{diagnostic.code}: ignore it here",
         kind=types.CodeActionKind.QuickFix,
-        diagnostics=[protocol_diagnostic(finding, document)],
-        edit=document.edit([_suppression(document, finding)]),
+        diagnostics=[protocol_diagnostic(diagnostic, document)],
+        edit=document.edit([_suppression(document, diagnostic)]),
     )
 
 
-def _suppression(document: Document, finding: Diagnostic) -> types.TextEdit:
+def _suppression(document: Document, diagnostic: Diagnostic) -> types.TextEdit:
     """Puts it at the end of the line, into an existing suppression, or above a line that has a comment."""
-    source, line = document.positions.source, finding.span.line
+    source, line = document.positions.source, diagnostic.span.line
     comment = next((item for item in document.tokens.comments if item.span.line == line), None)
     if comment is None:
         end = source.starts[line - 1] + len(source.line(line).rstrip())
-        return types.TextEdit(document.range(end, end), f"  # dsd: ignore[{finding.code}]")
+        return types.TextEdit(document.range(end, end), f"  # dsd: ignore[{diagnostic.code}]")
     bracket = comment.text.find("]")
     if comment.text.replace(" ", "").startswith("#dsd:ignore[") and bracket > 0:
         place = comment.span.start + bracket
-        return types.TextEdit(document.range(place, place), f", {finding.code}")
+        return types.TextEdit(document.range(place, place), f", {diagnostic.code}")
     text = source.line(line)
     indent = text[: len(text) - len(text.lstrip())]
     start = source.starts[line - 1]
     end_of_line = "\r\n" if "\r\n" in document.text else "\n"
-    return types.TextEdit(document.range(start, start), f"{indent}# dsd: ignore[{finding.code}]{end_of_line}")
+    return types.TextEdit(document.range(start, start), f"{indent}# dsd: ignore[{diagnostic.code}]{end_of_line}")

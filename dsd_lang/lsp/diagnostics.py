@@ -17,27 +17,27 @@ _SEVERITIES = {
 
 def diagnostics(document: Document) -> list[types.Diagnostic]:
     """All diagnostics of a document."""
-    return [protocol_diagnostic(finding, document) for finding in document.findings]
+    return [protocol_diagnostic(diagnostic, document) for diagnostic in document.diagnostics]
 
 
-def protocol_diagnostic(finding: Diagnostic, document: Document) -> types.Diagnostic:
+def protocol_diagnostic(diagnostic: Diagnostic, document: Document) -> types.Diagnostic:
     """One diagnostic in LSP form: message, label and help."""
     return types.Diagnostic(
-        range=document.positions.range_of(finding.span),
-        message=message_of(finding),
-        severity=_SEVERITIES[finding.severity],
-        code=finding.code,
-        code_description=types.CodeDescription(rule_url(finding.code, docs_url=document.settings.docs_url)),
+        range=document.positions.range_of(diagnostic.span),
+        message=message_of(diagnostic),
+        severity=_SEVERITIES[diagnostic.severity],
+        code=diagnostic.code,
+        code_description=types.CodeDescription(rule_url(diagnostic.code, docs_url=document.settings.docs_url)),
         source=SOURCE,
-        tags=[types.DiagnosticTag.Unnecessary] if finding.code == "DSD903" else None,
-        data={"name": finding.name, "fix": None if finding.fix is None else finding.fix.applicability},
+        tags=[types.DiagnosticTag.Unnecessary] if diagnostic.code == "DSD903" else None,
+        data={"name": diagnostic.name, "fix": None if diagnostic.fix is None else diagnostic.fix.applicability},
     )
 
 
-def message_of(finding: Diagnostic) -> str:
+def message_of(diagnostic: Diagnostic) -> str:
     """A diagnostic as one text."""
-    first = f"{finding.message}: {finding.label}" if finding.label else finding.message
-    return f"{first}\nhelp: {finding.help}" if finding.help else first
+    first = f"{diagnostic.message}: {diagnostic.label}" if diagnostic.label else diagnostic.message
+    return f"{first}\nhelp: {diagnostic.help}" if diagnostic.help else first
 
 
 def published(document: Document) -> types.PublishDiagnosticsParams:
@@ -52,7 +52,7 @@ def cleared(uri: str) -> types.PublishDiagnosticsParams:
 
 def pulled(document: Document, params: types.DocumentDiagnosticParams) -> types.DocumentDiagnosticReport:
     """The answer to a pull request; a result that the editor already has is not sent again."""
-    result_id = f"{document.version} {hash(document.findings)}"  # settings may change without the text
+    result_id = f"{document.version} {hash(document.diagnostics)}"  # settings may change without the text
     if params.previous_result_id == result_id and document.version is not None:
         return types.RelatedUnchangedDocumentDiagnosticReport(result_id)
     return types.RelatedFullDocumentDiagnosticReport(items=diagnostics(document), result_id=result_id)

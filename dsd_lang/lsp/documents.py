@@ -68,7 +68,7 @@ class Document:
         return analyse(self.text, layers=self.settings.layers, parsed=self.reading.parsed)
 
     @cached_property
-    def findings(self) -> tuple[Diagnostic, ...]:
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
         """The diagnostics that the editor shows: those that `dsd-lint` reports."""
         return check_analysis(self.text, self.analysis, selected=self.settings.selected)
 

@@ -25,13 +25,13 @@ def hover(document: Document, params: types.HoverParams) -> types.Hover | None:
     offset = document.offset(params.position)
     token = token_at(document, offset)
     texts = [] if token is None else [text for text in (_meaning(document, token, offset),) if text]
-    findings = [
-        item for item in document.findings if item.span.start <= offset <= max(item.span.end - 1, item.span.start)
+    diagnostics = [
+        item for item in document.diagnostics if item.span.start <= offset <= max(item.span.end - 1, item.span.start)
     ]
-    texts += [text for code in dict.fromkeys(item.code for item in findings) if (text := rule_page(code))]
+    texts += [text for code in dict.fromkeys(item.code for item in diagnostics) if (text := rule_page(code))]
     if not texts:
         return None
-    span = token.span if token is not None else findings[0].span
+    span = token.span if token is not None else diagnostics[0].span
     content = types.MarkupContent(types.MarkupKind.Markdown, "\n\n---\n\n".join(texts))
     return types.Hover(content, document.positions.range_of(span))
 

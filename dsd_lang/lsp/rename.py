@@ -54,9 +54,9 @@ def _check_meaning(document: Document, definition: Definition, spans: Sequence[S
     """Checks that every name in the renamed text refers to the same definition as before."""
     taken = next((item for item in document.labels.definitions if item.name == name), None)
     renamed = document.sibling(_renamed(document.text, spans, name))
-    errors = sorted(finding.code for finding in document.analysis.errors)
+    errors = sorted(diagnostic.code for diagnostic in document.analysis.errors)
     if _meaning(document, spans, name) == _meaning(renamed, (), name) and errors == sorted(
-        finding.code for finding in renamed.analysis.errors
+        diagnostic.code for diagnostic in renamed.analysis.errors
     ):
         return
     where = (

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dsd_lang.passes.collected_diagnostics import Diagnostics
     from dsd_lang.passes.draft import Draftbook
-    from dsd_lang.passes.findings import Diagnostics
     from dsd_lang.passes.outline import Group
     from dsd_lang.passes.read_settings import Settings
     from dsd_lang.plan.shapes import CheckpointData, ComparisonData, ExpectationData
@@ -22,7 +22,7 @@ class Compilation:
     """One program during compilation.
 
     Inputs: ``program`` and its ``text``, ``overrides`` (`--set` flags), ``defaults`` (the model's preset), and
-    ``findings``, which collects the diagnostics of all passes. Results of the passes, in order: ``names`` (every
+    ``diagnostics``, which collects the diagnostics of all passes. Results of the passes, in order: ``names`` (every
     label), ``settings``, ``is_too_large`` (then no other pass runs), ``outline``, ``book`` (the phases),
     ``checkpoints``, ``comparisons`` and ``expectations``.
     """
@@ -32,8 +32,8 @@ class Compilation:
         "checkpoints",
         "comparisons",
         "defaults",
+        "diagnostics",
         "expectations",
-        "findings",
         "is_too_large",
         "names",
         "outline",
@@ -55,14 +55,14 @@ class Compilation:
         self,
         program: nodes.Program,
         text: str,
-        findings: Diagnostics,
+        diagnostics: Diagnostics,
         *,
         overrides: Mapping[str, str] | None = None,
         defaults: Mapping[str, str] | None = None,
     ) -> None:
         self.program = program
         self.text = text
-        self.findings = findings
+        self.diagnostics = diagnostics
         self.overrides = overrides
         self.defaults = defaults
         self.is_too_large = False

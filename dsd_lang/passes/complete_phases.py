@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dsd_lang.base.arguments import BY_NAME, Argument, kept_in
+from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import Draft
-from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.outline import Round
 from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_settings import Settings
@@ -32,15 +32,15 @@ _DEFAULTS = {row.name: default_of(row) for row in _PLAIN}
 
 def complete_phases(compilation: Compilation) -> None:
     """Fills in ``target``, ``until``, ``rounds`` and ``attributes`` of every draft, as plan data."""
-    completion = _Completion(compilation.settings, compilation.findings)
+    completion = _Completion(compilation.settings, compilation.diagnostics)
     for draft in compilation.book.phases:
         completion.phase(draft)
 
 
 class _Completion:
-    def __init__(self, settings: Settings, findings: Diagnostics) -> None:
+    def __init__(self, settings: Settings, diagnostics: Diagnostics) -> None:
         self.settings = settings
-        self.findings = findings
+        self.diagnostics = diagnostics
         self._plain: dict[tuple[int, str, bool], dict[str, AttributeData]] = {}
         self._conditions: dict[int, tuple[Round, ConditionData | None]] = {}
 
@@ -90,7 +90,7 @@ class _Completion:
     def cycle(self, cycle: Round, is_last: bool) -> CycleData | None:
         key = id(cycle)
         if key not in self._conditions:
-            condition = read_condition(cycle.until.condition, cycle.names, self.findings)
+            condition = read_condition(cycle.until.condition, cycle.names, self.diagnostics)
             self._conditions[key] = (cycle, condition)
         condition = self._conditions[key][1]
         if condition is None:

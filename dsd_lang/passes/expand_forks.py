@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import ClaimDraft, Draft, Draftbook, Instance, NamedThing, NameScope
-from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.measure_program import MAX_PHASES
 from dsd_lang.passes.outline import Claim, ForkItem, Group, OutlineItem, Round, last_on_line
 from dsd_lang.rules import program_too_large
@@ -39,15 +39,15 @@ class _Line:
 
 def expand_forks(compilation: Compilation) -> None:
     """Fills in ``book``: the phases of the outline in execution order; above the limit also ``is_too_large``."""
-    layout = _Layout(compilation.findings)
+    layout = _Layout(compilation.diagnostics)
     layout.group(compilation.outline, _Line(None, None), _Place("", "", 0, "shared", NameScope(None), ()))
     compilation.book = Draftbook(layout.phases, layout.claims)
     compilation.is_too_large = len(layout.phases) > MAX_PHASES
 
 
 class _Layout:
-    def __init__(self, findings: Diagnostics) -> None:
-        self.findings = findings
+    def __init__(self, diagnostics: Diagnostics) -> None:
+        self.diagnostics = diagnostics
         self.phases: list[Draft] = []
         self.claims: list[ClaimDraft] = []
         # the last occurrence of an item is on the current line
@@ -76,7 +76,7 @@ class _Layout:
     def phase(self, item: OutlineItem, line: _Line, place: _Place) -> None:
         index = len(self.phases)
         if index >= MAX_PHASES:
-            self.findings.report(program_too_large.too_many_phases(MAX_PHASES, item.node.span))
+            self.diagnostics.report(program_too_large.too_many_phases(MAX_PHASES, item.node.span))
         draft = Draft(
             index,
             item,

@@ -10,8 +10,8 @@ from fractions import Fraction
 from itertools import product
 
 from dsd_lang.base.arguments import BY_NAME
+from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.outline import Claim, Element, ForkItem, Group, OutlineItem, Round, TailItem
 from dsd_lang.passes.quantities import Bound, Names, Quantity, evaluate
 from dsd_lang.passes.read_values import read_value
@@ -24,22 +24,22 @@ Texts = dict[str, str]
 
 def expand_loops(compilation: Compilation) -> None:
     """Fills in ``outline``, for a program within the size limit."""
-    expansion = _Expansion(compilation.findings)
+    expansion = _Expansion(compilation.diagnostics)
     compilation.outline = Group(expansion.body(compilation.program.statements, {}, {}, is_top=True))
 
 
-def whole_count(value: nodes.Value, names: Names, what: str, findings: Diagnostics) -> int | None:
+def whole_count(value: nodes.Value, names: Names, what: str, diagnostics: Diagnostics) -> int | None:
     """A count of at least 1; None after reporting an invalid one."""
-    quantity = evaluate(value, names, findings)
+    quantity = evaluate(value, names, diagnostics)
     if quantity is None:
         return None
     if quantity.unit != "" or quantity.value.denominator != 1 or quantity.value < 1:
-        findings.report(wrong_value.not_a_count(what, str(quantity), value.span))
+        diagnostics.report(wrong_value.not_a_count(what, str(quantity), value.span))
         return None
     return int(quantity.value)
 
 
-def bind(value: nodes.Value, names: Names, findings: Diagnostics) -> tuple[Bound, str] | None:
+def bind(value: nodes.Value, names: Names, diagnostics: Diagnostics) -> tuple[Bound, str] | None:
     """The value of a loop variable, and its source text."""
     if isinstance(value, nodes.Name) and value.text not in names:
         return value, value.text
@@ -47,7 +47,7 @@ def bind(value: nodes.Value, names: Names, findings: Diagnostics) -> tuple[Bound
         return value, value.value
     if isinstance(value, nodes.Call | nodes.Reference):
         return value, describe(value).strip("`")
-    quantity = evaluate(value, names, findings)
+    quantity = evaluate(value, names, diagnostics)
     if quantity is None:
         return None
     written = value.text if isinstance(value, nodes.Number | nodes.LengthLiteral) else str(quantity)
@@ -55,8 +55,8 @@ def bind(value: nodes.Value, names: Names, findings: Diagnostics) -> tuple[Bound
 
 
 class _Expansion:
-    def __init__(self, findings: Diagnostics) -> None:
-        self.findings = findings
+    def __init__(self, diagnostics: Diagnostics) -> None:
+        self.diagnostics = diagnostics
         self.num_loops = 0
 
     def body(
@@ -83,11 +83,11 @@ class _Expansion:
         if isinstance(statement, nodes.Compare | nodes.Expect):
             return [Claim(statement, names)]
         if not is_top:
-            self.findings.report(unknown_argument.set_in_block(statement))
+            self.diagnostics.report(unknown_argument.set_in_block(statement))
         return []
 
     def repeat(self, statement: nodes.RepeatBlock, names: Names, texts: Texts) -> list[Element]:
-        count = whole_count(statement.count, names, "the number of rounds", self.findings) or 1
+        count = whole_count(statement.count, names, "the number of rounds", self.diagnostics) or 1
         loop = f"loop{self.num_loops}"
         self.num_loops += 1
         groups: list[Element] = []
@@ -105,7 +105,7 @@ class _Expansion:
         variable = statement.variable.text
         elements: list[Element] = []
         for value in statement.values:
-            bound = bind(value, names, self.findings)
+            bound = bind(value, names, self.diagnostics)
             if bound is not None:
                 inner = {**names, variable: bound[0]}
                 elements += self.body(statement.body, inner, {**texts, variable: bound[1]})
@@ -118,9 +118,9 @@ class _Expansion:
             if isinstance(argument.value, tuple):
                 continue
             if argument.name == "seeds":
-                seeds = whole_count(argument.value, names, "`seeds=`", self.findings)
+                seeds = whole_count(argument.value, names, "`seeds=`", self.diagnostics)
             elif argument.name == "rng":
-                value = read_value(BY_NAME["rng"], argument.value, names, self.findings)
+                value = read_value(BY_NAME["rng"], argument.value, names, self.diagnostics)
                 rng = value if isinstance(value, str) else None
         branches: list[tuple[str, Group]] = []
         for index, branch in enumerate(statement.branches):
@@ -131,7 +131,7 @@ class _Expansion:
     def sweep(self, statement: nodes.Sweep, names: Names, texts: Texts) -> list[Element]:
         choices: list[list[tuple[str, Bound, str]]] = []
         for variable in statement.variables:
-            bounds = [bind(value, names, self.findings) for value in variable.values]
+            bounds = [bind(value, names, self.diagnostics) for value in variable.values]
             choices.append([(variable.variable.text, *bound) for bound in bounds if bound is not None])
         branches: list[tuple[str, Group]] = []
         for combination in product(*choices):

@@ -10,9 +10,9 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import NamedTuple
 
+from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.expand_loops import whole_count
-from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.measure_program import MAX_PHASES
 from dsd_lang.passes.outline import Element, ForkItem, Group, OutlineItem, Round, TailItem
 from dsd_lang.passes.quantities import evaluate, is_too_long
@@ -29,7 +29,7 @@ class _Line(NamedTuple):
 
 def expand_repeats(compilation: Compilation) -> None:
     """Replaces ``outline`` by one without `TailItem`."""
-    expansion = _Expansion(compilation.findings)
+    expansion = _Expansion(compilation.diagnostics)
     compilation.outline, _ = expansion.group(compilation.outline, None)
 
 
@@ -49,8 +49,8 @@ def pair_before(line: _Line | None) -> list[OutlineItem]:
 
 
 class _Expansion:
-    def __init__(self, findings: Diagnostics) -> None:
-        self.findings = findings
+    def __init__(self, diagnostics: Diagnostics) -> None:
+        self.diagnostics = diagnostics
         self.num_tails = 0
         self.num_copies = 0
 
@@ -77,14 +77,14 @@ class _Expansion:
     def cycles(self, tail: TailItem, line: _Line | None) -> list[Group]:
         pair = pair_before(line)
         if not pair:
-            self.findings.report(repeat_without_pair.no_pair(tail.node))
+            self.diagnostics.report(repeat_without_pair.no_pair(tail.node))
             return []
         count = 1
         if tail.node.count is not None:
-            count = whole_count(tail.node.count, tail.names, "the number of repeats", self.findings) or 1
+            count = whole_count(tail.node.count, tail.names, "the number of repeats", self.diagnostics) or 1
         self.num_copies += count * len(pair)
         if self.num_copies > MAX_PHASES:
-            self.findings.report(program_too_large.too_many_phases(MAX_PHASES, tail.node.span))
+            self.diagnostics.report(program_too_large.too_many_phases(MAX_PHASES, tail.node.span))
             return []
         scale = self.scale(tail)
         loop = f"tail{self.num_tails}"
@@ -120,11 +120,11 @@ class _Expansion:
     def scale(self, tail: TailItem) -> Fraction:
         for argument in tail.node.arguments:
             if argument.name == "scale" and not isinstance(argument.value, tuple):
-                quantity = evaluate(argument.value, tail.names, self.findings)
+                quantity = evaluate(argument.value, tail.names, self.diagnostics)
                 if quantity is not None and quantity.is_number and quantity.value > 0:
                     return quantity.value
                 if quantity is not None:
-                    self.findings.report(lr_not_positive.scale_not_positive(argument.value.span))
+                    self.diagnostics.report(lr_not_positive.scale_not_positive(argument.value.span))
         return Fraction(1, 10)
 
     def factors(self, tail: TailItem, scale: Fraction, count: int, num_copied: int) -> list[Fraction]:
@@ -138,7 +138,7 @@ class _Expansion:
         for _ in range(count):
             factor = factor if is_final else factor * scale
             if is_too_long(factor):
-                self.findings.report(lr_not_positive.scaled_too_often(tail.node.span))
+                self.diagnostics.report(lr_not_positive.scaled_too_often(tail.node.span))
                 break
             factors.append(factor)
         return factors

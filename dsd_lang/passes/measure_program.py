@@ -8,8 +8,8 @@ from itertools import product
 from math import prod
 
 from dsd_lang.base.diagnostics import Span
+from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
 from dsd_lang.rules import program_too_large
 from dsd_lang.syntax import nodes
@@ -19,7 +19,7 @@ from dsd_lang.syntax.walk import bodies, names_in, statements
 MAX_PHASES = 100_000
 
 
-def is_measurable(program: nodes.Program, findings: Diagnostics) -> bool:
+def is_measurable(program: nodes.Program, diagnostics: Diagnostics) -> bool:
     """Whether blocks are not nested too deep for the later passes; reports DSD405 otherwise.
 
     The lexer limits the depth of braces. Blocks without braces (`repeat 3:`) are known only once the parser has
@@ -27,23 +27,23 @@ def is_measurable(program: nodes.Program, findings: Diagnostics) -> bool:
     """
     too_deep = next((statement for statement, depth in statements(program.statements) if depth > MAX_NESTING), None)
     if too_deep is not None:
-        findings.report(program_too_large.blocks_too_deep(MAX_NESTING, too_deep.span))
+        diagnostics.report(program_too_large.blocks_too_deep(MAX_NESTING, too_deep.span))
     return too_deep is None
 
 
 def measure_program(compilation: Compilation) -> None:
     """Fills in ``is_too_large``."""
-    compilation.is_too_large = count_phases(compilation.program, compilation.findings) is None
+    compilation.is_too_large = count_phases(compilation.program, compilation.diagnostics) is None
 
 
-def count_phases(program: nodes.Program, findings: Diagnostics) -> int | None:
+def count_phases(program: nodes.Program, diagnostics: Diagnostics) -> int | None:
     """The number of phases (and rounds) that the program expands to; None after reporting that there are too many."""
     silent = Diagnostics()
     counter = _Counter(silent)
     total = counter.body(program.statements, {})
     if total > MAX_PHASES:
         span = counter.culprit or (program.statements[-1].span if program.statements else program.span)
-        findings.report(program_too_large.product_too_large(MAX_PHASES, span))
+        diagnostics.report(program_too_large.product_too_large(MAX_PHASES, span))
         return None
     return total
 

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple, TypeGuard
 from dsd_lang.base.arguments import RATE_WORDS
 from dsd_lang.base.diagnostics import Diagnostic
 from dsd_lang.base.units import MAX_BITS, MAX_DIGITS, exact, format_exact, format_short, has_magnitude
-from dsd_lang.passes.findings import Diagnostics
+from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.plan.shapes import LengthData
 from dsd_lang.rules import lr_not_positive, program_too_large, wrong_value
 from dsd_lang.syntax import nodes
@@ -108,7 +108,7 @@ def length_data(quantity: Quantity) -> LengthData:
     return {"unit": "ep" if quantity.unit == "ep" else "it", "value": format_exact(quantity.value)}
 
 
-def evaluate(value: nodes.Value, names: Names, findings: Diagnostics) -> Quantity | None:
+def evaluate(value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Quantity | None:
     """The value of an expression; None after reporting why there is none."""
     direct = literal(value)
     if direct is not None:
@@ -117,21 +117,21 @@ def evaluate(value: nodes.Value, names: Names, findings: Diagnostics) -> Quantit
         bound = names.get(value.text)
         if isinstance(bound, Quantity):
             return bound
-        _report_unknown_name(value, names, findings)
+        _report_unknown_name(value, names, diagnostics)
         return None
     if isinstance(value, nodes.Unary):
-        operand = evaluate(value.operand, names, findings)
+        operand = evaluate(value.operand, names, diagnostics)
         return operand._replace(value=-operand.value) if operand is not None else None
     if isinstance(value, nodes.Binary):
-        left = evaluate(value.left, names, findings)
-        right = evaluate(value.right, names, findings)
+        left = evaluate(value.left, names, diagnostics)
+        right = evaluate(value.right, names, diagnostics)
         if left is None or right is None:
             return None
-        return _combine(value, left, right, findings)
+        return _combine(value, left, right, diagnostics)
     if is_accidental_call(value, names):
-        findings.report(wrong_value.reads_as_call(value))
+        diagnostics.report(wrong_value.reads_as_call(value))
         return None
-    findings.report(wrong_value.not_a_number(value))
+    diagnostics.report(wrong_value.not_a_number(value))
     return None
 
 
@@ -142,21 +142,21 @@ def is_accidental_call(value: object, names: Names) -> TypeGuard[nodes.Call]:
     return value.callee.text in (*RATE_WORDS, *names)
 
 
-def _report_unknown_name(value: nodes.Name, names: Names, findings: Diagnostics) -> None:
+def _report_unknown_name(value: nodes.Name, names: Names, diagnostics: Diagnostics) -> None:
     known = tuple(name for name, bound in names.items() if isinstance(bound, Quantity))
     if value.text in RATE_WORDS and value.text not in names:
-        findings.report(lr_not_positive.nothing_before(value))
+        diagnostics.report(lr_not_positive.nothing_before(value))
     else:
-        findings.report(wrong_value.word_for_number(value, known, is_bound=value.text in names))
+        diagnostics.report(wrong_value.word_for_number(value, known, is_bound=value.text in names))
 
 
-def _combine(node: nodes.Binary, left: Quantity, right: Quantity, findings: Diagnostics) -> Quantity | None:
+def _combine(node: nodes.Binary, left: Quantity, right: Quantity, diagnostics: Diagnostics) -> Quantity | None:
     result = {"+": _add, "-": _add, "*": _multiply, "/": _divide, "^": _raise}[node.operator](node, left, right)
     if isinstance(result, Diagnostic):
-        findings.report(result)
+        diagnostics.report(result)
         return None
     if is_too_long(result.value):
-        findings.report(program_too_large.number_too_long(node.span))
+        diagnostics.report(program_too_large.number_too_long(node.span))
         return None
     return result
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from dsd_lang.base.conditions import CONDITION_FUNCTIONS
 from dsd_lang.base.units import format_exact
-from dsd_lang.passes.findings import Diagnostics
+from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.quantities import Names, Quantity, evaluate, written
 from dsd_lang.passes.read_functions import fits
 from dsd_lang.plan.shapes import ConditionData
@@ -18,17 +18,17 @@ RenameMetric = Callable[[nodes.Name], str | None]
 
 
 def read_condition(
-    node: nodes.Condition, names: Names, findings: Diagnostics, *, rename: RenameMetric | None = None
+    node: nodes.Condition, names: Names, diagnostics: Diagnostics, *, rename: RenameMetric | None = None
 ) -> ConditionData | None:
     """The condition as plan data; ``rename`` maps a metric to its full name. None after reporting a mistake."""
-    reader = _Reader(names, findings, rename or (lambda name: name.text))
+    reader = _Reader(names, diagnostics, rename or (lambda name: name.text))
     return reader.condition(node)
 
 
 class _Reader:
-    def __init__(self, names: Names, findings: Diagnostics, rename: RenameMetric) -> None:
+    def __init__(self, names: Names, diagnostics: Diagnostics, rename: RenameMetric) -> None:
         self.names = names
-        self.findings = findings
+        self.diagnostics = diagnostics
         self.rename = rename
 
     def condition(self, node: nodes.Condition) -> ConditionData | None:
@@ -44,7 +44,7 @@ class _Reader:
             return {"kind": "compare", "op": node.operator, "args": (left, right)}
         call = self.call(node)
         if call is not None and not CONDITION_FUNCTIONS[call["name"]].is_condition:
-            self.findings.report(wrong_value.not_a_condition(call["name"], node.span))
+            self.diagnostics.report(wrong_value.not_a_condition(call["name"], node.span))
             return None
         return call
 
@@ -64,7 +64,7 @@ class _Reader:
 
     def operand(self, node: nodes.Value) -> ConditionData | None:
         if not any(self.is_measured(part) for part in below(node)):
-            quantity = evaluate(node, self.names, self.findings)
+            quantity = evaluate(node, self.names, self.diagnostics)
             return None if quantity is None else self.number(quantity, node)
         if isinstance(node, nodes.Name):
             metric = self.rename(node)
@@ -85,7 +85,7 @@ class _Reader:
 
     def number(self, quantity: Quantity, node: nodes.Value) -> ConditionData | None:
         if not quantity.is_number:
-            self.findings.report(wrong_value.compared_with_length(str(quantity), node.span))
+            self.diagnostics.report(wrong_value.compared_with_length(str(quantity), node.span))
             return None
         data: ConditionData = {"kind": "number", "value": format_exact(quantity.value)}
         if quantity.unit == "%":
@@ -94,7 +94,7 @@ class _Reader:
 
     def arithmetic(self, node: nodes.Binary) -> ConditionData | None:
         if node.operator == "^":
-            self.findings.report(wrong_value.power_in_condition(node.span))
+            self.diagnostics.report(wrong_value.power_in_condition(node.span))
             return None
         left, right = self.operand(node.left), self.operand(node.right)
         if left is None or right is None:
@@ -104,7 +104,7 @@ class _Reader:
     def call(self, node: nodes.Call) -> ConditionData | None:
         name = node.callee.text if isinstance(node.callee, nodes.Name) else ""
         if name not in CONDITION_FUNCTIONS:
-            self.findings.report(wrong_value.unknown_condition_function(node.callee, tuple(CONDITION_FUNCTIONS)))
+            self.diagnostics.report(wrong_value.unknown_condition_function(node.callee, tuple(CONDITION_FUNCTIONS)))
             return None
         arguments: list[ConditionData] = []
         options: dict[str, str] = {}
@@ -119,10 +119,10 @@ class _Reader:
         unnamed = [item.value for item in node.arguments if item.name is None]
         if len(unnamed) == 2 and CONDITION_FUNCTIONS[name].parameters and isinstance(unnamed[1], nodes.Number):
             option = CONDITION_FUNCTIONS[name].parameters[0].name
-            self.findings.report(wrong_value.second_value_unnamed(name, option, unnamed[1]))
+            self.diagnostics.report(wrong_value.second_value_unnamed(name, option, unnamed[1]))
             return None
         if len(arguments) != 1 or arguments[0]["kind"] != "metric":
-            self.findings.report(wrong_value.watches_one_metric(name, node.span))
+            self.diagnostics.report(wrong_value.watches_one_metric(name, node.span))
             return None
         data: ConditionData = {"kind": "call", "name": name, "args": tuple(arguments)}
         if options:
@@ -135,16 +135,16 @@ class _Reader:
         name = item.name or ""
         parameter = row.parameter(name)
         if parameter is None:
-            self.findings.report(unknown_argument.unknown_condition_argument(function, known, item))
+            self.diagnostics.report(unknown_argument.unknown_condition_argument(function, known, item))
             return False
         if name in options:
-            self.findings.report(duplicate_argument.parameter_twice(f"`{name}=`", item, help="keep one"))
+            self.diagnostics.report(duplicate_argument.parameter_twice(f"`{name}=`", item, help="keep one"))
             return False
-        quantity = evaluate(item.value, self.names, self.findings)
+        quantity = evaluate(item.value, self.names, self.diagnostics)
         if quantity is None:
             return False
         if not quantity.is_number or not fits(parameter, format_exact(quantity.value)):
-            self.findings.report(wrong_value.parameter_outside(name, parameter, item.value.span))
+            self.diagnostics.report(wrong_value.parameter_outside(name, parameter, item.value.span))
             return False
         options[name] = written(quantity)
         return True

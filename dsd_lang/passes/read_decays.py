@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from dsd_lang.base.arguments import Argument
 from dsd_lang.base.units import exact, format_exact, format_percent
-from dsd_lang.passes.findings import Diagnostics
+from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
 from dsd_lang.passes.read_functions import is_parameter
 from dsd_lang.plan.setting_text import milestone_text
@@ -15,13 +15,13 @@ from dsd_lang.rules import duplicate_argument, length_without_unit, milestones_o
 from dsd_lang.syntax import nodes
 
 
-def read_decay(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> DecayData | None:
+def read_decay(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> DecayData | None:
     """The plan data of `decay=value`, or None after reporting what is wrong with it."""
     callee = value.callee if isinstance(value, nodes.Call) else value
     if not isinstance(callee, nodes.Name) or argument.option(callee.text) is None:
-        findings.report(wrong_value.not_taken(argument, callee if isinstance(callee, nodes.Name) else value))
+        diagnostics.report(wrong_value.not_taken(argument, callee if isinstance(callee, nodes.Name) else value))
         return None
-    reader = _DecayReader(argument, callee.text, names, findings)
+    reader = _DecayReader(argument, callee.text, names, diagnostics)
     items = value.arguments if isinstance(value, nodes.Call) else ()
     data = reader.read(items)
     return None if data is None else reader.complete(data, value)
@@ -30,11 +30,11 @@ def read_decay(argument: Argument, value: nodes.Value, names: Names, findings: D
 class _DecayReader:
     """Reads `step(33%, 66%, by=0.1)`, `exp(0.95)` or `cosine(floor=1e-5)` as a plan `Decay`."""
 
-    def __init__(self, argument: Argument, kind: str, names: Names, findings: Diagnostics) -> None:
+    def __init__(self, argument: Argument, kind: str, names: Names, diagnostics: Diagnostics) -> None:
         self.argument = argument
         self.kind = kind
         self.names = names
-        self.findings = findings
+        self.diagnostics = diagnostics
 
     def read(self, items: tuple[nodes.CallArgument, ...]) -> DecayData | None:
         data: DecayData = {"kind": self.kind}
@@ -42,9 +42,9 @@ class _DecayReader:
         assert option is not None
         milestones: list[tuple[nodes.CallArgument, MilestoneData]] = []
         for item in items:
-            if item.name is not None and not is_parameter(option, item.name, item, tuple(data), self.findings):
+            if item.name is not None and not is_parameter(option, item.name, item, tuple(data), self.diagnostics):
                 return None
-            quantity = evaluate(item.value, self.names, self.findings)
+            quantity = evaluate(item.value, self.names, self.diagnostics)
             if quantity is None:
                 return None
             if item.name is None and self.kind == "step":
@@ -70,7 +70,7 @@ class _DecayReader:
         if name not in data:
             return False
         what = f"`{item.name}=`" if item.name is not None else "the factor"
-        self.findings.report(duplicate_argument.parameter_twice(what, item))
+        self.diagnostics.report(duplicate_argument.parameter_twice(what, item))
         return True
 
     def is_factor(
@@ -88,7 +88,7 @@ class _DecayReader:
         last = before[-1][1]
         if last["unit"] == "ratio" and exact(point["value"]) > exact(last["value"]):
             return False
-        self.findings.report(
+        self.diagnostics.report(
             wrong_value.factor_among_milestones(
                 item, item.value, format_percent(exact(point["value"])), has_by=any(one.name == "by" for one in items)
             )
@@ -100,7 +100,7 @@ class _DecayReader:
         for (_, first), (item, second) in pairwise(milestones):
             if first["unit"] != second["unit"] or exact(first["value"]) < exact(second["value"]):
                 continue
-            self.findings.report(
+            self.diagnostics.report(
                 milestones_out_of_order.not_after(
                     milestone_text(second), milestone_text(first), item.span, is_twice=first["value"] == second["value"]
                 )
@@ -109,7 +109,7 @@ class _DecayReader:
     def milestone(self, item: nodes.CallArgument, quantity: Quantity) -> MilestoneData | None:
         is_bare = quantity.unit == "" and quantity.value >= 1
         if quantity.value < 0 or is_bare:
-            self.findings.report(
+            self.diagnostics.report(
                 length_without_unit.not_a_milestone(
                     item, str(quantity), format_exact(quantity.value) if is_bare else None
                 )
@@ -120,21 +120,21 @@ class _DecayReader:
 
     def is_fit(self, name: str, item: nodes.CallArgument, quantity: Quantity) -> bool:
         if item.name is None and self.kind != "exp":
-            self.findings.report(wrong_value.unnamed_in_decay(self.kind, item.span))
+            self.diagnostics.report(wrong_value.unnamed_in_decay(self.kind, item.span))
             return False
         number = quantity.value
         if quantity.is_number and (0 < number <= 1 if name == "factor" else number >= 0):
             return True
-        self.findings.report(wrong_value.decay_parameter(name, item.span))
+        self.diagnostics.report(wrong_value.decay_parameter(name, item.span))
         return False
 
     def complete(self, data: DecayData, value: nodes.Value) -> DecayData | None:
         if self.kind == "step":
             if "milestones" not in data:
-                self.findings.report(wrong_value.no_milestones(value.span))
+                self.diagnostics.report(wrong_value.no_milestones(value.span))
                 return None
             data.setdefault("factor", "0.1")
         if self.kind == "exp" and "factor" not in data:
-            self.findings.report(wrong_value.no_factor(value.span))
+            self.diagnostics.report(wrong_value.no_factor(value.span))
             return None
         return data

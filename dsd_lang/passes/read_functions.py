@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dsd_lang.base.arguments import Argument
 from dsd_lang.base.options import Option, Parameter
 from dsd_lang.base.units import exact, parse_length
-from dsd_lang.passes.findings import Diagnostics
+from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.quantities import NO_NAMES, Names, Quantity, evaluate, written
 from dsd_lang.plan.shapes import FunctionData
 from dsd_lang.rules import duplicate_argument, unknown_argument, wrong_value
@@ -16,15 +16,17 @@ from dsd_lang.syntax import nodes
 SWITCHES = {"on": True, "off": False, "true": True, "false": False}
 
 
-def function_data(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> FunctionData | None:
+def function_data(
+    argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics
+) -> FunctionData | None:
     """Reads `word` or `word(...)`, one of the argument's options, as a plan `Function`."""
     callee = value.callee if isinstance(value, nodes.Call) else value
     if not isinstance(callee, nodes.Name):
-        findings.report(wrong_value.not_taken(argument, value))
+        diagnostics.report(wrong_value.not_taken(argument, value))
         return None
     option = argument.option(callee.text)
     if option is None:
-        findings.report(wrong_value.not_taken(argument, callee))
+        diagnostics.report(wrong_value.not_taken(argument, callee))
         return None
     arguments: dict[str, str | bool] = {}
     if isinstance(value, nodes.Call):
@@ -34,18 +36,18 @@ def function_data(argument: Argument, value: nodes.Value, names: Names, findings
             if name is None:
                 name = str(num_unnamed)
                 num_unnamed += 1
-            if not is_parameter(option, name, item, arguments, findings):
+            if not is_parameter(option, name, item, arguments, diagnostics):
                 return None
-            data = argument_data(item.value, names, findings)
-            if data is None or not is_fit(option, name, item, data, findings):
+            data = argument_data(item.value, names, diagnostics)
+            if data is None or not is_fit(option, name, item, data, diagnostics):
                 return None
             arguments[name] = data
     absent = next((one for one in option.parameters if one.is_required and one.name not in arguments), None)
     if absent is not None:
-        findings.report(wrong_value.parameter_absent(option, absent, value.span))
+        diagnostics.report(wrong_value.parameter_absent(option, absent, value.span))
         return None
     if arguments.get("nesterov") is True and not _is_nesterov(arguments):
-        findings.report(wrong_value.nesterov_without_momentum(value.span))
+        diagnostics.report(wrong_value.nesterov_without_momentum(value.span))
         return None
     return {"name": option.name, "arguments": arguments}
 
@@ -57,24 +59,24 @@ def _is_nesterov(arguments: dict[str, str | bool]) -> bool:
 
 
 def is_parameter(
-    option: Option, name: str, item: nodes.CallArgument, given: Collection[str], findings: Diagnostics
+    option: Option, name: str, item: nodes.CallArgument, given: Collection[str], diagnostics: Diagnostics
 ) -> bool:
     """Whether an option has that parameter; reports unknown and repeated ones."""
     if name in given:
-        findings.report(duplicate_argument.parameter_twice(f"`{name}=`", item))
+        diagnostics.report(duplicate_argument.parameter_twice(f"`{name}=`", item))
         return False
     if option.parameter(name) is not None:
         return True
-    findings.report(unknown_argument.unknown_parameter(option, name, item))
+    diagnostics.report(unknown_argument.unknown_parameter(option, name, item))
     return False
 
 
-def is_fit(option: Option, name: str, item: nodes.CallArgument, data: str | bool, findings: Diagnostics) -> bool:
+def is_fit(option: Option, name: str, item: nodes.CallArgument, data: str | bool, diagnostics: Diagnostics) -> bool:
     """Whether a value fits its parameter; reports it if not."""
     parameter = option.parameter(name)
     if parameter is None or fits(parameter, data):
         return True
-    findings.report(wrong_value.parameter_not_taken(option, parameter, data, item.value.span))
+    diagnostics.report(wrong_value.parameter_not_taken(option, parameter, data, item.value.span))
     return False
 
 
@@ -111,15 +113,15 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def argument_data(value: nodes.Value, names: Names, findings: Diagnostics) -> str | bool | None:
+def argument_data(value: nodes.Value, names: Names, diagnostics: Diagnostics) -> str | bool | None:
     """A value in parentheses: an exact number as text, a length, a word, or on/off as a boolean."""
     if isinstance(value, nodes.Name):
         bound = names.get(value.text)
         if bound is not None and not isinstance(bound, Quantity):
-            return argument_data(bound, NO_NAMES, findings)
+            return argument_data(bound, NO_NAMES, diagnostics)
         if bound is None and value.text not in SWITCHES and value.text.lower() in SWITCHES:
             word = "on" if SWITCHES[value.text.lower()] else "off"
-            findings.report(wrong_value.not_a_switch(value, word))
+            diagnostics.report(wrong_value.not_a_switch(value, word))
             return None
         if bound is None:
             return SWITCHES.get(value.text, value.text)
@@ -127,5 +129,5 @@ def argument_data(value: nodes.Value, names: Names, findings: Diagnostics) -> st
         return value.value
     if isinstance(value, nodes.Reference):
         return "@" + ".".join(value.path)
-    quantity = evaluate(value, names, findings)
+    quantity = evaluate(value, names, diagnostics)
     return None if quantity is None else written(quantity)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.units import format_exact
+from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.quantities import Names, Quantity, evaluate, is_accidental_call
 from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_targets import TargetNode, read_target
@@ -26,8 +26,8 @@ _RESERVED = ("held", "until", "then", "and", "or")
 
 def read_phases(compilation: Compilation) -> None:
     """Fills in ``given`` of every draft."""
-    findings = compilation.findings
-    reader = _PhaseReader(findings)
+    diagnostics = compilation.diagnostics
+    reader = _PhaseReader(diagnostics)
     for draft in compilation.book.phases:
         if draft.original is None:
             draft.given = reader.read(draft.item.node, draft.item.names, is_override=False)
@@ -53,8 +53,8 @@ def _overridden(original: GivenArguments, override: GivenArguments) -> GivenArgu
 
 
 class _PhaseReader:
-    def __init__(self, findings: Diagnostics) -> None:
-        self.findings = findings
+    def __init__(self, diagnostics: Diagnostics) -> None:
+        self.diagnostics = diagnostics
         self._words: dict[int, set[str]] = {}
         self._read: dict[tuple[object, ...], GivenArguments] = {}
 
@@ -99,7 +99,7 @@ class _PhaseReader:
             return  # the rule `unknown_argument` reports it
         if item.name in given.arguments:
             return  # the rule `duplicate_argument` reports it
-        data = read_value(row, item.value, names, self.findings)
+        data = read_value(row, item.value, names, self.diagnostics)
         given.arguments[item.name] = FAILED if data is None else data
 
     def foreign(self, node: nodes.Phase, name: str, given: GivenArguments) -> None:
@@ -119,23 +119,23 @@ class _PhaseReader:
 
     def until(self, item: nodes.Until, names: Names, given: GivenArguments) -> None:
         if given.until is not None:
-            self.findings.report(duplicate_argument.second_until(item))
+            self.diagnostics.report(duplicate_argument.second_until(item))
             return
-        condition = read_condition(item.condition, names, self.findings)
+        condition = read_condition(item.condition, names, self.diagnostics)
         given.until = FAILED if condition is None else condition
 
     def positional(self, node: nodes.Phase, item: nodes.Value, names: Names, given: GivenArguments) -> Quantity | None:
         """Takes a length; returns anything else as the target."""
-        quantity = None if self.is_misspelt(item, names) else evaluate(item, names, self.findings)
+        quantity = None if self.is_misspelt(item, names) else evaluate(item, names, self.diagnostics)
         if quantity is None:
             self.fail(given, "target" if node.mode == "sparse" else "length")
             return None
         if not quantity.is_length:
             return quantity
         if isinstance(given.length, Quantity):
-            self.findings.report(duplicate_argument.second_length(node, item, str(quantity)))
+            self.diagnostics.report(duplicate_argument.second_length(node, item, str(quantity)))
         elif quantity.value < 0:
-            self.findings.report(length_without_unit.negative(item.span))
+            self.diagnostics.report(length_without_unit.negative(item.span))
             given.length = FAILED
         else:
             given.length = quantity
@@ -148,13 +148,13 @@ class _PhaseReader:
         from dsd_lang.base.foreign_words import item_meant
 
         if item.text in BY_NAME:
-            self.findings.report(wrong_value.no_value(item, BY_NAME[item.text].meaning))
+            self.diagnostics.report(wrong_value.no_value(item, BY_NAME[item.text].meaning))
             return True
         meant = item_meant(item.text)
         word = meant.word if meant is not None else nearest(item.text.lower(), (*_RESERVED, *names))
         if meant is None and word not in _RESERVED:
             return False
-        self.findings.report(wrong_value.no_item_of_phase(item, word, meant.help if meant is not None else ""))
+        self.diagnostics.report(wrong_value.no_item_of_phase(item, word, meant.help if meant is not None else ""))
         return True
 
     def one_target(
@@ -167,13 +167,13 @@ class _PhaseReader:
         is_whole = quantity is not None and quantity.unit == "" and quantity.value >= 1
         if is_whole and (node.mode == "dense" or before is not None):
             assert quantity is not None
-            self.findings.report(length_without_unit.no_unit(item, format_exact(quantity.value)[:20]))
+            self.diagnostics.report(length_without_unit.no_unit(item, format_exact(quantity.value)[:20]))
             return before
         if node.mode == "dense":
-            self.findings.report(unknown_argument.target_of_dense(item.span))
+            self.diagnostics.report(unknown_argument.target_of_dense(item.span))
             return before
         if before is not None:
-            self.findings.report(duplicate_argument.second_target(item.span))
+            self.diagnostics.report(duplicate_argument.second_target(item.span))
             return before
         return (item, quantity)
 
@@ -190,10 +190,10 @@ class _PhaseReader:
             if any(is_accidental_call(value, names) for value in values):
                 given.target = FAILED  # inside of parentheses that read as a call, which is reported
             elif not is_override and given.target is None:
-                self.findings.report(target_out_of_range.no_target(node))
+                self.diagnostics.report(target_out_of_range.no_target(node))
                 given.target = FAILED
             return
-        data = read_target(target[0], names, given, self.findings, value=target[1])
+        data = read_target(target[0], names, given, self.diagnostics, value=target[1])
         given.target = FAILED if data is None else data
         if data is not None:
             self.companions(node, data, given)
@@ -213,4 +213,4 @@ class _PhaseReader:
             ("of", {"fraction", "remaining"}, "a share such as `20%`"),
         ):
             if given.said(name) is not None and not kinds & fitting:
-                self.findings.report(unknown_argument.without_companion(node, name, what))
+                self.diagnostics.report(unknown_argument.without_companion(node, name, what))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from dsd_lang.base.arguments import BY_NAME, Argument, allowed_at
 from dsd_lang.base.errors import DsdError, nearest
 from dsd_lang.base.units import format_exact
+from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.quantities import NO_NAMES, Quantity, evaluate, is_too_long
 from dsd_lang.passes.read_values import read_value
 from dsd_lang.passes.values import NONE, is_decay, is_function, is_length, is_source
@@ -37,7 +37,7 @@ Settings = dict[str, Setting]
 def read_settings(compilation: Compilation) -> None:
     """Fills in ``settings``."""
     compilation.settings = effective_settings(
-        compilation.program, compilation.overrides, compilation.defaults, compilation.findings
+        compilation.program, compilation.overrides, compilation.defaults, compilation.diagnostics
     )
 
 
@@ -45,7 +45,7 @@ def effective_settings(
     program: nodes.Program,
     overrides: Mapping[str, str] | None,
     defaults: Mapping[str, str] | None,
-    findings: Diagnostics,
+    diagnostics: Diagnostics,
 ) -> Settings:
     """The effective settings. A mistake in a flag or preset is a :class:`DsdError`, one in the text a diagnostic."""
     settings: Settings = {}
@@ -60,10 +60,10 @@ def effective_settings(
             if row is None or "set" not in row.places:
                 continue
             if argument.name in first:
-                findings.report(duplicate_argument.set_twice(argument, first[argument.name].span.line))
+                diagnostics.report(duplicate_argument.set_twice(argument, first[argument.name].span.line))
                 continue
             first[argument.name] = argument
-            setting = _setting(row, argument, "set", findings)
+            setting = _setting(row, argument, "set", diagnostics)
             if setting is not None:
                 settings[argument.name] = setting
     for name, text in (overrides or {}).items():
@@ -71,24 +71,24 @@ def effective_settings(
     return settings
 
 
-def _setting(row: Argument, argument: nodes.Argument, origin: Origin, findings: Diagnostics) -> Setting | None:
+def _setting(row: Argument, argument: nodes.Argument, origin: Origin, diagnostics: Diagnostics) -> Setting | None:
     if row.kind == "lr":
-        return _rate(argument, origin, findings)
+        return _rate(argument, origin, diagnostics)
     if isinstance(argument.value, nodes.Reference):
-        findings.report(unknown_reference.in_setting(row.name, argument.value.span))
+        diagnostics.report(unknown_reference.in_setting(row.name, argument.value.span))
         return None
-    data = read_value(row, argument.value, NO_NAMES, findings)
+    data = read_value(row, argument.value, NO_NAMES, diagnostics)
     return None if data is None else Setting(data, _shown(row, data), origin, argument)
 
 
-def _rate(argument: nodes.Argument, origin: Origin, findings: Diagnostics) -> Setting | None:
+def _rate(argument: nodes.Argument, origin: Origin, diagnostics: Diagnostics) -> Setting | None:
     if isinstance(argument.value, tuple):
         return None
-    quantity = evaluate(argument.value, NO_NAMES, findings)
+    quantity = evaluate(argument.value, NO_NAMES, diagnostics)
     if quantity is None:
         return None
     if not quantity.is_number or quantity.value <= 0 or is_too_long(quantity.value):
-        findings.report(
+        diagnostics.report(
             lr_not_positive.setting_not_positive(str(quantity), argument.value.span, is_number=quantity.is_number)
         )
         return None
@@ -125,10 +125,10 @@ def _from_text(name: str, text: str, origin: Origin) -> Setting:
     if row.kind == "text" and body[:1] not in ("'", '"'):
         body = '"' + body.replace('"', "") + '"'
     argument = _parse_argument(name, body)
-    findings = Diagnostics()
-    setting = None if argument is None else _setting(row, argument, origin, findings)
+    diagnostics = Diagnostics()
+    setting = None if argument is None else _setting(row, argument, origin, diagnostics)
     if setting is None:
-        problem = next(iter(findings), None)
+        problem = next(iter(diagnostics), None)
         message = problem.message if problem is not None else f"`{text[:60]}` is not a value for `{name}`"
         raise DsdError(f"{source} `{name}`: {message}", help=(problem.help or None) if problem is not None else None)
     return setting

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from dsd_lang.base.units import format_exact
-from dsd_lang.passes.findings import Diagnostics
+from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
 from dsd_lang.passes.values import GivenArguments, is_length
 from dsd_lang.plan.shapes import ItemData, LengthData, PatternData, RampData, TargetData
@@ -17,73 +17,73 @@ _EVERY: LengthData = {"unit": "it", "value": "100"}
 
 
 def read_target(
-    node: TargetNode, names: Names, given: GivenArguments, findings: Diagnostics, *, value: Quantity | None = None
+    node: TargetNode, names: Names, given: GivenArguments, diagnostics: Diagnostics, *, value: Quantity | None = None
 ) -> TargetData | None:
     """The target of a phase as plan data; its other arguments are ``given``. None after reporting why there is none."""
     is_of_remaining = given.said("of") == "remaining"
     if isinstance(node, nodes.HeldTarget):
         return {"kind": "held"}
     if isinstance(node, nodes.NofMTarget):
-        return _n_of_m(node, findings)
+        return _n_of_m(node, diagnostics)
     if isinstance(node, nodes.RampTarget):
-        return _ramp(node, names, given, findings)
+        return _ramp(node, names, given, diagnostics)
     if isinstance(node, nodes.ListTarget):
         items: list[ItemData] = []
         for item in node.items:
-            target = read_target(item.target, names, given, findings)
+            target = read_target(item.target, names, given, diagnostics)
             if target is not None:
                 items.append({"selector": str(item.selector.selector), "target": target})
         return {"kind": "list", "items": tuple(items)} if len(items) == len(node.items) else None
-    quantity = value if value is not None else evaluate(node, names, findings)
-    pruned = None if quantity is None else _share(quantity, node, findings)
+    quantity = value if value is not None else evaluate(node, names, diagnostics)
+    pruned = None if quantity is None else _share(quantity, node, diagnostics)
     if pruned is None:
         return None
     return {"kind": "remaining" if is_of_remaining else "fraction", "pruned": format_exact(pruned)}
 
 
-def _share(quantity: Quantity, node: nodes.Value, findings: Diagnostics) -> Fraction | None:
+def _share(quantity: Quantity, node: nodes.Value, diagnostics: Diagnostics) -> Fraction | None:
     """A share of at least 0 and below 1; otherwise DSD401 with the hint `50%?`."""
     if quantity.is_length:
-        findings.report(target_out_of_range.target_is_a_length(str(quantity), node.span))
+        diagnostics.report(target_out_of_range.target_is_a_length(str(quantity), node.span))
         return None
     if 0 <= quantity.value < 1:
         return quantity.value
-    if isinstance(node, nodes.Binary) and _report_subtraction(node, findings):
+    if isinstance(node, nodes.Binary) and _report_subtraction(node, diagnostics):
         return None
-    findings.report(
+    diagnostics.report(
         target_out_of_range.not_a_share(quantity.value, str(quantity), node, is_percent=quantity.unit == "%")
     )
     return None
 
 
-def _report_subtraction(node: nodes.Binary, findings: Diagnostics) -> bool:
+def _report_subtraction(node: nodes.Binary, diagnostics: Diagnostics) -> bool:
     """Whether the target is a range such as `0-90%` or `2-4` written with a minus sign; reports it."""
     left, right = node.left, node.right
     if node.operator != "-" or not isinstance(left, nodes.Number) or not isinstance(right, nodes.Number):
         return False
-    findings.report(target_out_of_range.subtracts(node, left, right))
+    diagnostics.report(target_out_of_range.subtracts(node, left, right))
     return True
 
 
-def _n_of_m(node: nodes.NofMTarget, findings: Diagnostics) -> PatternData | None:
+def _n_of_m(node: nodes.NofMTarget, diagnostics: Diagnostics) -> PatternData | None:
     keep, total = node.keep, node.of
     if 0 <= keep < total < 1:
-        findings.report(target_out_of_range.pattern_of_shares(node))
+        diagnostics.report(target_out_of_range.pattern_of_shares(node))
         return None
     if keep.denominator != 1 or total.denominator != 1 or not 0 < keep < total:
-        findings.report(target_out_of_range.not_a_pattern(node))
+        diagnostics.report(target_out_of_range.not_a_pattern(node))
         return None
     return {"kind": "nm", "n": int(keep), "m": int(total)}
 
 
-def _ramp(node: nodes.RampTarget, names: Names, given: GivenArguments, findings: Diagnostics) -> RampData | None:
-    start, end = evaluate(node.start, names, findings), evaluate(node.end, names, findings)
-    first = None if start is None else _share(start, node.start, findings)
-    final = None if end is None else _share(end, node.end, findings)
+def _ramp(node: nodes.RampTarget, names: Names, given: GivenArguments, diagnostics: Diagnostics) -> RampData | None:
+    start, end = evaluate(node.start, names, diagnostics), evaluate(node.end, names, diagnostics)
+    first = None if start is None else _share(start, node.start, diagnostics)
+    final = None if end is None else _share(end, node.end, diagnostics)
     if first is None or final is None:
         return None
     if final < first:
-        findings.report(bad_ramp.falls(node, first, final))
+        diagnostics.report(bad_ramp.falls(node, first, final))
         return None
     shape, every = given.said("ramp"), given.said("every")
     return {

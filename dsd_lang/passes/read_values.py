@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dsd_lang.base.arguments import Argument
 from dsd_lang.base.options import DISTILL_PARAMETERS
 from dsd_lang.base.units import format_exact
-from dsd_lang.passes.findings import Diagnostics
+from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.quantities import (
     Names,
     Quantity,
@@ -36,20 +36,20 @@ _PLAN_NAMES = {"T": "temperature"}  # as written -> as in the plan
 
 
 def read_value(
-    argument: Argument, value: nodes.Value | tuple[nodes.SelectorNode, ...], names: Names, findings: Diagnostics
+    argument: Argument, value: nodes.Value | tuple[nodes.SelectorNode, ...], names: Names, diagnostics: Diagnostics
 ) -> Value | None:
     """The plan data of `argument=value`, or None after reporting what was expected."""
     if isinstance(value, tuple):
         if argument.kind == "selectors":
             return read_selectors(value)
         first = value[0]
-        findings.report(wrong_value.takes_no_selectors(argument, first.span))
+        diagnostics.report(wrong_value.takes_no_selectors(argument, first.span))
         return None
     if isinstance(value, nodes.Name):
         bound = names.get(value.text)
         if bound is not None and not isinstance(bound, Quantity):
             value = bound
-    return _READERS[argument.kind](argument, value, names, findings)
+    return _READERS[argument.kind](argument, value, names, diagnostics)
 
 
 def read_selectors(value: tuple[nodes.SelectorNode, ...]) -> tuple[str, ...]:
@@ -57,146 +57,148 @@ def read_selectors(value: tuple[nodes.SelectorNode, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(node.selector) for node in value))
 
 
-def _read_lr(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
+def _read_lr(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Value | None:
     if is_accidental_call(value, names):
-        findings.report(wrong_value.reads_as_call(value))
+        diagnostics.report(wrong_value.reads_as_call(value))
         return None
     if isinstance(value, nodes.Text | nodes.Reference | nodes.Call | nodes.LengthLiteral):
-        findings.report(wrong_value.not_taken(argument, value))
+        diagnostics.report(wrong_value.not_taken(argument, value))
         return None
     return WrittenRate(value, names)
 
 
-def _quantity(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Quantity | None:
+def _quantity(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Quantity | None:
     is_word = isinstance(value, nodes.Name) and value.text not in names
     if is_word or isinstance(value, nodes.Text | nodes.Reference | nodes.Call):
-        findings.report(wrong_value.not_taken(argument, value))
+        diagnostics.report(wrong_value.not_taken(argument, value))
         return None
-    return evaluate(value, names, findings)
+    return evaluate(value, names, diagnostics)
 
 
 def _number_in(
-    argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics, fits: Callable[[Fraction], bool]
+    argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics, fits: Callable[[Fraction], bool]
 ) -> Quantity | None:
-    quantity = _quantity(argument, value, names, findings)
+    quantity = _quantity(argument, value, names, diagnostics)
     if quantity is None:
         return None
     if not quantity.is_number or not fits(quantity.value):
-        findings.report(wrong_value.outside(argument, str(quantity), value.span))
+        diagnostics.report(wrong_value.outside(argument, str(quantity), value.span))
         return None
     return quantity
 
 
-def _read_number(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
-    quantity = _number_in(argument, value, names, findings, lambda number: number >= 0)
+def _read_number(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Value | None:
+    quantity = _number_in(argument, value, names, diagnostics, lambda number: number >= 0)
     return None if quantity is None else format_exact(quantity.value)
 
 
-def _read_positive(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
-    quantity = _number_in(argument, value, names, findings, lambda number: number > 0)
+def _read_positive(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Value | None:
+    quantity = _number_in(argument, value, names, diagnostics, lambda number: number > 0)
     return None if quantity is None else format_exact(quantity.value)
 
 
-def _read_ratio(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
-    quantity = _number_in(argument, value, names, findings, lambda number: 0 <= number < 1)
+def _read_ratio(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Value | None:
+    quantity = _number_in(argument, value, names, diagnostics, lambda number: 0 <= number < 1)
     return None if quantity is None else format_exact(quantity.value)
 
 
-def _read_whole(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
+def _read_whole(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Value | None:
     least = argument.least
-    quantity = _number_in(argument, value, names, findings, lambda number: number.denominator == 1 and number >= least)
+    quantity = _number_in(
+        argument, value, names, diagnostics, lambda number: number.denominator == 1 and number >= least
+    )
     return None if quantity is None else int(quantity.value)
 
 
-def _read_length(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
+def _read_length(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Value | None:
     if isinstance(value, nodes.Name) and argument.option(value.text) is not None:
         return NONE
-    quantity = _quantity(argument, value, names, findings)
+    quantity = _quantity(argument, value, names, diagnostics)
     if quantity is None:
         return None
     if not quantity.is_length:
-        findings.report(
+        diagnostics.report(
             length_without_unit.not_a_length(
                 argument.name, value, str(quantity), format_exact(quantity.value) if quantity.unit == "" else None
             )
         )
         return None
     if quantity.value < 0:
-        findings.report(length_without_unit.negative(value.span))
+        diagnostics.report(length_without_unit.negative(value.span))
         return None
     return length_data(quantity)
 
 
-def _read_selectors(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
-    findings.report(wrong_value.not_taken(argument, value))
+def _read_selectors(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Value | None:
+    diagnostics.report(wrong_value.not_taken(argument, value))
     return None
 
 
-def _read_choice(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
+def _read_choice(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Value | None:
     if isinstance(value, nodes.Name) and argument.option(value.text) is not None:
         return value.text
-    findings.report(wrong_value.not_taken(argument, value))
+    diagnostics.report(wrong_value.not_taken(argument, value))
     return None
 
 
-def _read_source(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
+def _read_source(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Value | None:
     if isinstance(value, nodes.Reference) or (isinstance(value, nodes.Text) and argument.name == "from"):
         return value
-    word = _read_choice(argument, value, names, findings)
+    word = _read_choice(argument, value, names, diagnostics)
     return {"kind": word} if isinstance(word, str) else None
 
 
-def _read_distill(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
+def _read_distill(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Value | None:
     if isinstance(value, nodes.Name) and value.text == "none":
         return NONE
     if isinstance(value, nodes.Reference):
         return WrittenTeacher(value, {})
     if not isinstance(value, nodes.Call) or not isinstance(value.callee, nodes.Reference):
-        findings.report(wrong_value.not_taken(argument, value))
+        diagnostics.report(wrong_value.not_taken(argument, value))
         return None
     options: dict[str, str] = {}
     for item in value.arguments:
         parameter = next((one for one in DISTILL_PARAMETERS if one.name == item.name), None)
         if parameter is None:
-            findings.report(unknown_argument.unknown_in_distill(item))
+            diagnostics.report(unknown_argument.unknown_in_distill(item))
             return None
         if _PLAN_NAMES.get(parameter.name, parameter.name) in options:
-            findings.report(duplicate_argument.parameter_twice(f"`{item.name}=`", item, help="keep one"))
+            diagnostics.report(duplicate_argument.parameter_twice(f"`{item.name}=`", item, help="keep one"))
             return None
-        quantity = evaluate(item.value, names, findings)
+        quantity = evaluate(item.value, names, diagnostics)
         if quantity is None:
             return None
         if not quantity.is_number or not fits(parameter, format_exact(quantity.value)):
-            findings.report(wrong_value.parameter_outside(parameter.name, parameter, item.value.span))
+            diagnostics.report(wrong_value.parameter_outside(parameter.name, parameter, item.value.span))
             return None
         options[_PLAN_NAMES.get(parameter.name, parameter.name)] = format_exact(quantity.value)
     return WrittenTeacher(value.callee, options)
 
 
-def _read_clip(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
+def _read_clip(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Value | None:
     if isinstance(value, nodes.Name) and value.text == "none":
         return NONE
     if isinstance(value, nodes.Call):
-        function = function_data(argument, value, names, findings)
+        function = function_data(argument, value, names, diagnostics)
         if function is not None and len(value.arguments) != 1:
-            findings.report(wrong_value.several_bounds(value.span))
+            diagnostics.report(wrong_value.several_bounds(value.span))
             return None
         return function
-    number = _read_positive(argument, value, names, findings)
+    number = _read_positive(argument, value, names, diagnostics)
     return {"name": "norm", "arguments": {"0": number}} if isinstance(number, str) else None
 
 
-def _read_function(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
-    function = function_data(argument, value, names, findings)
+def _read_function(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Value | None:
+    function = function_data(argument, value, names, diagnostics)
     return NONE if function is not None and function["name"] == "none" else function
 
 
-def _read_text(argument: Argument, value: nodes.Value, names: Names, findings: Diagnostics) -> Value | None:
+def _read_text(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Value | None:
     if isinstance(value, nodes.Text):
         return value.value
     if isinstance(value, nodes.Name):
         return value.text
-    findings.report(wrong_value.not_taken(argument, value))
+    diagnostics.report(wrong_value.not_taken(argument, value))
     return None
 
 

@@ -10,9 +10,9 @@ from typing import cast
 
 from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.base.metrics import split_metric
+from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import ClaimDraft, NamedThing, NameScope
-from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_values import read_value
 from dsd_lang.passes.resolve_references import find
@@ -26,7 +26,7 @@ def resolve_claims(compilation: Compilation) -> None:
     comparisons: dict[tuple[object, ...], tuple[ComparisonData, nodes.Compare]] = {}
     expectations: dict[str, tuple[ExpectationData, nodes.Expect]] = {}
     for claim in compilation.book.claims:
-        resolver = _Claims(claim, compilation.names, compilation.findings)
+        resolver = _Claims(claim, compilation.names, compilation.diagnostics)
         if isinstance(claim.node, nodes.Compare):
             compared = resolver.comparison(claim.node)
             if compared is not None:
@@ -48,10 +48,10 @@ def span_data(node: nodes.Statement) -> SpanData:
 
 
 class _Claims:
-    def __init__(self, claim: ClaimDraft, all_names: frozenset[str], findings: Diagnostics) -> None:
+    def __init__(self, claim: ClaimDraft, all_names: frozenset[str], diagnostics: Diagnostics) -> None:
         self.claim = claim
         self.all_names = all_names
-        self.findings = findings
+        self.diagnostics = diagnostics
 
     def comparison(self, node: nodes.Compare) -> ComparisonData | None:
         left, right = self.arm(node.left.text, node.left), self.arm(node.right.text, node.right)
@@ -60,21 +60,21 @@ class _Claims:
             row = BY_NAME.get(argument.name)
             if row is None or "compare" not in row.places or argument.name in data:
                 continue
-            value = read_value(row, argument.value, self.claim.names, self.findings)
+            value = read_value(row, argument.value, self.claim.names, self.diagnostics)
             if value is None:
                 return None
             data[argument.name] = value
         if "on" not in data and any(argument.name not in BY_NAME for argument in node.arguments):
             return None  # `metric=test.err`: the rule `unknown_argument` reports it
         if "on" not in data:
-            self.findings.report(unknown_metric.no_metric(node))
+            self.diagnostics.report(unknown_metric.no_metric(node))
             return None
         if left is None or right is None:
             return None
         return cast("ComparisonData", {**data, "span": span_data(node)})  # further arguments of the registry
 
     def expectation(self, node: nodes.Expect, text: str) -> ExpectationData | None:
-        condition = read_condition(node.condition, self.claim.names, self.findings, rename=self.metric)
+        condition = read_condition(node.condition, self.claim.names, self.diagnostics, rename=self.metric)
         if condition is None:
             return None
         written = node.condition.span
@@ -110,7 +110,7 @@ class _Claims:
 
     def unknown(self, name: str, entry: NamedThing | None, node: nodes.Name) -> None:
         is_later = name.split(".")[0] in self.all_names and "." not in name
-        self.findings.report(
+        self.diagnostics.report(
             unknown_reference.not_an_arm(node, name, self.branches(), is_phase=entry is not None, is_later=is_later)
         )
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from dsd_lang.base.arguments import RATE_WORDS
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.units import exact, format_exact, format_short
+from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import Draft
-from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.quantities import Bound, Names, Quantity, evaluate, is_too_long, power
 from dsd_lang.passes.read_settings import Settings
 from dsd_lang.passes.values import FAILED, WrittenRate, is_decay, is_length, is_source
@@ -35,7 +35,7 @@ _ORIGINS = {"set": "`set`", "flag": "`--set`", "preset": "the model preset"}
 
 def resolve_learning_rates(compilation: Compilation) -> None:
     """Fills in ``lr`` of every draft, and ``rate``, the same as plan data."""
-    rates = _Rates(compilation.settings, compilation.findings)
+    rates = _Rates(compilation.settings, compilation.diagnostics)
     for draft in compilation.book.phases:
         draft.lr = rates.start(draft)
         draft.rate = rates.data(draft)
@@ -82,9 +82,9 @@ def _short_power(factor: Fraction, exponent: int) -> Fraction | None:
 
 
 class _Rates:
-    def __init__(self, settings: Settings, findings: Diagnostics) -> None:
+    def __init__(self, settings: Settings, diagnostics: Diagnostics) -> None:
         self.settings = settings
-        self.findings = findings
+        self.diagnostics = diagnostics
         self._words: dict[int, frozenset[str]] = {}
 
     def start(self, draft: Draft) -> Quantity | None:
@@ -155,16 +155,16 @@ class _Rates:
                 names[name] = rate
         if self.is_misspelt(expression, item_names):
             return None
-        quantity = evaluate(expression, {**names, **item_names}, self.findings)
+        quantity = evaluate(expression, {**names, **item_names}, self.diagnostics)
         if quantity is None:
             return None
         if quantity.is_length:
-            self.findings.report(lr_not_positive.rate_is_a_length(str(quantity), expression.span))
+            self.diagnostics.report(lr_not_positive.rate_is_a_length(str(quantity), expression.span))
             return None
         if quantity.value <= 0:
             shown = "0" if quantity.value == 0 else str(quantity)
             is_decayed = quantity.value == 0 and "last" in self.words_of(expression)
-            self.findings.report(lr_not_positive.not_above_zero(shown, expression.span, is_decayed=is_decayed))
+            self.diagnostics.report(lr_not_positive.not_above_zero(shown, expression.span, is_decayed=is_decayed))
             return None
         return self.checked(draft, quantity._replace(unit="") if quantity.unit == "%" else quantity)
 
@@ -177,7 +177,7 @@ class _Rates:
                 meant = FOREIGN_RATES.get(part.text.lower())
                 guess = meant.word if meant is not None else nearest(part.text.lower(), RATE_WORDS)
                 if guess is not None or meant is not None:
-                    self.findings.report(
+                    self.diagnostics.report(
                         wrong_value.word_for_rate(
                             part,
                             guess,
@@ -197,7 +197,7 @@ class _Rates:
 
     def checked(self, draft: Draft, rate: Quantity) -> Quantity | None:
         if is_too_long(rate.value):
-            self.findings.report(lr_not_positive.too_long(draft.node.span))
+            self.diagnostics.report(lr_not_positive.too_long(draft.node.span))
             return None
         return rate
 
@@ -221,7 +221,7 @@ class _Rates:
         if isinstance(floor, str) and decay["kind"] != "constant":
             return decay if "floor" in decay else {**decay, "floor": floor}
         if isinstance(draft.given.said("floor"), str):
-            self.findings.report(unknown_argument.floor_without_decay(draft.node, draft.span_of("floor")))
+            self.diagnostics.report(unknown_argument.floor_without_decay(draft.node, draft.span_of("floor")))
         return decay
 
     def data(self, draft: Draft) -> RateData:

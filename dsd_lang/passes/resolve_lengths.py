@@ -22,7 +22,7 @@ def resolve_lengths(compilation: Compilation) -> None:
         elif own is FAILED:
             pass  # already reported
         elif draft.length_from is None:
-            compilation.findings.report(missing_first_length.no_length(draft.node))
+            compilation.diagnostics.report(missing_first_length.no_length(draft.node))
         else:
             draft.length = draft.length_from.length
             draft.derived.append("duration")

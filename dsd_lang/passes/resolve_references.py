@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from dsd_lang.base.arguments import ARGUMENTS
 from dsd_lang.base.units import parse_length
+from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import Draft, Draftbook, Instance, NamedThing, NameScope
-from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.quantities import Quantity, length_data
 from dsd_lang.passes.values import WrittenTeacher
 from dsd_lang.plan.shapes import CheckpointData, ReferenceData, TeacherData
@@ -29,7 +29,7 @@ _ARGUMENTS = tuple(row.name for row in ARGUMENTS if row.kind in ("source", "dist
 
 def resolve_references(compilation: Compilation) -> None:
     """Fills in ``references`` of every draft, and the ``checkpoints`` that they need."""
-    resolver = _Resolver(compilation.book, compilation.names, compilation.findings)
+    resolver = _Resolver(compilation.book, compilation.names, compilation.diagnostics)
     for draft in compilation.book.phases:
         draft.references = {}
         for name in _ARGUMENTS:
@@ -50,10 +50,10 @@ def find(scope: NameScope | None, name: str, position: int) -> NamedThing | None
 
 
 class _Resolver:
-    def __init__(self, book: Draftbook, all_names: frozenset[str], findings: Diagnostics) -> None:
+    def __init__(self, book: Draftbook, all_names: frozenset[str], diagnostics: Diagnostics) -> None:
         self.book = book
         self.all_names = all_names
-        self.findings = findings
+        self.diagnostics = diagnostics
         self.checkpoints: dict[tuple[object, ...], CheckpointData] = {}
 
     def argument(self, draft: Draft, name: str, value: Value) -> None:
@@ -83,19 +83,19 @@ class _Resolver:
         if not is_moment or find(draft.scope, path[0], draft.index) is None:
             return False
         meant = f"@{'.'.join(path)}"
-        self.findings.report(unknown_reference.quoted(node, path[0], meant))
+        self.diagnostics.report(unknown_reference.quoted(node, path[0], meant))
         return True
 
     def reference(self, draft: Draft, node: nodes.Reference) -> ReferenceData | None:
         if node.path == ("init",):
             return self.checkpoint(None, "init", None)
         if node.path[0] == "init":
-            self.findings.report(unknown_reference.moment_of_init(node))
+            self.diagnostics.report(unknown_reference.moment_of_init(node))
             return None
         try:
             path, moment, offset = _split(node.path)
         except ValueError:
-            self.findings.report(unknown_reference.offset_too_long(node))
+            self.diagnostics.report(unknown_reference.offset_too_long(node))
             return None
         phase = self.phase(draft, path, node)
         if phase is None:
@@ -122,7 +122,7 @@ class _Resolver:
         length = phase.length
         if length is None or length.unit != offset.unit or offset.value <= length.value:
             return True
-        self.findings.report(unknown_reference.behind_the_end(node, str(length)))
+        self.diagnostics.report(unknown_reference.behind_the_end(node, str(length)))
         return False
 
     def phase(self, draft: Draft, path: tuple[str, ...], node: nodes.Reference) -> int | None:
@@ -139,11 +139,11 @@ class _Resolver:
             return entry.phase
         if len(entry.branch) > 1:
             name = ".".join(path)
-            self.findings.report(unknown_reference.which_seed(node, name, len(entry.branch)))
+            self.diagnostics.report(unknown_reference.which_seed(node, name, len(entry.branch)))
             return None
         end = entry.branch[0].end
         if end is None:
-            self.findings.report(unknown_reference.empty_branch(node, ".".join(path)))
+            self.diagnostics.report(unknown_reference.empty_branch(node, ".".join(path)))
         return end
 
     def inside(
@@ -151,7 +151,7 @@ class _Resolver:
     ) -> NamedThing | None:
         """One component of a path: a seed of a branch, or a name in it."""
         if entry.phase is not None:
-            self.findings.report(unknown_reference.no_moment(node, path, component, MOMENTS))
+            self.diagnostics.report(unknown_reference.no_moment(node, path, component, MOMENTS))
             return None
         for instance in entry.branch:
             if instance.seed is not None and component == f"seed{instance.seed}":
@@ -163,7 +163,7 @@ class _Resolver:
             known = tuple(entry.branch[0].scope.names)
         else:
             known = tuple(f"seed{instance.seed}" for instance in entry.branch)
-        self.findings.report(unknown_reference.not_in_branch(node, path, component, known))
+        self.diagnostics.report(unknown_reference.not_in_branch(node, path, component, known))
         return None
 
     def unknown(self, draft: Draft, name: str, node: nodes.Reference) -> None:
@@ -172,7 +172,9 @@ class _Resolver:
         while scope is not None:
             known += [word for word, entries in scope.names.items() if entries[0].position < draft.index]
             scope = scope.around
-        self.findings.report(unknown_reference.unknown_name(node, name, tuple(known), is_later=name in self.all_names))
+        self.diagnostics.report(
+            unknown_reference.unknown_name(node, name, tuple(known), is_later=name in self.all_names)
+        )
 
 
 def _teacher(reference: ReferenceData, options: dict[str, str]) -> TeacherData:

@@ -62,19 +62,19 @@ def render(
     raise ValueError(f"unknown format {format!r}; there are {', '.join(FORMATS)}")
 
 
-def told(finding: Diagnostic) -> str:
+def told(diagnostic: Diagnostic) -> str:
     """Message, label and help as lines of plain text, for formats without carets."""
-    label = f" ({finding.label})" if finding.label else ""
-    help = f"\nhelp: {finding.help}" if finding.help else ""
-    return f"{finding.message}{label}{help}"
+    label = f" ({diagnostic.label})" if diagnostic.label else ""
+    help = f"\nhelp: {diagnostic.help}" if diagnostic.help else ""
+    return f"{diagnostic.message}{label}{help}"
 
 
 def summary(files: Sequence[CheckedFile], *, num_fixed: int = 0) -> str:
     """The last line: `2 errors and 1 warning in 1 file`, or that no problems were found."""
     counts = {"error": 0, "warning": 0, "advice": 0}
     for file in files:
-        for finding in file.diagnostics:
-            counts[finding.severity] += 1
+        for diagnostic in file.diagnostics:
+            counts[diagnostic.severity] += 1
     checked = _counted(len(files), "file")
     fixed = f", {num_fixed} fixed" if num_fixed else ""
     parts = [_counted(count, severity) for severity, count in counts.items() if count]
@@ -85,7 +85,7 @@ def summary(files: Sequence[CheckedFile], *, num_fixed: int = 0) -> str:
 
 def fixable(files: Sequence[CheckedFile]) -> str:
     """How many diagnostics can be fixed: `2 fixable with --fix, 1 more with --unsafe-fixes`; empty for none."""
-    fixes = [finding.fix for file in files for finding in file.diagnostics if finding.fix is not None]
+    fixes = [diagnostic.fix for file in files for diagnostic in file.diagnostics if diagnostic.fix is not None]
     num_safe, num_unsafe = (sum(fix.applicability == kind for fix in fixes) for kind in ("safe", "unsafe"))
     if num_safe and num_unsafe:
         return f"{num_safe} fixable with --fix, {num_unsafe} more with --unsafe-fixes\n"

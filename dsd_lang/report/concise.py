@@ -11,9 +11,9 @@ from dsd_lang.report.colour import paint
 def render_concise(files: Sequence[CheckedFile], *, is_coloured: bool) -> str:
     """All diagnostics, in the order of the files."""
     lines = [
-        f"{file.name}:{finding.span.line}:{finding.span.column}: "
-        f"{paint(finding.code, finding.severity, is_coloured=is_coloured)} {finding.message}\n"
+        f"{file.name}:{diagnostic.span.line}:{diagnostic.span.column}: "
+        f"{paint(diagnostic.code, diagnostic.severity, is_coloured=is_coloured)} {diagnostic.message}\n"
         for file in files
-        for finding in file.diagnostics
+        for diagnostic in file.diagnostics
     ]
     return "".join(lines)

@@ -17,33 +17,33 @@ _BEFORE_THE_CARET = 60
 def render_full(files: Sequence[CheckedFile], *, is_coloured: bool) -> str:
     """All diagnostics, each followed by a blank line."""
     blocks = [
-        render_one(file.name, file.source, finding, is_coloured=is_coloured) + "\n"
+        render_one(file.name, file.source, diagnostic, is_coloured=is_coloured) + "\n"
         for file in files
-        for finding in file.diagnostics
+        for diagnostic in file.diagnostics
     ]
     return "".join(blocks)
 
 
-def render_one(name: str, source: SourceText, finding: Diagnostic, *, is_coloured: bool = False) -> str:
+def render_one(name: str, source: SourceText, diagnostic: Diagnostic, *, is_coloured: bool = False) -> str:
     """One diagnostic: head, position, source line, carets with the label, help."""
 
     def frame(text: str) -> str:
         return paint(text, "frame", is_coloured=is_coloured)
 
-    span = finding.span
+    span = diagnostic.span
     margin = " " * len(str(span.line))
-    shown, before, under = excerpt(source.line(span.line), span.column, _width_on_line(source, finding))
-    carets = paint(f"{under} {finding.label}".rstrip(), finding.severity, is_coloured=is_coloured)
-    head = paint(f"{finding.severity}[{finding.code}]", finding.severity, is_coloured=is_coloured)
+    shown, before, under = excerpt(source.line(span.line), span.column, _width_on_line(source, diagnostic))
+    carets = paint(f"{under} {diagnostic.label}".rstrip(), diagnostic.severity, is_coloured=is_coloured)
+    head = paint(f"{diagnostic.severity}[{diagnostic.code}]", diagnostic.severity, is_coloured=is_coloured)
     lines = [
-        f"{head}{paint(': ' + finding.message, 'strong', is_coloured=is_coloured)}",
+        f"{head}{paint(': ' + diagnostic.message, 'strong', is_coloured=is_coloured)}",
         f"{margin}{frame('-->')} {name}:{span.line}:{span.column}",
         f"{margin} {frame('|')}",
         f"{frame(f'{span.line} |')} {shown}".rstrip(),
         f"{margin} {frame('|')} {before}{carets}",
     ]
-    if finding.help:
-        lines += [f"{margin} {frame('|')}", f"{margin} {frame('=')} {_strong('help', is_coloured)}: {finding.help}"]
+    if diagnostic.help:
+        lines += [f"{margin} {frame('|')}", f"{margin} {frame('=')} {_strong('help', is_coloured)}: {diagnostic.help}"]
     return "\n".join(lines) + "\n"
 
 
@@ -51,9 +51,9 @@ def _strong(text: str, is_coloured: bool) -> str:
     return paint(text, "strong", is_coloured=is_coloured)
 
 
-def _width_on_line(source: SourceText, finding: Diagnostic) -> int:
+def _width_on_line(source: SourceText, diagnostic: Diagnostic) -> int:
     """How many columns of the first line the diagnostic covers, at least one."""
-    span = finding.span
+    span = diagnostic.span
     end = span.end_column if span.end_line == span.line else len(source.line(span.line)) + 1
     return max(1, end - span.column)
 

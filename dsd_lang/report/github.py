@@ -12,21 +12,21 @@ _COMMANDS = {"error": "error", "warning": "warning", "advice": "notice"}
 
 def render_github(files: Sequence[CheckedFile]) -> str:
     """One command per diagnostic; escapes `%`, line endings and (in properties) `:` and `,`."""
-    return "".join(_command(file.name, finding) for file in files for finding in file.diagnostics)
+    return "".join(_command(file.name, diagnostic) for file in files for diagnostic in file.diagnostics)
 
 
-def _command(name: str, finding: Diagnostic) -> str:
-    span = finding.span
+def _command(name: str, diagnostic: Diagnostic) -> str:
+    span = diagnostic.span
     properties = {
         "file": name.replace("\\", "/"),
         "line": str(span.line),
         "col": str(span.column),
         "endLine": str(span.end_line),
         "endColumn": str(span.end_column),
-        "title": f"{finding.code} {finding.name}",
+        "title": f"{diagnostic.code} {diagnostic.name}",
     }
     listed = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
-    return f"::{_COMMANDS[finding.severity]} {listed}::{_data(told(finding))}\n"
+    return f"::{_COMMANDS[diagnostic.severity]} {listed}::{_data(told(diagnostic))}\n"
 
 
 def _data(text: str) -> str:

@@ -29,7 +29,7 @@ def render_junit(files: Sequence[CheckedFile]) -> str:
 def _suite(file: CheckedFile) -> list[str]:
     name, num_failures = _attribute(file.name), len(file.diagnostics)
     counts = f'tests="{max(1, num_failures)}" failures="{num_failures}" errors="0" skipped="0"'
-    cases = [_case(file, finding) for finding in file.diagnostics]
+    cases = [_case(file, diagnostic) for diagnostic in file.diagnostics]
     return [
         f"  <testsuite name={name} {counts}>",
         *(cases or [f'    <testcase name="no problems found" classname={name} />']),
@@ -37,13 +37,14 @@ def _suite(file: CheckedFile) -> list[str]:
     ]
 
 
-def _case(file: CheckedFile, finding: Diagnostic) -> str:
-    span = finding.span
-    name = _attribute(f"{finding.code} {finding.name} at {span.line}:{span.column}")
-    body = escape(_clean(render_one(file.name, file.source, finding)))
+def _case(file: CheckedFile, diagnostic: Diagnostic) -> str:
+    span = diagnostic.span
+    name = _attribute(f"{diagnostic.code} {diagnostic.name} at {span.line}:{span.column}")
+    message = _attribute(told(diagnostic))
+    body = escape(_clean(render_one(file.name, file.source, diagnostic)))
     return (
         f"    <testcase name={name} classname={_attribute(file.name)}>\n"
-        f"      <failure type={_attribute(finding.severity)} message={_attribute(told(finding))}>{body}</failure>\n"
+        f"      <failure type={_attribute(diagnostic.severity)} message={message}>{body}</failure>\n"
         "    </testcase>"
     )
 

@@ -12,29 +12,29 @@ from dsd_lang.report import CheckedFile
 
 def render_json(files: Sequence[CheckedFile], *, docs_url: str) -> str:
     """One JSON object for all files; `valid`: there are no errors; `url`: the page of the rule."""
-    found = [(file.name, finding) for file in files for finding in file.diagnostics]
-    num_errors = sum(finding.severity == "error" for _, finding in found)
+    found = [(file.name, diagnostic) for file in files for diagnostic in file.diagnostics]
+    num_errors = sum(diagnostic.severity == "error" for _, diagnostic in found)
     report = {
         "format_version": "1",
         "valid": num_errors == 0,
         "error_count": num_errors,
-        "warning_count": sum(finding.severity == "warning" for _, finding in found),
-        "diagnostics": [_finding(name, finding, docs_url) for name, finding in found],
+        "warning_count": sum(diagnostic.severity == "warning" for _, diagnostic in found),
+        "diagnostics": [_diagnostic(name, diagnostic, docs_url) for name, diagnostic in found],
     }
     return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
 
 
-def _finding(name: str, finding: Diagnostic, docs_url: str) -> dict[str, Any]:
+def _diagnostic(name: str, diagnostic: Diagnostic, docs_url: str) -> dict[str, Any]:
     return {
-        "code": finding.code,
-        "name": finding.name,
-        "severity": finding.severity,
-        "message": finding.message,
-        "help": finding.help or None,
+        "code": diagnostic.code,
+        "name": diagnostic.name,
+        "severity": diagnostic.severity,
+        "message": diagnostic.message,
+        "help": diagnostic.help or None,
         "filename": name,
-        **_places(finding.span),
-        "url": rule_url(finding.code, docs_url=docs_url),
-        "fix": None if finding.fix is None else _fix(finding.fix),
+        **_places(diagnostic.span),
+        "url": rule_url(diagnostic.code, docs_url=docs_url),
+        "fix": None if diagnostic.fix is None else _fix(diagnostic.fix),
     }
 
 

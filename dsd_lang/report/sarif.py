@@ -32,7 +32,7 @@ def render_sarif(files: Sequence[CheckedFile], *, exit_code: int, docs_url: str,
         },
         "invocations": [{"executionSuccessful": True, "exitCode": exit_code}],
         "artifacts": [{"location": _place(file.name), "roles": ["analysisTarget"]} for file in files],
-        "results": [_result(file.name, finding) for file in files for finding in file.diagnostics],
+        "results": [_result(file.name, diagnostic) for file in files for diagnostic in file.diagnostics],
         "columnKind": "unicodeCodePoints",
         "newlineSequences": ["\r\n", "\n", "\r"],
     }
@@ -54,17 +54,17 @@ def _rule(entry: Code, page: str, docs_url: str) -> dict[str, Any]:
     }
 
 
-def _result(name: str, finding: Diagnostic) -> dict[str, Any]:
+def _result(name: str, diagnostic: Diagnostic) -> dict[str, Any]:
     place = _place(name)
     result: dict[str, Any] = {
-        "ruleId": finding.code,
-        "ruleIndex": _INDEXES[finding.code],
-        "level": _LEVELS[finding.severity],
-        "message": {"text": told(finding)},
-        "locations": [{"physicalLocation": {"artifactLocation": place, "region": _region(finding.span)}}],
+        "ruleId": diagnostic.code,
+        "ruleIndex": _INDEXES[diagnostic.code],
+        "level": _LEVELS[diagnostic.severity],
+        "message": {"text": told(diagnostic)},
+        "locations": [{"physicalLocation": {"artifactLocation": place, "region": _region(diagnostic.span)}}],
     }
-    if finding.fix is not None and finding.fix.edits:
-        result["fixes"] = [_fix(place, finding.fix)]
+    if diagnostic.fix is not None and diagnostic.fix.edits:
+        result["fixes"] = [_fix(place, diagnostic.fix)]
     return result
 
 

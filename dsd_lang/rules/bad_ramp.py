@@ -62,10 +62,10 @@ def _check(subject: Subject, draft: Draft, every: LengthData, *, is_flat: bool) 
     if interval <= 0 or length.value == 0:
         what = "`every=` must be above 0" if interval <= 0 else "a ramp needs a phase with a length"
         help = "write for instance `every=100it`" if interval <= 0 else "give the phase a length above 0"
-        subject.findings.add(CODE, what, draft.span_of("every"), label="no selection fits", help=help)
+        subject.diagnostics.add(CODE, what, draft.span_of("every"), label="no selection fits", help=help)
     elif every["unit"] == length.unit and interval > length.value and not is_flat:
         written = every["value"] + every["unit"]
-        subject.findings.add(
+        subject.diagnostics.add(
             CODE,
             f"no second selection fits: `every={written}` is longer than the phase, {length.short}",
             draft.span_of("every"),

@@ -47,7 +47,7 @@ def check(subject: Subject) -> None:
             continue
         now, current = _share(draft.target, "start"), _share(before.target, "end")
         if now is not None and current is not None and now < current:
-            subject.findings.add(
+            subject.diagnostics.add(
                 CODE,
                 f"this phase prunes {format_percent(now)}, the sparse phase before it {format_percent(current)}",
                 draft.node.span,

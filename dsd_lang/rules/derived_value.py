@@ -55,7 +55,7 @@ def check(subject: Subject) -> None:
         lengths, rates = _derived(drafts, "duration"), _derived(drafts, "lr")
         parts = [f"its {name} ({values[0]})" for name, values in (("length", lengths), ("lr", rates)) if values]
         if draft.original is None and parts:
-            subject.findings.add(
+            subject.diagnostics.add(
                 CODE,
                 f"this phase derives {' and '.join(parts)}",
                 draft.node.mode_span,

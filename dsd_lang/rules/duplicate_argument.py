@@ -53,7 +53,7 @@ def _check(subject: Subject, arguments: tuple[nodes.Argument, ...], phase: nodes
         if first is not argument:
             spans = [other.span for other in arguments] if phase is None else phase_spans(phase)
             is_same = _written(subject, first) == _written(subject, argument)
-            subject.findings.add(
+            subject.diagnostics.add(
                 CODE,
                 f"`{argument.name}=` is given twice",
                 argument.name_span,

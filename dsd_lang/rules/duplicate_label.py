@@ -104,7 +104,7 @@ def _define(subject: Subject, label: nodes.Label, taken: ChainMap[str, nodes.Lab
         return
     free = names.following(label.name)
     taken[free] = label
-    subject.findings.add(
+    subject.diagnostics.add(
         CODE,
         f"the label `{label.name}` is taken",
         label.span,

@@ -53,7 +53,7 @@ def check(subject: Subject) -> None:
     final = main[-1]
     if any(draft.parent is final for draft in subject.book.phases):
         return
-    subject.findings.add(
+    subject.diagnostics.add(
         CODE,
         "the schedule ends with a sparse phase, which leaves its masks on",
         final.node.mode_span,

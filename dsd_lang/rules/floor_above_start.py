@@ -53,7 +53,7 @@ def check(subject: Subject) -> None:
         floor = exact(decay["floor"])
         if not 0 < rate.value <= floor or (draft.length is not None and draft.length.value == 0):
             continue
-        subject.findings.add(
+        subject.diagnostics.add(
             CODE,
             f"the floor of this decay, {format_short(floor)}, is not below its start, {rate.short}",
             _span(draft),

@@ -49,7 +49,7 @@ def check(subject: Subject) -> None:
                     end_line=branch.span.line, end_column=branch.span.column, end=branch.span.start
                 )
                 name = next(free, None)
-                subject.findings.add(
+                subject.diagnostics.add(
                     CODE,
                     "every branch of a fork needs a name",
                     branch.span,

@@ -48,7 +48,7 @@ def check(subject: Subject) -> None:
         late = [point for point in rate["decay"].get("milestones", ()) if _is_past(point, draft.length)]
         if late:
             shown = ", ".join(f"`{_shown(point)}`" for point in late)
-            subject.findings.add(
+            subject.diagnostics.add(
                 CODE,
                 f"a step at {shown} is never taken: the phase lasts {draft.length.short}",
                 draft.span_of("decay"),

@@ -101,7 +101,7 @@ def _check_ramp(subject: Subject, draft: Draft) -> None:
 
 
 def _report(subject: Subject, span: Span, reason: Reason, *, fix: Fix | None = None) -> None:
-    subject.findings.add(CODE, reason[0], span, label="changes nothing", help=reason[1], fix=fix)
+    subject.diagnostics.add(CODE, reason[0], span, label="changes nothing", help=reason[1], fix=fix)
 
 
 def _check_comparisons(subject: Subject) -> None:

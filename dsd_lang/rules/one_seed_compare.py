@@ -49,7 +49,7 @@ def check(subject: Subject) -> None:
         if data["left"] == data["right"]:
             continue  # reported by DSD210
         if min(len(paths.get(data[side], ())) for side in ("left", "right")) == 1:
-            subject.findings.add(
+            subject.diagnostics.add(
                 CODE,
                 f"`{data['left']}` and `{data['right']}` are compared on one training each",
                 node.span,

@@ -43,7 +43,7 @@ def check(subject: Subject) -> None:
     for draft in subject.book.phases if subject.book is not None else ():
         target = draft.target
         if target is not None and target["kind"] == "fraction" and not LOW <= exact(target["pruned"]) <= HIGH:
-            subject.findings.add(
+            subject.diagnostics.add(
                 CODE,
                 f"{format_percent(exact(target['pruned']))} lies outside 25-50%, the range the paper found to work",
                 draft.node.span,

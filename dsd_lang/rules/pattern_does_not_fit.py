@@ -78,7 +78,7 @@ def _patterns(draft: Draft, layers: Sequence[LayerInfo]) -> Iterator[tuple[tuple
 
 
 def _report(subject: Subject, draft: Draft, m: int, part: Share, misfit: Misfit) -> None:
-    subject.findings.add(
+    subject.diagnostics.add(
         CODE,
         misfit.message,
         _span(draft, part.item),

@@ -53,7 +53,7 @@ def check(subject: Subject) -> None:
         rate, before = draft.lr, sparse.lr
         if rate is None or before is None or rate[1:] != before[1:] or rate.value < before.value:
             continue
-        subject.findings.add(
+        subject.diagnostics.add(
             CODE,
             f"this re-dense phase starts at lr {rate.short}, which is not below its sparse phase's {before.short}",
             draft.span_of("lr"),

@@ -48,7 +48,7 @@ def check(subject: Subject) -> None:
         if draft.parent is not None and draft.parent.mode == "sparse":
             continue
         if draft.mode == "dense" and draft.given.arguments.get("restore") is not None:
-            subject.findings.add(
+            subject.diagnostics.add(
                 CODE,
                 "`restore=` has nothing to restore: no masks are on before this phase",
                 draft.span_of("restore"),
@@ -58,7 +58,7 @@ def check(subject: Subject) -> None:
             )
         target = draft.target
         if target is not None and target["kind"] == "held":
-            subject.findings.add(
+            subject.diagnostics.add(
                 CODE,
                 "`held` has nothing to hold: no masks are on before this phase",
                 draft.node.span,

@@ -9,8 +9,8 @@ from dsd_lang.base.layers import LayerInfo
 from dsd_lang.syntax import nodes
 
 if TYPE_CHECKING:
+    from dsd_lang.passes.collected_diagnostics import Diagnostics
     from dsd_lang.passes.draft import Draftbook
-    from dsd_lang.passes.findings import Diagnostics
     from dsd_lang.plan.shapes import ComparisonData, ExpectationData
 
 
@@ -18,7 +18,7 @@ class Subject(NamedTuple):
     """``book`` is None if the program could not be resolved; ``layers`` is the model's inventory if one is given."""
 
     program: nodes.Program
-    findings: Diagnostics
+    diagnostics: Diagnostics
     book: Draftbook | None = None
     comparisons: Sequence[tuple[ComparisonData, nodes.Compare]] = ()
     expectations: Sequence[tuple[ExpectationData, nodes.Expect]] = ()

@@ -54,4 +54,4 @@ def check(subject: Subject) -> None:
 
 
 def _report(subject: Subject, node: nodes.Statement | nodes.Branch, message: str, help: str) -> None:
-    subject.findings.add(CODE, message, node.span, label="an empty block", help=help)
+    subject.diagnostics.add(CODE, message, node.span, label="an empty block", help=help)

@@ -50,7 +50,7 @@ def check(subject: Subject) -> None:
     for data, node in subject.comparisons:
         left, right = totals.get(data["left"]), totals.get(data["right"])
         if left is not None and right is not None and left != right:
-            subject.findings.add(
+            subject.diagnostics.add(
                 CODE,
                 f"`{data['left']}` trains for {_shown(left)}, `{data['right']}` for {_shown(right)}",
                 node.span,

@@ -85,7 +85,7 @@ def _check(subject: Subject, argument: nodes.Argument, place: StatementKind, pha
         return
     here = allowed_at(place)
     if row is not None and place == "fork" and row.name == "seed":
-        subject.findings.add(
+        subject.diagnostics.add(
             CODE,
             "`fork` has no argument `seed`: it takes how many seeds there are",
             argument.name_span,
@@ -95,7 +95,7 @@ def _check(subject: Subject, argument: nodes.Argument, place: StatementKind, pha
         return
     if row is not None:
         where = " or ".join(_PLACES[name] for name in row.places)
-        subject.findings.add(
+        subject.diagnostics.add(
             CODE,
             f"`{argument.name}=` belongs to {where}, not to {_PLACES[place]}",
             argument.name_span,
@@ -112,7 +112,7 @@ def _check(subject: Subject, argument: nodes.Argument, place: StatementKind, pha
         return
     guess = argument.name.lower() if argument.name.lower() in here else nearest(argument.name, here)
     fix = replacement(argument.name_span, guess) if guess else None
-    subject.findings.add(
+    subject.diagnostics.add(
         CODE,
         f"{_PLACES[place]} has no argument `{argument.name}`",
         argument.name_span,
@@ -134,7 +134,7 @@ def _report_foreign(
     if whole is not None:
         fix = replacement(argument.span, whole)
     shown = whole or guess
-    subject.findings.add(
+    subject.diagnostics.add(
         CODE,
         f"{_PLACES[place]} has no argument `{argument.name}`",
         argument.name_span,

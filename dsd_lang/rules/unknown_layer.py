@@ -68,7 +68,7 @@ def check(subject: Subject) -> None:
             frozen = None if is_exclusion else why_nothing(selector.selector, subject.layers)
             if frozen is not None:
                 message, advice = frozen
-                subject.findings.add(CODE, message, selector.span, label="all frozen", help=advice)
+                subject.diagnostics.add(CODE, message, selector.span, label="all frozen", help=advice)
             elif not match(selector.selector, subject.layers):
                 _report(
                     subject, selector, _names(subject.layers), f"this model has: {describe_inventory(subject.layers)}"
@@ -95,7 +95,7 @@ def _check_lists(subject: Subject, book: Draftbook) -> None:
         for misfit in unreachable_items(draft.layers, draft.exclude, items, subject.layers):
             assert misfit.item is not None, "a list's misfit names its item"
             span = written.items[misfit.item].selector.span
-            subject.findings.add(CODE, misfit.message, span, label="takes no weight", help=misfit.help)
+            subject.diagnostics.add(CODE, misfit.message, span, label="takes no weight", help=misfit.help)
 
 
 def _check_selections(subject: Subject, layers: Sequence[LayerInfo], book: Draftbook) -> None:
@@ -110,12 +110,12 @@ def _check_selections(subject: Subject, layers: Sequence[LayerInfo], book: Draft
         chosen, missing = select(include, exclude, layers)
         refused = refusal(chosen)
         if refused is not None:
-            subject.findings.add(CODE, refused[0], draft.node.mode_span, label="cannot be masked", help=refused[1])
+            subject.diagnostics.add(CODE, refused[0], draft.node.mode_span, label="cannot be masked", help=refused[1])
         if draft.target_node is not None and isinstance(draft.target_node, nodes.ListTarget):
             continue  # reported for the list's items
         if not chosen and (not missing or draft.layers == ("prunable",)):
             frozen = why_nothing(include[0], layers) if len(include) == 1 else None
-            subject.findings.add(
+            subject.diagnostics.add(
                 CODE,
                 frozen[0] if frozen else "this phase selects no layer of the model",
                 draft.node.mode_span,
@@ -157,14 +157,14 @@ def _report(subject: Subject, node: nodes.SelectorNode, present: tuple[str, ...]
         _report_module(subject, node)
         return
     if guess is None or guess == text or node.selector.form == "regex":
-        subject.findings.add(CODE, f"no layer matches `{text}`", node.span, label="matches nothing", help=help)
+        subject.diagnostics.add(CODE, f"no layer matches `{text}`", node.span, label="matches nothing", help=help)
         return
     message = f"no layer matches `{text}`"
     written = guess if guess in (*KINDS, *ROLES, *parts, "birnn") else f'"{guess}"'
     label = f"did you mean `{written}`?"
     fix = replacement(node.span, written)
     help = help if present else 'the name of a module is written in quotes, as a glob: `"encoder.*"`'
-    subject.findings.add(CODE, message, node.span, label=label, help=help, fix=fix)
+    subject.diagnostics.add(CODE, message, node.span, label=label, help=help, fix=fix)
 
 
 def _foreign(text: str, present: tuple[str, ...]) -> str | None:
@@ -188,7 +188,7 @@ def _report_module(subject: Subject, node: nodes.SelectorNode) -> None:
     for ending in (".weight", ".bias"):
         text = text.removesuffix(ending)
     written = f'"{text}"' if "." in text else f'"{text}.*"'
-    subject.findings.add(
+    subject.diagnostics.add(
         CODE,
         f"`{node.selector.text}` is not a kind or role of layers; the name of a module is written in quotes",
         node.span,

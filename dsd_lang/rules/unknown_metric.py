@@ -88,7 +88,7 @@ def _is_split(node: nodes.Binary) -> bool:
 
 
 def _report_slash(subject: Subject, node: nodes.Binary, meant: str) -> None:
-    subject.findings.add(
+    subject.diagnostics.add(
         CODE,
         "the name of a metric is written with `.`, not with `/`",
         node.span,
@@ -111,7 +111,7 @@ def _is_arm_alone(subject: Subject, node: nodes.Name) -> bool:
     if arm not in branches or (name and name not in MEASURES):
         return False
     meant = f"{arm}.test.{name or 'err'}"
-    subject.findings.add(
+    subject.diagnostics.add(
         CODE,
         f"`{node.text}` is a branch without a metric"
         if not name
@@ -136,7 +136,7 @@ def _check_name(subject: Subject, node: nodes.Name, metric: str) -> None:
         help, guess = "the length of a phase is its upper bound: `dense 50ep until ...`", None
     prefix = node.text[: len(node.text) - len(metric)]
     fix = replacement(node.span, prefix + guess) if guess else None
-    subject.findings.add(
+    subject.diagnostics.add(
         CODE,
         message,
         node.span,

@@ -50,7 +50,7 @@ def _check_value(subject: Subject, setting: str, value: nodes.Text) -> None:
     target = python_target(setting, value.value)
     if target is None:
         return
-    subject.findings.add(
+    subject.diagnostics.add(
         CODE,
         f"`{target}` is Python code, which `dsd-run` does not run because a file says so",
         value.span,

@@ -41,7 +41,7 @@ def check(subject: Subject) -> None:
             continue
         if exact(warmup["value"]) > draft.length.value:
             shown = Length(exact(warmup["value"]), warmup["unit"]).short
-            subject.findings.add(
+            subject.diagnostics.add(
                 CODE,
                 f"the warm-up lasts {shown}, its phase {draft.length.short}",
                 draft.span_of("warmup"),

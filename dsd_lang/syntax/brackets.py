@@ -41,9 +41,9 @@ class Output:
         last = self.tokens[-1].span if self.tokens else Span(1, 1, 1, 1, 0, 0)
         self.add(kind, "", behind(last))
 
-    def mended(self, token: Token, finding: Diagnostic) -> int:
+    def mended(self, token: Token, diagnostic: Diagnostic) -> int:
         """Adds the token that a mistake means, and the diagnostic; returns its end."""
-        self.diagnostics.append(finding)
+        self.diagnostics.append(diagnostic)
         return self.add(*token)
 
     def report(

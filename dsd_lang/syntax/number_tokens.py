@@ -31,13 +31,13 @@ def mend_number(source: str, text: str, span: Span) -> tuple[Token, Diagnostic]:
         return misspelt
     found = _NUMBER_AND_WORD.fullmatch(text)
     if found is None:
-        finding = Diagnostic(
+        diagnostic = Diagnostic(
             "DSD101",
             f"`{clipped(text)}` is not a number",
             span,
             help="numbers are written `12`, `0.5`, `8e-4`, `50_000`, `30%`; lengths `50ep`, `500it`",
         )
-        return Token("NUMBER", _STAND_INS["NUMBER"], span), finding
+        return Token("NUMBER", _STAND_INS["NUMBER"], span), diagnostic
     return _number_and_word(text, found[1], found[2].lower(), span)
 
 
@@ -52,8 +52,8 @@ def _misspelt(source: str, text: str, span: Span) -> tuple[Token, Diagnostic] | 
         better, end = meant
         whole = widened(span, end - span.start)
         fix = Fix(f"write `{better}`", (Edit(whole, better),))
-        finding = Diagnostic("DSD101", f"a power of ten is written `{better}`", whole, f"write `{better}`", fix=fix)
-        return _counted(better, Token("NUMBER", better, whole), finding)
+        diagnostic = Diagnostic("DSD101", f"a power of ten is written `{better}`", whole, f"write `{better}`", fix=fix)
+        return _counted(better, Token("NUMBER", better, whole), diagnostic)
     begin = max(span.start - span.column + 1, span.start - 200)
     known = read_misspelt(source[span.start : span.start + 80].partition("\n")[0], source[begin : span.start])
     if known is None:
@@ -62,8 +62,8 @@ def _misspelt(source: str, text: str, span: Span) -> tuple[Token, Diagnostic] | 
     kind = "LENGTH" if known.meant.endswith(("ep", "it")) else "NUMBER"
     known_fix = None if known.better is None else Fix(f"write `{known.better}`", (Edit(whole, known.better),))
     label = f"write `{clipped(known.better)}`" if known.better is not None else ""
-    finding = Diagnostic(known.code, known.message, whole, label, known.help, known_fix)
-    return _counted(known.meant, Token(kind, known.meant, whole), finding)
+    diagnostic = Diagnostic(known.code, known.message, whole, label, known.help, known_fix)
+    return _counted(known.meant, Token(kind, known.meant, whole), diagnostic)
 
 
 def _number_and_word(text: str, number: str, word: str, span: Span) -> tuple[Token, Diagnostic]:
@@ -71,15 +71,15 @@ def _number_and_word(text: str, number: str, word: str, span: Span) -> tuple[Tok
     unit = "ep" if word in EPOCH_WORDS else "it" if word in UPDATE_WORDS else None
     if unit is not None:
         better = f"{number}{unit}"
-        finding = Diagnostic(
+        diagnostic = Diagnostic(
             "DSD402",
             f"`{clipped(text)}` is not a length: the units are `ep` (epochs) and `it` (optimizer updates)",
             span,
             label=f"did you mean `{clipped(better)}`?",
             fix=Fix(f"write `{clipped(better)}`", (Edit(span, better),)),
         )
-        return _counted(text, Token("LENGTH", better, span), finding)
-    finding = Diagnostic(
+        return _counted(text, Token("LENGTH", better, span), diagnostic)
+    diagnostic = Diagnostic(
         "DSD101",
         f"`{clipped(text)}` is neither a number nor a length",
         span,
@@ -87,7 +87,7 @@ def _number_and_word(text: str, number: str, word: str, span: Span) -> tuple[Tok
         "a name begins with a letter",
     )
     token = Token("LENGTH", f"{number}ep", span) if word[0] in "ei" else Token("NUMBER", number, span)
-    return _counted(text, token, finding)
+    return _counted(text, token, diagnostic)
 
 
 def plain_digits(text: str) -> str:
@@ -99,7 +99,7 @@ def with_plain_digits(token: Token) -> tuple[Token, Diagnostic]:
     """The token with its digits written as 0 to 9, and the diagnostic about them."""
     plain = plain_digits(token.text)
     found = next(character for character in token.text if character.isdecimal() and not character.isascii())
-    finding = Diagnostic(
+    diagnostic = Diagnostic(
         "DSD101",
         f"`{found}` is not the digit `{plain_digits(found)}` but {unicodedata.name(found, 'another sign').lower()}",
         token.span,
@@ -108,25 +108,25 @@ def with_plain_digits(token: Token) -> tuple[Token, Diagnostic]:
     )
     is_number = token.kind in ("NUMBER", "LENGTH")
     mended = token._replace(text=plain)
-    return _counted(plain, mended, finding) if is_number else (mended, finding)
+    return _counted(plain, mended, diagnostic) if is_number else (mended, diagnostic)
 
 
-def _counted(text: str, token: Token, finding: Diagnostic) -> tuple[Token, Diagnostic]:
+def _counted(text: str, token: Token, diagnostic: Diagnostic) -> tuple[Token, Diagnostic]:
     """The token and its diagnostic, unless its number is out of range: then the diagnostic is about that."""
     try:
         exact(token.text[:-2] if token.kind == "LENGTH" else token.text)
     except ValueError:
         return out_of_range(text, token)
-    return token, finding
+    return token, diagnostic
 
 
 def out_of_range(text: str, token: Token) -> tuple[Token, Diagnostic]:
     """A number or length with too many digits; another one replaces it."""
-    finding = Diagnostic(
+    diagnostic = Diagnostic(
         "DSD101",
         f"`{clipped(text)}` is out of range",
         token.span,
         label="too large, too small, or too long",
         help=f"numbers have {RANGE_WORDS}",
     )
-    return token._replace(text=_STAND_INS[token.kind]), finding
+    return token._replace(text=_STAND_INS[token.kind]), diagnostic

@@ -70,7 +70,7 @@ def parse_tokens(text: str, *, after: Head | None = None) -> tuple[ParseResult, 
         statements, comments = (*after.statements, *statements), (*after.comments, *comments)
         tokens = [*after.tokens, *tokens]
     program = nodes.Program(statements, comments, whole)
-    reported = _capped(sorted(found, key=lambda finding: finding.span.start))
+    reported = _capped(sorted(found, key=lambda diagnostic: diagnostic.span.start))
     return ParseResult(program, reported, (*recovery.broken, *_unread(scanned))), tokens
 
 
@@ -204,14 +204,14 @@ def _without_control_characters(text: str) -> tuple[str | None, list[Diagnostic]
     what = "unpaired surrogate" if "\ud800" <= first[0] <= "\udfff" else "control character"
     count = len(_CONTROL.findall(body))
     more = f" ({count} such characters in the file)" if count > 1 else ""
-    finding = Diagnostic(
+    diagnostic = Diagnostic(
         "DSD105",
         f"the {what} U+{ord(first[0]):04X} cannot stand in a schedule{more}",
         position_span(text, first.start(), first.end()),
         help="a schedule is plain text in UTF-8" if is_binary else "write a space instead, or delete it",
         fix=None if is_binary else _with_blanks(body),
     )
-    return (None if is_binary else _CONTROL.sub(" ", body)), [finding]
+    return (None if is_binary else _CONTROL.sub(" ", body)), [diagnostic]
 
 
 def _with_blanks(text: str) -> Fix:
@@ -239,10 +239,10 @@ def _is_in(place: int, stretches: Sequence[tuple[int, int]]) -> bool:
 
 def _merged(scanned: list[Diagnostic], parsed: list[Diagnostic]) -> list[Diagnostic]:
     """Both lists, one diagnostic per position: an unexpected `{` is preferred to an unclosed one, else the lexer's."""
-    places = {finding.span.start for finding in parsed}
-    kept = [finding for finding in scanned if not (finding.code == "DSD104" and finding.span.start in places)]
-    places = {finding.span.start for finding in kept}
-    return kept + [finding for finding in parsed if finding.span.start not in places]
+    places = {diagnostic.span.start for diagnostic in parsed}
+    kept = [item for item in scanned if not (item.code == "DSD104" and item.span.start in places)]
+    places = {diagnostic.span.start for diagnostic in kept}
+    return kept + [diagnostic for diagnostic in parsed if diagnostic.span.start not in places]
 
 
 def _capped(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -43,7 +43,7 @@ def _head(before: Reading, text: str) -> Head | None:
     num_tokens = bisect_left(before.tokens, end.start, key=lambda token: token.span.start)
     separator = before.tokens[num_tokens - 1]
     is_separated = separator.kind == "_SEPARATOR" and bool(separator.text)
-    if not is_separated or any(finding.span.start <= end.start for finding in before.parsed.diagnostics):
+    if not is_separated or any(diagnostic.span.start <= end.start for diagnostic in before.parsed.diagnostics):
         return None
     num_comments = bisect_left(program.comments, end.start, key=lambda comment: comment.span.start)
     return Head(end, program.statements[:last], program.comments[:num_comments], before.tokens[:num_tokens])

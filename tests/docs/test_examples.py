@@ -61,7 +61,7 @@ def test_schedule_compiles(example: Example) -> None:
 @pytest.mark.parametrize("example", [item for item in SCHEDULES if item.info], ids=lambda item: item.name)
 def test_schedule_gives_the_code_it_names(example: Example) -> None:
     severity, code = example.info.split()
-    found = {finding.code: finding.severity for finding in check_text(example.body, selected=DEFAULT_CODES)}
+    found = {diagnostic.code: diagnostic.severity for diagnostic in check_text(example.body, selected=DEFAULT_CODES)}
     assert found.get(code) == severity, found
     if severity == "error":
         with pytest.raises(dsd_lang.ScheduleError):

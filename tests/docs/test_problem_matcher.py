@@ -66,7 +66,7 @@ def test_the_full_format_is_read(schedules: Path) -> None:
     assert "has no argument `decya`" in found[0]["message"]
 
 
-def test_every_finding_of_the_full_format_is_read_once(schedules: Path) -> None:
+def test_every_diagnostic_of_the_full_format_is_read_once(schedules: Path) -> None:
     command = "dsd-lint --select ALL schedules"
     count = len(json.loads(run(schedules, f"{command} --output-format json"))["diagnostics"])
     log = run(schedules, command)

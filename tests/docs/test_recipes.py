@@ -294,7 +294,7 @@ def check(subject: Subject) -> None:
     """The phases in execution order."""
     phases = subject.book.phases if subject.book is not None else []
     if phases and all(phase.mode == "dense" for phase in phases):
-        subject.findings.add(CODE, "no phase is sparse", phases[0].node.span)
+        subject.diagnostics.add(CODE, "no phase is sparse", phases[0].node.span)
 '''
     tree.write("dsd_lang/rules/no_sparse_phase.py", page)
     tree.edit(

@@ -1,4 +1,4 @@
-"""Every rule has a page in the site, where its findings say that it is."""
+"""Every rule has a page in the site, at the address that its diagnostics give."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_page_has_every_part(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", CATALOGUE)
-def test_a_page_stands_where_findings_point(code: str) -> None:
+def test_a_page_stands_where_diagnostics_point(code: str) -> None:
     path = docs_rules.rule_path(code).removesuffix(".md") + "/"
     assert rule_url(code) == f"{DOCS_URL}{path}"
 
@@ -38,12 +38,12 @@ def test_the_index_and_the_navigation_have_every_rule_once() -> None:
         assert index.count(f"| {code} | [{entry.name}]({entry.name}.md) |") == 1
 
 
-def test_a_page_shows_the_finding_as_it_is_printed() -> None:
+def test_a_page_shows_the_diagnostic_as_it_is_printed() -> None:
     page = docs_rules.rule_page("DSD303")
     assert "warning[DSD303]: the schedule ends with a sparse phase" in page
     assert " --> example.dsd:1:13" in page
 
 
-def test_most_examples_show_their_finding() -> None:
+def test_most_examples_show_their_diagnostic() -> None:
     """Not that of bytes which are no text, and not what a model decides."""
     assert [code for code in CATALOGUE if not docs_rules.rendered_example(code)] == ["DSD105", "DSD409"]

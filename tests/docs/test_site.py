@@ -82,7 +82,7 @@ def test_nothing_on_the_pages_makes_the_theme_fetch_more(site: Path) -> None:
         assert not loaded(page).classes & {"mermaid", "md-source"}, page
 
 
-def test_rules_stand_where_findings_point(site: Path) -> None:
+def test_rules_stand_where_diagnostics_point(site: Path) -> None:
     for entry in CATALOGUE.values():
         assert (site / "rules" / entry.name / "index.html").is_file()
 

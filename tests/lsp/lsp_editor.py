@@ -113,7 +113,7 @@ class Editor:
         self.opened.discard(uri)
         self.client.text_document_did_close(types.DidCloseTextDocumentParams(types.TextDocumentIdentifier(uri)))
 
-    def findings(self, *, version: int | None = 1, uri: str = URI) -> list[types.Diagnostic]:
+    def diagnostics(self, *, version: int | None = 1, uri: str = URI) -> list[types.Diagnostic]:
         """What was pushed for a version of a document."""
 
         def pushed() -> list[types.PublishDiagnosticsParams]:

@@ -67,11 +67,11 @@ def test_all_safe_fixes_at_once(editor: Editor) -> None:
         ),
     ],
 )
-def test_a_finding_can_be_silenced(editor: Editor, text: str, silenced: str) -> None:
+def test_a_diagnostic_can_be_silenced(editor: Editor, text: str, silenced: str) -> None:
     [ignore] = [action for action in actions(editor, text) if action.title == "DSD303: ignore it here"]
     assert applied(text, ignore) == silenced
     editor.change(silenced, version=2)
-    assert "DSD303" not in [item.code for item in editor.findings(version=2)]
+    assert "DSD303" not in [item.code for item in editor.diagnostics(version=2)]
 
 
 def test_an_error_cannot_be_silenced(editor: Editor) -> None:

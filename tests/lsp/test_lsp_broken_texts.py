@@ -68,7 +68,7 @@ def test_broken_texts(editor: Editor, path: Path) -> None:
             scribble = types.TextDocumentContentChangePartial(types.Range(start, end), chance.choice(SCRIBBLES))
             editor.change([types.TextDocumentContentChangeWholeDocument(text), scribble], version=version)
         ask_everything(editor, text, chance)
-        assert isinstance(editor.findings(version=version), list)
+        assert isinstance(editor.diagnostics(version=version), list)
     assert editor.shown == []  # where the server tells of bugs
 
 

@@ -235,9 +235,9 @@ def closed(text: str) -> str:
     return f"{text}\n{'}' * (kinds.count('LBRACE') - kinds.count('RBRACE'))}\n"
 
 
-def is_wrong(finding: Diagnostic) -> bool:
-    is_broken_off = finding.label == "the statement is incomplete here"
-    return finding.code in WRONG and not is_broken_off and INCOMPLETE.search(finding.message) is None
+def is_wrong(diagnostic: Diagnostic) -> bool:
+    is_broken_off = diagnostic.label == "the statement is incomplete here"
+    return diagnostic.code in WRONG and not is_broken_off and INCOMPLETE.search(diagnostic.message) is None
 
 
 @pytest.mark.parametrize("row", ARGUMENTS, ids=lambda row: row.name)

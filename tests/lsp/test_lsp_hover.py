@@ -1,4 +1,4 @@
-"""What a hover says: arguments, values, selectors, phases as resolved, references, findings."""
+"""What a hover says: arguments, values, selectors, phases as resolved, references, diagnostics."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_phase_shows_its_resolved_rows(editor: Editor) -> None:
     assert "|" not in (hover_at(editor, "den|se 5ep lr=0") or "").split("---")[0]  # nothing is resolved with errors
 
 
-def test_a_finding_shows_its_page(editor: Editor) -> None:
+def test_a_diagnostic_shows_its_page(editor: Editor) -> None:
     said = hover_at(editor, "dense 5ep lr=1\nspar|se 50%\n") or ""
     assert "### [DSD303](https://dsd-lang.readthedocs.io/en/stable/rules/ends-sparse/) ends-sparse (warning)" in said
     assert "#### Why is this bad" in said

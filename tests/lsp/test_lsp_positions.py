@@ -27,11 +27,11 @@ def test_places_behind_long_characters(encoding: str, column: int) -> None:
         assert editor.result is not None
         assert editor.result.capabilities.position_encoding == encoding
         editor.open(TEXT)
-        [finding] = [item for item in editor.findings() if item.code == "DSD403"]
-        assert finding.range == types.Range(types.Position(1, column + 3), types.Position(1, column + 4))
-        change = types.TextDocumentContentChangePartial(finding.range, "1e-3")
+        [diagnostic] = [item for item in editor.diagnostics() if item.code == "DSD403"]
+        assert diagnostic.range == types.Range(types.Position(1, column + 3), types.Position(1, column + 4))
+        change = types.TextDocumentContentChangePartial(diagnostic.range, "1e-3")
         editor.change([change], version=2)
-        assert [item.code for item in editor.findings(version=2)] == []
+        assert [item.code for item in editor.diagnostics(version=2)] == []
         hover = editor.at(types.TEXT_DOCUMENT_HOVER, types.Position(1, column + 1))
         assert "`lr=`" in hover.contents.value
         assert hover.range == types.Range(types.Position(1, column), types.Position(1, column + 2))

@@ -104,12 +104,12 @@ sys.exit(main())
         with pytest.raises(JsonRpcException):
             editor.at(types.TEXT_DOCUMENT_HOVER, types.Position(0, 1))
         editor.change("dense 6 lr=1", version=2)
-        assert [item.code for item in editor.findings(version=2)] == ["DSD402"]
+        assert [item.code for item in editor.diagnostics(version=2)] == ["DSD402"]
         editor.change("dense 5 lr=1", version=3)  # crashes in the check that waits
         assert len(editor.about(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL)) == 1
         editor.pause(0.1)
         editor.change("dense 7 lr=1", version=4)
-        assert [item.code for item in editor.findings(version=4)] == ["DSD402"]
+        assert [item.code for item in editor.diagnostics(version=4)] == ["DSD402"]
         assert any("a bug" not in item.message and "division by zero" in item.message for item in editor.shown)
 
 
@@ -135,6 +135,6 @@ def test_capabilities(editor: Editor) -> None:
 def test_a_schedule_of_many_phases(editor: Editor) -> None:
     text, place = place_of("dense 1ep lr=1\nrepeat 20000 { spar|se 50% 1ep }\n")
     editor.open(text)
-    assert [item.code for item in editor.findings()] == ["DSD303"]
+    assert [item.code for item in editor.diagnostics()] == ["DSD303"]
     assert "... and 19988 more" in editor.at(types.TEXT_DOCUMENT_HOVER, place).contents.value
     assert len(editor.about(types.TEXT_DOCUMENT_INLAY_HINT, range=EVERYTHING)) == 1

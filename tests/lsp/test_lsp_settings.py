@@ -13,7 +13,7 @@ SCHEDULE = "dense 5ep lr=1\nsparse 50% layers=conv\ndense\n"
 
 def codes(editor: Editor, text: str, uri: str = "untitled:x", version: int = 1) -> list[object]:
     editor.open(text, uri=uri, version=version)
-    return [item.code for item in editor.findings(uri=uri, version=version)]
+    return [item.code for item in editor.diagnostics(uri=uri, version=version)]
 
 
 def test_the_layers_of_a_model(tmp_path: Path) -> None:
@@ -82,10 +82,10 @@ def test_the_project_says_what_holds(tmp_path: Path) -> None:
         changed = types.FileEvent(project.as_uri(), types.FileChangeType.Changed)
         editor.published.clear()
         editor.client.workspace_did_change_watched_files(types.DidChangeWatchedFilesParams([changed]))
-        assert [item.code for item in editor.findings(uri=uri)] == ["DSD303"]
+        assert [item.code for item in editor.diagnostics(uri=uri)] == ["DSD303"]
         project.write_text("[tool.dsd.lint]\nnonsense = 3\n", encoding="utf-8")
         editor.published.clear()
         target = types.TextDocumentIdentifier(uri)
         editor.client.text_document_did_save(types.DidSaveTextDocumentParams(target))
-        assert [item.code for item in editor.findings(uri=uri)] == ["DSD303"]
+        assert [item.code for item in editor.diagnostics(uri=uri)] == ["DSD303"]
         assert "nonsense" in editor.shown[-1].message

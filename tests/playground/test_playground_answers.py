@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from answers import MAX_CHARACTERS, MAX_FINDINGS, MAX_PHASES, MAX_ROWS, Places, answer
+from answers import MAX_CHARACTERS, MAX_DIAGNOSTICS, MAX_PHASES, MAX_ROWS, Places, answer
 
 import dsd_lang
 from dsd_lang.views.table import table_rows
@@ -37,7 +37,7 @@ class TestPlaces:
 
 
 class TestCheck:
-    def test_a_finding_has_its_place_page_and_fix(self) -> None:
+    def test_a_diagnostic_has_its_place_page_and_fix(self) -> None:
         text = "# 𝒳 here\ndense 50 lr=0.1\n"
         [found] = ask("check", text)["findings"]
         assert (found["code"], found["severity"], found["line"], found["column"]) == ("DSD402", "error", 2, 7)
@@ -59,9 +59,9 @@ class TestCheck:
         problem = ask("check", README, model="ds9")["problem"]
         assert "ds9" in problem["message"]
 
-    def test_very_many_findings_are_cut(self) -> None:
-        reply = ask("check", "dense 5ep lr=0.1 restore=init\n" * (MAX_FINDINGS + 50))
-        assert len(reply["findings"]) == MAX_FINDINGS
+    def test_very_many_diagnostics_are_cut(self) -> None:
+        reply = ask("check", "dense 5ep lr=0.1 restore=init\n" * (MAX_DIAGNOSTICS + 50))
+        assert len(reply["findings"]) == MAX_DIAGNOSTICS
         assert reply["left_out"] == 50
 
 
@@ -122,7 +122,7 @@ class TestTooLarge:
     def test_at_the_limit_it_compiles(self) -> None:
         assert ask("plan", f"repeat {MAX_PHASES} {{ dense 1ep lr=0.1 }}\n")["plan"]["left_out"] == MAX_PHASES - MAX_ROWS
 
-    def test_past_the_limit_of_the_language_it_is_a_finding(self) -> None:
+    def test_past_the_limit_of_the_language_it_is_a_diagnostic(self) -> None:
         text = "repeat 1000 { repeat 1000 { dense 1ep lr=0.1 } }\n"
         assert [one["code"] for one in ask("check", text)["findings"]] == ["DSD405"]
 

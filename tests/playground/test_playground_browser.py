@@ -140,7 +140,7 @@ class TestReadme:
                 assert page.locator("#pg-timeline svg .phase").count() > 0
 
 
-class TestFindings:
+class TestDiagnostics:
     def test_a_mistake_is_shown_where_it_is(self, page: Any) -> None:
         write(page, WRONG)
         assert codes(page) == ["DSD402", "DSD201"]

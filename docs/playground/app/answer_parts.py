@@ -44,20 +44,20 @@ class Places:
         return self.source.starts[line - 1] + column - 1
 
 
-def finding_shown(finding: Diagnostic, places: Places) -> Answer:
+def diagnostic_shown(diagnostic: Diagnostic, places: Places) -> Answer:
     return {
-        "code": finding.code,
-        "name": finding.name,
-        "severity": finding.severity,
-        "message": finding.message,
-        "label": finding.label,
-        "help": finding.help,
-        "line": finding.span.line,
-        "column": finding.span.column,
-        **places.of(finding.span.start, finding.span.end),
-        "url": rule_url(finding.code, docs_url=_SITE),
-        "summary": (page(finding.code) or "").split("\n\n", 1)[0].strip(),
-        "fix": None if finding.fix is None else _fix(finding.fix, places),
+        "code": diagnostic.code,
+        "name": diagnostic.name,
+        "severity": diagnostic.severity,
+        "message": diagnostic.message,
+        "label": diagnostic.label,
+        "help": diagnostic.help,
+        "line": diagnostic.span.line,
+        "column": diagnostic.span.column,
+        **places.of(diagnostic.span.start, diagnostic.span.end),
+        "url": rule_url(diagnostic.code, docs_url=_SITE),
+        "summary": (page(diagnostic.code) or "").split("\n\n", 1)[0].strip(),
+        "fix": None if diagnostic.fix is None else _fix(diagnostic.fix, places),
     }
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from answer_parts import (
     Answer,
     Places,
-    finding_shown,
+    diagnostic_shown,
     offer_shown,
     place_of,
     rows_shown,
@@ -28,7 +28,7 @@ from dsd_lang.cli.flags import Given
 from dsd_lang.cli.installed import model_layers
 from dsd_lang.cli.plan_source import Compiled, circumstances_of, compiled
 from dsd_lang.lint.checking import check_text
-from dsd_lang.passes.findings import Diagnostics
+from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.measure_program import count_phases, is_measurable
 from dsd_lang.syntax.parser import parse
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 MAX_PHASES = 1_000
 MAX_CHARACTERS = 200_000
-MAX_FINDINGS = 200
+MAX_DIAGNOSTICS = 200
 MAX_ROWS = 300
 _DEFAULT_CODES = frozenset(entry.code for entry in CATALOGUE.values() if entry.default)
 
@@ -71,8 +71,8 @@ def answer(question: str) -> str:
 def check(asked: Question) -> Answer:
     """All findings of the text."""
     places = Places(asked.text)
-    found = _findings(asked, asked.text)
-    shown = [finding_shown(finding, places) for finding in found[:MAX_FINDINGS]]
+    found = _diagnostics(asked, asked.text)
+    shown = [diagnostic_shown(diagnostic, places) for diagnostic in found[:MAX_DIAGNOSTICS]]
     return {"findings": shown, "left_out": len(found) - len(shown)}
 
 
@@ -132,7 +132,7 @@ def fix(asked: Question) -> Answer:
     """The text with every safe fix in it, round by round."""
     from dsd_lang.lint.fixes import mend
 
-    mended = mend(asked.text, lambda text: _findings(asked, text), unsafe=False)
+    mended = mend(asked.text, lambda text: _diagnostics(asked, text), unsafe=False)
     return {"text": mended.text, "num_applied": len(mended.applied)}
 
 
@@ -182,7 +182,7 @@ ANSWERS: Mapping[str, Callable[[Question], Answer]] = {
 }
 
 
-def _findings(asked: Question, text: str) -> tuple[Diagnostic, ...]:
+def _diagnostics(asked: Question, text: str) -> tuple[Diagnostic, ...]:
     _refuse_large(text)
     return check_text(text, selected=_DEFAULT_CODES, layers=_layers(asked))
 
@@ -214,10 +214,10 @@ def _refuse_large(text: str) -> None:
             help="`dsd-plan` on your own machine has no such limit",
         )
     program = parse(text).program
-    findings = Diagnostics()
-    if not is_measurable(program, findings):
+    diagnostics = Diagnostics()
+    if not is_measurable(program, diagnostics):
         return
-    count = count_phases(program, findings)
+    count = count_phases(program, diagnostics)
     if count is not None and count > MAX_PHASES:
         raise DsdError(
             f"the schedule expands to {count:,} phases, and this page compiles at most {MAX_PHASES:,}",

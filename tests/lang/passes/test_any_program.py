@@ -1,4 +1,4 @@
-"""Whatever stands in a file, the analysis ends in findings or in a plan that keeps its laws; it never raises."""
+"""Whatever stands in a file, the analysis returns diagnostics or a plan that keeps its invariants, and never raises."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ def test_random_programs(start: int) -> None:
         position = {phase.id: index for index, phase in enumerate(plan.phases)}
         assert all(position.get(phase.parent or "", -1) < position[phase.id] for phase in plan.phases)
         assert all(plan.branch(name).is_linear for name in plan.branches)
-        for finding in analysis.diagnostics:
-            assert 0 <= finding.span.start <= finding.span.end <= len(text)
+        for diagnostic in analysis.diagnostics:
+            assert 0 <= diagnostic.span.start <= diagnostic.span.end <= len(text)
     assert num_plans > 5
 
 

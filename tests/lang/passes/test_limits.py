@@ -9,7 +9,7 @@ import pytest
 from dsd_lang.analysis import analyse
 from dsd_lang.base.units import exact
 from dsd_lang.compiler import compile
-from dsd_lang.passes.findings import Diagnostics
+from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.measure_program import count_phases
 
 HOSTILE = [

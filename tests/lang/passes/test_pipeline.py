@@ -6,9 +6,9 @@ import inspect
 
 import pytest
 
+from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation, Pass
 from dsd_lang.passes.draft import Draft
-from dsd_lang.passes.findings import Diagnostics
 from dsd_lang.passes.pipeline import PASSES, run_passes
 from dsd_lang.syntax.parser import parse
 
@@ -64,7 +64,7 @@ def test_nothing_can_be_read_before_its_pass_has_run() -> None:
         filled_in = FILLED_IN[getattr(lower, "__name__", "")]
         later -= filled_in
         assert filled_in <= _filled_in(compilation)
-    assert len(compilation.findings) == 0
+    assert len(compilation.diagnostics) == 0
     assert not later
 
 
@@ -78,4 +78,4 @@ def test_no_pass_runs_on_a_program_that_is_too_large() -> None:
     compilation = _compilation("repeat 400 { repeat 400 { dense 1ep lr=0.1 } }")
     assert not run_passes(compilation)
     assert not hasattr(compilation, "outline")
-    assert "DSD405" in compilation.findings
+    assert "DSD405" in compilation.diagnostics

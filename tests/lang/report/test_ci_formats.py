@@ -28,20 +28,20 @@ def test_github_commands_are_read_back() -> None:
     file = checked("sub/a,b: 100%.dsd", "dense 50 lr=1\nsparse 90% layers=birn\ndense 5ep; sparse 90%\n")
     lines = render([file], "github").splitlines()
     assert len(lines) == len(file.diagnostics) > 2
-    for line, finding in zip(lines, file.diagnostics, strict=True):
+    for line, diagnostic in zip(lines, file.diagnostics, strict=True):
         command = re.fullmatch(r"::(\w+) ([^:]*)::(.*)", line)
         assert command is not None, line
-        assert command[1] == {"error": "error", "warning": "warning", "advice": "notice"}[finding.severity]
+        assert command[1] == {"error": "error", "warning": "warning", "advice": "notice"}[diagnostic.severity]
         properties = dict(item.split("=", 1) for item in command[2].split(","))
         assert {name: unescaped(value) for name, value in properties.items()} == {
             "file": "sub/a,b: 100%.dsd",
-            "line": str(finding.span.line),
-            "col": str(finding.span.column),
-            "endLine": str(finding.span.end_line),
-            "endColumn": str(finding.span.end_column),
-            "title": f"{finding.code} {finding.name}",
+            "line": str(diagnostic.span.line),
+            "col": str(diagnostic.span.column),
+            "endLine": str(diagnostic.span.end_line),
+            "endColumn": str(diagnostic.span.end_column),
+            "title": f"{diagnostic.code} {diagnostic.name}",
         }
-        assert unescaped(command[3]) == told(finding)
+        assert unescaped(command[3]) == told(diagnostic)
 
 
 def test_github_escapes_percent_signs_first() -> None:
@@ -61,10 +61,10 @@ def test_junit_counts_and_tells() -> None:
         failures = suite.findall("testcase/failure")
         assert len(failures) == len(file.diagnostics) == int(suite.get("failures", ""))
         assert len(suite) == int(suite.get("tests", "")) == max(1, len(failures))
-        for failure, finding in zip(failures, file.diagnostics, strict=True):
-            assert failure.get("type") == finding.severity
-            assert failure.get("message") == told(finding)
-            assert f"{finding.severity}[{finding.code}]" in (failure.text or "")
+        for failure, diagnostic in zip(failures, file.diagnostics, strict=True):
+            assert failure.get("type") == diagnostic.severity
+            assert failure.get("message") == told(diagnostic)
+            assert f"{diagnostic.severity}[{diagnostic.code}]" in (failure.text or "")
         num_cases, num_failures = num_cases + len(suite), num_failures + len(failures)
     assert (suites.get("tests"), suites.get("failures")) == (str(num_cases), str(num_failures))
 

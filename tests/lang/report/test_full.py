@@ -11,7 +11,7 @@ from dsd_lang.report.colour import wants_colour
 from dsd_lang.report.full import MAX_EXCERPT_WIDTH, excerpt, render_one
 
 
-def finding(text: str, start: int, end: int, *, label: str = "", help: str = "") -> tuple[SourceText, Diagnostic]:
+def diagnostic(text: str, start: int, end: int, *, label: str = "", help: str = "") -> tuple[SourceText, Diagnostic]:
     source = SourceText(text)
     return source, Diagnostic("DSD201", "no layer matches `birn`", source.span(start, end), label, help)
 
@@ -19,7 +19,7 @@ def finding(text: str, start: int, end: int, *, label: str = "", help: str = "")
 def test_the_reference_rendering() -> None:
     text = "dense 50ep lr=8e-4\nsparse 0.5 layers=fc,birn 50ep\n"
     start = text.index("birn")
-    source, found = finding(
+    source, found = diagnostic(
         text,
         start,
         start + 4,
@@ -38,7 +38,7 @@ def test_the_reference_rendering() -> None:
 
 
 def test_the_margin_grows_with_the_line_number() -> None:
-    source, found = finding("\n" * 99 + "dense", 99, 104)
+    source, found = diagnostic("\n" * 99 + "dense", 99, 104)
     lines = render_one("a.dsd", source, found).splitlines()
     assert lines[1:] == ["   --> a.dsd:100:1", "    |", "100 | dense", "    | ^^^^^"]
 
@@ -67,8 +67,8 @@ def test_a_long_line_is_cut_around_the_place() -> None:
     assert under == "^"
 
 
-def test_a_finding_over_several_lines_is_underlined_to_the_end_of_the_first() -> None:
-    source, found = finding("sparse [conv: 1,\nfc: 2]", 7, 23)
+def test_a_diagnostic_over_several_lines_is_underlined_to_the_end_of_the_first() -> None:
+    source, found = diagnostic("sparse [conv: 1,\nfc: 2]", 7, 23)
     assert render_one("a", source, found).splitlines()[-1] == "  |        ^^^^^^^^^"
 
 
@@ -92,7 +92,7 @@ def test_when_to_colour(choice: str, environment: dict[str, str], is_terminal: b
 def test_colour_only_adds_escapes() -> None:
     import re
 
-    source, found = finding("dense birn", 6, 10, label="here", help="do that")
+    source, found = diagnostic("dense birn", 6, 10, label="here", help="do that")
     plain = render_one("a", source, found)
     coloured = render_one("a", source, found, is_coloured=True)
     assert coloured != plain
@@ -103,7 +103,7 @@ def test_colour_only_adds_escapes() -> None:
 
 
 def test_summary_counts() -> None:
-    source, found = finding("dense", 0, 5)
+    source, found = diagnostic("dense", 0, 5)
     warning = Diagnostic("DSD303", "x", found.span)
     assert summary([CheckedFile("a", source, ())]) == "1 file checked, no problems found\n"
     assert summary([CheckedFile("a", source, (found, found, warning))] * 2) == "4 errors and 2 warnings in 2 files\n"

@@ -64,14 +64,14 @@ def test_every_rule_is_described() -> None:
 
 def test_results_name_their_rule_and_place() -> None:
     run = log()["runs"][0]
-    expected = [(file.name, finding) for file in files() for finding in file.diagnostics]
+    expected = [(file.name, diagnostic) for file in files() for diagnostic in file.diagnostics]
     assert len(run["results"]) == len(expected) > 7
-    for result, (name, finding) in zip(run["results"], expected, strict=True):
-        assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"] == finding.code
+    for result, (name, diagnostic) in zip(run["results"], expected, strict=True):
+        assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"] == diagnostic.code
         region = result["locations"][0]["physicalLocation"]["region"]
-        assert tuple(region.values()) == tuple(finding.span)[:4]
-        assert finding.message in result["message"]["text"]
-        assert ("fixes" in result) == (finding.fix is not None), name
+        assert tuple(region.values()) == tuple(diagnostic.span)[:4]
+        assert diagnostic.message in result["message"]["text"]
+        assert ("fixes" in result) == (diagnostic.fix is not None), name
 
 
 def test_places_are_relative_and_escaped() -> None:

@@ -14,10 +14,12 @@ RULES = {entry.name.replace("-", "_"): code for code, entry in CATALOGUE.items()
 
 
 def _reported(source: str) -> list[ast.expr]:
-    """What stands in `findings.report(...)`; `findings.add(...)` makes its diagnostic on the spot."""
+    """The arguments of `diagnostics.report(...)`; `diagnostics.add(...)`, which makes its own, is not allowed."""
     calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
     called = [(node.func, node) for node in calls if isinstance(node.func, ast.Attribute)]
-    added = [ast.unparse(node) for func, node in called if func.attr == "add" and "findings" in ast.unparse(func.value)]
+    added = [
+        ast.unparse(node) for func, node in called if func.attr == "add" and "diagnostics" in ast.unparse(func.value)
+    ]
     assert not added
     return [node.args[0] for func, node in called if func.attr == "report"]
 

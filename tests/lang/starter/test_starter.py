@@ -109,4 +109,4 @@ def test_the_metric_is_that_of_the_task() -> None:
 
 
 def test_the_arms_of_a_comparison_have_equal_budgets() -> None:
-    assert "DSD501" not in {finding.code for finding in analyse(starter("dsd-vs-dense", Choices("vgg16"))).diagnostics}
+    assert "DSD501" not in {item.code for item in analyse(starter("dsd-vs-dense", Choices("vgg16"))).diagnostics}

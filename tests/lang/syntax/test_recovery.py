@@ -31,16 +31,16 @@ PIECES = (*WORDS.split(), *SIGNS.split(), "\t", "\r", "\n", "\x00")
 
 
 def codes(text: str) -> list[str]:
-    return [finding.code for finding in parse(text).diagnostics]
+    return [diagnostic.code for diagnostic in parse(text).diagnostics]
 
 
 def check_places(text: str) -> None:
     source = SourceText(text)
-    for finding in parse(text).diagnostics:
-        span = finding.span
+    for diagnostic in parse(text).diagnostics:
+        span = diagnostic.span
         assert 0 <= span.start <= span.end <= len(text)
         assert source.span(span.start, span.end) == span
-        for edit in finding.fix.edits if finding.fix else ():
+        for edit in diagnostic.fix.edits if diagnostic.fix else ():
             assert 0 <= edit.span.start <= edit.span.end <= len(text)
 
 
@@ -94,20 +94,20 @@ def test_the_body_of_a_broken_block_is_read() -> None:
 
 def test_an_unclosed_block_is_blamed_on_the_right_brace() -> None:
     result = parse("fork {\n  a: {\n    dense 3ep\n  b: dense 4ep\n}\ndense 3ep\n")
-    assert [(finding.code, finding.span.line) for finding in result.diagnostics] == [("DSD104", 2)]
+    assert [(diagnostic.code, diagnostic.span.line) for diagnostic in result.diagnostics] == [("DSD104", 2)]
     assert [type(statement).__name__ for statement in result.program.statements] == ["Fork", "Phase"]
 
 
 def test_an_end_that_comes_too_soon_points_at_the_last_word() -> None:
     for text in ("dense 3ep lr=", "dense 3ep lr=\n\n", "dense 3ep lr= # why\n"):
-        (finding,) = parse(text).diagnostics
-        assert text[finding.span.start : finding.span.end] == "="
+        (diagnostic,) = parse(text).diagnostics
+        assert text[diagnostic.span.start : diagnostic.span.end] == "="
 
 
 def test_control_characters() -> None:
-    (finding,) = parse("dense 3ep\x07 lr=1\x08").diagnostics
-    assert (finding.code, finding.span.line, finding.span.column) == ("DSD105", 1, 10)
-    assert "2 such characters" in finding.message
+    (diagnostic,) = parse("dense 3ep\x07 lr=1\x08").diagnostics
+    assert (diagnostic.code, diagnostic.span.line, diagnostic.span.column) == ("DSD105", 1, 10)
+    assert "2 such characters" in diagnostic.message
     assert codes("\x00\x01\x02{{{") == ["DSD105"]
     assert codes("dense 3ep # \u202e txt") == ["DSD105"]
 
@@ -160,6 +160,6 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_programs_end(name: str) -> None:
     began = time.process_time()
-    num_findings = len(parse(HOSTILE[name]).diagnostics)
+    num_diagnostics = len(parse(HOSTILE[name]).diagnostics)
     assert time.process_time() - began < 5
-    assert num_findings > 0
+    assert num_diagnostics > 0
