@@ -27,6 +27,8 @@ def _bleu(order: int, suffix: str, how: str) -> Metric:
     return Metric(f"bleu{order}{suffix}", "points", True, f"BLEU up to {order}-grams {how} the brevity penalty")
 
 
+RELU_ENTROPY = "entropy.relu"
+
 METRICS: tuple[Metric, ...] = (
     Metric("loss", "", False, "the loss"),
     Metric("err", "points", False, "share of wrong answers"),
@@ -40,12 +42,11 @@ METRICS: tuple[Metric, ...] = (
     *(_bleu(order, "_bp", "with") for order in range(1, 5)),
     Metric("sparsity", "ratio", True, "the share of weights that are masked", has_split=False),
     Metric(
-        "entropy.relu",
+        RELU_ENTROPY,
         "bits",
         True,
-        "the mean entropy of the activations after ReLU layers",
+        "the mean entropy of the sign of every ReLU's input, measured on the validation data",
         has_split=False,
-        is_supported=False,
     ),
 )
 

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from dsd_runtime.engine.session import Session
     from dsd_runtime.experiment.trained import load_run
     from dsd_runtime.notices import DsdWarning
+    from dsd_runtime.training.relu_entropy import ReluEntropy
 
-__all__ = ["DsdWarning", "Session", "attach", "inventory", "load_run", "noisy_labels", "tag"]
+__all__ = ["DsdWarning", "ReluEntropy", "Session", "attach", "inventory", "load_run", "noisy_labels", "tag"]
 
 _HOME = {
     "DsdWarning": "notices",
+    "ReluEntropy": "training.relu_entropy",
     "Session": "engine.session",
     "attach": "engine.attachment",
     "inventory": "engine.layers",

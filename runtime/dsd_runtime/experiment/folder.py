@@ -4,6 +4,7 @@
     checkpoints/<node key>/end-<update>/                        a finished node: weights, session, metrics
     checkpoints/<node key>/progress-<update>/                   an unfinished one, to resume from
     checkpoints/<node key>/ref-<name>-<update>/                 weights that the schedule refers to
+    checkpoints/<node key>/entropy.json                         `entropy.relu` by layer, where something reads it
     final.safetensors  branches/<path>.safetensors              the last weights of each line
 
 This module does not import torch, so that `dsd-plan` can read a folder without it.
@@ -147,6 +148,10 @@ class RunFolder:
     def skipped_mark(self, key: str) -> Path:
         """The file that marks a node as skipped because its loop had ended."""
         return self.node(key) / "skipped.json"
+
+    def entropies(self, key: str) -> Path:
+        """The file with `entropy.relu` by layer, from the last evaluation of a node."""
+        return self.node(key) / "entropy.json"
 
     def state(self, key: str) -> str:
         """`trained`, `skipped` (its loop had ended), `unfinished (500it)`, or `to train`."""

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from dsd_lang.base.errors import DsdError, nearest
-from dsd_lang.base.metrics import find_metric
+from dsd_lang.base.metrics import RELU_ENTROPY, find_metric, split_metric
 from dsd_lang.plan import Condition, Phase, Plan
 from dsd_runtime.engine.conditions import metrics_of
 
@@ -26,7 +26,8 @@ class Measured:
     def names(self, *, at_end: bool) -> tuple[str, ...]:
         """The metrics reported after each pass over the data, or (including the test split) at a phase's end."""
         splits = [split for split in ("val", "test") if self.sizes.get(split) and (split == "val" or at_end)]
-        return ("train.loss", "sparsity", *(f"{split}.{name}" for split in splits for name in self.metrics))
+        entropy = (RELU_ENTROPY,) if self.sizes.get("val") else ()
+        return ("train.loss", "sparsity", *(f"{split}.{name}" for split in splits for name in self.metrics), *entropy)
 
 
 def require_measured(plan: Plan, measured: Measured) -> None:
@@ -40,6 +41,15 @@ def require_measured(plan: Plan, measured: Measured) -> None:
         if point.moment == "best" and point.phase in labels:
             who = f"`@best` uses `{measured.best_metric}`"
             _require(measured.best_metric, measured, at_end=False, who=who, phase=labels[point.phase])
+
+
+def reads_entropy(plan: Plan) -> bool:
+    """Whether anything in a plan reads `entropy.relu`, which costs time to measure: conditions, `compare`, `expect`."""
+    conditions = [condition for phase in plan.phases for condition, _ in _conditions(phase)]
+    conditions += [expectation.condition for expectation in plan.expectations]
+    read = {metric for condition in conditions for metric in metrics_of(condition)}
+    read |= {comparison.on for comparison in plan.comparisons}
+    return any(split_metric(metric)[1] == RELU_ENTROPY for metric in read)
 
 
 def _conditions(phase: Phase) -> Iterator[tuple[Condition, bool]]:
@@ -56,8 +66,8 @@ def _require(metric: str, measured: Measured, *, at_end: bool, who: str, phase: 
     if metric in known or (row is not None and not row.is_supported):  # refused by `engine.support`
         return
     place = f"line {phase.span.line}" if phase.span else f"phase `{phase.label or phase.id}`"
-    split, _, name = metric.partition(".")
-    if split in ("val", "test") and name in measured.metrics:
+    split, _, name = ("val", "", metric) if metric == RELU_ENTROPY else metric.partition(".")
+    if split in ("val", "test") and name in (*measured.metrics, RELU_ENTROPY):
         if not measured.sizes.get(split):
             raise DsdError(f"{place}: {who}, but the data has no {split} samples", help=_ways_out(split))
         raise DsdError(

@@ -11,12 +11,14 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 import torch
 from torch import nn
 
+from dsd_lang.base.metrics import RELU_ENTROPY
 from dsd_lang.plan import Checkpoint, Phase, Plan
 from dsd_lang.plan.dependencies import execution_order
 from dsd_runtime.engine.conditions import replayed
@@ -35,7 +37,15 @@ from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.storage.checkpoint import load_checkpoint, save_weights
 from dsd_runtime.storage.durable import number_of, numbered, remove, write_json
 from dsd_runtime.tracking.tracker import NodeInTraining, Tracker
-from dsd_runtime.training.loop import PhaseRun, Stopped, TrainingBatches, start_of_phase, train_phase
+from dsd_runtime.training.loop import (
+    PhaseRun,
+    Stopped,
+    TrainingBatches,
+    evaluate_splits,
+    start_of_phase,
+    train_phase,
+)
+from dsd_runtime.training.relu_entropy import LayerEntropy
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +105,8 @@ class Runner:
         if end is not None and self._has_references(phase):
             with reading_state():
                 metrics = load_checkpoint(end, ["node"])["node"]["metrics"]
+            if self._prepared.measures_entropy and RELU_ENTROPY not in metrics:
+                metrics = self._with_entropy(phase, key, metrics)
             self._tracker.reused(phase, key, metrics)
             return NodeResult(phase, key, "reused", metrics)
         metrics = self._train(phase, key)
@@ -118,6 +130,14 @@ class Runner:
         self._tracker.finished(NodeInTraining(phase, key, line.session), metrics, seconds=time.monotonic() - started)
         self._save(line, run, key, "end", metrics)
         return metrics
+
+    def _with_entropy(self, phase: Phase, key: str, metrics: dict[str, float]) -> dict[str, float]:
+        """The metrics of a node that was trained before anything read `entropy.relu`, which is measured now."""
+        line = self._line = self._new_line(phase.path, phase)
+        run = self._phase_run(phase, key, line)
+        found = {**metrics, RELU_ENTROPY: evaluate_splits(run, ("val",))[RELU_ENTROPY]}
+        self._save(line, run, key, "end", found)
+        return found
 
     def _resume(self, phase: Phase, key: str, run: PhaseRun, line: TrainedLine) -> bool:
         """Resumes from a node's progress, if there is one and it has every snapshot that was due."""
@@ -175,6 +195,8 @@ class Runner:
             should_stop=self._should_stop,
             save_every_seconds=prepared.request.save_every_seconds,
         )
+        if prepared.measures_entropy:
+            run.keep_entropies = partial(self._write_entropies, key)
         run.save_progress = lambda: self._save(line, run, key, "progress", {})
         return run
 
@@ -282,6 +304,10 @@ class Runner:
             if path != target:
                 remove(path)
         self._tracker.saved(target)
+
+    def _write_entropies(self, key: str, layers: Mapping[str, LayerEntropy]) -> None:
+        data = {name: layer._asdict() for name, layer in layers.items()}
+        write_json(self._folder.entropies(key), {"layers": data})
 
     def _open_key(self, line: TrainedLine) -> str | None:
         stage = line.session.stage

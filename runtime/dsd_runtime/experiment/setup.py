@@ -18,7 +18,7 @@ from dsd_runtime.data.registry import open_data, parse_data_spec, takes_option
 from dsd_runtime.data.source import DataSource
 from dsd_runtime.experiment.keys import RunSettings
 from dsd_runtime.experiment.label_noise import LabelNoise, noise_for
-from dsd_runtime.experiment.metrics import Measured, require_measured
+from dsd_runtime.experiment.metrics import Measured, reads_entropy, require_measured
 from dsd_runtime.experiment.request import Request, ResolvedRequest, chosen
 from dsd_runtime.models.catalogue import Preset
 from dsd_runtime.models.registry import build_model
@@ -45,6 +45,7 @@ class Prepared:
     best_metric: str
     percent_metrics: frozenset[str]
     noise: LabelNoise | None = None
+    measures_entropy: bool = False
 
     def training_data(self, seed_index: int) -> DataSource:
         """The data that a phase is trained on: with the label noise of its seed index, where there is noise."""
@@ -75,7 +76,7 @@ def prepare(request: Request, resolved: ResolvedRequest) -> Prepared:
     return Prepared(
         request, plan, model_name, preset, data_spec, data, task, seed, precision,
         lambda: build_model(model_name, data.traits), setting, best_metric,
-        frozenset(name for name in FULL_NAMES if is_in_points(name)), noise,
+        frozenset(name for name in FULL_NAMES if is_in_points(name)), noise, reads_entropy(plan),
     )  # fmt: skip
 
 

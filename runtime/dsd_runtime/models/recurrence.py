@@ -11,14 +11,19 @@ Shape legend: T frames, N samples, H hidden units, M valid frames (see frames.py
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.overrides import handle_torch_function, has_torch_function
 
 from dsd_runtime.models.frames import Frames
+
+StateListener = Callable[[Tensor, Tensor], None]
+"""Called with the states [M, H] of the forward and the backward direction."""
 
 
 def _slots(frames: Frames) -> tuple[Tensor, Tensor]:
@@ -73,13 +78,22 @@ class _ClippedRecurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, projection: Tensor, forward_matrix: Tensor, backward_matrix: Tensor, frames: Frames, clip: float
+        ctx: Any,
+        projection: Tensor,
+        forward_matrix: Tensor,
+        backward_matrix: Tensor,
+        frames: Frames,
+        clip: float,
+        on_states: StateListener | None,
     ) -> Tensor:
         slots = _slots(frames)
         with torch.autocast(projection.device.type, enabled=False):
             states = _scatter(projection, frames, slots, -torch.inf)
             run_states(states, torch.stack((forward_matrix, backward_matrix)), clip)
             total = _gather_sum(states, slots)
+            if on_states is not None:
+                flat = states.view(-1, states.shape[-1])
+                on_states(flat.index_select(0, slots[0]), flat.index_select(0, slots[1]))
         ctx.save_for_backward(states, forward_matrix, backward_matrix, *slots)
         ctx.frames, ctx.clip = frames, clip
         return total
@@ -97,18 +111,31 @@ class _ClippedRecurrence(torch.autograd.Function):
                 _matrix_gradient(gradients, states, direction) if ctx.needs_input_grad[1 + direction] else None
                 for direction in (0, 1)
             ]
-        return projection, matrices[0], matrices[1], None, None
+        return projection, matrices[0], matrices[1], None, None, None
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def clipped_recurrence(
-    projection: Tensor, forward_matrix: Tensor, backward_matrix: Tensor, frames: Frames, *, clip: float = 20.0
+    projection: Tensor,
+    forward_matrix: Tensor,
+    backward_matrix: Tensor,
+    frames: Frames,
+    *,
+    clip: float = 20.0,
+    on_states: StateListener | None = None,
 ) -> Tensor:
     """h[t] = min(max(p[t] + U h[t -/+ 1], 0), clip) in both directions over each sample's own frames, summed: [M, H].
 
-    All tensors have one dtype and one device. Differentiable once in the projection and in both matrices.
+    All tensors have one dtype and one device. Differentiable once in the projection and in both matrices. ``on_states``
+    is called with the states [M, H] of the forward and of the backward direction. A `TorchFunctionMode` sees the whole
+    recurrence as one function, and not the clip of each step.
     """
+    if has_torch_function((projection,)):
+        overridden: Tensor = handle_torch_function(
+            clipped_recurrence, (projection,), projection, forward_matrix, backward_matrix, frames, clip=clip
+        )
+        return overridden
     if projection.shape[0] == 0:
         return projection
-    result: Tensor = _ClippedRecurrence.apply(projection, forward_matrix, backward_matrix, frames, clip)
+    result: Tensor = _ClippedRecurrence.apply(projection, forward_matrix, backward_matrix, frames, clip, on_states)
     return result

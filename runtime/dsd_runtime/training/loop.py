@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,12 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from dsd_lang.base.errors import DsdError
+from dsd_lang.base.metrics import RELU_ENTROPY
 from dsd_lang.plan import Phase
 from dsd_runtime.data.batch import Batch
 from dsd_runtime.data.source import DataSource
 from dsd_runtime.engine.references import ClockReading
 from dsd_runtime.engine.session import Session
 from dsd_runtime.training.precision import Precision
+from dsd_runtime.training.relu_entropy import LayerEntropy, ReluEntropy
 from dsd_runtime.training.tasks.task import Task
 
 _READ_LOSS_EVERY_UPDATES = 10
@@ -65,7 +68,8 @@ class TrainingBatches:
 class PhaseRun:
     """The inputs for training one phase, and the losses of the current pass.
 
-    ``forward`` is the model or its compiled form; both share their parameters.
+    ``forward`` is the model or its compiled form; both share their parameters. With ``keep_entropies`` each evaluation
+    measures `entropy.relu` too, and gives it the entropies by layer.
     """
 
     session: Session
@@ -79,6 +83,7 @@ class PhaseRun:
     should_stop: Callable[[], bool] = lambda: False
     save_progress: Callable[[], None] = lambda: None
     save_every_seconds: float = 60.0
+    keep_entropies: Callable[[Mapping[str, LayerEntropy]], None] | None = None
     pass_loss: float = 0.0
     pass_updates: int = 0
 
@@ -207,8 +212,12 @@ def _measure(run: PhaseRun, splits: tuple[str, ...]) -> dict[str, float]:
                 continue
             batches = data.evaluation_batches(split, batch_size=run.batches.batch_size, workers=run.batches.workers)
             on_device = (batch.to(run.precision.device) for batch in batches)
-            found = run.task.evaluate(run.model, on_device)
+            with ReluEntropy(run.model) if _wants_entropy(run, split) else nullcontext() as entropy:
+                found = run.task.evaluate(run.model, on_device)
             metrics |= {f"{split}.{name}": value for name, value in found.items()}
+            if entropy is not None and run.keep_entropies is not None:
+                metrics[RELU_ENTROPY] = entropy.mean()
+                run.keep_entropies(entropy.layers())
     for name, value in metrics.items():
         if name.endswith(".loss") and not math.isfinite(value):
             raise DsdError(
@@ -216,3 +225,7 @@ def _measure(run: PhaseRun, splits: tuple[str, ...]) -> dict[str, float]:
                 help="lower the learning rate, set `clip=`, or look at the data",
             )
     return metrics
+
+
+def _wants_entropy(run: PhaseRun, split: str) -> bool:
+    return run.keep_entropies is not None and split == "val"

@@ -41,6 +41,8 @@ def _cycles(condition: str, values: list[float], metric: str, bound: int = 9) ->
         ("falling(val.acc, rounds=2)", [0.9, 0.8, 0.7], 3),
         ("falling(val.acc, rounds=3)", [0.9, 0.8, 0.8, 0.7, 0.6, 0.5], 6),
         ("falling(val.loss, rounds=2)", [0.5, 0.6, 0.7, 0.4, 0.3], 5),
+        ("falling(entropy.relu, rounds=2)", [0.5, 0.6, 0.55, 0.5], 4),
+        ("drop(entropy.relu) > 0.2", [0.9, 0.8, 0.65], 3),
         ("gain(val.acc) < 0.1", [0.1, 0.3, 0.5, 0.55, 0.9], 4),
         ("gain(val.loss) < 0.1", [0.9, 0.7, 0.5, 0.6], 4),
         ("gain(val.loss) < 0", [0.9, 0.85, 0.84, 0.9], 4),
