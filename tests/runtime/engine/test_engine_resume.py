@@ -23,7 +23,7 @@ BUILDS: dict[str, Build] = {
 }
 SCHEDULES = {
     "d-s-d": "dense 1.5ep lr=0.05; sparse 50% 2ep; dense 1ep state=reset",
-    "ramp": "sparse 0->80% every=2it 2ep lr=0.05 decay=cosine; dense 1ep warmup=2it restore=saved state=reset",
+    "ramp": "sparse 20%->80% every=2it 2ep lr=0.05 decay=cosine; dense 1ep warmup=2it restore=saved state=reset",
     "until": "dense 3ep lr=0.05 until val.loss < 9 and plateau(val.loss, patience=1); sparse 50% 1ep; "
     "dense 1ep state=reset",
     "references": "a: dense 1ep lr=0.05; dense 1ep; sparse 60% from=@a.2it 1.25ep clock=@a.2it decay=linear; "
