@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.regular_files import require_regular
-from dsd_lang.plan import Phase
+from dsd_lang.plan import Phase, ReferenceInfo
 from dsd_runtime.engine.randomness import stream_key
 from dsd_runtime.engine.references import ReferenceStore, fresh_weights, reference_key, tensors_of
 from dsd_runtime.engine.stages import Stage
@@ -48,12 +48,7 @@ class Origins:
             weights = self._fresh(stage)
         else:
             assert source.reference is not None
-            is_file = source.reference.moment == "file"
-            weights = (
-                _from_file(source.reference.file or "")
-                if is_file
-                else self._references.load(reference_key(source.reference)).weights
-            )
+            weights = self._referenced(source.reference)
         return self._fitting(weights, stage.phase, self._model.state_dict())
 
     def restoring(self, stage: Stage) -> Weights | None:
@@ -67,6 +62,12 @@ class Origins:
             key = "init" if restore.reference is None else reference_key(restore.reference)
             weights = self._references.load(key).weights
         return self._fitting(weights, stage.phase, dict(self._model.named_parameters(remove_duplicate=False)))
+
+    def _referenced(self, reference: ReferenceInfo) -> Weights:
+        if reference.moment != "file":
+            return self._references.load(reference_key(reference)).weights
+        assert reference.file is not None
+        return _from_file(reference.file)
 
     def _fresh(self, stage: Stage) -> Weights:
         phase = stage.phase

@@ -63,7 +63,8 @@ def check_sources(plan: Plan, model: nn.Module, factory: Callable[[], nn.Module]
     for phase in plan.phases:
         reference = phase.from_.reference
         if reference is not None and reference.moment == "file":
-            require_fitting(file_shapes(reference.file or ""), wanted, phase)
+            assert reference.file is not None
+            require_fitting(file_shapes(reference.file), wanted, phase)
     drawing = [phase for phase in plan.phases if "random" in (phase.from_.kind, phase.restore.kind)]
     if drawing and factory is None:
         require_resettable(model)

@@ -26,7 +26,7 @@ def unsupported(plan: Plan) -> tuple[Unsupported, ...]:
     """Everything in a plan that this version does not support, each once."""
     found: dict[tuple[str, SpanInfo | None], Unsupported] = {}
     for phase in plan.phases:
-        for written, _ in unsupported_in_phase(phase.model_dump(mode="json")):
+        for written, _ in unsupported_in_phase(phase.model_dump()):
             found.setdefault((written, phase.span), Unsupported(f"`{written}`", phase.span))
     for _, written in unsupported_arguments(plan.settings):
         if all(name != written for name, _ in found):

@@ -40,8 +40,7 @@ class UpdateRule:
         """Adds the L1 penalty, masks, clips; ``clip`` is the loop's own limit, if the phase has none."""
         if self.l1:
             add_l1(_parameters(optimizer), self.l1)
-        if len(store):
-            store.apply_to_gradients()
+        store.apply_to_gradients()
         if self.clip is not None:
             limit = nn.utils.clip_grad_value_ if self.clip_kind == "value" else nn.utils.clip_grad_norm_
             limit(_parameters(optimizer), self.clip)
@@ -64,8 +63,7 @@ def apply_update(
             raise ValueError("step() takes a scaler or a closure, not both")
 
         def prepared() -> float:
-            if len(store):
-                store.apply_to_weights()  # a line search moves the weights before it computes gradients
+            store.apply_to_weights()  # a line search moves the weights before it computes gradients
             with torch.enable_grad():
                 loss = closure()
             rule.prepare_gradients(optimizer, store, clip)

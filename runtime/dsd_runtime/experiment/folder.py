@@ -79,7 +79,7 @@ class RunFolder:
 
     def line_ends(self) -> list[Path]:
         """The files with the last weights of each line."""
-        return [path for path in (self.final, *sorted(self.branches.glob("*.safetensors"))) if path.is_file()]
+        return [path for path in (self.final, *self.branches.glob("*.safetensors")) if path.is_file()]
 
     @property
     def written(self) -> tuple[Path, ...]:

@@ -58,7 +58,7 @@ def training_text(prepared: Prepared) -> str:
     values: dict[str, Iterable[str]] = {
         "": _texts(phase.opt for phase in phases),
         "lr ": (start_text(phases[0].lr),),
-        "decay ": (setting_text(phase.lr.decay.model_dump(mode="json")) for phase in phases),
+        "decay ": (setting_text(phase.lr.decay.model_dump()) for phase in phases),
         "batch ": (str(prepared.batch_size(phase.batch)) for phase in phases),
         "wd ": (phase.wd for phase in phases if phase.wd not in (None, "0")),
         "clip ": _texts(phase.clip for phase in phases),
@@ -78,7 +78,7 @@ def hyper_parameters(prepared: Prepared, manifest: Mapping[str, Any]) -> dict[st
         "model": prepared.model_name,
         "data": prepared.data_spec,
         "optimizer": function_text(first.opt) if first.opt is not None else "",
-        "decay": setting_text(first.lr.decay.model_dump(mode="json")),
+        "decay": setting_text(first.lr.decay.model_dump()),
         "precision": prepared.precision.name,
         "scale": prepared.request.scale,
         "plan": str(manifest["plan_hash"])[:15],

@@ -129,8 +129,9 @@ def _read(path: Path) -> str:
 
 def _nearby(path: Path) -> str:
     """A suggestion for a missing schedule: one with a similar name beside it."""
-    others = sorted(str(other) for other in path.parent.glob("*.dsd"))
-    guess = nearest(str(path), others)
+    others = sorted(path.parent.glob("*.dsd"))
+    guess = nearest(path.stem, [other.stem for other in others])
     if guess is not None:
-        return f"did you mean `{guess}`?"
-    return f"there {'are' if others else 'is'} {', '.join(f'`{name}`' for name in others[:6]) or 'no schedule'} there"
+        return f"did you mean `{path.with_name(guess)}.dsd`?"
+    names = ", ".join(f"`{other}`" for other in others[:6]) or "no schedule"
+    return f"there {'are' if len(others) > 1 else 'is'} {names} in that folder"

@@ -36,7 +36,7 @@ def inner_optimizer(wrapper: object) -> tuple[str, Optimizer] | None:
     """The optimizer inside a wrapper (Lookahead, SAM, accelerate), and the attribute that holds it."""
     for attribute in _INSIDE:
         inner = getattr(wrapper, attribute, None)
-        if isinstance(inner, Optimizer) and inner is not wrapper:
+        if isinstance(inner, Optimizer):
             return attribute, inner
     return None
 

@@ -333,6 +333,15 @@ def test_a_tag_says_kind_and_input_dimension() -> None:
     assert bool((session.masks["1.experts"].view(4, 3, 4, 8).sum(2) == 2).all())
 
 
+def test_a_tag_says_which_matrices_are_recurrent() -> None:
+    module = nn.Module()
+    module.inward, module.around = nn.Parameter(torch.randn(8, 12)), nn.Parameter(torch.randn(8, 8))
+    model = nn.Sequential(tag(module, kind="rnn", bidirectional=True, parts={"inward": "ih", "around": "hh"}))
+    for word in ("rnn", "birnn"):
+        assert _selected(f"sparse 50% layers={word}.hh 1it lr=0.1", model) == {"0.around"}
+        assert _selected(f"sparse 50% layers={word}.ih 1it lr=0.1", model) == {"0.inward"}
+
+
 def test_every_reason_to_leave_a_matrix_out_is_counted_and_named() -> None:
     """The surprising ones first; those alone would not have been told."""
     model = nn.ModuleList(

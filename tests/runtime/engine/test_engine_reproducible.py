@@ -119,10 +119,12 @@ def test_buffers_that_a_state_dict_leaves_out_are_part_of_the_session() -> None:
     for _ in range(3):
         one_update(session, model)
     other = Counting()
+    other.seen = other.seen.double()
     resumed = begin("dense 6it lr=0.1", other, _sgd(other))
     other.load_state_dict(saved[0])
     resumed.load_state_dict(saved[1])
     assert other.cache.tolist() == [1, 2, 3]
+    assert other.seen.dtype == torch.float32, "as saved"
     for _ in range(3):
         one_update(resumed, other)
     assert float(other.seen) == 6

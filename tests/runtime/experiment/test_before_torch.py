@@ -13,6 +13,24 @@ from dsd_runtime.cli import build_parser, main
 from dsd_runtime.models.catalogue import MODELS
 
 
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ([], "there is no schedule in that folder"),
+        (["x"], "there is `{}/x.dsd` in that folder"),
+        (["h", "b", "g", "a", "f", "c", "e", "d"], "there are " + ", ".join(f"`{{}}/{name}.dsd`" for name in "abcdef")),
+        (["quickstart"], "did you mean `{}/quickstart.dsd`?"),
+    ],
+)
+def test_a_missing_schedule_names_those_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], names: list[str], said: str
+) -> None:
+    for name in names:
+        (tmp_path / f"{name}.dsd").write_text("dense 1ep lr=0.1")
+    assert main([str(tmp_path / "quickstrat.dsd"), "--model", "lenet_300_100"]) == 2
+    assert said.replace("{}", str(tmp_path)) in capsys.readouterr().err
+
+
 def test_a_schedule_that_is_not_utf_8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     schedule = tmp_path / "latin.dsd"
     schedule.write_bytes("dense 1ep lr=0.1  # schön".encode("latin-1"))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 
 import dsd_lang
 from dsd_runtime.cli import main
-from dsd_runtime.experiment import summary
+from dsd_runtime.experiment import summary, survey
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.results import results_table, weights_text
 from dsd_runtime.experiment.runner import NodeResult
@@ -79,6 +80,19 @@ def test_what_branches_share_is_counted_once(dsd_run: Run) -> None:
     )
     assert dry.result["cost"]["updates_left"] == 4 * 21
     assert dry.result["cost"]["checkpoints_left"] == 3
+
+
+@pytest.mark.parametrize(("seconds", "count"), [(0.01, 12), (0.75, 6), (4.0, 4)])
+def test_the_estimate_times_updates_and_evaluated_samples(
+    dsd_run: Run, monkeypatch: pytest.MonkeyPatch, seconds: float, count: int
+) -> None:
+    """By a clock that goes on by as much whenever it is read."""
+    readings = itertools.count()
+    monkeypatch.setattr(survey.time, "perf_counter", lambda: next(readings) * seconds)
+    cost = dsd_run("dense 2ep lr=0.05 batch=40", "--dry-run").result["cost"]
+    assert cost["seconds_per_update"] == pytest.approx(seconds)
+    assert cost["seconds_per_sample"] == pytest.approx(seconds / 40)
+    assert next(readings) == count, "eight updates after the first one, a second of them, or a slow first one alone"
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,12 @@ def test_empty_sentences_and_an_empty_corpus():
     assert corpus_bleu([], []).without_penalty == (0, 0, 0, 0)
 
 
+def test_words_that_are_split_already_are_taken_without_a_word(caplog):
+    """sacrebleu warns of a hundred sentences whose full stop stands alone."""
+    assert corpus_bleu(["a b ."] * 101, [["a b ."]] * 101).without_penalty[0] == 100
+    assert not caplog.records
+
+
 def test_lengths_must_agree():
     with pytest.raises(ValueError, match="references"):
         corpus_bleu(["a"], [])

@@ -1,6 +1,7 @@
 """Token loss, perplexity and decoding against plain loops; a beam of one is greedy."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch.nn import functional
 from dsd_runtime.data.batch import CaptionBatch
 from dsd_runtime.data.captions.source import padded
 from dsd_runtime.training.tasks.captioning import CaptioningTask
-from dsd_runtime.training.tasks.captioning_decode import beam_search, greedy, select_rows
+from dsd_runtime.training.tasks.captioning_decode import MAX_WORDS, beam_search, greedy, select_rows
 
 WORDS = ("#START#", "a", "b", "c", "d", "e")
 
@@ -101,6 +102,7 @@ def test_perplexity_counts_every_word_and_end(features):
     assert metrics["ppl"] == pytest.approx(6)
     assert metrics["loss"] == pytest.approx(9 * math.log(6) / 3)
     assert "bleu1" not in metrics
+    assert CaptioningTask(WORDS).evaluate(Uniform(), []) == {}
 
 
 @torch.no_grad()
@@ -134,6 +136,23 @@ def test_greedy_does_not_depend_on_the_batch_and_stops_at_max_words(features):
     together = greedy(model, features, max_words=5)
     assert together == [greedy(model, features[row : row + 1], max_words=5)[0] for row in range(40)]
     assert max(len(words) for words in together) <= 5
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("search", [greedy, partial(beam_search, beam_size=3)])
+@pytest.mark.parametrize("length", [0, 2])
+def test_decoding_stops_once_every_caption_has_ended(features, search, length):
+    asked = []
+
+    class Short(Recurrent):
+        def advance(self, state, words):
+            asked.append(len(asked))
+            logits = torch.zeros(len(words), 6)
+            logits[:, 0 if asked[-1] >= length else 1] = 50.0
+            return logits, state
+
+    assert search(Short(), features) == [[1] * length] * 40
+    assert len(asked) == length + 1 if search is greedy else len(asked) < MAX_WORDS, "other beams end later"
 
 
 def test_select_rows_reaches_into_nests():

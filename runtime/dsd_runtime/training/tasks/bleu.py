@@ -51,7 +51,7 @@ def _cumulative(counts: Sequence[int], totals: Sequence[int]) -> tuple[float, ..
     scores: list[float] = []
     logarithms = 0.0
     for order, (count, total) in enumerate(zip(counts, totals, strict=True), start=1):
-        if count == 0 or total == 0:
+        if count == 0:
             return (*scores, *(0.0,) * (len(counts) - len(scores)))
         logarithms += math.log(count / total)
         scores.append(100 * math.exp(logarithms / order))
