@@ -111,11 +111,11 @@ def _is_consequence(diagnostic: Diagnostic, text: str, parsed: ParseResult, repo
     span = diagnostic.span
     if diagnostic.code in _CONSEQUENCES or span.start in reported or _is_emptied(diagnostic, reported):
         return True
-    if span.line == span.end_line and any(span.start <= place < span.end for place in reported):
+    if span.line == span.end_line and any(span.start <= offset < span.end for offset in reported):
         return True
     for start, end in parsed.broken:
         if start <= span.start < end:
-            mistake = min((place for place in reported if start <= place <= end), default=start)
+            mistake = min((offset for offset in reported if start <= offset <= end), default=start)
             return span.end > mistake or not _is_in_argument(text, span)
     return _may_be_bound(diagnostic, text, parsed.broken)
 

@@ -371,9 +371,9 @@ ARGUMENTS: tuple[Argument, ...] = (
 BY_NAME: dict[str, Argument] = {argument.name: argument for argument in ARGUMENTS}
 
 
-def allowed_at(place: StatementKind) -> tuple[str, ...]:
+def allowed_at(statement: StatementKind) -> tuple[str, ...]:
     """The names of the arguments that are allowed on a statement of this kind."""
-    return tuple(argument.name for argument in ARGUMENTS if place in argument.places)
+    return tuple(argument.name for argument in ARGUMENTS if statement in argument.places)
 
 
 def kept_in(home: Home) -> tuple[Argument, ...]:

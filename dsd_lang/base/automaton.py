@@ -48,7 +48,7 @@ _IN_CATEGORY = {"digit": str.isdecimal, "word": is_word, "space": str.isspace}
 ANY = Characters(is_negated=True)
 
 
-class Place(NamedTuple):
+class Assertion(NamedTuple):
     """An assertion about the position in the text (`^`, `$`, `\\b`); reads no character."""
 
     at: At
@@ -74,7 +74,7 @@ class Repetition(NamedTuple):
     most: int | None
 
 
-Pattern = Characters | Place | Series | Choice | Repetition
+Pattern = Characters | Assertion | Series | Choice | Repetition
 
 
 def size_of(node: Pattern) -> int:
@@ -107,7 +107,7 @@ class Automaton:
         self._program: list[_Instruction] = []
         self._emit(node)
         self._match = len(self._program)
-        self._has_places = any(step.at is not None for step in self._program)
+        self._has_assertions = any(step.at is not None for step in self._program)
         self._closures: dict[tuple[States, _Context], States] = {}
         self._steps: dict[tuple[States, str], States] = {}
 
@@ -123,7 +123,7 @@ class Automaton:
         first = frozenset((0,))
         states = first
         for index in range(len(text) + 1):
-            states = self._closure(states, self._context(text, index) if self._has_places else _NOWHERE)
+            states = self._closure(states, self._context(text, index) if self._has_assertions else _NOWHERE)
             if self._match in states and (not is_whole or index == len(text)):
                 return True
             if index == len(text) or not (states or not is_whole):
@@ -184,7 +184,7 @@ class Automaton:
         program = self._program
         if isinstance(node, Characters):
             program.append(_Instruction((len(program) + 1,), characters=node))
-        elif isinstance(node, Place):
+        elif isinstance(node, Assertion):
             program.append(_Instruction((len(program) + 1,), at=node.at))
         elif isinstance(node, Series):
             for part in node.nodes:
@@ -203,8 +203,8 @@ class Automaton:
             self._emit(part)
             exits.append(self._reserve())
         self._program[fork] = _Instruction(tuple(ways))
-        for place in exits:
-            self._program[place] = _Instruction((len(self._program),))
+        for end in exits:
+            self._program[end] = _Instruction((len(self._program),))
 
     def _emit_repetition(self, node: Repetition) -> None:
         for _ in range(node.least):

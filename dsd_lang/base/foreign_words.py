@@ -35,7 +35,7 @@ _OF_SGD = "it belongs to the optimizer: `opt=sgd(momentum=0.9, nesterov=on)`"
 _ADAM = Meant(None, "it belongs to the optimizer: `opt=adam(beta1=0.9, beta2=0.999, eps=1e-8)`")
 _UNTIL = Meant(None, "a phase stops early with a condition: `until plateau(val.loss, patience=3)`")
 _FROM = Meant(None, 'the weights come from a phase or a file: `from=@label.end`, `from="weights.safetensors"`')
-_PLACE = Meant(None, "where and how fast a schedule runs is an option of `dsd-run`; see `dsd-run --help`")
+_RUN_OPTION = Meant(None, "where and how fast a schedule runs is an option of `dsd-run`; see `dsd-run --help`")
 _PATTERN = Meant(None, "N:M is a target: `sparse 2:4`", "target")
 
 # names of arguments
@@ -90,7 +90,7 @@ FOREIGN_ARGUMENTS: dict[str, Meant] = {
         ("patience early_stop early_stopping stop stop_when min_delta monitor", _UNTIL),
         ("init resume checkpoint load ckpt pretrained weights_from start_from init_from", _FROM),
         ("rewind rewind_to", Meant("from", "weights are rewound by `from=@label.start` or `from=@init`")),
-        ("device gpus gpu cuda workers num_workers threads save out output output_dir log log_dir", _PLACE),
+        ("device gpus gpu cuda workers num_workers threads save out output output_dir log log_dir", _RUN_OPTION),
         ("pattern nm n_m mask_structure prunen prunem", _PATTERN),
         ("structured structure_type", Meant(None, "whole rows, filters or channels are pruned by `unit=filter`")),
         ("unstructured", Meant(None, "single weights are pruned by default: leave it out")),

@@ -59,9 +59,9 @@ def find_repository(folder: Path, revision: str = "HEAD") -> Repository | None:
     None outside of a repository. Raises :class:`DsdError` if git cannot be run.
     """
     asked = ("--path-format=absolute", "--show-toplevel", "--absolute-git-dir", "--git-common-dir")
-    places = _git(folder, "rev-parse", *asked)
-    lines = places.stdout.decode(errors="surrogateescape").splitlines()
-    if places.returncode or len(lines) != 3:
+    answers = _git(folder, "rev-parse", *asked)
+    lines = answers.stdout.decode(errors="surrogateescape").splitlines()
+    if answers.returncode or len(lines) != 3:
         return None
     commit = _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     top, git, common = lines
@@ -84,15 +84,15 @@ def _isolated(repository: Repository, folder: Path | str, *arguments: str) -> Co
     """Runs git on the repository's objects and index, with a git folder that has none of its configuration."""
     import tempfile
 
-    with tempfile.TemporaryDirectory(prefix="dsd-git-") as place:
+    with tempfile.TemporaryDirectory(prefix="dsd-git-") as git_folder:
         for name in ("objects", "refs", "info"):
-            os.mkdir(os.path.join(place, name))
-        _write(place, "HEAD", f"{repository.commit}\n".encode())
-        _write(place, "config", _configuration(repository.commit))
+            os.mkdir(os.path.join(git_folder, name))
+        _write(git_folder, "HEAD", f"{repository.commit}\n".encode())
+        _write(git_folder, "config", _configuration(repository.commit))
         for name in ("index", os.path.join("info", "exclude")):
-            _copy(os.path.join(repository.git if name == "index" else repository.common, name), place, name)
+            _copy(os.path.join(repository.git if name == "index" else repository.common, name), git_folder, name)
         environment = {
-            "GIT_DIR": place,
+            "GIT_DIR": git_folder,
             "GIT_WORK_TREE": repository.top,
             "GIT_OBJECT_DIRECTORY": os.path.join(repository.common, "objects"),
         }
@@ -105,18 +105,18 @@ def _configuration(commit: str) -> bytes:
     return b"[core]\n\trepositoryformatversion = 0\n"
 
 
-def _write(place: str, name: str, content: bytes) -> None:
-    with open(os.path.join(place, name), "wb") as file:
+def _write(git_folder: str, name: str, content: bytes) -> None:
+    with open(os.path.join(git_folder, name), "wb") as file:
         file.write(content)
 
 
-def _copy(source: str, place: str, name: str) -> None:
+def _copy(source: str, git_folder: str, name: str) -> None:
     """Copies a file of the repository into the temporary git folder, if it exists and is a regular file."""
     try:
         content = read_regular(source)
     except (OSError, DsdError):
         return
-    _write(place, name, content)
+    _write(git_folder, name, content)
 
 
 def _git(folder: Path | str, *arguments: str, environment: Mapping[str, str] | None = None) -> CompletedProcess[bytes]:

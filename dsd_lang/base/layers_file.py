@@ -61,59 +61,59 @@ def _weight_as_data(weight: WeightInfo) -> dict[str, Any]:
     return data | {key: getattr(weight, key) for key in further if getattr(weight, key) != getattr(plain, key)}
 
 
-def _layer(item: Any, place: str, path: str) -> LayerInfo:
-    name = _text(item, "name", place, path)
-    kind = _text(item, "kind", place, path)
+def _layer(item: Any, json_path: str, path: str) -> LayerInfo:
+    name = _text(item, "name", json_path, path)
+    kind = _text(item, "kind", json_path, path)
     if kind not in KNOWN_KINDS:
-        raise _wrong(path, f"{place}.kind", f"is `{kind}`, which is none of {', '.join(KNOWN_KINDS)}")
+        raise _wrong(path, f"{json_path}.kind", f"is `{kind}`, which is none of {', '.join(KNOWN_KINDS)}")
     weights = item.get("weights", [])
     roles = item.get("roles", [])
     if not isinstance(weights, list):
-        raise _wrong(path, f"{place}.weights", "must be a list")
+        raise _wrong(path, f"{json_path}.weights", "must be a list")
     if not isinstance(roles, list) or not all(role in ROLES for role in roles):
-        raise _wrong(path, f"{place}.roles", f"must be a list of roles out of {', '.join(ROLES)}")
+        raise _wrong(path, f"{json_path}.roles", f"must be a list of roles out of {', '.join(ROLES)}")
     is_bidirectional = item.get("bidirectional", False)
     if not isinstance(is_bidirectional, bool):
-        raise _wrong(path, f"{place}.bidirectional", "must be true or false")
-    infos = tuple(_weight(weight, f"{place}.weights[{index}]", path) for index, weight in enumerate(weights))
+        raise _wrong(path, f"{json_path}.bidirectional", "must be true or false")
+    infos = tuple(_weight(weight, f"{json_path}.weights[{index}]", path) for index, weight in enumerate(weights))
     return LayerInfo(name, kind, infos, is_bidirectional, tuple(roles))
 
 
-def _weight(item: Any, place: str, path: str) -> WeightInfo:
-    name = _text(item, "name", place, path)
+def _weight(item: Any, json_path: str, path: str) -> WeightInfo:
+    name = _text(item, "name", json_path, path)
     shape = item.get("shape")
     if not isinstance(shape, list) or not all(type(extent) is int and extent > 0 for extent in shape):
-        raise _wrong(path, f"{place}.shape", "must be a list of whole numbers above 0")
+        raise _wrong(path, f"{json_path}.shape", "must be a list of whole numbers above 0")
     part = item.get("part")
     if part not in (None, "ih", "hh"):
-        raise _wrong(path, f"{place}.part", "must be `ih`, `hh` or null")
+        raise _wrong(path, f"{json_path}.part", "must be `ih`, `hh` or null")
     is_trainable = item.get("is_trainable", True)
     if not isinstance(is_trainable, bool):
-        raise _wrong(path, f"{place}.is_trainable", "must be true or false")
-    tied_to, made_by = (_text_or_none(item, key, place, path) for key in ("tied_to", "made_by"))
-    dim, blocks = (_whole(item, key, place, path) for key in ("input_dim", "input_blocks"))
+        raise _wrong(path, f"{json_path}.is_trainable", "must be true or false")
+    tied_to, made_by = (_text_or_none(item, key, json_path, path) for key in ("tied_to", "made_by"))
+    dim, blocks = (_whole(item, key, json_path, path) for key in ("input_dim", "input_blocks"))
     if len(shape) >= 2 and not (dim < len(shape) and 0 < blocks <= shape[dim]):
-        raise _wrong(path, place, f"has no {blocks} blocks of inputs along dim {dim} of its shape")
+        raise _wrong(path, json_path, f"has no {blocks} blocks of inputs along dim {dim} of its shape")
     return WeightInfo(name, tuple(shape), part, is_trainable, tied_to, dim, blocks, made_by)
 
 
-def _whole(item: Any, key: str, place: str, path: str) -> int:
+def _whole(item: Any, key: str, json_path: str, path: str) -> int:
     value = item.get(key, 1)
     if type(value) is not int or value < 0:
-        raise _wrong(path, f"{place}.{key}", "must be a whole number of at least 0")
+        raise _wrong(path, f"{json_path}.{key}", "must be a whole number of at least 0")
     return value
 
 
-def _text_or_none(item: Any, key: str, place: str, path: str) -> str | None:
-    return None if item.get(key) is None else _text(item, key, place, path)
+def _text_or_none(item: Any, key: str, json_path: str, path: str) -> str | None:
+    return None if item.get(key) is None else _text(item, key, json_path, path)
 
 
-def _text(item: Any, key: str, place: str, path: str) -> str:
+def _text(item: Any, key: str, json_path: str, path: str) -> str:
     value = item.get(key) if isinstance(item, dict) else None
     if not isinstance(value, str) or not value:
-        raise _wrong(path, f"{place}.{key}", "must be a string")
+        raise _wrong(path, f"{json_path}.{key}", "must be a string")
     return value
 
 
-def _wrong(path: str, place: str, message: str) -> DsdError:
-    return DsdError(f"the layers file `{path}` is wrong at `{place}`: it {message}", help=_HELP)
+def _wrong(path: str, json_path: str, message: str) -> DsdError:
+    return DsdError(f"the layers file `{path}` is wrong at `{json_path}`: it {message}", help=_HELP)

@@ -11,12 +11,12 @@ from sys import maxunicode
 
 from dsd_lang.base.automaton import (
     ANY,
+    Assertion,
     Automaton,
     Category,
     Characters,
     Choice,
     Pattern,
-    Place,
     Repetition,
     Series,
     size_of,
@@ -32,7 +32,7 @@ _CATEGORIES: dict[str, Category] = {
     "d": "digit", "w": "word", "s": "space", "D": "no digit", "W": "no word", "S": "no space",
 }  # fmt: skip
 _CONTROLS = {"a": "\a", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0"}
-_PLACES = {"b": Place("boundary"), "B": Place("inside"), "A": Place("start"), "Z": Place("end")}
+_ASSERTIONS = {"b": Assertion("boundary"), "B": Assertion("inside"), "A": Assertion("start"), "Z": Assertion("end")}
 _HEX_DIGITS = {"x": 2, "u": 4, "U": 8}
 _LOOKS = ("(?=", "(?!", "(?<=", "(?<!")
 
@@ -62,18 +62,19 @@ def glob(text: str) -> Automaton:
     True
     """
     nodes: list[Pattern] = []
-    place = 0
-    while place < len(text):
-        character = text[place]
-        end = text.find("]", place + (3 if text[place + 1 : place + 2] == "!" else 2)) if character == "[" else -1
-        place += 1
+    position = 0
+    while position < len(text):
+        character = text[position]
+        first = position + (3 if text[position + 1 : position + 2] == "!" else 2)
+        end = text.find("]", first) if character == "[" else -1
+        position += 1
         if character == "*":
             nodes.append(Repetition(ANY, 0, None))
         elif character == "?":
             nodes.append(ANY)
         elif end > 0:
-            nodes.append(_glob_set(text[place:end]))
-            place = end + 1
+            nodes.append(_glob_set(text[position:end]))
+            position = end + 1
         else:
             nodes.append(_one(character))
     return Automaton(Series(tuple(nodes)))
@@ -99,29 +100,29 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._place = 0
+        self._position = 0
         self._depth = 0
         self._ignores_case = text.startswith("(?i)")
         if self._ignores_case:
-            self._place = 4
+            self._position = 4
 
     def whole(self) -> Pattern:
         node = self._choice()
-        if self._place < len(self._text):
+        if self._position < len(self._text):
             raise PatternError("a `)` has no matching `(`")
         return node
 
     def _peek(self, length: int = 1) -> str:
-        return self._text[self._place : self._place + length]
+        return self._text[self._position : self._position + length]
 
     def _take(self) -> str:
-        self._place += 1
-        return self._text[self._place - 1]
+        self._position += 1
+        return self._text[self._position - 1]
 
     def _takes(self, text: str) -> bool:
         found = self._peek(len(text)) == text
         if found:
-            self._place += len(text)
+            self._position += len(text)
         return found
 
     def _choice(self) -> Pattern:
@@ -141,11 +142,11 @@ class _Reader:
     # --- repetitions --------------------------------------------------------------------------------------------------
 
     def _repeated(self, node: Pattern) -> Pattern:
-        is_group = self._text[self._place - 1] == ")"
+        is_group = self._text[self._position - 1] == ")"
         times = self._times()
         if times is None:
             return node
-        if isinstance(node, Place) and not is_group:
+        if isinstance(node, Assertion) and not is_group:
             raise PatternError("an anchor such as `^` is repeated")
         if self._takes("+"):
             raise PatternError("possessive repetitions such as `a++` are not part of it", help=PARTS_IN_WORDS)
@@ -162,8 +163,8 @@ class _Reader:
         return self._counted() if self._peek() == "{" else None
 
     def _counted(self) -> tuple[int, int | None] | None:
-        end = self._text.find("}", self._place)
-        least, comma, most = self._text[self._place + 1 : max(end, 0)].partition(",")
+        end = self._text.find("}", self._position)
+        least, comma, most = self._text[self._position + 1 : max(end, 0)].partition(",")
         if (
             end < 0
             or not (least or comma)
@@ -172,7 +173,7 @@ class _Reader:
             return None  # as in Python, a `{` that is not a count is a literal
         if max(len(least), len(most)) > 4:
             raise PatternError("it is too large", help="write shorter repetitions, or several selectors")
-        self._place = end + 1
+        self._position = end + 1
         bounds = int(least or 0), (int(most) if most else None) if comma else int(least)
         if bounds[1] is not None and bounds[0] > bounds[1]:
             raise PatternError(f"`{{{least},{most}}}` counts from more to less")
@@ -190,7 +191,7 @@ class _Reader:
         if character == "\\":
             return self._escape()
         if character in "^$":
-            return Place("start" if character == "^" else "end")
+            return Assertion("start" if character == "^" else "end")
         if character == ".":
             return Characters((("\n", "\n"),), is_negated=True)
         if character in "*+?":
@@ -200,15 +201,15 @@ class _Reader:
         return _one(character, ignores_case=self._ignores_case)
 
     def _group(self) -> Pattern | None:
-        opening = self._place - 1
+        opening = self._position - 1
         if self._takes("?#"):
-            self._place = self._text.find(")", self._place) + 1 or self._unclosed()
+            self._position = self._text.find(")", self._position) + 1 or self._unclosed()
             return None
         if self._takes("?P<"):
-            end = self._text.find(">", self._place)
-            if end < 0 or not self._text[self._place : end].isidentifier():
+            end = self._text.find(">", self._position)
+            if end < 0 or not self._text[self._position : end].isidentifier():
                 raise PatternError("a group has an invalid name", help="write it as `(?P<name>...)`")
-            self._place = end + 1
+            self._position = end + 1
         elif self._peek() == "?" and not self._takes("?:"):
             raise self._unsupported(self._text[opening : opening + 4])
         self._depth += 1
@@ -237,11 +238,11 @@ class _Reader:
         if not self._peek():
             raise PatternError("a `\\` ends it", help="write `\\\\` for the sign itself")
         character = self._peek()
-        if character in _PLACES:
-            self._place += 1
-            return _PLACES[character]
+        if character in _ASSERTIONS:
+            self._position += 1
+            return _ASSERTIONS[character]
         if character in _CATEGORIES:
-            self._place += 1
+            self._position += 1
             return Characters(categories=(_CATEGORIES[character],))
         if character in "123456789":
             raise PatternError("back references are not part of it", help=PARTS_IN_WORDS)
@@ -251,7 +252,7 @@ class _Reader:
         character = self._take()
         if character in _HEX_DIGITS:
             digits = self._peek(_HEX_DIGITS[character])
-            self._place += len(digits)
+            self._position += len(digits)
             if (
                 len(digits) < _HEX_DIGITS[character]
                 or not set(digits) <= set(hexdigits)
@@ -274,7 +275,7 @@ class _Reader:
             is_first = False
             first = self._member()
             if isinstance(first, str) and self._peek() == "-" and self._peek(2)[1:] not in ("]", ""):
-                self._place += 1
+                self._position += 1
                 last = self._member()
                 if not isinstance(last, str) or last < first:
                     raise PatternError(
@@ -285,7 +286,7 @@ class _Reader:
                 ranges.append((first, first))
             else:
                 categories += first.categories
-        self._place += 1
+        self._position += 1
         return Characters(tuple(ranges), tuple(categories), is_negated, self._ignores_case)
 
     def _member(self) -> str | Characters:

@@ -115,13 +115,13 @@ def format_exact(value: Fraction) -> str:
         fives += 1
     if rest != 1:
         return f"{numerator}/{denominator}"
-    places = max(twos, fives)
-    digits = str(abs(numerator) * 10**places // denominator)
+    decimals = max(twos, fives)
+    digits = str(abs(numerator) * 10**decimals // denominator)
     sign = "-" if numerator < 0 else ""
-    padded = digits.rjust(places + 1, "0")
-    plain = f"{padded[:-places]}.{padded[-places:]}"
+    padded = digits.rjust(decimals + 1, "0")
+    plain = f"{padded[:-decimals]}.{padded[-decimals:]}"
     mantissa = digits.rstrip("0")
-    exponent = len(digits) - 1 - places
+    exponent = len(digits) - 1 - decimals
     point = mantissa[0] + ("." + mantissa[1:] if len(mantissa) > 1 else "")
     scientific = f"{point}e{exponent}"
     return sign + (scientific if len(scientific) < len(plain) else plain)

@@ -115,9 +115,9 @@ def diagnostics_of(
     found = check_text(text, selected=selected, layers=layers)
     if not unreadable:
         return found
-    places = {diagnostic.span.start for diagnostic in unreadable}
+    starts = {diagnostic.span.start for diagnostic in unreadable}
     told = (diagnostic for diagnostic in unreadable if diagnostic.code in selected)
-    return (*told, *(diagnostic for diagnostic in found if diagnostic.span.start not in places))
+    return (*told, *(diagnostic for diagnostic in found if diagnostic.span.start not in starts))
 
 
 def _jobs(options: Given) -> tuple[list[tuple[str, str, frozenset[str], tuple[LayerInfo, ...] | None]], list[DsdError]]:
@@ -131,12 +131,12 @@ def _jobs(options: Given) -> tuple[list[tuple[str, str, frozenset[str], tuple[La
     jobs: list[tuple[str, str, frozenset[str], tuple[LayerInfo, ...] | None]] = []
     found = _paths(options)
     for path in found.paths:
-        place = options.last("--stdin-filename") or path if path == "-" else path
-        source = _layers_named(options, configuration_of(place))
+        source_path = options.last("--stdin-filename") or path if path == "-" else path
+        source = _layers_named(options, configuration_of(source_path))
         if source not in inventories:
             inventories[source] = _layers(*source)
-        shown = "<stdin>" if place == "-" else place
-        jobs.append((path, shown, selected_codes(place, choice), inventories[source]))
+        shown = "<stdin>" if source_path == "-" else source_path
+        jobs.append((path, shown, selected_codes(source_path, choice), inventories[source]))
     return jobs, found.problems
 
 

@@ -13,17 +13,17 @@ def rewrite_file(path: str, text: str) -> None:
 
     Raises :class:`DsdError` if it cannot; the file is then unchanged.
     """
-    place = os.path.realpath(path)
+    target = os.path.realpath(path)
     temporary = ""
     try:
-        if not os.access(place, os.W_OK):
+        if not os.access(target, os.W_OK):
             raise PermissionError(13, "permission denied")
-        handle, temporary = tempfile.mkstemp(prefix=".dsd-", dir=os.path.dirname(place))
+        handle, temporary = tempfile.mkstemp(prefix=".dsd-", dir=os.path.dirname(target))
         with os.fdopen(handle, "wb") as file:
             file.write(text.encode("utf-8"))
             os.fsync(file.fileno())
-        os.chmod(temporary, os.stat(place).st_mode & 0o7777)
-        os.replace(temporary, place)
+        os.chmod(temporary, os.stat(target).st_mode & 0o7777)
+        os.replace(temporary, target)
     except OSError as error:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)

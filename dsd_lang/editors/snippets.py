@@ -71,5 +71,5 @@ def snippets(words: Vocabulary) -> tuple[Snippet, ...]:
     )
 
 
-def _choice(place: int, words: tuple[str, ...]) -> str:
-    return f"${{{place}|{','.join(words)}|}}"
+def _choice(number: int, words: tuple[str, ...]) -> str:
+    return f"${{{number}|{','.join(words)}|}}"

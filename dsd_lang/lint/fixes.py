@@ -67,13 +67,13 @@ def _extent(fix: Fix | None) -> tuple[int, int]:
 
 def _edited(text: str, edits: Sequence[Edit]) -> str:
     pieces: list[str] = []
-    place = 0
+    position = 0
     has_returns = "\r\n" in text
     for edit in edits:
         content = edit.content.replace("\r\n", "\n").replace("\n", "\r\n") if has_returns else edit.content
-        pieces += [text[place : edit.span.start], content]
-        place = edit.span.end
-    return "".join([*pieces, text[place:]])
+        pieces += [text[position : edit.span.start], content]
+        position = edit.span.end
+    return "".join([*pieces, text[position:]])
 
 
 def mend(text: str, check: Check, *, unsafe: bool, chosen: frozenset[str] = frozenset(CATALOGUE)) -> Mended:

@@ -50,12 +50,12 @@ def find_schedules(paths: Iterable[str], *, problems: list[DsdError], excludes_a
 
 def is_excluded(path: str) -> bool:
     """Whether git or `[tool.dsd] exclude` ignores a path or a folder above it."""
-    place = os.path.abspath(path)
-    top = _repository_of(os.path.dirname(place))
-    excluded = _excluded_in(os.path.dirname(place))
+    target = os.path.abspath(path)
+    top = _repository_of(os.path.dirname(target))
+    excluded = _excluded_in(os.path.dirname(target))
     rules: list[_Pattern] = []
-    for folder in _folders_between(min((top, *(rule.base for rule in excluded)), key=len), place):
-        is_folder = folder != place or os.path.isdir(place)
+    for folder in _folders_between(min((top, *(rule.base for rule in excluded)), key=len), target):
+        is_folder = folder != target or os.path.isdir(target)
         if _is_ignored(folder, rules, is_folder=is_folder) or _is_ignored(folder, excluded, is_folder=is_folder):
             return True
         if is_folder and (folder == top or folder.startswith(os.path.join(top, ""))):
@@ -66,29 +66,29 @@ def is_excluded(path: str) -> bool:
 def matches(glob: str, folder: str, path: str) -> bool:
     """Whether a glob relative to a folder matches a file or a folder above it."""
     pattern = _parse(folder, glob)
-    place = os.path.abspath(path)
-    parts = _folders_between(folder, place)
+    target = os.path.abspath(path)
+    parts = _folders_between(folder, target)
     if pattern is None or parts[0] != folder:
         return False
-    return any(_is_ignored(part, [pattern], is_folder=part != place) for part in parts)
+    return any(_is_ignored(part, [pattern], is_folder=part != target) for part in parts)
 
 
-def _folders_between(top: str, place: str) -> list[str]:
+def _folders_between(top: str, target: str) -> list[str]:
     """The folders from ``folder`` down to a path in it, both included; only the path if it is not in the folder."""
-    chain = [place]
+    chain = [target]
     while chain[-1] != top and os.path.dirname(chain[-1]) != chain[-1]:
         chain.append(os.path.dirname(chain[-1]))
-    return chain[::-1] if chain[-1] == top else [place]
+    return chain[::-1] if chain[-1] == top else [target]
 
 
 def _repository_of(folder: str) -> str:
     """The root of the repository that a folder is in; the folder itself if it is in none."""
-    place = folder
-    while not os.path.exists(os.path.join(place, ".git")):
-        if os.path.dirname(place) == place:
+    target = folder
+    while not os.path.exists(os.path.join(target, ".git")):
+        if os.path.dirname(target) == target:
             return folder
-        place = os.path.dirname(place)
-    return place
+        target = os.path.dirname(target)
+    return target
 
 
 def _excluded_in(folder: str) -> list[_Pattern]:

@@ -54,9 +54,9 @@ def apply_suppressions(
     for comment, found in directives:
         words = _words(comment, found)
         if not words:
-            place = _part(comment.span, 0, found.end())
+            span = _part(comment.span, 0, found.end())
             help = "write `# dsd: ignore[DSD303]`"
-            added.append(Diagnostic("DSD903", "a suppression names the codes it suppresses", place, help=help))
+            added.append(Diagnostic("DSD903", "a suppression names the codes it suppresses", span, help=help))
         line = covered_line(source, comment)
         around = covered(line, statements)
         useless: list[_Word] = []
@@ -128,10 +128,10 @@ def _removal(
 
 def _without_word(word: _Word, words: Sequence[_Word]) -> Edit:
     """An edit that removes one word of the list and its comma."""
-    place = words.index(word)
-    if place == 0:
+    index = words.index(word)
+    if index == 0:
         return Edit(Span(*word.span[:2], *words[1].span[:2], word.span.start, words[1].span.start), "")
-    before = words[place - 1].span
+    before = words[index - 1].span
     return Edit(Span(before.end_line, before.end_column, *word.span[2:4], before.end, word.span.end), "")
 
 

@@ -94,8 +94,8 @@ def _suppression(document: Document, diagnostic: Diagnostic) -> types.TextEdit:
         return types.TextEdit(document.range(end, end), f"  # dsd: ignore[{diagnostic.code}]")
     bracket = comment.text.find("]")
     if comment.text.replace(" ", "").startswith("#dsd:ignore[") and bracket > 0:
-        place = comment.span.start + bracket
-        return types.TextEdit(document.range(place, place), f", {diagnostic.code}")
+        offset = comment.span.start + bracket
+        return types.TextEdit(document.range(offset, offset), f", {diagnostic.code}")
     text = source.line(line)
     indent = text[: len(text) - len(text.lstrip())]
     start = source.starts[line - 1]

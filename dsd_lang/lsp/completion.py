@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from lsprotocol import types
 
 from dsd_lang.base.diagnostics import CATALOGUE
+from dsd_lang.lsp.cursor import Cursor, cursor_of
 from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.offers import Offer
 from dsd_lang.lsp.offers_arguments import argument_offers, parameter_offers, value_offers
 from dsd_lang.lsp.offers_names import condition_offers, reference_offers, selector_offers, variable_offers
 from dsd_lang.lsp.offers_statements import connective_offers, statement_offers
-from dsd_lang.lsp.place import Cursor, cursor_of
 from dsd_lang.lsp.word import Word, comment_at, is_in_token, word_at
 from dsd_lang.syntax.expectation import expected_at
 
@@ -43,23 +43,23 @@ def offers_at(document: Document, offset: int, word: Word) -> list[Offer]:
     return [unique[label] for label in reversed(unique)]
 
 
-def _offers(document: Document, place: Cursor, word: Word) -> Iterable[Offer]:
+def _offers(document: Document, cursor: Cursor, word: Word) -> Iterable[Offer]:
     """Chooses by what the grammar accepts: references, statements, selectors, arguments, values."""
     if word.typed.startswith("@"):
-        yield from reference_offers(document, place, word)
+        yield from reference_offers(document, cursor, word)
         return
-    if place.takes("REGEX"):
-        yield from selector_offers(document, place)
+    if cursor.takes("REGEX"):
+        yield from selector_offers(document, cursor)
         return
-    if place.call is None:
-        yield from connective_offers(place)
-        yield from statement_offers(document, place, word)
-        yield from argument_offers(document, place)
-        yield from value_offers(place)
+    if cursor.call is None:
+        yield from connective_offers(cursor)
+        yield from statement_offers(document, cursor, word)
+        yield from argument_offers(document, cursor)
+        yield from value_offers(cursor)
     else:
-        yield from parameter_offers(place)
-    yield from condition_offers(document, place, word)
-    yield from variable_offers(document, place, word)
+        yield from parameter_offers(cursor)
+    yield from condition_offers(document, cursor, word)
+    yield from variable_offers(document, cursor, word)
 
 
 def _codes(typed: str) -> list[Offer]:

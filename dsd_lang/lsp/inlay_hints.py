@@ -36,13 +36,13 @@ def _hints(document: Document, phase: nodes.Phase, drafts: list[Draft]) -> Itera
     shown = [(name, text) for name in _TEXTS if (text := _text(own, name))]
     if not shown:
         return
-    place = document.positions.position(phase.span.end)
+    position = document.positions.position(phase.span.end)
     written = " ".join(text for _, text in shown)
-    edits = [types.TextEdit(types.Range(place, place), f" {written}")] if "..." not in written else None
+    edits = [types.TextEdit(types.Range(position, position), f" {written}")] if "..." not in written else None
     if any(" " in text for _, text in shown):
         edits = None
     yield types.InlayHint(
-        position=place,
+        position=position,
         label=written,
         text_edits=edits,
         tooltip=own[0].why,

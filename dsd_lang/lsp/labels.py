@@ -92,8 +92,8 @@ class LabelTable:
 
     def at(self, offset: int) -> tuple[Definition, Span] | None:
         """What the name at an offset refers to, and the span of the name."""
-        places = [*((item, item.span) for item in self.definitions), *((use.definition, use.span) for use in self.uses)]
-        return next((place for place in places if place[1].start <= offset <= place[1].end), None)
+        named = [*((item, item.span) for item in self.definitions), *((use.definition, use.span) for use in self.uses)]
+        return next((pair for pair in named if pair[1].start <= offset <= pair[1].end), None)
 
     def named_at(self, offset: int) -> tuple[Definition, Span] | None:
         """The same for a whole reference; on its moment, the label that the moment belongs to."""

@@ -16,13 +16,13 @@ _BLOCK = re.compile(r"::\n\n(?P<lines>(?:(?: {4}[^\n]*)?\n)*(?: {4}[^\n]*)?)")
 
 def argument_page(row: Argument) -> str:
     """An argument's meaning, default, values, and where it is allowed."""
-    places = ", ".join(f"`{place}`" for place in row.places)
+    statements = ", ".join(f"`{statement}`" for statement in row.places)
     lines = [
         f"**`{row.name}=`** {row.meaning}",
         "",
         f"* default: `{row.default}`",
         f"* takes: {expected(row)}",
-        f"* stands in: {places}",
+        f"* allowed in: {statements}",
     ]
     if not row.is_supported:
         lines.append("* not executed yet: `dsd-run` refuses any value but the default (DSD207)")

@@ -29,6 +29,6 @@ def highlights(document: Document, params: types.DocumentHighlightParams) -> lis
     found = document.labels.named_at(document.offset(params.position))
     if found is None:
         return None
-    places = [(found[0].span, types.DocumentHighlightKind.Write)]
-    places += [(span, types.DocumentHighlightKind.Read) for span in document.labels.uses_of(found[0])]
-    return [types.DocumentHighlight(document.positions.range_of(span), kind) for span, kind in places]
+    marks = [(found[0].span, types.DocumentHighlightKind.Write)]
+    marks += [(span, types.DocumentHighlightKind.Read) for span in document.labels.uses_of(found[0])]
+    return [types.DocumentHighlight(document.positions.range_of(span), kind) for span, kind in marks]

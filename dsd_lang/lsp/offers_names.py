@@ -11,11 +11,11 @@ from dsd_lang.base.conditions import CONDITION_FUNCTIONS
 from dsd_lang.base.layers import KINDS, PARTS, RECURRENT_KINDS, ROLES, Selector, covers
 from dsd_lang.base.metrics import FULL_NAMES, metric_meaning
 from dsd_lang.lsp import meanings
+from dsd_lang.lsp.cursor import Cursor
 from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.labels import Definition
 from dsd_lang.lsp.offers import Offer
 from dsd_lang.lsp.phase_parts import has_target
-from dsd_lang.lsp.place import Cursor
 from dsd_lang.lsp.word import Word
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import Token
@@ -24,11 +24,11 @@ _LATER = "500it"
 _NUMBERS = ("lr", "number", "positive", "ratio", "whole", "scale", "clip")
 
 
-def selector_offers(document: Document, place: Cursor) -> Iterator[Offer]:
+def selector_offers(document: Document, cursor: Cursor) -> Iterator[Offer]:
     """Kinds, roles and parts of recurrent layers; with a model its layers by name."""
-    ending = ": ${1:50%}" if place.words[-1:] == ("LSQB",) or _is_in_list(place) else ""
+    ending = ": ${1:50%}" if cursor.words[-1:] == ("LSQB",) or _is_in_list(cursor) else ""
     parts = tuple(f"{kind}.{part}" for kind in (*RECURRENT_KINDS, "birnn") for part in PARTS)
-    taken = _listed(place) if ending else ()
+    taken = _listed(cursor) if ending else ()
     for word in (*KINDS, *ROLES, *parts):
         if any(covers(selector, Selector("word", word)) for selector in taken):
             continue  # an earlier item of the list has all its weights
@@ -41,41 +41,41 @@ def selector_offers(document: Document, place: Cursor) -> Iterator[Offer]:
         )
 
 
-def _is_in_list(place: Cursor) -> bool:
+def _is_in_list(cursor: Cursor) -> bool:
     """Whether the selector is at the start of an item of a list target."""
-    kinds = [item.kind if isinstance(item, Token) else "" for item in place.items]
-    return "LSQB" in kinds and "RSQB" not in kinds and place.argument is None
+    kinds = [item.kind if isinstance(item, Token) else "" for item in cursor.items]
+    return "LSQB" in kinds and "RSQB" not in kinds and cursor.argument is None
 
 
-def _listed(place: Cursor) -> tuple[Selector, ...]:
+def _listed(cursor: Cursor) -> tuple[Selector, ...]:
     """The selectors of the items of a list target before the cursor."""
-    found = [part for item in place.items for part in (item if isinstance(item, list) else [item])]
+    found = [part for item in cursor.items for part in (item if isinstance(item, list) else [item])]
     return tuple(part.selector.selector for part in found if isinstance(part, nodes.SelectorTarget))
 
 
-def reference_offers(document: Document, place: Cursor, word: Word) -> Iterator[Offer]:
+def reference_offers(document: Document, cursor: Cursor, word: Word) -> Iterator[Offer]:
     """`@init` and the labels before the cursor; after a dot, the names inside and the moments."""
-    row = BY_NAME.get(place.argument or "")
-    if not place.takes("REFERENCE") or row is None or row.kind not in ("source", "distill") or place.call is not None:
+    row = BY_NAME.get(cursor.argument or "")
+    if not cursor.takes("REFERENCE") or row is None or row.kind not in ("source", "distill") or cursor.call is not None:
         return
     path = word.typed[1:].split(".")[:-1]
     if path:
-        yield from _inside_reference(document, place, word, path)
+        yield from _inside_reference(document, cursor, word, path)
         return
     yield _reference("@init", meanings.INIT)
-    for definition in _visible(document, place, word):
+    for definition in _visible(document, cursor, word):
         seed = ".seed0" if _needs_seed(definition, word) else ""
         yield _reference(f"@{definition.name}{seed}", _what(definition))
 
 
-def _visible(document: Document, place: Cursor, word: Word) -> list[Definition]:
-    own = place.label.span if place.label is not None else None
+def _visible(document: Document, cursor: Cursor, word: Word) -> list[Definition]:
+    own = cursor.label.span if cursor.label is not None else None
     return [item for item in document.labels.visible_at(word.start) if item.span != own]
 
 
-def _inside_reference(document: Document, place: Cursor, word: Word, path: list[str]) -> Iterator[Offer]:
+def _inside_reference(document: Document, cursor: Cursor, word: Word, path: list[str]) -> Iterator[Offer]:
     first, *others = path
-    definition = next((item for item in _visible(document, place, word) if item.name == first), None)
+    definition = next((item for item in _visible(document, cursor, word) if item.name == first), None)
     for name in others:
         scope = document.labels.inside(definition) if definition is not None else None
         if not name.startswith("seed") and scope is not None:
@@ -110,32 +110,32 @@ def _what(definition: Definition) -> str:
     return f"{'the branch' if definition.kind == 'branch' else 'the phase'} on line {definition.span.line}"
 
 
-def condition_offers(document: Document, place: Cursor, word: Word) -> Iterator[Offer]:
+def condition_offers(document: Document, cursor: Cursor, word: Word) -> Iterator[Offer]:
     """Branches after `compare` and `vs`; metrics and functions in a condition; a metric after `on=`."""
-    if place.statement == "COMPARE" and place.takes("DOTTED") and not place.takes("NUMBER"):
+    if cursor.statement == "COMPARE" and cursor.takes("DOTTED") and not cursor.takes("NUMBER"):
         yield from (_branch(name, definition) for name, definition in _branches(document, word))
-    elif place.takes("NUMBER") and not place.takes("SELECTING") and (place.argument == "on" or _watches(place)):
+    elif cursor.takes("NUMBER") and not cursor.takes("SELECTING") and (cursor.argument == "on" or _watches(cursor)):
         yield from (_metric(name) for name in FULL_NAMES)
-    elif place.clause is not None and place.takes("NUMBER") and not place.takes("SELECTING"):
-        if place.statement == "EXPECT":
+    elif cursor.clause is not None and cursor.takes("NUMBER") and not cursor.takes("SELECTING"):
+        if cursor.statement == "EXPECT":
             yield from _arm_metrics(document, word)
         else:
-            yield from _tests(place)
+            yield from _tests(cursor)
             yield from (_metric(name) for name in FULL_NAMES)
 
 
-def _watches(place: Cursor) -> bool:
+def _watches(cursor: Cursor) -> bool:
     """Whether the cursor is at the first argument of a condition function."""
-    return place.call in CONDITION_FUNCTIONS and place.argument is None and not place.items
+    return cursor.call in CONDITION_FUNCTIONS and cursor.argument is None and not cursor.items
 
 
-def _tests(place: Cursor) -> Iterator[Offer]:
+def _tests(cursor: Cursor) -> Iterator[Offer]:
     """Functions such as `plateau(...)`: conditions where one may begin; those that compare rounds only on a loop."""
     for name, function in CONDITION_FUNCTIONS.items():
-        if (function.is_condition and place.clause) or (function.needs_loop and place.statement != "REPEAT"):
+        if (function.is_condition and cursor.clause) or (function.needs_loop and cursor.statement != "REPEAT"):
             continue
         metric = "val.err" if function.needs_loop else "val.loss"
-        tail = "" if function.is_condition or place.clause else " < ${2:0.1}"
+        tail = "" if function.is_condition or cursor.clause else " < ${2:0.1}"
         first = next(iter(function.parameters), None)
         inside = f", {first.name}=${{2:{first.example}}}" if first is not None else ""
         yield Offer(
@@ -173,12 +173,12 @@ def _metric(name: str, metric: str = "") -> Offer:
     return Offer(name, detail=metric_meaning(metric or name) or "", kind=types.CompletionItemKind.Value)
 
 
-def variable_offers(document: Document, place: Cursor, word: Word) -> Iterator[Offer]:
+def variable_offers(document: Document, cursor: Cursor, word: Word) -> Iterator[Offer]:
     """The visible loop variables whose values are allowed at the cursor."""
-    if not place.takes("NUMBER") or place.statement in ("SET", "FORK", "COMPARE"):
+    if not cursor.takes("NUMBER") or cursor.statement in ("SET", "FORK", "COMPARE"):
         return
     for definition in document.labels.variables_at(word.start):
-        if _fits(place, _kinds_of(definition)):
+        if _fits(cursor, _kinds_of(definition)):
             yield Offer(
                 definition.name,
                 detail=f"the variable bound on line {definition.span.line}",
@@ -198,12 +198,12 @@ def _kinds_of(definition: Definition) -> set[str]:
     return {named.get(type(value), "number") for value in values} or {"number"}
 
 
-def _fits(place: Cursor, kinds: set[str]) -> bool:
+def _fits(cursor: Cursor, kinds: set[str]) -> bool:
     """Whether a value of each of those kinds is allowed at the cursor."""
-    if place.takes("SELECTING"):  # between the arguments of a phase: its target or length
-        is_sparse = place.statement == "SPARSE" and place.clause is None
-        return is_sparse and kinds == {"number"} and not has_target(place)
-    row = BY_NAME.get(place.argument or "") if place.call is None else None
+    if cursor.takes("SELECTING"):  # between the arguments of a phase: its target or length
+        is_sparse = cursor.statement == "SPARSE" and cursor.clause is None
+        return is_sparse and kinds == {"number"} and not has_target(cursor)
+    row = BY_NAME.get(cursor.argument or "") if cursor.call is None else None
     if row is None:
         return kinds == {"number"}
     wanted = "length" if row.kind == "length" else "number" if row.kind in _NUMBERS else "word"

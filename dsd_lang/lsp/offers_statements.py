@@ -9,11 +9,11 @@ from lsprotocol import types
 
 from dsd_lang.editors.snippets import snippets
 from dsd_lang.editors.vocabulary import vocabulary
+from dsd_lang.lsp.cursor import Cursor
 from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.meanings import KEYWORDS
 from dsd_lang.lsp.offers import Offer
 from dsd_lang.lsp.phase_parts import has_target, is_condition, parts
-from dsd_lang.lsp.place import Cursor
 from dsd_lang.lsp.word import Word
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import STATEMENT_WORDS, Token
@@ -36,18 +36,18 @@ _CONNECTIVES = {
 }
 
 
-def statement_offers(document: Document, place: Cursor, word: Word) -> Iterator[Offer]:
+def statement_offers(document: Document, cursor: Cursor, word: Word) -> Iterator[Offer]:
     """The statements that may begin here, the phase that follows a label or `repeat`, or a branch."""
-    if place.takes("LABEL") and not place.takes("SET"):
+    if cursor.takes("LABEL") and not cursor.takes("SET"):
         yield _BRANCH
         return
     for keyword in KEYWORDS:
         kind = keyword.upper()
-        if kind not in place.accepted & STATEMENT_WORDS:
+        if kind not in cursor.accepted & STATEMENT_WORDS:
             continue
-        if kind == "SET" and "LBRACE" in place.words:
+        if kind == "SET" and "LBRACE" in cursor.words:
             continue  # only allowed outside of blocks
-        body = _body(document, kind, word) if place.takes("SET") else _PHASES.get(kind, "")
+        body = _body(document, kind, word) if cursor.takes("SET") else _PHASES.get(kind, "")
         if body is not None:
             yield _keyword(keyword, body)
 
@@ -75,23 +75,23 @@ def _bodies() -> dict[str, str]:
     return {snippet.prefix: "\n".join(snippet.body) for snippet in snippets(vocabulary())}
 
 
-def connective_offers(place: Cursor) -> Iterator[Offer]:
+def connective_offers(cursor: Cursor) -> Iterator[Offer]:
     """The words that continue a statement: `in`, `vs`, `then`, `until`, `held`, `and`, ..."""
-    is_whole = place.clause is None or is_condition(place.clause)
+    is_whole = cursor.clause is None or is_condition(cursor.clause)
     for kind, snippet in _CONNECTIVES.items():
-        if kind in place.accepted and is_whole and not (kind == "UNTIL" and _has_until(place)):
+        if kind in cursor.accepted and is_whole and not (kind == "UNTIL" and _has_until(cursor)):
             yield _keyword(kind.lower(), snippet)
-    if place.takes("HELD") and place.statement == "SPARSE" and not has_target(place) and is_whole:
+    if cursor.takes("HELD") and cursor.statement == "SPARSE" and not has_target(cursor) and is_whole:
         yield _keyword("held", "")
-    if place.clause is not None and place.takes("AND") and is_whole:
+    if cursor.clause is not None and cursor.takes("AND") and is_whole:
         yield from (_keyword(word, "") for word in ("and", "or"))
-    if place.clause == () and place.takes("NOT"):
+    if cursor.clause == () and cursor.takes("NOT"):
         yield _keyword("not", "")
 
 
-def _has_until(place: Cursor) -> bool:
+def _has_until(cursor: Cursor) -> bool:
     return any(
-        isinstance(part, nodes.Until) or (isinstance(part, Token) and part.kind == "UNTIL") for part in parts(place)
+        isinstance(part, nodes.Until) or (isinstance(part, Token) and part.kind == "UNTIL") for part in parts(cursor)
     )
 
 

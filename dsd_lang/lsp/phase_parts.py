@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dsd_lang.base.conditions import CONDITION_FUNCTIONS
-from dsd_lang.lsp.place import Cursor
+from dsd_lang.lsp.cursor import Cursor
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import Token
 
@@ -16,42 +16,42 @@ _TARGETS = (
 _CONDITIONS = (nodes.Comparison, nodes.Logical, nodes.Negation)
 
 
-def parts(place: Cursor) -> list[Any]:
+def parts(cursor: Cursor) -> list[Any]:
     """All items of the statement written so far, with lists flattened."""
-    return [part for item in place.items for part in (item if isinstance(item, list) else [item])]
+    return [part for item in cursor.items for part in (item if isinstance(item, list) else [item])]
 
 
-def positional(place: Cursor) -> list[Any]:
+def positional(cursor: Cursor) -> list[Any]:
     """The positional items, without arguments and conditions."""
-    found = parts(place)
+    found = parts(cursor)
     kinds = [_kind(part) for part in found]
     ends = [index - (kind == "EQUAL") for index, kind in enumerate(kinds) if kind in ("EQUAL", "UNTIL")]
     return found[: min(ends, default=len(found))]
 
 
-def target(place: Cursor) -> Any:
+def target(cursor: Cursor) -> Any:
     """The target of the phase, as far as it is written; None if there is none."""
     return next(
-        (part for part in positional(place) if isinstance(part, _TARGETS) or _kind(part) in ("HELD", "LSQB")), None
+        (part for part in positional(cursor) if isinstance(part, _TARGETS) or _kind(part) in ("HELD", "LSQB")), None
     )
 
 
-def has_target(place: Cursor) -> bool:
+def has_target(cursor: Cursor) -> bool:
     """Whether the phase already has a target."""
-    return target(place) is not None
+    return target(cursor) is not None
 
 
-def has_ramp(place: Cursor) -> bool:
+def has_ramp(cursor: Cursor) -> bool:
     """Whether the phase has a ramp, alone or in a list."""
-    found = positional(place)
+    found = positional(cursor)
     inner = [item.target for part in found if isinstance(part, nodes.ListTarget) for item in part.items]
     inner += [part.target for part in found if isinstance(part, nodes.SelectorTarget)]
     return any(isinstance(part, nodes.RampTarget) or _kind(part) == "ARROW" for part in (*found, *inner))
 
 
-def has_pattern(place: Cursor) -> bool:
+def has_pattern(cursor: Cursor) -> bool:
     """Whether the target is a pattern such as `2:4`."""
-    return any(isinstance(part, nodes.NofMTarget) or _kind(part) == "COLON" for part in positional(place))
+    return any(isinstance(part, nodes.NofMTarget) or _kind(part) == "COLON" for part in positional(cursor))
 
 
 def is_condition(clause: tuple[Any, ...]) -> bool:

@@ -69,11 +69,11 @@ def _check_meaning(document: Document, definition: Definition, spans: Sequence[S
 
 def _renamed(text: str, spans: Sequence[Span], name: str) -> str:
     pieces: list[str] = []
-    place = 0
+    copied = 0
     for span in spans:
-        pieces += [text[place : span.start], name]
-        place = span.end
-    return "".join([*pieces, text[place:]])
+        pieces += [text[copied : span.start], name]
+        copied = span.end
+    return "".join([*pieces, text[copied:]])
 
 
 def _meaning(document: Document, spans: Sequence[Span], name: str) -> set[tuple[int, int]]:

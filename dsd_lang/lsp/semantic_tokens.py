@@ -86,11 +86,11 @@ def _packed(document: Document, found: list[Role]) -> list[int]:
     data: list[int] = []
     line = character = 0
     for span, role in found:
-        place = document.positions.position(span.start)
-        if place.line != line:
+        position = document.positions.position(span.start)
+        if position.line != line:
             character = 0
         length = num_units(document.text[span.start : span.end], document.client.encoding)
         is_declaration = role == "label" and document.text[span.start] != "@"
-        data += (place.line - line, place.character - character, length, TYPES.index(role), int(is_declaration))
-        line, character = place.line, place.character
+        data += (position.line - line, position.character - character, length, TYPES.index(role), int(is_declaration))
+        line, character = position.line, position.character
     return data

@@ -74,6 +74,6 @@ def _flat(
     document: Document, symbols: list[types.DocumentSymbol], container: str | None
 ) -> Iterator[types.SymbolInformation]:
     for symbol in symbols:
-        place = types.Location(document.uri, symbol.range)
-        yield types.SymbolInformation(place, symbol.name, symbol.kind, container_name=container)
+        location = types.Location(document.uri, symbol.range)
+        yield types.SymbolInformation(location, symbol.name, symbol.kind, container_name=container)
         yield from _flat(document, list(symbol.children or ()), symbol.name)

@@ -16,7 +16,7 @@ from dsd_lang.passes.outline import Claim, ForkItem, Group, OutlineItem, Round, 
 from dsd_lang.rules import program_too_large
 
 
-class _Place(NamedTuple):
+class _Position(NamedTuple):
     """The position of a branch in the tree: its path, seed and loops."""
 
     path: str
@@ -40,7 +40,7 @@ class _Line:
 def expand_forks(compilation: Compilation) -> None:
     """Fills in ``book``: the phases of the outline in execution order; above the limit also ``is_too_large``."""
     layout = _Layout(compilation.diagnostics)
-    layout.group(compilation.outline, _Line(None, None), _Place("", "", 0, "shared", NameScope(None), ()))
+    layout.group(compilation.outline, _Line(None, None), _Position("", "", 0, "shared", NameScope(None), ()))
     compilation.book = Draftbook(layout.phases, layout.claims)
     compilation.is_too_large = len(layout.phases) > MAX_PHASES
 
@@ -54,26 +54,26 @@ class _Layout:
         self._latest: dict[int, Draft] = {}
         self._paths: dict[tuple[str, str], int] = {}
 
-    def group(self, group: Group, line: _Line, place: _Place) -> None:
+    def group(self, group: Group, line: _Line, position: _Position) -> None:
         """Lays out a group and advances the line."""
         if group.round is not None:
-            place = place._replace(cycles=(*place.cycles, (group.round, last_on_line(group))))
+            position = position._replace(cycles=(*position.cycles, (group.round, last_on_line(group))))
         for element in group.items:
             if len(self.phases) > MAX_PHASES:
                 return
             if isinstance(element, OutlineItem):
-                self.phase(element, line, place)
+                self.phase(element, line, position)
             elif isinstance(element, Group):
                 inner = _Line(line.parent, line.length)
-                self.group(element, inner, place)
+                self.group(element, inner, position)
                 line.parent = inner.parent
                 line.length = line.length if element.is_block else inner.length
             elif isinstance(element, ForkItem):
-                self.fork(element, line, place)
+                self.fork(element, line, position)
             elif isinstance(element, Claim):
-                self.claims.append(ClaimDraft(element.node, element.names, place.scope, len(self.phases)))
+                self.claims.append(ClaimDraft(element.node, element.names, position.scope, len(self.phases)))
 
-    def phase(self, item: OutlineItem, line: _Line, place: _Place) -> None:
+    def phase(self, item: OutlineItem, line: _Line, position: _Position) -> None:
         index = len(self.phases)
         if index >= MAX_PHASES:
             self.diagnostics.report(program_too_large.too_many_phases(MAX_PHASES, item.node.span))
@@ -81,42 +81,42 @@ class _Layout:
             index,
             item,
             parent=line.parent,
-            path=place.path,
-            arm=place.arm,
-            seed_index=place.seed_index,
-            rng=place.rng,
-            scope=place.scope,
+            path=position.path,
+            arm=position.arm,
+            seed_index=position.seed_index,
+            rng=position.rng,
+            scope=position.scope,
             length_from=line.length,
             original=self._latest.get(id(item.original)),
-            cycles=tuple((cycle, last is item) for cycle, last in place.cycles),
+            cycles=tuple((cycle, last is item) for cycle, last in position.cycles),
         )
         self.phases.append(draft)
         self._latest[id(item)] = draft
         line.parent = line.length = draft
         if draft.label is not None:
-            place.scope.define(draft.label, NamedThing(index, index))
+            position.scope.define(draft.label, NamedThing(index, index))
 
-    def fork(self, fork: ForkItem, line: _Line, place: _Place) -> None:
+    def fork(self, fork: ForkItem, line: _Line, position: _Position) -> None:
         """Lays out every branch from the state of the line, once for each seed; the line itself does not advance."""
         seeds: tuple[int | None, ...] = (None,) if fork.seeds is None else tuple(range(fork.seeds))
-        views = [NameScope(place.scope) for _ in seeds]
-        rng = fork.rng or place.rng
+        views = [NameScope(position.scope) for _ in seeds]
+        rng = fork.rng or position.rng
         for name, body in fork.branches:
-            component = self.component(place.path, name)
-            arm = f"{place.arm}.{component}" if place.arm else component
-            path = f"{place.path}.{component}" if place.path else component
+            component = self.component(position.path, name)
+            arm = f"{position.arm}.{component}" if position.arm else component
+            path = f"{position.path}.{component}" if position.path else component
             instances: list[Instance] = []
             for seed, view in zip(seeds, views, strict=True):
                 scope = NameScope(view)
                 seeded = path if seed is None else f"{path}.seed{seed}"
                 branch = _Line(line.parent, line.length)
-                index = place.seed_index if seed is None else place.seed_index * len(seeds) + seed
-                self.group(body, branch, _Place(seeded, arm, index, rng, scope, place.cycles))
+                index = position.seed_index if seed is None else position.seed_index * len(seeds) + seed
+                self.group(body, branch, _Position(seeded, arm, index, rng, scope, position.cycles))
                 end = branch.parent.index if branch.parent is not None else None
                 instance = Instance(seed, scope, seeded, arm, end)
                 instances.append(instance)
                 view.define(name, NamedThing(len(self.phases) - 1, None, (instance,)))
-            place.scope.define(name, NamedThing(len(self.phases) - 1, None, tuple(instances)))
+            position.scope.define(name, NamedThing(len(self.phases) - 1, None, tuple(instances)))
 
     def component(self, path: str, name: str) -> str:
         """The branch's name, with `#2`, `#3`, ... if an earlier round of a loop has used it."""

@@ -39,8 +39,8 @@ class PhaseMisfit(NamedTuple):
     misfit: Misfit
 
     def __str__(self) -> str:
-        place = f" (line {self.phase.span.line})" if self.phase.span is not None else ""
-        return f"{self.misfit.code}: {self.misfit.message}{place}"
+        where = f" (line {self.phase.span.line})" if self.phase.span is not None else ""
+        return f"{self.misfit.code}: {self.misfit.message}{where}"
 
 
 def misfits(

@@ -93,8 +93,8 @@ class _Counter:
             return before, self.counts(before, before)
         starts: list[_Group] = []
         ends: list[_Group] = []
-        for place, weights in self.selected(phase):
-            target = phase.target if place is None else phase.target.items[place].target
+        for index, weights in self.selected(phase):
+            target = phase.target if index is None else phase.target.items[index].target
             starts += _competition(phase, target, weights, before, is_end=False)
             ends += _competition(phase, target, weights, before, is_end=True)
         kept = _others(before, ends) if phase.others == "hold" else ()

@@ -54,10 +54,10 @@ class Plan(PlanPart):
             return cls.model_validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "the top level"
+            field_path = ".".join(str(part) for part in first["loc"]) or "the top level"
             why = first["msg"].removeprefix("Value error, ").lower()
             raise DsdError(
-                f"this is not a version {PLAN_VERSION} plan: at `{place}`: {why}",
+                f"this is not a version {PLAN_VERSION} plan: at `{field_path}`: {why}",
                 help="compile the schedule again with `dsd-plan FILE --json`",
             ) from error
 

@@ -32,18 +32,18 @@ def _diagnostic(name: str, diagnostic: Diagnostic, docs_url: str) -> dict[str, A
         "message": diagnostic.message,
         "help": diagnostic.help or None,
         "filename": name,
-        **_places(diagnostic.span),
+        **_positions(diagnostic.span),
         "url": rule_url(diagnostic.code, docs_url=docs_url),
         "fix": None if diagnostic.fix is None else _fix(diagnostic.fix),
     }
 
 
 def _fix(fix: Fix) -> dict[str, Any]:
-    edits = [{"content": edit.content, **_places(edit.span)} for edit in fix.edits]
+    edits = [{"content": edit.content, **_positions(edit.span)} for edit in fix.edits]
     return {"applicability": fix.applicability, "message": fix.message, "edits": edits}
 
 
-def _places(span: Span) -> dict[str, dict[str, int]]:
+def _positions(span: Span) -> dict[str, dict[str, int]]:
     return {
         "location": {"row": span.line, "column": span.column},
         "end_location": {"row": span.end_line, "column": span.end_column},

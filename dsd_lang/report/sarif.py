@@ -31,7 +31,7 @@ def render_sarif(files: Sequence[CheckedFile], *, exit_code: int, docs_url: str,
             }
         },
         "invocations": [{"executionSuccessful": True, "exitCode": exit_code}],
-        "artifacts": [{"location": _place(file.name), "roles": ["analysisTarget"]} for file in files],
+        "artifacts": [{"location": _location(file.name), "roles": ["analysisTarget"]} for file in files],
         "results": [_result(file.name, diagnostic) for file in files for diagnostic in file.diagnostics],
         "columnKind": "unicodeCodePoints",
         "newlineSequences": ["\r\n", "\n", "\r"],
@@ -55,26 +55,26 @@ def _rule(entry: Code, page: str, docs_url: str) -> dict[str, Any]:
 
 
 def _result(name: str, diagnostic: Diagnostic) -> dict[str, Any]:
-    place = _place(name)
+    location = _location(name)
     result: dict[str, Any] = {
         "ruleId": diagnostic.code,
         "ruleIndex": _INDEXES[diagnostic.code],
         "level": _LEVELS[diagnostic.severity],
         "message": {"text": told(diagnostic)},
-        "locations": [{"physicalLocation": {"artifactLocation": place, "region": _region(diagnostic.span)}}],
+        "locations": [{"physicalLocation": {"artifactLocation": location, "region": _region(diagnostic.span)}}],
     }
     if diagnostic.fix is not None and diagnostic.fix.edits:
-        result["fixes"] = [_fix(place, diagnostic.fix)]
+        result["fixes"] = [_fix(location, diagnostic.fix)]
     return result
 
 
-def _fix(place: dict[str, str], fix: Fix) -> dict[str, Any]:
+def _fix(location: dict[str, str], fix: Fix) -> dict[str, Any]:
     replacements = [
         {"deletedRegion": _region(edit.span), "insertedContent": {"text": edit.content}} for edit in fix.edits
     ]
     return {
         "description": {"text": fix.message},
-        "artifactChanges": [{"artifactLocation": place, "replacements": replacements}],
+        "artifactChanges": [{"artifactLocation": location, "replacements": replacements}],
         "properties": {"applicability": fix.applicability},
     }
 
@@ -88,7 +88,7 @@ def _region(span: Span) -> dict[str, int]:
     }
 
 
-def _place(name: str) -> dict[str, str]:
+def _location(name: str) -> dict[str, str]:
     """A file relative to the current folder; one outside of it as a `file:` URI."""
     path, here = os.path.abspath(name), os.path.join(os.getcwd(), "")
     if not path.startswith(here):

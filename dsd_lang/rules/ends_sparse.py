@@ -65,8 +65,8 @@ def check(subject: Subject) -> None:
 
 def _with_dense_phase(subject: Subject, final: Draft) -> Fix:
     """Adds a `dense` phase on the next line, or after the statement if more follows on its line."""
-    place = final.node.span.start
-    statement = next(item for item in subject.program.statements if item.span.start <= place < item.span.end)
+    start = final.node.span.start
+    statement = next(item for item in subject.program.statements if item.span.start <= start < item.span.end)
     phase = "dense" if isinstance(statement, nodes.Phase) else f"dense {final.length}"  # not inherited out of a block
     rest = _LINE.match(subject.text, statement.span.end)
     assert rest is not None

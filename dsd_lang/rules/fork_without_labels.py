@@ -45,7 +45,7 @@ def check(subject: Subject) -> None:
         free = (name for name in _NAMES if name not in taken)
         for branch in statement.branches:
             if branch.label is None:
-                place = branch.span._replace(
+                point = branch.span._replace(
                     end_line=branch.span.line, end_column=branch.span.column, end=branch.span.start
                 )
                 name = next(free, None)
@@ -55,5 +55,5 @@ def check(subject: Subject) -> None:
                     branch.span,
                     label="no name",
                     help="write `name: { ... }` or `name: dense 10ep`",
-                    fix=Fix(f"name it `{name}`", (Edit(place, f"{name}: "),)) if name else None,
+                    fix=Fix(f"name it `{name}`", (Edit(point, f"{name}: "),)) if name else None,
                 )

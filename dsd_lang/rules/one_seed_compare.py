@@ -65,6 +65,6 @@ def _with_seeds(subject: Subject, arm: str) -> Fix | None:
         if isinstance(statement, nodes.Fork) and not any(item.name == "seeds" for item in statement.arguments):
             labels = [branch.label.name for branch in statement.branches if branch.label is not None]
             if arm in labels:
-                place = position_span(subject.text, statement.span.start + 4, statement.span.start + 4)
-                return Fix("train each branch with 5 seeds", (Edit(place, " seeds=5"),), "display")
+                point = position_span(subject.text, statement.span.start + 4, statement.span.start + 4)
+                return Fix("train each branch with 5 seeds", (Edit(point, " seeds=5"),), "display")
     return None

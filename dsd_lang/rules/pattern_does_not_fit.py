@@ -105,5 +105,5 @@ def _without_layers(draft: Draft, m: int, part: Share) -> Fix | None:
         return None
     text = "except=" + ",".join(f'"{owner}"' for owner in owners)
     end = draft.node.span
-    place = Span(end.end_line, end.end_column, end.end_line, end.end_column, end.end, end.end)
-    return Fix(f"write `{text}`", (Edit(place, f" {text}"),))
+    point = Span(end.end_line, end.end_column, end.end_line, end.end_column, end.end, end.end)
+    return Fix(f"write `{text}`", (Edit(point, f" {text}"),))

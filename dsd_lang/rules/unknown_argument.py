@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 CODE = "DSD202"
 
 
-_PLACES: dict[str, str] = {
+_STATEMENT_KINDS: dict[str, str] = {
     "dense": "`dense`",
     "sparse": "`sparse`",
     "set": "`set`",
@@ -59,17 +59,17 @@ _PLACES: dict[str, str] = {
 def check(subject: Subject) -> None:
     """Checks the name of every argument."""
     for statement, _ in statements(subject.program.statements):
-        place = _place_of(statement)
-        if place is not None:
+        kind = _kind_of(statement)
+        if kind is not None:
             for argument in arguments_of(statement):
-                _check(subject, argument, place)
+                _check(subject, argument, kind)
         for phase in phases_of(statement):
             for item in phase.items:
                 if isinstance(item, nodes.Argument):
                     _check(subject, item, phase.mode, phase)
 
 
-def _place_of(statement: nodes.Statement) -> StatementKind | None:
+def _kind_of(statement: nodes.Statement) -> StatementKind | None:
     if isinstance(statement, nodes.SetStatement):
         return "set"
     if isinstance(statement, nodes.RepeatTail):
@@ -79,12 +79,12 @@ def _place_of(statement: nodes.Statement) -> StatementKind | None:
     return "compare" if isinstance(statement, nodes.Compare) else None
 
 
-def _check(subject: Subject, argument: nodes.Argument, place: StatementKind, phase: nodes.Phase | None = None) -> None:
+def _check(subject: Subject, argument: nodes.Argument, kind: StatementKind, phase: nodes.Phase | None = None) -> None:
     row = BY_NAME.get(argument.name)
-    if row is not None and place in row.places:
+    if row is not None and kind in row.places:
         return
-    here = allowed_at(place)
-    if row is not None and place == "fork" and row.name == "seed":
+    here = allowed_at(kind)
+    if row is not None and kind == "fork" and row.name == "seed":
         subject.diagnostics.add(
             CODE,
             "`fork` has no argument `seed`: it takes how many seeds there are",
@@ -94,10 +94,10 @@ def _check(subject: Subject, argument: nodes.Argument, place: StatementKind, pha
         )
         return
     if row is not None:
-        where = " or ".join(_PLACES[name] for name in row.places)
+        where = " or ".join(_STATEMENT_KINDS[name] for name in row.places)
         subject.diagnostics.add(
             CODE,
-            f"`{argument.name}=` belongs to {where}, not to {_PLACES[place]}",
+            f"`{argument.name}=` belongs to {where}, not to {_STATEMENT_KINDS[kind]}",
             argument.name_span,
             label="not here",
             help=f"leave it out here (`{row.name}=`: {row.meaning})",
@@ -108,25 +108,25 @@ def _check(subject: Subject, argument: nodes.Argument, place: StatementKind, pha
 
     meant = FOREIGN_ARGUMENTS.get(argument.name.lower())
     if meant is not None:
-        _report_foreign(subject, argument, place, meant, phase)
+        _report_foreign(subject, argument, kind, meant, phase)
         return
     guess = argument.name.lower() if argument.name.lower() in here else nearest(argument.name, here)
     fix = replacement(argument.name_span, guess) if guess else None
     subject.diagnostics.add(
         CODE,
-        f"{_PLACES[place]} has no argument `{argument.name}`",
+        f"{_STATEMENT_KINDS[kind]} has no argument `{argument.name}`",
         argument.name_span,
         label=f"did you mean `{guess}`?" if guess else "unknown argument",
-        help="" if guess else f"{_PLACES[place]} takes {', '.join(f'`{name}=`' for name in here)}",
+        help="" if guess else f"{_STATEMENT_KINDS[kind]} takes {', '.join(f'`{name}=`' for name in here)}",
         fix=fix,
     )
 
 
 def _report_foreign(
-    subject: Subject, argument: nodes.Argument, place: StatementKind, meant: Meant, phase: nodes.Phase | None
+    subject: Subject, argument: nodes.Argument, kind: StatementKind, meant: Meant, phase: nodes.Phase | None
 ) -> None:
     """A name from another tool, and its equivalent in a schedule."""
-    guess = meant.word if meant.word is not None and place in BY_NAME[meant.word].places else None
+    guess = meant.word if meant.word is not None and kind in BY_NAME[meant.word].places else None
     whole = _written_otherwise(argument, meant) if guess or phase is not None else None
     if whole is not None and phase is not None and _is_said_already(phase, argument, meant, whole):
         whole = None
@@ -136,7 +136,7 @@ def _report_foreign(
     shown = whole or guess
     subject.diagnostics.add(
         CODE,
-        f"{_PLACES[place]} has no argument `{argument.name}`",
+        f"{_STATEMENT_KINDS[kind]} has no argument `{argument.name}`",
         argument.name_span,
         label=f"did you mean `{shown}`?" if shown else "unknown argument",
         help=meant.help,

@@ -18,7 +18,7 @@ def starter_text(recipe: Recipe, choices: Choices, *, name: str) -> str:
     model = "" if choices.model else " --model NAME"
     head = [
         f"# {recipe.summary}",
-        f"# Source: {recipe.source.format(table=_place(choices))}.",
+        f"# Source: {recipe.source.format(table=_table_of(choices))}.",
         f"# Plan: dsd-plan {name}{model}",
         f"# Run:  dsd-run {name}{model}",
         "",
@@ -26,6 +26,6 @@ def starter_text(recipe: Recipe, choices: Choices, *, name: str) -> str:
     return format_text("\n".join([*head, *recipe.body(choices)]) + "\n")
 
 
-def _place(choices: Choices) -> str:
+def _table_of(choices: Choices) -> str:
     run = choices.paper
     return f"{run.table} ({run.network})" if run in PAPER.values() else run.table

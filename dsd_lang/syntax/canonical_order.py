@@ -16,7 +16,7 @@ from dsd_lang.base.units import format_percent
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import Token
 
-_TABLE_PLACE = {row.name: place for place, row in enumerate(ARGUMENTS)}
+_TABLE_INDEX = {row.name: index for index, row in enumerate(ARGUMENTS)}
 _FIRST, _WORD, _TARGET, _TARGET_ARGUMENT, _SELECTORS, _LENGTH, _RATE, _REST, _UNTIL, _LAST = range(10)
 _TARGET_ARGUMENTS = ("of", "ramp", "every")
 _SELECTING = ("layers", "except")
@@ -82,7 +82,7 @@ def _parts(statement: nodes.Statement | nodes.Branch) -> Iterator[_Part]:
         if isinstance(statement, nodes.Compare):
             yield _Part(statement.right.span, (0, _WORD, 0))
         for argument in statement.arguments:
-            yield _Part(argument.span, (0, _REST, _table_place(argument)))
+            yield _Part(argument.span, (0, _REST, _table_index(argument)))
 
 
 def _tail_parts(statement: nodes.RepeatTail) -> Iterator[_Part]:
@@ -107,21 +107,21 @@ def _phase_parts(phase: nodes.Phase, *, block: int) -> Iterator[_Part]:
         if isinstance(item, nodes.Until):
             yield _Part(item.span, (block, _UNTIL, 0), is_condition=True)
         elif isinstance(item, nodes.Argument):
-            yield _Part(item.span, (block, *_argument_place(item)))
+            yield _Part(item.span, (block, *_argument_order(item)))
         else:
             yield _Part(item.span, (block, _LENGTH if id(item) in lengths else _TARGET, 0))
 
 
-def _argument_place(argument: nodes.Argument) -> tuple[int, int]:
+def _argument_order(argument: nodes.Argument) -> tuple[int, int]:
     if argument.name in _TARGET_ARGUMENTS:
-        return _TARGET_ARGUMENT, _table_place(argument)
+        return _TARGET_ARGUMENT, _table_index(argument)
     if argument.name in _SELECTING:
-        return _SELECTORS, _table_place(argument)
-    return (_RATE, 0) if argument.name == "lr" else (_REST, _table_place(argument))
+        return _SELECTORS, _table_index(argument)
+    return (_RATE, 0) if argument.name == "lr" else (_REST, _table_index(argument))
 
 
-def _table_place(argument: nodes.Argument) -> int:
-    return _TABLE_PLACE.get(argument.name, len(_TABLE_PLACE))
+def _table_index(argument: nodes.Argument) -> int:
+    return _TABLE_INDEX.get(argument.name, len(_TABLE_INDEX))
 
 
 def _lengths_among(positional: Sequence[nodes.PhaseItem], mode: str) -> set[int]:

@@ -15,7 +15,7 @@ from dsd_lang.syntax.parser import driver_of
 from dsd_lang.syntax.recovery import Recovery
 from dsd_lang.syntax.terminals import Token, Tokens
 
-_PLACE = "$PLACE"  # a token that no state accepts
+_POSITION = "$POSITION"  # a token that no state accepts
 
 
 @record
@@ -34,7 +34,7 @@ class _Stop(Recovery):
     """Repairs mistakes before the position, and stops there."""
 
     def mend(self, index: int, *, too_deep: bool) -> int:
-        if self.driver.tokens[index].kind == _PLACE:
+        if self.driver.tokens[index].kind == _POSITION:
             raise _ReachedError
         return super().mend(index, too_deep=too_deep)
 
@@ -56,5 +56,5 @@ def _before(tokens: list[Token], offset: int) -> list[Token]:
     kept = [token for token in tokens if token.span.end <= offset]
     while kept and not kept[-1].text:
         kept.pop()
-    place = Span(0, 0, 0, 0, offset, offset)
-    return [*kept, Token(_PLACE, "", place), Token("$END", "", place)]
+    point = Span(0, 0, 0, 0, offset, offset)
+    return [*kept, Token(_POSITION, "", point), Token("$END", "", point)]

@@ -60,8 +60,8 @@ def format_text(text: str) -> str:
 
 def _newline_of(text: str) -> str:
     """The line ending of the first line."""
-    place = next((index for index, character in enumerate(text) if character in "\r\n"), len(text))
-    return "\r\n" if text.startswith("\r\n", place) else text[place : place + 1] or "\n"
+    position = next((index for index, character in enumerate(text) if character in "\r\n"), len(text))
+    return "\r\n" if text.startswith("\r\n", position) else text[position : position + 1] or "\n"
 
 
 class _Layout:
@@ -73,7 +73,7 @@ class _Layout:
         self._comments = list(reversed(comments))
         self._tokens = [token for token in tokens if token.kind not in ("_SEPARATOR", "$END")]
         self._starts = [token.span.start for token in self._tokens]
-        self._place = 0  # end of the next token
+        self._index = 0  # end of the next token
         self._kept_together = _kept_together(self._source, comments, tokens)
 
     def block(
@@ -84,19 +84,19 @@ class _Layout:
         ``last_line`` is the line of the last thing written; None at the start of the file.
         """
         is_first = True
-        place = 0
-        while place < len(body):
-            statement = body[place]
+        position = 0
+        while position < len(body):
+            statement = body[position]
             last_line, is_first = self._comments_before(statement.span.start, depth, last_line, is_first)
             self._gap(last_line, statement.span.line, is_first=is_first)
-            num_kept = self._num_kept(body[place:])
+            num_kept = self._num_kept(body[position:])
             if num_kept:
-                place += num_kept - 1
-                self._as_written(statement.span.to(body[place].span), depth)
+                position += num_kept - 1
+                self._as_written(statement.span.to(body[position].span), depth)
             else:
                 self._statement(statement, depth)
-            last_line, is_first = body[place].span.end_line, False
-            place += 1
+            last_line, is_first = body[position].span.end_line, False
+            position += 1
         self._comments_before(end, depth, last_line, is_first)
 
     # --- statements that stay as they are -----------------------------------------------------------------------------
@@ -125,8 +125,8 @@ class _Layout:
         """A part of the source unchanged, except for the indentation of its first line."""
         while self._comments and self._comments[-1].span.start < span.end:
             self._comments.pop()
-        while self._place < len(self._tokens) and self._starts[self._place] < span.end:
-            self._place += 1
+        while self._index < len(self._tokens) and self._starts[self._index] < span.end:
+            self._index += 1
         first, *others = (
             self._source.line(number)[: span.end_column - 1 if number == span.end_line else None].rstrip()
             for number in range(span.line, span.end_line + 1)
@@ -160,24 +160,24 @@ class _Layout:
             head_lines = self._with_comment(head_lines, end, statement.span.end_line)
         is_empty = not body and (not self._comments or self._comments[-1].span.start > end)
         if is_empty and not head_lines[-1].comment:
-            self._place += 1
+            self._index += 1
             closed = head_lines[-1]._replace(code=head_lines[-1].code + "}")
             self.lines += self._with_comment([*head_lines[:-1], closed], end, statement.span.end_line)
             return
         self.lines += head_lines
         self.block(body, depth=depth + 1, end=end - 1, last_line=brace.span.line)
-        self._place += 1
+        self._index += 1
         self.lines += self._with_comment([TokenLine(depth, "}")], end, statement.span.end_line)
 
     def _head(self, statement: nodes.Statement | nodes.Branch) -> Sequence[Token]:
         """The tokens of a statement up to its end, or up to and including its `{`."""
-        start = self._place
+        start = self._index
         while True:
-            token = self._tokens[self._place]
-            self._place += 1
-            is_last = self._place == len(self._tokens) or self._tokens[self._place].span.start >= statement.span.end
+            token = self._tokens[self._index]
+            self._index += 1
+            is_last = self._index == len(self._tokens) or self._tokens[self._index].span.start >= statement.span.end
             if token.kind == "LBRACE" or is_last:
-                return self._tokens[start : self._place]
+                return self._tokens[start : self._index]
 
     # --- comments -----------------------------------------------------------------------------------------------------
 
@@ -195,8 +195,8 @@ class _Layout:
         if not self._comments or written[-1].comment:
             return written
         comment = self._comments[-1]
-        place = bisect_left(self._starts, start)
-        is_followed = place < len(self._starts) and self._starts[place] < comment.span.start
+        position = bisect_left(self._starts, start)
+        is_followed = position < len(self._starts) and self._starts[position] < comment.span.start
         if comment.is_alone or comment.span.line != line or comment.span.start < start or is_followed:
             return written
         self._comments.pop()

@@ -168,8 +168,8 @@ class Lexer:
         elif self.brackets.in_parentheses:
             self.brackets.newline_skipped = True
         elif self.output.previous not in _NEWLINE_CONTINUES:
-            place = Span(span.line, span.column, span.line, span.column + 1, span.start, span.start + 1)
-            self.output.add("_SEPARATOR", "\n", place)
+            point = Span(span.line, span.column, span.line, span.column + 1, span.start, span.start + 1)
+            self.output.add("_SEPARATOR", "\n", point)
         return span.end
 
     def _semicolon(self, text: str, span: Span) -> int:

@@ -162,7 +162,7 @@ def _in_a_word(source: str, text: str, span: Span, before: Token | None) -> Sign
     """A zero-width character: the word around it is read without it."""
     if before is not None and _PIECES.fullmatch(before.text) is None:
         before = None
-    places, position, joined = [span], span.end, ""
+    spans, position, joined = [span], span.end, ""
     while True:
         piece = _PIECES.match(source, position)
         joined += piece[0] if piece is not None else ""
@@ -170,10 +170,10 @@ def _in_a_word(source: str, text: str, span: Span, before: Token | None) -> Sign
         if position >= len(source) or source[position] in "\r\n" or not _is_joiner(source[position]):
             break
         column = span.column + position - span.start
-        places.append(Span(span.line, column, span.line, column + 1, position, position + 1))
+        spans.append(Span(span.line, column, span.line, column + 1, position, position + 1))
         position += 1
-    fix = Fix("delete it", tuple(Edit(place, "") for place in places))
-    what = "an invisible character" if len(places) == 1 else f"{len(places)} invisible characters"
+    fix = Fix("delete it", tuple(Edit(item, "") for item in spans))
+    what = "an invisible character" if len(spans) == 1 else f"{len(spans)} invisible characters"
     message = f"{what} inside the text: {named_character(text)}"
     diagnostic = Diagnostic("DSD101", message, span, "delete this invisible character", fix=fix)
     if before is None and not joined:
@@ -351,9 +351,9 @@ def _operator(source: str, span: Span) -> Sign | None:
     kind = _TOKENS.get(meant or "", "")
     selecting = re.search(r"layers[ \t]*=[ \t]*\Z", head)
     if selecting is not None and written in ("!", "~"):
-        place = span.start - len(head) + selecting.start()
-        column = span.column - span.start + place
-        argument = Span(span.line, column, span.line, span.end_column, place, span.end)
+        offset = span.start - len(head) + selecting.start()
+        column = span.column - span.start + offset
+        argument = Span(span.line, column, span.line, span.end_column, offset, span.end)
         fix = Fix("write `except=`", (Edit(argument, "except="),))
         message = "layers are left out by `except=`"
         return Sign(None, span.end, Diagnostic("DSD101", message, argument, "write `except=`", fix=fix))

@@ -40,11 +40,11 @@ class Mending:
     def open_group(self, index: int) -> int | None:
         """The index of the `(` that is open at a token."""
         depth = 0
-        for place in range(index - 1, max(0, index - MAX_LOOK_BACK), -1):
-            kind = self.driver.tokens[place].kind
+        for position in range(index - 1, max(0, index - MAX_LOOK_BACK), -1):
+            kind = self.driver.tokens[position].kind
             depth += (kind == "RPAR") - (kind == "LPAR")
             if depth < 0:
-                return place
+                return position
             if kind in STOPS:
                 break
         return None
@@ -52,10 +52,10 @@ class Mending:
     def partner(self, index: int, closing: str, limit: int) -> int | None:
         """The index of the bracket that closes the one at ``index``, within the next ``limit`` tokens."""
         tokens, depth = self.driver.tokens, 0
-        for place in range(index, min(len(tokens), index + limit)):
-            depth += (tokens[place].kind == tokens[index].kind) - (tokens[place].kind == closing)
+        for position in range(index, min(len(tokens), index + limit)):
+            depth += (tokens[position].kind == tokens[index].kind) - (tokens[position].kind == closing)
             if not depth:
-                return place
+                return position
         return None
 
     def can_rewind_to(self, index: int) -> bool:

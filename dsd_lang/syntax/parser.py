@@ -170,8 +170,8 @@ class Driver:
 def _joined(children: list[Any], kept: tuple[tuple[int, int], ...]) -> list[Any]:
     """The list of a helper rule. The list of its first child is extended, so that long lists take linear time."""
     result: list[Any] | None = None
-    for place, joins in kept:
-        child = children[place]
+    for position, joins in kept:
+        child = children[position]
         if joins:
             if result is None:
                 result = child
@@ -186,11 +186,11 @@ def _joined(children: list[Any], kept: tuple[tuple[int, int], ...]) -> list[Any]
 
 def _children(children: list[Any], kept: tuple[tuple[int, int], ...]) -> list[Any]:
     result: list[Any] = []
-    for place, joins in kept:
+    for position, joins in kept:
         if joins:
-            result.extend(children[place])
+            result.extend(children[position])
         else:
-            result.append(children[place])
+            result.append(children[position])
     return result
 
 
@@ -218,31 +218,31 @@ def _with_blanks(text: str) -> Fix:
     """Replaces control characters by blanks."""
     source = SourceText(text)
     found = islice(_CONTROL.finditer(text), MAX_REPORTED)
-    return Fix("write spaces instead", tuple(Edit(source.span(*place.span()), " ") for place in found))
+    return Fix("write spaces instead", tuple(Edit(source.span(*match.span()), " ") for match in found))
 
 
 def _unread(scanned: Tokens) -> list[tuple[int, int]]:
     """The parts of lines with characters that were not parsed, or with brackets that are never closed."""
-    places = [*scanned.unread, *(item.span.start for item in scanned.diagnostics if item.code == "DSD104")]
+    starts = [*scanned.unread, *(item.span.start for item in scanned.diagnostics if item.code == "DSD104")]
     stretches = []
-    for place in places[:MAX_REPORTED]:
-        start = max(scanned.text.rfind(sign, 0, place) for sign in "\r\n;{}") + 1
-        end = _PART_END.search(scanned.text, place + 1)
-        if scanned.text[place : place + 1] != "{":
+    for position in starts[:MAX_REPORTED]:
+        start = max(scanned.text.rfind(sign, 0, position) for sign in "\r\n;{}") + 1
+        end = _PART_END.search(scanned.text, position + 1)
+        if scanned.text[position : position + 1] != "{":
             stretches.append((start, len(scanned.text) if end is None else end.start()))
     return stretches
 
 
-def _is_in(place: int, stretches: Sequence[tuple[int, int]]) -> bool:
-    return any(start <= place < end for start, end in stretches)
+def _is_in(position: int, stretches: Sequence[tuple[int, int]]) -> bool:
+    return any(start <= position < end for start, end in stretches)
 
 
 def _merged(scanned: list[Diagnostic], parsed: list[Diagnostic]) -> list[Diagnostic]:
     """Both lists, one diagnostic per position: an unexpected `{` is preferred to an unclosed one, else the lexer's."""
-    places = {diagnostic.span.start for diagnostic in parsed}
-    kept = [item for item in scanned if not (item.code == "DSD104" and item.span.start in places)]
-    places = {diagnostic.span.start for diagnostic in kept}
-    return kept + [diagnostic for diagnostic in parsed if diagnostic.span.start not in places]
+    starts = {diagnostic.span.start for diagnostic in parsed}
+    kept = [item for item in scanned if not (item.code == "DSD104" and item.span.start in starts)]
+    starts = {diagnostic.span.start for diagnostic in kept}
+    return kept + [diagnostic for diagnostic in parsed if diagnostic.span.start not in starts]
 
 
 def _capped(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -37,7 +37,7 @@ def load_table() -> Table:
     names: list[str] = data["symbols"]
     rows = [dict(zip([names[symbol] for symbol in flat[::2]], flat[1::2], strict=True)) for flat in data["states"]]
     rules = [
-        Rule(names[symbol] if symbol >= 0 else "", length, builds, tuple((place, joins) for place, joins in kept))
+        Rule(names[symbol] if symbol >= 0 else "", length, builds, tuple((position, joins) for position, joins in kept))
         for symbol, length, builds, kept in data["rules"]
     ]
     return Table(rows, rules, data["keywords"], data["marks"], data["patterns"])

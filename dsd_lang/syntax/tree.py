@@ -321,15 +321,15 @@ _TAIL_PARTS = (nodes.Argument, nodes.Phase, nodes.Until)
 
 def _without_scale(phase: nodes.Phase) -> tuple[nodes.Phase, list[nodes.Argument], nodes.Until | None]:
     """A repeat's last phase without the `scale=` that belongs to the repeat and the `until` after it."""
-    place = next(
+    position = next(
         (index for index, item in enumerate(phase.items) if isinstance(item, nodes.Argument) and item.name == "scale"),
         None,
     )
-    if place is None:
+    if position is None:
         return phase, [], None
-    scale, after = phase.items[place], phase.items[place + 1 :]
+    scale, after = phase.items[position], phase.items[position + 1 :]
     until = next((item for item in after if isinstance(item, nodes.Until)), None)
-    items = phase.items[:place] + tuple(item for item in after if item is not until)
+    items = phase.items[:position] + tuple(item for item in after if item is not until)
     end = items[-1].span if items else phase.mode_span
     trimmed = nodes.Phase(phase.label, phase.mode, phase.mode_span, items, phase.span.to(end))
     assert isinstance(scale, nodes.Argument)

@@ -29,7 +29,7 @@ def counts_table(
     if not numbers:
         return f"{head}: no phase prunes\n"
     shown = shown_numbers(len(numbers), is_whole=is_whole)
-    rows = [_row(numbers[place], counts[plan.phases[numbers[place]].id]) for place in shown]
+    rows = [_row(numbers[index], counts[plan.phases[numbers[index]].id]) for index in shown]
     text = f"{head}, in each sparse phase:\n" + aligned(("#", "layers", "weights", "pruned", "alive", "density"), rows)
     if any(_UNKNOWN in cell for row in rows for cell in row):
         text += f"{_UNKNOWN} depends on the values of the weights, known only in the run\n"

@@ -12,7 +12,7 @@ import networkx as nx
 
 from dsd_lang.plan import Plan
 from dsd_lang.plan.dependencies import dependency_graph
-from dsd_lang.views.graph_svg import FILL, places, svg_text
+from dsd_lang.views.graph_svg import FILL, positions, svg_text
 from dsd_lang.views.table import rate_text, target_text
 
 
@@ -75,7 +75,7 @@ class PhaseGraph(nx.DiGraph):  # type: ignore[misc]
     @property
     def runs_across(self) -> bool:
         """Whether lines run from left to right: with more branches than phases in a line, they are rows."""
-        at = places(self).values()
+        at = positions(self).values()
         return max((line for line, _ in at), default=0) > max((step for _, step in at), default=0)
 
     def to_mermaid(self) -> str:

@@ -26,13 +26,13 @@ class _Grid(NamedTuple):
     runs_across: bool
     height: int
 
-    def corner(self, place: tuple[int, int]) -> tuple[int, int]:
-        column, row = place[::-1] if self.runs_across else place
+    def corner(self, position: tuple[int, int]) -> tuple[int, int]:
+        column, row = position[::-1] if self.runs_across else position
         along, between = (_GAP_ALONG, _GAP_BETWEEN) if self.runs_across else (_GAP_BETWEEN, _GAP_ALONG)
         return _MARGIN + column * (_WIDTH + along), _MARGIN + row * (self.height + between)
 
 
-def places(graph: PhaseGraph) -> dict[str, tuple[int, int]]:
+def positions(graph: PhaseGraph) -> dict[str, tuple[int, int]]:
     """Line and index of every phase: the first phase that continues another stays in its line, others open new ones."""
     found: dict[str, tuple[int, int]] = {}
     taken: set[str] = set()
@@ -51,10 +51,10 @@ def places(graph: PhaseGraph) -> dict[str, tuple[int, int]]:
 
 def svg_text(graph: PhaseGraph) -> str:
     """The picture on a white background; every box has its whole text as a tooltip."""
-    at = places(graph)
+    at = positions(graph)
     num_lines = max((len(_words(graph, node)) for node in graph.nodes), default=2)
     grid = _Grid(graph.runs_across, 12 + num_lines * _LINE)
-    corners = {node: grid.corner(place) for node, place in at.items()}
+    corners = {node: grid.corner(position) for node, position in at.items()}
     width = max((x for x, _ in corners.values()), default=0) + _WIDTH + _MARGIN
     height = max((y for _, y in corners.values()), default=0) + grid.height + _MARGIN
     body = "\n".join([*_edges(graph, corners, grid), *_boxes(graph, corners, grid.height)])

@@ -134,7 +134,7 @@ class _Drawing:
             first = lane.phases[0][1]
             above = lane_of.get(first.parent or "", number)
             if above < number:
-                x = self.x(self.clocks.places[first.id].start)
+                x = self.x(self.clocks.stretches[first.id].start)
                 yield f'<path class="link" d="M{x:.1f},{self.top(above) + self.bar_height}V{self.top(number) + 4}"/>'
 
     def bars(self) -> Iterator[str]:
@@ -149,8 +149,8 @@ class _Drawing:
 
     def bar(self, index: int, phase: Phase, top: int) -> str:
         """A phase: a box of its length, filled to the share of weights that is not pruned."""
-        place = self.clocks.places[phase.id]
-        x, width = self.x(place.start), max(place.length * self.per_unit - 1, 2)
+        stretch = self.clocks.stretches[phase.id]
+        x, width = self.x(stretch.start), max(stretch.length * self.per_unit - 1, 2)
         kinds = f"phase {phase.mode}{' bound' if phase.until is not None or phase.cycles else ''}"
         box = f'x="{x:.1f}" y="{top}" width="{width:.1f}" height="{self.bar_height}" rx="3"'
         is_curved = phase.target is not None and phase.target.kind == "ramp"
@@ -174,15 +174,18 @@ class _Drawing:
 
     def curve(self, index: int, phase: Phase, rate: Rate, top: int) -> str:
         """A phase's rate as a curve, labelled with its start if there is room."""
-        place = self.clocks.places[phase.id]
+        stretch = self.clocks.stretches[phase.id]
         is_flat = phase.lr.decay.kind == "constant" and phase.lr.warmup is None
         points = [
-            (self.x(place.start + share * place.length), top + (_RATE - 18) * (1 - self.scale.level(rate.at(share))))
+            (
+                self.x(stretch.start + share * stretch.length),
+                top + (_RATE - 18) * (1 - self.scale.level(rate.at(share))),
+            )
             for share in _samples(not is_flat)
         ]
         start = rate.start if phase.lr.warmup is not None else rate.at(0.0)
         words = format_exact(exact(f"{start:.3g}")) + (" x own" if rate.is_multiple else "")
-        has_room = len(words) * _LETTER <= place.length * self.per_unit
+        has_room = len(words) * _LETTER <= stretch.length * self.per_unit
         label = _text(points[0][0] + 2, points[0][1] - 4, words, "level") if has_room else ""
         line = f'<polyline class="rate" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}"/>'
         return f'<g data-row="{index}">{line}{label}</g>'

@@ -26,8 +26,8 @@ def why_text(
     lines = ["why (positions are line:column):"]
     explained = [number for number, some in enumerate(derived) if some]
     shown = shown_numbers(len(explained), is_whole=is_whole)
-    for place, number in enumerate(explained):
-        if place in shown:
+    for index, number in enumerate(explained):
+        if index in shown:
             lines += _paragraph(number, plan.phases[number], derived[number], width)
     left = len(explained) - len(shown)
     if left:
@@ -43,9 +43,9 @@ def why_text(
 def _paragraph(number: int, phase: Phase, some: Sequence[Derivation], width: int) -> Iterator[str]:
     target = f" {target_text(phase.target)}" if phase.mode == "sparse" else ""
     names = ".".join(name for name in (phase.path, phase.label) if name)
-    place = f", at {phase.span.line}:{phase.span.column}" if phase.span is not None else ""
+    where = f", at {phase.span.line}:{phase.span.column}" if phase.span is not None else ""
     values = "".join(f", {name} = {value}" for name, value in phase.variables.items())
-    head = f"{number} {f'{names}: ' if names else ''}{phase.mode}{target}{place}{values}"
+    head = f"{number} {f'{names}: ' if names else ''}{phase.mode}{target}{where}{values}"
     yield from _wrapped(head, "  ", width)
     for one in some:
         name = _WORDS.get(one.name, one.name)
@@ -63,13 +63,14 @@ def _value(phase: Phase, name: str) -> str:
 
 
 def _sentence(one: Derivation) -> str:
-    rule = one.rule if one.statement is None else f"{one.rule}, by the `repeat` at {_place(one.statement)}"
+    rule = one.rule if one.statement is None else f"{one.rule}, by the `repeat` at {_position(one.statement)}"
     if one.written is None:
         return rule
-    return f"{rule}, at {_place(one.written)}" if one.is_written_here else f"{rule}; written at {_place(one.written)}"
+    joint = ", at" if one.is_written_here else "; written at"
+    return f"{rule}{joint} {_position(one.written)}"
 
 
-def _place(span: Span) -> str:
+def _position(span: Span) -> str:
     """Line and column, as all tools write them."""
     return f"{span.line}:{span.column}"
 
@@ -81,7 +82,7 @@ def _setting_sentence(setting: SettingSource) -> str:
 
 
 def _at(span: Span | None) -> str:
-    return "" if span is None else f" at {_place(span)}"
+    return "" if span is None else f" at {_position(span)}"
 
 
 def _wrapped(text: str, indent: str, width: int) -> list[str]:

@@ -103,5 +103,5 @@ def failure(what: str, error: Exception) -> UserCodeError:
     """A sentence about an error in the user's code, with its file and line."""
     told = " ".join(str(error).split())
     frames = traceback.extract_tb(error.__traceback__)
-    place = f"it was raised in {frames[-1].filename}, line {frames[-1].lineno}" if frames else None
-    return UserCodeError(f"{what}: {type(error).__name__}{f': {told}' if told else ''}", help=place)
+    origin = f"it was raised in {frames[-1].filename}, line {frames[-1].lineno}" if frames else None
+    return UserCodeError(f"{what}: {type(error).__name__}{f': {told}' if told else ''}", help=origin)

@@ -109,8 +109,8 @@ class _Comparison:
 
     def _likeness(self, old: str, new: str) -> float:
         """How similar two branches are: 0 unless their phases have the same modes in the same order."""
-        places = zip(self.lines, (old, new), self.blind, strict=True)
-        a, b = ([blind[place] for place in lines[path]] for lines, path, blind in places)
+        sides = zip(self.lines, (old, new), self.blind, strict=True)
+        a, b = ([blind[index] for index in lines[path]] for lines, path, blind in sides)
         if len(a) != len(b):
             return 0.0
         likes = [likeness(*pair) for pair in zip(a, b, strict=True)]
@@ -119,15 +119,15 @@ class _Comparison:
     def _match_phases(self) -> list[Pair]:
         pairs: list[Pair] = []
         for old, new in self.branches:
-            places = self.lines[0][old], self.lines[1][new]
-            looks = [[blind[place] for place in side] for blind, side in zip(self.blind, places, strict=True)]
+            sides = self.lines[0][old], self.lines[1][new]
+            looks = [[blind[index] for index in side] for blind, side in zip(self.blind, sides, strict=True)]
             pairs += [
-                (None if a is None else places[0][a], None if b is None else places[1][b])
+                (None if a is None else sides[0][a], None if b is None else sides[1][b])
                 for a, b in align(looks[0], looks[1])
             ]
         known = {path for path, _ in self.branches}, {path for _, path in self.branches}
-        pairs += [(place, None) for path, line in self.lines[0].items() if path not in known[0] for place in line]
-        pairs += [(None, place) for path, line in self.lines[1].items() if path not in known[1] for place in line]
+        pairs += [(index, None) for path, line in self.lines[0].items() if path not in known[0] for index in line]
+        pairs += [(None, index) for path, line in self.lines[1].items() if path not in known[1] for index in line]
         return pairs
 
     def phases(self) -> tuple[PhaseChange, ...]:
@@ -144,7 +144,7 @@ class _Comparison:
         changes = [self._change(a, b, renamed, stays) for a, b in self.pairs if a not in moved and b not in arrived]
         changes += [PhaseChange("moved", a, b, self._differences(a, b, renamed)) for a, b in moved.items()]
         order = _Order(stays)
-        return tuple(sorted(changes, key=order.place))
+        return tuple(sorted(changes, key=order.position))
 
     def _moved(self) -> dict[int, int]:
         """Phases that moved without a change: swapped ones, and removed ones that were added elsewhere."""
@@ -215,8 +215,8 @@ class _Comparison:
         return tuple(found)
 
 
-def _start_text(place: int | None) -> str:
-    return "the start" if place is None else f"phase {place}" if place >= 0 else "a removed phase"
+def _start_text(index: int | None) -> str:
+    return "the start" if index is None else f"phase {index}" if index >= 0 else "a removed phase"
 
 
 def _number(identifier: str) -> int:
@@ -228,9 +228,9 @@ class _Order:
 
     def __init__(self, stays: dict[int, int]) -> None:
         self._old = sorted(stays)
-        self._new = list(accumulate((stays[place] for place in self._old), max))
+        self._new = list(accumulate((stays[index] for index in self._old), max))
 
-    def place(self, change: PhaseChange) -> tuple[float, int]:
+    def position(self, change: PhaseChange) -> tuple[float, int]:
         if change.new is not None:
             return change.new, 0
         assert change.old is not None, "a change has a phase in one plan at least"
@@ -240,8 +240,8 @@ class _Order:
 
 def _lines(plan: Plan) -> dict[str, list[int]]:
     lines: dict[str, list[int]] = {}
-    for place, phase in enumerate(plan.phases):
-        lines.setdefault(phase.path, []).append(place)
+    for index, phase in enumerate(plan.phases):
+        lines.setdefault(phase.path, []).append(index)
     return lines
 
 

@@ -23,10 +23,10 @@ def align(old: Sequence[Attributes], new: Sequence[Attributes]) -> list[Pair]:
     tail = 0
     while tail < min(len(old), len(new)) - head and old[-1 - tail] == new[-1 - tail]:
         tail += 1
-    pairs: list[Pair] = [(place, place) for place in range(head)]
+    pairs: list[Pair] = [(index, index) for index in range(head)]
     middle = _aligned(old[head : len(old) - tail], new[head : len(new) - tail])
     pairs += [(None if a is None else a + head, None if b is None else b + head) for a, b in middle]
-    pairs += [(len(old) - place, len(new) - place) for place in range(tail, 0, -1)]
+    pairs += [(len(old) - index, len(new) - index) for index in range(tail, 0, -1)]
     return pairs
 
 
@@ -55,15 +55,15 @@ def _path(best: list[list[float]], old: Sequence[Attributes], new: Sequence[Attr
         else:
             pairs.append((None, b))
             b += 1
-    pairs += [(place, None) for place in range(a, len(old))]
-    return pairs + [(None, place) for place in range(b, len(new))]
+    pairs += [(index, None) for index in range(a, len(old))]
+    return pairs + [(None, index) for index in range(b, len(new))]
 
 
 def _by_position(old: Sequence[Attributes], new: Sequence[Attributes]) -> list[Pair]:
     """For too many phases to compare all pairs: pairs them by index, if their modes agree."""
     pairs: list[Pair] = []
-    for place in range(max(len(old), len(new))):
-        a, b = (place if place < len(side) else None for side in (old, new))
+    for index in range(max(len(old), len(new))):
+        a, b = (index if index < len(side) else None for side in (old, new))
         if a is not None and b is not None and old[a]["mode"] == new[b]["mode"]:
             pairs.append((a, b))
             continue

@@ -32,7 +32,7 @@ def attributes(phase: Phase, names: Mapping[str, str]) -> Attributes:
     found |= other_attributes(phase)
     for name in _WITH_REFERENCES:
         if name in found:
-            found[name] = _REFERENCE.sub(lambda place: names.get(place[0], place[0]), found[name])
+            found[name] = _REFERENCE.sub(lambda match: names.get(match[0], match[0]), found[name])
     return found
 
 

@@ -65,8 +65,8 @@ class DiffText:
                 grouped.setdefault(_likeness(change, diff), []).append(change)
         groups = list(grouped.values())
         shown = shown_numbers(len(groups), is_whole=self.is_whole)
-        for place in shown:
-            yield from self.group(groups[place], diff)
+        for index in shown:
+            yield from self.group(groups[index], diff)
         if len(shown) < len(groups):
             yield f"({len(groups) - len(shown)} changes are left out: `--all` lists every one)"
         num_same = sum(change.kind == "same" for change in diff.phases)
@@ -94,8 +94,8 @@ class DiffText:
         pairs = dict.fromkeys((_SEED.sub("", old), _SEED.sub("", new)) for old, new in diff.renamed)
         yield from (f"renamed: branch `{old}` -> `{new}`" for old, new in pairs)
         shown = shown_numbers(len(diff.labels), is_whole=self.is_whole)
-        for place in shown:
-            number, old, new = diff.labels[place]
+        for index in shown:
+            number, old, new = diff.labels[index]
             yield f"label of phase {number}: {old or 'none'} -> {new or 'none'}"
 
     def effect(self, effect: RunEffect, run: str) -> Iterator[str]:

@@ -120,9 +120,9 @@ class _Picture:
             return
         rows = curve(levels, self.glyphs, height)
         indented = name if self.has_one_line else f"  {name}"
-        for place, row in enumerate(rows):
+        for index, row in enumerate(rows):
             yield self.headed(
-                indented if place == len(rows) - 1 else "", paint(row, colour, is_coloured=self.is_coloured)
+                indented if index == len(rows) - 1 else "", paint(row, colour, is_coloured=self.is_coloured)
             )
 
     def headed(self, name: str, row: str, colour: str = "") -> str:

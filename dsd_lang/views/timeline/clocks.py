@@ -36,12 +36,12 @@ class Clocks:
         self.unit: AxisUnit = "updates" if units == {"it"} else "epochs"
         if self.is_mixed and steps_per_epoch is None:
             self.unit = "phases"
-        self.places: dict[str, Stretch] = {}
+        self.stretches: dict[str, Stretch] = {}
         self.line_ends: dict[str, float] = {}
         for phase in plan.phases:
-            start = self.places[phase.parent].end if phase.parent is not None else 0.0
-            self.places[phase.id] = Stretch(start, self._extent(phase))
-            self.line_ends[phase.path] = self.places[phase.id].end
+            start = self.stretches[phase.parent].end if phase.parent is not None else 0.0
+            self.stretches[phase.id] = Stretch(start, self._extent(phase))
+            self.line_ends[phase.path] = self.stretches[phase.id].end
         self.total = max(self.line_ends.values(), default=0.0)
 
     def _extent(self, phase: Phase) -> float:

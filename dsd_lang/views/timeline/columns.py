@@ -66,17 +66,17 @@ class Layout:
         return LineColumns(columns, tuple(run for run in runs if run.end > run.start), narrow, False)
 
     def _run(self, number: int, phase: Phase) -> Run:
-        place = self._clocks.places[phase.id]
-        return Run(number, phase, self._place(place.start), self._place(place.end))
+        stretch = self._clocks.stretches[phase.id]
+        return Run(number, phase, self._column_at(stretch.start), self._column_at(stretch.end))
 
-    def _place(self, time: float) -> int:
+    def _column_at(self, time: float) -> int:
         return round(time / self._clocks.total * self._width) if self._clocks.total else 0
 
     def _share(self, phase: Phase, column: int) -> float:
         """The share of the phase that is over in the middle of a column."""
-        place = self._clocks.places[phase.id]
+        stretch = self._clocks.stretches[phase.id]
         time = (column + 0.5) / self._width * self._clocks.total
-        return min(1.0, max(0.0, (time - place.start) / place.length)) if place.length else 0.0
+        return min(1.0, max(0.0, (time - stretch.start) / stretch.length)) if stretch.length else 0.0
 
     def _column(self, phase: Phase, share: float) -> Column:
         rate = self._rates.of[phase.id]
@@ -87,11 +87,11 @@ class Layout:
         """The mean of every column over the phases in it, weighted by time."""
         sums = [_Sum() for _ in range(self._width)]
         for _, phase in line.phases:
-            place = self._clocks.places[phase.id]
-            if not place.length:
+            stretch = self._clocks.stretches[phase.id]
+            if not stretch.length:
                 continue
             scale = self._width / self._clocks.total
-            first, last = place.start * scale, place.end * scale
+            first, last = stretch.start * scale, stretch.end * scale
             for column in range(int(first), min(self._width, int(last) + 1)):
                 overlap = min(last, column + 1) - max(first, column)
                 if overlap > 1e-9:

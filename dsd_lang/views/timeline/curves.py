@@ -19,8 +19,8 @@ def bar(line: LineColumns, glyphs: Glyphs, *, with_length: bool, is_coloured: bo
     """The phases of a line as one row: filled bars with gaps, with as much of their names as fits."""
     cells = [" " if column is None else _fill(column.is_dense, column.pruned, glyphs) for column in line.columns]
     kinds = ["" if column is None else "dense" if column.is_dense else "sparse" for column in line.columns]
-    for place, run in enumerate(line.runs, start=1):
-        has_gap = place < len(line.runs) and run.end - run.start > 1
+    for index, run in enumerate(line.runs, start=1):
+        has_gap = index < len(line.runs) and run.end - run.start > 1
         end = run.end - 1 if has_gap else run.end
         if has_gap:
             cells[end], kinds[end] = " ", ""
@@ -29,8 +29,8 @@ def bar(line: LineColumns, glyphs: Glyphs, *, with_length: bool, is_coloured: bo
             cells[offset], kinds[offset] = character, "strong"
     if not line.is_crowded:
         for run in line.narrow:
-            place = min(max(0, run.start - 1), len(cells) - 1)
-            cells[place], kinds[place] = glyphs.mark, "strong"
+            index = min(max(0, run.start - 1), len(cells) - 1)
+            cells[index], kinds[index] = glyphs.mark, "strong"
     return _painted(cells, kinds) if is_coloured else "".join(cells).rstrip()
 
 
@@ -54,11 +54,11 @@ def _painted(cells: Sequence[str], kinds: Sequence[str]) -> str:
     """Paints neighbours of one kind together."""
     parts: list[str] = []
     start = 0
-    for place in range(1, len(cells) + 1):
-        if place == len(cells) or kinds[place] != kinds[start]:
-            text = "".join(cells[start:place])
+    for index in range(1, len(cells) + 1):
+        if index == len(cells) or kinds[index] != kinds[start]:
+            text = "".join(cells[start:index])
             parts.append(paint(text, kinds[start], is_coloured=True) if kinds[start] else text)
-            start = place
+            start = index
     return "".join(parts).rstrip()
 
 
@@ -68,7 +68,7 @@ def curve(levels: Sequence[float | None], glyphs: Glyphs, height: int) -> list[s
     for row in reversed(range(height)):
         cells = [_cell(level, row, height, glyphs) for level in levels]
         rows.append("".join(cells).rstrip())
-    return rows[next((place for place, row in enumerate(rows) if row), height - 1) :]
+    return rows[next((index for index, row in enumerate(rows) if row), height - 1) :]
 
 
 def _cell(level: float | None, row: int, height: int, glyphs: Glyphs) -> str:

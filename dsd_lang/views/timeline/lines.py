@@ -45,7 +45,7 @@ def _look(path: str, members: list[tuple[int, Phase]], clocks: Clocks) -> Hashab
     if name == path:
         return path
     looks = tuple(
-        (clocks.places[phase.id], phase.mode, phase.target, phase.lr.model_copy(update={"phase": None}))
+        (clocks.stretches[phase.id], phase.mode, phase.target, phase.lr.model_copy(update={"phase": None}))
         for _, phase in members
     )
     return name, looks

@@ -92,7 +92,7 @@ class Rates:
         return within_range(rate.at(1.0) * scale), rate.is_multiple
 
     def _extent(self, phase: Phase) -> float:
-        return self._clocks.places[phase.id].length
+        return self._clocks.stretches[phase.id].length
 
     def _clock(self, phase: Phase) -> tuple[float, float] | None:
         """The reading of the shape's clock at the start of the phase, and its end."""
@@ -100,7 +100,7 @@ class Rates:
             if self._clocks.unit == "phases":
                 self._say_units("`clock=global`")
                 return None
-            return self._clocks.places[phase.id].start, self._clocks.line_ends[phase.path]
+            return self._clocks.stretches[phase.id].start, self._clocks.line_ends[phase.path]
         reference = phase.clock.reference
         if phase.clock.kind == "phase" or reference is None:
             return 0.0, self._extent(phase)
@@ -128,11 +128,12 @@ class Rates:
     def _shape(self, phase: Phase, start: float, total: float) -> tuple[RateShape, tuple[float, ...]]:
         """The rate as a function of the fraction of the clock that is over, and the values it stays at."""
         decay = phase.lr.decay
-        places = [self._milestone(phase, point) for point in decay.milestones]
-        known = [place for place in places if place is not None]
+        milestones = [self._milestone(phase, point) for point in decay.milestones]
+        known = [milestone for milestone in milestones if milestone is not None]
         epochs = self._epochs(phase, total)
         shape = decay_shape(decay, Fraction(start), total=1, milestones=known, epoch=1 / epochs if epochs else math.inf)
-        rests = {"step": (0.0, *(place for place in known if place < 1)), "exp": (0.0, 1.0)}.get(decay.kind, (0.0,))
+        steps = (0.0, *(milestone for milestone in known if milestone < 1))
+        rests = {"step": steps, "exp": (0.0, 1.0)}.get(decay.kind, (0.0,))
 
         def at(share: float) -> float:
             return within_range(shape(share + _ROUNDING))

@@ -142,18 +142,18 @@ class _Batches:
             yield batch
 
     def _batch(self, number: int) -> ImageBatch:
-        places = range(number * self.batch_size, min((number + 1) * self.batch_size, len(self.order)))
+        positions = range(number * self.batch_size, min((number + 1) * self.batch_size, len(self.order)))
         dataset = self.source.splits[self.split]
         if type(dataset) is TensorDataset:
-            rows = torch.tensor([self.order[place] for place in places])
+            rows = torch.tensor([self.order[position] for position in positions])
             return ImageBatch(as_input(dataset.tensors[0][rows]), dataset.tensors[1][rows].long())
-        pairs = [self._sample(dataset, place) for place in places]
+        pairs = [self._sample(dataset, position) for position in positions]
         return ImageBatch(torch.stack([pair[0] for pair in pairs]), torch.tensor([pair[1] for pair in pairs]))
 
-    def _sample(self, dataset: Dataset[Any], place: int) -> tuple[Tensor, int]:
-        index = self.order[place]
+    def _sample(self, dataset: Dataset[Any], position: int) -> tuple[Tensor, int]:
+        index = self.order[position]
         where = f"sample {index} of the {self.split} set of `{self.source.name}`"
-        sample = read_sample(dataset, index, where, seed=derived_seed(*self.seed, place))
+        sample = read_sample(dataset, index, where, seed=derived_seed(*self.seed, position))
         if tuple(sample[0].shape) != self.source.shape:
             raise DsdError(
                 f"{where} has the shape {list(sample[0].shape)}, the first has {list(self.source.shape)}",

@@ -162,14 +162,14 @@ class Boundary:
     ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
         phase = stage.phase
         selection = self._selections[phase.id]
-        place = f"{phase.path if phase.rng == 'distinct' else ''}:{update - step}"
+        position = f"{phase.path if phase.rng == 'distinct' else ''}:{update - step}"
         chosen = choose_masks(
             weights={name: self._parameters[name].detach() for name in selection.names},
             target=resolve_ramps(target, step, stage.length),
             scope=cast(Literal["layer", "global"], phase.scope),
             by=phase.by.name,
             arguments=phase.by.arguments,
-            key=stream_key(self._seed, phase.seed_index, "mask", place),
+            key=stream_key(self._seed, phase.seed_index, "mask", position),
             alive=self.store.masks,
             selectors=selection.assignment or None,
             minimum=phase.minimum,

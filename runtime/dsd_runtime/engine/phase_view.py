@@ -29,9 +29,9 @@ class Position:
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> Position:
         """The clocks in a session's saved state."""
-        place = cls(**{field.name: state[field.name] for field in fields(cls)})
-        place.last_rates = dict(place.last_rates)
-        return place
+        position = cls(**{field.name: state[field.name] for field in fields(cls)})
+        position.last_rates = dict(position.last_rates)
+        return position
 
     def enter(self, index: int) -> None:
         """Moves to the start of another stage."""

@@ -13,7 +13,7 @@ from typing import Literal
 Stream = Literal["init", "data", "dropout", "mask", "noise"]
 
 
-def stream_key(seed: int, seed_index: int, stream: Stream, place: str = "") -> int:
+def stream_key(seed: int, seed_index: int, stream: Stream, position: str = "") -> int:
     """A 63-bit key for `torch.manual_seed` and for generators."""
-    text = json.dumps([seed, seed_index, stream, place])
+    text = json.dumps([seed, seed_index, stream, position])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

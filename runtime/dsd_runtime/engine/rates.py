@@ -56,8 +56,8 @@ def _start(stage: Stage, timeline: Timeline, last_rates: Mapping[str, float], ow
 
 def _last_rate(identifier: str | None, timeline: Timeline, last_rates: Mapping[str, float]) -> float | None:
     """The final rate of that phase; if an ended loop skipped it, of the last phase trained before it."""
-    places = [stage.index for stage in timeline.stages if stage.phase.id == identifier]
-    before = reversed(timeline.stages[: places[0] + 1]) if places else iter(())
+    indexes = [stage.index for stage in timeline.stages if stage.phase.id == identifier]
+    before = reversed(timeline.stages[: indexes[0] + 1]) if indexes else iter(())
     return next((last_rates[stage.phase.id] for stage in before if stage.phase.id in last_rates), None)
 
 

@@ -47,7 +47,7 @@ class Prefix:
 
     def __init__(self, plan: Plan, timeline: Timeline) -> None:
         self._stages = timeline.stages
-        self._position = {phase.id: place for place, phase in enumerate(plan.phases)}
+        self._position = {phase.id: number for number, phase in enumerate(plan.phases)}
         self._meanings: list[dict[str, Any]] = []
 
     def up_to(self, index: int) -> list[dict[str, Any]]:
@@ -69,9 +69,9 @@ class Prefix:
                 f"the saved run has executed {len(executed)} phases, the schedule has {len(self._stages)}",
                 help="restore the schedule, or start again",
             )
-        for place, (before, now) in enumerate(zip(executed, self.up_to(len(executed) - 1), strict=True)):
+        for number, (before, now) in enumerate(zip(executed, self.up_to(len(executed) - 1), strict=True)):
             if before != now:
-                raise _difference(place, before, now)
+                raise _difference(number, before, now)
 
     def reopened(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """The state at the end of a phase as a state inside a longer one, whose end is not recorded yet."""
@@ -89,10 +89,10 @@ class Prefix:
         }
 
 
-def _difference(place: int, before: Mapping[str, Any], now: Mapping[str, Any]) -> DsdError:
+def _difference(number: int, before: Mapping[str, Any], now: Mapping[str, Any]) -> DsdError:
     key = next(key for key in (*before, *now) if before.get(key) != now.get(key))
     return DsdError(
-        f"phase {place} was trained with `{key}` = {_shown(before.get(key))}, now it has {_shown(now.get(key))}",
+        f"phase {number} was trained with `{key}` = {_shown(before.get(key))}, now it has {_shown(now.get(key))}",
         help="restore the schedule (and the batch size) up to there, or start again",
     )
 

@@ -59,8 +59,8 @@ class Succession:
         ended: set[str] = set()
         if index >= 0:
             close_cycles(history, ended, self._stages[index].phase, self._table)
-        for place in range(index + 1, len(self._stages)):
-            stage = self._stages[place]
+        for later in range(index + 1, len(self._stages)):
+            stage = self._stages[later]
             if any(cycle.loop in ended for cycle in stage.phase.cycles):
                 close_cycles(history, ended, stage.phase, self._table)
             else:

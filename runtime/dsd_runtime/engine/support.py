@@ -18,8 +18,8 @@ class Unsupported:
     is_fatal: bool = True
 
     def __str__(self) -> str:
-        place = f" (line {self.span.line})" if self.span else ""
-        return f"DSD207: {self.what} is not supported yet{place}"
+        where = f" (line {self.span.line})" if self.span else ""
+        return f"DSD207: {self.what} is not supported yet{where}"
 
 
 def unsupported(plan: Plan) -> tuple[Unsupported, ...]:

@@ -120,12 +120,12 @@ def _failure(error: Exception, *, is_users: bool) -> DsdError | None:
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
         return DsdError("the machine is out of memory", help="use a smaller `--set batch=...`")
     if isinstance(error, OSError):
-        place = Path(error.filename or "a file of the run")
+        file = Path(error.filename or "a file of the run")
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return write_failure(place, error)
+            return write_failure(file, error)
         if is_users:
             return None
-        return DsdError(f"cannot use `{place}`: {error.strerror or error}")
+        return DsdError(f"cannot use `{file}`: {error.strerror or error}")
     return None
 
 

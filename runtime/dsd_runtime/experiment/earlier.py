@@ -136,9 +136,9 @@ def _first_difference(prepared: Prepared, before: Plan, manifest: Mapping[str, A
         if earlier[name] != value:
             return f"`{name}` was {earlier[name]} in this folder's run and is {value} now"
     now = prepared.plan
-    places = [{phase.id: index for index, phase in enumerate(plan.phases)} for plan in (before, now)]
+    indexes = [{phase.id: index for index, phase in enumerate(plan.phases)} for plan in (before, now)]
     for old, new in zip(before.phases, now.phases, strict=False):
-        then, today = meaning(old, places[0]), meaning(new, places[1])
+        then, today = meaning(old, indexes[0]), meaning(new, indexes[1])
         for key in sorted(set(then) | set(today)):
             if then.get(key) != today.get(key):
                 return f"phase `{phase_name(new)}` had {_said(key, then)} and now has {_said(key, today)}"

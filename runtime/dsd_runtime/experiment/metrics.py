@@ -65,20 +65,20 @@ def _require(metric: str, measured: Measured, *, at_end: bool, who: str, phase: 
     row = find_metric(metric)
     if metric in known or (row is not None and not row.is_supported):  # refused by `engine.support`
         return
-    place = f"line {phase.span.line}" if phase.span else f"phase `{phase.label or phase.id}`"
+    where = f"line {phase.span.line}" if phase.span else f"phase `{phase.label or phase.id}`"
     split, _, name = ("val", "", metric) if metric == RELU_ENTROPY else metric.partition(".")
     if split in ("val", "test") and name in (*measured.metrics, RELU_ENTROPY):
         if not measured.sizes.get(split):
-            raise DsdError(f"{place}: {who}, but the data has no {split} samples", help=_ways_out(split))
+            raise DsdError(f"{where}: {who}, but the data has no {split} samples", help=_ways_out(split))
         raise DsdError(
-            f"{place}: {who}, which is only measured at the end of a phase",
+            f"{where}: {who}, which is only measured at the end of a phase",
             help=f"read `val.{name}`, or put the condition on a `repeat`",
         )
     guess = nearest(metric, known)
     listed = f"this run measures {', '.join(known)}"
     measurer = f"the task {measured.task} does not measure" if split in ("val", "test") else "`dsd-run` does not report"
     raise DsdError(
-        f"{place}: {who}, which {measurer}",
+        f"{where}: {who}, which {measurer}",
         help=f"did you mean `{guess}`? {listed}" if guess else listed,
     )
 

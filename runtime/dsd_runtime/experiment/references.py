@@ -31,12 +31,12 @@ class FolderReferences:
 
     def has(self, key: str) -> bool:
         """Whether a snapshot can be loaded."""
-        folder, name = self._place(key)
+        folder, name = self._location(key)
         return key == "init" or bool(numbered(folder, name))
 
     def save(self, key: str, snapshot: Snapshot) -> None:
         """Writes a snapshot; a newer one with the same name (`@label.best`) replaces the older one atomically."""
-        folder, name = self._place(key)
+        folder, name = self._location(key)
         if name == "end":
             return
         target = folder / f"{name}-{snapshot.reading.total_updates:010d}"
@@ -48,7 +48,7 @@ class FolderReferences:
     def load(self, key: str) -> Snapshot:
         if key == "init":
             return Snapshot(dict(self._initial_weights()), ClockReading())
-        folder, name = self._place(key)
+        folder, name = self._location(key)
         found = numbered(folder, name)
         if not found:
             raise missing_reference(key)
@@ -62,7 +62,7 @@ class FolderReferences:
         with reading_state():
             return Snapshot(parts["weights"], ClockReading(**parts["reading"]))
 
-    def _place(self, key: str) -> tuple[Path, str]:
+    def _location(self, key: str) -> tuple[Path, str]:
         """The folder and file name of a reference key such as `p0.end` or `p0.at.500it`."""
         phase, _, moment = key.partition(".")
         name = "end" if moment == "end" else f"ref-{moment.replace('/', '_')}"

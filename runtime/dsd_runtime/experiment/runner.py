@@ -170,12 +170,12 @@ class Runner:
 
     def _seed_generators(self, phase: Phase, session: Session) -> None:
         """Seeds the global generators (used by dropout and others) for the phase."""
-        place = f"{phase.path if phase.rng == 'distinct' else ''}:{session.total_updates}"
-        seed_generators(stream_key(self._prepared.seed, phase.seed_index, "dropout", place))
+        position = f"{phase.path if phase.rng == 'distinct' else ''}:{session.total_updates}"
+        seed_generators(stream_key(self._prepared.seed, phase.seed_index, "dropout", position))
 
     def _phase_run(self, phase: Phase, key: str, line: TrainedLine) -> PhaseRun:
         prepared = self._prepared
-        place = phase.path if phase.rng == "distinct" else ""
+        position = phase.path if phase.rng == "distinct" else ""
         here = NodeInTraining(phase, key, line.session)
         line.reports.listener = self._tracker.listener(here).reported
         run = PhaseRun(
@@ -186,7 +186,7 @@ class Runner:
             batches=TrainingBatches(
                 prepared.training_data(phase.seed_index),
                 prepared.batch_size(phase.batch),
-                stream_key(prepared.seed, phase.seed_index, "data", place),
+                stream_key(prepared.seed, phase.seed_index, "data", position),
                 prepared.request.workers,
             ),
             precision=prepared.precision,

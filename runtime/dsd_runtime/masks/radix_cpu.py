@@ -61,28 +61,28 @@ class CpuKeys:
 
     def write_mask(self, threshold: int, num_ties: int) -> int:
         """One pass; see :class:`RadixKeys`."""
-        for place, keys in self._pieces():
-            kept = self._mask[place]
+        for piece, keys in self._pieces():
+            kept = self._mask[piece]
             (np.greater if num_ties == 0 else np.greater_equal)(keys, threshold, out=kept)
             if num_ties > 0:
                 ties = np.equal(keys, threshold, out=self._compared[: keys.size])
                 if self._among is not None:
-                    ties &= self._among[place]
+                    ties &= self._among[piece]
                 indices = ties.nonzero()[0]
                 kept[indices[num_ties:]] = False
                 num_ties -= min(num_ties, indices.size)
             if self._among is not None:
-                kept &= self._among[place]
+                kept &= self._among[piece]
         return num_ties
 
     def _pieces(self) -> Iterator[tuple[slice, NDArray[np.int32]]]:
         """The slice and the keys of each piece, valid until the next piece."""
         for start in range(0, self._scores.size, self._piece):
-            place = slice(start, min(start + self._piece, self._scores.size))
-            keys = self._keys_of(self._scores[place])
+            piece = slice(start, min(start + self._piece, self._scores.size))
+            keys = self._keys_of(self._scores[piece])
             if self._among is not None:
-                keys |= self._among[place].view(np.int8) - np.int8(1)  # all ones, the key -1, where excluded
-            yield place, keys
+                keys |= self._among[piece].view(np.int8) - np.int8(1)  # all ones, the key -1, where excluded
+            yield piece, keys
 
     def _keys_of(self, scores: NDArray[np.generic]) -> NDArray[np.int32]:
         keys, bits = self._keys[: scores.size], self._float32_bits(scores)

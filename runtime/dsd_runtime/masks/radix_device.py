@@ -47,28 +47,28 @@ class DeviceKeys:
 
     def write_mask(self, threshold: int, num_ties: int) -> int:
         """One pass; see :class:`RadixKeys`."""
-        for place, keys in self._pieces():
-            kept = self._mask[place]
+        for piece, keys in self._pieces():
+            kept = self._mask[piece]
             torch.gt(keys, threshold, out=kept) if num_ties == 0 else torch.ge(keys, threshold, out=kept)
             if num_ties > 0:
                 ties = keys == threshold
                 if self._among is not None:
-                    ties &= self._among[place]
+                    ties &= self._among[piece]
                 indices = ties.nonzero().view(-1)
                 kept[indices[num_ties:]] = False
                 num_ties -= min(num_ties, indices.numel())
             if self._among is not None:
-                kept &= self._among[place]
+                kept &= self._among[piece]
         return num_ties
 
     def _pieces(self) -> Iterator[tuple[slice, Tensor]]:
         """The slice and the keys of each piece, valid until the next piece."""
         for start in range(0, self._scores.numel(), self._piece):
-            place = slice(start, min(start + self._piece, self._scores.numel()))
-            keys = self._keys_of(self._scores[place])
+            piece = slice(start, min(start + self._piece, self._scores.numel()))
+            keys = self._keys_of(self._scores[piece])
             if self._among is not None:
-                keys.bitwise_or_(self._among[place].view(torch.int8) - 1)  # all ones, the key -1, where excluded
-            yield place, keys
+                keys.bitwise_or_(self._among[piece].view(torch.int8) - 1)  # all ones, the key -1, where excluded
+            yield piece, keys
 
     def _keys_of(self, scores: Tensor) -> Tensor:
         keys = self._keys[: scores.numel()]

@@ -116,43 +116,43 @@ class ConsoleProgress(Sink):
         self._forecast.end(key)
         self.say(f"{phase_name(phase)}: skipped, its loop has ended")
 
-    def resumed(self, place: NodeInTraining) -> None:
-        self._begin(place)
-        self.say(f"{phase_name(place.phase)}: continues from update {place.session.phase.step}")
+    def resumed(self, node: NodeInTraining) -> None:
+        self._begin(node)
+        self.say(f"{phase_name(node.phase)}: continues from update {node.session.phase.step}")
 
-    def entered(self, place: NodeInTraining, events: Sequence[Event]) -> None:
-        self._begin(place)
-        phase = place.session.phase
-        pruned = place.session.sparsity()["total"]
+    def entered(self, node: NodeInTraining, events: Sequence[Event]) -> None:
+        self._begin(node)
+        phase = node.session.phase
+        pruned = node.session.sparsity()["total"]
         weights = f", {pruned:.2%} of the selected weights pruned" if phase.mode == "sparse" else ""
-        self.say(f"{phase_name(place.phase)}: {phase.mode}, {phase.length} updates, lr {phase.lr:.4g}{weights}")
+        self.say(f"{phase_name(node.phase)}: {phase.mode}, {phase.length} updates, lr {phase.lr:.4g}{weights}")
         for text in (str(event.details["text"]) for event in events if event.kind == "warning"):
             advice = text.partition(": ")[2] or text
             if advice not in self._warned:
                 self._warned.add(advice)
                 self.say(f"warning: {text}")
 
-    def advanced(self, place: NodeInTraining, *, update: int) -> None:
-        self._forecast.advance(place.key, update)
-        self._show(f"{update}/{place.session.phase.length}{self._loss}", place)
+    def advanced(self, node: NodeInTraining, *, update: int) -> None:
+        self._forecast.advance(node.key, update)
+        self._show(f"{update}/{node.session.phase.length}{self._loss}", node)
 
-    def updated(self, place: NodeInTraining, *, update: int, loss: float, rate: float, samples: int) -> None:
+    def updated(self, node: NodeInTraining, *, update: int, loss: float, rate: float, samples: int) -> None:
         self._loss = f"  loss {loss:.3g}  lr {rate:.2g}"
 
-    def evaluating(self, place: NodeInTraining) -> None:
-        self._show("evaluating", place)
+    def evaluating(self, node: NodeInTraining) -> None:
+        self._show("evaluating", node)
 
-    def evaluated(self, place: NodeInTraining, metrics: dict[str, float], *, epoch: float, update: int) -> None:
+    def evaluated(self, node: NodeInTraining, metrics: dict[str, float], *, epoch: float, update: int) -> None:
         splits = {name.partition(".")[0] for name in metrics}
         self._forecast.evaluated(sum(self._sizes.get(split, 0) for split in splits))
         remaining = "" if self._bar is not None else f"  {self._remaining()}"
         during = {name: value for name, value in metrics.items() if not name.startswith(("test.", "sparsity"))}
-        self.say(f"{phase_name(place.phase)}: epoch {epoch:.4g}  {format_metrics(during)}{remaining}")
+        self.say(f"{phase_name(node.phase)}: epoch {epoch:.4g}  {format_metrics(during)}{remaining}")
 
-    def finished(self, place: NodeInTraining, metrics: dict[str, float], *, seconds: float) -> None:
-        self._forecast.end(place.key)
+    def finished(self, node: NodeInTraining, metrics: dict[str, float], *, seconds: float) -> None:
+        self._forecast.end(node.key)
         at_end = {name: value for name, value in metrics.items() if name.startswith("test.")}
-        self.say(f"{phase_name(place.phase)}: finished in {format_seconds(seconds)}  {format_metrics(at_end)}")
+        self.say(f"{phase_name(node.phase)}: finished in {format_seconds(seconds)}  {format_metrics(at_end)}")
 
     def saved(self, path: Path) -> None:
         self._forecast.resume_clock()
@@ -171,16 +171,16 @@ class ConsoleProgress(Sink):
         else:
             print(text.rstrip(), file=self._stream, flush=True)
 
-    def _begin(self, place: NodeInTraining) -> None:
+    def _begin(self, node: NodeInTraining) -> None:
         self._loss = ""
-        self._forecast.begin(place.key, place.session.phase.step)
+        self._forecast.begin(node.key, node.session.phase.step)
 
-    def _show(self, detail: str, place: NodeInTraining) -> None:
+    def _show(self, detail: str, node: NodeInTraining) -> None:
         if self._bar is not None and self._task is not None:
             done = self._total - self._forecast.updates_left
-            self._bar.update(self._task, completed=done, detail=f"{phase_name(place.phase)} {detail}")
+            self._bar.update(self._task, completed=done, detail=f"{phase_name(node.phase)} {detail}")
         elif time.monotonic() - self._last_line > _PLAIN_EVERY_SECONDS:
-            self.say(f"{phase_name(place.phase)}: update {detail}  {self._remaining()}".replace("update eval", "eval"))
+            self.say(f"{phase_name(node.phase)}: update {detail}  {self._remaining()}".replace("update eval", "eval"))
 
     def _remaining(self) -> str:
         return f"about {format_left(self._forecast.seconds_left())} left"

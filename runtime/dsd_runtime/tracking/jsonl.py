@@ -27,26 +27,26 @@ class MetricsFile(Sink):
         if is_torn:
             self._rewrite(entries)
 
-    def resumed(self, place: NodeInTraining) -> None:
-        self._drop_after(place.key, place.session.phase.step)
+    def resumed(self, node: NodeInTraining) -> None:
+        self._drop_after(node.key, node.session.phase.step)
 
-    def entered(self, place: NodeInTraining, events: Sequence[Event]) -> None:
-        self._drop_after(place.key, -1)
-        phase = place.session.phase
-        self._write(place, {"lr": phase.lr, "sparsity": place.session.sparsity()["total"]}, epoch=0.0, update=0)
+    def entered(self, node: NodeInTraining, events: Sequence[Event]) -> None:
+        self._drop_after(node.key, -1)
+        phase = node.session.phase
+        self._write(node, {"lr": phase.lr, "sparsity": node.session.sparsity()["total"]}, epoch=0.0, update=0)
 
-    def updated(self, place: NodeInTraining, *, update: int, loss: float, rate: float, samples: int) -> None:
-        epoch = update / place.session.stage.updates_per_epoch
-        self._write(place, {"loss": loss, "lr": rate}, epoch=epoch, update=update)
+    def updated(self, node: NodeInTraining, *, update: int, loss: float, rate: float, samples: int) -> None:
+        epoch = update / node.session.stage.updates_per_epoch
+        self._write(node, {"loss": loss, "lr": rate}, epoch=epoch, update=update)
 
-    def evaluated(self, place: NodeInTraining, metrics: dict[str, float], *, epoch: float, update: int) -> None:
-        self._write(place, metrics, epoch=epoch, update=update)
+    def evaluated(self, node: NodeInTraining, metrics: dict[str, float], *, epoch: float, update: int) -> None:
+        self._write(node, metrics, epoch=epoch, update=update)
 
-    def _write(self, place: NodeInTraining, values: dict[str, float], *, epoch: float, update: int) -> None:
+    def _write(self, node: NodeInTraining, values: dict[str, float], *, epoch: float, update: int) -> None:
         head = {
-            "node": place.key,
-            "label": place.phase.label or place.phase.id,
-            "path": place.phase.path,
+            "node": node.key,
+            "label": node.phase.label or node.phase.id,
+            "path": node.phase.path,
             "epoch": round(epoch, 6),
             "update": update,
         }

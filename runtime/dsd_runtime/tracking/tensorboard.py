@@ -48,44 +48,44 @@ class TensorBoard(Sink):
         self._hook_before = threading.excepthook
         threading.excepthook = self._in_thread
 
-    def resumed(self, place: NodeInTraining) -> None:
-        self._writer(place)
-        self._num_events = len(place.session.events)
+    def resumed(self, node: NodeInTraining) -> None:
+        self._writer(node)
+        self._num_events = len(node.session.events)
 
-    def before_boundary(self, place: NodeInTraining) -> None:
-        self._histograms(place, place.session.total_updates)
+    def before_boundary(self, node: NodeInTraining) -> None:
+        self._histograms(node, node.session.total_updates)
 
-    def entered(self, place: NodeInTraining, events: Sequence[Event]) -> None:
-        writer, step = self._writer(place), place.session.total_updates
-        self._histograms(place, step + 1)
-        self._draw_sparsity(place)
-        self._jump(place, "curves/lr", place.session.phase.lr)
-        name = place.phase.label or place.phase.id
-        writer.add_text("plan/phase", f"`{name}`: {place.phase.mode}, lr {place.session.phase.lr:g}", step)
+    def entered(self, node: NodeInTraining, events: Sequence[Event]) -> None:
+        writer, step = self._writer(node), node.session.total_updates
+        self._histograms(node, step + 1)
+        self._draw_sparsity(node)
+        self._jump(node, "curves/lr", node.session.phase.lr)
+        name = node.phase.label or node.phase.id
+        writer.add_text("plan/phase", f"`{name}`: {node.phase.mode}, lr {node.session.phase.lr:g}", step)
 
-    def advanced(self, place: NodeInTraining, *, update: int) -> None:
-        if len(place.session.events) != self._num_events:
-            self._draw_sparsity(place)  # a ramp has selected again
-        if place.phase.lr.decay.kind == "step" and not place.session.is_phase_over:
-            self._jump(place, "curves/lr", place.session.phase.lr, is_quiet=True)
+    def advanced(self, node: NodeInTraining, *, update: int) -> None:
+        if len(node.session.events) != self._num_events:
+            self._draw_sparsity(node)  # a ramp has selected again
+        if node.phase.lr.decay.kind == "step" and not node.session.is_phase_over:
+            self._jump(node, "curves/lr", node.session.phase.lr, is_quiet=True)
 
-    def updated(self, place: NodeInTraining, *, update: int, loss: float, rate: float, samples: int) -> None:
-        self._draw(place, "curves/loss", loss)
-        if place.phase.lr.decay.kind != "step" or place.session.is_phase_over:  # otherwise it is drawn at the jump
-            self._draw(place, "curves/lr", rate)
+    def updated(self, node: NodeInTraining, *, update: int, loss: float, rate: float, samples: int) -> None:
+        self._draw(node, "curves/loss", loss)
+        if node.phase.lr.decay.kind != "step" or node.session.is_phase_over:  # otherwise it is drawn at the jump
+            self._draw(node, "curves/lr", rate)
 
-    def evaluated(self, place: NodeInTraining, metrics: dict[str, float], *, epoch: float, update: int) -> None:
+    def evaluated(self, node: NodeInTraining, metrics: dict[str, float], *, epoch: float, update: int) -> None:
         for name, value in shown_metrics(metrics).items():
             if name not in _ALREADY_DRAWN:
-                self._draw(place, f"curves/{name}", value)
-        self._draw_sparsity(place)
-        self._writer(place).flush()
+                self._draw(node, f"curves/{name}", value)
+        self._draw_sparsity(node)
+        self._writer(node).flush()
 
-    def finished(self, place: NodeInTraining, metrics: dict[str, float], *, seconds: float) -> None:
-        writer = self._writer(place)
-        last = next(phase for phase in reversed(self._plan.phases) if phase.path == place.phase.path)
-        if last.id == place.phase.id:
-            self._histograms(place, place.session.total_updates)
+    def finished(self, node: NodeInTraining, metrics: dict[str, float], *, seconds: float) -> None:
+        writer = self._writer(node)
+        last = next(phase for phase in reversed(self._plan.phases) if phase.path == node.phase.path)
+        if last.id == node.phase.id:
+            self._histograms(node, node.session.total_updates)
             compared = {f"curves/{name}": metrics[name] for name in self._metrics if name in metrics}
             summaries = hparams(dict(self._hyper_parameters), compared)  # type: ignore[no-untyped-call]
             for summary in summaries:
@@ -104,9 +104,9 @@ class TensorBoard(Sink):
         if not (isinstance(caught.exc_value, OSError) and type(caught.thread).__module__.startswith("tensorboard")):
             self._hook_before(caught)
 
-    def _writer(self, place: NodeInTraining) -> Any:
+    def _writer(self, node: NodeInTraining) -> Any:
         """The line's writer; events of an earlier run after the first update of this one are purged."""
-        path, done = place.phase.path, place.session.total_updates
+        path, done = node.phase.path, node.session.total_updates
         if path not in self._writers:
             writer = SummaryWriter(str(line_folder(self._folder, path)), purge_step=done + 1 if done else 0)
             self._writers[path] = writer
@@ -119,35 +119,35 @@ class TensorBoard(Sink):
         writer.add_text("plan/graph", f"```mermaid\n{PhaseGraph(self._plan).to_mermaid()}\n```", 0)
         writer.add_text("plan/json", f"```json\n{self._plan.to_json()}\n```", 0)
 
-    def _draw(self, place: NodeInTraining, tag: str, value: float) -> None:
-        step = place.session.total_updates
-        if self._drawn.get((place.phase.path, tag)) != (value, step):
-            self._drawn[place.phase.path, tag] = (value, step)
-            self._writer(place).add_scalar(tag, value, step)
+    def _draw(self, node: NodeInTraining, tag: str, value: float) -> None:
+        step = node.session.total_updates
+        if self._drawn.get((node.phase.path, tag)) != (value, step):
+            self._drawn[node.phase.path, tag] = (value, step)
+            self._writer(node).add_scalar(tag, value, step)
 
-    def _jump(self, place: NodeInTraining, tag: str, value: float, *, is_quiet: bool = False) -> None:
+    def _jump(self, node: NodeInTraining, tag: str, value: float, *, is_quiet: bool = False) -> None:
         """Adds a new value and repeats the one before at the same update, so that the curve is a step.
 
         With ``is_quiet``, a value that has not changed is not drawn.
         """
-        before = self._drawn.get((place.phase.path, tag))
-        if before is not None and before[0] == value and before[1] != place.session.total_updates and is_quiet:
+        before = self._drawn.get((node.phase.path, tag))
+        if before is not None and before[0] == value and before[1] != node.session.total_updates and is_quiet:
             return
         if before is not None and before[0] != value:
-            self._draw(place, tag, before[0])
-        self._draw(place, tag, value)
+            self._draw(node, tag, before[0])
+        self._draw(node, tag, value)
 
-    def _draw_sparsity(self, place: NodeInTraining) -> None:
-        self._num_events = len(place.session.events)
-        shares = place.session.sparsity()
-        known = {tag for path, tag in self._drawn if path == place.phase.path and tag.startswith("sparsity/")}
+    def _draw_sparsity(self, node: NodeInTraining) -> None:
+        self._num_events = len(node.session.events)
+        shares = node.session.sparsity()
+        known = {tag for path, tag in self._drawn if path == node.phase.path and tag.startswith("sparsity/")}
         gone = dict.fromkeys(known - {f"sparsity/{name}" for name in shares}, 0.0)
         for tag, value in ({f"sparsity/{name}": share for name, share in shares.items()} | gone).items():
-            self._jump(place, tag, value)
+            self._jump(node, tag, value)
 
-    def _histograms(self, place: NodeInTraining, step: int) -> None:
-        writer = self._writer(place)
-        for weight, values in _prunable_weights(place.session):
+    def _histograms(self, node: NodeInTraining, step: int) -> None:
+        writer = self._writer(node)
+        for weight, values in _prunable_weights(node.session):
             if not bool(torch.isfinite(values).all()):
                 writer.add_text(f"weights/{weight}", "not all weights are finite", step)
                 continue

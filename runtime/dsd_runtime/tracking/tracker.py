@@ -34,28 +34,28 @@ class Sink:
     def skipped(self, phase: Phase, key: str) -> None:
         """A node is not trained because its loop has ended."""
 
-    def resumed(self, place: NodeInTraining) -> None:
+    def resumed(self, node: NodeInTraining) -> None:
         """A node resumes from its progress checkpoint."""
 
-    def before_boundary(self, place: NodeInTraining) -> None:
+    def before_boundary(self, node: NodeInTraining) -> None:
         """A phase is about to be entered; the model is still in the state in which the last phase ended."""
 
-    def entered(self, place: NodeInTraining, events: Sequence[Event]) -> None:
+    def entered(self, node: NodeInTraining, events: Sequence[Event]) -> None:
         """A phase has been entered."""
 
-    def advanced(self, place: NodeInTraining, *, update: int) -> None:
+    def advanced(self, node: NodeInTraining, *, update: int) -> None:
         """An update was applied; nothing was read from the device."""
 
-    def evaluating(self, place: NodeInTraining) -> None:
+    def evaluating(self, node: NodeInTraining) -> None:
         """An evaluation begins."""
 
-    def updated(self, place: NodeInTraining, *, update: int, loss: float, rate: float, samples: int) -> None:
+    def updated(self, node: NodeInTraining, *, update: int, loss: float, rate: float, samples: int) -> None:
         """Updates were applied (see :class:`dsd_runtime.training.loop.Listener`)."""
 
-    def evaluated(self, place: NodeInTraining, metrics: dict[str, float], *, epoch: float, update: int) -> None:
+    def evaluated(self, node: NodeInTraining, metrics: dict[str, float], *, epoch: float, update: int) -> None:
         """Metrics were measured."""
 
-    def finished(self, place: NodeInTraining, metrics: dict[str, float], *, seconds: float) -> None:
+    def finished(self, node: NodeInTraining, metrics: dict[str, float], *, seconds: float) -> None:
         """A node has been trained to its end."""
 
     def saved(self, path: Path) -> None:
@@ -69,27 +69,27 @@ class Sink:
 class NodeListener:
     """Passes one node's updates (from the loop) and reports (from the session) to all sinks."""
 
-    place: NodeInTraining
+    node: NodeInTraining
     sinks: tuple[Sink, ...]
 
     def advanced(self, *, update: int) -> None:
         for sink in self.sinks:
-            sink.advanced(self.place, update=update)
+            sink.advanced(self.node, update=update)
 
     def evaluating(self) -> None:
         for sink in self.sinks:
-            sink.evaluating(self.place)
+            sink.evaluating(self.node)
 
     def updated(self, *, update: int, loss: float, rate: float, samples: int) -> None:
         for sink in self.sinks:
-            sink.updated(self.place, update=update, loss=loss, rate=rate, samples=samples)
+            sink.updated(self.node, update=update, loss=loss, rate=rate, samples=samples)
 
     def reported(self, metrics: Mapping[str, float]) -> None:
         """The session received a report: every sink gets it, with the session's clocks."""
-        phase = self.place.session.phase
-        epoch = phase.step / self.place.session.stage.updates_per_epoch
+        phase = self.node.session.phase
+        epoch = phase.step / self.node.session.stage.updates_per_epoch
         for sink in self.sinks:
-            sink.evaluated(self.place, dict(metrics), epoch=epoch, update=phase.step)
+            sink.evaluated(self.node, dict(metrics), epoch=epoch, update=phase.step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,8 @@ class Tracker:
 
     sinks: tuple[Sink, ...]
 
-    def listener(self, place: NodeInTraining) -> NodeListener:
-        return NodeListener(place, self.sinks)
+    def listener(self, node: NodeInTraining) -> NodeListener:
+        return NodeListener(node, self.sinks)
 
     def reused(self, phase: Phase, key: str, metrics: dict[str, float]) -> None:
         for sink in self.sinks:
@@ -109,21 +109,21 @@ class Tracker:
         for sink in self.sinks:
             sink.skipped(phase, key)
 
-    def resumed(self, place: NodeInTraining) -> None:
+    def resumed(self, node: NodeInTraining) -> None:
         for sink in self.sinks:
-            sink.resumed(place)
+            sink.resumed(node)
 
-    def before_boundary(self, place: NodeInTraining) -> None:
+    def before_boundary(self, node: NodeInTraining) -> None:
         for sink in self.sinks:
-            sink.before_boundary(place)
+            sink.before_boundary(node)
 
-    def entered(self, place: NodeInTraining, events: Sequence[Event]) -> None:
+    def entered(self, node: NodeInTraining, events: Sequence[Event]) -> None:
         for sink in self.sinks:
-            sink.entered(place, events)
+            sink.entered(node, events)
 
-    def finished(self, place: NodeInTraining, metrics: dict[str, float], *, seconds: float) -> None:
+    def finished(self, node: NodeInTraining, metrics: dict[str, float], *, seconds: float) -> None:
         for sink in self.sinks:
-            sink.finished(place, metrics, seconds=seconds)
+            sink.finished(node, metrics, seconds=seconds)
 
     def saved(self, path: Path) -> None:
         for sink in self.sinks:

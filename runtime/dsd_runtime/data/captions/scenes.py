@@ -95,7 +95,7 @@ def _group(draws: random.Random) -> tuple[Shape, ...]:
     kind, colour = draws.choice(SHAPES), draws.choice(tuple(COLOURS))
     size = "small" if count == 4 else draws.choice(tuple(RADII))
     line = draws.uniform(0.25, 0.75)
-    places = [(index + 0.5) / count for index in range(count)]
+    centres = [(index + 0.5) / count for index in range(count)]
     if draws.random() < 0.5:
-        return tuple(Shape(kind, colour, size, place, line) for place in places)
-    return tuple(Shape(kind, colour, size, line, place) for place in places)
+        return tuple(Shape(kind, colour, size, centre, line) for centre in centres)
+    return tuple(Shape(kind, colour, size, line, centre) for centre in centres)

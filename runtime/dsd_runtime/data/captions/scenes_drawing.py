@@ -128,6 +128,6 @@ def _cell_sums(
     cells: NDArray[np.int64], bins: NDArray[np.int64], weights: NDArray[np.floating], count: int, num_bins: int
 ) -> Floats:
     """Sums the weights of a cell's pixels by bin: [N, G*G, B]."""
-    places = (cells * num_bins + bins).reshape(-1)
-    sums = np.bincount(places, weights.reshape(-1), minlength=count * GRID**2 * num_bins)
+    slots = (cells * num_bins + bins).reshape(-1)
+    sums = np.bincount(slots, weights.reshape(-1), minlength=count * GRID**2 * num_bins)
     return (sums / (SIDE // GRID) ** 2).astype(np.float32).reshape(count, GRID**2, num_bins)

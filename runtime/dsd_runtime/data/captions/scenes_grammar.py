@@ -66,7 +66,7 @@ def _grammar_of(scene: Scene) -> str:
 
 def _single_words(scene: Scene, draws: random.Random) -> dict[str, str]:
     (shape,) = scene.shapes
-    return {"a_thing": _with_article(_thing(shape, draws)), "place": _place(shape, draws)}
+    return {"a_thing": _with_article(_thing(shape, draws)), "place": _location(shape, draws)}
 
 
 def _pair_words(scene: Scene, draws: random.Random) -> dict[str, str]:
@@ -102,7 +102,7 @@ def _thing(shape: Shape, draws: random.Random) -> str:
     return f"{size}{shape.colour} {draws.choice(_KINDS[shape.kind])}"
 
 
-def _place(shape: Shape, draws: random.Random) -> str:
+def _location(shape: Shape, draws: random.Random) -> str:
     down, across = draws.choice(_DOWN[int(shape.down * 3)]), _ACROSS[int(shape.across * 3)]
     if down == "middle" and across == "middle":
         return draws.choice(("in the middle", "in the centre"))

@@ -91,12 +91,12 @@ class ImagesOnDisk:
         train = self.splits["train"]
         order = epoch_order(len(train), key=key, epoch=epoch).tolist()
 
-        def sample(place: int) -> Tensor | None:
-            image = self._open(train[order[place]].path)
-            return None if image is None else self.recipe.training(image, generator(key, "sample", epoch, place))
+        def sample(position: int) -> Tensor | None:
+            image = self._open(train[order[position]].path)
+            return None if image is None else self.recipe.training(image, generator(key, "sample", epoch, position))
 
-        places = range(skip * batch_size, len(train))
-        pictures = ordered_map(sample, places, workers=workers, ahead=_ahead(batch_size, workers))
+        positions = range(skip * batch_size, len(train))
+        pictures = ordered_map(sample, positions, workers=workers, ahead=_ahead(batch_size, workers))
         labels = [train[index].label for index in order[skip * batch_size :]]
         yield from _batches(pictures, labels, batch_size)
 

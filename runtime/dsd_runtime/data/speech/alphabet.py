@@ -31,12 +31,12 @@ class Alphabet:
         index = {symbol: number for number, symbol in enumerate(self.symbols, start=BLANK + 1)}
         return [index[character] for character in text if character in index]
 
-    def require(self, text: str, place: str) -> None:
-        """Raises DsdError naming ``place`` if the text has a character outside of the alphabet."""
+    def require(self, text: str, location: str) -> None:
+        """Raises DsdError naming ``location`` if the text has a character outside of the alphabet."""
         unknown = sorted(set(text) - set(self.symbols))
         if unknown:
             raise DsdError(
-                f"{place}: the character `{unknown[0]}` is not in the alphabet `{''.join(self.symbols)}`",
+                f"{location}: the character `{unknown[0]}` is not in the alphabet `{''.join(self.symbols)}`",
                 help="normalise the transcripts (letter case, punctuation) or use an alphabet that has it",
             )
 

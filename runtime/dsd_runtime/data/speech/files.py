@@ -25,7 +25,7 @@ class Transcribed:
 
     audio: Path
     text: str
-    place: str
+    location: str
 
 
 def source_of_files(
@@ -38,7 +38,7 @@ def source_of_files(
     """A source of the files with a readable header; by default the alphabet is that of the training texts."""
     chosen = alphabet or Alphabet.of(entry.text for entry in splits["train"])
     for entry in splits["train"]:
-        chosen.require(entry.text, entry.place)
+        chosen.require(entry.text, entry.location)
     broken = broken_audio(sum(len(entries) for entries in splits.values()), settings.max_broken)
     utterances = {split: _probe(splits[split], broken) for split in SPLITS}
     return SpeechSource(
@@ -52,7 +52,7 @@ def _probe(entries: Sequence[Transcribed], broken: BrokenFiles) -> list[Utteranc
     found = []
     for entry, seconds in zip(entries, lengths, strict=True):
         if isinstance(seconds, BrokenAudioError):
-            broken.report(entry.audio, f"{entry.place}: {seconds.message}")
+            broken.report(entry.audio, f"{entry.location}: {seconds.message}")
         else:
             found.append(Utterance(entry.audio, entry.text, seconds))
     return found

@@ -41,17 +41,17 @@ def read_manifest(manifest: Path) -> list[Transcribed]:
     ]
 
 
-def _read_line(line: str, manifest: Path, place: str) -> Transcribed:
+def _read_line(line: str, manifest: Path, location: str) -> Transcribed:
     try:
         entry = json.loads(line)
     except json.JSONDecodeError as error:
-        raise DsdError(f"{place}: this line is not JSON ({error.msg})", help=f"write {_LINE}") from error
+        raise DsdError(f"{location}: this line is not JSON ({error.msg})", help=f"write {_LINE}") from error
     if not isinstance(entry, dict):
-        raise DsdError(f"{place}: this line is not a JSON object", help=f"write {_LINE}")
+        raise DsdError(f"{location}: this line is not a JSON object", help=f"write {_LINE}")
     for field in ("audio_filepath", "text"):
         if not isinstance(entry.get(field), str):
-            raise DsdError(f"{place}: the field `{field}` is missing or is not a string", help=f"write {_LINE}")
-    return Transcribed(_resolve(entry["audio_filepath"], manifest), entry["text"], place)
+            raise DsdError(f"{location}: the field `{field}` is missing or is not a string", help=f"write {_LINE}")
+    return Transcribed(_resolve(entry["audio_filepath"], manifest), entry["text"], location)
 
 
 def _resolve(audio: str, manifest: Path) -> Path:

@@ -111,11 +111,11 @@ def _argument(inside: tuple[Any, ...]) -> str | None:
 
 def _named_before(before: tuple[Any, ...], start: int | None) -> list[str]:
     """The names given to a `repeat` without a block before its phase began."""
-    place = start
-    while place and _kind(before[place]) not in ("LBRACE", "_SEPARATOR", "REPEAT"):
-        place -= 1
-    is_tail = place is not None and place != start and _kind(before[place]) == "REPEAT"
-    return _named(before[place:start]) if is_tail else []
+    position = start
+    while position and _kind(before[position]) not in ("LBRACE", "_SEPARATOR", "REPEAT"):
+        position -= 1
+    is_tail = position is not None and position != start and _kind(before[position]) == "REPEAT"
+    return _named(before[position:start]) if is_tail else []
 
 
 def _named(items: tuple[Any, ...]) -> list[str]:
