@@ -97,9 +97,7 @@ def _loss(prepared: Prepared, model: nn.Module, batch: Batch) -> torch.Tensor:
 
 
 def _training_batches(prepared: Prepared) -> Iterable[Batch]:
-    return prepared.data.train_batches(
-        batch_size=prepared.batch_size(prepared.plan.phases[0].batch), epoch=1, key=0, skip=0, workers=0
-    )
+    return prepared.data.train_batches(batch_size=prepared.batch_size(prepared.plan.phases[0].batch), epoch=1, key=0)
 
 
 def _seconds_per_update(prepared: Prepared, model: nn.Module) -> float:
@@ -128,7 +126,7 @@ def _seconds_per_sample(prepared: Prepared, model: nn.Module) -> float:
     if split is None:
         return 0.0
     size = prepared.batch_size(prepared.plan.phases[0].batch)
-    batches = list(islice(prepared.data.evaluation_batches(split, batch_size=size, workers=0), _LOOK_AT_BATCH))
+    batches = list(islice(prepared.data.evaluation_batches(split, batch_size=size), _LOOK_AT_BATCH))
     batch = batches[-1].to(prepared.precision.device)
     model.eval()
     with torch.no_grad(), prepared.precision.autocast():

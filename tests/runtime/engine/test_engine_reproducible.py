@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from dsd_lang.base.errors import DsdError
 from dsd_runtime.engine.generators import generator_states, seed_generators, set_generator_states
+from dsd_runtime.engine.randomness import stream_key
 
 
 def _sgd(model: nn.Module) -> optim.Optimizer:
@@ -25,6 +26,12 @@ def _sgd(model: nn.Module) -> optim.Optimizer:
 
 def _drawn() -> tuple[float, ...]:
     return (float(torch.rand(())), float(np.random.rand()), random.random(), np.random.randn(), random.gauss(0, 1))
+
+
+def test_the_keys_of_the_streams_are_pinned() -> None:
+    """A run folder of an earlier version goes on with the same numbers."""
+    assert stream_key(0, 0, "init") == 240724654276660290
+    assert stream_key(3, 1, "data", "a.seed1") == 8210147824663738279
 
 
 def test_three_generators_are_seeded_and_kept_together() -> None:

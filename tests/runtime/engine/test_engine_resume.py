@@ -125,14 +125,26 @@ def test_state_goes_through_files(tmp_path: Path, stop: int) -> None:
     assert [event.kind for event in resumed.events] == [event.kind for event in session.events]
 
 
-@pytest.mark.parametrize("saved_at", [2, 4, 6, 9])
-def test_a_loader_with_a_generator_of_its_own_goes_on_too(saved_at: int) -> None:
+def _loader_of_its_own_order(seed: int, where: str) -> torch.utils.data.DataLoader:
+    """By a generator of the loader, or by one of its sampler beside it."""
+    generator = torch.Generator().manual_seed(seed)
+    if where == "loader":
+        return shuffled_loader(generator=generator)
+    dataset = torch.utils.data.TensorDataset(*samples())
+    sampler = torch.utils.data.RandomSampler(dataset, generator=generator)
+    return torch.utils.data.DataLoader(dataset, batch_size=8, sampler=sampler, generator=torch.Generator())
+
+
+@pytest.mark.parametrize(
+    ("where", "saved_at"), [("loader", 2), ("loader", 4), ("loader", 6), ("loader", 9), ("sampler", 4), ("sampler", 6)]
+)
+def test_a_loader_with_a_generator_of_its_own_goes_on_too(where: str, saved_at: int) -> None:
     """Row 17: the order of a `DataLoader(generator=...)` is part of the state, in an epoch and between two."""
     text = "dense 2ep lr=0.05; sparse 50% 1ep"
     orders: list[list[float]] = []
     model = network()
     session = begin(text, model, BUILDS["sgd"](model))
-    loader = shuffled_loader(generator=torch.Generator().manual_seed(3))
+    loader = _loader_of_its_own_order(3, where)
     seen: list[float] = []
     saved: Any = None
     while not session.done:
@@ -149,7 +161,7 @@ def test_a_loader_with_a_generator_of_its_own_goes_on_too(saved_at: int) -> None
     other.load_state_dict(saved[0])
     resumed.load_state_dict(saved[1])
     again: list[float] = []
-    fresh_loader = shuffled_loader(generator=torch.Generator().manual_seed(11))
+    fresh_loader = _loader_of_its_own_order(11, where)
     while not resumed.done:
         for features, labels in resumed.batches(fresh_loader):
             again.append(float(features.sum()))

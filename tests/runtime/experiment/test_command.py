@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,18 @@ def test_a_stop_saves_and_the_same_command_goes_on_bit_identically(dsd_run: Run,
     ]
     lines = (outcome.folder / "metrics.jsonl").read_text().splitlines()
     assert len(lines) == len(set(lines))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_callers_own_handling_of_signals_is_given_back(dsd_run: Run, number: signal.Signals) -> None:
+    received: list[int] = []
+    before = signal.signal(number, lambda number, _: received.append(number))
+    try:
+        assert dsd_run("dense 1it lr=0.05").code == 0
+        signal.raise_signal(number)
+    finally:
+        signal.signal(number, before)
+    assert received == [number]
 
 
 def test_a_full_disk_loses_nothing(dsd_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

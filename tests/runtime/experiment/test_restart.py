@@ -110,9 +110,10 @@ def test_a_phase_without_updates_before_everything_else(dsd_run: Run) -> None:
 
 def test_the_moments_of_a_reference_know_the_data(dsd_run: Run) -> None:
     """`@a.5it` has seen five batches; `@b.start` stands where b begins, not in the middle of a's last pass."""
-    outcome = dsd_run("a: dense 15it lr=0.05\nb: dense 5it\ndense 1it clock=@a.5it\ndense 1it clock=@b.start")
+    later = [f"dense 1it clock=@{moment}" for moment in ("a.5it", "b.start", "a.end")]
+    outcome = dsd_run("\n".join(["a: dense 15it lr=0.05", "b: dense 5it", *later]))
     assert outcome.code == 0
-    a, b, third, fourth = (outcome.folder / "checkpoints" / phase["node"] for phase in outcome.result["phases"])
+    a, b, third, fourth, fifth = (outcome.folder / "checkpoints" / phase["node"] for phase in outcome.result["phases"])
 
     def reading(node: Path, kind: str) -> tuple[int, int]:
         found = load_checkpoint(next(node.glob(f"{kind}-*")), ["reading"])["reading"]
@@ -126,6 +127,7 @@ def test_the_moments_of_a_reference_know_the_data(dsd_run: Run) -> None:
     assert reading(b, "ref-start") == (1, 0)
     assert position(third) == (0, 6)
     assert position(fourth) == (1, 1)
+    assert position(fifth) == (0, 16)
 
 
 def _end(outcome: Outcome, index: int) -> Path:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,16 @@ def test_seeds_stand_in_one_row_with_mean_and_deviation() -> None:
     assert "10 ± 1 " in rows["b/y"]
     assert heads[1] == "seeds"
     assert [rows[name].split()[1] for name in rows] == ["1", "3", "3", "3"]
+
+
+def test_seeds_of_several_states_stand_together_and_what_was_not_measured_is_blank() -> None:
+    results = _results("fork seeds=2 { a: dense 1ep lr=0.1; b: dense 1ep lr=0.2 }", [1, 2, 3, 4])
+    results[1] = replace(results[1], state="reused")
+    results[2:] = [replace(result, state="skipped", metrics={}) for result in results[2:]]
+    lines = [re.split(r"  +", line) for line in results_table(results, "val.err", 200).splitlines()]
+    assert lines[0][:3] == ["phase", "seeds", "state"]
+    assert [row[:3] for row in lines[2:]] == [["a/p0", "2", "trained, reused"], ["b/p2", "2", "skipped"]]
+    assert "".join(lines[3][3:]).strip() == ""
 
 
 def test_a_table_fits_and_keeps_what_counts() -> None:
