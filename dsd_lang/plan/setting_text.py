@@ -31,7 +31,7 @@ def milestone_text(point: MilestoneData) -> str:
 
 
 def _argument_text(value: str | bool) -> str:
-    """A number, a length, a word or a reference as it is; anything else, such as a path, in quotes."""
+    """A number, a length, a word or a reference unchanged; anything else, such as a path, in quotes."""
     if isinstance(value, bool):
         return "on" if value else "off"
     if value.isidentifier() or value.startswith("@"):

@@ -73,11 +73,11 @@ class DatasetSource:
 
     @property
     def train_labels(self) -> Tensor:
-        """Raises :class:`DsdError` where a large Dataset would have to be read whole to find them."""
+        """Raises :class:`DsdError` if finding them would mean reading a large Dataset."""
         return torch.tensor(labels_of(self.splits["train"], "train", self.name))
 
     def with_train_labels(self, labels: Tensor) -> DatasetSource:
-        """The same samples, the training ones with other labels [N]."""
+        """The same samples with other training labels [N]."""
         train = self.splits["train"]
         other = TensorDataset(train.tensors[0], labels) if type(train) is TensorDataset else _Relabelled(train, labels)
         return replace(self, splits={**self.splits, "train": other})
@@ -101,7 +101,7 @@ class DatasetSource:
 
 @dataclass(frozen=True, slots=True)
 class _Relabelled(Dataset[Any]):
-    """A Dataset with other labels [N]; its inputs are read as they were."""
+    """A Dataset with other labels [N] and the same inputs."""
 
     dataset: Dataset[Any]
     labels: Tensor

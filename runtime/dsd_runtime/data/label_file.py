@@ -1,4 +1,4 @@
-"""Reads other training labels from a CSV file with the columns `index` and `label`: noise that people made."""
+"""Reads training labels from a CSV file with the columns `index` and `label`, such as human label noise."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _FORM = "its first line is `index,label`; each other line has a training sample'
 
 
 def labels_of_file(path: str, labels: Tensor, class_names: Sequence[str], num_classes: int) -> Tensor:
-    """The labels [N] with those of a file in their place; samples that it does not name keep theirs.
+    """The labels [N], with those of a file replaced; samples that it does not name keep their labels.
 
-    A label is the name of a class or its number. Raises :class:`DsdError` naming the line that cannot be used.
+    A label is the name or the index of a class. Raises :class:`DsdError` naming the line that cannot be used.
     """
     changed = labels.clone()
     seen: dict[int, int] = {}
@@ -37,7 +37,7 @@ def labels_of_file(path: str, labels: Tensor, class_names: Sequence[str], num_cl
 
 
 def _rows(path: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows below the header with their line numbers; empty lines are passed over."""
+    """The rows after the header with their line numbers, without empty lines."""
     reader = csv.reader(io.StringIO(_text(path)), skipinitialspace=True)
     try:
         header = next(reader, [])

@@ -1,4 +1,4 @@
-"""Changes training labels as `set noise=` says: a drawn share of them, or those that a file names.
+"""Changes training labels for `set noise=`: a random share of them, or those named in a file.
 
 Shape legend: N training samples.
 """
@@ -32,11 +32,11 @@ _CIFAR10_CLASSES = frozenset((*CIFAR10_PAIRS, *CIFAR10_PAIRS.values(), "frog", "
 
 @runtime_checkable
 class RelabelledSource(Protocol):
-    """A data source that tells the labels of its training samples, and takes others in their place."""
+    """A data source whose training labels can be read and replaced."""
 
     @property
     def train_labels(self) -> Tensor:
-        """The class numbers [N] int64 of the training samples."""
+        """The class indices [N] int64 of the training samples."""
         ...
 
     def with_train_labels(self, labels: Tensor) -> DataSource:
@@ -45,7 +45,7 @@ class RelabelledSource(Protocol):
 
 
 def noise_of(plan: Plan) -> Function | None:
-    """What a plan's `set noise=` says; None for none."""
+    """The value of a plan's `set noise=`; None if there is none."""
     value = plan.settings.get("noise")
     if value is None or value == "none":
         return None
@@ -55,7 +55,7 @@ def noise_of(plan: Plan) -> Function | None:
 def noisy_labels(
     plan: Plan, labels: Tensor, *, num_classes: int, class_names: Sequence[str] = (), seed: int = 0, seed_index: int = 0
 ) -> Tensor:
-    """The training labels [N] with a plan's `set noise=`, as `dsd-run` draws it, for a loop of your own.
+    """The training labels [N] with a plan's `set noise=`, as in `dsd-run`, for your own loop.
 
     ``class_names`` are needed for the pairs of `asymmetric` on CIFAR-10 and for class names in a file. ``seed_index``
     is that of the phases of a `fork seeds=`. Raises :class:`DsdError` for a file that cannot be used.
@@ -77,8 +77,8 @@ def changed_labels(
 ) -> Tensor:
     """The labels [N] with some changed; with the same key a larger share changes all that a smaller one does, and more.
 
-    `symmetric`: any other class, each as likely; `pairflip`: the next class; `asymmetric`: the class that it is taken
-    for. Exactly round(N x share) labels change, N being the samples whose class is taken for another.
+    `symmetric`: any other class with equal probability; `pairflip`: the next class; `asymmetric`: a similar class.
+    Exactly round(N x share) labels change, where N is the number of samples whose class has a similar one.
     """
     if noise.name == "file":
         return labels_of_file(str(noise.arguments["0"]), labels, class_names, num_classes)
@@ -94,7 +94,7 @@ def changed_labels(
 
 
 def _other_classes(kind: str, labels: Tensor, num_classes: int, class_names: Sequence[str], key: int) -> Tensor:
-    """The class [N] that each sample would get; its own where it is never changed."""
+    """The class [N] that each sample would get; its own if it never changes."""
     if kind == "symmetric":
         drawn = torch.randint(num_classes - 1, labels.shape, generator=generator(key, "classes"))
         return drawn + (drawn >= labels)

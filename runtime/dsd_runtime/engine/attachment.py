@@ -79,7 +79,7 @@ def attach(
 
 
 def _notes_on_settings(plan: Plan) -> list[str]:
-    """What a schedule sets and a session cannot do, since it does not see the data."""
+    """Notes about settings that a session cannot apply, because it does not see the data."""
     if plan.settings.get("noise", "none") == "none":
         return []
     return [

@@ -26,7 +26,7 @@ def print_head(prepared: Prepared, folder: RunFolder, found: Survey, lines: Sequ
 
 
 def head_text(prepared: Prepared, folder: RunFolder, found: Survey) -> str:
-    """Four lines, one more where there is label noise, and an empty one."""
+    """Four lines, one more for label noise, and an empty one."""
     sizes = ", ".join(f"{count} {split}" for split, count in prepared.data.sizes.items())
     threads = str(found.threads)
     where = (

@@ -32,7 +32,7 @@ class RunSettings:
     noise: str | None = None
 
     def content(self) -> dict[str, Any]:
-        """The settings as part of every key; without noise, as it was before there was any."""
+        """The settings as part of every key; without noise the same as in versions before it."""
         return {name: value for name, value in asdict(self).items() if name != "noise" or value is not None}
 
     @classmethod

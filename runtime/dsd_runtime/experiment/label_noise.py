@@ -1,4 +1,4 @@
-"""The label noise of a run: the schedule's `set noise=` on its data, and what is said of it."""
+"""The label noise of a run: applies `set noise=` to its data, and describes it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dsd_runtime.storage.content import content_digest
 
 @dataclass(frozen=True, slots=True)
 class LabelNoise:
-    """Noise on the training labels [N] of one data source; which labels change depends on the seed and its index."""
+    """Noise on the training labels [N] of one data source; which labels change depends on the seed and seed index."""
 
     function: Function
     source: RelabelledSource
@@ -41,12 +41,12 @@ class LabelNoise:
 
     @property
     def setting(self) -> str:
-        """The text, with the digest of the file's content: what the numbers of a run depend on."""
+        """The text with the digest of the file's content, which a run's results depend on."""
         is_file = self.function.name == "file"
         return f"{self.text}#{content_digest(str(self.function.arguments['0']))}" if is_file else self.text
 
     def facts(self) -> dict[str, Any]:
-        """What the manifest says: the noise, and how many training labels differ (with the first seed index)."""
+        """The manifest's entry: the noise, and how many training labels differ (for the first seed index)."""
         num_changed = int((self._changed(0) != self.labels).sum())
         return {"noise": self.text, "changed_labels": num_changed, "train_labels": len(self.labels)}
 
@@ -56,7 +56,7 @@ class LabelNoise:
 
 
 def noise_for(plan: Plan, data: DataSource, *, seed: int) -> LabelNoise | None:
-    """The noise that a plan asks for on this data; None for none.
+    """The noise of a plan on this data; None if there is none.
 
     Raises :class:`DsdError` for data without class labels, and for a file that cannot be used.
     """

@@ -46,7 +46,7 @@ def _check_batch(prepared: Prepared, phase: Phase) -> None:
 
 
 def _check_relus(prepared: Prepared, model: nn.Module) -> None:
-    """Raises :class:`DsdError` if `entropy.relu` cannot be measured on the model: no ReLU, or positions that vary."""
+    """Raises :class:`DsdError` if `entropy.relu` cannot be measured on the model: no ReLU, or varying positions."""
     size = prepared.batch_size(prepared.plan.phases[0].batch)
     task, was_training = task_for(prepared.data.traits), model.training
     batches = islice(prepared.data.evaluation_batches("val", batch_size=size, workers=0), _LOOK_AT_BATCHES)

@@ -132,7 +132,7 @@ class Runner:
         return metrics
 
     def _with_entropy(self, phase: Phase, key: str, metrics: dict[str, float]) -> dict[str, float]:
-        """The metrics of a node that was trained before anything read `entropy.relu`, which is measured now."""
+        """The metrics of a node that was trained before the schedule read `entropy.relu`, which is measured now."""
         line = self._line = self._new_line(phase.path, phase)
         run = self._phase_run(phase, key, line)
         found = {**metrics, RELU_ENTROPY: evaluate_splits(run, ("val",))[RELU_ENTROPY]}

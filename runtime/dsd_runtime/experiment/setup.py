@@ -48,7 +48,7 @@ class Prepared:
     measures_entropy: bool = False
 
     def training_data(self, seed_index: int) -> DataSource:
-        """The data that a phase is trained on: with the label noise of its seed index, where there is noise."""
+        """The training data of a phase: with the label noise of its seed index, if there is noise."""
         return self.data if self.noise is None else self.noise.training_data(seed_index)
 
     def updates_per_epoch(self, batch: int | None) -> int:

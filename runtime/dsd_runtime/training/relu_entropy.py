@@ -1,4 +1,4 @@
-"""Measures the entropy of the sign of every ReLU's input over all samples that a model is given.
+"""Measures the entropy of the sign of every ReLU's input over all samples that a model processes.
 
 For each position of a layer, p is the share of samples whose input of the ReLU is above 0, and H = -p log2 p - (1 - p)
 log2 (1 - p). A layer's entropy is the mean over its positions, the model's the mean over its layers weighted by their
@@ -51,7 +51,7 @@ class _Counts:
 
 
 class ReluEntropy:
-    """Counts while it is entered; use it around a loop over validation data with the model in evaluation mode.
+    """Counts inside its block; use it around a loop over validation data with the model in evaluation mode.
 
     >>> model = nn.Sequential(nn.Linear(3, 2), nn.ReLU())
     >>> with ReluEntropy(model) as entropy:
@@ -81,11 +81,11 @@ class ReluEntropy:
         self._leaving.close()
 
     def layers(self) -> dict[str, LayerEntropy]:
-        """Each ReLU in the order of the forward pass, by the module that calls it; `#2` is its second call."""
+        """The entropy of each ReLU in the order of the forward pass, by the calling module; `#2` is its second call."""
         return {name: _entropy(counts) for name, counts in self._counts.items()}
 
     def mean(self) -> float:
-        """The mean over all layers weighted by their channels, in bits (0 to 1); NaN where there was no ReLU."""
+        """The mean over all layers weighted by their channels, in bits (0 to 1); NaN without a ReLU."""
         found = self.layers().values()
         channels = sum(layer.channels for layer in found)
         return sum(layer.entropy * layer.channels for layer in found) / channels if channels else math.nan
@@ -134,7 +134,7 @@ def _entropy(counts: _Counts) -> LayerEntropy:
 
 
 class _Watch(TorchFunctionMode):
-    """Tells of the input of every ReLU before it is computed: modules, functions, methods, clips at 0."""
+    """Intercepts the input of every ReLU: modules, functions, methods, clips at 0."""
 
     def __init__(self, relu: Callable[[Tensor], None], recurrence: Callable[[Tensor, Tensor], None]) -> None:
         super().__init__()

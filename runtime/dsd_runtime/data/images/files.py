@@ -76,7 +76,7 @@ class ImagesOnDisk:
         return torch.tensor([file.label for file in self.splits["train"]])
 
     def with_train_labels(self, labels: Tensor) -> ImagesOnDisk:
-        """The same photographs, the training ones with other labels [N]."""
+        """The same photographs with other training labels [N]."""
         pairs = zip(self.splits["train"], labels.tolist(), strict=True)
         train = tuple(ImageFile(file.path, label) for file, label in pairs)
         return replace(self, splits={**self.splits, "train": train})

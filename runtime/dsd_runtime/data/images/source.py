@@ -118,7 +118,7 @@ class ImagesInMemory:
         return self.splits["train"].labels
 
     def with_train_labels(self, labels: Tensor) -> ImagesInMemory:
-        """The same pictures, the training ones with other labels [N]."""
+        """The same images with other training labels [N]."""
         train = LabelledImages(self.splits["train"].images, labels)
         return replace(self, splits={**self.splits, "train": train})
 
