@@ -43,6 +43,8 @@ SECTIONS: dict[str, tuple[Public, ...]] = {
         Public("dsd_runtime.load_run", "runtime/dsd_runtime/experiment/trained.py"),
         Public("dsd_runtime.noisy_labels", "runtime/dsd_runtime/data/label_noise.py"),
         Public("dsd_runtime.ReluEntropy", "runtime/dsd_runtime/training/relu_entropy.py"),
+        Public("dsd_runtime.read_results", "runtime/dsd_runtime/results/reading.py"),
+        Public("dsd_runtime.Results", "runtime/dsd_runtime/results/results.py"),
         Public("dsd_runtime.inventory", "runtime/dsd_runtime/engine/layers.py"),
         Public("dsd_runtime.tag", "runtime/dsd_runtime/engine/layers.py"),
         Public("dsd_runtime.DsdWarning", "runtime/dsd_runtime/notices.py"),

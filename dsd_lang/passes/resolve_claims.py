@@ -6,13 +6,14 @@ loop is resolved once for each of its branches.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.base.metrics import split_metric
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.draft import ClaimDraft, NamedThing, NameScope
+from dsd_lang.passes.draft import ClaimDraft, Draft, NamedThing, NameScope
 from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_values import read_value
 from dsd_lang.passes.resolve_references import find
@@ -26,7 +27,7 @@ def resolve_claims(compilation: Compilation) -> None:
     comparisons: dict[tuple[object, ...], tuple[ComparisonData, nodes.Compare]] = {}
     expectations: dict[str, tuple[ExpectationData, nodes.Expect]] = {}
     for claim in compilation.book.claims:
-        resolver = _Claims(claim, compilation.names, compilation.diagnostics)
+        resolver = _Claims(claim, compilation.names, compilation.diagnostics, compilation.book.phases)
         if isinstance(claim.node, nodes.Compare):
             compared = resolver.comparison(claim.node)
             if compared is not None:
@@ -48,10 +49,13 @@ def span_data(node: nodes.Statement) -> SpanData:
 
 
 class _Claims:
-    def __init__(self, claim: ClaimDraft, all_names: frozenset[str], diagnostics: Diagnostics) -> None:
+    def __init__(
+        self, claim: ClaimDraft, all_names: frozenset[str], diagnostics: Diagnostics, phases: Sequence[Draft]
+    ) -> None:
         self.claim = claim
         self.all_names = all_names
         self.diagnostics = diagnostics
+        self.phases = phases
 
     def comparison(self, node: nodes.Compare) -> ComparisonData | None:
         left, right = self.arm(node.left.text, node.left), self.arm(node.right.text, node.right)
@@ -71,7 +75,12 @@ class _Claims:
             return None
         if left is None or right is None:
             return None
+        data.setdefault("test", "welch" if self.draws_apart(left, right) else "paired")
         return cast("ComparisonData", {**data, "span": span_data(node)})  # further arguments of the registry
+
+    def draws_apart(self, *arms: str) -> bool:
+        """Whether the seeds of an arm have random numbers of their own, so that they cannot be paired."""
+        return any(phase.rng == "distinct" for phase in self.phases if phase.arm in arms)
 
     def expectation(self, node: nodes.Expect, text: str) -> ExpectationData | None:
         condition = read_condition(node.condition, self.claim.names, self.diagnostics, rename=self.metric)

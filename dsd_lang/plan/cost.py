@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import NamedTuple
@@ -11,11 +10,10 @@ from dsd_lang.base.units import Length, approximate, bounded, exact, format_exac
 from dsd_lang.plan import Phase, Plan, Target
 from dsd_lang.plan.content import distinct_phases
 from dsd_lang.plan.ramps import ramp_mean
+from dsd_lang.plan.seeds import arm_of
 
 Densities = Mapping[str, tuple[Fraction | None, Fraction | None]]
 """By phase id: the mean share alive during the phase and the share alive at its end; None where it is not known."""
-
-_SEED = re.compile(r"\.seed\d+$")
 
 
 class Budget(NamedTuple):
@@ -100,7 +98,7 @@ def arms(plan: Plan) -> tuple[Arm, ...]:
 
     An arm with several seeds counts once. Arms with lengths in both epochs and updates have no ratio and are left out.
     """
-    names = tuple(dict.fromkeys(_SEED.sub("", path) for path in plan.branches))
+    names = tuple(dict.fromkeys(arm_of(path) for path in plan.branches))
     pairs = [(name, "baseline") for name in names if name != "baseline"]
     if "baseline" not in names:
         pairs = [(item.left, item.right) for item in plan.comparisons if {item.left, item.right} <= {*names}]
@@ -137,7 +135,7 @@ def _sum(values: Iterable[Fraction]) -> Fraction:
 
 
 def _line_total(plan: Plan, name: str) -> tuple[Fraction, Fraction]:
-    last = next(phase for phase in reversed(plan.phases) if _SEED.sub("", phase.path) == name)
+    last = next(phase for phase in reversed(plan.phases) if arm_of(phase.path) == name)
     lengths = [phase.duration.length for phase in plan.line(last.id)]
     epochs, updates = (_sum(one.value for one in lengths if one.unit == unit) for unit in ("ep", "it"))
     return epochs, updates

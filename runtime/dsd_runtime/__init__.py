@@ -14,18 +14,33 @@ if TYPE_CHECKING:
     from dsd_runtime.engine.session import Session
     from dsd_runtime.experiment.trained import load_run
     from dsd_runtime.notices import DsdWarning
+    from dsd_runtime.results.reading import read_results
+    from dsd_runtime.results.results import Results
     from dsd_runtime.training.relu_entropy import ReluEntropy
 
-__all__ = ["DsdWarning", "ReluEntropy", "Session", "attach", "inventory", "load_run", "noisy_labels", "tag"]
+__all__ = [
+    "DsdWarning",
+    "ReluEntropy",
+    "Results",
+    "Session",
+    "attach",
+    "inventory",
+    "load_run",
+    "noisy_labels",
+    "read_results",
+    "tag",
+]
 
 _HOME = {
     "DsdWarning": "notices",
     "ReluEntropy": "training.relu_entropy",
+    "Results": "results.results",
     "Session": "engine.session",
     "attach": "engine.attachment",
     "inventory": "engine.layers",
     "load_run": "experiment.trained",
     "noisy_labels": "data.label_noise",
+    "read_results": "results.reading",
     "tag": "engine.layers",
 }
 

@@ -95,6 +95,10 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--trust-schedule", action="store_true", dest="trusts_schedule", help="run Python code that the schedule names"
     )
+    group.add_argument(
+        "--no-predictions", action="store_false", dest="keeps_predictions",
+        help="do not keep what compared models predict on the test data",
+    )  # fmt: skip
     group.add_argument("--json", action="store_true", dest="as_json", help="print the result as JSON")
 
 
@@ -183,6 +187,7 @@ def _request(parsed: argparse.Namespace) -> Request:
         save_every_seconds=parsed.save_every,
         write_layers=parsed.write_layers,
         trusts_schedule=parsed.trusts_schedule,
+        keeps_predictions=parsed.keeps_predictions,
         threads=parsed.threads,
     )
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dsd_lang.plan import Plan
 from dsd_lang.plan.cost import in_words
+from dsd_lang.plan.seeds import arm_of
 from dsd_lang.report.colour import paint
 from dsd_lang.views.diff import AttributeChange, PhaseChange, PlanDiff, ValueChange
 from dsd_lang.views.diff.run_effect import RunEffect
@@ -18,7 +18,6 @@ from dsd_lang.views.table import MARK, rate_text, shown_numbers, target_text
 _SIGNS = {"added": "+", "removed": "-", "changed": "~", "moved": ">"}
 _COLOURS = {"added": "added", "removed": "removed", "changed": "warning", "moved": "advice"}
 _MOST_NUMBERS = 8
-_SEED = re.compile(r"\.seed\d+")
 
 
 class DiffText:
@@ -91,7 +90,7 @@ class DiffText:
             yield from self.wrapped(f"    {_attribute_text(attribute)}", "      ")
 
     def names(self, diff: PlanDiff) -> Iterator[str]:
-        pairs = dict.fromkeys((_SEED.sub("", old), _SEED.sub("", new)) for old, new in diff.renamed)
+        pairs = dict.fromkeys((arm_of(old), arm_of(new)) for old, new in diff.renamed)
         yield from (f"renamed: branch `{old}` -> `{new}`" for old, new in pairs)
         shown = shown_numbers(len(diff.labels), is_whole=self.is_whole)
         for index in shown:
@@ -148,7 +147,7 @@ def _described(change: PhaseChange, diff: PlanDiff) -> str:
     plan, number = _phase_of(change, diff)
     phase = plan.phases[number]
     target = f" {target_text(phase.target)}" if phase.mode == "sparse" else ""
-    names = ".".join(name for name in (_SEED.sub("", phase.path), phase.label) if name)
+    names = ".".join(name for name in (arm_of(phase.path), phase.label) if name)
     head = f"{names + ': ' if names else ''}{phase.mode}{target}"
     if change.kind in ("added", "removed"):
         return f"{head} {phase.duration.length.short}, lr {rate_text(phase.lr)}"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable
 from typing import NamedTuple
 
 from dsd_lang.plan import Phase, Plan
+from dsd_lang.plan.seeds import arm_of
 from dsd_lang.views.timeline.clocks import Clocks
-
-_SEED = re.compile(r"\.seed\d+")
 
 
 class Lane(NamedTuple):
@@ -34,14 +32,14 @@ def lanes_of(plan: Plan, clocks: Clocks) -> tuple[Lane, ...]:
         alike.setdefault(_look(path, members, clocks), []).append(path)
     lines = []
     for paths in alike.values():
-        name = paths[0] if len(paths) == 1 else _SEED.sub("", paths[0])
+        name = paths[0] if len(paths) == 1 else arm_of(paths[0])
         lines.append(Lane(name or ("main" if len(by_path) > 1 else ""), tuple(by_path[paths[0]]), len(paths)))
     return tuple(lines)
 
 
 def _look(path: str, members: list[tuple[int, Phase]], clocks: Clocks) -> Hashable:
     """A key that is equal for seeds of one branch that are drawn alike."""
-    name = _SEED.sub("", path)
+    name = arm_of(path)
     if name == path:
         return path
     looks = tuple(

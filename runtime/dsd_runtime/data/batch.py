@@ -27,13 +27,17 @@ class ImageBatch:
 
 @dataclass(frozen=True, slots=True)
 class SpeechBatch:
-    """Features [N, T, F] float32 padded with 0, valid frames [N], flat targets [sum S], their lengths [N], texts."""
+    """Features [N, T, F] float32 padded with 0, valid frames [N], flat targets [sum S], their lengths [N], texts.
+
+    ``speakers`` says who spoke each, where the data knows; empty where it does not.
+    """
 
     features: Tensor
     lengths: Tensor
     targets: Tensor
     target_lengths: Tensor
     texts: tuple[str, ...]
+    speakers: tuple[str | None, ...] = ()
 
     def __len__(self) -> int:
         return int(self.lengths.shape[0])
@@ -45,6 +49,7 @@ class SpeechBatch:
             self.targets.to(device, non_blocking=True),
             self.target_lengths.to(device, non_blocking=True),
             self.texts,
+            self.speakers,
         )
 
 

@@ -7,8 +7,7 @@ error rates of `dsd-run`) and 0.1 for any other.
 from __future__ import annotations
 
 import copy
-import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -16,22 +15,8 @@ from typing import Any
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.units import exact
 from dsd_lang.plan import Condition, Phase
+from dsd_lang.plan.operators import ARITHMETIC, COMPARE
 from dsd_runtime.engine.metric_table import MetricTable
-
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
-_ARITHMETIC: dict[str, Callable[[float, float], float]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": operator.truediv,
-}
 
 
 @dataclass(slots=True)
@@ -110,7 +95,7 @@ class Evaluation:
         left, right = (self._value(operand, in_points=in_points) for operand in condition.args)
         if left is None or right is None:
             return False
-        return _COMPARE[condition.op or "<"](left, right)
+        return COMPARE[condition.op or "<"](left, right)
 
     def _value(self, operand: Condition, *, in_points: bool) -> float | None:
         if operand.kind == "number":
@@ -125,7 +110,7 @@ class Evaluation:
             left, right = values
             assert left is not None
             assert right is not None
-            return _ARITHMETIC[operand.op or "+"](left, right)
+            return ARITHMETIC[operand.op or "+"](left, right)
         return self._change(operand)
 
     def _cycle_values(self, metric: str) -> list[float]:

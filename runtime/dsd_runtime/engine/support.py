@@ -11,11 +11,10 @@ from dsd_lang.plan.supported import unsupported_arguments, unsupported_in_phase
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """One unsupported part of a plan; `is_fatal`: training without it would be another schedule."""
+    """One unsupported part of a plan."""
 
     what: str
     span: SpanInfo | None
-    is_fatal: bool = True
 
     def __str__(self) -> str:
         where = f" (line {self.span.line})" if self.span else ""
@@ -31,20 +30,14 @@ def unsupported(plan: Plan) -> tuple[Unsupported, ...]:
     for _, written in unsupported_arguments(plan.settings):
         if all(name != written for name, _ in found):
             found[(written, None)] = Unsupported(f"`set {written}`", None)
-    for comparison in plan.comparisons:
-        what = f"the statistics of `compare {comparison.left} vs {comparison.right}`"
-        found[(what, comparison.span)] = Unsupported(what, comparison.span, is_fatal=False)
-    for expectation in plan.expectations:
-        what = f"checking `expect {expectation.text}`"
-        found[(what, expectation.span)] = Unsupported(what, expectation.span, is_fatal=False)
     return tuple(found.values())
 
 
 def require_supported(plan: Plan) -> None:
     """Raises :class:`DsdError` naming every unsupported part that would change the training."""
-    fatal = [item for item in unsupported(plan) if item.is_fatal]
-    if fatal:
-        message = "; ".join(str(item) for item in fatal)
+    found = unsupported(plan)
+    if found:
+        message = "; ".join(str(item) for item in found)
         raise DsdError(message, help="remove it from the schedule, or use a later version")
 
 

@@ -27,6 +27,7 @@ from dsd_runtime.experiment.head import hyper_parameters, print_head
 from dsd_runtime.experiment.keys import node_keys
 from dsd_runtime.experiment.longer import Shorter, shorter_forms
 from dsd_runtime.experiment.manifest import build_manifest
+from dsd_runtime.experiment.predicting import keep_predictions
 from dsd_runtime.experiment.preflight import check_tree
 from dsd_runtime.experiment.request import Request, ResolvedRequest
 from dsd_runtime.experiment.results import print_results
@@ -35,7 +36,8 @@ from dsd_runtime.experiment.setup import Prepared, prepare
 from dsd_runtime.experiment.summary import estimate_cost, format_rows, phase_rows
 from dsd_runtime.experiment.survey import Probe, Survey, build_probe, survey
 from dsd_runtime.experiment.threads import computing_on
-from dsd_runtime.storage.durable import write_failure, write_json
+from dsd_runtime.results.reading import read_results
+from dsd_runtime.storage.durable import write_failure, write_json, write_text
 from dsd_runtime.tracking.console import ConsoleProgress, LastSaved
 from dsd_runtime.tracking.forecast import Forecast
 from dsd_runtime.tracking.jsonl import MetricsFile
@@ -202,9 +204,13 @@ def _train(
         return 128 + stop.signal
     finally:
         tracker.close()
+    if prepared.request.keeps_predictions:
+        keep_predictions(prepared, folder, runner.keys)
     write_json(folder.manifest, {**manifest, "finished": True})
-    print_results(prepared, folder, results, weights)
-    return 0
+    answer = read_results(folder.root)
+    write_text(folder.results, answer.to_json())
+    print_results(prepared, folder, results, weights, answer)
+    return 0 if answer.holds else 1
 
 
 def default_folder(prepared: Prepared) -> Path:

@@ -6,6 +6,7 @@
     checkpoints/<node key>/ref-<name>-<update>/                 weights that the schedule refers to
     checkpoints/<node key>/entropy.json                         `entropy.relu` by layer, where something reads it
     final.safetensors  branches/<path>.safetensors              the last weights of each line
+    predictions/<node key>.jsonl  results.json  report.html     what is compared, the answer, and its report
 
 This module does not import torch, so that `dsd-plan` can read a folder without it.
 """
@@ -70,6 +71,19 @@ class RunFolder:
         return self.root / "checkpoints"
 
     @property
+    def predictions(self) -> Path:
+        """What the last nodes of compared branches predict on the test data."""
+        return self.root / "predictions"
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results.json"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
+    @property
     def final(self) -> Path:
         return self.root / "final.safetensors"
 
@@ -84,7 +98,7 @@ class RunFolder:
     @property
     def written(self) -> tuple[Path, ...]:
         """Everything in the folder that a run writes, the manifest last."""
-        ends = (self.final, self.branches)
+        ends = (self.final, self.branches, self.predictions, self.results, self.report)
         return (self.checkpoints, self.events, self.metrics, self.unused_metrics, *ends, self.plan, self.manifest)
 
     def require_ours(self) -> None:

@@ -11,7 +11,6 @@ from dsd_lang.plan import Function
 from dsd_lang.plan.setting_text import setting_text
 from dsd_lang.views.attributes import function_text
 from dsd_lang.views.table import start_text
-from dsd_runtime.engine.support import unsupported
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.experiment.survey import Survey
@@ -21,8 +20,6 @@ def print_head(prepared: Prepared, folder: RunFolder, found: Survey, lines: Sequ
     """Prints the head, on stderr if stdout is for JSON."""
     stream = sys.stderr if prepared.request.as_json else sys.stdout
     print(head_text(prepared, folder, found), *lines, "", sep="\n", file=stream, flush=True)
-    for item in unsupported(prepared.plan):
-        print(f"note: {item}; the phases are trained, this is left out", file=sys.stderr)
 
 
 def head_text(prepared: Prepared, folder: RunFolder, found: Survey) -> str:

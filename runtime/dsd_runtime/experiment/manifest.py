@@ -26,6 +26,7 @@ def build_manifest(prepared: Prepared, keys: Mapping[str, str], command: Sequenc
         "dsd_run": 1,
         "command": list(command),
         "schedule": prepared.request.schedule.name,
+        "schedule_text": prepared.schedule_text,
         "plan_hash": prepared.plan.hash,
         "scale": prepared.request.scale,
         "model": prepared.model_name,

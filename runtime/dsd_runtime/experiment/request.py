@@ -43,6 +43,7 @@ class Request:
     write_layers: Path | None = None
     threads: int | None = None
     trusts_schedule: bool = False
+    keeps_predictions: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class ResolvedRequest:
     model_name: str
     preset: Preset
     data_spec: str
+    text: str = ""
 
 
 def resolve(request: Request) -> ResolvedRequest:
@@ -78,7 +80,7 @@ def resolve(request: Request) -> ResolvedRequest:
         )
     _require_no_file(data_spec or "")
     plan = dsd_lang.compile(text, source=str(request.schedule), overrides=overrides, defaults=preset_settings(preset))
-    return ResolvedRequest(scaled_plan(plan, request.scale), first, model_name, preset, data_spec or preset.data)
+    return ResolvedRequest(scaled_plan(plan, request.scale), first, model_name, preset, data_spec or preset.data, text)
 
 
 def chosen(flag: str | None, plan: Plan, name: str) -> str | None:

@@ -4,43 +4,57 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 import shutil
 import statistics
 import sys
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from dsd_lang.plan.seeds import arm_of
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.runner import NodeResult
 from dsd_runtime.experiment.setup import Prepared
+from dsd_runtime.results.results import Results
 from dsd_runtime.tracking.console import phase_name, shown_metrics, table_within
 from dsd_runtime.tracking.jsonl import finite_or_none
 
-_SEED = re.compile(r"\.seed\d+")
 _WIDEST = 120
 
 
 def print_results(
-    prepared: Prepared, folder: RunFolder, results: Sequence[NodeResult], weights: Sequence[Path]
+    prepared: Prepared, folder: RunFolder, results: Sequence[NodeResult], weights: Sequence[Path], answer: Results
 ) -> None:
-    """Prints the table and the paths, or one JSON object with `--json`."""
+    """Prints the table, the verdicts and the paths, or one JSON object with `--json`."""
     if prepared.request.as_json:
         phases = [
             {"id": result.phase.id, "path": result.phase.path, "label": result.phase.label, "node": result.key,
              "state": result.state, "metrics": finite_or_none(result.metrics)}
             for result in results
         ]  # fmt: skip
-        print(json.dumps({"run": str(folder.root), "plan_hash": prepared.plan.hash, "phases": phases}))
+        print(json.dumps({"run": str(folder.root), "plan_hash": prepared.plan.hash, "phases": phases,
+                          **_claims(answer)}))  # fmt: skip
         return
     scale = prepared.request.scale
     print("\nat the end of each phase" + (f" (every length x {scale})" if scale != "1" else ""))
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDEST
     print(results_table(results, prepared.best_metric, width), end="")
+    for verdict in answer.verdicts:
+        print(f"\n{textwrap.fill(verdict, width, break_long_words=False, break_on_hyphens=False)}")
     print(f"\nweights  {weights_text(folder, weights)}")
+    print(f"results  {folder.results}")
     print(f"numbers  {folder.metrics}")
     print(f"curves   tensorboard --logdir {folder.events}")
+
+
+def _claims(answer: Results) -> dict[str, Any]:
+    """What the schedule asked, answered, for `--json`."""
+    return {
+        "comparisons": [item.model_dump(mode="json") for item in answer.comparisons],
+        "expectations": [item.model_dump(mode="json") for item in answer.expectations],
+    }
 
 
 def results_table(results: Sequence[NodeResult], best_metric: str, width: int) -> str:
@@ -68,13 +82,13 @@ def _by_seed(results: Sequence[NodeResult]) -> list[list[NodeResult]]:
     numbers: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
     for result in results:
         path = result.phase.path
-        groups.setdefault((_SEED.sub("", path), next(numbers[path])), []).append(result)
+        groups.setdefault((arm_of(path), next(numbers[path])), []).append(result)
     return list(groups.values())
 
 
 def _cell(name: str, group: Sequence[NodeResult]) -> str:
     if name == "phase":
-        return _SEED.sub("", phase_name(group[0].phase))
+        return arm_of(phase_name(group[0].phase))
     if name == "seeds":
         return str(len(group))
     if name == "state":

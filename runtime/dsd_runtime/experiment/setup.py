@@ -46,6 +46,7 @@ class Prepared:
     percent_metrics: frozenset[str]
     noise: LabelNoise | None = None
     measures_entropy: bool = False
+    schedule_text: str = ""
 
     def training_data(self, seed_index: int) -> DataSource:
         """The training data of a phase: with the label noise of its seed index, if there is noise."""
@@ -76,7 +77,7 @@ def prepare(request: Request, resolved: ResolvedRequest) -> Prepared:
     return Prepared(
         request, plan, model_name, preset, data_spec, data, task, seed, precision,
         lambda: build_model(model_name, data.traits), setting, best_metric,
-        frozenset(name for name in FULL_NAMES if is_in_points(name)), noise, reads_entropy(plan),
+        frozenset(name for name in FULL_NAMES if is_in_points(name)), noise, reads_entropy(plan), resolved.text,
     )  # fmt: skip
 
 

@@ -42,6 +42,11 @@ class MetricsFile(Sink):
     def evaluated(self, node: NodeInTraining, metrics: dict[str, float], *, epoch: float, update: int) -> None:
         self._write(node, metrics, epoch=epoch, update=update)
 
+    def finished(self, node: NodeInTraining, metrics: dict[str, float], *, seconds: float) -> None:
+        phase = node.session.phase
+        epoch = phase.step / node.session.stage.updates_per_epoch
+        self._write(node, {"seconds": seconds}, epoch=epoch, update=phase.step)
+
     def _write(self, node: NodeInTraining, values: dict[str, float], *, epoch: float, update: int) -> None:
         head = {
             "node": node.key,

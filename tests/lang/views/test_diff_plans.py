@@ -104,7 +104,7 @@ def test_settings_claims_and_totals() -> None:
     text = page(found)
     assert "3 phases changed by the settings below alone" in text
     assert "settings: wd: 1e-4 -> 1e-3" in text
-    assert "compares: a vs b on test.err: welch at end -> none" in text
+    assert "compares: a vs b on test.err: paired at end -> none" in text
     assert "expects: + a.val.err < 5" in text
     assert "total: 25ep\n" in text
     longer = page(diff(BASE, BASE.replace("50ep", "60ep")))

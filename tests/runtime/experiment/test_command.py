@@ -70,13 +70,6 @@ def test_a_failed_schedule_or_run_ends_with_1_and_one_sentence(dsd_run: Run, tex
     assert _is_one_sentence(outcome)
 
 
-def test_what_is_left_out_is_said(dsd_run: Run) -> None:
-    outcome = dsd_run("fork { a: dense 1ep lr=0.05\n b: dense 1ep lr=0.01 }\ncompare a vs b on=test.err")
-    assert outcome.code == 0
-    assert "DSD207" in outcome.err
-    assert "compare a vs b" in outcome.err
-
-
 def test_a_missing_schedule(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from dsd_runtime.cli import main
 

@@ -13,7 +13,8 @@ from dsd_runtime.cli import build_parser, main
 FLAGS = {
     "-h", "--help", "--version", "--model", "--data", "--out", "--device", "--precision", "--compile", "--seed",
     "--set", "--scale", "--resume", "--fresh", "--dry-run", "--workers", "--progress", "--save-every",
-    "--write-layers", "--json", "--threads", "--list-models", "--list-data", "--trust-schedule", "--evaluate",
+    "--write-layers", "--json", "--no-predictions", "--threads", "--list-models", "--list-data", "--trust-schedule",
+    "--evaluate",
 }  # fmt: skip
 
 

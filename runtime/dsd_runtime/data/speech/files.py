@@ -26,6 +26,7 @@ class Transcribed:
     audio: Path
     text: str
     location: str
+    speaker: str | None = None
 
 
 def source_of_files(
@@ -54,7 +55,7 @@ def _probe(entries: Sequence[Transcribed], broken: BrokenFiles) -> list[Utteranc
         if isinstance(seconds, BrokenAudioError):
             broken.report(entry.audio, f"{entry.location}: {seconds.message}")
         else:
-            found.append(Utterance(entry.audio, entry.text, seconds))
+            found.append(Utterance(entry.audio, entry.text, seconds, speaker=entry.speaker))
     return found
 
 

@@ -51,7 +51,8 @@ def read_transcripts(transcripts: Path) -> list[Transcribed]:
         if identity and not text:
             raise DsdError(f"{transcripts}:{number}: no transcript after `{identity}`", help="write `ID TRANSCRIPT`")
         if identity:
-            entries.append(Transcribed(_audio(transcripts.parent / identity), text, f"{transcripts}:{number}"))
+            speaker = identity.split("-")[0]
+            entries.append(Transcribed(_audio(transcripts.parent / identity), text, f"{transcripts}:{number}", speaker))
     return entries
 
 

@@ -1,9 +1,10 @@
 """Reads speech listed by JSON-lines manifests (`--data manifest:PATH`).
 
 PATH is a folder or an archive with `train.jsonl`, `val.jsonl` and `test.jsonl`, at the top or one folder deeper. Each
-line is an object with `audio_filepath` (relative to the manifest's folder or its parent, or absolute), `text`, and
-optionally `duration`, which is not used: the length is read from the audio file. Transcripts are used as written,
-including letter case. The alphabet is the characters of the training transcripts in the order of their code points.
+line is an object with `audio_filepath` (relative to the manifest's folder or its parent, or absolute) and `text`, and
+optionally `speaker`, by which errors on the test data are grouped, and `duration`, which is not used: the length is
+read from the audio file. Transcripts are used as written, including letter case. The alphabet is the characters of the
+training transcripts in the order of their code points.
 """
 
 from __future__ import annotations
@@ -51,7 +52,13 @@ def _read_line(line: str, manifest: Path, location: str) -> Transcribed:
     for field in ("audio_filepath", "text"):
         if not isinstance(entry.get(field), str):
             raise DsdError(f"{location}: the field `{field}` is missing or is not a string", help=f"write {_LINE}")
-    return Transcribed(_resolve(entry["audio_filepath"], manifest), entry["text"], location)
+    speaker = entry.get("speaker")
+    if speaker is not None and not isinstance(speaker, str | int):
+        raise DsdError(
+            f"{location}: the field `speaker` is not a string", help='write `"speaker": "f01"`, or leave it out'
+        )
+    audio = _resolve(entry["audio_filepath"], manifest)
+    return Transcribed(audio, entry["text"], location, None if speaker is None else str(speaker))
 
 
 def _resolve(audio: str, manifest: Path) -> Path:

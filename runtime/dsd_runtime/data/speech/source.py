@@ -226,16 +226,17 @@ class SpeechSource:
                 raise DsdError(f"a whole batch of `{self.name}` is broken, from `{self.broken.paths[0]}` on")
             # Masks are drawn here, in the caller's thread: torchaudio draws from the process-wide generator.
             features = [frames if augment is None else augment(frames, utterance=index) for index, frames in loaded]
-            yield self._collate(features, [utterances[index].text for index, _ in loaded])
+            yield self._collate(features, [utterances[index] for index, _ in loaded])
 
-    def _collate(self, features: Sequence[Tensor], texts: Sequence[str]) -> SpeechBatch:
-        encoded = [self._alphabet.encode(text) for text in texts]
+    def _collate(self, features: Sequence[Tensor], utterances: Sequence[Utterance]) -> SpeechBatch:
+        encoded = [self._alphabet.encode(utterance.text) for utterance in utterances]
         return SpeechBatch(
             features=torch.nn.utils.rnn.pad_sequence(list(features), batch_first=True),
             lengths=torch.tensor([frames.shape[0] for frames in features]),
             targets=torch.tensor([symbol for symbols in encoded for symbol in symbols], dtype=torch.int64),
             target_lengths=torch.tensor([len(symbols) for symbols in encoded]),
-            texts=tuple(texts),
+            texts=tuple(utterance.text for utterance in utterances),
+            speakers=tuple(utterance.speaker for utterance in utterances),
         )
 
 

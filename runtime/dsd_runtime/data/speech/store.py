@@ -32,6 +32,7 @@ class Utterance:
     seconds: float
     start: int = 0
     samples: int | None = None
+    speaker: str | None = None
 
 
 class FeatureStore:

@@ -46,6 +46,15 @@ def corpus_bleu(sentences: Sequence[str], references: Sequence[Sequence[str]]) -
     return BleuScores(_cumulative(list(score.counts), list(score.totals)), penalty)
 
 
+def caption_counts(sentence: str, references: Sequence[str]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The n-grams of one caption that its references have, and how many it has, by order from 1 to 4."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    metric = BLEU(tokenize="none", smooth_method="none", force=True, max_ngram_order=MAX_ORDER, effective_order=True)
+    score = metric.sentence_score(sentence, list(references))
+    return tuple(map(int, score.counts)), tuple(map(int, score.totals))
+
+
 def _cumulative(counts: Sequence[int], totals: Sequence[int]) -> tuple[float, ...]:
     """The geometric mean of the first n precisions, for each n; 0 from the first order without a match."""
     scores: list[float] = []

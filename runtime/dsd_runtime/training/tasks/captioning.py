@@ -15,8 +15,9 @@ from torch.nn import functional
 
 from dsd_runtime.data.batch import Batch, CaptionBatch
 from dsd_runtime.data.captions.source import IGNORED
-from dsd_runtime.training.tasks.bleu import MAX_ORDER, corpus_bleu
+from dsd_runtime.training.tasks.bleu import MAX_ORDER, caption_counts, corpus_bleu
 from dsd_runtime.training.tasks.captioning_decode import MAX_WORDS, beam_search, greedy
+from dsd_runtime.training.tasks.task import Prediction
 
 DECODED_AT_ONCE = 500
 _BLEU = tuple(f"bleu{order}{suffix}" for suffix in ("", "_bp") for order in range(1, MAX_ORDER + 1))
@@ -37,7 +38,9 @@ class CaptioningTask:
         assert isinstance(batch, CaptionBatch)
         return token_loss(model, batch) / len(batch)
 
-    def evaluate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
+    def evaluate(
+        self, model: nn.Module, batches: Iterable[Batch], *, keep: list[Prediction] | None = None
+    ) -> dict[str, float]:
         """Perplexity over all (image, caption) pairs; BLEU of one decoded caption per image with references."""
         total: Tensor | None = None
         num_tokens = num_captions = 0
@@ -58,7 +61,10 @@ class CaptioningTask:
         nll = float(total)
         metrics = {"loss": nll / num_captions, "ppl": _perplexity(nll / num_tokens)}
         if references:
-            metrics.update(_bleu_metrics(self.decode(model, torch.cat(images)), references))
+            captions = self.decode(model, torch.cat(images))
+            metrics.update(_bleu_metrics(captions, references))
+            if keep is not None:
+                keep += map(_prediction, captions, references)
         return metrics
 
     def decode(self, model: nn.Module, features: Tensor) -> list[str]:
@@ -91,6 +97,11 @@ def token_loss(model: nn.Module, batch: CaptionBatch) -> Tensor:
 def _perplexity(nats_per_token: float) -> float:
     """2 to the mean of -log2 p, which is e to the mean of -log p."""
     return math.exp(nats_per_token) if nats_per_token < 700 else math.inf
+
+
+def _prediction(caption: str, references: Sequence[str]) -> Prediction:
+    matches, totals = caption_counts(caption, references)
+    return {"hypothesis": caption, "references": list(references), "matches": list(matches), "totals": list(totals)}
 
 
 def _bleu_metrics(captions: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dsd_runtime.data.batch import Batch, ImageBatch
+from dsd_runtime.training.tasks.task import Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,9 @@ class ClassificationTask:
             loss = loss + weight * functional.cross_entropy(logits, batch.labels)
         return loss
 
-    def evaluate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
+    def evaluate(
+        self, model: nn.Module, batches: Iterable[Batch], *, keep: list[Prediction] | None = None
+    ) -> dict[str, float]:
         """Mean loss and errors in percent points over all samples; counts stay on the device until the end."""
         total = 0
         sums: Tensor | None = None
@@ -48,6 +51,8 @@ class ClassificationTask:
             counted = torch.stack([loss, top1.double(), top5.double()])
             sums = counted if sums is None else sums + counted
             total += len(batch)
+            if keep is not None:
+                keep += _predictions(logits, batch.labels)
         if sums is None:
             return {}
         loss_sum, hits1, hits5 = sums.tolist()
@@ -59,6 +64,13 @@ class ClassificationTask:
             "top1_err": top1_err,
             "top5_err": top5_err,
         }
+
+
+def _predictions(logits: Tensor, labels: Tensor) -> list[Prediction]:
+    """The class guessed for each of [N, K]; -1 for a row that holds a NaN, as it counts as a miss."""
+    guesses = logits.argmax(dim=1).where(~logits.isnan().any(dim=1), -1)
+    pairs = zip(labels.tolist(), guesses.tolist(), strict=True)
+    return [{"target": target, "guess": guess} for target, guess in pairs]
 
 
 def top_hits(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,8 @@ from torch.nn import functional as F
 from dsd_runtime.data.batch import Batch, SpeechBatch
 from dsd_runtime.data.speech.alphabet import BLANK
 from dsd_runtime.training.tasks.ctc_decoding import greedy_decode
-from dsd_runtime.training.tasks.ctc_errors import error_rates
+from dsd_runtime.training.tasks.ctc_errors import counted_errors, error_rates
+from dsd_runtime.training.tasks.task import Prediction
 
 
 class CtcTask:
@@ -45,19 +46,25 @@ class CtcTask:
         self._num_seen += len(batch)
         return self._losses(logits, lengths, _speech(batch)).mean()
 
-    def evaluate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
+    def evaluate(
+        self, model: nn.Module, batches: Iterable[Batch], *, keep: list[Prediction] | None = None
+    ) -> dict[str, float]:
         """`loss` (mean over utterances), `wer` and `cer` (percent points, whole corpus)."""
         references: list[str] = []
         hypotheses: list[str] = []
+        speakers: list[str | None] = []
         total_loss = 0.0
         for batch in map(_speech, batches):
             logits, lengths = model(batch.features, batch.lengths)
             total_loss += float(self._losses(logits, lengths, batch).detach().sum())
             references += batch.texts
+            speakers += batch.speakers or (None,) * len(batch)
             self._num_seen += len(batch)
             hypotheses += greedy_decode(logits, lengths, self._alphabet)
         self._warn_too_short()
         rates = error_rates(references, hypotheses)
+        if keep is not None:
+            keep += counted_errors(references, hypotheses, speakers)
         return {"loss": total_loss / max(1, len(references)), "wer": rates.wer, "cer": rates.cer}
 
     def _losses(self, logits: Tensor, lengths: Tensor, batch: SpeechBatch) -> Tensor:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import jiwer
 
+from dsd_runtime.training.tasks.task import Prediction
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorRates:
@@ -40,6 +42,30 @@ def error_rates(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorRa
     )
 
 
+def counted_errors(
+    references: Sequence[str], hypotheses: Sequence[str], speakers: Sequence[str | None]
+) -> list[Prediction]:
+    """Edits and sizes of each utterance, in words and in characters, with its texts and its speaker."""
+    found: list[Prediction] = []
+    for reference, hypothesis, speaker in zip(references, hypotheses, speakers, strict=True):
+        told, decoded = " ".join(reference.split()), " ".join(hypothesis.split())
+        found.append(
+            {
+                "reference": told,
+                "hypothesis": decoded,
+                "word_errors": _edits(jiwer.process_words(told, decoded)) if told else len(decoded.split()),
+                "words": len(told.split()),
+                "character_errors": _edits(jiwer.process_characters(told, decoded)) if told else len(decoded),
+                "characters": len(told),
+                **({} if speaker is None else {"speaker": speaker}),
+            }
+        )
+    return found
+
+
+def _edits(alignment: jiwer.WordOutput | jiwer.CharacterOutput) -> int:
+    return int(alignment.substitutions + alignment.deletions + alignment.insertions)
+
+
 def _percent(alignment: jiwer.WordOutput | jiwer.CharacterOutput, *, extra: int) -> float:
-    edits = alignment.substitutions + alignment.deletions + alignment.insertions + extra
-    return 100.0 * edits / (alignment.hits + alignment.substitutions + alignment.deletions)
+    return 100.0 * (_edits(alignment) + extra) / (alignment.hits + alignment.substitutions + alignment.deletions)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
 from dsd_runtime.data.batch import Batch
+
+Prediction = dict[str, Any]
+"""What a model says to one item, as plain data."""
 
 
 class Task(Protocol):
@@ -28,6 +31,11 @@ class Task(Protocol):
         """The scalar to minimise, a mean over the batch."""
         ...
 
-    def evaluate(self, model: nn.Module, batches: Iterable[Batch]) -> dict[str, float]:
-        """Metrics over a whole split; the model is in evaluation mode and gradients are off."""
+    def evaluate(
+        self, model: nn.Module, batches: Iterable[Batch], *, keep: list[Prediction] | None = None
+    ) -> dict[str, float]:
+        """Metrics over a whole split; the model is in evaluation mode and gradients are off.
+
+        To ``keep``, what the model says to each item is added, in order (see :mod:`dsd_runtime.results.predictions`).
+        """
         ...

@@ -1,0 +1,1 @@
+"""Results: from a run folder to an answer. Reads runs, tests arms, writes `results.json` and reports; without torch."""

@@ -1,0 +1,93 @@
+"""The two sides of a `compare`: the value of each arm for each of its seeds, and what the arm cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from dsd_lang.base.metrics import find_metric
+from dsd_lang.plan import Phase
+from dsd_lang.plan.seeds import arm_of
+from dsd_runtime.results.measurements import Measurements, Series
+from dsd_runtime.results.parts import Arm, ArmValue, Budget
+
+
+def phases_by_seed(measured: Measurements, arm: str) -> dict[int, list[Phase]]:
+    """The arm's own phases for each of its seeds, in order; seeds are numbered as the plan does."""
+    by_path: dict[str, list[Phase]] = {}
+    for phase in measured.plan.phases:
+        if arm_of(phase.path) == arm:
+            by_path.setdefault(phase.path, []).append(phase)
+    indices = [phases[0].seed_index for phases in by_path.values()]
+    if len(set(indices)) < len(indices):  # forks with seeds within forks with seeds
+        indices = list(range(len(indices)))
+    return dict(zip(indices, by_path.values(), strict=True))
+
+
+def measured_arm(measured: Measurements, arm: str, metric: str, at: Literal["end", "best"]) -> Arm:
+    """The values of an arm: after its last phase, or at the evaluation with the best validation metric."""
+    seeds = phases_by_seed(measured, arm)
+    values = tuple(_value(measured, seed, phases, metric, at) for seed, phases in seeds.items())
+    budgets = [_budget(measured, phases[-1]) for phases in seeds.values()]
+    known = [budget for budget in budgets if budget is not None]
+    return Arm(name=arm, values=values, budget=known[0] if known else None)
+
+
+def _value(
+    measured: Measurements, seed: int, phases: Sequence[Phase], metric: str, at: Literal["end", "best"]
+) -> ArmValue:
+    path = phases[-1].path
+    last = measured.trained(phases[-1])
+    if last is None:
+        state = measured.state(phases[-1])
+        return ArmValue(
+            seed=seed, path=path, why_not=f"its last phase is {state if state != 'to train' else 'not trained'}"
+        )
+    if at == "best":
+        return _best(measured, seed, phases, metric)
+    value = measured.at_end(last).get(metric)
+    if value is None:
+        is_there = metric in measured.at_end(last)
+        why = f"`{metric}` is not a finite number there" if is_there else f"`{metric}` was not measured"
+        return ArmValue(seed=seed, path=path, phase=last.id, value=math.nan if is_there else None, why_not=why)
+    return ArmValue(seed=seed, path=path, phase=last.id, value=value)
+
+
+def _best(measured: Measurements, seed: int, phases: Sequence[Phase], metric: str) -> ArmValue:
+    """The metric where the validation metric of the same measure was best, among the evaluations that have both."""
+    path = phases[-1].path
+    chosen_by = f"val.{metric.partition('.')[2]}"
+    row = find_metric(chosen_by)
+    if row is None:
+        why = f"`at=best` needs a validation metric with a known direction, and `{chosen_by}` is none"
+        return ArmValue(seed=seed, path=path, why_not=why)
+    sign = 1 if row.higher_is_better else -1
+    found: list[tuple[float, float, str]] = []
+    for phase in phases:
+        choosing = _by_update(measured.over_time(phase, chosen_by))
+        for update, value in _by_update(measured.over_time(phase, metric)).items():
+            if update in choosing:
+                found.append((sign * choosing[update], value, phase.id))
+    if not found:
+        return ArmValue(seed=seed, path=path, why_not=f"no evaluation measured both `{chosen_by}` and `{metric}`")
+    _, value, phase_id = max(found, key=lambda item: item[0])
+    return ArmValue(seed=seed, path=path, phase=phase_id, value=value)
+
+
+def _by_update(rows: Series) -> dict[int, float]:
+    return {row.update: row.value for row in rows if row.value is not None}
+
+
+def _budget(measured: Measurements, last: Phase) -> Budget | None:
+    """What the line up to a phase has cost; None where a phase of it has not been trained."""
+    epochs, updates, weighted = 0.0, 0, 0.0
+    for phase in measured.plan.line(last.id):
+        if measured.state(phase) == "skipped":
+            continue
+        row = measured.last_row(phase)
+        if row is None or measured.state(phase) != "trained":
+            return None
+        epochs, updates = epochs + row.epoch, updates + row.update
+        weighted += measured.density_weighted_epochs(phase)
+    return Budget(epochs=round(epochs, 6), updates=updates, density_weighted_epochs=round(weighted, 6))

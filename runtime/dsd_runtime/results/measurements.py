@@ -1,0 +1,78 @@
+"""What a run folder holds of each phase of its plan: the node's state, its metrics over time, and what it cost."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from dsd_lang.plan import Phase, Plan
+from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.results.parts import MetricRow
+
+SECONDS = "seconds"
+"""The row at a node's end that says how long its training took; no metric."""
+Series = list[MetricRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """The measurements of a run by phase. A node that several phases share is the same measurements for each."""
+
+    plan: Plan
+    nodes: Mapping[str, str]
+    folder: RunFolder
+    states: Mapping[str, str]
+    series: Mapping[str, Mapping[str, Series]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, plan: Plan, nodes: Mapping[str, str], folder: RunFolder, rows: Iterable[MetricRow]) -> Measurements:
+        """``nodes`` are the keys of the phases' nodes by phase id; rows of other nodes are left alone."""
+        series: dict[str, dict[str, Series]] = {}
+        for row in rows:
+            series.setdefault(row.node, {}).setdefault(row.name, []).append(row)
+        states = {phase: folder.state(key) for phase, key in nodes.items()}
+        return cls(plan, nodes, folder, states, series)
+
+    def state(self, phase: Phase) -> str:
+        """`trained`, `skipped`, `unfinished (500it)` or `to train`."""
+        return self.states.get(phase.id, "to train")
+
+    def trained(self, phase: Phase) -> Phase | None:
+        """The phase, or where an ended loop has skipped it the nearest one above that was trained; None: not yet."""
+        by_id = {member.id: member for member in self.plan.line(phase.id)}
+        while self.state(phase) == "skipped":
+            if phase.parent is None:
+                return None
+            phase = by_id[phase.parent]
+        return phase if self.state(phase) == "trained" else None
+
+    def over_time(self, phase: Phase, name: str) -> Series:
+        """The measurements of a metric in a phase, in order."""
+        return self.series.get(self.nodes.get(phase.id, ""), {}).get(name, [])
+
+    def at_end(self, phase: Phase) -> dict[str, float | None]:
+        """The last measurement of each metric, without the training's own `loss` and `lr`."""
+        found = self.series.get(self.nodes.get(phase.id, ""), {})
+        return {name: rows[-1].value for name, rows in found.items() if name not in ("loss", "lr", SECONDS)}
+
+    def last_row(self, phase: Phase) -> MetricRow | None:
+        """The latest measurement of any kind: how far the phase's training is."""
+        found = self.series.get(self.nodes.get(phase.id, ""), {})
+        return max(itertools.chain.from_iterable(found.values()), key=lambda row: row.update, default=None)
+
+    def seconds(self, phase: Phase) -> float | None:
+        rows = self.over_time(phase, SECONDS)
+        return rows[-1].value if rows else None
+
+    def first_rate(self, phase: Phase) -> float | None:
+        rows = self.over_time(phase, "lr")
+        return rows[0].value if rows else None
+
+    def density_weighted_epochs(self, phase: Phase) -> float:
+        """The phase's epochs, each times the share of weights that were not masked in it."""
+        total, before = 0.0, 0.0
+        for row in self.over_time(phase, "sparsity"):
+            total += (row.epoch - before) * (1 - (row.value or 0.0))
+            before = row.epoch
+        return total

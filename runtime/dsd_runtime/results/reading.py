@@ -1,0 +1,150 @@
+"""Reads a run folder into `Results`, without torch and without training.
+
+A half-written, damaged or older folder gives what is there; the notes say what is not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from dsd_lang.base.errors import DsdError
+from dsd_lang.plan import Phase, Plan
+from dsd_lang.views.table import target_text
+from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.results.comparisons import compare_arms
+from dsd_runtime.results.expectations import check_expectations
+from dsd_runtime.results.measurements import Measurements
+from dsd_runtime.results.parts import Cost, MetricRow, PhaseResult, Provenance
+from dsd_runtime.results.results import Results
+
+Found = TypeVar("Found")
+
+
+def read_results(run: str | Path) -> Results:
+    """The results of a run folder, at any moment of the run and after it.
+
+    Raises :class:`DsdError` where there is no run folder, or its plan cannot be read.
+    """
+    folder = RunFolder(Path(run))
+    notes: list[str] = []
+    plan = folder.read_plan()
+    if plan is None:
+        raise DsdError(f"`{folder.root}` is not a run folder", help="give the folder that `dsd-run` wrote (`--out`)")
+    manifest = _tried(folder.read_manifest, notes) or {}
+    rows = _metric_rows(folder, notes)
+    nodes = {str(phase): str(key) for phase, key in manifest.get("nodes", {}).items()}
+    measured = Measurements.of(plan, nodes, folder, rows)
+    phases = tuple(_phase_result(phase, measured) for phase in plan.phases)
+    missing = sum(phase.state not in ("trained", "skipped") for phase in phases)
+    if missing:
+        notes.append(f"{missing} of {len(phases)} phases are not trained to their end")
+    provenance = _provenance(plan, manifest)
+    comparisons = compare_arms(plan, measured, provenance, notes)
+    return Results(
+        run=folder.root.resolve().name,
+        finished=bool(manifest.get("finished")) and not missing,
+        phases=phases,
+        comparisons=comparisons,
+        expectations=check_expectations(plan, measured),
+        cost=_cost(plan, measured),
+        provenance=provenance,
+        notes=tuple(notes),
+        metrics=tuple(rows),
+    )
+
+
+def _tried(read: Callable[[], Found | None], notes: list[str]) -> Found | None:
+    """What ``read`` gives, or None after noting what is damaged."""
+    try:
+        return read()
+    except DsdError as error:
+        notes.append(error.message)
+        return None
+
+
+def _metric_rows(folder: RunFolder, notes: list[str]) -> list[MetricRow]:
+    try:
+        text = folder.metrics.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        notes.append("`metrics.jsonl` is missing: nothing was measured yet")
+        return []
+    except OSError as error:
+        notes.append(f"`metrics.jsonl` cannot be read: {error.strerror}")
+        return []
+    rows, damaged = [], 0
+    for line in text.splitlines():
+        try:
+            entry = json.loads(line)
+            rows.append(MetricRow(**{name: entry[name] for name in MetricRow.model_fields}))
+        except (KeyError, TypeError, ValueError, ValidationError, RecursionError):
+            damaged += 1
+    if damaged:
+        notes.append(f"{damaged} lines of `metrics.jsonl` are damaged and left out")
+    return rows
+
+
+def _phase_result(phase: Phase, measured: Measurements) -> PhaseResult:
+    row = measured.last_row(phase)
+    at_end = measured.at_end(phase)
+    return PhaseResult(
+        id=phase.id,
+        path=phase.path,
+        label=phase.label,
+        node=measured.nodes.get(phase.id),
+        mode=phase.mode,
+        target=target_text(phase.target) if phase.target is not None else None,
+        seed=phase.seed_index,
+        variables=phase.variables,
+        length=str(phase.duration.length),
+        updates=row.update if row is not None else None,
+        epochs=row.epoch if row is not None else None,
+        lr=measured.first_rate(phase),
+        sparsity=at_end.get("sparsity"),
+        state=measured.state(phase),
+        seconds=measured.seconds(phase),
+        metrics={name: value for name, value in at_end.items() if name != "sparsity"},
+    )
+
+
+def _cost(plan: Plan, measured: Measurements) -> Cost:
+    """Each node once: a phase that several branches share was trained once."""
+    nodes = {measured.nodes.get(phase.id, phase.id): phase for phase in plan.phases}
+    trained = [phase for phase in nodes.values() if measured.state(phase) == "trained"]
+    ends = [row for phase in trained if (row := measured.last_row(phase)) is not None]
+    seconds = [spent for phase in trained if (spent := measured.seconds(phase)) is not None]
+    states = [measured.state(phase) for phase in nodes.values()]
+    return Cost(
+        epochs=round(sum(row.epoch for row in ends), 6),
+        updates=sum(row.update for row in ends),
+        density_weighted_epochs=round(sum(map(measured.density_weighted_epochs, trained)), 6),
+        seconds=round(sum(seconds), 3) if seconds else None,
+        trained=states.count("trained"),
+        shared=len(plan.phases) - len(nodes),
+        skipped=states.count("skipped"),
+        missing=sum(state not in ("trained", "skipped") for state in states),
+    )
+
+
+def _provenance(plan: Plan, manifest: Mapping[str, Any]) -> Provenance:
+    setting = manifest.get("setting")
+    noise = manifest.get("label_noise")
+    return Provenance(
+        schedule=manifest.get("schedule"),
+        schedule_text=manifest.get("schedule_text"),
+        plan_hash=plan.hash,
+        command=tuple(map(str, manifest.get("command", ()))),
+        model=manifest.get("model"),
+        data=manifest.get("data"),
+        data_fingerprint=manifest.get("data_fingerprint"),
+        seed=manifest.get("seed"),
+        scale=str(manifest.get("scale", "1")),
+        noise=str(noise["noise"]) if isinstance(noise, Mapping) and "noise" in noise else None,
+        versions=dict(manifest.get("versions", {})),
+        git=manifest.get("git"),
+        setting=dict(setting) if isinstance(setting, Mapping) else {},
+    )
