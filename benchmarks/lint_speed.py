@@ -54,7 +54,7 @@ def interleaved(commands: dict[str, list[str]], rounds: int) -> dict[str, Times]
 
 
 def cold_commands(folder: str) -> dict[str, list[str]]:
-    """Each tool on four lines of its own language; a peer that is not installed is left out."""
+    """Each tool on four lines of its own language; peers that are not installed are left out."""
     texts = {
         "four.dsd": FOUR_LINES, "canonical.dsd": FOUR_LINES_CANONICAL, "four.yaml": FOUR_LINES_YAML,
         "four.py": FOUR_LINES_PYTHON,

@@ -67,7 +67,7 @@ class Server:
         self.process.stdin.flush()
 
     def receive(self) -> dict[str, Any]:
-        """The next message; pushed findings are kept by the version they are of."""
+        """The next message; pushed diagnostics are stored by version."""
         assert self.process.stdout is not None
         size = 0
         while line := self.process.stdout.readline().strip():
@@ -81,7 +81,7 @@ class Server:
         return message
 
     def ask(self, method: str, params: Any) -> Any:
-        """A question and its answer."""
+        """Sends a request and returns its answer."""
         number = next(self.numbers)
         self.send(method, params, id=number)
         while (answer := self.receive()).get("id") != number:
@@ -91,14 +91,14 @@ class Server:
         return answer["result"]
 
     def diagnostics(self, version: int) -> list[Any]:
-        """The findings pushed for a version."""
+        """The diagnostics pushed for a version."""
         while version not in self.published:
             self.receive()
         return self.published[version]
 
 
 class Typing:
-    """A document in which one word is typed and taken away again, forever."""
+    """A document in which one word is typed and deleted again, repeatedly."""
 
     def __init__(self, server: Server, text: str) -> None:
         self.server = server
@@ -109,7 +109,7 @@ class Typing:
         self.mode_column = lines[self.line].index("sparse")
 
     def key(self) -> int:
-        """One keystroke; the version it makes."""
+        """One keystroke; returns the new version."""
         self.version += 1
         is_typed = self.version % 2 == 0
         end = self.column if is_typed else self.column + 5
@@ -119,17 +119,17 @@ class Typing:
         return self.version
 
     def settle(self) -> None:
-        """A keystroke and its findings."""
+        """A keystroke, until its diagnostics arrive."""
         self.server.diagnostics(self.key())
 
     def rest(self) -> None:
-        """Nothing typed, and everything checked."""
+        """Waits until everything is checked."""
         if self.version % 2 == 0:
             self.settle()
 
 
 def large_schedule(num_lines: int) -> str:
-    """A schedule of about that many lines, as people write them."""
+    """A realistic schedule of about that many lines."""
     parts = [HEAD]
     while sum(part.count("\n") for part in parts) + PART.count("\n") < num_lines:
         number = len(parts)
@@ -168,7 +168,7 @@ def main() -> None:
 
 
 def _questions(server: Server, typing: Typing) -> list[tuple[str, Callable[[], float]]]:
-    """What is timed: its name, and a function that asks once and says how long the answer took."""
+    """What is timed: its name, and a function that asks once and returns how long the answer took."""
     document = {"textDocument": {"uri": URI}}
     at_selector = {**document, "position": {"line": typing.line, "character": typing.column}}
     at_mode = {**document, "position": {"line": typing.line, "character": typing.mode_column}}

@@ -42,7 +42,7 @@ def by_sort(weights: Tensor, keep: int) -> Tensor:
 
 
 def measure(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Medians in seconds; one round runs every way once."""
+    """Medians in seconds; one round runs every method once."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds + 1):
         for name, way in ways.items():
@@ -54,7 +54,7 @@ def measure(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, flo
 
 
 def main() -> int:
-    """Runs the comparison; exit code 1 when a bound is missed."""
+    """Runs the comparison; exit code 1 if a bound is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=25_000_000)
     parser.add_argument("--rounds", type=int, default=5)

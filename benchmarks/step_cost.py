@@ -43,7 +43,7 @@ OptimizerName = Literal["sgd", "adamw"]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A model, one batch of its data, and how many steps one timing takes."""
+    """A model, one batch of its data, and the number of updates per timing."""
 
     model: nn.Module
     inputs: Tensor
@@ -96,14 +96,14 @@ def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def make_optimizer(name: OptimizerName, model: nn.Module) -> torch.optim.Optimizer:
-    """The optimizer of every way: torch's own, default implementation."""
+    """The optimizer of every method: torch's own, default implementation."""
     if name == "sgd":
         return torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4)
     return torch.optim.AdamW(model.parameters(), lr=1e-4)
 
 
 def backward(model: nn.Module, optimizer: torch.optim.Optimizer, case: Case) -> None:
-    """Everything of a step before the optimizer's."""
+    """Everything in an update before the optimizer step."""
     optimizer.zero_grad()
     loss = nn.functional.cross_entropy(model(case.inputs), case.targets)
     loss.backward()  # type: ignore[no-untyped-call]
@@ -148,7 +148,7 @@ def _masked_step(
 
 
 def session_step(case: Case, name: OptimizerName, masks: Mapping[str, Tensor]) -> Step:
-    """A user's loop through the session, in a sparse phase that outlasts the benchmark."""
+    """A user's loop with a session, in a sparse phase that outlasts the benchmark."""
     model = copy.deepcopy(case.model)
     return _session_step(model, make_optimizer(name, model), case, masks)
 
@@ -252,7 +252,7 @@ def torch_ao_step(case: Case, name: OptimizerName, masks: Mapping[str, Tensor]) 
 
 
 def plain_loop(model: nn.Module, case: Case, name: OptimizerName) -> Step:
-    """A step of a model that masks itself."""
+    """An update of a model that masks itself."""
     optimizer = make_optimizer(name, model)
 
     def step() -> None:
@@ -283,7 +283,7 @@ ONE_LOOP: Mapping[str, Callable[..., Step]] = {
 def measure(
     case: Case, name: OptimizerName, sparsity: Fraction, rounds: int, clock: Callable[[], float], ways: list[str]
 ) -> dict[str, tuple[float, float] | str]:
-    """For each way its median ratio to the dense step and its median milliseconds, or why it does not run."""
+    """For each method its median ratio to the dense update and its median milliseconds, or why it does not run."""
     weights = prunable(case.model)
     masks = choose_masks(weights=weights, target=Pruned(sparsity)).masks
     results: dict[str, tuple[float, float] | str] = {}

@@ -29,7 +29,7 @@ from dsd_runtime.training.tasks.choose import task_for
 
 
 class Silent:
-    """A listener that listens to nothing."""
+    """A listener that does nothing."""
 
     def updated(self, *, update: int, loss: float, rate: float, samples: int) -> None:
         """Nothing."""
@@ -42,7 +42,7 @@ class Silent:
 
 
 def plain_loop(model_name: str, data: DataSource, batch: int, device: torch.device) -> Callable[[int], float]:
-    """The hand-written loop; the function trains some updates and returns the seconds they took."""
+    """The hand-written loop; the returned function trains some updates and returns their seconds."""
     model = build_model(model_name, data.traits).to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=1e-4)
     epoch, batches = 0, 0

@@ -71,14 +71,14 @@ def build(site: Path, cache: Path, *, is_fresh: bool = False) -> Path:
 
 
 def copy(files: Iterable[Path], folder: Path) -> None:
-    """Files into a folder, which is made."""
+    """Copies files into a folder, which is created."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in files:
         shutil.copy(path, folder)
 
 
 def manifest(target: Path, downloads: Downloads) -> dict[str, object]:
-    """What the worker loads for which part, and the versions that the page names; the stamp outdates browser caches."""
+    """What the worker loads for each part, and the versions shown on the page; the stamp invalidates browser caches."""
     parts = {"language": ["language.zip"], "plan": [], "graph": [], "words": []}
     for path in downloads.wheels:
         package = path.name.split("-")[0].replace("_", "-")

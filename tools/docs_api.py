@@ -13,7 +13,7 @@ _DOCTEST = re.compile(r"(?:^ *>>> .*\n(?:^(?! *>>>) *\S.*\n)*)+", re.MULTILINE)
 
 
 class Public(NamedTuple):
-    """One public name: how it is imported, where it is written, and for a class whether its members are shown."""
+    """One public name: how it is imported, where it is defined, and for a class whether its members are shown."""
 
     name: str
     file: str
@@ -114,7 +114,7 @@ def _signature(name: str, node: ast.FunctionDef) -> str:
 
 
 def _split(text: str) -> list[str]:
-    """Arguments at their commas, those inside brackets left together."""
+    """Splits arguments at commas that are not inside brackets."""
     parts, depth, start = [], 0, 0
     for index, letter in enumerate(text):
         depth += (letter in "([{") - (letter in ")]}")

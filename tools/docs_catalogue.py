@@ -9,7 +9,7 @@ from dsd_runtime.models.catalogue import MODELS, ModelSpec
 
 
 def models_table() -> str:
-    """Every built-in model: what it is, its options with their defaults, the data it trains on."""
+    """Every built-in model: description, options with their defaults, default data."""
     rows = [[f"`{spec.name}`", spec.summary, _options(spec), f"`{spec.preset.data}`"] for spec in MODELS.values()]
     rows.append(["`torchvision:NAME`", "any classifier of torchvision", "", ""])
     rows.append(["`package.module:factory`", "your own", "what it takes", ""])
@@ -17,7 +17,7 @@ def models_table() -> str:
 
 
 def data_table() -> str:
-    """Every data set that has a name, and how it is written."""
+    """Every named data set, and how it is written."""
     rows = [[f"`{row.name}{':PATH' if row.needs_path else ''}`", row.summary] for row in DATA_SETS.values()]
     rows.append(["`package.module:factory`", "your own"])
     return table(("name", "what it reads"), rows)

@@ -23,7 +23,7 @@ failure of the tool itself; a user's mistake is one sentence and never a traceba
 
 @cache
 def scripts() -> dict[str, str]:
-    """The commands by name, each with the function behind it (`package.module:function`)."""
+    """The commands by name, each with its function (`package.module:function`)."""
     with (REPOSITORY / "pyproject.toml").open("rb") as file:
         entries: dict[str, str] = tomllib.load(file)["project"]["scripts"]
     return entries
@@ -37,7 +37,7 @@ def launcher(name: str) -> list[str]:
 
 
 def environment(columns: int = 100) -> dict[str, str]:
-    """The environment in which a page's commands run: no colours, one width, the packages of this checkout."""
+    """The environment in which a page's commands run: no colours, a fixed width, the packages of this checkout."""
     paths = [str(REPOSITORY), str(REPOSITORY / "runtime"), os.environ.get("PYTHONPATH", "")]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DSD_")}
     fixed = {"NO_COLOR": "1", "COLUMNS": str(columns), "PYTHONPATH": os.pathsep.join(filter(None, paths))}
@@ -46,7 +46,7 @@ def environment(columns: int = 100) -> dict[str, str]:
 
 @cache
 def help_of(name: str) -> str:
-    """What `NAME --help` prints."""
+    """The output of `NAME --help`."""
     done = subprocess.run([*launcher(name), "--help"], capture_output=True, text=True, env=environment(), check=False)
     if done.returncode != 0:
         raise RuntimeError(f"`{name} --help` ended with {done.returncode}:\n{done.stderr}")
@@ -65,7 +65,7 @@ def exit_status(name: str) -> str:
 
 
 def command_pages() -> dict[str, str]:
-    """Every page below `commands/` by its path."""
+    """Every page in `commands/` by its path."""
     return {"commands/index.md": index_page(), **{f"commands/{name}.md": command_page(name) for name in scripts()}}
 
 

@@ -25,7 +25,7 @@ _COLUMNS = re.compile(r"(?: {2,}|-{2,})+")
 
 
 class Shown(NamedTuple):
-    """One command of a page and what the page says it prints; ``span`` is where that stands in the page."""
+    """One command of a page and its output on the page; ``span`` is the range of that output."""
 
     command: str
     output: str
@@ -33,7 +33,7 @@ class Shown(NamedTuple):
 
     @property
     def is_training(self) -> bool:
-        """Whether a model is trained: then times and figures depend on the machine, and the words are compared."""
+        """Whether a model is trained: then times and figures vary, and only the words are compared."""
         return any(word in self.command for word in ("dsd-run", "runs/"))
 
 
@@ -57,7 +57,7 @@ def steps(markdown: str) -> Iterator[Shown | Written]:
 
 
 def has_commands(markdown: str) -> bool:
-    """Whether a page shows a command that is run."""
+    """Whether a page has a command that is run."""
     return any(isinstance(step, Shown) for step in steps(markdown))
 
 
@@ -78,7 +78,7 @@ def run_page(markdown: str, folder: Path) -> Iterator[tuple[Shown, str]]:
 
 
 def printed(command: str, folder: Path) -> str:
-    """Both streams of a command, in the order they were written."""
+    """The output of a command, both streams in the order they were written."""
     words = shlex.split(command)
     line = [*launcher(words[0]), *words[1:]] if words[0] in scripts() else words
     if words[0] == "python":
@@ -93,7 +93,7 @@ def printed(command: str, folder: Path) -> str:
 
 
 def agrees(step: Shown, output: str) -> bool:
-    """Whether a page shows what was printed."""
+    """Whether a page shows the actual output."""
     shown, real = (_comparable(text, is_exact=not step.is_training) for text in (step.output, output))
     pattern = "\n".join("(?:.*\n)*?.*" if line == "..." else re.escape(line) for line in shown.splitlines())
     return re.fullmatch(pattern.replace("(?:.*\n)*?.*\n", "(?:.*\n)*?"), real.rstrip("\n")) is not None
@@ -109,7 +109,7 @@ def _comparable(text: str, *, is_exact: bool) -> str:
 
 
 def corrected(markdown: str, folder: Path) -> str:
-    """The page with every output that is not real put right."""
+    """The page with every outdated output replaced."""
     for step, output in reversed(list(run_page(markdown, folder))):
         if not agrees(step, output):
             start, end = step.span

@@ -22,7 +22,7 @@ _ROW = re.compile(r"^\| (?P<code>DSD\d{3}) \| (?P<name>[a-z0-9-]+) \|", re.MULTI
 
 
 def for_the_site(markdown: str, *, path: str) -> str:
-    """The page at ``path`` (below docs/), ready for the builder."""
+    """The page at ``path`` (in docs/), ready for the builder."""
     folder = posixpath.dirname(path)
     titled = _FENCE.sub(lambda match: f"```dsd{match['file'] or _title(match['severity'], match['code'])}", markdown)
     titled = _CONSOLE.sub(_with_commands_marked, _CONTENTS.sub("", titled))
@@ -34,7 +34,7 @@ def _title(severity: str, code: str) -> str:
 
 
 def _with_commands_marked(match: re.Match[str]) -> str:
-    """A transcript as plain text, so that nothing that a command prints is taken for a prompt."""
+    """A transcript as plain text, so that output is not taken for a prompt."""
     lines = match["body"].splitlines()
     marked = " ".join(str(number) for number, line in enumerate(lines, start=1) if line.startswith("$ "))
     return f'```text hl_lines="{marked}"\n{match["body"]}```'

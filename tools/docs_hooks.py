@@ -15,20 +15,20 @@ from mkdocs.structure.pages import Page
 
 
 def generated_pages() -> dict[str, str]:
-    """Every page that no file holds, by its path below docs/."""
+    """Every page that is not in a file, by its path in docs/."""
     changes = (docs_commands.REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8").replace("](docs/", "](")
     made = {"api.md": api_page(), "changelog.md": changes}
     return {**docs_rules.rule_pages(), **docs_commands.command_pages(), **result_pages(), **made}
 
 
 def result_pages() -> dict[str, str]:
-    """The dated results of the benchmarks, as they are."""
+    """The dated results of the benchmarks, unchanged."""
     results = sorted((docs_commands.REPOSITORY / "benchmarks" / "results").glob("*.md"))
     return {f"benchmarks/{path.name}": path.read_text(encoding="utf-8") for path in results}
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Rules and commands into the navigation, below the entries that name their index pages."""
+    """Adds rules and commands to the navigation, below the entries that name their index pages."""
     _extend(config.nav or [], "rules/index.md", docs_rules.navigation())
     _extend(config.nav or [], "commands/index.md", docs_commands.navigation())
     _extend(config.nav or [], "benchmarks/index.md", [{name.partition("/")[2][:-3]: name} for name in result_pages()])
@@ -36,14 +36,14 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """The generated pages beside those on disk."""
+    """Adds the generated pages to those on disk."""
     for path, content in generated_pages().items():
         files.append(File.generated(config, path, content=content))
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
-    """Each page on its way to HTML."""
+    """Rewrites each page before it becomes HTML."""
     return for_the_site(with_marked_parts(markdown), path=page.file.src_uri)
 
 

@@ -1,4 +1,4 @@
-"""Replaces the marked parts of a page by freshly generated ones.
+"""Replaces the marked parts of a page by newly generated ones.
 
 `<!-- table: NAME -->` is a table of the code (docs_tables), `<!-- file: PATH -->` a fence with a file below docs/;
 `<!-- end -->` ends either. What stands between is committed, so that a page reads anywhere; it is made again at every
@@ -21,7 +21,7 @@ _LANGUAGES = {".yml": "yaml", ".json": "json"}
 
 
 def with_marked_parts(markdown: str) -> str:
-    """The page as the code and the files have it now."""
+    """The page with the current tables and files."""
     return _MARKED.sub(_made, markdown)
 
 

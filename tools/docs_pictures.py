@@ -31,7 +31,7 @@ _WIDTH = 720
 
 
 def picture(path: str) -> str:
-    """The SVG at a path below docs/."""
+    """The SVG at a path in docs/."""
     if path in TIMELINES:
         return standalone_timeline(dsd_lang.compile(TIMELINES[path]), _WIDTH)
     return dsd_lang.PhaseGraph(dsd_lang.compile(PICTURES[path])).to_svg().rstrip("\n") + "\n"

@@ -15,7 +15,7 @@ from mkdocs.exceptions import PluginError
 
 
 def on_post_build(config: MkDocsConfig) -> None:
-    """Runs `tools/build_playground.py` on the site; stops the build when that fails, for it was asked for."""
+    """Runs `tools/build_playground.py` on the site; stops the build if that fails, because it was requested."""
     if os.environ.get("DSD_PLAYGROUND") != "1":
         return
     tool = Path(__file__).with_name("build_playground.py")

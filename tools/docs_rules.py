@@ -36,7 +36,7 @@ digit is the family. `dsd-lint --explain CODE` prints the page of a code in the 
 
 
 def rule_pages() -> dict[str, str]:
-    """Every page below `rules/` by its path."""
+    """Every page in `rules/` by its path."""
     return {"rules/index.md": index_page(), **{rule_path(code): rule_page(code) for code in CATALOGUE}}
 
 
@@ -71,7 +71,7 @@ def index_page() -> str:
 
 
 def rule_page(code: str) -> str:
-    """One rule: its manual page as Markdown, and the finding as it is printed."""
+    """One rule: its manual page as Markdown, and the printed diagnostic."""
     entry = CATALOGUE[code]
     head = f"# {entry.name} ({code})\n\n**{severity_text(code)}** · family [{FAMILIES[code[3]]}](index.md)\n\n"
     body = markdown_of(manual(code))
@@ -80,7 +80,7 @@ def rule_page(code: str) -> str:
 
 
 def manual(code: str) -> str:
-    """The page of a code; a code without one is a fault of the catalogue."""
+    """The page of a code; a code without one is an error in the catalogue."""
     text = page(code)
     if text is None:
         raise ValueError(f"{code} has no page: write dsd_lang/rules/{CATALOGUE[code].name.replace('-', '_')}.py")
@@ -93,7 +93,7 @@ def summary(code: str) -> str:
 
 
 def markdown_of(text: str) -> str:
-    """The docstring's few marks as Markdown: headings, and `::` blocks as schedules."""
+    """Converts the docstring's markup to Markdown: headings, and `::` blocks as schedules."""
     titled = _HEADING.sub(lambda match: f"## {match['title']}\n", text.strip() + "\n")
     return _BLOCK.sub(lambda match: f"```dsd\n{textwrap.dedent(match[1]).strip()}\n```\n\n", titled).rstrip() + "\n"
 
@@ -105,7 +105,7 @@ def example_of(code: str) -> str | None:
 
 
 def rendered_example(code: str) -> str:
-    """What `dsd-lint` prints of that code for the page's example; empty where only a model or a file shows it."""
+    """The output of `dsd-lint` for the page's example; empty if a model or a file is needed to show it."""
     text = example_of(code)
     if text is None:
         return ""

@@ -40,7 +40,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def arguments_table(group: ReferenceTable) -> str:
-    """Name, default, values, meaning and places of the arguments of a group, from their registry."""
+    """Name, default, values, meaning and statements of the arguments of a group, from the registry."""
     return table(
         ("argument", "default", "values", "meaning", "stands on"),
         ([f"`{row.name}=`", _default(row), *_values_and_meaning(row)] for row in ARGUMENTS if row.group == group),
@@ -48,7 +48,7 @@ def arguments_table(group: ReferenceTable) -> str:
 
 
 def metrics_table() -> str:
-    """Every metric that is known by name, with its unit and direction."""
+    """Every built-in metric with its unit and direction."""
     return table(
         ("metric", "unit", "better", "meaning"),
         (
@@ -69,13 +69,13 @@ def codes_table() -> str:
 
 
 def settings_of_phases() -> str:
-    """The arguments of phases that may stand on `set` too, on one line."""
+    """The arguments of phases that are also allowed on `set`, on one line."""
     names = [row.name for row in ARGUMENTS if "set" in row.places and row.group != "settings"]
     return f"{' '.join(f'`{name}`' for name in names)}\n"
 
 
 def selectors_table() -> str:
-    """Every bare word that selects layers."""
+    """Every word that selects layers."""
     rows = [(f"`{word}`", "kind", meaning) for word, meaning in KINDS.items()]
     rows += [(f"`{word}`", "role", meaning) for word, meaning in ROLES.items()]
     rows += [(f"`.{part}`", "part", meaning) for part, meaning in PARTS.items()]

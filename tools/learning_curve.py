@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 class _Segment(NamedTuple):
-    """A phase: its mode, and (epoch, value) from its first evaluation on, the last one before it in front."""
+    """A phase: its mode, and (epoch, value) pairs, beginning with the last one of the phase before it."""
 
     is_sparse: bool
     values: list[tuple[float, float]]

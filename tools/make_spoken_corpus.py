@@ -45,7 +45,7 @@ VARIANTS = (*("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8"), *("f1", "f2", "f3
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Which of every ten voices speak in the split, and how many utterances they say together."""
+    """The voices (out of every ten) of a split, and its number of utterances."""
 
     name: str
     turns: tuple[int, ...]
@@ -53,7 +53,7 @@ class Split:
 
     @property
     def voices(self) -> list[str]:
-        """Accents and variants in pairs that no other split has."""
+        """Pairs of accent and variant that no other split has."""
         pairs = [(a, v) for a in range(len(ACCENTS)) for v in range(len(VARIANTS))]
         return [f"{ACCENTS[a]}+{VARIANTS[v]}" for a, v in pairs if (3 * a + v) % 10 in self.turns]
 
@@ -63,7 +63,7 @@ SPLITS = (Split("train", (0, 1, 2, 4, 5, 6, 7, 8), 900), Split("val", (3,), 120)
 
 @dataclass(frozen=True, slots=True)
 class Saying:
-    """What is said and how: words, espeak-ng voice, words a minute, pitch (0 to 99), peak amplitude."""
+    """One utterance: words, espeak-ng voice, words per minute, pitch (0 to 99), peak amplitude."""
 
     text: str
     voice: str
@@ -73,7 +73,7 @@ class Saying:
 
 
 def draw_sayings(split: Split) -> list[Saying]:
-    """The split's utterances: 1 to 3 words each, every voice and every word about equally often."""
+    """The split's utterances: 1 to 3 words each, with every voice and word about equally often."""
     chance = random.Random(f"{SEED} {split.name}")
     sayings, bag = [], list[str]()
     for number in range(split.num_utterances):
@@ -118,7 +118,7 @@ def encode(samples: np.ndarray) -> bytes:
 
 
 def make_split(split: Split, out: Path) -> dict[str, object]:
-    """Write the split's sound and return its part of the index."""
+    """Writes the split's sound and returns its part of the index."""
     sayings = draw_sayings(split)
     sounds = [synthesize(saying) for saying in sayings]
     starts = np.cumsum([0, *(len(sound) for sound in sounds)]).tolist()
@@ -134,19 +134,19 @@ def make_split(split: Split, out: Path) -> dict[str, object]:
 
 
 def espeak_version() -> str:
-    """The synthesizer's own words about itself, without where its data lies."""
+    """The synthesizer's version text, without the path of its data."""
     said = subprocess.run(["espeak-ng", "--version"], check=True, capture_output=True, text=True).stdout
     return said.split("  ")[0].strip()
 
 
 def write_index(index: dict[str, object], path: Path) -> None:
-    """One line for each utterance, so that a new synthesis can be compared with the old."""
+    """Writes one line per utterance, so that a new synthesis can be compared with the old one."""
     text = json.dumps(index, indent=1)
     path.write_text(text.replace("{\n     ", "{").replace(",\n     ", ", ").replace("\n    }", "}") + "\n")
 
 
 def main() -> None:
-    """Synthesize all splits and write the index."""
+    """Synthesizes all splits and writes the index."""
     parser = argparse.ArgumentParser(description="synthesize the embedded spoken corpus with espeak-ng")
     default = Path(__file__).resolve().parent.parent / "runtime" / "dsd_runtime" / "data" / "corpora" / "spoken"
     parser.add_argument("--out", type=Path, default=default, help="folder to write to")

@@ -28,7 +28,7 @@ _RESOLVED = "resolved.json"
 
 
 class Downloads(NamedTuple):
-    """Where everything lies: Pyodide's folder, its version and Python's, the wheels, the editor's `node_modules`."""
+    """The paths of everything: Pyodide's folder and versions, the wheels, the editor's `node_modules`."""
 
     pyodide: Path
     pyodide_version: str
@@ -38,7 +38,7 @@ class Downloads(NamedTuple):
 
 
 def fetch_downloads(cache: Path, package: Path, project: Path, *, is_fresh: bool) -> Downloads:
-    """All of it, from the cache where that has it."""
+    """Downloads everything that is not in the cache."""
     pyodide = cached(cache / "pyodide", PYODIDE, fetch_pyodide, is_fresh=is_fresh)
     lock = json.loads((pyodide / "pyodide-lock.json").read_text(encoding="utf-8"))["info"]
     requirements = tuple(item for item in _dependencies(project) if item.startswith(WHEELS))
@@ -57,7 +57,7 @@ def fetch_downloads(cache: Path, package: Path, project: Path, *, is_fresh: bool
 
 
 def cached(folder: Path, wanted: str, fetch: Callable[[Path], None], *, is_fresh: bool) -> Path:
-    """A folder that ``fetch`` fills, unless it holds what is ``wanted`` already, whole and unchanged."""
+    """A folder that ``fetch`` fills, unless it already has what is ``wanted``, complete and unchanged."""
     if not is_fresh and _is_whole(folder, wanted):
         return folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -87,7 +87,7 @@ def _digest(path: Path) -> str:
 
 
 def fetch_pyodide(folder: Path) -> None:
-    """The core of the newest Pyodide in range: no package index, no console, no type declarations."""
+    """The core of the newest Pyodide in range, without package index, console and type declarations."""
     found = json.loads(run(["npm", "view", PYODIDE, "version", "dist.integrity", "--json"], folder))
     newest = max(found, key=lambda one: _number(one["version"])) if isinstance(found, list) else found
     version, integrity = newest["version"], newest["dist.integrity"]
@@ -107,12 +107,12 @@ def fetch_pyodide(folder: Path) -> None:
 
 
 def _number(version: str) -> tuple[int, ...]:
-    """A version of the range, which has no pre-releases, as numbers to compare."""
+    """A version in the range (without pre-releases) as numbers, for comparison."""
     return tuple(int(part) for part in version.split("."))
 
 
 def fetch_wheels(folder: Path, lock: dict[str, str], requirements: Sequence[str]) -> None:
-    """The newest wheels in range that this Pyodide can load, with all they need."""
+    """The newest wheels in range that this Pyodide can load, with their dependencies."""
     major, minor, *_ = lock["python"].split(".")
     platform = f"pyemscripten_{lock['abi_version']}_{lock['arch']}"
     target = ["--implementation", "cp", "--python-version", f"{major}.{minor}", "--abi", f"cp{major}{minor}"]
@@ -132,7 +132,7 @@ def _dependencies(project: Path) -> list[str]:
 
 
 def run(command: Sequence[str], folder: Path, node_modules: Path | None = None) -> str:
-    """What a command prints; where it is absent or fails, one sentence with its last words."""
+    """The output of a command; if it is missing or fails, an error with its last lines."""
     name = "pip" if "pip" in command else Path(command[0]).name
     environment = {**os.environ, **({} if node_modules is None else {"NODE_PATH": str(node_modules)})}
     try:

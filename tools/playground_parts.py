@@ -26,7 +26,7 @@ _HEADING = re.compile(r"^## (?P<title>.+)$", re.MULTILINE)
 
 
 def language_archive(repository: Path) -> bytes:
-    """The language, the model catalogue and the page's modules, as Python finds them; the same bytes every time."""
+    """The language, the model catalogue and the page's modules as an importable archive; reproducible."""
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in sorted(_modules(repository)):
@@ -50,7 +50,7 @@ def _modules(repository: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _entry_points(repository: Path) -> str:
-    """Those of the model catalogue, as an installer writes them."""
+    """The entry points of the model catalogue, as an installer writes them."""
     project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     groups = ((group, project["entry-points"][group]) for group in _ENTRY_POINTS)
     return "\n".join(
@@ -69,7 +69,7 @@ def examples(repository: Path) -> list[dict[str, str]]:
 
 
 def _of_language_page(page: str) -> Iterator[dict[str, str]]:
-    """Every schedule of the page under its heading; one that shows a mistake says which."""
+    """Every schedule of the page under its heading; one with a mistake is labelled as such."""
     headings = [(match.start(), match["title"]) for match in _HEADING.finditer(page)]
     for match in _FENCE.finditer(page):
         title = next((title for start, title in reversed(headings) if start < match.start()), "Language")

@@ -1,6 +1,6 @@
 """`python tools/refresh_docs.py [PAGE ...]` regenerates tables, transcripts and pictures of the pages.
 
-Tests say when it is needed. Without arguments every page below docs/ is looked at; those that train take a while.
+Tests report when it is needed. Without arguments it processes every page in docs/; pages that train take a while.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Rewrites the pages that need it, and names them."""
+    """Rewrites outdated pages and prints their names."""
     pages = [Path(argument) for argument in arguments] or sorted((REPOSITORY / "docs").rglob("*.md"))
     changed = [page for page in pages if _refresh(page)]
     for path in DRAWN:

@@ -38,9 +38,9 @@ NEARBY_LINES = 12
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measures what the tests reach, tries mutants or named faults.
+    """Measures coverage, tries mutants or named faults.
 
-    Returns 0 unless tests failed without any fault, or a named fault was not noticed.
+    Returns 0 unless tests failed without any fault, or a named fault was not caught.
     """
     options = _parser().parse_args(arguments)
     if options.what == "faults":
@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def drawn(count: int, seed: int, packages: Sequence[str]) -> list[Mutant]:
-    """As many mutants from each package as from any other, and within one from each module in turn."""
+    """Draws the same number of mutants from each package, and within a package from each module in turn."""
     chance = random.Random(seed)
     queues = [_in_turn(package, chance) for package in packages]
     found: list[Mutant] = []
@@ -88,7 +88,7 @@ def drawn(count: int, seed: int, packages: Sequence[str]) -> list[Mutant]:
 
 
 def _in_turn(package: str, chance: random.Random) -> Iterator[Mutant]:
-    """The mutants of a package: one of each module, kinds mixed, then the next of each."""
+    """The mutants of a package: one of each module, with mixed kinds, then the next of each."""
     root = REPOSITORY / package
     files = sorted(root.rglob("*.py")) if root.is_dir() else [root]
     chance.shuffle(files)
@@ -98,7 +98,7 @@ def _in_turn(package: str, chance: random.Random) -> Iterator[Mutant]:
 
 
 def _mixed(mutants: list[Mutant], chance: random.Random) -> list[Mutant]:
-    """In chance order, but no kind again before the others had their turn (so the many constants wait)."""
+    """In random order, but no kind again before all others had their turn (so that frequent kinds wait)."""
     chance.shuffle(mutants)
     seen: collections.Counter[str] = collections.Counter()
     turns = []

@@ -23,7 +23,7 @@ _LIMIT_SECONDS_UNCHANGED = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One exchange of text in a file; ``before`` stands there exactly once."""
+    """A replacement of text in a file; ``before`` occurs exactly once in it."""
 
     file: str
     before: str
@@ -40,7 +40,7 @@ class Fault:
 
 
 def read_faults(path: Path = NAMED_FAULTS) -> tuple[Fault, ...]:
-    """The faults of a file; raises ``KeyError`` and ``TypeError`` for an entry that lacks a part or has others."""
+    """The faults of a file; raises ``KeyError`` and ``TypeError`` for an entry with missing or unknown fields."""
     return tuple(_fault(entry) for entry in tomllib.loads(path.read_text(encoding="utf-8"))["fault"])
 
 
@@ -50,7 +50,7 @@ def _fault(entry: dict[str, Any]) -> Fault:
 
 
 def faulty_files(fault: Fault, tree: Path) -> dict[str, bytes]:
-    """The files of a tree as the fault has them, by path; ``ValueError`` for a text that is not there exactly once."""
+    """The changed files of a fault, by path; ``ValueError`` for a text that does not occur exactly once."""
     found: dict[str, str] = {}
     for edit in fault.edits:
         text = found.get(edit.file) or (tree / edit.file).read_text(encoding="utf-8")
@@ -83,7 +83,7 @@ def prove(repository: Path, only: Sequence[str] | None) -> int:
 
 
 def _print_table(faults: Sequence[Fault], tree: Path) -> int:
-    """A row for each fault as soon as it was tried; how many were noticed."""
+    """Prints a row for each fault when it was tried, and the number of caught ones."""
     print("| fault | noticed by |\n|---|---|", flush=True)
     num_noticed = 0
     for fault in faults:
@@ -108,7 +108,7 @@ def _tried(fault: Fault, tree: Path) -> tuple[bool, str]:
 
 
 def failed_test(verdict: Verdict) -> str | None:
-    """The test that failed, by the last lines of pytest; None where none ran to a failure."""
+    """The test that failed, from the last lines of pytest's output; None if none failed."""
     for line in verdict.tail.splitlines():
         kind, _, rest = line.partition(" ")
         if kind in ("FAILED", "ERROR") and "::" in rest:

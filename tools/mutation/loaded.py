@@ -1,4 +1,4 @@
-"""Applies a mutant inside a function to the running program by exchanging its code, without importing again.
+"""Applies a mutant inside a function to the running program by replacing its code, without importing again.
 
 A pytest session collects every test once. For each mutant it forks; the child exchanges the code of the functions that
 changed, runs the tests meant for it, and ends. So a trial costs what its tests cost and nothing besides.
@@ -27,7 +27,7 @@ Plan = Callable[[Mutant], tuple[Sequence[str], float]]
 
 
 def is_in_function(mutant: Mutant, source: str) -> bool:
-    """Whether the change is in what runs when a function is called, and not in what runs on import."""
+    """Whether the change is in code that runs when a function is called, and not on import."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef) and node.body[0].lineno <= mutant.line <= (node.end_lineno or 0):
             return True
@@ -35,7 +35,7 @@ def is_in_function(mutant: Mutant, source: str) -> bool:
 
 
 def exchange(file: Path, source: bytes) -> int:
-    """Gives every function that was defined in ``file`` the code that ``source`` has for it; returns how many."""
+    """Gives every function defined in ``file`` its code from ``source``; returns how many."""
     wanted = {(code.co_qualname, code.co_firstlineno): code for code in _functions(compile(source, str(file), "exec"))}
     count = 0
     for found in gc.get_objects():
@@ -59,14 +59,14 @@ def _functions(code: CodeType) -> Iterator[CodeType]:
 
 
 def _forget_results() -> None:
-    """What functions remember (`functools.cache`) may have been worked out before the exchange."""
+    """Clears caches (`functools.cache`) whose values may have been computed before the exchange."""
     for found in gc.get_objects():
         if isinstance(found, functools._lru_cache_wrapper) and str(found.__module__).startswith("dsd_"):
             found.cache_clear()
 
 
 class Trials:
-    """A pytest plugin: in place of running the tests once, runs some of them for each mutant."""
+    """A pytest plugin that runs some of the tests for each mutant instead of all tests once."""
 
     def __init__(
         self, tree: Path, mutants: Sequence[Mutant], plan: Plan, tell: Callable[[Mutant, int, Verdict], None]
@@ -129,7 +129,7 @@ class Trials:
 
 
 def _import_all(tree: Path) -> None:
-    """Every module of the two packages, so that each function is there to be exchanged."""
+    """Imports every module of the two packages, so that each function can be exchanged."""
     for root, package in ((tree, "dsd_lang"), (tree / "runtime", "dsd_runtime")):
         for file in sorted((root / package).rglob("*.py")):
             if file.stem != "__main__":

@@ -1,4 +1,4 @@
-"""Generates the mutants of a module: every small fault that could be written into it.
+"""Generates the mutants of a module: every small fault that could be put into it.
 
 A mutant is one change of one expression or statement, kept as the bytes it replaces, so that the rest of the file (and
 every line number) stays as it is. What changes nothing a test could see is left out: annotations, docstrings,
@@ -42,11 +42,11 @@ class Mutant:
 
     @property
     def key(self) -> str:
-        """What names it: the place, the kind, and what is put there."""
+        """The identity of a mutant: the position, the kind, and the replacement."""
         return f"{self.file}:{self.start}-{self.end}:{self.kind}:{self.after}"
 
     def applied(self, source: bytes) -> bytes:
-        """The file with the fault in it."""
+        """The file with the fault."""
         return source[: self.start] + self.after.encode() + source[self.end :]
 
 
@@ -94,10 +94,10 @@ class _Finder(ast.NodeVisitor):
             self.visit(node.value)
 
     def visit_Assert(self, node: ast.Assert) -> None:
-        """Assertions are for the type checker."""
+        """Skipped: assertions are for the type checker."""
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
-        """Composed text is nearly always a message."""
+        """Skipped: f-strings are nearly always messages."""
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
         if not (isinstance(node.value, ast.Name) and node.value.id == "Literal"):
@@ -254,7 +254,7 @@ def _is_type_union(node: ast.BinOp) -> bool:
 
 
 def _is_message(node: ast.Call) -> bool:
-    """Calls that only make a text for people, or a type for the checker."""
+    """Whether a call only makes a text for users, or a type for the checker."""
     name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
     return name.endswith(("Error", "warn")) or name in ("cast", "TypeVar", "doc")
 

@@ -25,17 +25,17 @@ class Reach:
         self._failed: set[str] = set()
 
     def pytest_sessionstart(self) -> None:
-        """Starts to count."""
+        """Starts coverage."""
         self._coverage.start()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        """Gives each test a context of its own."""
+        """Gives each test its own coverage context."""
         self._coverage.switch_context(item.nodeid)
         return (yield)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keeps how long a test took, and whether it passed."""
+        """Stores how long a test took, and whether it passed."""
         self._seconds[report.nodeid] = self._seconds.get(report.nodeid, 0.0) + report.duration
         if report.outcome != "passed":
             self._failed.add(report.nodeid)

@@ -1,4 +1,4 @@
-"""Runs the tests of a mutant and tells whether one of them fails.
+"""Runs the tests of a mutant and reports whether one of them fails.
 
 The mutant is written into a copy of the tree. A process that has imported torch and pytest, but nothing of the project,
 forks for each mutant, so that a trial costs what its tests cost.
@@ -27,7 +27,7 @@ _HEAVY = (
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`caught`, `survived` or `timeout`; the output's last lines say by which test."""
+    """`caught`, `survived` or `timeout`; the last lines of the output name the test."""
 
     outcome: str
     seconds: float
@@ -35,14 +35,14 @@ class Verdict:
 
 
 def warm_up() -> None:
-    """Imports what every test would import, but nothing of the project."""
+    """Imports what every test would import, except the project."""
     for name in _HEAVY:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
 
 
 def copy_of_tree(repository: Path, target: Path) -> None:
-    """The tracked files as they stand now, changes included."""
+    """Copies the tracked files, including uncommitted changes."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=repository, capture_output=True, check=True).stdout
     for name in listed.decode().split("\0"):
         source = repository / name
@@ -80,7 +80,7 @@ def _run(tree: Path, tests: Sequence[str], limit_seconds: float) -> Verdict:
 
 
 def code_of(child: int, deadline: float) -> int | None:
-    """The exit status of a process; None where it was still running at the deadline and had to be ended."""
+    """The exit status of a process; None if it was still running at the deadline and was killed."""
     while time.monotonic() < deadline:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:

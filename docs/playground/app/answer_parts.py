@@ -1,4 +1,7 @@
-"""Findings, plans and offers in, plain data of the playground's answers out. Places are offsets in UTF-16 units."""
+"""Converts diagnostics, plans and completions to the plain data of the playground's answers.
+
+Offsets are in UTF-16 units.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ Answer = dict[str, Any]
 
 
 class Places:
-    """The offsets of a text as a browser counts them: characters beyond the first plane are two."""
+    """The offsets of a text as a browser counts them: characters outside of the basic plane count as two."""
 
     def __init__(self, text: str) -> None:
         self.source = SourceText(text)
@@ -36,7 +39,7 @@ class Places:
         return code_points + bisect_left(self._wide, code_points)
 
     def of(self, start: int, end: int) -> dict[str, int]:
-        """A stretch between two offsets in code points."""
+        """The range between two offsets in code points."""
         return {"from": self.offset(start), "to": self.offset(end)}
 
     def at(self, line: int, column: int) -> int:
@@ -67,7 +70,7 @@ def _fix(fix: Fix, places: Places) -> Answer:
 
 
 def rows_shown(resolved: Plan) -> tuple[list[str], list[list[Answer]]]:
-    """The table of `dsd-plan`, its marks taken off and said beside each cell."""
+    """The table of `dsd-plan`, with its `*` marks as a flag for each cell."""
     from dsd_lang.views.table import MARK, table_rows
 
     headers, rows = table_rows(resolved)
@@ -89,7 +92,7 @@ def place_of(phase: Phase, places: Places) -> dict[str, int]:
 
 
 def weighed(found: Compiled) -> tuple[str, Densities | None]:
-    """With a model the exact counts of `dsd-plan --model` as text, and the shares that follow from them."""
+    """With a model, the exact counts of `dsd-plan --model` as text, and the shares that follow from them."""
     layers = found.circumstances.layers
     if layers is None:
         return "", None
@@ -102,7 +105,7 @@ def weighed(found: Compiled) -> tuple[str, Densities | None]:
 
 
 def totals_shown(found: Compiled) -> list[tuple[str, str]]:
-    """The lines that `dsd-plan` prints last, each as a name and what it says."""
+    """The last lines of `dsd-plan`, each as a name and a value."""
     from dsd_lang.cli.plan_page import Page, page_text
 
     wide = Page(width=10_000, is_fitted=False, is_coloured=False, is_whole=False)

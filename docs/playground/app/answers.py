@@ -1,8 +1,8 @@
-"""A question of the playground in, its answer out, both as JSON: findings, rows and pictures of the plan, another text.
+"""Answers the playground's questions, both as JSON: diagnostics, rows and pictures of the plan, formatted text.
 
-The page shows what stands here and knows nothing of the language itself. The functions of `dsd-lint`, `dsd-fmt`,
-`dsd-plan` and `dsd-lsp` answer, with one limit more: a program of very many phases is refused, for a browser has little
-room for it.
+The page displays these answers and has no knowledge of the language itself. They are computed by the functions of
+`dsd-lint`, `dsd-fmt`, `dsd-plan` and `dsd-lsp`, with one more limit: a program with very many phases is refused,
+because a browser has little space for it.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ _DEFAULT_CODES = frozenset(entry.code for entry in CATALOGUE.values() if entry.d
 
 
 class Question(NamedTuple):
-    """What is asked of which text; ``model`` is the name of a model to check against, ``width`` that of a picture.
+    """A question about a text; ``model`` is the name of a model to check against, ``width`` that of a picture.
 
-    ``line`` and ``character`` are a place as editors count it: both from 0, characters in UTF-16 units.
+    ``line`` and ``character`` are a position as editors count it: both from 0, characters in UTF-16 units.
     """
 
     ask: str
@@ -59,7 +59,7 @@ class Question(NamedTuple):
 
 
 def answer(question: str) -> str:
-    """The door: a JSON object that names what it asks in, a JSON object out. A user's mistake is a `problem` in it."""
+    """The entry point: a JSON object with the question, to a JSON object. A user's mistake is a `problem` in it."""
     asked = Question(**json.loads(question))
     try:
         reply = ANSWERS[asked.ask](asked)
@@ -69,7 +69,7 @@ def answer(question: str) -> str:
 
 
 def check(asked: Question) -> Answer:
-    """All findings of the text."""
+    """All diagnostics of the text."""
     places = Places(asked.text)
     found = _diagnostics(asked, asked.text)
     shown = [diagnostic_shown(diagnostic, places) for diagnostic in found[:MAX_DIAGNOSTICS]]
@@ -77,7 +77,7 @@ def check(asked: Question) -> Answer:
 
 
 def plan(asked: Question) -> Answer:
-    """The resolved plan: rows, totals, the timeline as a picture; None while the text has errors, or no phase."""
+    """The resolved plan: rows, totals, the timeline as a picture; None if the text has errors or no phase."""
     found = _compiled(asked)
     if found is None or not found.plan.phases:
         return {"plan": None}
@@ -115,7 +115,7 @@ def graph(asked: Question) -> Answer:
 
 
 def plan_json(asked: Question) -> Answer:
-    """The plan as `dsd-plan --json` writes it."""
+    """The output of `dsd-plan --json`."""
     found = _compiled(asked)
     return {"json": None if found is None else found.plan.to_json() + "\n"}
 
@@ -129,7 +129,7 @@ def format(asked: Question) -> Answer:
 
 
 def fix(asked: Question) -> Answer:
-    """The text with every safe fix in it, round by round."""
+    """The text after all safe fixes, applied repeatedly."""
     from dsd_lang.lint.fixes import mend
 
     mended = mend(asked.text, lambda text: _diagnostics(asked, text), unsafe=False)
@@ -137,7 +137,7 @@ def fix(asked: Question) -> Answer:
 
 
 def complete(asked: Question) -> Answer:
-    """What the language server offers at a place."""
+    """The language server's completions at a position."""
     from lsprotocol import types
 
     from dsd_lang.lsp.completion import completion
@@ -149,7 +149,7 @@ def complete(asked: Question) -> Answer:
 
 
 def hover(asked: Question) -> Answer:
-    """What the language server says of a place, in Markdown; None where it says nothing."""
+    """The language server's hover at a position, in Markdown; None if there is none."""
     from lsprotocol import types
 
     from dsd_lang.lsp.hover import hover as meaning
@@ -199,7 +199,7 @@ def _compiled(asked: Question) -> Compiled | None:
 
 
 def _document(asked: Question) -> Document:
-    """The text as the language server sees it."""
+    """The text as a document of the language server."""
     from dsd_lang.lsp.documents import Document
     from dsd_lang.lsp.settings import ClientSettings
 
