@@ -1,4 +1,4 @@
-// Questions in, promises of answers out: the worker, started again when a program takes too long or breaks it.
+// Sends questions to the worker and returns promises; restarts the worker if a program takes too long or breaks it.
 
 const PATIENCE_MS = 10_000
 const START_MS = 120_000
@@ -6,7 +6,7 @@ const TOO_LONG = `this schedule takes longer than ${PATIENCE_MS / 1000} seconds 
 const TOO_SLOW = "the compiler cannot be loaded: the network is too slow"
 
 export class Compiler {
-  /** `onReady` hears of every start with what was loaded, `onBroken` why it cannot be. */
+  /** `onReady` is called at every start with what was loaded, `onBroken` with the reason why it failed. */
   constructor(script, {onReady, onBroken}) {
     Object.assign(this, {script, onReady, onBroken, waiting: new Map(), number: 0})
     this.start()
@@ -56,7 +56,7 @@ export class Compiler {
     else reject(new Error(`internal error: ${failure}`))
   }
 
-  /** Gives the worker so long for its next answer, as long as one is wanted. */
+  /** Limits the time for the worker's next answer, while one is expected. */
   watch() {
     clearTimeout(this.timer)
     if (this.waiting.size > 0) this.expect(PATIENCE_MS, () => this.restart(TOO_LONG))

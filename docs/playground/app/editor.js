@@ -1,4 +1,4 @@
-// A place in the page and what to do about changes in, an editor out: CodeMirror with findings, fixes and completion.
+// The editor: CodeMirror with diagnostics, fixes and completion.
 
 import {autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap} from "@codemirror/autocomplete"
 import {defaultKeymap, history, historyKeymap} from "@codemirror/commands"
@@ -15,7 +15,7 @@ import {rendered} from "./pages.js"
 
 const SEVERITIES = {error: "error", warning: "warning", advice: "info"}
 
-/** An editor in `parent`; `onText` hears of every change, `onPlace` of every move; `complete` offers words, `hover` explains them. */
+/** An editor in `parent`; `onText` is called at every change, `onPlace` when the cursor moves. */
 export function createEditor({parent, text, onText, onPlace, onFormat, complete, hover}) {
   const heard = EditorView.updateListener.of((update) => {
     if (update.docChanged) onText(update.state.doc.toString())
@@ -34,7 +34,7 @@ export function createEditor({parent, text, onText, onPlace, onFormat, complete,
   return new EditorView({parent, state: EditorState.create({doc: text, extensions})})
 }
 
-/** Marks findings in the text: squiggles, the gutter, a box on hover with the rule's page and the fix. */
+/** Marks diagnostics in the text: squiggles, the gutter, a box on hover with the rule's page and the fix. */
 export function showFindings(view, findings) {
   const end = view.state.doc.length
   const shown = findings.map((finding) => ({
@@ -48,7 +48,7 @@ export function showFindings(view, findings) {
   view.dispatch(setDiagnostics(view.state, shown))
 }
 
-/** A box with what is said of the word at a place; not where a finding has its own. */
+/** A box with the hover text of a word; not where a diagnostic has its own. */
 async function explained(view, position, hover) {
   let isTaken = false
   forEachDiagnostic(view.state, (_, from, to) => (isTaken ||= from <= position && position <= to))
@@ -68,18 +68,18 @@ function told(finding) {
   )
 }
 
-/** Whether a fix may be put in by a button. */
+/** Whether a fix may be applied by a button. */
 export function isApplicable(fix) {
   return fix !== null && fix.applicability !== "display" && fix.edits.length > 0
 }
 
-/** Puts a fix's edits into the text, as one step that can be undone. */
+/** Applies a fix's edits as one change that can be undone. */
 export function applyFix(view, fix) {
   view.dispatch({changes: fix.edits, userEvent: "input.fix"})
   view.focus()
 }
 
-/** Another text in place of the whole, only the part that differs replaced, so that the cursor stays where it was. */
+/** Replaces the text, but only the part that differs, so that the cursor does not move. */
 export function replaceText(view, text) {
   const old = view.state.doc.toString()
   let start = 0
@@ -90,7 +90,7 @@ export function replaceText(view, text) {
   view.dispatch({changes: {from: start, to: old.length - back, insert: text.slice(start, text.length - back)}})
 }
 
-/** Moves the cursor to a stretch of the text and shows it. */
+/** Moves the cursor to a range of the text and scrolls to it. */
 export function goTo(view, {from, to}) {
   const end = view.state.doc.length
   const selection = EditorSelection.single(Math.min(from, end), Math.min(to, end))

@@ -1,4 +1,4 @@
-// Words in, DOM out.
+// Creates DOM elements.
 
 /** An element; children that are empty or null are left out. */
 export function element(tag, attributes = {}, ...children) {

@@ -1,4 +1,4 @@
-// The pattern table of dsd_lang.editors in, a CodeMirror language out. Every word and pattern comes from that table.
+// Makes a CodeMirror language from the pattern table of dsd_lang.editors, which has every word and pattern.
 
 import {StreamLanguage, syntaxHighlighting} from "@codemirror/language"
 import {Tag, tagHighlighter} from "@lezer/highlight"
@@ -14,14 +14,14 @@ const regions = Object.fromEntries(
 )
 const tags = Object.fromEntries(table.parts.map((part) => [part, Tag.define()]))
 
-/** The stretches of a match at the stream's place, or null. */
+/** The parts of a match at the stream's position, or null. */
 function stretches(rule, stream) {
   rule.regex.lastIndex = stream.pos
   const found = rule.regex.exec(stream.string)
   return found && rule.parts.map((part, index) => ({part, length: found[index + 1].length}))
 }
 
-/** What the rules in force say stands here; moves in and out of regions. */
+/** The category at this position by the current rules; enters and leaves regions. */
 function recognised(stream, state) {
   const region = regions[state.regions.at(-1)]
   for (const end of region ? region.ends : []) {

@@ -1,5 +1,5 @@
-// The page in, the playground out: what the editor says goes to the compiler, what that answers to the panes.
-// Only the newest text counts: an answer to an older one is dropped.
+// The playground: sends the editor's text to the compiler, and its answers to the panes.
+// Answers about an older text are dropped.
 
 import {Compiler} from "./compiler.js"
 import {element, marked} from "./elements.js"
@@ -17,7 +17,7 @@ const place = (state, position) => {
 }
 const part = (name) => document.getElementById(`pg-${name}`)
 
-/** Starts the playground in its place on the page; once. */
+/** Starts the playground in its element, once. */
 export async function mount(root) {
   if (root === null || root.dataset.mounted) return
   root.dataset.mounted = "true"
@@ -152,7 +152,7 @@ class Playground {
     this.pause = setTimeout(() => this.compile(), PAUSE_MS)
   }
 
-  /** One round at a time; what changes meanwhile starts the next one. */
+  /** One round at a time; changes in the meantime start the next one. */
   async compile() {
     if (this.isCompiling) {
       this.isOutdated = true
@@ -277,7 +277,7 @@ class Playground {
     this.compile()
   }
 
-  // words, when the language server's part is there
+  // completion and hover, once the language server is loaded
 
   async complete(context) {
     const word = context.matchBefore(/@?[\w.]*/)
@@ -297,7 +297,7 @@ class Playground {
     return page ?? null
   }
 
-  /** An answer that the editor waits for: what goes wrong is told, and the answer is empty. */
+  /** An answer for the editor; on an error it is empty, and the error is shown. */
   async askQuietly(ask, more) {
     try {
       return await this.ask(ask, more)
@@ -314,7 +314,7 @@ class Playground {
     this.root.dataset.words = this.knowsWords
   }
 
-  // what the page says of itself
+  // status messages
 
   ready({dsd, python, pyodide}) {
     this.say(`dsd ${dsd}`, "ready")

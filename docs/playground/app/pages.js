@@ -1,4 +1,4 @@
-// A page of the language server in, DOM out: the little Markdown that its pages are made of.
+// Converts the language server's pages to DOM: the subset of Markdown that they use.
 
 import {element} from "./elements.js"
 

@@ -1,4 +1,4 @@
-// Answers of the compiler in, the panes of the page out: findings, table, totals, pictures.
+// Shows the compiler's answers in the panes: diagnostics, table, totals, pictures.
 
 import {element, marked} from "./elements.js"
 import {isApplicable} from "./editor.js"
@@ -6,7 +6,7 @@ import {isApplicable} from "./editor.js"
 const LONG = 18
 const COUNTED = ["error", "warning", "advice"]
 
-/** The list of findings; `goTo` moves to a place, `apply` puts a fix in. */
+/** The list of diagnostics; `goTo` moves to a position, `apply` applies a fix. */
 export function showList(list, summary, {findings, left_out: leftOut}, {goTo, apply}) {
   summary.textContent = counted(findings) || "Nothing found"
   summary.className = `pg-head ${findings[0] ? worst(findings) : "clean"}`
@@ -41,7 +41,7 @@ function worst(findings) {
   return COUNTED.find((severity) => findings.some((one) => one.severity === severity))
 }
 
-/** The resolved table; a row's number moves to where the phase is written. */
+/** The resolved table; a click on a row's number moves to the phase. */
 export function showTable(place, {headers, rows, left_out: leftOut}, goTo) {
   const classes = headers.map((header) => `pg-${header.replaceAll(/\W/g, (mark) => (mark === "#" ? "number" : "-"))}`)
   const head = element("thead", {}, element("tr", {}, ...headers.map((text, at) => element("th", {scope: "col", class: classes[at]}, text))))
@@ -71,7 +71,7 @@ export function showTotals(place, totals) {
   )
 }
 
-/** A picture that the compiler drew; a click on a phase moves to where it is written. */
+/** A picture drawn by the compiler; a click on a phase moves to it. */
 export function showPicture(place, svg, onRow) {
   const picture = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement
   place.replaceChildren(document.importNode(picture, true))
@@ -81,7 +81,7 @@ export function showPicture(place, svg, onRow) {
   }
 }
 
-/** Shows in table and timeline in which phases the cursor is. */
+/** Marks the phases at the cursor in table and timeline. */
 export function showCurrent(read, rows, place) {
   const current = rows.map((row) => row.from <= place && place <= row.to)
   read.querySelectorAll("tbody tr").forEach((row, index) => row.classList.toggle("current", current[index] ?? false))

@@ -1,15 +1,15 @@
-// A schedule in, the fragment of a link out, and back: deflated and in the letters that a URL may have. No server sees it.
+// Converts a schedule to the fragment of a link and back: compressed, in characters valid in a URL. No server sees it.
 
 const MAX_LENGTH = 1_000_000
 
-/** `#text=...` with the model where there is one. */
+/** `#text=...` with the model, if any. */
 export async function toFragment({text, model}) {
   const packed = await through(new Blob([text]).stream(), new CompressionStream("deflate-raw"), Infinity)
   const letters = btoa(Array.from(packed, (byte) => String.fromCharCode(byte)).join("")).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")
   return `#text=${letters}${model ? `&model=${encodeURIComponent(model)}` : ""}`
 }
 
-/** What a fragment holds, null when it holds no schedule; throws when it is damaged. */
+/** The contents of a fragment, null if it has no schedule; throws if it is damaged. */
 export async function fromFragment(fragment) {
   const fields = new URLSearchParams(fragment.replace(/^#/, ""))
   const letters = fields.get("text")

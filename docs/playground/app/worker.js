@@ -1,5 +1,5 @@
-// Questions in, answers out, beside the page so that typing never waits: Pyodide with the language in it.
-// The parts are loaded in order of need: findings come before pydantic is there, the graph alone brings networkx.
+// Answers questions in a web worker, so that typing never waits: Pyodide with the language.
+// Parts are loaded when needed: diagnostics work before pydantic is loaded, and only the graph loads networkx.
 
 import {loadPyodide} from "./pyodide/pyodide.mjs"
 
@@ -16,7 +16,7 @@ async function fetched(name, options) {
   return response
 }
 
-/** Every archive of a part, asked for at once. */
+/** All archives of a part, requested at the same time. */
 async function archivesOf(part) {
   const {parts, stamp} = await manifest
   archives[part] ??= Promise.all(parts[part].map(async (name) => [name, await (await fetched(`${name}?${stamp}`)).arrayBuffer()]))
@@ -55,10 +55,10 @@ async function answered(question) {
   return JSON.parse(answer(JSON.stringify(question)))
 }
 
-// one question at a time, in the order they came
+// one question at a time, in order
 let last = load("language").then(
   async () => {
-    archivesOf("plan").catch(() => undefined) // told when it is needed
+    archivesOf("plan").catch(() => undefined) // reported when it is needed
     postMessage({ready: true, ...(await manifest)})
   },
   (error) => postMessage({broken: String(error.message ?? error)}),
