@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from dsd_lang.base.arguments import Argument
 from dsd_lang.base.diagnostics import CATALOGUE, rule_url
+from dsd_lang.base.expected_values import expected
 from dsd_lang.base.options import Option
-from dsd_lang.rules.wrong_value import expected
 
 _HEADING = re.compile(r"^(?P<title>[^\n]+)\n-{3,}$", re.MULTILINE)
 _BLOCK = re.compile(r"::\n\n(?P<lines>(?:(?: {4}[^\n]*)?\n)*(?: {4}[^\n]*)?)")

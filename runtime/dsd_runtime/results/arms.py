@@ -9,8 +9,8 @@ from typing import Literal
 from dsd_lang.base.metrics import find_metric
 from dsd_lang.plan import Phase
 from dsd_lang.plan.seeds import arm_of
-from dsd_runtime.results.measurements import Measurements, Series
-from dsd_runtime.results.parts import Arm, ArmValue, Budget
+from dsd_runtime.results.measurements import Measurements, MetricRows
+from dsd_runtime.results.parts import ArmCost, ArmValue, ComparedArm
 
 
 def phases_by_seed(measured: Measurements, arm: str) -> dict[int, list[Phase]]:
@@ -25,13 +25,13 @@ def phases_by_seed(measured: Measurements, arm: str) -> dict[int, list[Phase]]:
     return dict(zip(indices, by_path.values(), strict=True))
 
 
-def measured_arm(measured: Measurements, arm: str, metric: str, at: Literal["end", "best"]) -> Arm:
+def measured_arm(measured: Measurements, arm: str, metric: str, at: Literal["end", "best"]) -> ComparedArm:
     """The values of an arm: after its last phase, or at the evaluation with the best validation metric."""
     seeds = phases_by_seed(measured, arm)
     values = tuple(_value(measured, seed, phases, metric, at) for seed, phases in seeds.items())
     budgets = [_budget(measured, phases[-1]) for phases in seeds.values()]
     known = [budget for budget in budgets if budget is not None]
-    return Arm(name=arm, values=values, budget=known[0] if known else None)
+    return ComparedArm(name=arm, values=values, budget=known[0] if known else None)
 
 
 def _value(
@@ -75,11 +75,11 @@ def _best(measured: Measurements, seed: int, phases: Sequence[Phase], metric: st
     return ArmValue(seed=seed, path=path, phase=phase_id, value=value)
 
 
-def _by_update(rows: Series) -> dict[int, float]:
+def _by_update(rows: MetricRows) -> dict[int, float]:
     return {row.update: row.value for row in rows if row.value is not None}
 
 
-def _budget(measured: Measurements, last: Phase) -> Budget | None:
+def _budget(measured: Measurements, last: Phase) -> ArmCost | None:
     """What the line up to a phase has cost; None where a phase of it has not been trained."""
     epochs, updates, weighted = 0.0, 0, 0.0
     for phase in measured.plan.line(last.id):
@@ -90,4 +90,4 @@ def _budget(measured: Measurements, last: Phase) -> Budget | None:
             return None
         epochs, updates = epochs + row.epoch, updates + row.update
         weighted += measured.density_weighted_epochs(phase)
-    return Budget(epochs=round(epochs, 6), updates=updates, density_weighted_epochs=round(weighted, 6))
+    return ArmCost(epochs=round(epochs, 6), updates=updates, density_weighted_epochs=round(weighted, 6))

@@ -10,7 +10,7 @@ from dsd_lang.base.metrics import find_metric
 from dsd_lang.plan import Comparison, Plan
 from dsd_runtime.results.arms import measured_arm, phases_by_seed
 from dsd_runtime.results.measurements import Measurements
-from dsd_runtime.results.parts import Arm, ComparisonResult, ItemTest, Provenance, SeedTest
+from dsd_runtime.results.parts import ComparedArm, ComparisonResult, ItemTest, Provenance, SeedTest
 from dsd_runtime.results.predictions import can_compare, compare_items, predictions_file, read_predictions
 from dsd_runtime.results.seed_tests import compare_seeds, holm, seeds_needed
 from dsd_runtime.results.verdicts import comparison_verdict
@@ -36,8 +36,8 @@ def compare_arms(
 
 def _result(
     one: Comparison,
-    left: Arm,
-    right: Arm,
+    left: ComparedArm,
+    right: ComparedArm,
     seeds: SeedTest,
     measured: Measurements,
     provenance: Provenance,
@@ -62,7 +62,7 @@ def _result(
     )
 
 
-def _over_seeds(one: Comparison, left: Arm, right: Arm) -> SeedTest:
+def _over_seeds(one: Comparison, left: ComparedArm, right: ComparedArm) -> SeedTest:
     metric = find_metric(one.on)
     sides = [{item.seed: item.value for item in arm.values if item.value is not None} for arm in (left, right)]
     direction = None if metric is None else metric.higher_is_better
@@ -76,7 +76,7 @@ def _over_seeds(one: Comparison, left: Arm, right: Arm) -> SeedTest:
     return found
 
 
-def _missing(arm: Arm) -> str:
+def _missing(arm: ComparedArm) -> str:
     """`` `dsd` has no value for seeds 3, 4: its last phase is not trained ``."""
     absent = [item for item in arm.values if item.value is None]
     seeds = "" if len(arm.values) == 1 else f" for seed{'s' if len(absent) > 1 else ''} "
@@ -84,7 +84,9 @@ def _missing(arm: Arm) -> str:
     return f"`{arm.name}` has no value{seeds}{numbers}: {absent[0].why_not}"
 
 
-def _over_items(one: Comparison, left: Arm, right: Arm, measured: Measurements, notes: list[str]) -> Iterator[ItemTest]:
+def _over_items(
+    one: Comparison, left: ComparedArm, right: ComparedArm, measured: Measurements, notes: list[str]
+) -> Iterator[ItemTest]:
     """The test over items for each seed whose predictions are kept in both arms."""
     if one.at == "best" or not can_compare(one.on):
         return
@@ -105,7 +107,12 @@ def _over_items(one: Comparison, left: Arm, right: Arm, measured: Measurements, 
 
 
 def _flags(
-    one: Comparison, left: Arm, right: Arm, seeds: SeedTest, measured: Measurements, provenance: Provenance
+    one: Comparison,
+    left: ComparedArm,
+    right: ComparedArm,
+    seeds: SeedTest,
+    measured: Measurements,
+    provenance: Provenance,
 ) -> Iterator[str]:
     if provenance.scale != "1":
         yield f"every length is scaled by {provenance.scale}"
@@ -131,7 +138,7 @@ def _seeds(seeds: set[int]) -> str:
     )
 
 
-def _epochs(arm: Arm) -> float:
+def _epochs(arm: ComparedArm) -> float:
     assert arm.budget is not None
     return arm.budget.epochs
 

@@ -12,7 +12,7 @@ from dsd_runtime.results.parts import MetricRow
 
 SECONDS = "seconds"
 """The row at a node's end that says how long its training took; no metric."""
-Series = list[MetricRow]
+MetricRows = list[MetricRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,12 @@ class Measurements:
     nodes: Mapping[str, str]
     folder: RunFolder
     states: Mapping[str, str]
-    series: Mapping[str, Mapping[str, Series]] = field(default_factory=dict)
+    series: Mapping[str, Mapping[str, MetricRows]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, plan: Plan, nodes: Mapping[str, str], folder: RunFolder, rows: Iterable[MetricRow]) -> Measurements:
         """``nodes`` are the keys of the phases' nodes by phase id; rows of other nodes are left alone."""
-        series: dict[str, dict[str, Series]] = {}
+        series: dict[str, dict[str, MetricRows]] = {}
         for row in rows:
             series.setdefault(row.node, {}).setdefault(row.name, []).append(row)
         states = {phase: folder.state(key) for phase, key in nodes.items()}
@@ -47,7 +47,7 @@ class Measurements:
             phase = by_id[phase.parent]
         return phase if self.state(phase) == "trained" else None
 
-    def over_time(self, phase: Phase, name: str) -> Series:
+    def over_time(self, phase: Phase, name: str) -> MetricRows:
         """The measurements of a metric in a phase, in order."""
         return self.series.get(self.nodes.get(phase.id, ""), {}).get(name, [])
 

@@ -69,7 +69,7 @@ class ItemTest(ResultPart):
     why_not: str | None = None
 
 
-class Budget(ResultPart):
+class ArmCost(ResultPart):
     """What the phases of an arm cost for one seed, its trunk included."""
 
     epochs: float
@@ -88,12 +88,12 @@ class ArmValue(ResultPart):
     why_not: str | None = None
 
 
-class Arm(ResultPart):
+class ComparedArm(ResultPart):
     """One side of a comparison."""
 
     name: str
     values: tuple[ArmValue, ...] = ()
-    budget: Budget | None = None
+    budget: ArmCost | None = None
 
 
 class ComparisonResult(ResultPart):
@@ -103,8 +103,8 @@ class ComparisonResult(ResultPart):
     on: str
     at: Literal["end", "best"]
     higher_is_better: bool | None
-    left: Arm
-    right: Arm
+    left: ComparedArm
+    right: ComparedArm
     seeds: SeedTest
     items: tuple[ItemTest, ...] = ()
     flags: tuple[str, ...] = ()

@@ -20,7 +20,6 @@ from dsd_runtime.results.parts import ItemTest
 _RIGHT_OR_WRONG = {"err": True, "top1_err": True, "acc": False}
 _COUNTED = {"wer": ("word_errors", "words"), "cer": ("character_errors", "characters")}
 _BLEU = {f"bleu{order}": order for order in range(1, 5)}
-Prediction = Mapping[str, Any]
 
 
 def predictions_file(folder: RunFolder, node: str) -> Path:
@@ -28,7 +27,7 @@ def predictions_file(folder: RunFolder, node: str) -> Path:
     return folder.predictions / f"{node}.jsonl"
 
 
-def read_predictions(path: Path) -> Sequence[Prediction]:
+def read_predictions(path: Path) -> Sequence[Mapping[str, Any]]:
     """The lines of a file; empty where there is none. Raises :class:`DsdError` for a damaged one."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -54,7 +53,7 @@ def can_compare(metric: str) -> bool:
 
 
 def compare_items(
-    left: Sequence[Prediction], right: Sequence[Prediction], *, metric: str, seed: int
+    left: Sequence[Mapping[str, Any]], right: Sequence[Mapping[str, Any]], *, metric: str, seed: int
 ) -> ItemTest | None:
     """The test that belongs to the metric; None where the predictions hold nothing that it could use.
 
@@ -80,11 +79,11 @@ def compare_items(
     return None
 
 
-def _errors(line: Prediction, errors: str, size: str) -> CountedErrors:
+def _errors(line: Mapping[str, Any], errors: str, size: str) -> CountedErrors:
     return CountedErrors(int(line[errors]), int(line[size]), line.get("speaker"))
 
 
-def _require_same_items(left: Sequence[Prediction], right: Sequence[Prediction]) -> None:
+def _require_same_items(left: Sequence[Mapping[str, Any]], right: Sequence[Mapping[str, Any]]) -> None:
     for name in ("target", "reference", "references"):
         if [line.get(name) for line in left] != [line.get(name) for line in right]:
             raise DsdError("the two arms were not tested on the same items", help="run both with the same data")
