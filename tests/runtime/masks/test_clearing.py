@@ -10,7 +10,7 @@ import torch
 from dsd_runtime.masks import clearing
 from dsd_runtime.masks.clearing import ClearingMask
 
-DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64)
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.float8_e5m2)
 
 
 @pytest.fixture(params=[0, 1 << 20], ids=["bytes", "wide"])
