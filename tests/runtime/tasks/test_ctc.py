@@ -134,6 +134,7 @@ def test_evaluation_is_over_the_whole_split():
     batches = [batch_of(first, [3, 3], ["ab", "b"]), batch_of(second, [3], ["b"])]
     task = CtcTask(SYMBOLS)
     metrics = task.evaluate(Given(), batches)
+    assert metrics.keys() == set(task.metrics)
     assert metrics["wer"] == pytest.approx(100 / 3)
     assert metrics["cer"] == pytest.approx(25)
     losses = [float(task.loss(Given(), batch).detach()) for batch in batches]
