@@ -109,7 +109,7 @@ def train_phase(run: PhaseRun) -> dict[str, float]:
     while True:
         if not session.is_phase_over:
             _train_pass(run)
-            if not run.pass_updates and not session.is_phase_over:  # the phase began at the end of a pass
+            if not run.pass_updates:  # the phase began at the end of a pass
                 continue
         metrics = _evaluate_and_report(run)
         if session.is_phase_over:

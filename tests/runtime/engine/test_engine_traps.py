@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,20 @@ def test_a_foreign_step_within_an_update_is_refused_at_once() -> None:
         assert "session.step()" in str(caught.value.help)
         break
     assert torch.equal(model[0].weight, before)
+
+
+@pytest.mark.parametrize(("rates", "is_refused"), [((0.0, 0.0), False), ((0.0, 1.0), True), ((1.0, 1.0), True)])
+def test_a_foreign_step_at_a_rate_of_zero_changes_nothing(rates: tuple[float, float], is_refused: bool) -> None:
+    """As `torch.distributed.checkpoint` takes one to create the optimizer's state."""
+    model = network()
+    optimizer = _two_groups(model, (0.5, 0.05))
+    session = begin("dense 2it lr=0.5", model, optimizer)
+    session.begin_step()
+    backward(model, *samples())
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+    with pytest.raises(DsdError, match="a session drives") if is_refused else nullcontext():
+        optimizer.step()
 
 
 @pytest.mark.parametrize("ask", ["done", "report", "epochs"])

@@ -48,6 +48,14 @@ def test_few_classes_are_all_among_the_first_five():
     assert int(top_hits(torch.randn(6, 3), torch.tensor([0, 1, 2, 0, 1, 2]))[1]) == 6
 
 
+def test_each_guess_is_kept_where_asked_for():
+    logits = torch.tensor([[0.0, 2, 1], [3, 2, 1], [torch.nan, 9, 0]])
+    batch = ImageBatch(logits[:, :, None, None], torch.tensor([1, 2, 1]))
+    kept = []
+    ClassificationTask().evaluate(Fixed(), [batch, batch], keep=kept)
+    assert kept == [{"target": 1, "guess": 1}, {"target": 2, "guess": 0}, {"target": 1, "guess": -1}] * 2
+
+
 def test_nan_is_a_miss():
     assert [int(hits) for hits in top_hits(torch.full((2, 7), torch.nan), torch.zeros(2, dtype=torch.int64))] == [0, 0]
 

@@ -14,7 +14,7 @@ from dsd_runtime.data.batch import ImageBatch, SpeechBatch
 from dsd_runtime.data.speech.alphabet import Alphabet, collapse
 from dsd_runtime.training.tasks.ctc import CtcTask
 from dsd_runtime.training.tasks.ctc_decoding import greedy_decode
-from dsd_runtime.training.tasks.ctc_errors import error_rates
+from dsd_runtime.training.tasks.ctc_errors import counted_errors, error_rates
 
 SYMBOLS = ("a", "b")
 
@@ -119,6 +119,18 @@ def test_greedy_decoding_by_hand(path, text):
 def test_error_rates_by_hand(references, hypotheses, wer, cer):
     rates = error_rates(references, hypotheses)
     assert (rates.wer, rates.cer) == (pytest.approx(wer), pytest.approx(cer))
+
+
+def test_the_errors_of_each_utterance():
+    found = counted_errors(["a b c d", "", "a  b "], ["a x c", "x y", " a b"], ["s1", None, None])
+    names = ("reference", "hypothesis", "word_errors", "words", "character_errors", "characters")
+    assert [tuple(one[name] for name in names) for one in found] == [
+        ("a b c d", "a x c", 2, 4, 3, 7),
+        ("", "x y", 2, 0, 3, 0),
+        ("a b", "a b", 0, 2, 0, 3),
+    ]
+    assert [one.get("speaker") for one in found] == ["s1", None, None]
+    assert "speaker" not in found[1]
 
 
 def test_error_rates_without_references():
