@@ -42,7 +42,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def arguments_table(group: ReferenceTable) -> str:
     """Name, default, values, meaning and statements of the arguments of a group, from the registry."""
     return table(
-        ("argument", "default", "values", "meaning", "stands on"),
+        ("argument", "default", "values", "meaning", "allowed on"),
         ([f"`{row.name}=`", _default(row), *_values_and_meaning(row)] for row in ARGUMENTS if row.group == group),
     )
 
