@@ -10,7 +10,7 @@ NEW_STYLE = "parametrizations."
 """What `made_by` starts with for `torch.nn.utils.parametrize`, as against the older hooks."""
 
 STANDARDIZED = "weight_standardization"
-"""What `made_by` says of weights that a layer standardizes in each forward pass; nothing removes that."""
+"""The value of `made_by` for weights that a layer standardizes in each forward pass, which cannot be removed."""
 
 _REMOVED_BY = {
     "weight_norm": 'torch.nn.utils.remove_weight_norm(module, "{}")',

@@ -273,7 +273,7 @@ FOREIGN_METRICS: dict[str, str] = {
 
 
 COUNTERS = frozenset({"epoch", "epochs", "step", "steps", "iteration", "iterations", "it", "ep", "time"})
-"""What a phase's length counts, which is no metric."""
+"""The units of a phase's length, which are not metrics."""
 
 
 def value_meant(argument: str, written: str, known: tuple[str, ...]) -> str | None:

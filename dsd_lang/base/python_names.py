@@ -7,7 +7,7 @@ import re
 from dsd_lang.base.data_sets import DATA_SETS
 
 TORCHVISION = "torchvision"
-"""What stands before the colon in `torchvision:NAME`: one of torchvision's own classifiers, and nothing else."""
+"""The prefix in `torchvision:NAME`: always one of torchvision's own classifiers."""
 
 CODE_SETTINGS = ("model", "data")
 """The settings whose value may name Python code."""

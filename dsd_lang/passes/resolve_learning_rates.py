@@ -181,7 +181,7 @@ class _Rates:
                         wrong_value.word_for_rate(
                             part,
                             guess,
-                            meant.help if meant is not None else "`prev`, `last` and `base` stand for earlier rates",
+                            meant.help if meant is not None else "`prev`, `last` and `base` mean earlier rates",
                         )
                     )
                     return True

@@ -33,9 +33,9 @@ class Mark(Enum):
 
 
 FAILED: Final = Mark.FAILED
-"""A value that was given but does not fit; it has been reported, so nothing is inherited in its place."""
+"""A value that was given but is invalid; it has been reported, so nothing is inherited instead."""
 NONE: Final = Mark.NONE
-"""The word `none` where the argument is off without it: said, but nothing is written into the plan."""
+"""The word `none` for an argument that is off by default: given, but not written to the plan."""
 
 
 @record

@@ -47,7 +47,7 @@ def _not_negative(text: str) -> str:
 
 def _share(text: str) -> str:
     if not 0 <= _value(text) < 1:
-        raise ValueError(f"`{text[:40]}` is no share from 0 to below 1")
+        raise ValueError(f"`{text[:40]}` is not a share from 0 to below 1")
     return text
 
 
@@ -112,7 +112,7 @@ def check_phases(phases: Iterable[Phase]) -> None:
         if phase.id in before:
             raise ValueError(f"two phases have the id `{phase.id[:40]}`")
         if phase.parent is not None and phase.parent not in before:
-            raise ValueError(f"the parent `{phase.parent[:40]}` of `{phase.id[:40]}` is no phase before it")
+            raise ValueError(f"the parent `{phase.parent[:40]}` of `{phase.id[:40]}` is not an earlier phase")
         before.add(phase.id)
 
 
@@ -122,7 +122,7 @@ def check_settings(settings: Mapping[str, Any], origins: Mapping[str, str]) -> N
         if name not in origins:
             raise ValueError(f"nothing says where the setting `{name[:40]}` is from")
         if not _is_setting(value):
-            raise ValueError(f"the setting `{name[:40]}` is no value that a schedule can write")
+            raise ValueError(f"the setting `{name[:40]}` is not a value that a schedule can contain")
 
 
 def _is_setting(value: Any) -> bool:

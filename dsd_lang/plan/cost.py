@@ -13,7 +13,7 @@ from dsd_lang.plan.ramps import ramp_mean
 from dsd_lang.plan.seeds import arm_of
 
 Densities = Mapping[str, tuple[Fraction | None, Fraction | None]]
-"""By phase id: the mean share alive during the phase and the share alive at its end; None where it is not known."""
+"""By phase id: the mean share not pruned during the phase, and that at its end; None if unknown."""
 
 
 class Budget(NamedTuple):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _MOST_SHOWN = 3
 _MOST_SUGGESTED = 16
-_NARROWER_FIRST = "the first match wins: write the narrower selector first"
+_NARROWER_FIRST = "the first match applies: write the narrower selector first"
 
 
 class Misfit(NamedTuple):

@@ -58,7 +58,7 @@ def check(subject: Subject) -> None:
         "the schedule ends with a sparse phase, which leaves its masks on",
         final.node.mode_span,
         label="last phase",
-        help="add a `dense` phase, or `# dsd: ignore[DSD303]` where a sparse network is wanted",
+        help="add a `dense` phase, or `# dsd: ignore[DSD303]` if you want a sparse network",
         fix=_with_dense_phase(subject, final),
     )
 

@@ -33,7 +33,7 @@ from dsd_lang.syntax import nodes
 
 CODE = "DSD402"
 
-_UNITS = "a length says its unit: `ep` for epochs, `it` for optimizer updates"
+_UNITS = "a length needs a unit: `ep` for epochs, `it` for optimizer updates"
 
 
 def no_unit(item: nodes.Value | nodes.PhaseItem, number: str) -> Diagnostic:

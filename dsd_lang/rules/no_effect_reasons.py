@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draft
 
 Reason = tuple[str, str]
-"""A sentence that says why there is no effect, and what to do."""
+"""Why there is no effect, and what to do."""
 
 _LEAVE_OUT = "leave it out"
 _SELECTING = ("layers", "except", "by", "scope", "alloc", "unit", "min", "others")
@@ -132,7 +132,7 @@ def _restored_zero(context: Context, name: str, value: object) -> Reason | None:
 def _floor_twice(context: Context, name: str, value: object) -> Reason | None:
     decay = context.draft.given.decay
     if name == "floor" and decay is not None and "floor" in decay:
-        return f"`floor=` has no effect: the decay says its own, {decay['floor']}", "keep one of the two"
+        return f"`floor=` has no effect: the decay has its own, {decay['floor']}", "keep one of the two"
     return None
 
 

@@ -43,7 +43,7 @@ def in_setting(name: str, span: Span) -> Diagnostic:
     """`set from=@a.end`."""
     return Diagnostic(
         CODE,
-        f"`set {name}=` holds for every phase, and no phase stands before the first",
+        f"`set {name}=` applies to every phase, and there is no phase before the first",
         span,
         label="nothing to refer to yet",
         help=f"write `{name}=` on the phases",

@@ -198,7 +198,7 @@ def not_a_number(value: nodes.Value) -> Diagnostic:
         f"expected a number, found {describe(value)}",
         value.span,
         label="no number",
-        help="numbers, loop variables and `+ - * / ^ ( )` may stand here",
+        help="numbers, loop variables and `+ - * / ^ ( )` are allowed here",
     )
 
 
@@ -226,7 +226,9 @@ def word_for_number(value: nodes.Name, known: tuple[str, ...], *, is_bound: bool
     guess, help = _meant_number(value.text, known)
     choices = ", ".join(f"`{name}`" for name in known)
     text = help or (f"the names known here are {choices}" if choices else "")
-    advice = "write a number such as `0.5` or `8e-4`; a word is one only where a loop binds it: `for x in 1, 2 { ... }`"
+    advice = (
+        "write a number such as `0.5` or `8e-4`; a word is a number only as a loop variable: `for x in 1, 2 { ... }`"
+    )
     return Diagnostic(
         CODE,
         message,

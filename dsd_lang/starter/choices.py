@@ -64,9 +64,7 @@ class Choices:
         model = "" if self.model is None else f'model="{self.model}"'
         if not model and not extra:
             return []
-        lines = [
-            "# `set` holds for the whole schedule" + ("; what it leaves out, the model's preset says" if model else "")
-        ]
+        lines = ["# `set` holds for the whole schedule" + ("; the model's preset has the rest" if model else "")]
         return [*lines, *([f"# {why}"] if why else []), f"set {' '.join(filter(None, (model, extra)))}", ""]
 
 

@@ -57,7 +57,7 @@ def _against_dense(choices: Choices) -> list[str]:
         *choices.settings(run.settings),
         "# the common start, trained once",
         f"base: {choices.first()}",
-        "# every branch goes on from there, three times, each time with another order of the data",
+        "# every branch continues from there, three times, each time with another data order",
         "fork seeds=3 rng=distinct {",
         "  dsd: {",
         f"    {choices.sparse(sparse)}",
@@ -105,7 +105,7 @@ def _alternating(choices: Choices) -> list[str]:
     return [
         *choices.settings(_ONE_CURVE, why=_ONE_CURVE_WHY),
         f"dense {choices.long('10ep')}",
-        "# compressed and decompressed in turn; `scope=global` lets all layers compete for the places",
+        "# compressed and decompressed in turn; with `scope=global` all layers compete",
         "repeat 6 {",
         f"  {sparse}",
         "  # a dense phase after a sparse one would start at a tenth: `prev` is the start of the phase before",

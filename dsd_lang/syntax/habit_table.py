@@ -107,7 +107,7 @@ _ARGUMENTS = (
     _form(rf"{_ARGUMENT}{_B}(:=|=>|->|<-){_B}", "an argument is written `{0}=`, not `{0} {1}`", fix="{0}="),
     _form(
         rf"^{_B}({'|'.join(allowed_at('set'))})[ \t]+({_NUM}(?:ep|it)?)",
-        "a setting is written `set {0}=`, and an argument stands on the line of its phase",
+        "a setting is written `set {0}=`, and an argument belongs on the line of its phase",
         fix="set {0}={1}",
     ),
     _form(
@@ -189,7 +189,7 @@ _LOOPS = (
     ),
     _form(
         r"\brepeat[ \t]+while\b",
-        "a `repeat` goes on `until` a condition holds",
+        "a `repeat` continues `until` a condition is true",
         label="invert the condition",
         help="write `repeat 10 until val.err < 10% {{ ... }}`; the number is the most rounds there can be",
     ),
@@ -263,7 +263,7 @@ _TARGETS = (
     ),
     _form(
         rf"(?<=sparse){_B}(?:\[|\{{){_B}(?P<inner>{_ITEM}(?:{_B},{_B}{_ITEM})*){_B},?{_B}[\]}}]",
-        "a target for each kind of layer is written in `[ ]`, with a `:` behind each selector",
+        "a target for each kind of layer is written in `[ ]`, with a `:` after each selector",
         fix=_as_list_target,
     ),
     _form(

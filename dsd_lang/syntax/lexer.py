@@ -149,7 +149,7 @@ class Lexer:
         other = Span(line, column, line, column + 1, closing, closing + 1)
         self.output.report(
             "DSD101",
-            f"a block stands in `{{ }}`, not in `{_TEXTS[kind]}`",
+            f"a block is written in `{{ }}`, not in `{_TEXTS[kind]}`",
             span,
             label="write `{`",
             fix=Fix("write `{ }`", (Edit(span, "{"), Edit(other, "}"))),

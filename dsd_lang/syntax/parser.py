@@ -206,7 +206,7 @@ def _without_control_characters(text: str) -> tuple[str | None, list[Diagnostic]
     more = f" ({count} such characters in the file)" if count > 1 else ""
     diagnostic = Diagnostic(
         "DSD105",
-        f"the {what} U+{ord(first[0]):04X} cannot stand in a schedule{more}",
+        f"the {what} U+{ord(first[0]):04X} is not allowed in a schedule{more}",
         position_span(text, first.start(), first.end()),
         help="a schedule is plain text in UTF-8" if is_binary else "write a space instead, or delete it",
         fix=None if is_binary else _with_blanks(body),

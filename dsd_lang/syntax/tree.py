@@ -70,7 +70,7 @@ class TreeBuilder:
         if isinstance(child, CONDITIONS):
             self.report(
                 "DSD101",
-                "a comparison cannot stand here: a value is expected",
+                "a comparison is not allowed here: a value is expected",
                 child.span,
                 help="conditions follow `until` and `expect`",
             )

@@ -72,7 +72,7 @@ def _advice(recovery: Recovery, index: int, token: Token, accepted: set[str]) ->
     if token.kind == "DOTTED" and after == "COLON":
         return "a label has no dots", ""
     if token.kind == "THEN" and "_SEPARATOR" in accepted:
-        return "", "`then` stands only in `repeat sparse ... then dense ...`"
+        return "", "`then` is used only in `repeat sparse ... then dense ...`"
     if token.kind == "LABEL" and token.text in ARGUMENT_NAMES:
         return f"did you mean `{token.text}=`?", f"an argument is written `{token.text}=...`"
     return "", ""

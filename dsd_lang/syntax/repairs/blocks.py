@@ -83,7 +83,7 @@ def brace_below(recovery: Recovery, index: int, token: Token, accepted: set[str]
     gap = Span(*left[2:4], *brace[:2], left.end, brace.start)
     recovery.report(
         "DSD101",
-        "the `{` of a block stands on the line that it belongs to",
+        "the `{` of a block belongs on the line of its statement",
         brace,
         label="one line up",
         fix=Fix("put it there", (Edit(gap, " "),)),

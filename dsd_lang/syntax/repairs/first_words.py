@@ -30,7 +30,7 @@ def first_word(recovery: Recovery, index: int, token: Token, accepted: set[str])
             "DSD101",
             f"expected a statement, found the argument `{token.text}=`",
             token.span,
-            label="a setting begins with `set`, an argument stands on the line of its phase",
+            label="a setting begins with `set`, and an argument belongs on the line of its phase",
             help=f"write `set {token.text}=...`, or end the line above with `\\`",
             fix=Fix("put in `set `", (Edit(point, "set "),)),
         )
@@ -105,7 +105,7 @@ def _glued(recovery: Recovery, index: int, token: Token) -> int | None:
     value = value._replace(end_column=token.span.column + len(found[0]))
     recovery.report(
         "DSD101",
-        f"`{found[0]}` needs a space behind `{word}`",
+        f"`{found[0]}` needs a space after `{word}`",
         token.span._replace(end_column=token.span.column + len(found[0]), end=found.end()),
         label=f"write `{word} {rest}`",
         fix=Fix("put in a space", (Edit(before(value), " "),)),

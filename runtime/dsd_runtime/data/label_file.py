@@ -77,6 +77,6 @@ def _class(text: str, class_names: Sequence[str], num_classes: int, where: str) 
     if _is_below(text, num_classes):
         return int(text)
     raise DsdError(
-        f"{where} has the label `{text[:40]}`, which is no class of the data",
+        f"{where} has the label `{text[:40]}`, which is not a class of the data",
         help=f"a label is a number from 0 to {num_classes - 1}, or the name of a class",
     )

@@ -91,7 +91,7 @@ class LoaderPosition:
         if self._is_resumed and self.epoch and getattr(loader, "persistent_workers", False):
             warn(
                 "the loader's workers are kept from pass to pass (`persistent_workers=True`), so random numbers drawn "
-                "in them do not go on where the saved run stood; with `persistent_workers=False` they do"
+                "in them do not continue from the saved state; with `persistent_workers=False` they do"
             )
         self._is_resumed = False
 

@@ -57,7 +57,7 @@ class Reports:
         unread = [] if phase.until is None else sorted(metrics_of(phase.until) - history.in_phase.keys())
         name = phase.label or phase.id
         return [
-            f"phase `{name}` ends by `until` on `{metric}`, which has not been reported, so it goes on to its bound; "
+            f"phase `{name}` ends by `until` on `{metric}`, which has not been reported, so it runs to its end; "
             f'call `session.report({{"{metric}": ...}})` after each pass over the data'
             for metric in unread
             if self._is_first(phase.id, metric)
@@ -67,7 +67,7 @@ class Reports:
         """The same for the loops whose cycle ends with a phase, if the next phase begins another cycle."""
         going_on = {cycle.loop for cycle in following.cycles}
         return [
-            f"a `repeat ... until` reads `{metric}`, which was not reported in its last cycle, so the loop goes on"
+            f"a `repeat ... until` reads `{metric}`, which was not reported in its last cycle, so the loop continues"
             for cycle in phase.cycles
             if cycle.is_last_of_cycle and cycle.loop in going_on
             for metric in sorted(metrics_of(cycle.until) - history.in_cycle.get(cycle.loop, {}).keys())

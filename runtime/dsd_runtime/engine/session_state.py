@@ -38,7 +38,7 @@ def require_same_seed(state: Mapping[str, Any], seed: int) -> None:
     if state["seed"] != seed:
         raise DsdError(
             f"the saved run was trained with seed {state['seed']}, this session has seed {seed}",
-            help=f"go on with `attach(..., seed={state['seed']})`, or start again",
+            help=f"continue with `attach(..., seed={state['seed']})`, or start again",
         )
 
 

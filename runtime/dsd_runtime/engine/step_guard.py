@@ -76,7 +76,7 @@ def _stray() -> DsdError:
     return DsdError(
         "`optimizer.step()` was called on an optimizer that a session drives: masks, learning rate and clocks do not "
         "follow it",
-        help="call `session.step()` in its place (with a gradient scaler: `session.step(scaler=scaler)`)",
+        help="call `session.step()` instead (with a gradient scaler: `session.step(scaler=scaler)`)",
     )
 
 

@@ -133,7 +133,7 @@ def _traits(manifest: Mapping[str, Any]) -> DataTraits:
     wrong = [name for name, value in {"task": None, **said}.items() if not _is_trait(name, value)]
     if wrong:
         raise DsdError(
-            f"the manifest is damaged: its trait `{wrong[0]}` is nothing that a data set says",
+            f"the manifest is damaged: its trait `{wrong[0]}` is not a trait of a data set",
             help="run the same command again: trained phases are kept",
         )
     return DataTraits(**said)

@@ -26,7 +26,7 @@ LAYOUT_VERSION = 2
 
 
 UNREADABLE = "unreadable"
-"""Stands for the digest of a file that cannot be read, which is then counted as broken."""
+"""Replaces the digest of a file that cannot be read, which is then counted as broken."""
 
 
 def folder_key(root: Path, entries: tuple[ImageEntry, ...], *options: object) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from dsd_runtime.data.batch import Batch
 
 Prediction = dict[str, Any]
-"""What a model says to one item, as plain data."""
+"""The output of a model for one item, as plain data."""
 
 
 class Task(Protocol):
