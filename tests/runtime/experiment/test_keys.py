@@ -19,6 +19,13 @@ def _keys(text: str, setting: RunSettings = SETTING) -> list[str]:
     return list(node_keys(dsd_lang.compile(text), setting).values())
 
 
+def test_a_setting_that_is_not_made_is_in_no_key() -> None:
+    """So that folders of versions before label noise go on."""
+    made = {"model": "conv2", "data": "digits#abc", "seed": 0, "precision": "fp32", "device": "cpu"}
+    assert SETTING.content() == {**made, "is_compiled": False, "threads": None}
+    assert replace(SETTING, noise="0.1").content() == {**SETTING.content(), "noise": "0.1"}
+
+
 @pytest.mark.parametrize(
     "same",
     [

@@ -58,6 +58,7 @@ def test_what_is_measured_passes(text: str, sizes: Mapping[str, int]) -> None:
         ("dense 1ep lr=0.1\nrepeat 3 until drop(test.err) > 1 { sparse 50% 1ep; dense 1ep }", {"train": 9, "val": 9},
          "no test samples", "test split"),
         ("dense 5ep lr=0.1 until test.err < 10%", ALL, "only measured at the end of a phase", "`val.err`"),
+        ("dense 5ep lr=0.1 until entropy.relu < 0.5", NO_VAL, "the data has no val samples", "val=0.1"),
         ("a: dense 5ep lr=0.1\ndense 1ep from=@a.best", NO_VAL, "`@best` uses `val.err`", "val=0.1"),
     ],
 )  # fmt: skip

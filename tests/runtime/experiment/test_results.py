@@ -15,6 +15,7 @@ from dsd_runtime.experiment import summary, survey
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.results import results_table, weights_text
 from dsd_runtime.experiment.runner import NodeResult
+from dsd_runtime.experiment.summary import PhaseRow, format_rows
 from dsd_runtime.experiment.survey import Speed
 
 from .conftest import Run
@@ -67,6 +68,16 @@ def test_a_table_fits_and_keeps_what_counts() -> None:
         assert "test.err" in lines[0]
 
 
+def test_the_table_of_phases_leaves_out_what_is_least_wanted() -> None:
+    row = PhaseRow(0, "a", "sparse", "50%", "fc (3 matrices)", "10ep", 210, 210, "0.05", "to train", "key")
+    columns = ("#", "phase", "mode", "pruned", "layers", "length", "updates", "start lr", "state")
+    left: list[str] = []
+    for width in (None, *range(90, 10, -1)):
+        heads = re.split(r"  +", format_rows([row], width).splitlines()[0].strip())
+        left += [name for name in columns if name not in (*heads, *left)]
+    assert left == ["layers", "length", "mode", "pruned", "start lr"]
+
+
 def test_many_files_are_counted() -> None:
     folder = RunFolder(Path("runs/x"))
     branches = [folder.branch(f"b{index}") for index in range(108)]
@@ -81,6 +92,7 @@ def test_the_head_says_how_it_trains(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main([str(schedule), *flags]) == 0
     told = capsys.readouterr().out
     assert "train   adam, lr 0.05, decay cosine then constant, batch 60 then 30, clip norm(1)\n" in told
+    assert [line.partition(" ")[0] for line in told.splitlines()[:6]] == ["model", "data", "train", "run", "", "#"]
     assert "updates to train at about" in told
     assert "with the evaluations about" in told
 

@@ -155,6 +155,11 @@ def test_decoding_stops_once_every_caption_has_ended(features, search, length):
     assert len(asked) == length + 1 if search is greedy else len(asked) < MAX_WORDS, "other beams end later"
 
 
+def test_a_beam_has_a_width(features):
+    with pytest.raises(ValueError, match="beam_size must be at least 1, not 0"):
+        beam_search(Recurrent(), features, beam_size=0)
+
+
 def test_select_rows_reaches_into_nests():
     state = {"a": (torch.arange(3), [torch.arange(3) * 2])}
     chosen = select_rows(state, torch.tensor([2, 0]))
