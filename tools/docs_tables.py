@@ -25,7 +25,7 @@ VALUES: dict[str, str] = {
     "function": "",
     "decay": "",
     "source": "`@ref`",
-    "distill": "`@ref(alpha=, T=)`",
+    "distill": '`@ref(alpha=, T=)`, `"file"(model=, alpha=, T=)`',
     "clip": "a number",
     "text": "a string",
     "metric": "a metric",

@@ -273,10 +273,9 @@ ARGUMENTS: tuple[Argument, ...] = (
         PHASE,
         "distill",
         "none",
-        "knowledge distillation from a checkpoint",
+        "knowledge distillation from a checkpoint or a file",
         "weights",
         words("none"),
-        is_supported=False,
     ),
     Argument(
         "calibrate",

@@ -13,7 +13,7 @@ def expected(argument: Argument) -> str:
         more = {
             "source": " or a reference such as `@label.end`",
             "length": " or a length such as `5ep`",
-            "distill": " or a reference such as `@teacher.end`",
+            "distill": ", a reference such as `@teacher.end` or the path of a file in quotes",
             "clip": " or a number",
         }
         return f"one of {words}{more.get(argument.kind, '')}" if words else f"a value{more.get(argument.kind, '')}"
@@ -43,5 +43,6 @@ def expected_by(parameter: Parameter) -> str:
         "choice": f"one of {', '.join(f'`{word}`' for word in parameter.words)}",
         "switch": "`on` or `off`",
         "file": f"the path of a file, such as `{parameter.example}`",
+        "text": f"a string, such as `{parameter.example}`",
         "any": "a value",
     }[parameter.kind]

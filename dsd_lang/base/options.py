@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-ParameterKind = Literal["number", "positive", "ratio", "share", "whole", "length", "choice", "switch", "file", "any"]
+ParameterKind = Literal[
+    "number", "positive", "ratio", "share", "whole", "length", "choice", "switch", "file", "text", "any"
+]
 
 
 class Parameter(NamedTuple):
@@ -147,4 +149,5 @@ NOISES = (
 DISTILL_PARAMETERS = (
     Parameter("alpha", "share", "0.5", "0.8"),
     Parameter("T", "positive", "4", "10"),
+    Parameter("model", "text", '"resnet18"'),
 )

@@ -94,7 +94,7 @@ def _call_at(inside: tuple[Any, ...], opened: int | None) -> str | None:
     if not opened or _kind(inside[opened]) != "LPAR":
         return None
     callee = inside[opened - 1]
-    if isinstance(callee, nodes.Reference):
+    if isinstance(callee, nodes.Reference | nodes.Text):
         return "@"
     return callee.text if isinstance(callee, nodes.Name) and "." not in callee.text else None
 

@@ -88,7 +88,7 @@ def fits(parameter: Parameter, data: str | bool) -> bool:
         return parameter.kind == "switch" and isinstance(data, bool)
     if parameter.kind == "choice":
         return data in parameter.words
-    if parameter.kind == "file":
+    if parameter.kind in ("file", "text"):
         return bool(data) and not _is_number(data)
     try:
         if parameter.kind == "length":

@@ -22,7 +22,7 @@ from dsd_lang.passes.quantities import (
     length_data,
 )
 from dsd_lang.passes.read_decays import read_decay
-from dsd_lang.passes.read_functions import fits, function_data
+from dsd_lang.passes.read_functions import argument_data, fits, function_data
 from dsd_lang.passes.values import NONE, WrittenRate, WrittenTeacher
 from dsd_lang.rules import duplicate_argument, length_without_unit, unknown_argument, wrong_value
 from dsd_lang.syntax import nodes
@@ -151,9 +151,9 @@ def _read_source(argument: Argument, value: nodes.Value, names: Names, diagnosti
 def _read_distill(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Value | None:
     if isinstance(value, nodes.Name) and value.text == "none":
         return NONE
-    if isinstance(value, nodes.Reference):
+    if isinstance(value, nodes.Reference | nodes.Text):
         return WrittenTeacher(value, {})
-    if not isinstance(value, nodes.Call) or not isinstance(value.callee, nodes.Reference):
+    if not isinstance(value, nodes.Call) or isinstance(value.callee, nodes.Name):
         diagnostics.report(wrong_value.not_taken(argument, value))
         return None
     options: dict[str, str] = {}
@@ -162,16 +162,20 @@ def _read_distill(argument: Argument, value: nodes.Value, names: Names, diagnost
         if parameter is None:
             diagnostics.report(unknown_argument.unknown_in_distill(item))
             return None
-        if _PLAN_NAMES.get(parameter.name, parameter.name) in options:
+        if parameter.name == "model" and isinstance(value.callee, nodes.Reference):
+            diagnostics.report(unknown_argument.model_of_checkpoint(item))
+            return None
+        name = _PLAN_NAMES.get(parameter.name, parameter.name)
+        if name in options:
             diagnostics.report(duplicate_argument.parameter_twice(f"`{item.name}=`", item, help="keep one"))
             return None
-        quantity = evaluate(item.value, names, diagnostics)
-        if quantity is None:
+        data = argument_data(item.value, names, diagnostics)
+        if data is None:
             return None
-        if not quantity.is_number or not fits(parameter, format_exact(quantity.value)):
+        if isinstance(data, bool) or not fits(parameter, data):
             diagnostics.report(wrong_value.parameter_outside(parameter.name, parameter, item.value.span))
             return None
-        options[_PLAN_NAMES.get(parameter.name, parameter.name)] = format_exact(quantity.value)
+        options[name] = data
     return WrittenTeacher(value.callee, options)
 
 

@@ -60,11 +60,13 @@ class _Resolver:
         options: dict[str, str] = {}
         node: object = value
         if isinstance(value, WrittenTeacher):
-            node, options = value.reference, value.options
+            node, options = value.source, value.options
         if isinstance(node, nodes.Text):
             if self.is_quoted_reference(draft, node):
                 return
-            draft.references[name] = {"kind": "reference", "reference": {"moment": "file", "file": node.value}}
+            file: ReferenceData = {"moment": "file", "file": node.value}
+            is_teacher = isinstance(value, WrittenTeacher)
+            draft.references[name] = _teacher(file, options) if is_teacher else {"kind": "reference", "reference": file}
             return
         if not isinstance(node, nodes.Reference):
             return
@@ -182,6 +184,8 @@ def _teacher(reference: ReferenceData, options: dict[str, str]) -> TeacherData:
     teacher: TeacherData = {"teacher": reference}
     if "alpha" in options:
         teacher["alpha"] = options["alpha"]
+    if "model" in options:
+        teacher["model"] = options["model"]
     if "temperature" in options:
         teacher["temperature"] = options["temperature"]
     return teacher

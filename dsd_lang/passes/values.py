@@ -48,9 +48,9 @@ class WrittenRate:
 
 @record
 class WrittenTeacher:
-    """`distill=@teacher.end(alpha=0.8)`: the options by their names in the plan."""
+    """`distill=@teacher.end(alpha=0.8)`, `distill="file"`: the options by their names in the plan."""
 
-    reference: nodes.Reference
+    source: nodes.Reference | nodes.Text
     options: dict[str, str]
 
 

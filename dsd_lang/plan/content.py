@@ -24,7 +24,7 @@ def content_keys(plan: Plan, root: str, *, digest_of_file: Callable[[str], str])
     A key is the hash of the parent's key (``root`` before the first phase), of what the phase does, and of the keys of
     the phases it refers to. It does not include labels, nor the condition of a loop that the phase is in, but it does
     include the conditions of loops that end before the phase. ``digest_of_file`` gives the digest of the contents of a
-    `from="file"`.
+    file, `from="file"`.
     """
     keys: dict[str, str] = {}
     horizons: dict[str, tuple[Phase, ...]] = {}
@@ -100,6 +100,8 @@ def _numbers(phase: Phase, positions: dict[str, int]) -> dict[str, Any]:
     for name in _REFERRING:
         if name in data:
             data[name].pop("reference", None)
+    if "distill" in data:
+        data["distill"].pop("teacher")
     if phase.path and phase.seed_index:
         data["seed_index"] = phase.seed_index
     return data
@@ -109,9 +111,11 @@ def _references(
     phase: Phase, keys: Mapping[str, str], root: str, digest_of_file: Callable[[str], str]
 ) -> dict[str, str]:
     references = (phase.from_.reference, phase.restore.reference, phase.clock.reference)
+    named = dict(zip(_REFERRING, references, strict=True))
+    named["distill"] = phase.distill.teacher if phase.distill is not None else None
     return {
         name: _reference(reference, keys, root, digest_of_file)
-        for name, reference in zip(_REFERRING, references, strict=True)
+        for name, reference in named.items()
         if reference is not None
     }
 

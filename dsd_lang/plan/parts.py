@@ -178,9 +178,13 @@ class Clock(PlanPart):
 
 
 class Distillation(PlanPart):
-    """Knowledge distillation: the teacher's checkpoint, the weight of its loss, the temperature."""
+    """Knowledge distillation: the teacher's checkpoint, the weight of its loss, the temperature.
+
+    ``model`` names the teacher's architecture if it is a file of another model than the student.
+    """
 
     teacher: ReferenceInfo
+    model: str | None = None
     alpha: NotNegative = "0.8"
     temperature: NotNegative = "10"
 

@@ -117,6 +117,7 @@ class TeacherData(TypedDict):
     """A plan `Distillation`."""
 
     teacher: ReferenceData
+    model: NotRequired[str]
     alpha: NotRequired[str]
     temperature: NotRequired[str]
 

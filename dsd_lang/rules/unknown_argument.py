@@ -244,6 +244,17 @@ def unknown_condition_argument(function: str, known: tuple[str, ...], item: node
     )
 
 
+def model_of_checkpoint(item: nodes.CallArgument) -> Diagnostic:
+    """`distill=@teacher.end(model="resnet18")`."""
+    return Diagnostic(
+        CODE,
+        "a checkpoint of this schedule has this run's model",
+        item.span,
+        label="only a file has a model of its own",
+        help='leave out `model=`, or name a file: `distill="teacher.safetensors"(model="resnet18")`',
+    )
+
+
 def unknown_in_distill(item: nodes.CallArgument) -> Diagnostic:
     """A parameter that `distill=` does not have."""
     return Diagnostic(
@@ -251,5 +262,5 @@ def unknown_in_distill(item: nodes.CallArgument) -> Diagnostic:
         f"`distill=` takes no `{item.name or 'unnamed value'}`",
         item.span,
         label="unknown here",
-        help="it takes `alpha=` and `T=`: `distill=@teacher.end(alpha=0.8, T=10)`",
+        help="it takes `alpha=` and `T=`, for a file also `model=`: `distill=@teacher.end(alpha=0.8, T=10)`",
     )

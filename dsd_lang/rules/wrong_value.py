@@ -341,7 +341,9 @@ def power_in_condition(span: Span) -> Diagnostic:
     return Diagnostic(CODE, "a condition takes `+ - * /` of metrics, not `^`", span, label="no power")
 
 
-def unknown_condition_function(callee: nodes.Name | nodes.Reference, functions: tuple[str, ...]) -> Diagnostic:
+def unknown_condition_function(
+    callee: nodes.Name | nodes.Reference | nodes.Text, functions: tuple[str, ...]
+) -> Diagnostic:
     """A function that does not exist in conditions."""
     guess = nearest(callee.text if isinstance(callee, nodes.Name) else "", functions)
     known = ", ".join(f"`{function}`" for function in functions)

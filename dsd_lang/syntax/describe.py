@@ -15,6 +15,8 @@ def describe(value: nodes.Value) -> str:
         return f"the reference `@{'.'.join(value.path)[:40]}`"
     if isinstance(value, nodes.Call):
         callee = value.callee
+        if isinstance(callee, nodes.Text):
+            return describe(callee)
         name = callee.text if isinstance(callee, nodes.Name) else "@" + ".".join(callee.path)
         return f"`{name[:40]}(...)`"
     return "an expression"

@@ -90,9 +90,9 @@ class CallArgument:
 
 @record
 class Call:
-    """`step(33%, 66%, by=0.1)`, `sgd(momentum=0.9)`, `@T.end(alpha=0.8, T=10)`, `plateau(val.loss, patience=3)`."""
+    """`step(33%, 66%, by=0.1)`, `@T.end(alpha=0.8, T=10)`, `"t.safetensors"(alpha=0.8)`, `plateau(val.loss)`."""
 
-    callee: Name | Reference
+    callee: Name | Reference | Text
     arguments: tuple[CallArgument, ...]
     span: Span
 

@@ -14,7 +14,7 @@ from dsd_lang.syntax.terminals import Token
 
 MAX_WIDTH = 100
 _ENDS_AN_OPERAND = frozenset({"NUMBER", "LENGTH", "NAME", "DOTTED", "STRING", "REFERENCE", "RPAR"})
-_CALLABLE = frozenset({"NAME", "REFERENCE"})
+_CALLABLE = frozenset({"NAME", "REFERENCE", "STRING"})
 _NEVER_AFTER = frozenset({"LPAR", "LSQB", "EQUAL", "ARROW", "STAR", "SLASH", "CARET"})
 _NEVER_BEFORE = frozenset({"COMMA", "RPAR", "RSQB", "EQUAL", "COLON", "ARROW", "STAR", "SLASH", "CARET"})
 _SIGNS = frozenset({"PLUS", "MINUS"})

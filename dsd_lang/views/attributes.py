@@ -60,7 +60,8 @@ def value_text(value: object) -> str:
     if isinstance(value, Source | Restore | Clock):
         return value.kind if value.reference is None else reference_text(value.reference)
     if isinstance(value, Distillation):
-        return f"{reference_text(value.teacher)}(alpha={value.alpha}, T={value.temperature})"
+        model = f'model="{value.model}", ' if value.model is not None else ""
+        return f"{reference_text(value.teacher)}({model}alpha={value.alpha}, T={value.temperature})"
     if isinstance(value, Condition):
         return condition_text(value)
     if isinstance(value, Cycle):

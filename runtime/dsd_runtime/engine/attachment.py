@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from dsd_lang.plan import Plan
 from dsd_lang.plan.setting_text import setting_text
+from dsd_runtime.engine.distillation import BuildTeacher
 from dsd_runtime.engine.foreign_optimizers import usable_optimizer
 from dsd_runtime.engine.left_out import selection_notes
 from dsd_runtime.engine.metric_table import Better, MetricTable
@@ -31,6 +32,7 @@ def attach(
     seed: int = 0,
     factory: Callable[[], nn.Module] | None = None,
     references: ReferenceStore | None = None,
+    build_teacher: BuildTeacher | None = None,
     best_metric: str = "val.loss",
     percent_metrics: Iterable[str] = (),
     metrics: Mapping[str, Better] | None = None,
@@ -45,6 +47,8 @@ def attach(
     ``percent_metrics`` are reported in percent points, so that `10%` in a condition means 10 for them. ``metrics``
     gives the direction of your own metrics, such as ``{"val.f1": "higher"}``. ``on_report`` is called with the metrics
     of every report.
+
+    ``build_teacher`` builds the model of `distill="file"(model=NAME)` from its name.
 
     With ``enters_by_itself=False`` no phase is entered yet, and the loop enters each one with `session.enter_next()`.
 
@@ -66,6 +70,7 @@ def attach(
         seed=seed,
         factory=factory,
         references=references,
+        build_teacher=build_teacher,
         best_metric=best_metric,
         table=MetricTable(percent_metrics, metrics),
     )

@@ -67,7 +67,7 @@ class Origins:
         if reference.moment != "file":
             return self._references.load(reference_key(reference)).weights
         assert reference.file is not None
-        return _from_file(reference.file)
+        return read_weights(reference.file)
 
     def _fresh(self, stage: Stage) -> Weights:
         phase = stage.phase
@@ -88,14 +88,19 @@ def shapes_of(values: Mapping[str, object]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(value.shape) for name, value in values.items() if isinstance(value, Tensor)}
 
 
-def require_fitting(found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]], phase: Phase) -> None:
+def require_fitting(
+    found: Mapping[str, tuple[int, ...]],
+    wanted: Mapping[str, tuple[int, ...]],
+    phase: Phase,
+    *,
+    what: str = "source of the weights",
+) -> None:
     """Raises :class:`DsdError` if a source lacks one of the model's weights, or has it in another shape."""
     for name, shape in wanted.items():
         if found.get(name) != shape:
             other = f"; it has one of {found[name]}" if name in found else ""
             raise DsdError(
-                f"the source of the weights of phase `{phase.label or phase.id}` has no `{name}` of the shape {shape}"
-                f"{other}",
+                f"the {what} of phase `{phase.label or phase.id}` has no `{name}` of the shape {shape}{other}",
                 help="take them from a model of the same shape",
             )
 
@@ -117,7 +122,8 @@ def file_shapes(path: str) -> dict[str, tuple[int, ...]]:
         raise _unreadable(path, str(error).lower()) from error
 
 
-def _from_file(path: str) -> Weights:
+def read_weights(path: str) -> Weights:
+    """The tensors in a safetensors file; raises :class:`DsdError` for one that cannot be read."""
     try:
         require_regular(path)
         return load_file(path)

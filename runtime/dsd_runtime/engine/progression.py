@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from dsd_lang.plan import Phase, Plan
 from dsd_runtime.engine.boundary import Boundary
+from dsd_runtime.engine.distillation import BuildTeacher, Teacher, Teachers
 from dsd_runtime.engine.events import Event, EventKind, packed, record_event, unpacked
 from dsd_runtime.engine.finiteness import Finiteness
 from dsd_runtime.engine.generators import generator_states, set_generator_states
@@ -58,6 +59,7 @@ class Progression:
         seed: int,
         factory: Callable[[], nn.Module] | None,
         references: ReferenceStore | None,
+        build_teacher: BuildTeacher | None = None,
         best_metric: str,
         table: MetricTable,
     ) -> None:
@@ -68,6 +70,9 @@ class Progression:
         self.references = references if references is not None else MemoryReferences()
         self.overrides = Overrides(model, optimizer)
         self.overrides.check(plan)
+        self.teachers = Teachers(model, self.references, build_teacher)
+        self.teacher: Teacher | None = None
+        self.is_teacher_asked = False
         origins = Origins(model, self.references, seed=seed, factory=factory)
         self.boundary = Boundary(
             model, lambda: inventory(model, self.overrides.optimizer), plan, seed=seed, origins=origins
@@ -144,11 +149,13 @@ class Progression:
         self._warn_of_what_was_not_reported(stage.phase)
         entry = self.boundary.prepare(stage, self.position.total)
         schedule, clock_reading = self._schedule_of(stage)
+        teacher = self.teachers.of(stage.phase)
         self.succession.cross(self.position.index, stage)
         self.position.enter(stage.index)
         self.moments.best = None
         self.moments.save("start", stage, self.reading())
         self._follow(stage)
+        self.teacher, self.is_teacher_asked = teacher, False
         self.boundary.clock_reading, self._schedule = clock_reading, schedule
         details = self.boundary.enter(stage, entry, self.optimizer)
         self._set_rate(schedule(0))
@@ -297,4 +304,6 @@ class Progression:
         self._schedule, self.boundary.clock_reading = self._schedule_of(self.stage)
         self._follow(self.stage)
         self._set_rate(self.position.rate)
+        self.teacher = None if self.is_phase_over else self.teachers.of(self.stage.phase)
+        self.is_teacher_asked = False
         set_generator_states(state["generators"])

@@ -104,7 +104,7 @@ def fresh_weights(model: nn.Module, key: int) -> dict[str, Tensor]:
 
     Every module with weights must have `reset_parameters()` (those of `torch.nn` do), or a parent module must.
     """
-    twin = _copied(model).to("cpu")
+    twin = copied(model).to("cpu")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key)
         for reset in _resets(twin, ""):
@@ -112,7 +112,7 @@ def fresh_weights(model: nn.Module, key: int) -> dict[str, Tensor]:
     return tensors_of(twin)
 
 
-def _copied(model: nn.Module) -> nn.Module:
+def copied(model: nn.Module, purpose: str = "to reinitialise its weights") -> nn.Module:
     """A copy of the model; raises :class:`DsdError` for one that cannot be copied, such as the older `weight_norm`."""
     import copy
 
@@ -120,14 +120,14 @@ def _copied(model: nn.Module) -> nn.Module:
         return copy.deepcopy(model)
     except (RuntimeError, TypeError) as error:
         raise DsdError(
-            f"the model cannot be copied to reinitialise its weights: {' '.join(str(error).split())}",
+            f"the model cannot be copied {purpose}: {' '.join(str(error).split())}",
             help="pass `factory=`, a function that builds a model like it, to `attach()`",
         ) from error
 
 
 def require_resettable(model: nn.Module) -> None:
     """Raises :class:`DsdError` if :func:`fresh_weights` would, naming a module that cannot be initialised again."""
-    _copied(model)
+    copied(model)
     for _ in _resets(model, ""):
         pass
 

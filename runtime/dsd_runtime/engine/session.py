@@ -24,6 +24,7 @@ from torch.optim import Optimizer
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Phase
 from dsd_runtime.engine.boundary import Boundary
+from dsd_runtime.engine.distillation import Teacher, require_asked, teacher_logits
 from dsd_runtime.engine.entry_undo import EntryUndo
 from dsd_runtime.engine.events import Event
 from dsd_runtime.engine.fresh_gradients import FreshGradients
@@ -169,6 +170,7 @@ class Session:
         check_moments(self.plan, self.timeline)
         check_rates(self.timeline, self._line.rate_owner.own_rate)
         check_sources(self.plan, self.model, factory)
+        self._line.teachers.check(self.plan)
         self._ranks.agree("schedules or seeds", f"{self.plan.hash} {self.seed}")
 
     def require_finite(self) -> None:
@@ -292,11 +294,13 @@ class Session:
         line, optimizer = self._line, self.optimizer
         line.rate_owner.check()
         if closure is None:
+            require_asked(line.teacher, line.is_teacher_asked, self.stage.phase)
             self._gradients.require(optimizer, has_begun=self._guard.has_begun, is_scaled=scaler is not None)
         with self._guard.opened():
             if not apply_update(line.rule, optimizer, self.boundary.store, scaler=scaler, clip=clip, closure=closure):
                 return False
         self._entry = None
+        line.is_teacher_asked = False
         self._guard.applied()
         self._gradients.remember(optimizer)
         self.boundary.after_update(optimizer)
@@ -304,6 +308,33 @@ class Session:
         if self._enters_by_itself and self.is_phase_over:
             line.enter_empty_rest(by_reports=False)
         return True
+
+    @property
+    def teacher(self) -> Teacher | None:
+        """The teacher of the current phase (`distill=`): its model, `alpha` and `temperature`; None without one."""
+        return self._line.teacher
+
+    def distilled_loss(self, loss: Tensor, logits: Tensor, *inputs: Any, valid: Tensor | None = None) -> Tensor:
+        """The loss of a phase with `distill=`: alpha T^2 KL(teacher || student) + (1 - alpha) loss; else the loss.
+
+        ``logits`` [N, ..., K] are the model's for ``inputs``, which the teacher is called with. ``valid`` [N, ...] is
+        false at padding. The divergence is summed over a sample's positions and averaged over the batch.
+
+        In a phase with `distill=`, `step()` raises a :class:`DsdError` if this was not called for its update.
+        """
+        if self.teacher is None:
+            return loss
+        samples, targets = len(logits), teacher_logits(self.teacher, inputs)
+        if valid is not None and logits.shape == targets.shape:
+            logits, targets = logits[valid], targets[valid]
+        return self.mix_with_teacher(loss, logits, targets, samples=samples)
+
+    def mix_with_teacher(self, loss: Tensor, student: Tensor, teacher: Tensor, *, samples: int) -> Tensor:
+        """What :meth:`distilled_loss` does, for loops that call the teacher themselves: rows of logits [M, K]."""
+        if self.teacher is None:
+            raise ValueError("mix_with_teacher() in a phase without `distill=`")
+        self._line.is_teacher_asked = True
+        return self.teacher.mixed(loss, student, teacher, samples=samples)
 
     def report(
         self,

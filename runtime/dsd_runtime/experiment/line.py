@@ -18,6 +18,7 @@ from dsd_runtime.engine.references import ReferenceStore
 from dsd_runtime.engine.session import Session
 from dsd_runtime.engine.session_state import reading_state
 from dsd_runtime.experiment.setup import Prepared
+from dsd_runtime.models.registry import build_model
 from dsd_runtime.storage.checkpoint import load_checkpoint, save_checkpoint
 from dsd_runtime.training.loop import PhaseRun
 
@@ -53,6 +54,7 @@ def attached(
         seed=prepared.seed,
         factory=factory,
         references=references,
+        build_teacher=lambda name: build_model(name, prepared.data.traits),
         best_metric=prepared.best_metric,
         percent_metrics=prepared.percent_metrics,
         enters_by_itself=False,

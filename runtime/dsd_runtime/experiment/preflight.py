@@ -11,9 +11,10 @@ import torch
 from torch import nn
 
 from dsd_lang.base.errors import DsdError
-from dsd_lang.plan import Phase
+from dsd_lang.plan import Phase, Plan
 from dsd_runtime.experiment.line import attached
 from dsd_runtime.experiment.setup import Prepared
+from dsd_runtime.models.registry import build_model
 from dsd_runtime.training.relu_entropy import ReluEntropy
 from dsd_runtime.training.tasks.choose import task_for
 
@@ -30,6 +31,7 @@ def check_tree(prepared: Prepared, model: nn.Module) -> None:
             _check_batch(prepared, phase)
         session = attached(prepared, line, model)
         session.check_ahead(lambda: model)  # fresh weights will be created the way this model was
+        _check_teachers(prepared, line, model)
 
 
 def _check_batch(prepared: Prepared, phase: Phase) -> None:
@@ -43,6 +45,35 @@ def _check_batch(prepared: Prepared, phase: Phase) -> None:
             f"phase `{phase.label or phase.id}` has `batch={batch}`, and the data has {available} training samples",
             help=f"write a batch of at most {available}",
         )
+
+
+def _check_teachers(prepared: Prepared, line: Plan, model: nn.Module) -> None:
+    """Raises :class:`DsdError` for a teacher of another model whose logits are not those of ``model`` in number."""
+    names = {phase.distill.model: phase for phase in line.phases if phase.distill is not None}
+    for name, phase in names.items():
+        if name is None:
+            continue
+        with torch.random.fork_rng():
+            teacher = build_model(name, prepared.data.traits).to(prepared.precision.device)
+            student, of_teacher = (_rows(prepared, one, phase) for one in (model, teacher))
+        if student.shape != of_teacher.shape:
+            raise DsdError(
+                f"the teacher `{name}` of phase `{phase.label or phase.id}` gives logits of {list(of_teacher.shape)} "
+                f"for a batch, and `{prepared.model_name}` of {list(student.shape)}",
+                help="a teacher needs the student's classes and, for speech, its number of frames",
+            )
+
+
+def _rows(prepared: Prepared, model: nn.Module, phase: Phase) -> torch.Tensor:
+    """The logits of one training batch; the model is left as it was."""
+    batches = prepared.data.train_batches(batch_size=prepared.batch_size(phase.batch), epoch=0, key=0, workers=0)
+    batch, was_training = next(iter(batches)).to(prepared.precision.device), model.training
+    model.eval()
+    try:
+        with torch.no_grad(), prepared.precision.autocast():
+            return task_for(prepared.data.traits).rows(model, batch)
+    finally:
+        model.train(was_training)
 
 
 def _check_relus(prepared: Prepared, model: nn.Module) -> None:

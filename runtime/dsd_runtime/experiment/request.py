@@ -16,7 +16,7 @@ from dsd_lang.base.python_names import TORCHVISION
 from dsd_lang.base.regular_files import read_regular
 from dsd_lang.plan import Plan
 from dsd_lang.plan.scaling import scaled_plan
-from dsd_runtime.experiment.trust import require_trusted
+from dsd_runtime.experiment.trust import require_trusted, require_trusted_teachers
 from dsd_runtime.models.catalogue import Preset, is_built_in, preset_of, preset_settings
 
 
@@ -70,6 +70,7 @@ def resolve(request: Request) -> ResolvedRequest:
             help='use `--model NAME` (listed by `dsd-run --list-models`), or write `set model="..."` in the schedule',
         )
     require_trusted(request, first.settings)
+    require_trusted_teachers(request, first)
     _require_no_file(model_name)
     preset = preset_of(model_name)
     data_spec = chosen(request.data, first, "data")

@@ -164,12 +164,23 @@ def _update(run: PhaseRun, batch: Batch) -> Tensor | None:
     """One update; returns its loss without reading it, or None if the gradient scaler skipped it."""
     run.session.optimizer.zero_grad(set_to_none=True)
     with run.precision.autocast():
-        loss = run.task.loss(run.forward, batch)
+        loss = _loss(run, batch)
     if run.scaler is not None:
         run.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
     else:
         loss.backward()  # type: ignore[no-untyped-call]
     return loss.detach() if run.session.step(scaler=run.scaler) else None
+
+
+def _loss(run: PhaseRun, batch: Batch) -> Tensor:
+    """The task's loss, mixed with the divergence from the phase's teacher if it has one."""
+    teacher = run.session.teacher
+    if teacher is None:
+        return run.task.loss(run.forward, batch)
+    loss, rows = run.task.loss_and_rows(run.forward, batch)
+    with torch.no_grad():
+        of_teacher = run.task.rows(teacher.model, batch)
+    return run.session.mix_with_teacher(loss, rows, of_teacher, samples=len(batch))
 
 
 def _read_losses(run: PhaseRun, window: Tensor, updates: int, samples: int, rate: float) -> None:

@@ -183,7 +183,9 @@ class Programs:
         if row.kind in ("choice", "function", "decay", "source", "clip"):
             return self.option(row)
         if row.kind == "distill":
-            return tokens_of("@init ( alpha = 0.8 , T = 10 )")
+            teacher = self.random.choice(["@init", "'t.safetensors'", '"a teacher"'])
+            options = self.random.choice(["", "( alpha = 0.8 , T = 10 )", "( T = 4 , alpha = 1 )"])
+            return [teacher, *tokens_of(options)]
         if row.kind == "lr":
             return self.rate()
         simple = {

@@ -185,3 +185,12 @@ def _plain_beam(model, features, beam_size, max_words):
         beams = sorted(candidates, key=lambda beam: -beam[0])[:beam_size]
     best = beams[0][1]
     return best[: best.index(0)] if 0 in best else best
+
+
+def test_the_rows_for_a_teacher_are_the_words_and_ends(features):
+    model, batch = Recurrent().requires_grad_(False), _batch([[1, 2, 3], [4]], features[:2])
+    logits = model(batch.features, batch.words)
+    loss, rows = CaptioningTask(WORDS).loss_and_rows(model, batch)
+    assert torch.equal(rows, torch.cat([logits[0], logits[1, :2]]))
+    assert torch.equal(CaptioningTask(WORDS).rows(model, batch), rows)
+    assert float(loss) == pytest.approx(float(CaptioningTask(WORDS).loss(model, batch)))

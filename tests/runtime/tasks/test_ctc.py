@@ -156,3 +156,12 @@ def test_evaluation_is_over_the_whole_split():
 def test_other_batches_are_refused():
     with pytest.raises(ValueError, match="not ImageBatch"):
         CtcTask(SYMBOLS).loss(Given(), ImageBatch(torch.zeros(1, 3, 2, 2), torch.zeros(1, dtype=torch.int64)))
+
+
+def test_the_rows_for_a_teacher_are_the_valid_frames():
+    logits = torch.randn(2, 4, 3)
+    batch = batch_of(logits, [4, 2], ["a", "b"])
+    loss, rows = CtcTask(SYMBOLS).loss_and_rows(Given(), batch)
+    assert torch.equal(rows, torch.cat([logits[0], logits[1, :2]]))
+    assert torch.equal(CtcTask(SYMBOLS).rows(Given(), batch), rows)
+    assert float(loss.detach()) == pytest.approx(float(CtcTask(SYMBOLS).loss(Given(), batch).detach()))

@@ -38,6 +38,18 @@ class CaptioningTask:
         assert isinstance(batch, CaptionBatch)
         return token_loss(model, batch) / len(batch)
 
+    def loss_and_rows(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The loss, and the logits [M, V] of the words and ENDs."""
+        assert isinstance(batch, CaptionBatch)
+        logits, targets = _words(model, batch)
+        return _token_loss(logits, targets) / len(batch), logits[targets != IGNORED]
+
+    def rows(self, model: nn.Module, batch: Batch) -> Tensor:
+        """The logits [M, V] of the words and ENDs."""
+        assert isinstance(batch, CaptionBatch)
+        logits, targets = _words(model, batch)
+        return logits[targets != IGNORED]
+
     def evaluate(
         self, model: nn.Module, batches: Iterable[Batch], *, keep: list[Prediction] | None = None
     ) -> dict[str, float]:
@@ -80,7 +92,16 @@ class CaptioningTask:
 
 
 def token_loss(model: nn.Module, batch: CaptionBatch) -> Tensor:
-    """The summed cross entropy of the batch's words and ENDs, without padding.
+    """The summed cross entropy of the batch's words and ENDs, without padding."""
+    return _token_loss(*_words(model, batch))
+
+
+def _token_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    return functional.cross_entropy(logits.float(), targets, ignore_index=IGNORED, reduction="sum")
+
+
+def _words(model: nn.Module, batch: CaptionBatch) -> tuple[Tensor, Tensor]:
+    """The logits [M, V] and the targets [M] of the words and ENDs, perhaps with padding.
 
     If a model has ``states(features, words) -> [N, L, H]`` and a last layer ``Wd``, logits are computed only for words
     that are not padding, half of a random batch; for any other model, for all [N, L, V].
@@ -88,10 +109,8 @@ def token_loss(model: nn.Module, batch: CaptionBatch) -> Tensor:
     states, last = getattr(model, "states", None), getattr(model, "Wd", None)
     if callable(states) and isinstance(last, nn.Module):
         counts = batch.targets != IGNORED
-        logits, targets = last(states(batch.features, batch.words)[counts]), batch.targets[counts]
-    else:
-        logits, targets = model(batch.features, batch.words).flatten(0, 1), batch.targets.flatten()
-    return functional.cross_entropy(logits.float(), targets, ignore_index=IGNORED, reduction="sum")
+        return last(states(batch.features, batch.words)[counts]), batch.targets[counts]
+    return model(batch.features, batch.words).flatten(0, 1), batch.targets.flatten()
 
 
 def _perplexity(nats_per_token: float) -> float:

@@ -25,16 +25,26 @@ class ClassificationTask:
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Mean cross entropy of the main head plus each auxiliary head's times its weight (GoogLeNet: 0.3 each)."""
+        return self.loss_and_rows(model, batch)[0]
+
+    def rows(self, model: nn.Module, batch: Batch) -> Tensor:
+        """The logits [N, K] of the main head."""
+        assert isinstance(batch, ImageBatch)
+        output = model(batch.images)
+        return output if isinstance(output, Tensor) else output[0]
+
+    def loss_and_rows(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The loss of all heads, and the logits [N, K] of the main one."""
         assert isinstance(batch, ImageBatch)
         output = model(batch.images)
         if isinstance(output, Tensor):
-            return functional.cross_entropy(output, batch.labels)
+            return functional.cross_entropy(output, batch.labels), output
         main, *auxiliary = output
         weights: tuple[float, ...] = tuple(getattr(model, "aux_weights", (0.3,) * len(auxiliary)))
         loss = functional.cross_entropy(main, batch.labels)
         for weight, logits in zip(weights, auxiliary, strict=True):
             loss = loss + weight * functional.cross_entropy(logits, batch.labels)
-        return loss
+        return loss, main
 
     def evaluate(
         self, model: nn.Module, batches: Iterable[Batch], *, keep: list[Prediction] | None = None

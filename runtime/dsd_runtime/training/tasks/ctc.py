@@ -43,8 +43,16 @@ class CtcTask:
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         logits, lengths = model(_speech(batch).features, _speech(batch).lengths)
-        self._num_seen += len(batch)
-        return self._losses(logits, lengths, _speech(batch)).mean()
+        return self._loss(logits, lengths, _speech(batch))
+
+    def loss_and_rows(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The loss, and the logits [M, S] of the valid frames."""
+        logits, lengths = model(_speech(batch).features, _speech(batch).lengths)
+        return self._loss(logits, lengths, _speech(batch)), _valid_frames(logits, lengths)
+
+    def rows(self, model: nn.Module, batch: Batch) -> Tensor:
+        """The logits [M, S] of the valid frames."""
+        return _valid_frames(*model(_speech(batch).features, _speech(batch).lengths))
 
     def evaluate(
         self, model: nn.Module, batches: Iterable[Batch], *, keep: list[Prediction] | None = None
@@ -66,6 +74,10 @@ class CtcTask:
         if keep is not None:
             keep += counted_errors(references, hypotheses, speakers)
         return {"loss": total_loss / max(1, len(references)), "wer": rates.wer, "cer": rates.cer}
+
+    def _loss(self, logits: Tensor, lengths: Tensor, batch: SpeechBatch) -> Tensor:
+        self._num_seen += len(batch)
+        return self._losses(logits, lengths, batch).mean()
 
     def _losses(self, logits: Tensor, lengths: Tensor, batch: SpeechBatch) -> Tensor:
         """Losses [N] float32, 0 for an utterance without an alignment."""
@@ -95,6 +107,12 @@ class CtcTask:
                 RuntimeWarning,
                 stacklevel=3,
             )
+
+
+def _valid_frames(logits: Tensor, lengths: Tensor) -> Tensor:
+    """Logits [N, T, S] to the rows [M, S] of the valid frames."""
+    clock = torch.arange(logits.shape[1], device=logits.device)
+    return logits[clock[None, :] < lengths.to(logits.device)[:, None]]
 
 
 def _frames_needed(batch: SpeechBatch) -> Tensor:

@@ -31,6 +31,14 @@ class Task(Protocol):
         """The scalar to minimise, a mean over the batch."""
         ...
 
+    def loss_and_rows(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The loss, and the logits [M, K] of everything it counts: samples, valid frames or words."""
+        ...
+
+    def rows(self, model: nn.Module, batch: Batch) -> Tensor:
+        """These logits alone, for a teacher."""
+        ...
+
     def evaluate(
         self, model: nn.Module, batches: Iterable[Batch], *, keep: list[Prediction] | None = None
     ) -> dict[str, float]:
