@@ -16,6 +16,7 @@ from torch import Tensor, nn, optim
 import dsd_lang
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Function
+from dsd_runtime import attach
 from dsd_runtime.engine.preflight import check_optimizers
 
 
@@ -68,6 +69,18 @@ def test_what_is_not_supported_yet_is_told_where_it_is_used(text: str, said: lis
     with pytest.raises(DsdError) as caught:
         _begin(f"set by=snip(batches=1)\n{text}")
     assert caught.value.message.split("; ") == [f"DSD207: {one}" for one in said]
+
+
+def test_a_file_that_no_system_can_name_is_one_sentence() -> None:
+    """A plan is data, and may come from elsewhere."""
+    plan = dsd_lang.compile('dense 1it lr=0.1 from="absent.safetensors"')
+    source = plan.phases[0].from_
+    assert source.reference is not None
+    reference = source.reference.model_copy(update={"file": "a\0b"})
+    phase = plan.phases[0].model_copy(update={"from_": source.model_copy(update={"reference": reference})})
+    plan, model = plan.model_copy(update={"phases": (phase,)}), network()
+    with pytest.raises(DsdError, match="cannot be read as safetensors: embedded null byte"):
+        attach(plan, model, optim.SGD(model.parameters(), lr=0.1), steps_per_epoch=4)
 
 
 def test_a_rate_that_hangs_on_zero_only_where_nothing_may_end_earlier() -> None:

@@ -78,6 +78,14 @@ def test_too_short_utterances_add_nothing_and_are_counted():
         task.evaluate(model, [batch_of(logits[:1], [3], ["aa"])])
 
 
+@pytest.mark.parametrize(("text", "frames"), [("a", 1), ("ab", 2), ("aa", 3), ("aba", 3), ("abb", 4), ("aaa", 5)])
+def test_a_repeated_symbol_takes_a_frame_more(text, frames):
+    for length, too_short in ((frames, 0), (frames - 1, 1)):
+        task = CtcTask(SYMBOLS)
+        task.loss(Given(), batch_of(torch.randn(2, 6, 3), [length, 6], [text, "ab"]))
+        assert task.num_too_short == too_short
+
+
 def test_half_precision_logits_are_scored_in_single():
     logits = torch.randn(2, 5, 3)
     single = CtcTask(SYMBOLS).loss(Given(), batch_of(logits.bfloat16().float(), [5, 5], ["ab", "b"]))
