@@ -86,13 +86,13 @@ class Lexer:
             column = start - self.line_start + 1
             span = Span(self.line, column, self.line, column + end - start, start, end)
             if self.continued is not None and kind not in ("NEWLINE", "COMMENT"):
-                self._stray_continuation()
+                self._stray_continuation(self.continued)
             handler = handlers.get(kind)
             # COMPARATOR, ARROW and STRING need no handler
             position = output.add(kind, found[kind], span) if handler is None else handler(found[kind], span)
         self.stopped = self.stopped or len(diagnostics) > MAX_ERRORS
         if self.continued is not None:
-            self._stray_continuation()
+            self._stray_continuation(self.continued)
         self.brackets.finish(is_quiet=self.stopped)
         output.insert("$END")
         return Tokens(tokens, self.comments, diagnostics, self.stopped, text, self.signs.unread)
@@ -201,15 +201,13 @@ class Lexer:
         self.continued = span
         return span.end
 
-    def _stray_continuation(self) -> None:
-        span = self.continued
-        if span is not None:
-            self.output.report(
-                "DSD101",
-                "`\\` joins a line to the next one, so it must be the last thing on its line",
-                span,
-                fix=Fix("leave out the `\\`", (Edit(span, ""),)),
-            )
+    def _stray_continuation(self, span: Span) -> None:
+        self.output.report(
+            "DSD101",
+            "`\\` joins a line to the next one, so it must be the last thing on its line",
+            span,
+            fix=Fix("leave out the `\\`", (Edit(span, ""),)),
+        )
         self.continued = None
 
     # --- small things -------------------------------------------------------------------------------------------------

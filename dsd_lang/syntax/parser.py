@@ -64,7 +64,8 @@ def parse_tokens(text: str, *, after: Head | None = None) -> tuple[ParseResult, 
     recovery = Recovery(driver, scanned)
     statements = driver.run(recovery)
     scanned_only = [item for item in scanned.diagnostics if not _is_in(item.span.start, recovery.covered)]
-    found = [*controls, *_merged(scanned_only, driver.builder.diagnostics)]
+    built = list(dict.fromkeys(driver.builder.diagnostics))  # a statement that was read again says the same again
+    found = [*controls, *_merged(scanned_only, built)]
     comments, tokens = tuple(scanned.comments), scanned.tokens
     if after is not None:
         statements, comments = (*after.statements, *statements), (*after.comments, *comments)

@@ -48,7 +48,7 @@ class SignTokens:
 
     def command(self, span: Span) -> int | None:
         """`\\times`: what follows a `\\` on its line; None if nothing follows or it has no meaning."""
-        if self.text[span.end : span.end + 1] in ("", " ", "\t", "\r", "\n"):
+        if self.text[span.end : span.end + 1] in " \t\r\n":  # the end of the text is in it too
             return None
         from dsd_lang.syntax.lookalikes import read_command
 

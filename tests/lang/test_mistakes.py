@@ -17,6 +17,7 @@ import pytest
 
 from dsd_lang.analysis import analyse
 from dsd_lang.base.diagnostics import Diagnostic
+from dsd_lang.base.source import position_span
 
 FOLDER = Path(__file__).resolve().parent.parent / "cases" / "mistakes"
 HEAD, TAIL = "dense 5ep lr=.1\n", "\ndense\n"
@@ -106,6 +107,15 @@ def test_fixes_mend_what_they_are_offered_for() -> None:
             seen.add(text)
         if len(seen) > 1 and not mistake.get("partly"):
             assert not analyse(text).errors, (mistake["text"], text)
+
+
+def test_spans_have_the_lines_and_columns_of_their_offsets() -> None:
+    """Editors go by line and column, `--fix` by offset."""
+    for _, mistake in mistakes():
+        text = schedule(mistake)
+        for item in analyse(text).diagnostics:
+            for span in (item.span, *(edit.span for edit in (item.fix.edits if item.fix else ()))):
+                assert span == position_span(text, span.start, span.end), mistake["text"]
 
 
 def test_there_are_many() -> None:

@@ -26,6 +26,8 @@ def other_language(recovery: Recovery, index: int, token: Token, accepted: set[s
     if found is None:
         return None
     begin, behind_it = start + found.start, start + found.end
+    if (begin, behind_it) in recovery.covered:
+        return None  # it has been reported, and what follows it is wrong too
     reported = (item.span.start for item in recovery.scanned.diagnostics)
     if any(first.start <= offset <= token.span.start and not begin <= offset < behind_it for offset in reported):
         return None  # a consequence of another mistake

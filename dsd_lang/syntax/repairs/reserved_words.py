@@ -17,7 +17,7 @@ _CONNECTIVES = frozenset({"IN", "VS", "AS", "THEN", "UNTIL", "HELD", "AND", "OR"
 
 def repeat_without_then(recovery: Recovery, index: int, token: Token, accepted: set[str]) -> int | None:
     """`repeat dense lr=3`."""
-    if token.kind != "DENSE" or not index or recovery.kind(index - 1) != "REPEAT":
+    if token.kind != "DENSE" or recovery.kind(index - 1) != "REPEAT":
         return None
     point = before(token.span)
     recovery.report(
@@ -83,8 +83,10 @@ def misspelt_until(recovery: Recovery, index: int, token: Token, accepted: set[s
     tokens = recovery.driver.tokens
     if token.kind != "COMPARATOR" or index < 3 or "SELECTING" not in accepted:
         return None
-    word = tokens[index - 2]
-    if word.kind != "NAME" or not recovery.can_rewind_to(index - 2):
+    word, begin = tokens[index - 2], index - 2
+    if not recovery.can_rewind_to(begin):
+        begin = recovery.statement_start(index)  # the word is in the list of items: read the statement again
+    if word.kind != "NAME" or begin > index - 2 or not recovery.can_rewind_to(begin):
         return None
     from dsd_lang.base.foreign_words import ITEMS
 
@@ -99,9 +101,9 @@ def misspelt_until(recovery: Recovery, index: int, token: Token, accepted: set[s
         help=meant.help if meant is not None else "",
         fix=None if meant is not None else replacement(word.span, "until"),
     )
-    recovery.rewind_to(index - 2)
+    recovery.rewind_to(begin)
     tokens[index - 2] = Token("UNTIL", "until", word.span)
-    return index - 2
+    return begin
 
 
 def reserved_word(recovery: Recovery, index: int, token: Token, accepted: set[str]) -> int | None:

@@ -112,10 +112,13 @@ def other_separator(recovery: Recovery, index: int, token: Token, accepted: set[
         recovery.report(
             "DSD101", "the ramp is incomplete after its `->`", sign.span, label="expected the share it ends at"
         )
+        separator = Token("_SEPARATOR", "", before(after.span))
+        recovery.broken.append((tokens[recovery.statement_start(position)].span.start, after.span.start))
         if position < index:
             recovery.stacks.pop_to("_SEPARATOR")
-        tokens.insert(index, Token("_SEPARATOR", "", before(after.span)))
-        recovery.broken.append((tokens[recovery.statement_start(position)].span.start, after.span.start))
+            tokens.insert(index, separator)
+        else:
+            tokens[index] = separator
         return index
     if recovery.kind(recovery.statement_start(index)) not in ("DENSE", "SPARSE", "LABEL") or not position:
         return None

@@ -23,6 +23,14 @@ def test_a_percentage_stays_one_where_only_it_is_scaled(written: str, value: str
     assert (until.args[1].value, until.args[1].percent) == (value, is_percentage)
 
 
+def test_a_negative_metric_is_subtracted_from_zero() -> None:
+    until = dsd_lang.compile("dense 5ep lr=1 until -val.acc < 1").phases[0].until
+    assert until is not None
+    assert [(part.kind, part.value, part.name) for part in until.args[0].args] == [
+        ("number", "0", None), ("metric", None, "val.acc"),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("written", "length"), [("10ep/4", "2.5ep"), ("3*5it", "15it"), ("5it*3", "15it"), ("2ep+3ep", "5ep"),
                             ("9it-2it", "7it")],

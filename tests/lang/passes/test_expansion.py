@@ -40,6 +40,7 @@ PAIRS = [
     ("dense 9ep lr=1; repeat 2 { dense lr=prev/2 }", "dense 9ep lr=1; dense lr=0.5; dense lr=0.25"),
     ("for x in 10%, 2*10% { sparse x 4ep }", "sparse 10% 4ep; sparse 20% 4ep"),
     ("for n in 1ep, 20it { dense n }", "dense 1ep; dense 20it"),
+    ("for a in 10%, 20% { for b in a { sparse b 4ep } }", "sparse 10% 4ep; sparse 20% 4ep"),
     ("for s in magnitude, random { sparse 50% by=s 4ep }", "sparse 50% by=magnitude 4ep; sparse 50% by=random 4ep"),
     ("repeat 3 as i { sparse (i+1)*10% 4ep }", "sparse 10% 4ep; sparse 20% 4ep; sparse 30% 4ep"),
     # forks

@@ -8,7 +8,7 @@ import pytest
 
 import dsd_lang
 from dsd_lang.base.units import Length, exact, format_percent, format_short
-from dsd_lang.plan.content import distinct_phases
+from dsd_lang.plan.content import content_keys, distinct_phases
 from dsd_lang.plan.cost import budget, in_words
 from dsd_lang.views.table import table_rows
 
@@ -33,6 +33,15 @@ def test_equal_prefixes_are_counted_once(text: str, expected: int, epochs: int) 
     plan = dsd_lang.compile(text)
     assert len(distinct_phases(plan)) == expected
     assert budget(plan).epochs == epochs
+
+
+def test_a_key_has_the_content_of_the_file_in_it_and_not_its_name() -> None:
+    plans = [dsd_lang.compile(f'dense 5ep lr=1 from="{name}"') for name in ("a.pt", "b.pt")]
+    contents = {"a.pt": "one", "b.pt": "two"}
+    one, two = (content_keys(plan, "root", digest_of_file=contents.__getitem__)["p0"] for plan in plans)
+    assert one != two
+    contents["b.pt"] = "one"
+    assert content_keys(plans[1], "root", digest_of_file=contents.__getitem__)["p0"] == one
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,14 @@ fork { x: dense 1ep from=@a.end
  y: dense 1ep }"""
 
 
+def test_a_branch_by_itself_has_the_edges_within_it() -> None:
+    plan = dsd_lang.compile(
+        "a: dense 2ep lr=1\ndense 1ep\nfork { x: dense 1ep\n y: dense 1ep from=@x.end clock=@a.1ep }"
+    )
+    edges = dependency_graph(plan.branch("y")).edges(data="arguments")
+    assert list(edges) == [("p0", "p1", ()), ("p0", "p3", ("clock",)), ("p1", "p3", ())]
+
+
 def test_edges_have_every_argument_that_names_a_phase() -> None:
     plan = dsd_lang.compile(TEXT)
     graph = dependency_graph(plan)

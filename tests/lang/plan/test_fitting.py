@@ -122,7 +122,7 @@ def test_without_a_model_only_what_holds_for_every_model_is_told(target: str, it
 
 
 def test_a_ramp_with_one_selection_is_told_where_only_the_run_knows_the_epoch() -> None:
-    plan = dsd_lang.compile("dense 1ep lr=0.1; sparse 0->90% 1ep; sparse [fc: 0->50%, conv: 20%] every=1ep 40it; dense")
+    plan = dsd_lang.compile("dense 1ep lr=0.1; sparse 0->90% 1ep; sparse [fc: 20%, conv: 0->50%] every=1ep 40it; dense")
     found = misfits(plan, LAYERS, updates_per_epoch=lambda phase: 90)
     assert [(item.phase.id, item.misfit.code) for item in found] == [("p1", "DSD404"), ("p2", "DSD404")]
     assert [item.phase.id for item in misfits(plan, LAYERS, updates_per_epoch=lambda phase: 30)] == ["p1"]

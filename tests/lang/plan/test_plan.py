@@ -120,6 +120,17 @@ def test_ratios_and_lengths_stay_exact() -> None:
     assert exact(plan.phases[1].target.pruned or "") * 1000 == 300
 
 
+def test_last_of_the_optimizers_own_rate_is_a_multiple_of_it() -> None:
+    plan = dsd_lang.compile("dense 10ep decay=exp(0.5); dense lr=last/2")
+    assert (plan.phases[1].lr.of, exact(plan.phases[1].lr.scale or "1")) == ("optimizer", Fraction(1, 2**11))
+
+
+def test_a_branch_has_the_hash_of_the_same_schedule_by_itself() -> None:
+    plan = dsd_lang.compile("dense 1ep lr=1; fork { x: dense 3ep\n y: { a: dense 2ep; dense 1ep; dense from=@a.end } }")
+    alone = dsd_lang.compile("dense 1ep lr=1; a: dense 2ep; dense 1ep; dense from=@a.end")
+    assert plan.branch("y").hash == alone.hash
+
+
 def test_without_lr_the_optimizers_own_is_the_base() -> None:
     plan = dsd_lang.compile("dense 1ep; sparse 50%; dense; dense lr=prev/4")
     rates = [(phase.lr.of, phase.lr.scale) for phase in plan.phases]

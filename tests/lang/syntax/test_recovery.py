@@ -92,6 +92,52 @@ def test_the_body_of_a_broken_block_is_read() -> None:
     assert codes("for x of 1 {\n dense 3\n}\nrepeat {\n dense 4\n}") == ["DSD101", "DSD402", "DSD101", "DSD402"]
 
 
+def outline(statement: nodes.Statement) -> object:
+    """A phase as its mode and number of items; a loop as its variable and body."""
+    if isinstance(statement, nodes.Phase):
+        return f"{statement.mode} {len(statement.items)}"
+    assert isinstance(statement, nodes.RepeatBlock | nodes.ForBlock)
+    return [statement.variable.text if statement.variable else None, *map(outline, statement.body)]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("dense50ep lr=1; sparse50% 3ep\ndense", ["dense 2", "sparse 2", "dense 0"]),
+        ("dense 9ep lr=1\nsparse 0->\ndense 5ep", ["dense 2", "sparse 1", "dense 1"]),
+        ("dense 5ep lr=1 ->\ndense 6ep lr=2\ndense", ["dense 2", "dense 2", "dense 0"]),
+        ("// note\rdense 5ep lr=1\nsparse 50%; dense", ["dense 2", "sparse 1", "dense 0"]),
+        ("for s in 10%, = 20% { sparse s 5ep }\ndense", [["s", "sparse 2"], "dense 0"]),
+        ("repeat 2 as i = { dense 3ep }\ndense 5ep", [["i", "dense 1"], "dense 1"]),
+    ],
+)
+def test_one_mistake_leaves_the_statements_around_it(text: str, kept: list[object]) -> None:
+    result = parse(text)
+    assert [outline(statement) for statement in result.program.statements] == kept
+    assert len(result.diagnostics) == (2 if "dense50ep" in text else 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("- a\ndense 6ep", 2),
+        ("dense 5ep lr=1 ->\ndense 6ep", 1),
+        ("dense 5ep untill val.err < 1 untill val.err < 2\ndense 6ep", 2),
+    ],
+)
+def test_a_mistake_is_reported_once_and_what_follows_is_read(text: str, number: int) -> None:
+    result = parse(text)
+    assert len(result.diagnostics) == number
+    assert outline(result.program.statements[-1]) == "dense 1"
+
+
+def test_a_range_is_read_by_the_words_of_its_own_line() -> None:
+    [ramp] = parse("dense 5ep\nsparse 0..90% 5ep").diagnostics
+    [other] = parse("sparse 50% 5ep\ndense 0..90% 5ep").diagnostics
+    assert ramp.message == "a ramp is written with `->`"
+    assert other.message == "`0..90%` is not a number"
+
+
 def test_an_unclosed_block_is_blamed_on_the_right_brace() -> None:
     result = parse("fork {\n  a: {\n    dense 3ep\n  b: dense 4ep\n}\ndense 3ep\n")
     assert [(diagnostic.code, diagnostic.span.line) for diagnostic in result.diagnostics] == [("DSD104", 2)]

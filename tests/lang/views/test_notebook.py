@@ -53,6 +53,8 @@ def test_one_line_each(plan: dsd_lang.Plan) -> None:
     short = plan.hash.removeprefix("sha256:")[:8]
     assert repr(plan) == str(plan) == f"<Plan of 'a<b>.dsd': 4 phases, 2 branches (a, b), 18ep, hash {short}>"
     assert repr(dsd_lang.compile("dense 10it lr=0.1")).startswith("<Plan: 1 phase, 10it, hash ")
+    for names, shown in (("abcd", "4 branches (a, b, c, d)"), ("abcde", "5 branches (a, b, c, d, ...)")):
+        assert shown in repr(dsd_lang.compile(f"fork {{ {'; '.join(f'{name}: dense 1ep' for name in names)} }}"))
     assert repr(dsd_lang.PhaseGraph(plan)) == "<PhaseGraph: 4 phases, checkpoints used: 1>"
 
 
