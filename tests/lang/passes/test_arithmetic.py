@@ -42,3 +42,10 @@ def test_lengths_are_scaled_and_added(written: str, length: str) -> None:
 @pytest.mark.parametrize("written", ["2ep+3it", "2ep*3ep", "2/3ep", "2ep^2", "2ep+1", "5%-1it"])
 def test_what_has_no_meaning_is_refused(written: str) -> None:
     assert [item.code for item in analyse(f"dense {written} lr=1").errors] == ["DSD209"]
+
+
+@pytest.mark.parametrize("operator", ["<", "<=", ">", ">=", "==", "!="])
+def test_every_comparison_is_one_of_a_plan(operator: str) -> None:
+    until = dsd_lang.compile(f"dense 5ep lr=1 until val.err {operator} 1").phases[0].until
+    assert until is not None
+    assert until.op == operator
