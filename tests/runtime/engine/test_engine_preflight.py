@@ -57,17 +57,17 @@ def test_a_mistake_in_the_last_phase(phase: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("dense 1it lr=0.1", ["`set by=snip` is not supported yet"]),
-        ("sparse 50% 1it lr=0.1", ["`by=snip` is not supported yet (line 2)"]),
+        ("dense 1it lr=0.1", ["`set by=sparsegpt` is not supported yet"]),
+        ("sparse 50% 1it lr=0.1", ["`by=sparsegpt` is not supported yet (line 2)"]),
         (
-            "a: dense 1it lr=0.1\nsparse 50% 1it distill=@a\ndense 1it",
-            ["`by=snip` is not supported yet (line 3)", "`distill=` is not supported yet (line 3)"],
+            "dense 1it lr=0.1\nsparse 50% 1it enforce=topkast\ndense 1it",
+            ["`by=sparsegpt` is not supported yet (line 3)", "`enforce=topkast` is not supported yet (line 3)"],
         ),
     ],
 )
 def test_what_is_not_supported_yet_is_told_where_it_is_used(text: str, said: list[str]) -> None:
     with pytest.raises(DsdError) as caught:
-        _begin(f"set by=snip(batches=1)\n{text}")
+        _begin(f"set by=sparsegpt\n{text}")
     assert caught.value.message.split("; ") == [f"DSD207: {one}" for one in said]
 
 
