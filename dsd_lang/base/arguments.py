@@ -286,7 +286,6 @@ ARGUMENTS: tuple[Argument, ...] = (
         "weights",
         words("off", "none"),
         example="100it",
-        is_supported=False,
     ),
     Argument("model", SET, "text", "--model", "the network", "settings", home="elsewhere", example='"ds2"'),
     Argument("data", SET, "text", "--data", "the data set", "settings", home="elsewhere", example='"digits"'),

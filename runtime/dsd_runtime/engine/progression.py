@@ -73,6 +73,7 @@ class Progression:
         self.teachers = Teachers(model, self.references, build_teacher)
         self.teacher: Teacher | None = None
         self.is_teacher_asked = False
+        self.is_calibrated = False
         origins = Origins(model, self.references, seed=seed, factory=factory)
         self.boundary = Boundary(
             model, lambda: inventory(model, self.overrides.optimizer), plan, seed=seed, origins=origins

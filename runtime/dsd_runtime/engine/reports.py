@@ -52,6 +52,15 @@ class Reports:
             if name in found and math.isnan(found[name]) and self._is_first("nan", name)
         ]
 
+    def uncalibrated(self, phase: Phase) -> list[str]:
+        """The warning about metrics of a phase with `calibrate=` that were measured without it."""
+        if phase.calibrate is None or not self._is_first("calibrate", phase.id):
+            return []
+        return [
+            f"phase `{phase.label or phase.id}` has `calibrate=`, and metrics were reported without "
+            "`session.calibrate(inputs)` since the last update"
+        ]
+
     def missing(self, phase: Phase, history: MetricHistory) -> list[str]:
         """Warnings about metrics that a phase's `until` reads and that were not reported during the phase."""
         unread = [] if phase.until is None else sorted(metrics_of(phase.until) - history.in_phase.keys())

@@ -15,6 +15,7 @@ Between the last update of a phase and the first of the next, the model is in th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 import torch
@@ -24,6 +25,7 @@ from torch.optim import Optimizer
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Phase
 from dsd_runtime.engine.boundary import Boundary
+from dsd_runtime.engine.calibration import batch_norms, collecting_statistics, num_calibrating_batches
 from dsd_runtime.engine.distillation import Teacher, require_asked, teacher_logits
 from dsd_runtime.engine.entry_undo import EntryUndo
 from dsd_runtime.engine.events import Event
@@ -300,7 +302,7 @@ class Session:
             if not apply_update(line.rule, optimizer, self.boundary.store, scaler=scaler, clip=clip, closure=closure):
                 return False
         self._entry = None
-        line.is_teacher_asked = False
+        line.is_teacher_asked = line.is_calibrated = False
         self._guard.applied()
         self._gradients.remember(optimizer)
         self.boundary.after_update(optimizer)
@@ -336,6 +338,21 @@ class Session:
         self._line.is_teacher_asked = True
         return self.teacher.mixed(loss, student, teacher, samples=samples)
 
+    def calibrate(self, inputs: Iterable[Any]) -> None:
+        """Refreshes the batch-norm statistics before an evaluation, as the phase's `calibrate=` says; else nothing.
+
+        ``inputs`` are what the model is called with, one item (or tuple) a training batch: as many are read as the
+        phase asks for. Each new statistic is the mean over these batches. No weight changes.
+        """
+        stage = self.stage
+        count = num_calibrating_batches(stage.phase, stage.updates_per_epoch)
+        self._line.is_calibrated = True
+        if not count or not batch_norms(self.model):
+            return
+        with collecting_statistics(self.model):
+            for item in islice(inputs, count):
+                self.model(*item) if isinstance(item, tuple) else self.model(item)
+
     def report(
         self,
         metrics: Mapping[str, float],
@@ -356,6 +373,8 @@ class Session:
         found = self._ranks.averaged(line.reports.read(metrics, higher_is_better, lower_is_better))
         self.require_finite()
         line.warn(line.reports.undecidable(self.stage.phase, found))
+        if self._enters_by_itself and not line.is_calibrated and batch_norms(self.model):
+            line.warn(line.reports.uncalibrated(self.stage.phase))
         line.succession.history.report({"sparsity": self.sparsity()["total"], **found})
         line.moments.keep_best(found, self.stage, line.reading())
         if self._on_report is not None:

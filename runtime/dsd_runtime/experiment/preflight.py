@@ -23,6 +23,7 @@ _LOOK_AT_BATCHES = 2
 
 def check_tree(prepared: Prepared, model: nn.Module) -> None:
     """Raises :class:`DsdError` for the first part of any line that cannot be trained; ``model`` is not changed."""
+    _check_calibrated_alike(prepared.plan)
     if prepared.measures_entropy:
         _check_relus(prepared, model)
     for path in dict.fromkeys(phase.path for phase in prepared.plan.phases):
@@ -32,6 +33,21 @@ def check_tree(prepared: Prepared, model: nn.Module) -> None:
         session = attached(prepared, line, model)
         session.check_ahead(lambda: model)  # fresh weights will be created the way this model was
         _check_teachers(prepared, line, model)
+
+
+def _check_calibrated_alike(plan: Plan) -> None:
+    """Raises :class:`DsdError` for a comparison in which one arm is evaluated with `calibrate=` and the other not."""
+    last = {phase.path: phase.calibrate for phase in plan.phases}
+    for comparison in plan.comparisons:
+        found = [
+            {calibrate for path, calibrate in last.items() if path == arm or path.startswith(f"{arm}.")}
+            for arm in (comparison.left, comparison.right)
+        ]
+        if all(found) and len(found[0] | found[1]) > 1:
+            raise DsdError(
+                f"`compare {comparison.left} vs {comparison.right}`: their last phases differ in `calibrate=`",
+                help="calibrate both arms alike, for instance by `set calibrate=100it`",
+            )
 
 
 def _check_batch(prepared: Prepared, phase: Phase) -> None:

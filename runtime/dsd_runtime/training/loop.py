@@ -11,7 +11,9 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count as count_from_zero
+from itertools import islice
 from typing import Protocol
 
 import torch
@@ -21,7 +23,10 @@ from dsd_lang.base.errors import DsdError
 from dsd_lang.base.metrics import RELU_ENTROPY
 from dsd_lang.plan import Phase
 from dsd_runtime.data.batch import Batch
+from dsd_runtime.data.dataset_samples import untouched_generators
+from dsd_runtime.data.draws import derived_seed
 from dsd_runtime.data.source import DataSource
+from dsd_runtime.engine.calibration import batch_norms, collecting_statistics, num_calibrating_batches
 from dsd_runtime.engine.references import ClockReading
 from dsd_runtime.engine.session import Session
 from dsd_runtime.training.precision import Precision
@@ -123,6 +128,7 @@ def _evaluate_and_report(run: PhaseRun) -> dict[str, float]:
     """Evaluates after a pass; at the end of the phase (by length or by `until`) also on the test split."""
     session, splits = run.session, ("val", "test")
     run.listener.evaluating()
+    _calibrate(run)
     metrics = evaluate_splits(run, splits if session.is_phase_over else splits[:1])
     was_over = session.is_phase_over
     session.report(metrics)
@@ -240,3 +246,21 @@ def _measure(run: PhaseRun, splits: tuple[str, ...]) -> dict[str, float]:
 
 def _wants_entropy(run: PhaseRun, split: str) -> bool:
     return run.keep_entropies is not None and split == "val"
+
+
+def _calibrate(run: PhaseRun) -> None:
+    """Refreshes the batch-norm statistics as `calibrate=` says, always with the same training batches."""
+    stage = run.session.stage
+    count = num_calibrating_batches(stage.phase, stage.updates_per_epoch)
+    if not count or not batch_norms(run.model):
+        return
+    with untouched_generators(), run.precision.autocast(), collecting_statistics(run.model):
+        for batch in islice(_calibrating_batches(run), count):
+            run.task.rows(run.model, batch.to(run.precision.device))
+
+
+def _calibrating_batches(run: PhaseRun) -> Iterator[Batch]:
+    """Training batches of their own order, pass after pass."""
+    key = derived_seed(run.batches.key, "calibrate")
+    for epoch in count_from_zero():
+        yield from replace(run.batches, key=key).read_pass(epoch, skip=0)

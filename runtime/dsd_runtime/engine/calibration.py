@@ -1,0 +1,49 @@
+"""Refreshes batch-norm statistics before an evaluation (`calibrate=`): their mean over some training batches.
+
+In training mode a batch norm does not read its running statistics, so no weight that is trained later changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from dsd_lang.plan import Phase
+
+
+def num_calibrating_batches(phase: Phase, updates_per_epoch: int) -> int:
+    """The training batches that `calibrate=` asks for; 0 without it."""
+    return phase.calibrate.length.updates(updates_per_epoch) if phase.calibrate is not None else 0
+
+
+def batch_norms(model: nn.Module) -> list[_BatchNorm]:
+    """The layers with running statistics."""
+    return [module for module in model.modules() if isinstance(module, _BatchNorm) and module.running_mean is not None]
+
+
+@contextmanager
+def collecting_statistics(model: nn.Module) -> Iterator[None]:
+    """Within the block each forward pass adds a batch to new statistics: their cumulative average.
+
+    The other layers are in evaluation mode, so dropout draws nothing. Modes and momentum are restored at the end.
+    """
+    norms = batch_norms(model)
+    modes = {module: module.training for module in model.modules()}
+    momenta = [norm.momentum for norm in norms]
+    model.eval()
+    try:
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None
+            norm.train()
+        with torch.no_grad():
+            yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        for module, mode in modes.items():
+            module.training = mode
