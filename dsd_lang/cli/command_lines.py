@@ -85,6 +85,8 @@ def _other(program: str) -> FlagValue:
         from dsd_lang.cli.completion import SHELLS
 
         return FlagValue("words", tuple(SHELLS))
+    if program == "dsd-report":
+        return FlagValue("folder")
     return FlagValue("nothing") if program == "dsd-lsp" else FlagValue("schedule")
 
 

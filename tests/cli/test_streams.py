@@ -17,6 +17,7 @@ MODULES = {
     "dsd-completion": "dsd_lang.cli.completion",
     "dsd-lsp": "dsd_lang.lsp.server",
     "dsd-run": "dsd_runtime.cli",
+    "dsd-report": "dsd_runtime.results.cli",
 }
 WORDS = {
     "dsd-lint": ["a.dsd"],
@@ -26,9 +27,12 @@ WORDS = {
     "dsd-completion": ["bash"],
     "dsd-lsp": ["--help"],
     "dsd-run": ["--help"],
+    "dsd-report": ["--help"],
 }
 TOOLS = sorted(WORDS)
-WITH_OUTPUT = [tool for tool in TOOLS if tool != "dsd-run"]  # argparse prints its help and looks away
+WITH_OUTPUT = [
+    tool for tool in TOOLS if tool not in ("dsd-run", "dsd-report")
+]  # argparse prints its help and looks away
 has_full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
 
 

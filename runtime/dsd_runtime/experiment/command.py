@@ -29,6 +29,7 @@ from dsd_runtime.experiment.longer import Shorter, shorter_forms
 from dsd_runtime.experiment.manifest import build_manifest
 from dsd_runtime.experiment.predicting import keep_predictions
 from dsd_runtime.experiment.preflight import check_tree
+from dsd_runtime.experiment.reporting import ReportFile, report_or_say_why
 from dsd_runtime.experiment.request import Request, ResolvedRequest
 from dsd_runtime.experiment.results import print_results
 from dsd_runtime.experiment.runner import Runner
@@ -192,7 +193,7 @@ def _train(
     board = TensorBoard(folder.events, prepared.plan, hyper_parameters(prepared, manifest), prepared.best_metric)
     metrics = MetricsFile(folder.metrics)
     console = ConsoleProgress(prepared.request.progress, forecast, prepared.data.sizes)
-    tracker = Tracker((saved, metrics, board, console))
+    tracker = Tracker((saved, metrics, board, console, ReportFile(folder)))
     try:
         runner = Runner(prepared, folder, tracker, should_stop=stop, shorter=shorter)
         with stop.listening():
@@ -209,6 +210,7 @@ def _train(
     write_json(folder.manifest, {**manifest, "finished": True})
     answer = read_results(folder.root)
     write_text(folder.results, answer.to_json())
+    report_or_say_why(folder)
     print_results(prepared, folder, results, weights, answer)
     return 0 if answer.holds else 1
 

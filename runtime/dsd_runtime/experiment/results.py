@@ -43,7 +43,9 @@ def print_results(
     print(results_table(results, prepared.best_metric, width), end="")
     for verdict in answer.verdicts:
         print(f"\n{textwrap.fill(verdict, width, break_long_words=False, break_on_hyphens=False)}")
-    print(f"\nweights  {weights_text(folder, weights)}")
+    if folder.report.is_file():
+        print(f"\nreport   {folder.report}")
+    print(f"weights  {weights_text(folder, weights)}")
     print(f"results  {folder.results}")
     print(f"numbers  {folder.metrics}")
     print(f"curves   tensorboard --logdir {folder.events}")

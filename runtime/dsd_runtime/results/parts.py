@@ -126,6 +126,7 @@ class PhaseResult(ResultPart):
     """One phase of the plan and what became of it."""
 
     id: str
+    parent: str | None = None
     path: str
     label: str | None
     node: str | None

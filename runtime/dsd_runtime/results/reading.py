@@ -93,6 +93,7 @@ def _phase_result(phase: Phase, measured: Measurements) -> PhaseResult:
     at_end = measured.at_end(phase)
     return PhaseResult(
         id=phase.id,
+        parent=phase.parent,
         path=phase.path,
         label=phase.label,
         node=measured.nodes.get(phase.id),

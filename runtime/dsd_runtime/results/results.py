@@ -74,6 +74,21 @@ class Results(ResultPart):
             raise DsdError("`to_pandas()` needs pandas", help="run `pip install pandas`") from None
         return pandas.DataFrame([row.model_dump() for row in self.metrics], columns=list(MetricRow.model_fields))
 
+    def figure(self, name: str) -> dict[str, Any]:
+        """A figure of the report as a Vega-Lite specification with its data: `sensitivity`, `tickets`, `curve val.err`.
+
+        Raises :class:`DsdError` naming those that this run has.
+        """
+        from dsd_runtime.results.figures import figure_of  # a figure is made of results
+
+        return figure_of(self, name).spec
+
+    def _repr_html_(self) -> str:
+        """The verdicts and the table, for notebooks."""
+        from dsd_runtime.results.notebook import results_html
+
+        return results_html(self)
+
     def __str__(self) -> str:
         return repr(self)
 

@@ -1,0 +1,120 @@
+"""The curves: a metric over the epochs of each arm, the seeds as a band of one standard deviation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from dsd_lang.base.metrics import metric_meaning
+from dsd_lang.plan.seeds import arm_of
+from dsd_runtime.results.figures.parts import MAIN_LINE, Figure, Row, chart, lines_with_band, number, without_rounds
+from dsd_runtime.results.parts import MetricRow, PhaseResult
+from dsd_runtime.results.results import Results
+from dsd_runtime.results.tables import grouped, main_metric, spread
+
+MOST_ARMS, MOST_POINTS = 10, 40
+Named = Sequence[tuple[str, Results]]
+
+
+def curves(runs: Named) -> Iterator[Figure]:
+    """A figure for each metric that was measured more than once; several runs are drawn into the same ones."""
+    for metric in _metrics([results for _, results in runs]):
+        found = _curve(runs, metric)
+        if found is not None:
+            yield found
+
+
+def _metrics(runs: Sequence[Results]) -> list[str]:
+    main = next((name for results in runs if (name := main_metric(results)) is not None), None)
+    measure = "" if main is None else main.partition(".")[2]
+    wanted = [f"val.{measure}", main, f"train.{measure}", "val.loss", "train.loss", "entropy.relu"]
+    names = {row.name for results in runs for row in results.metrics}
+    return [name for name in dict.fromkeys(wanted) if name in names]
+
+
+def _curve(runs: Named, metric: str) -> Figure | None:
+    rows: list[Row] = []
+    for name, results in runs:
+        rows += _rows(results, metric, prefix=f"{name}: " if len(runs) > 1 else "")
+    names = list(dict.fromkeys(row["arm"] for row in rows))
+    if len({row["epoch"] for row in rows}) < 2:
+        return None
+    shown = [row for row in rows if row["arm"] in names[:MOST_ARMS]]
+    more = f" The first {MOST_ARMS} of {len(names)} arms are drawn." if len(names) > MOST_ARMS else ""
+    meaning = metric_meaning(metric) or "a metric of the user's own"
+    x = {"field": "epoch", "type": "quantitative", "title": "epochs",
+         "axis": {"grid": False, "tickCount": 6, "labelOverlap": True}}  # fmt: skip
+    return Figure(
+        name=f"curve {metric}",
+        title=metric,
+        caption=f"{meaning[:1].upper()}{meaning[1:]}.{more}",
+        spec=chart(shown, layer=lines_with_band(shown, x, metric, is_band=True, several=len(names) > 1), height=220),
+        headers=("arm", "epoch", "mean", "standard deviation", "seeds"),
+        rows=tuple(
+            (row["arm"], number(row["epoch"]), number(row["mean"]), number(row["sd"]), str(row["seeds"]))
+            for row in shown
+        ),
+    )
+
+
+def _rows(results: Results, metric: str, prefix: str) -> list[Row]:
+    starts = starting_epochs(results)
+    series: dict[str, list[MetricRow]] = {}
+    for row in results.metrics:
+        if row.name == metric:
+            series.setdefault(row.node, []).append(row)
+    trunk = _trunk(results)
+    lasts: dict[str, Row] = {}
+    found: list[Row] = []
+    for group in grouped(results.phases):
+        head, path = group[0], arm_of(group[0].path)
+        named = {"arm": prefix + (without_rounds(path) or trunk), "line": prefix + path}
+        rows = _averaged(group, series, starts[head.id])
+        before = lasts.get(head.parent or "")
+        if rows and before is not None and before["line"] != named["line"]:
+            rows.insert(0, before)
+        found += ({**row, **named} for row in rows)
+        if rows:
+            lasts.update({phase.id: {**rows[-1], **named} for phase in group})
+    return found
+
+
+def _trunk(results: Results) -> str:
+    """The name of the main line: its label, where it has a single one and branches leave it."""
+    labels = {phase.label for phase in results.phases if not phase.path}
+    label = labels.pop() if len(labels) == 1 else None
+    return label if label is not None and any(phase.path for phase in results.phases) else MAIN_LINE
+
+
+def _averaged(group: Sequence[PhaseResult], series: dict[str, list[MetricRow]], start: float) -> list[Row]:
+    """The mean over the seeds at each epoch, thinned; the last one stays."""
+    by_epoch: dict[float, dict[str, float | None]] = {}
+    for phase in group:
+        for row in series.get(phase.node or "", ()):
+            by_epoch.setdefault(round(row.epoch, 4), {})[phase.path] = row.value
+    found: list[Row] = []
+    for epoch, values in sorted(by_epoch.items()):
+        spreading = spread(list(values.values()))
+        if spreading is None:
+            continue
+        sd = spreading.deviation
+        found.append({
+            "epoch": round(start + epoch, 4), "mean": _four(spreading.mean), "sd": _four(sd), "seeds": spreading.seeds,
+            "low": None if sd is None else _four(spreading.mean - sd),
+            "high": None if sd is None else _four(spreading.mean + sd),
+        })  # fmt: skip
+    every = -(-len(found) // MOST_POINTS) or 1
+    return [row for number, row in enumerate(reversed(found)) if number % every == 0][::-1]
+
+
+def starting_epochs(results: Results) -> dict[str, float]:
+    """The epochs before each phase, along its line."""
+    by_id = {phase.id: phase for phase in results.phases}
+    starts: dict[str, float] = {}
+    for phase in results.phases:
+        parent = by_id.get(phase.parent or "")
+        starts[phase.id] = 0.0 if parent is None else starts.get(parent.id, 0.0) + (parent.epochs or 0.0)
+    return starts
+
+
+def _four(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.5g}")

@@ -1,0 +1,190 @@
+"""What all figures share: the model of a figure, its lines, its intervals."""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from dsd_lang.plan.seeds import arm_of
+from dsd_runtime.results.parts import PhaseResult
+from dsd_runtime.results.results import Results
+from dsd_runtime.results.tables import phase_name
+
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+MAIN_LINE = "main line"
+_ROUND = re.compile(r"#\d+")
+Row = dict[str, Any]
+
+
+class Figure(NamedTuple):
+    """A figure: its Vega-Lite specification, and the table of what it shows."""
+
+    name: str
+    title: str
+    caption: str
+    spec: dict[str, Any]
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+class Mean(NamedTuple):
+    """A mean over seeds with its 95% t interval; without an interval for one seed."""
+
+    seeds: int
+    mean: float
+    low: float | None
+    high: float | None
+
+
+def mean_of(values: Sequence[float | None]) -> Mean | None:
+    """The mean with its interval; None where there is no value, or one is not finite.
+
+    >>> mean_of([1.0]), [round(x, 3) for x in mean_of([1.0, 2.0, 3.0])]
+    (Mean(seeds=1, mean=1.0, low=None, high=None), [3, 2.0, -0.484, 4.484])
+    """
+    known = [value for value in values if value is not None]
+    if not known or not all(map(math.isfinite, known)):
+        return None
+    mean = statistics.fmean(known)
+    if len(known) < 2:
+        return Mean(1, mean, None, None)
+    from scipy import stats
+
+    half = float(stats.t.ppf(0.975, len(known) - 1)) * statistics.stdev(known) / math.sqrt(len(known))
+    return Mean(len(known), mean, mean - half, mean + half)
+
+
+def line_name(phase: PhaseResult) -> str:
+    """The arm that a phase belongs to; rounds of a loop are one arm, and a label names a phase outside of all arms.
+
+    >>> phase = PhaseResult(id="p9", path="reinit#2.seed0", label=None, node=None, mode="sparse", target=None, seed=0,
+    ...                     length="1ep", state="trained")
+    >>> line_name(phase), line_name(phase.model_copy(update={"path": ""}))
+    ('reinit', 'main line')
+    """
+    return without_rounds(arm_of(phase.path)) or phase.label or MAIN_LINE
+
+
+def without_rounds(arm: str) -> str:
+    """The arm without the number of a loop's round.
+
+    >>> without_rounds("reinit#2")
+    'reinit'
+    """
+    return _ROUND.sub("", arm)
+
+
+def ends(results: Results) -> dict[str, PhaseResult]:
+    """The last trained phase of each path, by path."""
+    return {phase.path: phase for phase in results.phases if phase.state == "trained"}
+
+
+def arms(results: Results) -> dict[str, list[PhaseResult]]:
+    """The last trained phases of each arm, one a seed; the trunk, which others start from, is none."""
+    found: dict[str, list[PhaseResult]] = {}
+    for path, phase in ends(results).items():
+        if path:
+            found.setdefault(arm_of(path), []).append(phase)
+    return found
+
+
+def swept(results: Results) -> tuple[str, ...]:
+    """The names of the values that a `sweep` varies, in order; a loop's number is none."""
+    names = dict.fromkeys(name for phase in results.phases for name in phase.variables)
+    paths = {phase.path for phase in results.phases}
+    return tuple(name for name in names if any(re.search(rf"(^|[/.,\[]){re.escape(name)}=", path) for path in paths))
+
+
+def rounds(results: Results) -> dict[str, list[PhaseResult]]:
+    """The lines that are pruned further round after round: their trained sparse phases, densest first.
+
+    A line belongs to it from three different sparsities on, and where most of its phases are sparse.
+    """
+    lines: dict[str, list[PhaseResult]] = {}
+    for phase in results.phases:
+        if phase.state == "trained" and phase.mode == "sparse" and phase.sparsity is not None:
+            lines.setdefault(line_name(phase), []).append(phase)
+    return {
+        name: sorted(phases, key=lambda phase: phase.sparsity or 0.0)
+        for name, phases in lines.items()
+        if len({_rounded(phase.sparsity) for phase in phases}) >= 3 and _is_cumulative(phases)
+    }
+
+
+def _is_cumulative(phases: Sequence[PhaseResult]) -> bool:
+    return not any(phase.variables and f"{next(iter(phase.variables))}=" in phase.path for phase in phases) and all(
+        phase.target is None or "remaining" in phase.target for phase in phases
+    )
+
+
+def by_sparsity(phases: Sequence[PhaseResult]) -> dict[float, list[PhaseResult]]:
+    """The phases at each sparsity, seeds together."""
+    found: dict[float, list[PhaseResult]] = {}
+    for phase in phases:
+        found.setdefault(_rounded(phase.sparsity), []).append(phase)
+    return found
+
+
+def _rounded(sparsity: float | None) -> float:
+    return round(sparsity or 0.0, 5)
+
+
+def short(phase: PhaseResult) -> str:
+    """`dsd/p2`, `base`."""
+    arm = arm_of(phase.path)
+    return f"{arm}/{phase_name(phase)}" if arm else phase_name(phase)
+
+
+def number(value: float | None) -> str:
+    """Four significant digits for a table; nothing for None."""
+    return "" if value is None else f"{value:.4g}"
+
+
+def chart(data: Sequence[Mapping[str, Any]], **parts: Any) -> dict[str, Any]:
+    """A Vega-Lite specification that is as wide as its container."""
+    values = [{key: value for key, value in row.items() if value is not None} for row in data]
+    return {"$schema": SCHEMA, "width": "container", "height": 260, "data": {"values": values}, **parts}
+
+
+def quantity(field: str, title: str, **more: Any) -> dict[str, Any]:
+    """The encoding of a number; an axis need not begin at zero."""
+    return {"field": field, "type": "quantitative", "title": title, "scale": {"zero": False, "nice": True}, **more}
+
+
+def colour(title: str = "arm", *, is_shown: bool = True) -> dict[str, Any]:
+    """The encoding of the arm."""
+    legend = {"orient": "bottom", "symbolType": "stroke", "symbolOpacity": 1}
+    return {"field": "arm", "type": "nominal", "title": None if is_shown else title, "sort": None,
+            "legend": legend if is_shown else None}  # fmt: skip
+
+
+def lines_with_band(
+    rows: Sequence[Row], x: dict[str, Any], y: str, *, is_band: bool, several: bool
+) -> list[dict[str, Any]]:
+    """Layers: the interval as a band or as bars, if a row has one, the mean as a line, its points."""
+    encoding = {"x": x, "color": colour(is_shown=several)}
+    detail = {"detail": {"field": "line"}}
+    spread: dict[str, Any] = {
+        "mark": {"type": "area", "opacity": 0.18} if is_band else {"type": "rule", "opacity": 0.6},
+        "transform": [{"filter": "isValid(datum.low) && isValid(datum.high)"}],
+        "encoding": {**encoding, **detail, "y": quantity("low", y), "y2": {"field": "high"}},
+    }
+    mean = {"mark": {"type": "line"}, "encoding": {**encoding, **detail, "y": quantity("mean", y)}}
+    told = [
+        {"field": "arm", "type": "nominal"},
+        {"field": x["field"], "type": "quantitative", "title": x["title"], "format": ".4"},
+        {"field": "mean", "type": "quantitative", "title": y, "format": ".4"},
+    ]
+    points = {
+        "mark": {"type": "point", "filled": True, "size": 24, "opacity": 1},
+        "encoding": {**encoding, "y": quantity("mean", y), "tooltip": told},
+    }
+    return [*([spread] if has_interval(rows) else []), mean, points]
+
+
+def has_interval(rows: Sequence[Row]) -> bool:
+    """Whether there is an interval to draw."""
+    return any(row["low"] is not None for row in rows)

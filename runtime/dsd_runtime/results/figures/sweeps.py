@@ -1,0 +1,124 @@
+"""Sensitivity: a metric over the value that a `sweep` varies, or over two values as a heat map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dsd_runtime.results.figures.parts import (
+    Figure,
+    Mean,
+    Row,
+    arms,
+    chart,
+    has_interval,
+    mean_of,
+    number,
+    quantity,
+    swept,
+)
+from dsd_runtime.results.parts import PhaseResult
+from dsd_runtime.results.results import Results
+from dsd_runtime.results.tables import direction, main_metric
+
+
+def sensitivity(results: Results) -> Figure | None:
+    """The metric at the end over one swept value, with a 95% interval over the seeds."""
+    names, metric = swept(results), main_metric(results)
+    if len(names) != 1 or metric is None:
+        return None
+    rows = [
+        {"x": _value(phases[0], names[0]), "label": phases[0].variables[names[0]], "arm": metric, **_told(found)}
+        for phases, found in _measured(results, names, metric)
+    ]
+    if len(rows) < 2:
+        return None
+    is_numeric = all(isinstance(row["x"], float) for row in rows)
+    x = quantity("x", names[0]) if is_numeric else {"field": "x", "type": "ordinal", "title": names[0], "sort": None}
+    interval = {
+        "transform": [{"filter": "isValid(datum.low)"}],
+        "mark": {"type": "errorbar", "ticks": True},
+        "encoding": {"x": x, "y": quantity("low", metric), "y2": {"field": "high"}},
+    }
+    line = {
+        "mark": {"type": "line", "point": {"filled": True, "size": 40}},
+        "encoding": {"x": x, "y": quantity("mean", metric)},
+    }
+    return Figure(
+        name="sensitivity",
+        title=f"Sensitivity to {names[0]}",
+        caption=f"{metric} at the end over {names[0]}{_intervals(rows)}; {direction(metric) or 'direction unknown'}.",
+        spec=chart(rows, layer=[*([interval] if has_interval(rows) else []), line]),
+        headers=(names[0], metric, "95% from", "to", "seeds"),
+        rows=tuple(
+            (row["label"], number(row["mean"]), number(row["low"]), number(row["high"]), str(row["seeds"]))
+            for row in rows
+        ),
+    )
+
+
+def heat_map(results: Results) -> Figure | None:
+    """The metric at the end over two swept values."""
+    names, metric = swept(results), main_metric(results)
+    if len(names) != 2 or metric is None:
+        return None
+    rows = [
+        {"x": phases[0].variables[names[0]], "y": phases[0].variables[names[1]], **_told(found)}
+        for phases, found in _measured(results, names, metric)
+    ]
+    if len(rows) < 2:
+        return None
+    axes = {
+        "x": {"field": "x", "type": "ordinal", "title": names[0], "sort": None, "axis": {"labelAngle": 0}},
+        "y": {"field": "y", "type": "ordinal", "title": names[1], "sort": None},
+    }
+    middle = (min(row["mean"] for row in rows) + max(row["mean"] for row in rows)) / 2
+    cells = {
+        "mark": {"type": "rect"},
+        "encoding": {**axes, "color": {**quantity("mean", metric), "scale": {"scheme": "blues", "zero": False}}},
+    }
+    words = {
+        "mark": {"type": "text", "fontSize": 13},
+        "encoding": {
+            **axes,
+            "text": {"field": "mean", "type": "quantitative", "format": ".4"},
+            "color": {"condition": {"test": f"datum.mean > {middle!r}", "value": "white"}, "value": "#102a43"},
+        },
+    }
+    return Figure(
+        name="heat map",
+        title=f"{metric} over {names[0]} and {names[1]}",
+        caption=f"{metric} at the end, the mean over the seeds; {direction(metric) or 'direction unknown'}.",
+        spec=chart(rows, layer=[cells, words], height=44 * len({row["y"] for row in rows})),
+        headers=(*names, metric, "95% from", "to", "seeds"),
+        rows=tuple(
+            (row["x"], row["y"], number(row["mean"]), number(row["low"]), number(row["high"]), str(row["seeds"]))
+            for row in rows
+        ),
+    )
+
+
+def _measured(results: Results, names: Sequence[str], metric: str) -> list[tuple[list[PhaseResult], Mean]]:
+    """The ends that share the swept values, with the mean of their metric, in the order of the sweep."""
+    groups: dict[tuple[str, ...], list[PhaseResult]] = {}
+    for phases in arms(results).values():
+        for phase in phases:
+            if all(name in phase.variables for name in names):
+                groups.setdefault(tuple(phase.variables[name] for name in names), []).append(phase)
+    found = [(phases, mean_of([phase.metrics.get(metric) for phase in phases])) for phases in groups.values()]
+    return [(phases, mean) for phases, mean in found if mean is not None]
+
+
+def _value(phase: PhaseResult, name: str) -> float | str:
+    text = phase.variables[name]
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _told(found: Mean) -> Row:
+    return {"mean": found.mean, "low": found.low, "high": found.high, "seeds": found.seeds}
+
+
+def _intervals(rows: Sequence[Row]) -> str:
+    return ", with 95% t intervals over the seeds" if has_interval(rows) else ", one seed"

@@ -1,0 +1,32 @@
+"""Results as HTML for notebooks: the verdicts with the table below them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from dsd_runtime.results.report_tables import result_table
+from dsd_runtime.results.results import Results
+
+_CELL = "text-align:left;padding:2px 10px"
+_MOST_ROWS = 40
+
+
+def results_html(results: Results) -> str:
+    """The head, one paragraph a verdict, the paper's table. All text is escaped.
+
+    >>> from dsd_runtime.results.parts import Provenance
+    >>> "&lt;b&gt;" in results_html(Results(run="<b>", provenance=Provenance(plan_hash="sha256:0")))
+    True
+    """
+    table = result_table([(results.run, results)])
+    rows = "".join(_row(row, "td") for row in table.rows[:_MOST_ROWS])
+    left_out = len(table.rows) - _MOST_ROWS
+    more = f"<p>{left_out} more rows: <code>dsd-report</code></p>" if left_out > 0 else ""
+    verdicts = "".join(f"<p>{escape(verdict)}</p>" for verdict in results.verdicts)
+    head = f"<p><b>{escape(results.run)}</b></p>{verdicts}"
+    return f"<div>{head}<table><thead>{_row(table.headers, 'th')}</thead><tbody>{rows}</tbody></table>{more}</div>"
+
+
+def _row(cells: Sequence[str], tag: str) -> str:
+    return "<tr>" + "".join(f'<{tag} style="{_CELL}">{escape(cell)}</{tag}>' for cell in cells) + "</tr>"

@@ -1,0 +1,217 @@
+"""The report of one or several runs as one HTML file without network: verdicts, table, timeline, charts, provenance.
+
+Everything from outside (labels, file names, the schedule's text) is escaped by the template; the data of charts is JSON
+in which `<` is escaped.
+"""
+
+from __future__ import annotations
+
+import gzip
+import shlex
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dsd_lang import __version__
+from dsd_lang.base.errors import DsdError
+from dsd_lang.plan import Plan
+from dsd_lang.views.timeline_svg import timeline_picture
+from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.results.figures import Figure, curves, figures_of
+from dsd_runtime.results.figures.parts import short
+from dsd_runtime.results.reading import read_results
+from dsd_runtime.results.report_tables import cost_table, result_table
+from dsd_runtime.results.results import Results
+from dsd_runtime.storage.durable import write_text
+
+_TIMELINE_WIDTH = 880
+
+
+class Run(NamedTuple):
+    """A run of a report: its name there, its results, and its plan."""
+
+    name: str
+    results: Results
+    plan: Plan | None
+
+
+def read_runs(folders: Sequence[Path]) -> list[Run]:
+    """The runs of some folders, with names that tell them apart; raises :class:`DsdError` for no run folder."""
+    found = [(folder, read_results(folder), RunFolder(folder).read_plan()) for folder in folders]
+    names = [results.run for _, results, _ in found]
+    return [
+        Run(results.run if names.count(results.run) == 1 else str(folder), results, plan)
+        for folder, results, plan in found
+    ]
+
+
+def write_report(folder: Path) -> None:
+    """Writes `report.html` of a run folder, complete or not at all; raises :class:`DsdError`."""
+    write_text(RunFolder(folder).report, report_html(read_runs([folder])))
+
+
+def report_html(runs: Sequence[Run]) -> str:
+    """The page."""
+    drawn = list(curves([(run.name, run.results) for run in runs]))
+    shaped = [figure for run in runs for figure in _named(run, len(runs) > 1)]
+    text: str = _template().render(
+        title=", ".join(run.name for run in runs),
+        state="; ".join(_state(run, len(runs) > 1) for run in runs),
+        css=_markup(_asset("report.css")),
+        runs=[_described(run) for run in runs],
+        table=result_table([(run.name, run.results) for run in runs]),
+        timelines=list(_timelines(runs)),
+        curves=drawn,
+        shaped=shaped,
+        cost=cost_table([(run.name, run.results) for run in runs]),
+        version=__version__,
+        has_charts=bool(drawn or shaped),
+        bundle=_markup(_charts_bundle()),
+        script=_markup(_asset("report.js")),
+    )
+    return text
+
+
+def _named(run: Run, several: bool) -> Iterator[Figure]:
+    for figure in figures_of(run.results):
+        yield figure._replace(title=f"{run.name}: {figure.title}") if several else figure
+
+
+def _state(run: Run, several: bool) -> str:
+    results = run.results
+    ended = sum(phase.state in ("trained", "skipped") for phase in results.phases)
+    progress = f"finished, {len(results.phases)} phases"
+    if not results.finished:
+        progress = f"not finished: {ended} of {len(results.phases)} phases are trained; reload to see more"
+    parts = (("model", results.provenance.model), ("data", results.provenance.data))
+    named = [f"{name} {value}" for name, value in parts if value]
+    return (f"{run.name}: " if several else "") + ", ".join([*named, progress])
+
+
+def _described(run: Run) -> dict[str, Any]:
+    return {
+        "name": run.name,
+        "results": run.results,
+        "about": list(_about(run.results.provenance.schedule_text or "")),
+        "flags": list(_flags(run.results)),
+        "provenance": list(_provenance(run.results)),
+        "nodes": [(f"{phase.id} {short(phase)}", phase.node or "", phase.state) for phase in run.results.phases],
+    }
+
+
+def _about(schedule: str) -> Iterator[str]:
+    """The paragraphs of the comment at the head of a schedule, without the command to run it."""
+    paragraph: list[str] = []
+    for line in schedule.splitlines():
+        if not line.startswith("#"):
+            break
+        words = line.lstrip("#").strip()
+        head, colon, _ = words.partition(":")
+        starts = bool(colon) and head in ("Source", "Claim", "Run")
+        if starts and paragraph:
+            yield " ".join(paragraph)
+            paragraph = []
+        if words:
+            paragraph.append(words)
+    if paragraph and not paragraph[0].startswith("Run:"):
+        yield " ".join(paragraph)
+
+
+def _flags(results: Results) -> Iterator[str]:
+    if results.provenance.scale != "1":
+        yield f"Scaled: every length is multiplied by {results.provenance.scale}."
+    if results.provenance.noise is not None:
+        yield f"Noise: training labels have noise ({results.provenance.noise})."
+    if results.phases and len({phase.seed for phase in results.phases}) == 1:
+        yield "One seed: the numbers say nothing about how much other seeds would differ."
+    yield from (f"{note[:1].upper()}{note[1:]}." for note in results.notes)
+
+
+def _provenance(results: Results) -> Iterator[tuple[str, str]]:
+    it = results.provenance
+    setting = {name: value for name, value in it.setting.items() if name not in ("model", "data", "seed")}
+    command = list(it.command)
+    if command and command[0].endswith("cli.py"):
+        command[0] = "dsd-run"
+    if command:
+        command[0] = Path(command[0]).name
+    yield from (
+        (name, value)
+        for name, value in (
+            ("schedule", it.schedule),
+            ("command", shlex.join(command)),
+            ("plan hash", it.plan_hash),
+            ("model", it.model),
+            ("data", it.data),
+            ("data fingerprint", it.data_fingerprint),
+            ("seed", None if it.seed is None else str(it.seed)),
+            ("scale", it.scale),
+            ("versions", ", ".join(f"{name} {version}" for name, version in it.versions.items() if version)),
+            ("git", it.git),
+            ("setting", ", ".join(f"{name} {value}" for name, value in setting.items())),
+        )
+        if value
+    )  # fmt: skip
+
+
+def _timelines(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
+    hashes: set[str] = set()
+    for run in runs:
+        if run.plan is None or not run.plan.phases or run.plan.hash in hashes:
+            continue
+        hashes.add(run.plan.hash)
+        picture = timeline_picture(run.plan, _TIMELINE_WIDTH)
+        rates = ", and the learning rate below" if picture.has_rates else ""
+        caption = f"Each bar is a phase, filled to the share of weights that are not pruned{rates}"
+        notes = f" ({'; '.join(picture.notes)})" if picture.notes else ""
+        yield {"name": run.name, "caption": f"{caption}{notes}.", "svg": _markup(picture.svg)}
+
+
+# --- parts of the page ------------------------------------------------------------------------------------------------
+
+
+@cache
+def _template() -> Any:
+    try:
+        from jinja2 import Environment, StrictUndefined
+    except ImportError:
+        raise DsdError("a report needs jinja2", help="run `pip install 'dsd-lang[run]'`") from None
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["marked"] = _marked
+    return environment.from_string(_asset("report.html.j2"))
+
+
+def _markup(text: str) -> Any:
+    """Text of our own that is HTML already."""
+    from markupsafe import Markup
+
+    return Markup(text)
+
+
+def _marked(text: str) -> Any:
+    """A sentence, escaped, with what stands between backticks as code."""
+    from markupsafe import Markup, escape
+
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in enumerate(parts)
+    )
+
+
+@cache
+def _asset(name: str) -> str:
+    return files("dsd_runtime.results").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+@cache
+def _charts_bundle() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script."""
+    packed = files("dsd_runtime.results").joinpath("templates", "charts.js.gz").read_bytes()
+    return gzip.decompress(packed).decode("utf-8")
+
+
+__all__ = ["Run", "read_runs", "report_html", "write_report"]

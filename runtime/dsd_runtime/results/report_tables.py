@@ -1,0 +1,105 @@
+"""The tables of a report that are no figure's: results by phase, and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from dsd_lang.base.metrics import is_in_points
+from dsd_runtime.results.figures.parts import MAIN_LINE, number
+from dsd_runtime.results.results import Results
+from dsd_runtime.results.tables import TableRow, direction, main_metric, paper_table, table_metrics
+
+Named = Sequence[tuple[str, Results]]
+
+
+class TextTable(NamedTuple):
+    """A table of text; the columns from ``numeric`` on are numbers."""
+
+    caption: str
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: int
+
+
+def result_table(runs: Named) -> TextTable:
+    """The paper's table of one run; of several runs their main metric side by side, matched by path and label."""
+    return _one(runs[0][1]) if len(runs) == 1 else _several(runs)
+
+
+def arm_text(row: TableRow) -> str:
+    """The branch, or that it is the main line."""
+    return row.arm or MAIN_LINE
+
+
+def kind_text(row: TableRow) -> str:
+    """`dense`, `sparse 50%`."""
+    return f"sparse {row.target}" if row.mode == "sparse" and row.target else row.mode
+
+
+def _one(results: Results) -> TextTable:
+    table, columns, main = paper_table(results), table_metrics(results), main_metric(results)
+    has_seeds = any(row.seeds > 1 for row in table)
+    has_arms = any(row.arm for row in table)
+    heads = [*(["arm"] if has_arms else []), "phase", "kind", *(["seeds"] if has_seeds else []), "epochs", "sparsity",
+             *columns[:1], "change", "relative", *columns[1:]]  # fmt: skip
+    rows = [
+        (
+            *([arm_text(row)] if has_arms else []),
+            row.phase,
+            kind_text(row) + ("" if row.state in ("trained", "reused") else f" ({row.state})"),
+            *([str(row.seeds)] if has_seeds else []),
+            number(row.epochs),
+            "" if row.sparsity is None else f"{100 * row.sparsity:.4g}%",
+            *_cells(row, columns[:1]),
+            "" if row.change is None else f"{row.change:+.3g}",
+            "" if row.relative_change is None else f"{100 * row.relative_change:+.1f}%",
+            *_cells(row, columns[1:]),
+        )
+        for row in table
+    ]
+    return TextTable(_caption(main, has_seeds), tuple(heads), tuple(rows), 3 if has_arms else 2)
+
+
+def _cells(row: TableRow, columns: Sequence[str]) -> list[str]:
+    return ["" if row.values.get(name) is None else str(row.values[name]) for name in columns]
+
+
+def _caption(main: str | None, has_seeds: bool) -> str:
+    seeds = " Mean ± standard deviation over the seeds." if has_seeds else ""
+    if main is None:
+        return f"After each phase; nothing was measured yet.{seeds}"
+    unit = "in percentage points; " if is_in_points(main) else ""
+    way = direction(main) or "direction unknown"
+    return f"After each phase.{seeds} Changes are those of {main} ({unit}{way}) against the first row."
+
+
+def _several(runs: Named) -> TextTable:
+    tables = [{row.key: row for row in paper_table(results)} for _, results in runs]
+    keys = dict.fromkeys(key for table in tables for key in table)
+    mains = [main_metric(results) for _, results in runs]
+    heads = ["arm", "phase", *(f"{name}: {main or 'no metric'}" for (name, _), main in zip(runs, mains, strict=True))]
+    rows = [
+        (key[0] or MAIN_LINE, key[1],
+         *(_cells(table[key], [main])[0] if main is not None and key in table else ""
+           for table, main in zip(tables, mains, strict=True)))
+        for key in keys
+    ]  # fmt: skip
+    caption = "After each phase, matched by path and label. Mean ± standard deviation over the seeds."
+    return TextTable(caption, tuple(heads), tuple(rows), 2)
+
+
+def cost_table(runs: Named) -> TextTable:
+    """Epochs, updates and time; each node counts once."""
+    heads = ("run", "epochs", "density-weighted", "updates", "seconds", "trained", "shared", "skipped", "missing")
+    rows = tuple(
+        (name, number(cost.epochs), number(cost.density_weighted_epochs), str(cost.updates or 0),
+         "" if cost.seconds is None else f"{cost.seconds:.1f}", str(cost.trained), str(cost.shared), str(cost.skipped),
+         str(cost.missing))
+        for name, cost in ((name, results.cost) for name, results in runs)
+    )  # fmt: skip
+    caption = (
+        "Each node counts once; shared phases are one node. Density-weighted: epochs times the share of weights that "
+        "were not masked."
+    )
+    return TextTable(caption, heads, rows, 1)

@@ -1,0 +1,149 @@
+"""The figures of a report: which ones a program's shape asks for, and that their numbers are the run's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from made_run import made_run
+
+from dsd_lang.base.errors import DsdError
+from dsd_lang.plan import Phase
+from dsd_runtime.results.figures import Figure, curves, figure_of, figures_of
+from dsd_runtime.results.reading import read_results
+from dsd_runtime.results.results import Results
+
+SWEEP = "base: dense 2ep lr=0.1; fork seeds=3 { dsd: { sweep s in 25%, 50% { sparse s 1ep; dense 1ep } } }"
+GRID = "dense 1ep lr=0.1; sweep s in 25%, 50%, r in 1e-3, 1e-2 { sparse s 1ep lr=r; dense 1ep }"
+TICKETS = """full: dense 4ep lr=0.1
+repeat 4 {
+  fork seeds=2 { reinit: sparse 20% of=remaining 4ep from=random }
+  ticket: sparse 20% of=remaining 4ep from=@full.start
+}"""
+DESCENT = "set noise=symmetric(20%)\ndense 2ep lr=0.1\nrepeat 4 { sparse 20% of=remaining 2ep lr=0.1 }"
+CYCLES = "dense 2ep lr=0.1; repeat 3 { sparse 50% 1ep; dense 1ep }"
+ABLATION = "base: dense 1ep lr=0.1; fork seeds=3 { dsd: { sparse 50% 1ep; dense 1ep }; a: dense 2ep; b: dense 1ep }"
+SHARES = (0.0, 0.2, 0.36, 0.488, 0.59)
+PLAIN = "dense 2ep lr=0.1; sparse 50%; dense"
+
+
+def number_of(phase: Phase) -> int:
+    return int(phase.id[1:])
+
+
+def measure(phase: Phase, epoch: int) -> Mapping[str, float | None]:
+    err = 20.0 - number_of(phase) * (1 + 0.1 * phase.seed_index) - epoch
+    return {"val.loss": 1.0 + abs(epoch - 2), "val.err": err + 1, "test.err": err}
+
+
+def run_of(tmp_path: Path, text: str, **manifest: object) -> Results:
+    made_run(tmp_path / "run", text, measure, **manifest)
+    return read_results(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (SWEEP, ["sensitivity"]),
+        (GRID, ["heat map"]),
+        (TICKETS, ["tickets", "early stop"]),
+        (DESCENT, ["double descent"]),
+        (CYCLES, ["gain by cycle"]),
+        (ABLATION, ["ablation"]),
+        (PLAIN, []),
+    ],
+)
+def test_the_shape_of_a_program_chooses_its_figures(tmp_path: Path, text: str, names: list[str]) -> None:
+    noise = {"label_noise": {"noise": "symmetric(20%)"}} if "noise" in text else {}
+    results = run_of(tmp_path, text, **noise)
+    if "remaining" in text:
+        results = with_sparsities(results, SHARES)
+    assert [figure.name for figure in figures_of(results)] == names
+
+
+def with_sparsities(results: Results, shares: Sequence[float]) -> Results:
+    """The sparsities of rounds; a made run has the same one in every sparse phase."""
+    seen: dict[str, int] = {}
+    phases = []
+    for phase in results.phases:
+        line = phase.path.partition(".")[2] + phase.mode if "#" not in phase.path else phase.path
+        seen[line] = seen.get(line, 0) + (phase.mode == "sparse")
+        number = int(phase.path.partition("#")[2].partition(".")[0] or 1) if phase.path else seen[line]
+        phases.append(phase.model_copy(update={"sparsity": shares[number] if phase.mode == "sparse" else 0.0}))
+    return results.model_copy(update={"phases": tuple(phases)})
+
+
+def drawn(figure: Figure) -> list[dict[str, object]]:
+    values: list[dict[str, object]] = figure.spec["data"]["values"]
+    return values
+
+
+def test_sensitivity_has_the_mean_over_the_seeds_at_the_end_of_each_value(tmp_path: Path) -> None:
+    results = run_of(tmp_path, SWEEP)
+    figure = figure_of(results, "sensitivity")
+    ends: dict[str, list[float | None]] = {"0.25": [], "0.5": []}
+    for phase in results.phases:
+        if phase.mode == "dense" and phase.variables:
+            ends[phase.variables["s"]].append(phase.metrics["test.err"])
+    assert [row[0] for row in figure.rows] == ["0.25", "0.5"]
+    for row in drawn(figure):
+        values = [value for value in ends[str(row["label"])] if value is not None]
+        assert row["mean"] == pytest.approx(sum(values) / 3)
+        assert row["low"] < row["mean"] < row["high"]  # type: ignore[operator]
+
+
+def test_a_heat_map_has_a_cell_for_each_pair(tmp_path: Path) -> None:
+    cells = drawn(figure_of(run_of(tmp_path, GRID), "heat map"))
+    assert [(cell["x"], cell["y"]) for cell in cells] == [
+        (s, r) for s in ("0.25", "0.5") for r in ("1e-3", "0.01")
+    ]  # fmt: skip
+
+
+def test_tickets_begin_at_the_dense_network_and_have_their_control(tmp_path: Path) -> None:
+    figure = figure_of(with_sparsities(run_of(tmp_path, TICKETS), SHARES), "tickets")
+    weights = {arm: [row["x"] for row in drawn(figure) if row["arm"] == arm] for arm in ("ticket", "reinit")}
+    assert weights["ticket"] == weights["reinit"] == [100, 80, 64, 51.2, 41]
+
+
+def test_the_early_stop_is_the_update_with_the_smallest_validation_loss(tmp_path: Path) -> None:
+    figure = figure_of(with_sparsities(run_of(tmp_path, TICKETS), SHARES), "early stop")
+    assert {row["mean"] for row in drawn(figure)} == {20.0}
+
+
+def test_a_gain_is_positive_where_the_error_falls(tmp_path: Path) -> None:
+    rows = drawn(figure_of(run_of(tmp_path, CYCLES), "gain by cycle"))
+    assert [(row["cycle"], row["mean"]) for row in rows] == [(1, 1.0), (2, 2.0), (3, 2.0)]
+
+
+def test_an_ablation_has_every_other_arm_with_its_interval(tmp_path: Path) -> None:
+    figure = figure_of(run_of(tmp_path, ABLATION), "ablation")
+    assert [row["arm"] for row in drawn(figure)] == ["a", "b"]
+    assert all("low" in row for row in drawn(figure))
+
+
+def test_a_curve_goes_on_along_the_line_and_starts_where_its_trunk_ends(tmp_path: Path) -> None:
+    [curve] = [one for one in curves([("run", run_of(tmp_path, ABLATION))]) if one.name == "curve val.err"]
+    epochs = {arm: [row["epoch"] for row in drawn(curve) if row["arm"] == arm] for arm in ("base", "dsd", "a")}
+    assert epochs == {"base": [1.0], "dsd": [1.0, 2.0, 3.0], "a": [1.0, 2.0, 3.0]}
+
+
+def test_several_runs_are_drawn_into_one_curve(tmp_path: Path) -> None:
+    results = run_of(tmp_path, PLAIN)
+    [curve] = [one for one in curves([("one", results), ("two", results)]) if one.name == "curve test.err"]
+    assert {row["arm"] for row in drawn(curve)} == {"one: main line", "two: main line"}
+
+
+def test_results_give_a_figure_as_vega_lite_and_name_those_they_have(tmp_path: Path) -> None:
+    results = run_of(tmp_path, CYCLES)
+    assert results.figure("gain by cycle")["$schema"].startswith("https://vega.github.io/schema/vega-lite/")
+    with pytest.raises(DsdError) as failure:
+        results.figure("heat")
+    assert "no figure `heat`" in failure.value.message
+
+
+@pytest.mark.parametrize("text", [SWEEP, GRID, TICKETS, DESCENT, CYCLES, ABLATION, PLAIN])
+def test_an_untrained_run_has_no_figures(tmp_path: Path, text: str) -> None:
+    made_run(tmp_path, text, measure, untrained=tuple(f"p{number}" for number in range(60)))
+    results = read_results(tmp_path)
+    assert [*figures_of(results), *curves([("run", results)])] == []
