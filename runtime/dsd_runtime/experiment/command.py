@@ -202,6 +202,7 @@ def _train(
     except Stopped:
         assert stop.signal is not None
         print(f"stopped; the progress is in {saved.path}; run the same command again to continue", file=sys.stderr)
+        report_or_say_why(folder)
         return 128 + stop.signal
     finally:
         tracker.close()

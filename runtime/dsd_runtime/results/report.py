@@ -131,7 +131,9 @@ def _flags(results: Results) -> Iterator[str]:
 
 def _provenance(results: Results) -> Iterator[tuple[str, str]]:
     it = results.provenance
-    setting = {name: value for name, value in it.setting.items() if name not in ("model", "data", "seed")}
+    setting = {
+        name: value for name, value in it.setting.items() if name not in ("model", "data", "seed") and value is not None
+    }
     command = list(it.command)
     if command and command[0].endswith("cli.py"):
         command[0] = "dsd-run"

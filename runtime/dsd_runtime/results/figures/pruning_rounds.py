@@ -12,14 +12,13 @@ from dsd_runtime.results.figures.parts import (
     has_interval,
     line_name,
     lines_with_band,
-    mean_of,
     number,
     quantity,
     rounds,
 )
 from dsd_runtime.results.parts import PhaseResult
 from dsd_runtime.results.results import Results
-from dsd_runtime.results.tables import direction, main_metric
+from dsd_runtime.results.tables import direction, main_metric, spread
 
 Value = Callable[[PhaseResult], float | None]
 
@@ -83,7 +82,7 @@ def double_descent(results: Results) -> Figure | None:
         title="Sparse double descent",
         caption=f"Each round's end over its sparsity.{noise}",
         spec=_stacked(rows, panels),
-        headers=("metric", "arm", "sparsity, %", "mean", "95% from", "to", "seeds"),
+        headers=("metric", "arm", "sparsity, %", "mean", "lowest", "highest", "seeds"),
         rows=tuple(
             (row["panel"], row["arm"], number(row["sparsity"]), number(row["mean"]), number(row["low"]),
              number(row["high"]), str(row["seeds"]))
@@ -105,13 +104,13 @@ def _over_weights(rows: Sequence[Row], name: str, title: str, metric: str, capti
     x = {"field": "x", "type": "quantitative", "title": "weights remaining, %",
          "scale": {"type": "log", "reverse": True, "nice": False},
          "axis": {"values": [100, 80, 64, 50, 40, 30, 20, 10, 5, 2, 1], "format": "~g", "grid": False}}  # fmt: skip
-    interval = " Bars are 95% t intervals over the seeds." if has_interval(rows) else ""
+    interval = " Bars are the lowest and the highest seed." if has_interval(rows) else ""
     return Figure(
         name=name,
         title=title,
         caption=caption + interval,
         spec=chart(rows, layer=lines_with_band(rows, x, metric, is_band=False, several=True)),
-        headers=("arm", "weights remaining, %", metric, "95% from", "to", "seeds"),
+        headers=("arm", "weights remaining, %", metric, "lowest", "highest", "seeds"),
         rows=tuple(
             (row["arm"], number(row["x"]), number(row["mean"]), number(row["low"]), number(row["high"]),
              str(row["seeds"]))
@@ -128,10 +127,12 @@ def _rows(results: Results, value: Value) -> list[Row]:
         groups = {0.0: [before]} if before is not None else {}
         groups |= by_sparsity(phases)
         for sparsity, members in groups.items():
-            mean = mean_of([value(phase) for phase in members])
+            values = [one for phase in members if (one := value(phase)) is not None]
+            mean = spread(values)
             if mean is not None:
+                low, high = (min(values), max(values)) if len(values) > 1 else (None, None)
                 found.append({"arm": name, "line": name, "x": round(100 * (1 - sparsity), 4), "mean": mean.mean,
-                              "low": mean.low, "high": mean.high, "seeds": mean.seeds})  # fmt: skip
+                              "low": low, "high": high, "seeds": mean.seeds})  # fmt: skip
     return found
 
 

@@ -20,6 +20,7 @@
   const draw = async () => {
     for (const holder of document.querySelectorAll(".chart[data-spec]")) {
       const spec = JSON.parse(document.getElementById(holder.dataset.spec).textContent);
+      for (const panel of spec.vconcat || []) panel.width = Math.max(160, Math.min(panel.width, holder.clientWidth - 80));
       try {
         await window.vegaEmbed(holder, spec, { actions: false, renderer: "svg", config: config(holder.clientWidth) });
         holder.querySelector("svg").setAttribute("aria-hidden", "true");
