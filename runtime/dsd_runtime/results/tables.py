@@ -14,7 +14,7 @@ from dsd_lang.plan.seeds import arm_of
 from dsd_runtime.results.parts import PhaseResult
 from dsd_runtime.results.results import Results
 
-MOST_METRICS = 6
+MOST_METRICS = 5
 _WANTED = ("wer", "err", "bleu4", "top1_err", "acc", "cer", "ppl", "loss")
 _SAME = {"acc": "err", "top1_err": "err"}
 """Measures that say the same as another one, which is shown instead."""
@@ -103,10 +103,10 @@ def table_metrics(results: Results) -> list[str]:
     names, main = measured(results), main_metric(results)
     asked = [main, *(item.on for item in results.comparisons)]
     kept = [name for name in names if not _is_same_as_another(name, names)]
-    first = {"entropy.relu", "val.loss", "train.loss", *(f"val.{name.partition('.')[2]}" for name in asked if name)}
-    rest = [name for name in kept if name.startswith("test.") and not name.endswith("top5_err")]
-    rest += [name for name in kept if name in first] + kept
-    ordered = dict.fromkeys([*(name for name in asked if name in names), *rest])
+    rest = ["" if main is None else f"val.{main.partition('.')[2]}", "entropy.relu"]
+    rest += [name for name in kept if name.startswith("test.") and not name.endswith("top5_err")]
+    rest += ["train.loss", *kept]
+    ordered = dict.fromkeys([*(name for name in asked if name in names), *(name for name in rest if name in names)])
     return [name for name in ordered if name is not None][:MOST_METRICS]
 
 
