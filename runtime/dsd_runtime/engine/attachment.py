@@ -37,6 +37,7 @@ def attach(
     percent_metrics: Iterable[str] = (),
     metrics: Mapping[str, Better] | None = None,
     enters_by_itself: bool = True,
+    keeps_saved: bool = False,
     on_report: Callable[[Mapping[str, float]], None] | None = None,
 ) -> Session:
     """Binds a linear plan to a model and its optimizer, enters the first phase and returns the session.
@@ -49,6 +50,9 @@ def attach(
     of every report.
 
     ``build_teacher`` builds the model of `distill="file"(model=NAME)` from its name.
+
+    With ``keeps_saved`` the values of pruned weights are kept even where no later phase of this plan has
+    `restore=saved`: the checkpoint may be the start of another plan that does.
 
     With ``enters_by_itself=False`` no phase is entered yet, and the loop enters each one with `session.enter_next()`.
 
@@ -73,6 +77,7 @@ def attach(
         build_teacher=build_teacher,
         best_metric=best_metric,
         table=MetricTable(percent_metrics, metrics),
+        keeps_saved=keeps_saved,
     )
     session = Session(line, enters_by_itself=enters_by_itself, on_report=on_report)
     for note in (*_notes_on_settings(plan), *selection_notes(plan, session.boundary.layers)):

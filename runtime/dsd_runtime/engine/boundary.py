@@ -53,7 +53,9 @@ class Boundary:
         *,
         seed: int,
         origins: Origins,
+        keeps_saved: bool = False,
     ) -> None:
+        """``keeps_saved``: values that are pruned are kept even if this plan never restores them."""
         self.model = model
         self.plan = plan
         self._take_inventory = take_inventory
@@ -64,7 +66,7 @@ class Boundary:
         self._views = _views_by_owner(self._parameters, self.store)
         self._seed = seed
         self._origins = origins
-        self._keeps_saved = any(phase.restore.kind == "saved" for phase in plan.phases)
+        self.keeps_saved = keeps_saved or any(phase.restore.kind == "saved" for phase in plan.phases)
         self._saved: dict[str, Tensor] = {}
         self._selections = self._resolve_all(plan)
         self._target: Target | None = None
@@ -213,7 +215,7 @@ class Boundary:
 
     def _keep_saved(self, before: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
         """Saves the values that are about to be pruned; weights pruned before keep the value saved then."""
-        if not self._keeps_saved:
+        if not self.keeps_saved:
             return
         for name in masks:
             weights = self._parameters[name].detach()

@@ -62,6 +62,7 @@ class Progression:
         build_teacher: BuildTeacher | None = None,
         best_metric: str,
         table: MetricTable,
+        keeps_saved: bool = False,
     ) -> None:
         self.ranks = Ranks(model)
         model = unwrapped(model)
@@ -76,7 +77,12 @@ class Progression:
         self.is_calibrated = False
         origins = Origins(model, self.references, seed=seed, factory=factory)
         self.boundary = Boundary(
-            model, lambda: inventory(model, self.overrides.optimizer), plan, seed=seed, origins=origins
+            model,
+            lambda: inventory(model, self.overrides.optimizer),
+            plan,
+            seed=seed,
+            origins=origins,
+            keeps_saved=keeps_saved,
         )
         self.rate_owner = RateOwner(optimizer)
         self.succession = Succession(self.timeline, table)

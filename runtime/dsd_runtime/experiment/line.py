@@ -58,6 +58,9 @@ def attached(
         best_metric=prepared.best_metric,
         percent_metrics=prepared.percent_metrics,
         enters_by_itself=False,
+        keeps_saved=any(
+            phase.restore.kind == "saved" for phase in prepared.plan.phases
+        ),  # nodes are shared by branches
         on_report=on_report,
     )
 
@@ -88,7 +91,12 @@ class TrainedLine:
             "weights": self.model.state_dict(),
             "session": self.session.state_dict(),
             "loop": loop,
-            "node": {"phase": self.session.stage.phase.id, "metrics": dict(metrics), "open": open_key},
+            "node": {
+                "phase": self.session.stage.phase.id,
+                "metrics": dict(metrics),
+                "open": open_key,
+                "keeps_saved": self.session.boundary.keeps_saved,
+            },
         }
         save_checkpoint(checkpoint, parts)
 

@@ -80,6 +80,9 @@ class Runner:
         self._lines = {path: self.plan.branch(path) for path in dict.fromkeys(phase.path for phase in self.plan.phases)}
         self._line: TrainedLine | None = None
         self._phases = {phase.id: phase for phase in self.plan.phases}
+        restoring = [phase for phase in self.plan.phases if phase.restore.kind == "saved"]
+        above = [member for phase in restoring for member in self.plan.line(phase.id) if member.mode == "sparse"]
+        self._keys_with_saved = {self.keys[member.id] for member in above}
         self._has_loops = any(phase.cycles for phase in self.plan.phases)
         self._table = MetricTable(prepared.percent_metrics)
         self._results: dict[str, NodeResult] = {}
@@ -102,7 +105,7 @@ class Runner:
             self._tracker.skipped(phase, key)
             return NodeResult(phase, key, "skipped", self._parent_metrics(phase))
         end = self._folder.latest(key, "end")
-        if end is not None and self._has_references(phase):
+        if end is not None and self._has_references(phase) and self._has_saved(key, end):
             with reading_state():
                 metrics = load_checkpoint(end, ["node"])["node"]["metrics"]
             if self._prepared.measures_entropy and RELU_ENTROPY not in metrics:
@@ -142,9 +145,9 @@ class Runner:
     def _resume(self, phase: Phase, key: str, run: PhaseRun, line: TrainedLine) -> bool:
         """Resumes from a node's progress, if there is one and it has every snapshot that was due."""
         progress = self._folder.latest(key, "progress")
-        if progress is not None and self._has_references(phase, up_to=progress):
+        if progress is not None and self._has_references(phase, up_to=progress) and self._has_saved(key, progress):
             loop = line.load(progress)
-        elif key in self._shorter:
+        elif key in self._shorter and self._has_saved(key, self._shorter[key].checkpoint):
             loop = line.load(self._shorter[key].checkpoint, is_longer=True)
         else:
             return False
@@ -271,6 +274,13 @@ class Runner:
             for point in points
             if up_to is None or self._is_due(point, phase, up_to)
         )
+
+    def _has_saved(self, key: str, checkpoint: Path) -> bool:
+        """Whether a checkpoint has the pruned values, where a `restore=saved` below needs them: it may be older."""
+        if key not in self._keys_with_saved:
+            return True
+        with reading_state():
+            return bool(load_checkpoint(checkpoint, ["node"])["node"].get("keeps_saved", False))
 
     def _is_due(self, point: Checkpoint, phase: Phase, progress: Path) -> bool:
         """Whether the moment was before the progress was saved."""

@@ -23,7 +23,7 @@ from dsd_lang.base.streams import (
     write_to_stream,
 )
 from dsd_runtime.experiment.folder import RunFolder
-from dsd_runtime.results.report import Run, read_runs, report_html
+from dsd_runtime.results.report import ReportedRun, read_runs, report_html
 from dsd_runtime.results.text_report import csv_report, markdown_report
 from dsd_runtime.storage.durable import write_text
 
@@ -92,7 +92,7 @@ def _run(request: argparse.Namespace) -> int:
     return 0 if all(run.results.holds for run in runs) else 1
 
 
-def _text(runs: Sequence[Run], form: str) -> str:
+def _text(runs: Sequence[ReportedRun], form: str) -> str:
     if form == "html":
         return report_html(runs)
     if form == "json":

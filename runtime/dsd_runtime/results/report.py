@@ -29,7 +29,7 @@ from dsd_runtime.storage.durable import write_text
 _TIMELINE_WIDTH = 880
 
 
-class Run(NamedTuple):
+class ReportedRun(NamedTuple):
     """A run of a report: its name there, its results, and its plan."""
 
     name: str
@@ -37,12 +37,12 @@ class Run(NamedTuple):
     plan: Plan | None
 
 
-def read_runs(folders: Sequence[Path]) -> list[Run]:
+def read_runs(folders: Sequence[Path]) -> list[ReportedRun]:
     """The runs of some folders, with names that tell them apart; raises :class:`DsdError` for no run folder."""
     found = [(folder, read_results(folder), RunFolder(folder).read_plan()) for folder in folders]
     names = [results.run for _, results, _ in found]
     return [
-        Run(results.run if names.count(results.run) == 1 else str(folder), results, plan)
+        ReportedRun(results.run if names.count(results.run) == 1 else str(folder), results, plan)
         for folder, results, plan in found
     ]
 
@@ -52,7 +52,7 @@ def write_report(folder: Path) -> None:
     write_text(RunFolder(folder).report, report_html(read_runs([folder])))
 
 
-def report_html(runs: Sequence[Run]) -> str:
+def report_html(runs: Sequence[ReportedRun]) -> str:
     """The page."""
     drawn = list(curves([(run.name, run.results) for run in runs]))
     shaped = [figure for run in runs for figure in _named(run, len(runs) > 1)]
@@ -74,12 +74,12 @@ def report_html(runs: Sequence[Run]) -> str:
     return text
 
 
-def _named(run: Run, several: bool) -> Iterator[Figure]:
+def _named(run: ReportedRun, several: bool) -> Iterator[Figure]:
     for figure in figures_of(run.results):
         yield figure._replace(title=f"{run.name}: {figure.title}") if several else figure
 
 
-def _state(run: Run, several: bool) -> str:
+def _state(run: ReportedRun, several: bool) -> str:
     results = run.results
     ended = sum(phase.state in ("trained", "skipped") for phase in results.phases)
     progress = f"finished, {len(results.phases)} phases"
@@ -90,7 +90,7 @@ def _state(run: Run, several: bool) -> str:
     return (f"{run.name}: " if several else "") + ", ".join([*named, progress])
 
 
-def _described(run: Run) -> dict[str, Any]:
+def _described(run: ReportedRun) -> dict[str, Any]:
     return {
         "name": run.name,
         "results": run.results,
@@ -158,7 +158,7 @@ def _provenance(results: Results) -> Iterator[tuple[str, str]]:
     )  # fmt: skip
 
 
-def _timelines(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
+def _timelines(runs: Sequence[ReportedRun]) -> Iterator[dict[str, Any]]:
     hashes: set[str] = set()
     for run in runs:
         if run.plan is None or not run.plan.phases or run.plan.hash in hashes:

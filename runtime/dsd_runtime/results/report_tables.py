@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from dsd_lang.base.metrics import is_in_points
-from dsd_runtime.results.figures.parts import MAIN_LINE, number
+from dsd_runtime.results.figures.parts import MAIN_LINE, cell_text
 from dsd_runtime.results.results import Results
 from dsd_runtime.results.tables import TableRow, direction, main_metric, paper_table, table_metrics
 
-Named = Sequence[tuple[str, Results]]
+NamedResults = Sequence[tuple[str, Results]]
 
 
 class TextTable(NamedTuple):
@@ -22,7 +22,7 @@ class TextTable(NamedTuple):
     numeric: int
 
 
-def result_table(runs: Named) -> TextTable:
+def result_table(runs: NamedResults) -> TextTable:
     """The paper's table of one run; of several runs their main metric side by side, matched by path and label."""
     return _one(runs[0][1]) if len(runs) == 1 else _several(runs)
 
@@ -49,7 +49,7 @@ def _one(results: Results) -> TextTable:
             row.phase,
             kind_text(row) + ("" if row.state in ("trained", "reused") else f" ({row.state})"),
             *([str(row.seeds)] if has_seeds else []),
-            number(row.epochs),
+            cell_text(row.epochs),
             "" if row.sparsity is None else f"{100 * row.sparsity:.4g}%",
             *_cells(row, columns[:1]),
             "" if row.change is None else f"{row.change:+.3g}",
@@ -74,7 +74,7 @@ def _caption(main: str | None, has_seeds: bool) -> str:
     return f"After each phase.{seeds} Changes are those of {main} ({unit}{way}) against the first row."
 
 
-def _several(runs: Named) -> TextTable:
+def _several(runs: NamedResults) -> TextTable:
     tables = [{row.key: row for row in paper_table(results)} for _, results in runs]
     keys = dict.fromkeys(key for table in tables for key in table)
     mains = [main_metric(results) for _, results in runs]
@@ -89,11 +89,11 @@ def _several(runs: Named) -> TextTable:
     return TextTable(caption, tuple(heads), tuple(rows), 2)
 
 
-def cost_table(runs: Named) -> TextTable:
+def cost_table(runs: NamedResults) -> TextTable:
     """Epochs, updates and time; each node counts once."""
     heads = ("run", "epochs", "density-weighted", "updates", "seconds", "trained", "shared", "skipped", "missing")
     rows = tuple(
-        (name, number(cost.epochs), number(cost.density_weighted_epochs), str(cost.updates or 0),
+        (name, cell_text(cost.epochs), cell_text(cost.density_weighted_epochs), str(cost.updates or 0),
          "" if cost.seconds is None else f"{cost.seconds:.1f}", str(cost.trained), str(cost.shared), str(cost.skipped),
          str(cost.missing))
         for name, cost in ((name, results.cost) for name, results in runs)

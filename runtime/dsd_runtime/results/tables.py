@@ -52,7 +52,7 @@ class TableRow(NamedTuple):
         return self.arm, self.phase
 
 
-def phase_name(phase: PhaseResult) -> str:
+def row_name(phase: PhaseResult) -> str:
     """The label, or the number in the plan.
 
     >>> phase_name(PhaseResult(id="p2", path="", label=None, node=None, mode="dense", target=None, seed=0, length="1ep",
@@ -138,7 +138,7 @@ def _row(
     epochs, sparsity = spread([phase.epochs for phase in group]), spread([phase.sparsity for phase in group])
     return TableRow(
         arm=arm_of(head.path),
-        phase=phase_name(head),
+        phase=row_name(head),
         mode=head.mode,
         target=head.target,
         state=", ".join(dict.fromkeys(phase.state for phase in group)),

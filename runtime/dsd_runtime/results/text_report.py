@@ -6,13 +6,13 @@ import csv
 import io
 from collections.abc import Sequence
 
-from dsd_runtime.results.report_tables import Named, TextTable, arm_text, kind_text, result_table
+from dsd_runtime.results.report_tables import NamedResults, TextTable, arm_text, kind_text, result_table
 from dsd_runtime.results.tables import paper_table, table_metrics
 
 _CSV_HEAD = ("run", "arm", "phase", "kind", "state", "seeds", "epochs", "sparsity")
 
 
-def markdown_report(runs: Named) -> str:
+def markdown_report(runs: NamedResults) -> str:
     """A heading, the verdicts as a list, and the table; text from outside is escaped."""
     parts = [f"# {_plain(', '.join(name for name, _ in runs))}", ""]
     for name, results in runs:
@@ -25,7 +25,7 @@ def markdown_report(runs: Named) -> str:
     return "\n".join([*parts, *_table(table), "", _plain(table.caption)]) + "\n"
 
 
-def csv_report(runs: Named) -> str:
+def csv_report(runs: NamedResults) -> str:
     """The table with numbers unrounded; below it, after an empty line, the verdicts."""
     columns = list(dict.fromkeys(name for _, results in runs for name in table_metrics(results)))
     out = io.StringIO()

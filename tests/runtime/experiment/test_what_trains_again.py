@@ -33,7 +33,18 @@ CHANGES_NOTHING = {
 }
 """Flags that must not."""
 
-NOT_TRIED = {"schedule", "out", "mode", "trusts_schedule", "device", "is_compiled", "is_dry", "as_json", "write_layers"}
+NOT_TRIED = {
+    "schedule",
+    "out",
+    "mode",
+    "trusts_schedule",
+    "device",
+    "is_compiled",
+    "is_dry",
+    "as_json",
+    "write_layers",
+    "keeps_predictions",
+}
 """Where it is and how it is shown; another device or a compiler would need one (their keys are tested apart)."""
 
 
@@ -93,3 +104,23 @@ def test_a_replaced_picture_trains_again(dsd_run: Run, tmp_path: Path, monkeypat
     assert dsd_run(TEXT, *flags).states() == ["reused"]
     Image.fromarray(np.full((8, 8), 9, dtype=np.uint8)).save(folder / "train" / "class0" / "0.png")
     assert dsd_run(TEXT, *flags).states() == ["trained"]
+
+
+_TWO = """base: dense 1ep lr=0.1
+fork {{ a: {{ sparse 50% 1ep lr=0.01; dense 1ep }}
+        b: {{ sparse 50% 1ep lr=0.01; dense {restore} 1ep }} }}"""
+
+
+def test_values_are_kept_in_a_node_that_only_another_branch_restores(dsd_run: Run) -> None:
+    """The sparse phase of both branches is one node, trained where nothing is restored."""
+    assert dsd_run(_TWO.format(restore="restore=saved")).code == 0
+
+
+def test_a_node_from_before_its_values_were_needed_is_trained_again(dsd_run: Run) -> None:
+    assert dsd_run(_TWO.format(restore="")).code == 0
+    edited = dsd_run(_TWO.format(restore="restore=saved"))
+    assert edited.code == 0
+    alone = dsd_run(_TWO.format(restore="restore=saved"), out="alone")
+    assert [phase["metrics"] for phase in edited.result["phases"]] == [
+        phase["metrics"] for phase in alone.result["phases"]
+    ]

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from dsd_lang.plan.seeds import arm_of
-from dsd_runtime.results.figures.parts import Figure, Row, arms, chart, has_interval, number, quantity, rounds, swept
+from dsd_runtime.results.figures.parts import (
+    Figure,
+    Row,
+    cell_text,
+    chart,
+    has_interval,
+    phases_by_arm,
+    quantity,
+    rounds,
+    swept,
+)
 from dsd_runtime.results.parts import PhaseResult
 from dsd_runtime.results.results import Results
 from dsd_runtime.results.seed_tests import compare_seeds
@@ -12,7 +22,7 @@ from dsd_runtime.results.tables import direction, main_metric
 
 def ablation(results: Results) -> Figure | None:
     """Differences with 95% intervals over the seeds, for three or more arms that neither a sweep nor rounds made."""
-    metric, found = main_metric(results), arms(results)
+    metric, found = main_metric(results), phases_by_arm(results)
     if metric is None or len(found) < 3 or swept(results) or rounds(results):
         return None
     first, *others = found
@@ -39,7 +49,7 @@ def ablation(results: Results) -> Figure | None:
         spec=chart(rows, layer=[zero, *([interval] if has_interval(rows) else []), mean], height=30 * len(rows)),
         headers=("arm", f"{metric} minus {first}", "95% from", "to", "seeds", "p"),
         rows=tuple(
-            (row["arm"], number(row["mean"]), number(row["low"]), number(row["high"]), str(row["seeds"]),
+            (row["arm"], cell_text(row["mean"]), cell_text(row["low"]), cell_text(row["high"]), str(row["seeds"]),
              "" if row["p"] is None else f"{row['p']:.2g}")
             for row in rows
         ),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from dsd_lang.base.metrics import metric_meaning
 from dsd_lang.plan.seeds import arm_of
-from dsd_runtime.results.figures.parts import MAIN_LINE, Figure, Row, chart, lines_with_band, number, without_rounds
+from dsd_runtime.results.figures.parts import MAIN_LINE, Figure, Row, cell_text, chart, lines_with_band, without_rounds
 from dsd_runtime.results.parts import MetricRow, PhaseResult
 from dsd_runtime.results.results import Results
 from dsd_runtime.results.tables import grouped, main_metric, spread
@@ -50,7 +50,7 @@ def _curve(runs: Named, metric: str) -> Figure | None:
         spec=chart(shown, layer=lines_with_band(shown, x, metric, is_band=True, several=len(names) > 1), height=220),
         headers=("arm", "epoch", "mean", "standard deviation", "seeds"),
         rows=tuple(
-            (row["arm"], number(row["epoch"]), number(row["mean"]), number(row["sd"]), str(row["seeds"]))
+            (row["arm"], cell_text(row["epoch"]), cell_text(row["mean"]), cell_text(row["sd"]), str(row["seeds"]))
             for row in shown
         ),
     )
@@ -103,7 +103,7 @@ def _averaged(group: Sequence[PhaseResult], series: dict[str, list[MetricRow]], 
             "high": None if sd is None else _four(spreading.mean + sd),
         })  # fmt: skip
     every = -(-len(found) // MOST_POINTS) or 1
-    return [row for number, row in enumerate(reversed(found)) if number % every == 0][::-1]
+    return [row for cell_text, row in enumerate(reversed(found)) if cell_text % every == 0][::-1]
 
 
 def starting_epochs(results: Results) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dsd_lang.base.metrics import find_metric
 from dsd_lang.plan.seeds import arm_of
-from dsd_runtime.results.figures.parts import Figure, Row, chart, colour, mean_of, number, quantity
+from dsd_runtime.results.figures.parts import Figure, Row, cell_text, chart, colour, mean_of, quantity
 from dsd_runtime.results.parts import PhaseResult
 from dsd_runtime.results.results import Results
 from dsd_runtime.results.tables import main_metric
@@ -44,7 +44,7 @@ def gain_by_cycle(results: Results) -> Figure | None:
         spec=chart(rows, layer=[bars], height=200),
         headers=("arm", "cycle", f"gain of {metric}", "95% from", "to", "seeds"),
         rows=tuple(
-            (row["arm"], str(row["cycle"]), number(row["mean"]), number(row["low"]), number(row["high"]),
+            (row["arm"], str(row["cycle"]), cell_text(row["mean"]), cell_text(row["low"]), cell_text(row["high"]),
              str(row["seeds"]))
             for row in rows
         ),

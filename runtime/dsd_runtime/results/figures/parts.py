@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from dsd_lang.plan.seeds import arm_of
 from dsd_runtime.results.parts import PhaseResult
 from dsd_runtime.results.results import Results
-from dsd_runtime.results.tables import phase_name
+from dsd_runtime.results.tables import row_name
 
-SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+VEGA_LITE_SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 MAIN_LINE = "main line"
 _ROUND = re.compile(r"#\d+")
 Row = dict[str, Any]
@@ -30,7 +30,7 @@ class Figure(NamedTuple):
     rows: tuple[tuple[str, ...], ...]
 
 
-class Mean(NamedTuple):
+class MeanOfSeeds(NamedTuple):
     """A mean over seeds with its 95% t interval; without an interval for one seed."""
 
     seeds: int
@@ -39,7 +39,7 @@ class Mean(NamedTuple):
     high: float | None
 
 
-def mean_of(values: Sequence[float | None]) -> Mean | None:
+def mean_of(values: Sequence[float | None]) -> MeanOfSeeds | None:
     """The mean with its interval; None where there is no value, or one is not finite.
 
     >>> mean_of([1.0]), [round(x, 3) for x in mean_of([1.0, 2.0, 3.0])]
@@ -50,11 +50,11 @@ def mean_of(values: Sequence[float | None]) -> Mean | None:
         return None
     mean = statistics.fmean(known)
     if len(known) < 2:
-        return Mean(1, mean, None, None)
+        return MeanOfSeeds(1, mean, None, None)
     from scipy import stats
 
     half = float(stats.t.ppf(0.975, len(known) - 1)) * statistics.stdev(known) / math.sqrt(len(known))
-    return Mean(len(known), mean, mean - half, mean + half)
+    return MeanOfSeeds(len(known), mean, mean - half, mean + half)
 
 
 def line_name(phase: PhaseResult) -> str:
@@ -82,7 +82,7 @@ def ends(results: Results) -> dict[str, PhaseResult]:
     return {phase.path: phase for phase in results.phases if phase.state == "trained"}
 
 
-def arms(results: Results) -> dict[str, list[PhaseResult]]:
+def phases_by_arm(results: Results) -> dict[str, list[PhaseResult]]:
     """The last trained phases of each arm, one a seed; the trunk, which others start from, is none."""
     found: dict[str, list[PhaseResult]] = {}
     for path, phase in ends(results).items():
@@ -135,10 +135,10 @@ def _rounded(sparsity: float | None) -> float:
 def short(phase: PhaseResult) -> str:
     """`dsd/p2`, `base`."""
     arm = arm_of(phase.path)
-    return f"{arm}/{phase_name(phase)}" if arm else phase_name(phase)
+    return f"{arm}/{phase_name(phase)}" if arm else row_name(phase)
 
 
-def number(value: float | None) -> str:
+def cell_text(value: float | None) -> str:
     """Four significant digits for a table; nothing for None."""
     return "" if value is None else f"{value:.4g}"
 
@@ -146,7 +146,7 @@ def number(value: float | None) -> str:
 def chart(data: Sequence[Mapping[str, Any]], **parts: Any) -> dict[str, Any]:
     """A Vega-Lite specification that is as wide as its container."""
     values = [{key: value for key, value in row.items() if value is not None} for row in data]
-    return {"$schema": SCHEMA, "width": "container", "height": 260, "data": {"values": values}, **parts}
+    return {"$schema": VEGA_LITE_SCHEMA, "width": "container", "height": 260, "data": {"values": values}, **parts}
 
 
 def quantity(field: str, title: str, **more: Any) -> dict[str, Any]:

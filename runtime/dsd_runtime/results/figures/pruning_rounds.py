@@ -8,11 +8,11 @@ from dsd_runtime.results.figures.parts import (
     Figure,
     Row,
     by_sparsity,
+    cell_text,
     chart,
     has_interval,
     line_name,
     lines_with_band,
-    number,
     quantity,
     rounds,
 )
@@ -20,7 +20,7 @@ from dsd_runtime.results.parts import PhaseResult
 from dsd_runtime.results.results import Results
 from dsd_runtime.results.tables import direction, main_metric, spread
 
-Value = Callable[[PhaseResult], float | None]
+ValueOfPhase = Callable[[PhaseResult], float | None]
 
 
 def tickets(results: Results) -> Figure | None:
@@ -84,8 +84,8 @@ def double_descent(results: Results) -> Figure | None:
         spec=_stacked(rows, panels),
         headers=("metric", "arm", "sparsity, %", "mean", "lowest", "highest", "seeds"),
         rows=tuple(
-            (row["panel"], row["arm"], number(row["sparsity"]), number(row["mean"]), number(row["low"]),
-             number(row["high"]), str(row["seeds"]))
+            (row["panel"], row["arm"], cell_text(row["sparsity"]), cell_text(row["mean"]), cell_text(row["low"]),
+             cell_text(row["high"]), str(row["seeds"]))
             for row in rows
         ),
     )  # fmt: skip
@@ -112,14 +112,14 @@ def _over_weights(rows: Sequence[Row], name: str, title: str, metric: str, capti
         spec=chart(rows, layer=lines_with_band(rows, x, metric, is_band=False, several=True)),
         headers=("arm", "weights remaining, %", metric, "lowest", "highest", "seeds"),
         rows=tuple(
-            (row["arm"], number(row["x"]), number(row["mean"]), number(row["low"]), number(row["high"]),
+            (row["arm"], cell_text(row["x"]), cell_text(row["mean"]), cell_text(row["low"]), cell_text(row["high"]),
              str(row["seeds"]))
             for row in rows
         ),
     )  # fmt: skip
 
 
-def _rows(results: Results, value: Value) -> list[Row]:
+def _rows(results: Results, value: ValueOfPhase) -> list[Row]:
     """A row for each line and sparsity; the dense network that a line starts from is its first."""
     found: list[Row] = []
     for name, phases in rounds(results).items():

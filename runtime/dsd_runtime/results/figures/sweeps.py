@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from dsd_runtime.results.figures.parts import (
     Figure,
-    Mean,
+    MeanOfSeeds,
     Row,
-    arms,
+    cell_text,
     chart,
     has_interval,
     mean_of,
-    number,
+    phases_by_arm,
     quantity,
     swept,
 )
@@ -50,7 +50,7 @@ def sensitivity(results: Results) -> Figure | None:
         spec=chart(rows, layer=[*([interval] if has_interval(rows) else []), line]),
         headers=(names[0], metric, "95% from", "to", "seeds"),
         rows=tuple(
-            (row["label"], number(row["mean"]), number(row["low"]), number(row["high"]), str(row["seeds"]))
+            (row["label"], cell_text(row["mean"]), cell_text(row["low"]), cell_text(row["high"]), str(row["seeds"]))
             for row in rows
         ),
     )
@@ -91,16 +91,23 @@ def heat_map(results: Results) -> Figure | None:
         spec=chart(rows, layer=[cells, words], height=44 * len({row["y"] for row in rows})),
         headers=(*names, metric, "95% from", "to", "seeds"),
         rows=tuple(
-            (row["x"], row["y"], number(row["mean"]), number(row["low"]), number(row["high"]), str(row["seeds"]))
+            (
+                row["x"],
+                row["y"],
+                cell_text(row["mean"]),
+                cell_text(row["low"]),
+                cell_text(row["high"]),
+                str(row["seeds"]),
+            )
             for row in rows
         ),
     )
 
 
-def _measured(results: Results, names: Sequence[str], metric: str) -> list[tuple[list[PhaseResult], Mean]]:
+def _measured(results: Results, names: Sequence[str], metric: str) -> list[tuple[list[PhaseResult], MeanOfSeeds]]:
     """The ends that share the swept values, with the mean of their metric, in the order of the sweep."""
     groups: dict[tuple[str, ...], list[PhaseResult]] = {}
-    for phases in arms(results).values():
+    for phases in phases_by_arm(results).values():
         for phase in phases:
             if all(name in phase.variables for name in names):
                 groups.setdefault(tuple(phase.variables[name] for name in names), []).append(phase)
@@ -116,7 +123,7 @@ def _value(phase: PhaseResult, name: str) -> float | str:
         return text
 
 
-def _told(found: Mean) -> Row:
+def _told(found: MeanOfSeeds) -> Row:
     return {"mean": found.mean, "low": found.low, "high": found.high, "seeds": found.seeds}
 
 
