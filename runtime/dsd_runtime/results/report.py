@@ -216,4 +216,4 @@ def _charts_bundle() -> str:
     return gzip.decompress(packed).decode("utf-8")
 
 
-__all__ = ["Run", "read_runs", "report_html", "write_report"]
+__all__ = ["ReportedRun", "read_runs", "report_html", "write_report"]

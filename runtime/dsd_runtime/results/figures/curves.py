@@ -8,14 +8,14 @@ from dsd_lang.base.metrics import metric_meaning
 from dsd_lang.plan.seeds import arm_of
 from dsd_runtime.results.figures.parts import MAIN_LINE, Figure, Row, cell_text, chart, lines_with_band, without_rounds
 from dsd_runtime.results.parts import MetricRow, PhaseResult
+from dsd_runtime.results.report_tables import NamedResults
 from dsd_runtime.results.results import Results
 from dsd_runtime.results.tables import grouped, main_metric, spread
 
 MOST_ARMS, MOST_POINTS = 10, 40
-Named = Sequence[tuple[str, Results]]
 
 
-def curves(runs: Named) -> Iterator[Figure]:
+def curves(runs: NamedResults) -> Iterator[Figure]:
     """A figure for each metric that was measured more than once; several runs are drawn into the same ones."""
     for metric in _metrics([results for _, results in runs]):
         found = _curve(runs, metric)
@@ -31,7 +31,7 @@ def _metrics(runs: Sequence[Results]) -> list[str]:
     return [name for name in dict.fromkeys(wanted) if name in names]
 
 
-def _curve(runs: Named, metric: str) -> Figure | None:
+def _curve(runs: NamedResults, metric: str) -> Figure | None:
     rows: list[Row] = []
     for name, results in runs:
         rows += _rows(results, metric, prefix=f"{name}: " if len(runs) > 1 else "")

@@ -135,7 +135,7 @@ def _rounded(sparsity: float | None) -> float:
 def short(phase: PhaseResult) -> str:
     """`dsd/p2`, `base`."""
     arm = arm_of(phase.path)
-    return f"{arm}/{phase_name(phase)}" if arm else row_name(phase)
+    return f"{arm}/{row_name(phase)}" if arm else row_name(phase)
 
 
 def cell_text(value: float | None) -> str:
