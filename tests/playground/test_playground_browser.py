@@ -243,7 +243,7 @@ class TestPlan:
         assert page.locator("#pg-problem").is_hidden()
 
     def test_the_largest_program_compiles(self, page: Any) -> None:
-        write(page, "dense 1ep lr=0.1\nrepeat 333 { sparse 50% 1ep; dense 1ep; dense 1ep }\n")
+        write(page, "dense 1ep lr=0.1\nrepeat 333 { sparse 50% 1ep lr=0.1; dense 1ep; dense 1ep }\n")
         assert page.locator("#pg-problem").is_hidden()
         assert "and 700 more phases" in page.locator(".pg-table").inner_text()
 
