@@ -95,7 +95,8 @@ def _numbers(phase: Phase, positions: dict[str, int]) -> dict[str, Any]:
     data = meaning(phase, positions)
     for name in ("parent", "cycles", "rng", "seed_index"):
         data.pop(name, None)
-    data["lr"].pop("phase", None)  # of `last`: the phase before, whose key is in this one
+    if phase.lr.of == "last":  # the phase before, whose key is in this one
+        data["lr"].pop("phase", None)
     for name in _REFERRING:
         if name in data:
             data[name].pop("reference", None)

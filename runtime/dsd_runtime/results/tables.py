@@ -55,8 +55,8 @@ class TableRow(NamedTuple):
 def row_name(phase: PhaseResult) -> str:
     """The label, or the number in the plan.
 
-    >>> phase_name(PhaseResult(id="p2", path="", label=None, node=None, mode="dense", target=None, seed=0, length="1ep",
-    ...                        state="trained"))
+    >>> row_name(PhaseResult(id="p2", path="", label=None, node=None, mode="dense", target=None, seed=0, length="1ep",
+    ...                      state="trained"))
     'p2'
     """
     return phase.label or phase.id

@@ -112,7 +112,7 @@ def test_a_file_names_the_labels_of_some_samples(tmp_path: Path) -> None:
         ("index,label\n1003,2\n", "line 2 of .* names the sample `1003`, and the training samples are 0 to 1002"),
         ("index,label\n-1,2\n", "line 2 of .* names the sample `-1`"),
         ("index,label\n" + "9" * 5000 + ",2\n", "line 2 of .* names the sample `99"),
-        ("index,label\n1,10\n", "line 2 of .* has the label `10`, which is no class"),
+        ("index,label\n1,10\n", "line 2 of .* has the label `10`, which is not a class"),
         ("index,label\n\n1,cat\n", "line 3 of .* has the label `cat`"),
         ("index,label\n1\n", "line 2 of .* has 1 values, expected 2"),
         ("index,label\n1," + "x" * 200_000, "line 2 of .* cannot be read"),

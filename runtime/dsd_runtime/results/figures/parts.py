@@ -43,7 +43,7 @@ def mean_of(values: Sequence[float | None]) -> MeanOfSeeds | None:
     """The mean with its interval; None where there is no value, or one is not finite.
 
     >>> mean_of([1.0]), [round(x, 3) for x in mean_of([1.0, 2.0, 3.0])]
-    (Mean(seeds=1, mean=1.0, low=None, high=None), [3, 2.0, -0.484, 4.484])
+    (MeanOfSeeds(seeds=1, mean=1.0, low=None, high=None), [3, 2.0, -0.484, 4.484])
     """
     known = [value for value in values if value is not None]
     if not known or not all(map(math.isfinite, known)):
