@@ -1,7 +1,7 @@
 """Writes to the standard streams, even if they are closed, full, broken or have a limited encoding.
 
 If a result cannot be written, the tool prints a sentence and exits with 2. If the reader has read enough (`| head`), it
-ends silently.
+ends silently. :func:`guarded` maps everything else that a tool may raise to its exit status.
 """
 
 from __future__ import annotations
@@ -10,11 +10,39 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Callable
 from typing import TextIO
 
-from dsd_lang.base.errors import DsdError
+from dsd_lang.base.errors import DsdError, internal_error_text
 
 _OUTPUT_IS_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF, errno.EFBIG)
+
+
+def guarded(program: str, body: Callable[[], int]) -> int:
+    """Runs the body of a tool on usable streams; returns its exit status, whatever it raises.
+
+    2 for a failed input or lost output (one sentence) and for a bug of ours (with its traceback), 1 if the reader of a
+    pipe has left, 130 for Ctrl-C.
+    """
+    open_streams()
+    try:
+        try:
+            return body()
+        finally:
+            flush_output()
+    except DsdError as error:
+        say_error(error, program)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        drop_streams()
+        return 1
+    except Exception as error:  # noqa: BLE001  (whatever else happens is a bug of ours, and told as one)
+        if isinstance(error, OSError) and is_lost_output(error):
+            say_error(lost_output(error), program)
+        else:
+            say(internal_error_text(program, error))
+    return 2
 
 
 class _Closed(io.TextIOBase):

@@ -12,10 +12,12 @@ from pathlib import Path
 
 from dsd_lang import ScheduleError
 from dsd_lang.base.bundled import schedule_path
-from dsd_lang.base.errors import DsdError, internal_error_text
-from dsd_lang.base.streams import drop_streams, flush_output, is_lost_output, lost_output, open_streams, say, say_error
+from dsd_lang.base.command_parser import CommandParser
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.streams import guarded
 from dsd_runtime.experiment.request import Request, resolve
 
+PROGRAM = "dsd-run"
 _RUN_EXTRA = "pip install 'dsd-lang[run]'"
 _EPILOGUE = """exit status: 0 done, 1 the schedule or the run failed, 2 wrong usage, 130 or 143 interrupted, terminated.
 For every setting, the command line overrides the schedule's `set`, which overrides the model's preset."""
@@ -23,8 +25,8 @@ For every setting, the command line overrides the schedule's `set`, which overri
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line; a test freezes its flags."""
-    parser = argparse.ArgumentParser(
-        prog="dsd-run",
+    parser = CommandParser(
+        prog=PROGRAM,
         description="Train a model by a schedule.",
         epilog=_EPILOGUE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -113,29 +115,7 @@ def _version() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    open_streams()
-    try:
-        try:
-            return _main(arguments)
-        finally:
-            flush_output()
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        drop_streams()
-        return 1
-    except Exception as error:  # noqa: BLE001  (what is no DsdError is a bug, of ours or of the user's model)
-        return _failed(error)
-
-
-def _failed(error: Exception) -> int:
-    if isinstance(error, OSError) and is_lost_output(error):
-        error = lost_output(error, "stdout")
-    if isinstance(error, DsdError):
-        say_error(error, "dsd-run")
-    else:
-        say(internal_error_text("dsd-run", error))
-    return 2
+    return guarded(PROGRAM, lambda: _main(arguments))
 
 
 def _main(arguments: Sequence[str] | None) -> int:

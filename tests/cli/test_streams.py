@@ -30,9 +30,6 @@ WORDS = {
     "dsd-report": ["--help"],
 }
 TOOLS = sorted(WORDS)
-WITH_OUTPUT = [
-    tool for tool in TOOLS if tool not in ("dsd-run", "dsd-report")
-]  # argparse prints its help and looks away
 has_full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
 
 
@@ -57,7 +54,7 @@ def run(tool: str, folder: Path, redirection: str = "", **environment: str) -> s
 
 
 @has_full
-@pytest.mark.parametrize("tool", WITH_OUTPUT)
+@pytest.mark.parametrize("tool", TOOLS)
 def test_a_full_disk_is_a_sentence(tool: str, folder: Path) -> None:
     done = run(tool, folder, "> /dev/full")
     assert done.returncode == 2
@@ -66,7 +63,7 @@ def test_a_full_disk_is_a_sentence(tool: str, folder: Path) -> None:
     assert "Exception" not in done.stderr
 
 
-@pytest.mark.parametrize("tool", WITH_OUTPUT)
+@pytest.mark.parametrize("tool", TOOLS)
 def test_a_closed_output_is_a_sentence(tool: str, folder: Path) -> None:
     done = run(tool, folder, ">&-")
     assert done.returncode == 2

@@ -12,16 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dsd_lang import __version__
-from dsd_lang.base.errors import DsdError, internal_error_text
-from dsd_lang.base.streams import (
-    drop_streams,
-    is_lost_output,
-    lost_output,
-    open_streams,
-    say,
-    say_error,
-    write_to_stream,
-)
+from dsd_lang.base.command_parser import CommandParser
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.streams import guarded, write_to_stream
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.results.report import ReportedRun, read_runs, report_html
 from dsd_runtime.results.text_report import csv_report, markdown_report
@@ -34,7 +27,7 @@ A damaged or unfinished run gives what is there, and the report says what is mis
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line; a test freezes its help."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog=PROGRAM,
         description="Write the report of one or several run folders, without training.",
         epilog=_EPILOGUE,
@@ -57,23 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    open_streams()
-    try:
-        return _run(build_parser().parse_args(arguments))
-    except DsdError as error:
-        say_error(error, PROGRAM)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        drop_streams()
-        return 1
-    except Exception as error:  # noqa: BLE001  (whatever else happens is a bug of ours, and told as one)
-        if isinstance(error, OSError) and is_lost_output(error):
-            say_error(lost_output(error), PROGRAM)
-        else:
-            say(internal_error_text(PROGRAM, error))
-        return 2
+    return guarded(PROGRAM, lambda: _run(build_parser().parse_args(arguments)))
 
 
 def _run(request: argparse.Namespace) -> int:
