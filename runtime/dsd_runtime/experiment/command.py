@@ -211,7 +211,7 @@ def _train(
     write_json(folder.manifest, {**manifest, "finished": True})
     answer = read_results(folder.root)
     write_text(folder.results, answer.to_json())
-    report_or_say_why(folder)
+    report_or_say_why(folder, answer)
     print_results(prepared, folder, results, weights, answer)
     return 0 if answer.holds else 1
 

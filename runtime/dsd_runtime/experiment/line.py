@@ -86,6 +86,7 @@ class TrainedLine:
             "scaler": scaler,
             "pass_loss": run.pass_loss,
             "pass_updates": run.pass_updates,
+            "seconds": run.seconds,
         }
         parts: dict[str, Any] = {
             "weights": self.model.state_dict(),
@@ -101,7 +102,7 @@ class TrainedLine:
         save_checkpoint(checkpoint, parts)
 
     def load(self, checkpoint: Path, *, is_longer: bool = False) -> Mapping[str, Any]:
-        """Restores a checkpoint; returns the loop's own state (``pass_loss``, ``pass_updates``).
+        """Restores a checkpoint; returns the loop's own state (``pass_loss``, ``pass_updates``, ``seconds``).
 
         With ``is_longer`` it is the end of a shorter version of the phase, and a position inside this one.
         """

@@ -9,6 +9,7 @@ from pathlib import Path
 from dsd_lang.base.errors import DsdError, internal_error_text
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.results.report import write_report
+from dsd_runtime.results.results import Results
 from dsd_runtime.tracking.tracker import Sink
 
 MOST_SHARE = 0.05
@@ -36,10 +37,10 @@ class ReportFile(Sink):
         self._took = self._ended - began
 
 
-def report_or_say_why(folder: RunFolder) -> bool:
-    """Writes the report; where that fails says why on stderr, and returns False."""
+def report_or_say_why(folder: RunFolder, results: Results | None = None) -> bool:
+    """Writes the report (of ``results``, if they are read already); where that fails says why, and returns False."""
     try:
-        write_report(folder.root)
+        write_report(folder.root, results)
     except DsdError as error:
         print(f"note: the report was not written: {error}", file=sys.stderr)
     except Exception as error:  # noqa: BLE001  (a bug in a report must not end a training of days)

@@ -7,7 +7,6 @@ same results, because a checkpoint is complete.
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -123,14 +122,13 @@ class Runner:
             self._tracker.resumed(NodeInTraining(phase, key, line.session))
         else:
             self._enter(phase, key, line)
-        started = time.monotonic()
         try:
             metrics = train_phase(run)
         except Stopped:
             self._save(line, run, key, "progress", {})
             raise
         line.at = phase.id
-        self._tracker.finished(NodeInTraining(phase, key, line.session), metrics, seconds=time.monotonic() - started)
+        self._tracker.finished(NodeInTraining(phase, key, line.session), metrics, seconds=run.seconds)
         self._save(line, run, key, "end", metrics)
         return metrics
 
@@ -153,6 +151,7 @@ class Runner:
             return False
         with reading_state():
             run.pass_loss, run.pass_updates = float(loop["pass_loss"]), int(loop["pass_updates"])
+            run.seconds_before = float(loop.get("seconds", 0.0))  # checkpoints of version 0.1 do not have it
         return True
 
     def _enter(self, phase: Phase, key: str, line: TrainedLine) -> None:

@@ -11,7 +11,7 @@ from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.results.parts import MetricRow
 
 SECONDS = "seconds"
-"""The row at a node's end that says how long its training took; no metric."""
+"""The row at a node's end that says how long its training and evaluations took, in all sittings; no metric."""
 MetricRows = list[MetricRow]
 
 

@@ -47,9 +47,14 @@ def read_runs(folders: Sequence[Path]) -> list[ReportedRun]:
     ]
 
 
-def write_report(folder: Path) -> None:
-    """Writes `report.html` of a run folder, complete or not at all; raises :class:`DsdError`."""
-    write_text(RunFolder(folder).report, report_html(read_runs([folder])))
+def write_report(folder: Path, results: Results | None = None) -> None:
+    """Writes `report.html` of a run folder, complete or not at all; raises :class:`DsdError`.
+
+    ``results`` are those of the folder, if they have been read already.
+    """
+    results = read_results(folder) if results is None else results
+    run = ReportedRun(results.run, results, RunFolder(folder).read_plan())
+    write_text(RunFolder(folder).report, report_html([run]))
 
 
 def report_html(runs: Sequence[ReportedRun]) -> str:

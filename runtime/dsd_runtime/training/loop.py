@@ -91,6 +91,13 @@ class PhaseRun:
     keep_entropies: Callable[[Mapping[str, LayerEntropy]], None] | None = None
     pass_loss: float = 0.0
     pass_updates: int = 0
+    seconds_before: float = 0.0
+    started: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long the phase has trained, in all sittings (``seconds_before`` are those of earlier ones)."""
+        return self.seconds_before + (0.0 if self.started is None else time.monotonic() - self.started)
 
 
 def start_of_phase(phase: Phase, position: tuple[int, int], reading: ClockReading | None) -> tuple[int, int]:
@@ -110,7 +117,7 @@ def train_phase(run: PhaseRun) -> dict[str, float]:
     is NaN or infinite.
     """
     session = run.session
-    last_save = time.monotonic()
+    last_save = run.started = time.monotonic()
     while True:
         if not session.is_phase_over:
             _train_pass(run)

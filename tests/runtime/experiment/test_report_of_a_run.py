@@ -9,6 +9,7 @@ import pytest
 from dsd_lang.base.errors import DsdError
 from dsd_runtime.experiment import reporting
 from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.results.results import Results
 
 from .conftest import DSD, Run, stopping_after
 
@@ -19,8 +20,8 @@ def test_the_report_is_there_after_the_first_node_and_complete_at_the_end(
     seen: list[str] = []
     write = reporting.write_report
 
-    def write_and_look(folder: Path) -> None:
-        write(folder)
+    def write_and_look(folder: Path, results: Results | None = None) -> None:
+        write(folder, results)
         seen.append(RunFolder(folder).report.read_text(encoding="utf-8"))
 
     monkeypatch.setattr(reporting, "write_report", write_and_look)
@@ -40,7 +41,7 @@ def test_a_stopped_run_leaves_its_report(dsd_run: Run) -> None:
 def test_a_report_that_cannot_be_written_is_told_and_ends_nothing(
     dsd_run: Run, monkeypatch: pytest.MonkeyPatch, trouble: Exception
 ) -> None:
-    def fail(folder: Path) -> None:
+    def fail(folder: Path, results: Results | None = None) -> None:
         raise trouble
 
     monkeypatch.setattr(reporting, "write_report", fail)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from dsd_runtime.results.reading import read_results
 from dsd_runtime.storage.checkpoint import load_checkpoint
+from dsd_runtime.training import loop
 
 from .conftest import Outcome, Run, stopping_after
 
@@ -27,6 +31,23 @@ def test_the_gradient_scaler_goes_on_counting(dsd_run: Run) -> None:
         progress = next(outcome.folder.rglob("progress-*"))
         counted.append(load_checkpoint(progress, ["loop"])["loop"]["scaler"]["_growth_tracker"])
     assert counted == [5, 10, 15]
+
+
+def test_the_seconds_of_all_sittings_count(dsd_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, update = SimpleNamespace(now=0.0), loop._update
+
+    def one_second(*arguments: Any) -> Any:
+        clock.now += 1.0
+        return update(*arguments)
+
+    monkeypatch.setattr(loop, "_update", one_second)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    text = "dense 2ep lr=0.05"
+    _stopped(5, dsd_run, text)
+    clock.now += 1000.0  # the time between two sittings
+    _stopped(20, dsd_run, text)
+    outcome = dsd_run(text)
+    assert read_results(outcome.folder).phases[0].seconds == 42.0
 
 
 SCHEDULES = {
