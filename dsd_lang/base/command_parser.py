@@ -1,4 +1,4 @@
-"""The argparse parser of the runtime's tools: help that cannot be written is an error, as in the tools of the language."""
+"""The argparse parser of the runtime's tools: help that cannot be written is an error, as in the other tools."""
 
 from __future__ import annotations
 
