@@ -29,6 +29,7 @@ Unsafe: the nearest word is a guess.
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 
 from dsd_lang.base.arguments import RATE_WORDS, Argument
 from dsd_lang.base.diagnostics import Diagnostic, Fix, Span, replacement
@@ -199,6 +200,27 @@ def not_a_number(value: nodes.Value) -> Diagnostic:
         value.span,
         label="no number",
         help="numbers, loop variables and `+ - * / ^ ( )` are allowed here",
+    )
+
+
+def misplaced_exponent(node: nodes.Binary, names: Container[str]) -> Diagnostic | None:
+    """`1-e3` and `1-e-3`, meant as `1e-3`; None for any other expression. ``names`` are the variables."""
+    is_signed = isinstance(node.left, nodes.Binary) and isinstance(node.right, nodes.Number)
+    inner, signs = (node.left, (node.left.operator, node.operator)) if is_signed else (node, (node.operator,))
+    number, word = inner.left, inner.right
+    if not isinstance(number, nodes.Number) or not isinstance(word, nodes.Name) or word.text in names:
+        return None
+    digits = word.text[1:] + (node.right.text if is_signed else "")
+    if number.percent or word.text[0] not in "eE" or not digits.isdigit() or not {"+", "-"}.issuperset(signs):
+        return None
+    better = f"{number.text}e{'-' if '-' in signs else ''}{digits}"
+    return Diagnostic(
+        CODE,
+        f"`{number.text}{signs[0]}{word.text}{signs[1] + digits if is_signed else ''}` is not a number: "
+        "the `e` follows the digits, and its sign comes after it",
+        node.span,
+        label=f"write `{better}`",
+        fix=_written(node.span, better),
     )
 
 

@@ -21,6 +21,7 @@ _TEXTS = {"LPAR": "( )", "LSQB": "[ ]"}
 _NEWLINE_CONTINUES = frozenset({"COMMA", "ARROW", "_SEPARATOR", "LBRACE", ""})
 _LINE_END = re.compile("\r\n|\n|\r")
 _BLANKS = re.compile("[ \t]*")
+_WHOLE = re.compile(r"\d+(?![\w.%])")
 
 
 class Lexer:
@@ -173,12 +174,32 @@ class Lexer:
         return span.end
 
     def _semicolon(self, text: str, span: Span) -> int:
+        if self._is_in_pattern(span):
+            self.output.report(
+                "DSD101",
+                "the target `N:M` is written with `:`, and a `;` begins the next phase",
+                span,
+                label="write `:`",
+                fix=Fix("write `:`", (Edit(span, ":"),)),
+            )
+            return self.output.add("COLON", ":", span)
         if self.brackets.in_parentheses:
             self.brackets.newline_skipped = False
             self.brackets.end_parentheses()
         if self.output.previous not in ("_SEPARATOR", "LBRACE", ""):
             self.output.add("_SEPARATOR", ";", span)
         return span.end
+
+    def _is_in_pattern(self, span: Span) -> bool:
+        """Whether a `;` is between two numbers of a target: `sparse 2;4`."""
+        tokens = self.output.tokens
+        return (
+            len(tokens) > 1
+            and (tokens[-2].kind, tokens[-1].kind) == ("SPARSE", "NUMBER")
+            and tokens[-1].text.isdigit()
+            and tokens[-1].span.end == span.start
+            and _WHOLE.match(self.text, span.end) is not None
+        )
 
     def _comment(self, text: str, span: Span) -> int:
         self.comments.append(Comment(text, self._is_first_on_line(span), span))

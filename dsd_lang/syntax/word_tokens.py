@@ -28,6 +28,7 @@ _BLANKS = re.compile("[ \t]*")
 _LINE_ENDS = re.compile("[ \t]*(?:#|[\r\n]|\\Z)")
 _SELECTORS = re.compile("[ \t]*(?::[ \t]*|[ \t]+)(?=[A-Za-z\"'])")
 _MODULE = re.compile(r"\w+(?:\.\w+)*\.\d\w*(?:\.\w+)*(?![\w.])")
+_HALF_PATTERN = re.compile(r"[ \t]+:(\d+)(?![\w.%])")
 _FOLLOWING = re.compile(r"[ \t]*(\w+|\{)?")
 
 
@@ -60,6 +61,12 @@ class WordTokens:
             if end:
                 return end
         kind = "DOTTED" if "." in text else "NAME"
+        if kind == "DOTTED" and self.text[span.end : span.end + 1] == "(":
+            from dsd_lang.syntax.foreign_calls import read_call
+
+            called = read_call(self.text, span)
+            if called is not None:
+                return self.output.mended(*called)
         if not text.isascii():
             text = self._plain_word(kind, text, span)
         if kind == "NAME":
@@ -164,6 +171,9 @@ class WordTokens:
         colon = self.text.index(":", span.end) + 1
         if kind in BLOCK_WORDS and _LINE_ENDS.match(self.text, colon):
             return self.output.add(kind, text, span)  # `fork:`, a block as in Python: the parser reports it
+        half = _HALF_PATTERN.match(self.text, span.end)
+        if kind == "SPARSE" and half is not None:
+            return self._half_pattern(half[1], span)
         follows = _FOLLOWING.match(self.text, colon)
         if follows is not None and follows[1] == "{" and kind in ("DENSE", "SPARSE"):
             self.output.add(kind, text, span)
@@ -184,6 +194,20 @@ class WordTokens:
         )
         self.output.add("LABEL" if labels else kind, text, span)
         return span.end if labels else colon
+
+    def _half_pattern(self, group: str, span: Span) -> int:
+        """`sparse :4`: a target `N:M` without its first number."""
+        begin = self.text.index(":", span.end)
+        half = widened(point_in_line(span, begin), 1 + len(group))
+        self.output.add("SPARSE", self.text[span.start : span.end], span)
+        self.output.report(
+            "DSD101",
+            f"the target `:{clipped(group)}` lacks the number before its `:`",
+            half,
+            label="how many are kept?",
+            help="`sparse 2:4` keeps 2 of every 4 weights; half of all weights is `sparse 50%`",
+        )
+        return self.output.add("NUMBER", "0.5", half)
 
     def _without_equals(self, span: Span) -> Fix:
         """A word followed by a blank instead of `=`."""
