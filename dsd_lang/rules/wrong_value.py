@@ -41,6 +41,7 @@ from dsd_lang.syntax.describe import describe, refused_operation
 
 CODE = "DSD209"
 
+_EXPONENT = re.compile(r"[+-][eE][+-]?(\d{1,3})")
 _PLAIN_NUMBER = re.compile(r"(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?%?(?P<unit>ep|it)?")
 
 
@@ -205,19 +206,21 @@ def not_a_number(value: nodes.Value) -> Diagnostic:
 
 def misplaced_exponent(node: nodes.Binary, names: Container[str]) -> Diagnostic | None:
     """`1-e3` and `1-e-3`, meant as `1e-3`; None for any other expression. ``names`` are the variables."""
-    is_signed = isinstance(node.left, nodes.Binary) and isinstance(node.right, nodes.Number)
-    inner, signs = (node.left, (node.left.operator, node.operator)) if is_signed else (node, (node.operator,))
+    if isinstance(node.left, nodes.Binary) and isinstance(node.right, nodes.Number):
+        inner, digits = node.left, f"{node.operator}{node.right.text}"
+    else:
+        inner, digits = node, ""
     number, word = inner.left, inner.right
     if not isinstance(number, nodes.Number) or not isinstance(word, nodes.Name) or word.text in names:
         return None
-    digits = word.text[1:] + (node.right.text if is_signed else "")
-    if number.percent or word.text[0] not in "eE" or not digits.isdigit() or not {"+", "-"}.issuperset(signs):
+    text = f"{inner.operator}{word.text}{digits}"
+    exponent = _EXPONENT.fullmatch(text)
+    if number.percent or exponent is None:
         return None
-    better = f"{number.text}e{'-' if '-' in signs else ''}{digits}"
+    better = f"{number.text}e{'-' if '-' in text else ''}{exponent[1]}"
     return Diagnostic(
         CODE,
-        f"`{number.text}{signs[0]}{word.text}{signs[1] + digits if is_signed else ''}` is not a number: "
-        "the `e` follows the digits, and its sign comes after it",
+        f"`{number.text}{text}` is not a number: the `e` follows the digits, and its sign comes after it",
         node.span,
         label=f"write `{better}`",
         fix=_written(node.span, better),

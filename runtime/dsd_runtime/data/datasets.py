@@ -22,6 +22,7 @@ from dsd_runtime.data.batch import ImageBatch
 from dsd_runtime.data.dataset_content import content_of, labels_of
 from dsd_runtime.data.dataset_samples import as_input, read_sample, untouched_generators
 from dsd_runtime.data.draws import derived_seed, epoch_order
+from dsd_runtime.data.own_metrics import OwnMetric, own_metrics
 from dsd_runtime.data.preprocessing import FeaturePreprocessing
 from dsd_runtime.data.splits import fingerprint_of, num_batches, sizes_of, split_named
 from dsd_runtime.data.traits import DataTraits
@@ -29,7 +30,7 @@ from dsd_runtime.data.traits import DataTraits
 RECIPE_VERSION = 1
 """Part of every fingerprint: raised when the same data sets would give other numbers."""
 
-_EXTRAS = ("classes", "fingerprint")
+_EXTRAS = ("classes", "fingerprint", "metrics")
 _HELP = "a factory returns (train, val) or (train, val, test) Datasets, a dict of them, or a DataSource; see docs"
 
 
@@ -43,11 +44,14 @@ class DatasetSource:
     num_classes: int
     shape: tuple[int, ...]
     content: str
+    own_metrics: tuple[OwnMetric, ...] = ()
     task: str = field(default="classification", init=False)
 
     @property
     def fingerprint(self) -> str:
-        return fingerprint_of(RECIPE_VERSION, self.content, sorted(self.sizes.items()), self.num_classes)
+        own = sorted((metric.name, metric.better) for metric in self.own_metrics)
+        parts = (self.content, sorted(self.sizes.items()), self.num_classes, *([own] if own else []))
+        return fingerprint_of(RECIPE_VERSION, *parts)
 
     @property
     def traits(self) -> DataTraits:
@@ -195,8 +199,9 @@ def is_datasets(found: object) -> bool:
 def source_of_datasets(found: Any, name: str) -> DatasetSource:
     """The data source of what a factory returned: (train, val), (train, val, test), or a dict with these names.
 
-    A dict may also have ``classes`` (the names of the classes) and ``fingerprint`` (a string that changes with the
-    data). Raises :class:`DsdError` naming the split if it is empty, unlabelled, or not a map-style Dataset.
+    A dict may also have ``classes`` (the names of the classes), ``fingerprint`` (a string that changes with the data)
+    and ``metrics`` (the user's own, see :mod:`dsd_runtime.data.own_metrics`). Raises :class:`DsdError` naming the split
+    if it is empty, unlabelled, or not a map-style Dataset.
     """
     splits, extras = _named_splits(found, name)
     for split, dataset in splits.items():
@@ -212,7 +217,7 @@ def source_of_datasets(found: Any, name: str) -> DatasetSource:
     names = _class_names(extras, splits["train"])
     num_classes = len(names) or 1 + max(max(labels_of(dataset, split, name)) for split, dataset in splits.items())
     content = str(extras["fingerprint"]) if "fingerprint" in extras else content_of(splits, name)
-    return DatasetSource(name, splits, names, num_classes, shape, content)
+    return DatasetSource(name, splits, names, num_classes, shape, content, own_metrics(extras.get("metrics", {}), name))
 
 
 def _named_splits(found: Any, name: str) -> tuple[dict[str, Dataset[Any]], dict[str, Any]]:

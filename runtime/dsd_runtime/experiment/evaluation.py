@@ -23,7 +23,7 @@ from dsd_runtime.models.catalogue import preset_of
 from dsd_runtime.tracking.console import shown_metrics
 from dsd_runtime.tracking.warned import warnings_told
 from dsd_runtime.training.precision import Precision, PrecisionName, choose_device
-from dsd_runtime.training.tasks.choose import task_for
+from dsd_runtime.training.tasks.choose import own_metrics_of, task_for
 from dsd_runtime.user_code import users_report
 
 EVALUATED_SPLITS = ("val", "test")
@@ -141,7 +141,7 @@ def _short(value: object) -> str:
 def _evaluated(request: EvaluationRequest, run: TrainedRun, data: DataSource) -> dict[str, float]:
     setting: Mapping[str, Any] = run.manifest.get("setting", {})
     precision = Precision(request.precision or setting.get("precision", "fp32"), choose_device(request.device))
-    task = task_for(run.traits)
+    task = task_for(run.traits, own_metrics_of(data))
     model = run.model.to(precision.device)
     preset = preset_of(request.model or str(run.manifest["model"]))
     batch = run.plan.branch(run.branch).phases[-1].batch or preset.batch

@@ -57,6 +57,7 @@ def attached(
         build_teacher=lambda name: build_model(name, prepared.data.traits),
         best_metric=prepared.best_metric,
         percent_metrics=prepared.percent_metrics,
+        metrics=prepared.own_directions,
         enters_by_itself=False,
         keeps_saved=any(
             phase.restore.kind == "saved" for phase in prepared.plan.phases

@@ -36,6 +36,7 @@ def build_manifest(prepared: Prepared, keys: Mapping[str, str], command: Sequenc
         "preprocessing": _preprocessing(prepared.data),
         "data_sizes": dict(prepared.data.sizes),
         "label_noise": None if prepared.noise is None else prepared.noise.facts(),
+        "own_metrics": prepared.own_directions,
         "seed": prepared.seed,
         "setting": asdict(prepared.setting),
         "nodes": dict(keys),

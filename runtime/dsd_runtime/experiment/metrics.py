@@ -31,16 +31,31 @@ class Measured:
 
 
 def require_measured(plan: Plan, measured: Measured) -> None:
-    """Raises :class:`DsdError` for the first `until` or `@label.best` on a metric that the run does not measure."""
+    """Raises :class:`DsdError` for the first `until`, `@label.best`, `compare` or `expect` on an unmeasured metric."""
     for phase in plan.phases:
         for condition, at_end in _conditions(phase):
             for metric in sorted(metrics_of(condition)):
-                _require(metric, measured, at_end=at_end, who=f"`until` reads `{metric}`", phase=phase)
+                _require(metric, measured, at_end=at_end, who=f"`until` reads `{metric}`", where=_where(phase))
     labels = {phase.id: phase for phase in plan.phases}
     for point in plan.checkpoints:
         if point.moment == "best" and point.phase in labels:
             who = f"`@best` uses `{measured.best_metric}`"
-            _require(measured.best_metric, measured, at_end=False, who=who, phase=labels[point.phase])
+            _require(measured.best_metric, measured, at_end=False, who=who, where=_where(labels[point.phase]))
+    for word, metric in _asked(plan):
+        _require(metric, measured, at_end=True, who=f"it reads `{metric}`", where=f"`{word}`")
+
+
+def _asked(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Each `compare` and `expect` of a plan in words, with a metric that it reads."""
+    for comparison in plan.comparisons:
+        yield f"compare {comparison.left} vs {comparison.right}", split_metric(comparison.on)[1]
+    for expectation in plan.expectations:
+        for metric in sorted(metrics_of(expectation.condition)):
+            yield f"expect {expectation.text}", split_metric(metric)[1]
+
+
+def _where(phase: Phase) -> str:
+    return f"line {phase.span.line}" if phase.span else f"phase `{phase.label or phase.id}`"
 
 
 def reads_entropy(plan: Plan) -> bool:
@@ -60,12 +75,11 @@ def _conditions(phase: Phase) -> Iterator[tuple[Condition, bool]]:
         yield cycle.until, True
 
 
-def _require(metric: str, measured: Measured, *, at_end: bool, who: str, phase: Phase) -> None:
+def _require(metric: str, measured: Measured, *, at_end: bool, who: str, where: str) -> None:
     known = measured.names(at_end=at_end)
     row = find_metric(metric)
     if metric in known or (row is not None and not row.is_supported):  # refused by `engine.support`
         return
-    where = f"line {phase.span.line}" if phase.span else f"phase `{phase.label or phase.id}`"
     split, _, name = ("val", "", metric) if metric == RELU_ENTROPY else metric.partition(".")
     if split in ("val", "test") and name in (*measured.metrics, RELU_ENTROPY):
         if not measured.sizes.get(split):

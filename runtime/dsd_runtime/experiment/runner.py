@@ -83,7 +83,7 @@ class Runner:
         above = [member for phase in restoring for member in self.plan.line(phase.id) if member.mode == "sparse"]
         self._keys_with_saved = {self.keys[member.id] for member in above}
         self._has_loops = any(phase.cycles for phase in self.plan.phases)
-        self._table = MetricTable(prepared.percent_metrics)
+        self._table = MetricTable(prepared.percent_metrics, prepared.own_directions)
         self._results: dict[str, NodeResult] = {}
 
     def run(self) -> list[NodeResult]:

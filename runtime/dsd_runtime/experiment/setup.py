@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 from torch import nn
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.metrics import FULL_NAMES, is_in_points
 from dsd_lang.plan import Plan
+from dsd_runtime.data.own_metrics import directions
 from dsd_runtime.data.registry import open_data, parse_data_spec, takes_option
 from dsd_runtime.data.source import DataSource
 from dsd_runtime.experiment.keys import RunSettings
@@ -23,7 +24,7 @@ from dsd_runtime.experiment.request import Request, ResolvedRequest, chosen
 from dsd_runtime.models.catalogue import Preset
 from dsd_runtime.models.registry import build_model
 from dsd_runtime.training.precision import Precision, PrecisionName, choose_device
-from dsd_runtime.training.tasks.choose import PRIMARY_METRIC, task_for
+from dsd_runtime.training.tasks.choose import PRIMARY_METRIC, own_metrics_of, task_for
 from dsd_runtime.training.tasks.task import Task
 
 
@@ -48,6 +49,11 @@ class Prepared:
     measures_entropy: bool = False
     schedule_text: str = ""
 
+    @property
+    def own_directions(self) -> dict[str, Literal["higher", "lower"]]:
+        """Which way is better for the metrics that came with the data, by full name."""
+        return directions(own_metrics_of(self.data))
+
     def training_data(self, seed_index: int) -> DataSource:
         """The training data of a phase: with the label noise of its seed index, if there is noise."""
         return self.data if self.noise is None else self.noise.training_data(seed_index)
@@ -64,7 +70,7 @@ def prepare(request: Request, resolved: ResolvedRequest) -> Prepared:
     plan, first, preset, model_name = resolved.plan, resolved.unscaled, resolved.preset, resolved.model_name
     data_spec = resolved.data_spec
     data = open_with_preset(data_spec, preset)
-    task = task_for(data.traits)
+    task = task_for(data.traits, own_metrics_of(data))
     best_metric = PRIMARY_METRIC[data.traits.task]
     require_measured(plan, Measured(task.name, task.metrics, data.sizes, best_metric))
     precision = Precision(_precision(request, first), choose_device(request.device))

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from dsd_lang.base.metrics import find_metric
 from dsd_lang.plan import Phase
 from dsd_lang.plan.seeds import arm_of
+from dsd_runtime.results.directions import higher_is_better
 from dsd_runtime.results.measurements import Measurements, MetricRows
 from dsd_runtime.results.parts import ArmCost, ArmValue, ComparedArm
 
@@ -58,11 +58,11 @@ def _best(measured: Measurements, seed: int, phases: Sequence[Phase], metric: st
     """The metric where the validation metric of the same measure was best, among the evaluations that have both."""
     path = phases[-1].path
     chosen_by = f"val.{metric.partition('.')[2]}"
-    row = find_metric(chosen_by)
-    if row is None:
+    higher = higher_is_better(chosen_by, measured.own_metrics)
+    if higher is None:
         why = f"`at=best` needs a validation metric with a known direction, and `{chosen_by}` is none"
         return ArmValue(seed=seed, path=path, why_not=why)
-    sign = 1 if row.higher_is_better else -1
+    sign = 1 if higher else -1
     found: list[tuple[float, float, str]] = []
     for phase in phases:
         choosing = _by_update(measured.over_time(phase, chosen_by))

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from dsd_lang.base.errors import DsdError
-from dsd_lang.base.metrics import find_metric
 from dsd_lang.plan import Comparison, Plan
 from dsd_runtime.results.arms import measured_arm, phases_by_seed
+from dsd_runtime.results.directions import higher_is_better
 from dsd_runtime.results.measurements import Measurements
 from dsd_runtime.results.parts import ComparedArm, ComparisonResult, ItemTest, Provenance, SeedTest
 from dsd_runtime.results.predictions import can_compare, compare_items, predictions_file, read_predictions
@@ -24,7 +24,10 @@ def compare_arms(
         (measured_arm(measured, one.left, one.on, one.at), measured_arm(measured, one.right, one.on, one.at))
         for one in plan.comparisons
     ]
-    tests = [_over_seeds(one, *arms) for one, arms in zip(plan.comparisons, sides, strict=True)]
+    tests = [
+        _over_seeds(one, *arms, higher_is_better(one.on, measured.own_metrics))
+        for one, arms in zip(plan.comparisons, sides, strict=True)
+    ]
     if len(tests) > 1:
         adjusted = holm([test.p for test in tests])
         tests = [test.model_copy(update={"p_holm": p}) for test, p in zip(tests, adjusted, strict=True)]
@@ -43,8 +46,7 @@ def _result(
     provenance: Provenance,
     notes: list[str],
 ) -> ComparisonResult:
-    metric = find_metric(one.on)
-    direction = None if metric is None else metric.higher_is_better
+    direction = higher_is_better(one.on, measured.own_metrics)
     items = tuple(_over_items(one, left, right, measured, notes))
     verdict = comparison_verdict(one.left, one.right, one.on, seeds, items, direction)
     flags = tuple(_flags(one, left, right, seeds, measured, provenance))
@@ -62,10 +64,8 @@ def _result(
     )
 
 
-def _over_seeds(one: Comparison, left: ComparedArm, right: ComparedArm) -> SeedTest:
-    metric = find_metric(one.on)
+def _over_seeds(one: Comparison, left: ComparedArm, right: ComparedArm, direction: bool | None) -> SeedTest:
     sides = [{item.seed: item.value for item in arm.values if item.value is not None} for arm in (left, right)]
-    direction = None if metric is None else metric.higher_is_better
     found = compare_seeds(*sides, test=one.test, higher_is_better=direction)
     missing = [_missing(arm) for arm in (left, right) if any(item.value is None for item in arm.values)]
     if found.p is None and missing:

@@ -24,15 +24,26 @@ class Measurements:
     folder: RunFolder
     states: Mapping[str, str]
     series: Mapping[str, Mapping[str, MetricRows]] = field(default_factory=dict)
+    own_metrics: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, plan: Plan, nodes: Mapping[str, str], folder: RunFolder, rows: Iterable[MetricRow]) -> Measurements:
-        """``nodes`` are the keys of the phases' nodes by phase id; rows of other nodes are left alone."""
+    def of(
+        cls,
+        plan: Plan,
+        nodes: Mapping[str, str],
+        folder: RunFolder,
+        rows: Iterable[MetricRow],
+        own_metrics: Mapping[str, str],
+    ) -> Measurements:
+        """``nodes`` are the keys of the phases' nodes by phase id; rows of other nodes are left alone.
+
+        ``own_metrics`` are the directions of the user's own metrics.
+        """
         series: dict[str, dict[str, MetricRows]] = {}
         for row in rows:
             series.setdefault(row.node, {}).setdefault(row.name, []).append(row)
         states = {phase: folder.state(key) for phase, key in nodes.items()}
-        return cls(plan, nodes, folder, states, series)
+        return cls(plan, nodes, folder, states, series, own_metrics)
 
     def state(self, phase: Phase) -> str:
         """`trained`, `skipped`, `unfinished (500it)` or `to train`."""

@@ -182,6 +182,7 @@ class Provenance(ResultPart):
     seed: int | None = None
     scale: str = "1"
     noise: str | None = None
+    own_metrics: dict[str, Literal["higher", "lower"]] = Field(default_factory=dict)
     versions: dict[str, str | None] = Field(default_factory=dict)
     git: str | None = None
     setting: dict[str, Any] = Field(default_factory=dict)

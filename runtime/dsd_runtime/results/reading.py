@@ -38,7 +38,7 @@ def read_results(run: str | Path) -> Results:
     manifest = _tried(folder.read_manifest, notes) or {}
     rows = _metric_rows(folder, notes)
     nodes = {str(phase): str(key) for phase, key in manifest.get("nodes", {}).items()}
-    measured = Measurements.of(plan, nodes, folder, rows)
+    measured = Measurements.of(plan, nodes, folder, rows, _own_metrics(manifest))
     phases = tuple(_phase_result(phase, measured) for phase in plan.phases)
     missing = sum(phase.state not in ("trained", "skipped") for phase in phases)
     if missing:
@@ -131,6 +131,13 @@ def _cost(plan: Plan, measured: Measurements) -> Cost:
     )
 
 
+def _own_metrics(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The directions of the user's own metrics; what is damaged counts as not declared."""
+    found = manifest.get("own_metrics")
+    known = found.items() if isinstance(found, Mapping) else ()
+    return {str(name): better for name, better in known if better in ("higher", "lower")}
+
+
 def _provenance(plan: Plan, manifest: Mapping[str, Any]) -> Provenance:
     setting = manifest.get("setting")
     noise = manifest.get("label_noise")
@@ -145,6 +152,7 @@ def _provenance(plan: Plan, manifest: Mapping[str, Any]) -> Provenance:
         seed=manifest.get("seed"),
         scale=str(manifest.get("scale", "1")),
         noise=str(noise["noise"]) if isinstance(noise, Mapping) and "noise" in noise else None,
+        own_metrics=_own_metrics(manifest),
         versions=dict(manifest.get("versions", {})),
         git=manifest.get("git"),
         setting=dict(setting) if isinstance(setting, Mapping) else {},

@@ -58,19 +58,19 @@ def _one(results: Results) -> TextTable:
         )
         for row in table
     ]
-    return TextTable(_caption(main, has_seeds), tuple(heads), tuple(rows), 3 if has_arms else 2)
+    way = "" if main is None else direction(main, results)
+    return TextTable(_caption(main, has_seeds, way), tuple(heads), tuple(rows), 3 if has_arms else 2)
 
 
 def _cells(row: TableRow, columns: Sequence[str]) -> list[str]:
     return ["" if row.values.get(name) is None else str(row.values[name]) for name in columns]
 
 
-def _caption(main: str | None, has_seeds: bool) -> str:
+def _caption(main: str | None, has_seeds: bool, way: str) -> str:
     seeds = " Mean ± standard deviation over the seeds." if has_seeds else ""
     if main is None:
         return f"After each phase; nothing was measured yet.{seeds}"
     unit = "in percentage points; " if is_in_points(main) else ""
-    way = direction(main) or "direction unknown"
     return f"After each phase.{seeds} Changes are those of {main} ({unit}{way}) against the first row."
 
 

@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from dsd_lang.base.metrics import find_metric
 from dsd_lang.plan.seeds import arm_of
+from dsd_runtime.results.directions import higher_is_better
 from dsd_runtime.results.parts import PhaseResult
 from dsd_runtime.results.results import Results
 
@@ -125,10 +125,10 @@ def paper_table(results: Results) -> list[TableRow]:
     return rows
 
 
-def direction(name: str) -> str:
-    """`lower is better`, `higher is better`, or nothing for a metric whose direction is not known."""
-    row = find_metric(name)
-    return "" if row is None else "higher is better" if row.higher_is_better else "lower is better"
+def direction(name: str, results: Results) -> str:
+    """`lower is better`, `higher is better` or `direction unknown`."""
+    higher = higher_is_better(name, results.provenance.own_metrics)
+    return "direction unknown" if higher is None else "higher is better" if higher else "lower is better"
 
 
 def _row(

@@ -218,3 +218,33 @@ def test_dsd_run_trains_on_a_factorys_datasets(tmp_path: Path, monkeypatch, caps
     assert open_data("own_datasets:make,size=30").sizes["train"] == 30
     assert main(["a.dsd", "--model", "lenet_300_100", "--data", "own_datasets:make", "--dry-run"]) == 2
     assert "takes images, and the data has feature vectors" in capsys.readouterr().err
+
+
+def accuracy_of_ones(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return (logits.argmax(1)[labels == 1] == 1).float().mean()
+
+
+def test_own_metrics_belong_to_the_data() -> None:
+    """Phases measured without them are trained again."""
+    splits = {"train": tensors(), "val": tensors(5)}
+    plain = source_of_datasets(splits, "mine")
+    source = source_of_datasets({**splits, "metrics": {"ones": (accuracy_of_ones, "higher")}}, "mine")
+    assert [(metric.name, metric.better) for metric in source.own_metrics] == [("ones", "higher")]
+    assert source.fingerprint != plain.fingerprint
+    assert source.with_train_labels(torch.zeros(20, dtype=torch.long)).own_metrics == source.own_metrics
+
+
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [
+        ([accuracy_of_ones], "the `metrics` of `mine` are a `list`, not a dict"),
+        ({"f-1": (accuracy_of_ones, "higher")}, "a metric named `f-1`"),
+        ({"err": (accuracy_of_ones, "lower")}, "`err` of `mine` is measured by dsd itself"),
+        ({"ones": accuracy_of_ones}, "whether a higher `ones` is better was not said"),
+        ({"ones": (accuracy_of_ones, "up")}, "whether a higher `ones` is better was not said"),
+        ({"ones": (0.5, "higher")}, "`ones` of `mine` has no function"),
+    ],
+)
+def test_own_metrics_that_cannot_be_measured_are_refused(metrics: object, message: str) -> None:
+    with pytest.raises(DsdError, match=message):
+        source_of_datasets({"train": tensors(), "val": tensors(5), "metrics": metrics}, "mine")

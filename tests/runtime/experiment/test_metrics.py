@@ -13,6 +13,7 @@ import dsd_lang
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.metrics import MEASURES
 from dsd_runtime.experiment.metrics import Measured, require_measured
+from dsd_runtime.results.reading import read_results
 from dsd_runtime.training.tasks.captioning import CaptioningTask
 from dsd_runtime.training.tasks.classification import ClassificationTask
 from dsd_runtime.training.tasks.ctc import CtcTask
@@ -59,6 +60,10 @@ def test_what_is_measured_passes(text: str, sizes: Mapping[str, int]) -> None:
          "no test samples", "test split"),
         ("dense 5ep lr=0.1 until test.err < 10%", ALL, "only measured at the end of a phase", "`val.err`"),
         ("dense 5ep lr=0.1 until entropy.relu < 0.5", NO_VAL, "the data has no val samples", "val=0.1"),
+        ("fork { a: dense 1ep lr=1\nb: dense 1ep lr=2 }\ncompare a vs b on=test.wer", ALL,
+         "`compare a vs b`: it reads `test.wer`, which the task classification does not measure", "`test.err`"),
+        ("fork { a: dense 1ep lr=1 }\nexpect a.test.f1 > 1", ALL, "`expect a.test.f1 > 1`: it reads `test.f1`",
+         "test.err"),
         ("a: dense 5ep lr=0.1\ndense 1ep from=@a.best", NO_VAL, "`@best` uses `val.err`", "val=0.1"),
     ],
 )  # fmt: skip
@@ -91,3 +96,43 @@ def test_dsd_run_says_so_before_it_trains(dsd_run: Run, tmp_path: Path, monkeypa
     wrong = dsd_run("dense 1ep lr=0.01 until val.wer < 10%")
     assert wrong.code == 2
     assert "did you mean `val.err`" in wrong.err
+
+
+OWN = """
+import torch
+from torch.utils.data import TensorDataset
+
+def recall(logits, labels):
+    return (logits.argmax(1)[labels == 1] == 1).float().mean()
+
+def split(seed):
+    draws = torch.Generator().manual_seed(seed)
+    inputs = torch.randn(64, 4, generator=draws)
+    return TensorDataset(inputs, (inputs[:, 0] > 0).long())
+
+def make():
+    return {"train": split(0), "val": split(1), "test": split(2), "metrics": {"recall": (recall, "higher")}}
+
+def net(num_features, num_classes):
+    return torch.nn.Linear(num_features, num_classes)
+"""
+
+
+def test_own_metrics_are_read_by_conditions_comparisons_and_best(
+    dsd_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop ends where they gain too little, and a `compare` knows which way is better."""
+    (tmp_path / "my_recall.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    text = (
+        "dense 1ep lr=0.1 batch=16 opt=sgd\nrepeat 3 until gain(val.recall) < 9 { dense 1ep lr=0.1 }\n"
+        "fork seeds=2 { slow: dense 2ep lr=1e-3\n fast: dense 2ep lr=1 }\n"
+        "compare fast vs slow on=test.recall\ncompare fast vs slow on=val.recall at=best\nexpect fast.test.recall >= 0"
+    )
+    outcome = dsd_run(text, base=("--model", "my_recall:net", "--data", "my_recall:make", "--progress", "none"))
+    assert outcome.code == 0, outcome.err
+    assert [phase["state"] for phase in outcome.result["phases"]][:4] == ["trained", "trained", "skipped", "skipped"]
+    end, best = read_results(outcome.folder).comparisons
+    assert end.higher_is_better is True
+    assert all(item.value is not None for item in best.left.values)
+    assert 0 <= outcome.result["phases"][-1]["metrics"]["test.recall"] <= 1

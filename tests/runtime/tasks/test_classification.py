@@ -5,7 +5,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from dsd_lang.base.errors import DsdError
 from dsd_runtime.data.batch import ImageBatch
+from dsd_runtime.data.own_metrics import OwnMetric
 from dsd_runtime.training.tasks.classification import ClassificationTask, top_hits
 
 LOGITS = torch.tensor(
@@ -42,6 +44,18 @@ def test_metrics_over_uneven_batches():
     assert metrics["top5_err"] == 25.0
     assert metrics["loss"] == pytest.approx(float(functional.cross_entropy(LOGITS, LABELS)), rel=1e-6)
     assert set(ClassificationTask().metrics) == set(metrics)
+
+
+def test_own_metrics_see_the_whole_split_at_once():
+    def misses(logits, labels):
+        return (logits.argmax(1) != labels).sum() + 10 * len(labels)
+
+    task = ClassificationTask((OwnMetric("misses", misses, "lower"),))
+    assert task.evaluate(Fixed(), [_batch(slice(0, 3)), _batch(slice(3, 4))])["misses"] == 42
+    assert "misses" in task.metrics
+    assert task.evaluate(Fixed(), []) == {}
+    with pytest.raises(DsdError, match="the metric `many` gave a `Tensor`"):
+        ClassificationTask((OwnMetric("many", lambda logits, labels: logits, "lower"),)).evaluate(Fixed(), [_batch()])
 
 
 def test_few_classes_are_all_among_the_first_five():

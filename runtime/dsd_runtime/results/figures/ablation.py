@@ -45,7 +45,7 @@ def ablation(results: Results) -> Figure | None:
     return Figure(
         name="ablation",
         title=f"Every arm against {first}",
-        caption=f"{metric} at the end minus that of {first}{how}; {direction(metric) or 'direction unknown'}.",
+        caption=f"{metric} at the end minus that of {first}{how}; {direction(metric, results)}.",
         spec=chart(rows, layer=[zero, *([interval] if has_interval(rows) else []), mean], height=30 * len(rows)),
         headers=("arm", f"{metric} minus {first}", "95% from", "to", "seeds", "p"),
         rows=tuple(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dsd_lang.base.metrics import find_metric
 from dsd_lang.plan.seeds import arm_of
+from dsd_runtime.results.directions import higher_is_better
 from dsd_runtime.results.figures.parts import Figure, Row, cell_text, chart, colour, mean_of, quantity
 from dsd_runtime.results.parts import PhaseResult
 from dsd_runtime.results.results import Results
@@ -13,10 +13,10 @@ from dsd_runtime.results.tables import main_metric
 def gain_by_cycle(results: Results) -> Figure | None:
     """The improvement from dense phase to dense phase, for lines with at least two cycles."""
     metric = main_metric(results)
-    row = None if metric is None else find_metric(metric)
-    if metric is None or row is None:
+    higher = None if metric is None else higher_is_better(metric, results.provenance.own_metrics)
+    if metric is None or higher is None:
         return None
-    sign = 1 if row.higher_is_better else -1
+    sign = 1 if higher else -1
     gains: dict[tuple[str, int], list[float | None]] = {}
     for path in dict.fromkeys(phase.path for phase in results.phases):
         for cycle, gain in enumerate(_gains(_line(results, path), metric), start=1):

@@ -29,7 +29,7 @@ def tickets(results: Results) -> Figure | None:
     if metric is None or double_descent(results) is not None:
         return None
     rows = _rows(results, lambda phase: phase.metrics.get(metric))
-    caption = f"{metric} at the end of each round; {direction(metric) or 'direction unknown'}."
+    caption = f"{metric} at the end of each round; {direction(metric, results)}."
     return _over_weights(rows, "tickets", f"{metric} over the weights remaining", metric, caption)
 
 

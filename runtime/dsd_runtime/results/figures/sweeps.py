@@ -46,7 +46,7 @@ def sensitivity(results: Results) -> Figure | None:
     return Figure(
         name="sensitivity",
         title=f"Sensitivity to {names[0]}",
-        caption=f"{metric} at the end over {names[0]}{_intervals(rows)}; {direction(metric) or 'direction unknown'}.",
+        caption=f"{metric} at the end over {names[0]}{_intervals(rows)}; {direction(metric, results)}.",
         spec=chart(rows, layer=[*([interval] if has_interval(rows) else []), line]),
         headers=(names[0], metric, "95% from", "to", "seeds"),
         rows=tuple(
@@ -87,7 +87,7 @@ def heat_map(results: Results) -> Figure | None:
     return Figure(
         name="heat map",
         title=f"{metric} over {names[0]} and {names[1]}",
-        caption=f"{metric} at the end, the mean over the seeds; {direction(metric) or 'direction unknown'}.",
+        caption=f"{metric} at the end, the mean over the seeds; {direction(metric, results)}.",
         spec=chart(rows, layer=[cells, words], height=44 * len({row["y"] for row in rows})),
         headers=(*names, metric, "95% from", "to", "seeds"),
         rows=tuple(

@@ -13,15 +13,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dsd_runtime.data.batch import Batch, ImageBatch
+from dsd_runtime.data.own_metrics import OwnMetric
 from dsd_runtime.training.tasks.task import Prediction
 
 
 @dataclass(frozen=True, slots=True)
 class ClassificationTask:
-    """Cross entropy; in training, a network with auxiliary heads returns a tuple, weighted by its ``aux_weights``."""
+    """Cross entropy; in training, a network with auxiliary heads returns a tuple, weighted by its ``aux_weights``.
 
+    ``own_metrics`` are measured too, on the outputs of a whole split.
+    """
+
+    own_metrics: tuple[OwnMetric, ...] = ()
     name: str = "classification"
-    metrics: tuple[str, ...] = ("loss", "err", "acc", "top1_err", "top5_err")
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return ("loss", "err", "acc", "top1_err", "top5_err", *(metric.name for metric in self.own_metrics))
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Mean cross entropy of the main head plus each auxiliary head's times its weight (GoogLeNet: 0.3 each)."""
@@ -52,6 +60,7 @@ class ClassificationTask:
         """Mean loss and errors in percent points over all samples; counts stay on the device until the end."""
         total = 0
         sums: Tensor | None = None
+        outputs: list[tuple[Tensor, Tensor]] = []
         for batch in batches:
             assert isinstance(batch, ImageBatch)
             logits = model(batch.images)
@@ -63,6 +72,8 @@ class ClassificationTask:
             total += len(batch)
             if keep is not None:
                 keep += _predictions(logits, batch.labels)
+            if self.own_metrics:
+                outputs.append((logits.cpu(), batch.labels.cpu()))
         if sums is None:
             return {}
         loss_sum, hits1, hits5 = sums.tolist()
@@ -73,7 +84,15 @@ class ClassificationTask:
             "acc": 100 - top1_err,
             "top1_err": top1_err,
             "top5_err": top5_err,
+            **self._own(outputs),
         }
+
+    def _own(self, outputs: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
+        """The values of the user's own metrics over the outputs and labels of all batches."""
+        if not self.own_metrics:
+            return {}
+        logits, labels = (torch.cat(parts) for parts in zip(*outputs, strict=True))
+        return {metric.name: metric.value(logits, labels) for metric in self.own_metrics}
 
 
 def _predictions(logits: Tensor, labels: Tensor) -> list[Prediction]:
