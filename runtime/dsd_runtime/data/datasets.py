@@ -49,9 +49,8 @@ class DatasetSource:
 
     @property
     def fingerprint(self) -> str:
-        own = sorted((metric.name, metric.better) for metric in self.own_metrics)
-        parts = (self.content, sorted(self.sizes.items()), self.num_classes, *([own] if own else []))
-        return fingerprint_of(RECIPE_VERSION, *parts)
+        own = tuple((metric.name, metric.better) for metric in self.own_metrics)
+        return fingerprint_of(RECIPE_VERSION, self.content, sorted(self.sizes.items()), self.num_classes, *own)
 
     @property
     def traits(self) -> DataTraits:
