@@ -123,9 +123,9 @@ def evaluate(value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Quan
         operand = evaluate(value.operand, names, diagnostics)
         return operand._replace(value=-operand.value) if operand is not None else None
     if isinstance(value, nodes.Binary):
-        misplaced = wrong_value.misplaced_exponent(value, names)
-        if misplaced is not None:
-            diagnostics.report(misplaced)
+        problem = wrong_value.misplaced_exponent(value, names)
+        if problem is not None:
+            diagnostics.report(problem)
             return None
         left = evaluate(value.left, names, diagnostics)
         right = evaluate(value.right, names, diagnostics)
