@@ -1,7 +1,7 @@
 """The timeline of a plan as SVG: for each branch the share of weights not pruned, and the learning rate below.
 
 :func:`timeline_picture` uses class names, whose colours and fonts the page defines; :func:`standalone_timeline`
-includes a style for light and dark pages. The numbers are those of `dsd-plan`'s timeline, from
+includes colours for light and dark pages; both have the same look. The numbers are those of `dsd-plan`'s timeline, from
 `dsd_lang.views.timeline`.
 """
 
@@ -27,9 +27,8 @@ MAX_LANES, MAX_LANES_WITH_RATES = 40, 8
 _RATE, _AXIS, _TOP, _RIGHT = 40, 30, 6, 8
 _LETTER, _LONGEST_NAME, _TICK = 6.3, 150, 70
 _STEPS = 48
-_STYLE = """<style>
-.dsd-timeline { color: #33373d; font: 12px system-ui, sans-serif;
-  --dense: #2f6fb3; --sparse: #c06014; --rate: #a347ba; }
+TIMELINE_RULES = """\
+.dsd-timeline { color: var(--text); font: 12px system-ui, sans-serif; max-width: none; }
 .dsd-timeline text { fill: currentcolor; }
 .dsd-timeline .tick, .dsd-timeline .level { font-size: 10px; }
 .dsd-timeline .middle { text-anchor: middle; }
@@ -43,14 +42,17 @@ _STYLE = """<style>
 .dsd-timeline .alive { fill: currentcolor; fill-opacity: 0.45; }
 .dsd-timeline .alive.unknown { fill-opacity: 0.2; }
 .dsd-timeline .bound .track { stroke-dasharray: 4 3; }
-.dsd-timeline .phase .words { fill: #16181c; }
+.dsd-timeline .phase .words { fill: var(--text); }
 .dsd-timeline .level { fill: var(--rate); }
 .dsd-timeline .rate { fill: none; stroke: var(--rate); stroke-width: 1.75; stroke-linejoin: round; }
-@media (prefers-color-scheme: dark) {
-  .dsd-timeline { color: #d5d9e0; --dense: #6aa9e9; --sparse: #f0a058; --rate: #cf8ae0; }
-  .dsd-timeline .phase .words { fill: #f4f6fa; }
-}
-</style>"""
+"""
+"""The look of the picture; the page sets the colours `--text`, `--dense`, `--sparse` and `--rate`."""
+_STYLE = f"""<style>
+.dsd-timeline {{ --text: #24292f; --dense: #2f6fb3; --sparse: #c06014; --rate: #a347ba; }}
+@media (prefers-color-scheme: dark) {{
+  .dsd-timeline {{ --text: #e3e7ee; --dense: #6aa9e9; --sparse: #f0a058; --rate: #cf8ae0; }}
+}}
+{TIMELINE_RULES}</style>"""
 
 
 class Picture(NamedTuple):

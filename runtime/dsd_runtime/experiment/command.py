@@ -37,6 +37,7 @@ from dsd_runtime.experiment.setup import Prepared, prepare
 from dsd_runtime.experiment.summary import estimate_cost, format_rows, phase_rows
 from dsd_runtime.experiment.survey import Probe, Survey, build_probe, survey
 from dsd_runtime.experiment.threads import computing_on
+from dsd_runtime.experiment.weight_records import WeightRecords
 from dsd_runtime.results.reading import read_results
 from dsd_runtime.storage.durable import write_failure, write_json, write_text
 from dsd_runtime.tracking.console import ConsoleProgress, LastSaved
@@ -193,7 +194,8 @@ def _train(
     board = TensorBoard(folder.events, prepared.plan, hyper_parameters(prepared, manifest), prepared.best_metric)
     metrics = MetricsFile(folder.metrics)
     console = ConsoleProgress(prepared.request.progress, forecast, prepared.data.sizes)
-    tracker = Tracker((saved, metrics, board, console, ReportFile(folder)))
+    weights_seen = WeightRecords(folder, prepared.plan, manifest["nodes"])
+    tracker = Tracker((saved, metrics, board, console, weights_seen, ReportFile(folder)))
     try:
         runner = Runner(prepared, folder, tracker, should_stop=stop, shorter=shorter)
         with stop.listening():

@@ -70,9 +70,10 @@ def put_aside(prepared: Prepared, folder: RunFolder, keys: Mapping[str, str], sh
     if manifest is None or manifest.get("nodes") == dict(keys):
         return
     folder.remove_line_ends()
-    _sort_metrics(folder, set(keys.values()), {form.key: key for key, form in shorter.items()})
+    grown = {form.key: key for key, form in shorter.items()}
+    _sort_metrics(folder, set(keys.values()), grown)
+    _copy_records(folder, grown)
     if before is not None:
-        grown = {form.key: key for key, form in shorter.items()}
         earlier = {phase: grown.get(key, key) for phase, key in manifest.get("nodes", {}).items()}
         _cut_curves(prepared.plan, before, folder, keys, earlier)
 
@@ -92,6 +93,14 @@ def _sort_metrics(folder: RunFolder, used: set[str], grown: Mapping[str, str]) -
         write_text(folder.unused_metrics, "".join(others))
     else:
         remove(folder.unused_metrics)
+
+
+def _copy_records(folder: RunFolder, grown: Mapping[str, str]) -> None:
+    """A phase that has become longer was entered as its shorter version was."""
+    for short, long in grown.items():
+        record = folder.weights_record(short)
+        if record.is_file():
+            write_text(folder.weights_record(long), record.read_text(encoding="utf-8", errors="replace"))
 
 
 def _lines(path: Any) -> list[str]:

@@ -5,6 +5,7 @@
     checkpoints/<node key>/progress-<update>/                   an unfinished one, to resume from
     checkpoints/<node key>/ref-<name>-<update>/                 weights that the schedule refers to
     checkpoints/<node key>/entropy.json                         `entropy.relu` by layer, where something reads it
+    checkpoints/<node key>/weights.json                         unpruned weights by layer, distributions at boundaries
     final.safetensors  branches/<path>.safetensors              the last weights of each line
     predictions/<node key>.jsonl  results.json  report.html     what is compared, the answer, and its report
 
@@ -166,6 +167,10 @@ class RunFolder:
     def entropies(self, key: str) -> Path:
         """The file with `entropy.relu` by layer, from the last evaluation of a node."""
         return self.node(key) / "entropy.json"
+
+    def weights_record(self, key: str) -> Path:
+        """The file with a node's unpruned weights by layer, and their distributions at its boundaries."""
+        return self.node(key) / "weights.json"
 
     def state(self, key: str) -> str:
         """`trained`, `skipped` (its loop had ended), `unfinished (500it)`, or `to train`."""

@@ -22,6 +22,8 @@ from dsd_runtime.tracking.console import phase_name, shown_metrics, table_within
 from dsd_runtime.tracking.jsonl import finite_or_none
 
 _WIDEST = 120
+_MOST_VERDICT_LINES = 10
+"""With an empty line and the path of the report the answer has 12."""
 
 
 def print_results(
@@ -41,14 +43,37 @@ def print_results(
     print("\nat the end of each phase" + (f" (every length x {scale})" if scale != "1" else ""))
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDEST
     print(results_table(results, prepared.best_metric, width), end="")
-    for verdict in answer.verdicts:
-        print(f"\n{textwrap.fill(verdict, width, break_long_words=False, break_on_hyphens=False)}")
-    if folder.report.is_file():
+    has_report = folder.report.is_file()
+    for line in verdict_lines(answer, width, rest="the report" if has_report else folder.results.name):
+        print(line)
+    if has_report:
         print(f"\nreport   {folder.report}")
     print(f"weights  {weights_text(folder, weights)}")
     print(f"results  {folder.results}")
     print(f"numbers  {folder.metrics}")
     print(f"curves   tensorboard --logdir {folder.events}")
+
+
+def verdict_lines(answer: Results, width: int, *, rest: str) -> list[str]:
+    """The verdicts, an empty line before each; of many those that fit, failed ones first, and where the others are."""
+    texts = [_wrapped(verdict, width) for verdict in answer.verdicts]
+    apart = [line for text in texts for line in ("", *text)]
+    if len(apart) <= _MOST_VERDICT_LINES:
+        return apart
+    failed = {item.verdict for item in answer.expectations if item.holds is False}
+    lines = [""]
+    ordered = sorted(answer.verdicts, key=lambda verdict: verdict not in failed)
+    for shown, verdict in enumerate(ordered):
+        text = _wrapped(verdict, width)
+        is_last = shown == len(ordered) - 1
+        if shown and len(lines) + len(text) + (not is_last) > _MOST_VERDICT_LINES:
+            return [*lines, f"{len(ordered) - shown} more in {rest}"]
+        lines += text
+    return lines
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _claims(answer: Results) -> dict[str, Any]:

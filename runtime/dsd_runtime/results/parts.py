@@ -122,6 +122,48 @@ class ExpectationResult(ResultPart):
     verdict: str
 
 
+class LayerWeights(ResultPart):
+    """A weight of a layer: its size, and how many of its values are not pruned."""
+
+    size: int = Field(ge=0)
+    alive: int = Field(ge=0)
+
+
+class MaskOverlap(ResultPart):
+    """The weights that two masks keep over those that either keeps, and what random masks of their sizes would share.
+
+    ``phase`` is the sparse phase before this one on the line.
+    """
+
+    phase: str
+    jaccard: float
+    by_chance: float
+
+
+class WeightGroup(ResultPart):
+    """Some weights by value: their number, how many are exactly 0, their mean magnitude, the others in equal bins."""
+
+    weights: int = Field(ge=0)
+    zeros: int = Field(ge=0)
+    mean_abs: float
+    counts: tuple[int, ...]
+
+
+class WeightHistogram(ResultPart):
+    """The weights of a layer (an empty name: of all layers) at a boundary that changes masks, or at a phase's end.
+
+    Pruned are those that the mask of the sparse phase at that boundary prunes. The bins lie between minus and plus
+    ``limit``; values beyond are in the outermost ones.
+    """
+
+    phase: str
+    layer: str
+    moment: Literal["before", "after", "end"]
+    limit: float = Field(gt=0)
+    pruned: WeightGroup
+    surviving: WeightGroup
+
+
 class PhaseResult(ResultPart):
     """One phase of the plan and what became of it."""
 
@@ -142,6 +184,9 @@ class PhaseResult(ResultPart):
     state: str
     seconds: float | None = None
     metrics: dict[str, float | None] = Field(default_factory=dict)
+    layers: dict[str, LayerWeights] = Field(default_factory=dict)
+    entropies: dict[str, float] = Field(default_factory=dict)
+    overlap: MaskOverlap | None = None
 
 
 class MetricRow(ResultPart):

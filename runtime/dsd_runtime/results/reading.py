@@ -19,6 +19,7 @@ from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.results.comparisons import compare_arms
 from dsd_runtime.results.expectations import check_expectations
 from dsd_runtime.results.measurements import Measurements
+from dsd_runtime.results.node_records import NO_RECORD, NodeRecord, histograms, read_node
 from dsd_runtime.results.parts import Cost, MetricRow, PhaseResult, Provenance
 from dsd_runtime.results.results import Results
 
@@ -39,7 +40,8 @@ def read_results(run: str | Path) -> Results:
     rows = _metric_rows(folder, notes)
     nodes = {str(phase): str(key) for phase, key in manifest.get("nodes", {}).items()}
     measured = Measurements.of(plan, nodes, folder, rows, _own_metrics(manifest))
-    phases = tuple(_phase_result(phase, measured) for phase in plan.phases)
+    records = {phase.id: read_node(folder, nodes[phase.id], notes) for phase in plan.phases if phase.id in nodes}
+    phases = tuple(_phase_result(phase, measured, records.get(phase.id, NO_RECORD)) for phase in plan.phases)
     missing = sum(phase.state not in ("trained", "skipped") for phase in phases)
     if missing:
         notes.append(f"{missing} of {len(phases)} phases are not trained to their end")
@@ -55,6 +57,7 @@ def read_results(run: str | Path) -> Results:
         provenance=provenance,
         notes=tuple(notes),
         metrics=tuple(rows),
+        weights=tuple(histograms(plan, records)),
     )
 
 
@@ -88,7 +91,7 @@ def _metric_rows(folder: RunFolder, notes: list[str]) -> list[MetricRow]:
     return rows
 
 
-def _phase_result(phase: Phase, measured: Measurements) -> PhaseResult:
+def _phase_result(phase: Phase, measured: Measurements, record: NodeRecord) -> PhaseResult:
     row = measured.last_row(phase)
     at_end = measured.at_end(phase)
     return PhaseResult(
@@ -109,6 +112,9 @@ def _phase_result(phase: Phase, measured: Measurements) -> PhaseResult:
         state=measured.state(phase),
         seconds=measured.seconds(phase),
         metrics={name: value for name, value in at_end.items() if name != "sparsity"},
+        layers=record.layers,
+        entropies=record.entropies,
+        overlap=record.overlap,
     )
 
 

@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 from dsd_lang import __version__
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Plan
-from dsd_lang.views.timeline_svg import timeline_picture
+from dsd_lang.views.timeline_svg import TIMELINE_RULES, timeline_picture
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.results.figures import Figure, curves, figures_of
 from dsd_runtime.results.figures.parts import short
+from dsd_runtime.results.parts import ExpectationResult
 from dsd_runtime.results.reading import read_results
 from dsd_runtime.results.report_tables import cost_table, result_table
 from dsd_runtime.results.results import Results
@@ -64,12 +65,13 @@ def report_html(runs: Sequence[ReportedRun]) -> str:
     text: str = _template().render(
         title=", ".join(run.name for run in runs),
         state="; ".join(_state(run, len(runs) > 1) for run in runs),
-        css=_markup(_asset("report.css")),
+        css=_markup(TIMELINE_RULES + _asset("report.css")),
         runs=[_described(run) for run in runs],
         table=result_table([(run.name, run.results) for run in runs]),
         timelines=list(_timelines(runs)),
         curves=drawn,
         shaped=shaped,
+        unrecorded=[run.name for run in runs if _is_unrecorded(run.results)],
         cost=cost_table([(run.name, run.results) for run in runs]),
         version=__version__,
         has_charts=bool(drawn or shaped),
@@ -77,6 +79,12 @@ def report_html(runs: Sequence[ReportedRun]) -> str:
         script=_markup(_asset("report.js")),
     )
     return text
+
+
+def _is_unrecorded(results: Results) -> bool:
+    """Whether there are pruned weights, and no record of them: an earlier version trained them."""
+    pruned = [phase for phase in results.phases if phase.mode == "sparse" and phase.state == "trained"]
+    return bool(pruned) and not any(phase.layers for phase in pruned)
 
 
 def _named(run: ReportedRun, several: bool) -> Iterator[Figure]:
@@ -187,6 +195,7 @@ def _template() -> Any:
         raise DsdError("a report needs jinja2", help="run `pip install 'dsd-lang[run]'`") from None
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["marked"] = _marked
+    environment.filters["told"] = _told
     return environment.from_string(_asset("report.html.j2"))
 
 
@@ -195,6 +204,16 @@ def _markup(text: str) -> Any:
     from markupsafe import Markup
 
     return Markup(text)
+
+
+def _told(item: ExpectationResult) -> Any:
+    """An expectation's verdict with what it claims as code, and whether it holds as the word that stands out."""
+    from markupsafe import Markup
+
+    answer = item.verdict.removeprefix(f"expected {item.text}: ")
+    word = next((word for word in ("holds", "fails", "not decided") if answer.startswith(word)), "")
+    shown = 'Expected <code>{}</code>: <span class="word">{}</span>{}'
+    return Markup(shown).format(item.text, word, _marked(answer.removeprefix(word)))
 
 
 def _marked(text: str) -> Any:

@@ -15,6 +15,7 @@ from dsd_runtime.results.parts import (
     PhaseResult,
     Provenance,
     ResultPart,
+    WeightHistogram,
 )
 
 RESULTS_VERSION = 1
@@ -38,6 +39,7 @@ class Results(ResultPart):
     provenance: Provenance
     notes: tuple[str, ...] = ()
     metrics: tuple[MetricRow, ...] = ()
+    weights: tuple[WeightHistogram, ...] = ()
 
     @property
     def holds(self) -> bool:

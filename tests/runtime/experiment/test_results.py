@@ -13,10 +13,12 @@ import dsd_lang
 from dsd_runtime.cli import main
 from dsd_runtime.experiment import summary, survey
 from dsd_runtime.experiment.folder import RunFolder
-from dsd_runtime.experiment.results import results_table, weights_text
+from dsd_runtime.experiment.results import results_table, verdict_lines, weights_text
 from dsd_runtime.experiment.runner import NodeResult
 from dsd_runtime.experiment.summary import PhaseRow, format_rows
 from dsd_runtime.experiment.survey import Speed
+from dsd_runtime.results.parts import ExpectationResult, Provenance
+from dsd_runtime.results.results import Results
 
 from .conftest import Run
 
@@ -76,6 +78,22 @@ def test_the_table_of_phases_leaves_out_what_is_least_wanted() -> None:
         heads = re.split(r"  +", format_rows([row], width).splitlines()[0].strip())
         left += [name for name in columns if name not in (*heads, *left)]
     assert left == ["layers", "length", "mode", "pruned", "start lr"]
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 9, 10, 40])
+@pytest.mark.parametrize("length", [1, 12])
+def test_the_verdicts_take_at_most_ten_lines_and_failed_ones_come_first(count: int, length: int) -> None:
+    claims = tuple(
+        ExpectationResult(text="", holds=index < count - 1, verdict=f"claim {index:03} " + "is so " * length)
+        for index in range(count)
+    )
+    answer = Results(run="x", provenance=Provenance(plan_hash=""), expectations=claims)
+    lines = verdict_lines(answer, 40, rest="the report")
+    assert len(lines) <= 10
+    shown = [line for line in lines if line.startswith("claim")]
+    left_out = count - len(shown)
+    assert (lines[-1] == f"{left_out} more in the report") is (left_out > 0)
+    assert f"claim {count - 1:03} is so" in " ".join(shown)
 
 
 def test_many_files_are_counted() -> None:

@@ -13,10 +13,22 @@ from dsd_lang.plan.content import content_keys
 
 Measure = Callable[[Phase, int], Mapping[str, float | None]]
 """The metrics after each epoch (from 1) of a phase."""
+Records = Callable[[Phase], Mapping[str, Any]]
 
 
-def made_run(folder: Path, text: str, measure: Measure, *, untrained: tuple[str, ...] = (), **manifest: Any) -> Plan:
-    """A finished run, but for the phases with the paths (or ids) in ``untrained``; returns its plan."""
+def made_run(
+    folder: Path,
+    text: str,
+    measure: Measure,
+    *,
+    untrained: tuple[str, ...] = (),
+    records: Records = lambda phase: {},
+    **manifest: Any,
+) -> Plan:
+    """A finished run, but for the phases with the paths (or ids) in ``untrained``; returns its plan.
+
+    ``records`` are the other files of each node, by name.
+    """
     plan = dsd_lang.compile(text)
     keys = content_keys(plan, "test", digest_of_file=lambda path: path)
     folder.mkdir(parents=True, exist_ok=True)
@@ -31,8 +43,36 @@ def made_run(folder: Path, text: str, measure: Measure, *, untrained: tuple[str,
         end = folder / "checkpoints" / keys[phase.id] / "end-10"
         end.mkdir(parents=True)
         (end / "checksums.json").write_text("{}")
+        for name, content in records(phase).items():
+            (end.parent / name).write_text(json.dumps(content))
     (folder / "metrics.jsonl").write_text("".join(line for rows in lines.values() for line in rows))
     return plan
+
+
+def record_of(phase: Phase) -> dict[str, Any]:
+    """A node's `weights.json` and `entropy.json`: two layers, the second pruned less; 100 weights in each."""
+    alive = {"a.weight": 50, "b.weight": 80} if phase.mode == "sparse" else {"a.weight": 100, "b.weight": 100}
+    has_boundary = phase.parent is not None
+    weights = {
+        "sizes": {"a.weight": 100, "b.weight": 100},
+        "alive": alive,
+        "overlap": {"phase": "p1", "jaccard": 0.75, "by_chance": 0.5} if int(phase.id[1:]) > 2 else None,
+        "moments": {moment: _sides(number) for number, moment in enumerate(("before", "after", "end"))},
+    }
+    if not has_boundary or phase.mode != "sparse":
+        weights["overlap"] = None
+    if not has_boundary:
+        weights["moments"] = {}
+    layers = {"relu1": {"entropy": 0.5, "channels": 3}, "relu2": {"entropy": 0.25, "channels": 1}}
+    return {"weights.json": weights, "entropy.json": {"layers": layers}}
+
+
+def _sides(number: int) -> dict[str, Any]:
+    """Distributions that differ by moment; the pruned ones are 0 after the boundary."""
+    pruned = {"weights": 40, "zeros": 40 if number else 0, "mean_abs": 0.1, "counts": [0, 0 if number else 40, 0]}
+    surviving = {"weights": 60, "zeros": 0, "mean_abs": 0.9, "counts": [30 - number, number, 30]}
+    sides = {"limit": 1.5, "pruned": pruned, "surviving": surviving}
+    return {"": sides, "a.weight": sides, "b.weight": sides}
 
 
 def _rows(key: str, phase: Phase, measure: Measure) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from made_run import made_run
+from made_run import made_run, record_of
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Phase
@@ -120,6 +120,56 @@ def test_an_ablation_has_every_other_arm_with_its_interval(tmp_path: Path) -> No
     figure = figure_of(run_of(tmp_path, ABLATION), "ablation")
     assert [row["arm"] for row in drawn(figure)] == ["a", "b"]
     assert all("low" in row for row in drawn(figure))
+
+
+@pytest.mark.parametrize(
+    ("text", "panels"),
+    [
+        (PLAIN, ["before p1", "p1 begins", "p1 ends", "p2 begins", "p2 ends"]),  # the five of the paper's Figure 2
+        ("dense 1ep lr=0.1; S: sparse 50%; T: sparse 70%", ["before S", "S begins", "before T", "T begins", "T ends"]),
+    ],
+)
+def test_weights_are_drawn_once_at_each_side_of_a_boundary(tmp_path: Path, text: str, panels: list[str]) -> None:
+    rows = drawn(figure_of(run_of(tmp_path, text, records=record_of), "weights"))
+    for layer in ("all layers", "a", "b"):
+        assert [row["panel"] for row in rows if row["layer"] == layer] == panels
+    assert rows[0]["pruned"] == [0, 40, 0]
+    assert (rows[1]["zeros"], rows[1]["all"]) == (40, 100)
+
+
+def test_of_many_boundaries_the_first_and_the_last_are_drawn_and_the_report_stays_small(tmp_path: Path) -> None:
+    text = "dense 1ep lr=0.1; fork seeds=2 { a: { repeat 20 { sparse 50% 1ep; dense 1ep } }; b: dense 1ep }"
+    figure = figure_of(run_of(tmp_path, text, records=record_of), "weights")
+    panels = [row["panel"] for row in drawn(figure) if row["layer"] == "all layers" and row["branch"] == "a"]
+    assert panels[0] == "before p1"
+    assert panels[-1] == "p40 ends"
+    assert len(panels) <= 12
+    assert len(figure.rows) == len(drawn(figure))
+
+
+def test_layers_are_drawn_where_they_are_not_pruned_alike(tmp_path: Path) -> None:
+    results = run_of(tmp_path, PLAIN, records=record_of)
+    rows = drawn(figure_of(results, "alive by layer"))
+    found = [(row["phase"], row["layer"], row["value"]) for row in rows]
+    assert found[2:4] == [("p1", "a", 50.0), ("p1", "b", 80.0)]
+    alike = tuple(phase.model_copy(update={"layers": {}}) for phase in results.phases)
+    assert "alive by layer" not in [figure.name for figure in figures_of(results.model_copy(update={"phases": alike}))]
+
+
+def test_entropy_by_layer_has_every_layer_of_every_phase(tmp_path: Path) -> None:
+    rows = figure_of(run_of(tmp_path, PLAIN, records=record_of), "entropy by layer").rows
+    assert [row[1:] for row in rows[:2]] == [("p0", "relu1", "0.5"), ("p0", "relu2", "0.25")]
+    assert len(rows) == 6
+
+
+def test_overlaps_are_counted_by_sparse_phase(tmp_path: Path) -> None:
+    rows = drawn(figure_of(run_of(tmp_path, CYCLES, records=record_of), "mask overlap"))
+    assert [(row["number"], row["mean"], row["chance"]) for row in rows] == [(2, 75.0, 50.0), (3, 75.0, 50.0)]
+
+
+def test_a_run_of_an_earlier_version_has_no_such_figures(tmp_path: Path) -> None:
+    names = [figure.name for figure in figures_of(run_of(tmp_path, CYCLES))]
+    assert not {"weights", "alive by layer", "entropy by layer", "mask overlap"} & set(names)
 
 
 def test_a_curve_goes_on_along_the_line_and_starts_where_its_trunk_ends(tmp_path: Path) -> None:

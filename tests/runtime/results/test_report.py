@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from made_run import made_run
+from made_run import made_run, record_of
 
 from dsd_lang.plan import Phase
 from dsd_runtime.results import cli
@@ -78,7 +78,7 @@ def test_the_verdicts_come_first_and_a_failed_expectation_has_a_word(run: Path) 
     text = " ".join(page_of(run).text.partition("Question and verdicts")[2].split())
     verdict = read_results(run).comparisons[0].verdict.replace("`", "")
     sections = ("Results by phase", "Timeline", "Curves", "Cost", "How to run it again")
-    order = [text.index(words) for words in (verdict, "Fails. expected dsd.test.err < 1", *sections)]
+    order = [text.index(words) for words in (verdict, "Expected dsd.test.err < 1: fails, by 9.59", *sections)]
     assert order == sorted(order)
 
 
@@ -146,6 +146,13 @@ def test_several_runs_have_one_table_matched_by_path_and_label(tmp_path: Path, r
     assert "two: test.err" in page.text
     rows = [line for line in text.splitlines() if line.startswith('<tr><th scope="row">dsd</th>')]
     assert all("±" in row.rpartition("<td")[2] for row in rows[:2])  # both runs have the arm `dsd`
+
+
+def test_weights_that_were_not_recorded_are_told(tmp_path: Path, run: Path) -> None:
+    words = "trained by a version that did not record them"
+    assert words in page_of(run).text
+    made_run(tmp_path / "new", TEXT, measure, records=record_of)
+    assert words not in page_of(tmp_path / "new").text
 
 
 @pytest.mark.parametrize("harm", ["metrics.jsonl", "manifest.json", "checkpoints"])

@@ -6,11 +6,14 @@ from collections.abc import Callable
 
 from dsd_lang.base.errors import DsdError, nearest
 from dsd_runtime.results.figures.ablation import ablation
+from dsd_runtime.results.figures.by_layer import alive_by_layer, entropy_by_layer
 from dsd_runtime.results.figures.curves import curves
 from dsd_runtime.results.figures.cycles import gain_by_cycle
+from dsd_runtime.results.figures.overlap import mask_overlap
 from dsd_runtime.results.figures.parts import Figure
 from dsd_runtime.results.figures.pruning_rounds import double_descent, early_stop, tickets
 from dsd_runtime.results.figures.sweeps import heat_map, sensitivity
+from dsd_runtime.results.figures.weights import weight_distributions
 from dsd_runtime.results.results import Results
 
 SHAPED: tuple[Callable[[Results], Figure | None], ...] = (
@@ -21,6 +24,10 @@ SHAPED: tuple[Callable[[Results], Figure | None], ...] = (
     double_descent,
     gain_by_cycle,
     ablation,
+    weight_distributions,
+    alive_by_layer,
+    entropy_by_layer,
+    mask_overlap,
 )
 
 __all__ = ["Figure", "curves", "figure_of", "figures_of"]

@@ -29,6 +29,11 @@ class Figure(NamedTuple):
     headers: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
+    @property
+    def has_choices(self) -> bool:
+        """Whether a reader may choose what is drawn."""
+        return any("bind" in parameter for parameter in self.spec.get("params", ()))
+
 
 class MeanOfSeeds(NamedTuple):
     """A mean over seeds with its 95% t interval; without an interval for one seed."""
@@ -75,6 +80,33 @@ def without_rounds(arm: str) -> str:
     'reinit'
     """
     return _ROUND.sub("", arm)
+
+
+def first_seeds(results: Results, most: int) -> dict[str, list[PhaseResult]]:
+    """The phases of each branch's first seed, rounds of a loop together, for the first branches."""
+    lines: dict[str, list[PhaseResult]] = {}
+    for phase in results.phases:
+        if phase.seed == 0:
+            lines.setdefault(without_rounds(arm_of(phase.path)) or MAIN_LINE, []).append(phase)
+    return dict(list(lines.items())[:most])
+
+
+def names_of(phases: Sequence[PhaseResult]) -> dict[str, str]:
+    """A name for each phase, by id; phases with the same label have their number with it."""
+    labels = [row_name(phase) for phase in phases]
+    return {
+        phase.id: label if labels.count(label) == 1 else f"{label} {phase.id}"
+        for phase, label in zip(phases, labels, strict=True)
+    }
+
+
+def layer_name(weight: str) -> str:
+    """The layer of a weight.
+
+    >>> layer_name("fc.0.weight"), layer_name("rnn.weight_ih_l0")
+    ('fc.0', 'rnn.weight_ih_l0')
+    """
+    return weight.removesuffix(".weight")
 
 
 def ends(results: Results) -> dict[str, PhaseResult]:
@@ -183,6 +215,30 @@ def lines_with_band(
         "encoding": {**encoding, "y": quantity("mean", y), "tooltip": told},
     }
     return [*([spread] if has_interval(rows) else []), mean, points]
+
+
+def heat_cells(axes: Row, field: str, title: str, values: Sequence[float], *, has_words: bool = True) -> list[Row]:
+    """Layers: coloured cells, and the value in each."""
+    middle = (min(values) + max(values)) / 2
+    cells = {
+        "mark": {"type": "rect"},
+        "encoding": {**axes, "color": {**quantity(field, title), "scale": {"scheme": "blues", "zero": False}}},
+    }
+    words = {
+        "mark": {"type": "text", "fontSize": 13},
+        "encoding": {
+            **axes,
+            "text": {"field": field, "type": "quantitative", "format": ".4"},
+            "color": {"condition": {"test": f"datum.{field} > {middle!r}", "value": "white"}, "value": "#102a43"},
+        },
+    }
+    return [cells, words] if has_words else [cells]
+
+
+def choice(name: str, options: Sequence[str]) -> Row:
+    """A parameter that a reader chooses from a list, if there is a choice; without scripts the table has them all."""
+    bind = {"bind": {"input": "select", "options": list(options), "name": name}} if len(options) > 1 else {}
+    return {"name": name, "value": options[0], **bind}
 
 
 def has_interval(rows: Sequence[Row]) -> bool:

@@ -11,6 +11,7 @@ from dsd_runtime.results.figures.parts import (
     cell_text,
     chart,
     has_interval,
+    heat_cells,
     mean_of,
     phases_by_arm,
     quantity,
@@ -71,24 +72,15 @@ def heat_map(results: Results) -> Figure | None:
         "x": {"field": "x", "type": "ordinal", "title": names[0], "sort": None, "axis": {"labelAngle": 0}},
         "y": {"field": "y", "type": "ordinal", "title": names[1], "sort": None},
     }
-    middle = (min(row["mean"] for row in rows) + max(row["mean"] for row in rows)) / 2
-    cells = {
-        "mark": {"type": "rect"},
-        "encoding": {**axes, "color": {**quantity("mean", metric), "scale": {"scheme": "blues", "zero": False}}},
-    }
-    words = {
-        "mark": {"type": "text", "fontSize": 13},
-        "encoding": {
-            **axes,
-            "text": {"field": "mean", "type": "quantitative", "format": ".4"},
-            "color": {"condition": {"test": f"datum.mean > {middle!r}", "value": "white"}, "value": "#102a43"},
-        },
-    }
     return Figure(
         name="heat map",
         title=f"{metric} over {names[0]} and {names[1]}",
         caption=f"{metric} at the end, the mean over the seeds; {direction(metric, results)}.",
-        spec=chart(rows, layer=[cells, words], height=44 * len({row["y"] for row in rows})),
+        spec=chart(
+            rows,
+            layer=heat_cells(axes, "mean", metric, [row["mean"] for row in rows]),
+            height=44 * len({row["y"] for row in rows}),
+        ),
         headers=(*names, metric, "95% from", "to", "seeds"),
         rows=tuple(
             (

@@ -20,9 +20,16 @@
   const draw = async () => {
     for (const holder of document.querySelectorAll(".chart[data-spec]")) {
       const spec = JSON.parse(document.getElementById(holder.dataset.spec).textContent);
+      const choices = document.getElementById(`${holder.dataset.spec}-choices`);
+      if (choices) choices.replaceChildren();
       for (const panel of spec.vconcat || []) panel.width = Math.max(160, Math.min(panel.width, holder.clientWidth - 80));
+      if (spec.facet) {
+        spec.columns = Math.max(1, Math.min(spec.columns, Math.floor((holder.clientWidth - 40) / 200)));
+        spec.spec.width = Math.floor((holder.clientWidth - 40) / spec.columns) - 40;
+      }
       try {
-        await window.vegaEmbed(holder, spec, { actions: false, renderer: "svg", config: config(holder.clientWidth) });
+        await window.vegaEmbed(holder, spec, { actions: false, renderer: "svg", config: config(holder.clientWidth),
+          ...(choices && { bind: choices }) });
         holder.querySelector("svg").setAttribute("aria-hidden", "true");
         holder.dataset.drawn = "yes";
       } catch (error) {
