@@ -12,7 +12,7 @@ from dsd_lang.base.units import exact
 from dsd_lang.plan import Phase, Plan
 
 FOLDER = Path(__file__).resolve().parents[2] / "schedules"
-FILES = sorted(FOLDER.glob("*.dsd"))
+FILES = sorted(FOLDER.rglob("*.dsd"))
 
 
 def plan_of(name: str) -> Plan:
@@ -44,16 +44,16 @@ def test_every_schedule_is_here() -> None:
     assert systems | methods | studies <= {file.stem for file in FILES}
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(FOLDER).as_posix())
 def test_schedule_compiles_round_trips_and_is_headed(file: Path) -> None:
     plan = dsd_lang.compile_file(file)
     assert Plan.from_json(plan.to_json()) == plan
     head = [line for line in file.read_text().splitlines() if line.startswith("#")]
-    for word in ("# Source:", "# Claim", f"# Run: dsd-run schedules/{file.name}"):
+    for word in ("# Source:", "# Claim", f"# Run: dsd-run {file.relative_to(FOLDER.parent).as_posix()}"):
         assert any(line.startswith(word) for line in head), word
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(FOLDER).as_posix())
 def test_schedule_lints_clean(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from dsd_lang.cli.lint import main
 
@@ -159,6 +159,17 @@ def test_lottery_ticket_prunes_eighteen_times_and_rewinds_to_the_start() -> None
     for phase in main[1:]:
         assert phase.from_.reference is not None
         assert (phase.from_.reference.moment, phase.from_.reference.phase) == ("start", "p0")
+
+
+def test_the_random_masks_of_the_lottery_ticket_have_the_densities_of_their_round() -> None:
+    drawn = [phase for phase in plan_of("lottery_ticket").phases if phase.path.startswith("random_mask")]
+    assert len(drawn) == 18 * 3
+    for index, phase in enumerate(drawn):
+        assert (phase.by.name, phase.target and phase.target.kind) == ("random", "list")
+        shares = {item.selector: item.target for item in phase.target.items} if phase.target else {}
+        for word, kept in (("output", "0.9"), ("fc", "0.8")):
+            assert shares[word].kind == "fraction"
+            assert exact(shares[word].pruned or "0") == 1 - exact(kept) ** (index // 3 + 1)
 
 
 def test_diminishing_halves_ratio_and_rate_in_eight_cycles() -> None:

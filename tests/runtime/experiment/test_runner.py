@@ -19,6 +19,8 @@ from dsd_runtime.models.registry import build_model
 
 from .conftest import DSD, Run
 
+SCHEDULES = Path(__file__).resolve().parents[3] / "schedules"
+
 
 def test_a_run_folder_holds_everything_that_is_promised(dsd_run: Run) -> None:
     outcome = dsd_run(DSD)
@@ -136,6 +138,27 @@ def test_a_lottery_ticket_rewinds_to_the_start(dsd_run: Run) -> None:
     kept = ticket[name] != 0
     assert 0 < int(kept.sum()) < kept.numel()
     assert torch.equal(ticket[name][kept], init[name][kept])
+
+
+def test_the_random_masks_of_the_lottery_schedule_are_drawn_over_all_weights(dsd_run: Run) -> None:
+    """They have the densities of the round's ticket, and lie in its mask no more often than chance has it."""
+    text = (SCHEDULES / "lottery_ticket.dsd").read_text()
+    for long, short in (("50000it", "2it"), ("repeat 18", "repeat 3"), ("seeds=3", "seeds=1")):
+        assert long in text
+        text = text.replace(long, short)
+    folder = dsd_run(text, out="lottery").folder
+    ticket = load_file(folder / "final.safetensors")
+    masks = {f"random_mask{number}": load_file(_branch(folder, f"random_mask{number}")) for number in ("", "#3")}
+    for name in (name for name in ticket if name.endswith("weight")):
+        kept, drawn = ticket[name] != 0, masks["random_mask#3"][name] != 0
+        assert abs(int(kept.sum()) - int(drawn.sum())) <= 4  # a ticket's counts are rounded in every round
+        density = float(kept.float().mean())
+        assert float((kept & drawn).sum() / drawn.sum()) == pytest.approx(density, abs=0.06)
+        assert float((drawn & (masks["random_mask"][name] != 0)).sum()) < float(drawn.sum())
+
+
+def _branch(folder: Path, name: str) -> Path:
+    return folder / "branches" / f"{name}.seed0.safetensors"
 
 
 def _initial_weights() -> dict[str, torch.Tensor]:

@@ -17,13 +17,17 @@ from dsd_runtime.results.results import Results
 SWEEP = "base: dense 2ep lr=0.1; fork seeds=3 { dsd: { sweep s in 25%, 50% { sparse s 1ep; dense 1ep } } }"
 GRID = "dense 1ep lr=0.1; sweep s in 25%, 50%, r in 1e-3, 1e-2 { sparse s 1ep lr=r; dense 1ep }"
 TICKETS = """full: dense 4ep lr=0.1
-repeat 4 {
-  fork seeds=2 { reinit: sparse 20% of=remaining 4ep from=random }
+repeat 4 as n {
+  fork seeds=2 {
+    reinit: sparse 20% of=remaining 4ep from=random
+    random_mask: sparse 1 - 0.8^(n+1) 4ep by=random from=@full.start
+  }
   ticket: sparse 20% of=remaining 4ep from=@full.start
 }"""
 DESCENT = "set noise=symmetric(20%)\ndense 2ep lr=0.1\nrepeat 4 { sparse 20% of=remaining 2ep lr=0.1 }"
 CYCLES = "dense 2ep lr=0.1; repeat 3 { sparse 50% 1ep; dense 1ep }"
 ABLATION = "base: dense 1ep lr=0.1; fork seeds=3 { dsd: { sparse 50% 1ep; dense 1ep }; a: dense 2ep; b: dense 1ep }"
+LINES = ("ticket", "reinit", "random_mask")
 SHARES = (0.0, 0.2, 0.36, 0.488, 0.59)
 PLAIN = "dense 2ep lr=0.1; sparse 50%; dense"
 
@@ -102,8 +106,22 @@ def test_a_heat_map_has_a_cell_for_each_pair(tmp_path: Path) -> None:
 
 def test_tickets_begin_at_the_dense_network_and_have_their_control(tmp_path: Path) -> None:
     figure = figure_of(with_sparsities(run_of(tmp_path, TICKETS), SHARES), "tickets")
-    weights = {arm: [row["x"] for row in drawn(figure) if row["arm"] == arm] for arm in ("ticket", "reinit")}
-    assert weights["ticket"] == weights["reinit"] == [100, 80, 64, 51.2, 41]
+    weights = {arm: [row["x"] for row in drawn(figure) if row["arm"] == arm] for arm in LINES}
+    assert all(weights[arm] == [100, 80, 64, 51.2, 41] for arm in LINES)
+
+
+def test_a_line_that_is_a_part_of_another_is_drawn_once(tmp_path: Path) -> None:
+    """`dip` trains nothing of its own: it is the first rounds of `vanilla`."""
+    text = """set noise=symmetric(20%)
+fork {
+  dip: { dense 2ep lr=0.1; repeat 3 { sparse 20% of=remaining 2ep lr=0.1 } }
+  vanilla: { dense 2ep lr=0.1; repeat 5 { sparse 20% of=remaining 2ep lr=0.1 } }
+}"""
+    results = run_of(tmp_path, text, label_noise={"noise": "symmetric(20%)"})
+    shares = {phase.id: 1 - 0.8 ** int(phase.id[1:]) for phase in results.phases}
+    phases = [phase.model_copy(update={"sparsity": shares[phase.id]}) for phase in results.phases]
+    figure = figure_of(results.model_copy(update={"phases": tuple(phases)}), "double descent")
+    assert {row["arm"] for row in drawn(figure)} == {"vanilla"}
 
 
 def test_the_early_stop_is_the_update_with_the_smallest_validation_loss(tmp_path: Path) -> None:

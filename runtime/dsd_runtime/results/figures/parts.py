@@ -133,23 +133,37 @@ def swept(results: Results) -> tuple[str, ...]:
 def rounds(results: Results) -> dict[str, list[PhaseResult]]:
     """The lines that are pruned further round after round: their trained sparse phases, densest first.
 
-    A line belongs to it from three different sparsities on, and where most of its phases are sparse.
+    A line belongs to it from three different sparsities on, and where most of its phases are sparse. A line that is a
+    part of another one, phase for phase, is left out.
     """
     lines: dict[str, list[PhaseResult]] = {}
     for phase in results.phases:
         if phase.state == "trained" and phase.mode == "sparse" and phase.sparsity is not None:
             lines.setdefault(line_name(phase), []).append(phase)
-    return {
+    found = {
         name: sorted(phases, key=lambda phase: phase.sparsity or 0.0)
         for name, phases in lines.items()
         if len({_rounded(phase.sparsity) for phase in phases}) >= 3 and _is_cumulative(phases)
     }
+    return _without_parts(found)
 
 
 def _is_cumulative(phases: Sequence[PhaseResult]) -> bool:
-    return not any(phase.variables and f"{next(iter(phase.variables))}=" in phase.path for phase in phases) and all(
-        phase.target is None or "remaining" in phase.target for phase in phases
-    )
+    """Whether each phase prunes more: of what remains, or as a branch that a loop has in every round."""
+    if any(phase.variables and f"{next(iter(phase.variables))}=" in phase.path for phase in phases):
+        return False
+    in_loop = {phase.path for phase in phases if _ROUND.search(phase.path)}
+    return len(in_loop) >= 2 or all(phase.target is None or "remaining" in phase.target for phase in phases)
+
+
+def _without_parts(lines: Mapping[str, list[PhaseResult]]) -> dict[str, list[PhaseResult]]:
+    """The lines less those whose training is all in another: the longest stays, of equals the first."""
+    nodes = {name: {phase.node for phase in phases} for name, phases in lines.items()}
+    kept: list[str] = []
+    for name in sorted(lines, key=lambda name: -len(nodes[name])):
+        if None in nodes[name] or not any(nodes[name] <= nodes[other] for other in kept):
+            kept.append(name)
+    return {name: phases for name, phases in lines.items() if name in kept}
 
 
 def by_sparsity(phases: Sequence[PhaseResult]) -> dict[float, list[PhaseResult]]:
