@@ -110,8 +110,17 @@ def _described(run: ReportedRun) -> dict[str, Any]:
         "about": list(_about(run.results.provenance.schedule_text or "")),
         "flags": list(_flags(run.results)),
         "provenance": list(_provenance(run.results)),
-        "nodes": [(f"{phase.id} {short(phase)}", phase.node or "", phase.state) for phase in run.results.phases],
+        "nodes": list(_nodes(run.results)),
     }
+
+
+def _nodes(results: Results) -> Iterator[tuple[str, str, str]]:
+    """The phases with their node keys; of phases that are the same training the first."""
+    nodes: set[str] = set()
+    for phase in results.phases:
+        if phase.node not in nodes or phase.node is None:
+            yield f"{phase.id} {short(phase)}", phase.node or "", phase.state
+        nodes.add(phase.node or "")
 
 
 def _about(schedule: str) -> Iterator[str]:

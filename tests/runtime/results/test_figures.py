@@ -190,6 +190,22 @@ def test_a_run_of_an_earlier_version_has_no_such_figures(tmp_path: Path) -> None
     assert not {"weights", "alive by layer", "entropy by layer", "mask overlap"} & set(names)
 
 
+def test_a_curve_draws_what_branches_share_once(tmp_path: Path) -> None:
+    """`b` repeats the dense phase of `a`, which is one training, and goes on from its end."""
+    text = "fork { a: { dense 3ep lr=0.1; sparse 50% 2ep }; b: { dense 3ep lr=0.1; dense 2ep } }"
+    figure = next(figure for figure in curves([("run", run_of(tmp_path, text))]) if figure.title == "val.err")
+    epochs = {arm: [row["epoch"] for row in drawn(figure) if row["arm"] == arm] for arm in ("a", "b")}
+    assert epochs == {"a": [1, 2, 3, 4, 5], "b": [3, 4, 5]}
+
+
+def test_a_curve_of_many_phases_has_fewer_points_in_each(tmp_path: Path) -> None:
+    text = "dense 20ep lr=0.1; repeat 40 { sparse 20% of=remaining 20ep lr=0.1 }"
+    figure = next(figure for figure in curves([("run", run_of(tmp_path, text))]) if figure.title == "val.err")
+    epochs = [row["epoch"] for row in drawn(figure)]
+    assert len(epochs) == len(figure.rows) <= 500
+    assert {20.0 * (number + 1) for number in range(41)} <= set(epochs)
+
+
 def test_a_curve_goes_on_along_the_line_and_starts_where_its_trunk_ends(tmp_path: Path) -> None:
     [curve] = [one for one in curves([("run", run_of(tmp_path, ABLATION))]) if one.name == "curve val.err"]
     epochs = {arm: [row["epoch"] for row in drawn(curve) if row["arm"] == arm] for arm in ("base", "dsd", "a")}

@@ -13,6 +13,8 @@ from dsd_runtime.results.results import Results
 from dsd_runtime.results.tables import grouped, main_metric, spread
 
 MOST_ARMS, MOST_POINTS = 10, 40
+MOST_ROWS = 400
+"""Rows of a figure: a run of hundreds of phases has fewer points in each, so that its report stays small."""
 
 
 def curves(runs: NamedResults) -> Iterator[Figure]:
@@ -34,7 +36,7 @@ def _metrics(runs: Sequence[Results]) -> list[str]:
 def _curve(runs: NamedResults, metric: str) -> Figure | None:
     rows: list[Row] = []
     for name, results in runs:
-        rows += _rows(results, metric, prefix=f"{name}: " if len(runs) > 1 else "")
+        rows += _rows(results, metric, f"{name}: " if len(runs) > 1 else "", MOST_ROWS // len(runs))
     names = list(dict.fromkeys(row["arm"] for row in rows))
     if len({row["epoch"] for row in rows}) < 2:
         return None
@@ -56,26 +58,46 @@ def _curve(runs: NamedResults, metric: str) -> Figure | None:
     )
 
 
-def _rows(results: Results, metric: str, prefix: str) -> list[Row]:
-    starts = starting_epochs(results)
-    series: dict[str, list[MetricRow]] = {}
-    for row in results.metrics:
-        if row.name == metric:
-            series.setdefault(row.node, []).append(row)
+def _rows(results: Results, metric: str, prefix: str, most: int) -> list[Row]:
+    """The rows of one run, about ``most`` of them; what branches share is drawn once, in the first."""
+    starts, series = starting_epochs(results), _series(results, metric)
+    nodes = {phase.id: phase.node or phase.id for phase in results.phases}
     trunk = _trunk(results)
+    groups = _distinct(grouped(results.phases))
     lasts: dict[str, Row] = {}
     found: list[Row] = []
-    for group in grouped(results.phases):
+    for group in groups:
         head, path = group[0], arm_of(group[0].path)
         named = {"arm": prefix + (without_rounds(path) or trunk), "line": prefix + path}
-        rows = _averaged(group, series, starts[head.id])
-        before = lasts.get(head.parent or "")
+        rows = _averaged(group, series, starts[head.id], max(2, min(MOST_POINTS, most // len(groups))))
+        before = lasts.get(nodes.get(head.parent or "", ""))
         if rows and before is not None and before["line"] != named["line"]:
             rows.insert(0, before)
         found += ({**row, **named} for row in rows)
         if rows:
-            lasts.update({phase.id: {**rows[-1], **named} for phase in group})
+            lasts.update({nodes[phase.id]: {**rows[-1], **named} for phase in group})
     return found
+
+
+def _series(results: Results, metric: str) -> dict[str, list[MetricRow]]:
+    """The rows of a metric, by node."""
+    series: dict[str, list[MetricRow]] = {}
+    for row in results.metrics:
+        if row.name == metric:
+            series.setdefault(row.node, []).append(row)
+    return series
+
+
+def _distinct(groups: Sequence[list[PhaseResult]]) -> list[list[PhaseResult]]:
+    """The groups less those that are the training of earlier ones."""
+    seen: set[str] = set()
+    kept: list[list[PhaseResult]] = []
+    for group in groups:
+        nodes = {phase.node or phase.id for phase in group}
+        if not nodes <= seen:
+            kept.append(group)
+        seen |= nodes
+    return kept
 
 
 def _trunk(results: Results) -> str:
@@ -85,8 +107,8 @@ def _trunk(results: Results) -> str:
     return label if label is not None and any(phase.path for phase in results.phases) else MAIN_LINE
 
 
-def _averaged(group: Sequence[PhaseResult], series: dict[str, list[MetricRow]], start: float) -> list[Row]:
-    """The mean over the seeds at each epoch, thinned; the last one stays."""
+def _averaged(group: Sequence[PhaseResult], series: dict[str, list[MetricRow]], start: float, most: int) -> list[Row]:
+    """The mean over the seeds at each epoch, thinned to ``most``; the last one stays."""
     by_epoch: dict[float, dict[str, float | None]] = {}
     for phase in group:
         for row in series.get(phase.node or "", ()):
@@ -102,7 +124,7 @@ def _averaged(group: Sequence[PhaseResult], series: dict[str, list[MetricRow]], 
             "low": None if sd is None else _four(spreading.mean - sd),
             "high": None if sd is None else _four(spreading.mean + sd),
         })  # fmt: skip
-    every = -(-len(found) // MOST_POINTS) or 1
+    every = -(-len(found) // most) or 1
     return [row for cell_text, row in enumerate(reversed(found)) if cell_text % every == 0][::-1]
 
 
