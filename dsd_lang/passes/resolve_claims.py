@@ -6,14 +6,14 @@ loop is resolved once for each of its branches.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import cast
 
 from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.base.metrics import split_metric
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.draft import ClaimDraft, Draft, NamedThing, NameScope
+from dsd_lang.passes.draft import ClaimDraft, NamedThing, NameScope
 from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_values import read_value
 from dsd_lang.passes.resolve_references import find
@@ -26,8 +26,9 @@ def resolve_claims(compilation: Compilation) -> None:
     """Fills in ``comparisons`` and ``expectations``, with their statements."""
     comparisons: dict[tuple[object, ...], tuple[ComparisonData, nodes.Compare]] = {}
     expectations: dict[str, tuple[ExpectationData, nodes.Expect]] = {}
+    rng_of_arm = {phase.arm: phase.rng for phase in compilation.book.phases}
     for claim in compilation.book.claims:
-        resolver = _Claims(claim, compilation.names, compilation.diagnostics, compilation.book.phases)
+        resolver = _Claims(claim, compilation.names, compilation.diagnostics, rng_of_arm)
         if isinstance(claim.node, nodes.Compare):
             compared = resolver.comparison(claim.node)
             if compared is not None:
@@ -50,12 +51,12 @@ def span_data(node: nodes.Statement) -> SpanData:
 
 class _Claims:
     def __init__(
-        self, claim: ClaimDraft, all_names: frozenset[str], diagnostics: Diagnostics, phases: Sequence[Draft]
+        self, claim: ClaimDraft, all_names: frozenset[str], diagnostics: Diagnostics, rng_of_arm: Mapping[str, str]
     ) -> None:
         self.claim = claim
         self.all_names = all_names
         self.diagnostics = diagnostics
-        self.phases = phases
+        self.rng_of_arm = rng_of_arm
 
     def comparison(self, node: nodes.Compare) -> ComparisonData | None:
         left, right = self.arm(node.left.text, node.left), self.arm(node.right.text, node.right)
@@ -80,7 +81,7 @@ class _Claims:
 
     def draws_apart(self, *arms: str) -> bool:
         """Whether the seeds of an arm have random numbers of their own, so that they cannot be paired."""
-        return any(phase.rng == "distinct" for phase in self.phases if phase.arm in arms)
+        return any(self.rng_of_arm.get(arm) == "distinct" for arm in arms)
 
     def expectation(self, node: nodes.Expect, text: str) -> ExpectationData | None:
         condition = read_condition(node.condition, self.claim.names, self.diagnostics, rename=self.metric)
@@ -107,8 +108,18 @@ class _Claims:
         for part in parts[1:]:
             entry = self.inside(entry, part)
         if entry is not None and entry.branch:
-            return entry.branch[0].arm
+            return self.with_phases(entry.branch[0].arm, node)
         self.unknown(name, entry, node)
+        return None
+
+    def with_phases(self, arm: str, node: nodes.Name) -> str | None:
+        """The arm, or None if it only has branches: then there is nothing that was measured at its end."""
+        if arm in self.rng_of_arm:
+            return arm
+        inner = [other for other in self.rng_of_arm if other.startswith(f"{arm}.")]
+        if not inner:
+            return arm
+        self.diagnostics.report(unknown_reference.only_branches(node, arm, inner))
         return None
 
     def inside(self, entry: NamedThing | None, name: str) -> NamedThing | None:

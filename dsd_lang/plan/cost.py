@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from dsd_lang.base.units import Length, approximate, bounded, exact, format_exac
 from dsd_lang.plan import Phase, Plan, Target
 from dsd_lang.plan.content import distinct_phases
 from dsd_lang.plan.ramps import ramp_mean
-from dsd_lang.plan.seeds import arm_of
+from dsd_lang.plan.seeds import arm_of, phases_by_arm
 
 Densities = Mapping[str, tuple[Fraction | None, Fraction | None]]
 """By phase id: the mean share not pruned during the phase, and that at its end; None if unknown."""
@@ -102,7 +102,8 @@ def arms(plan: Plan) -> tuple[Arm, ...]:
     pairs = [(name, "baseline") for name in names if name != "baseline"]
     if "baseline" not in names:
         pairs = [(item.left, item.right) for item in plan.comparisons if {item.left, item.right} <= {*names}]
-    totals = {name: _line_total(plan, name) for pair in pairs for name in pair}
+    by_arm = phases_by_arm(plan.phases)
+    totals = {name: _line_total(plan, by_arm[name]) for pair in pairs for name in pair}
     found: list[Arm] = []
     for name, baseline in dict.fromkeys(pairs):
         (epochs, updates), (its_epochs, its_updates) = totals[name], totals[baseline]
@@ -134,9 +135,9 @@ def _sum(values: Iterable[Fraction]) -> Fraction:
     return total
 
 
-def _line_total(plan: Plan, name: str) -> tuple[Fraction, Fraction]:
-    last = next(phase for phase in reversed(plan.phases) if arm_of(phase.path) == name)
-    lengths = [phase.duration.length for phase in plan.line(last.id)]
+def _line_total(plan: Plan, seeds: Mapping[str, Sequence[Phase]]) -> tuple[Fraction, Fraction]:
+    *_, of_last_seed = seeds.values()
+    lengths = [phase.duration.length for phase in plan.line(of_last_seed[-1].id)]
     epochs, updates = (_sum(one.value for one in lengths if one.unit == unit) for unit in ("ep", "it"))
     return epochs, updates
 

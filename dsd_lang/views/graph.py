@@ -55,11 +55,6 @@ class PhaseGraph(nx.DiGraph):  # type: ignore[misc]
 
         return graph_html(self)
 
-    @property
-    def is_acyclic(self) -> bool:
-        """Whether the graph has no cycle; that of a compiled plan never has."""
-        return bool(nx.is_directed_acyclic_graph(self))
-
     def title(self, node: str) -> tuple[str, str]:
         """The two lines in a phase's box."""
         name, head, tail = self.words(node)

@@ -5,19 +5,28 @@ In training mode a batch norm does not read its running statistics, so no weight
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
+from typing import TypeVar
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from dsd_lang.plan import Phase
+from dsd_runtime.engine.stages import Stage
+
+Item = TypeVar("Item")
 
 
-def num_calibrating_batches(phase: Phase, updates_per_epoch: int) -> int:
-    """The training batches that `calibrate=` asks for; 0 without it."""
-    return phase.calibrate.length.updates(updates_per_epoch) if phase.calibrate is not None else 0
+def calibrate(model: nn.Module, stage: Stage, batches: Iterable[Item], forward: Callable[[Item], object]) -> None:
+    """Refreshes the statistics from as many batches as the phase's `calibrate=` asks for; does nothing without it."""
+    length = stage.phase.calibrate
+    if length is None or not batch_norms(model):
+        return
+    with collecting_statistics(model):
+        for item in islice(batches, length.length.updates(stage.updates_per_epoch)):
+            forward(item)
 
 
 def batch_norms(model: nn.Module) -> list[_BatchNorm]:

@@ -15,8 +15,8 @@ from torch.nn import functional
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.units import exact
 from dsd_lang.plan import Distillation, Phase, Plan
-from dsd_runtime.engine.origins import Weights, copy_into, file_shapes, read_weights, require_fitting, shapes_of
-from dsd_runtime.engine.references import ReferenceStore, copied, reference_key, tensors_of
+from dsd_runtime.engine.origins import copy_into, file_shapes, referenced_weights, require_fitting, shapes_of
+from dsd_runtime.engine.references import ReferenceStore, copied, tensors_of
 
 BuildTeacher = Callable[[str], nn.Module]
 """Builds the model of a teacher in a file from the name in the schedule."""
@@ -45,6 +45,13 @@ class Teacher(NamedTuple):
         divergence = functional.kl_div(of_student, of_teacher, log_target=True, reduction="sum") / samples
         return self.alpha * self.temperature**2 * divergence + (1 - self.alpha) * loss
 
+    def distilled(self, loss: Tensor, logits: Tensor, inputs: tuple[Any, ...], *, valid: Tensor | None) -> Tensor:
+        """:meth:`mixed` for the student's logits [N, ..., K]; the teacher is called with the same ``inputs``."""
+        samples, targets = len(logits), teacher_logits(self, inputs)
+        if valid is not None and logits.shape == targets.shape:
+            logits, targets = logits[valid], targets[valid]
+        return self.mixed(loss, logits, targets, samples=samples)
+
 
 class Teachers:
     """Loads the teachers of a line's phases: from the plan's own checkpoints, or from files."""
@@ -57,7 +64,7 @@ class Teachers:
         found = phase.distill
         if found is None:
             return None
-        weights = self._weights(found)
+        weights = referenced_weights(found.teacher, self._references)
         model = self._built(found)
         require_fitting(shapes_of(weights), shapes_of(tensors_of(model)), phase, what="teacher")
         copy_into(model, weights)
@@ -75,11 +82,6 @@ class Teachers:
                 model = self._model if found.model is None else self._built(found)
                 seen[name] = shapes_of(tensors_of(model))
             require_fitting(file_shapes(name[0]), seen[name], phase, what="teacher")
-
-    def _weights(self, found: Distillation) -> Weights:
-        if found.teacher.moment == "file":
-            return read_weights(found.teacher.file or "")
-        return self._references.load(reference_key(found.teacher)).weights
 
     def _built(self, found: Distillation) -> nn.Module:
         """A model for the teacher on the student's device; no random number of the run is used up."""

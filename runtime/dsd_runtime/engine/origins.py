@@ -48,7 +48,7 @@ class Origins:
             weights = self._fresh(stage)
         else:
             assert source.reference is not None
-            weights = self._referenced(source.reference)
+            weights = referenced_weights(source.reference, self._references)
         return self._fitting(weights, stage.phase, self._model.state_dict())
 
     def restoring(self, stage: Stage) -> Weights | None:
@@ -62,12 +62,6 @@ class Origins:
             key = "init" if restore.reference is None else reference_key(restore.reference)
             weights = self._references.load(key).weights
         return self._fitting(weights, stage.phase, dict(self._model.named_parameters(remove_duplicate=False)))
-
-    def _referenced(self, reference: ReferenceInfo) -> Weights:
-        if reference.moment != "file":
-            return self._references.load(reference_key(reference)).weights
-        assert reference.file is not None
-        return read_weights(reference.file)
 
     def _fresh(self, stage: Stage) -> Weights:
         phase = stage.phase
@@ -120,6 +114,14 @@ def file_shapes(path: str) -> dict[str, tuple[int, ...]]:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except (OSError, ValueError, SafetensorError) as error:
         raise _unreadable(path, str(error).lower()) from error
+
+
+def referenced_weights(reference: ReferenceInfo, references: ReferenceStore) -> Weights:
+    """The weights that a reference of the plan means: a checkpoint of the run, or a file."""
+    if reference.moment != "file":
+        return references.load(reference_key(reference)).weights
+    assert reference.file is not None
+    return read_weights(reference.file)
 
 
 def read_weights(path: str) -> Weights:

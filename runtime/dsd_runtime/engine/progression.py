@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from dsd_lang.plan import Phase, Plan
 from dsd_runtime.engine.boundary import Boundary
 from dsd_runtime.engine.distillation import BuildTeacher, Teacher, Teachers
+from dsd_runtime.engine.entry_undo import EntryUndo
 from dsd_runtime.engine.events import Event, EventKind, packed, record_event, unpacked
 from dsd_runtime.engine.finiteness import Finiteness
 from dsd_runtime.engine.generators import generator_states, set_generator_states
@@ -23,6 +24,7 @@ from dsd_runtime.engine.moments import Moments
 from dsd_runtime.engine.origins import Origins
 from dsd_runtime.engine.overrides import Overrides
 from dsd_runtime.engine.phase_view import Position
+from dsd_runtime.engine.preflight import check_moments, check_optimizers, check_rates, check_sources
 from dsd_runtime.engine.ranks import Ranks
 from dsd_runtime.engine.rates import phase_rate, reading_of
 from dsd_runtime.engine.references import (
@@ -98,6 +100,7 @@ class Progression:
         self.prefix = Prefix(plan, self.timeline)
         self._schedule: RateSchedule | None = None
         self._has_offsets = False
+        self._entry: EntryUndo | None = None
 
     # --- where it stands ----------------------------------------------------------------------------------------------
 
@@ -143,10 +146,34 @@ class Progression:
 
     # --- how it moves -------------------------------------------------------------------------------------------------
 
-    def keep_init(self) -> None:
-        """Saves the weights from before the first phase, if the plan refers to them."""
+    def check_ahead(self, factory: Callable[[], nn.Module] | None) -> None:
+        """Raises :class:`DsdError` for anything that would fail at a later boundary and can be checked now."""
+        check_optimizers(self.plan, self.optimizer)
+        check_moments(self.plan, self.timeline)
+        check_rates(self.timeline, self.rate_owner.own_rate)
+        check_sources(self.plan, self.model, factory)
+        self.teachers.check(self.plan)
+        self.ranks.agree("schedules or seeds", f"{self.plan.hash} {self.seed}")
+
+    def begin(self) -> None:
+        """Enters the first phase; until an update, the original weights are kept."""
         if self.moments.needs_init or any(phase.restore.kind == "init" for phase in self.plan.phases):
             self.references.save("init", take_snapshot(self.model, ClockReading()))
+        first = self.timeline.stages[0].phase
+        if first.mode == "sparse" or first.from_.kind != "last":
+            self._entry = EntryUndo.before(self.model)
+        self.enter_due()
+        if self._entry is not None:
+            self._entry.entered()
+
+    def enter_due(self) -> None:
+        """Enters phases up to the one that the next update belongs to, and selects again where its ramp is due."""
+        while self.is_phase_over:
+            if (following := self.following) is None:
+                return
+            self.cross(following)
+        if self.is_selection_due:
+            self.select_again()
 
     def cross(self, stage: Stage) -> None:
         """Enters a stage. Until `prepare()` has returned nothing has changed, so what raises there leaves the session
@@ -182,6 +209,7 @@ class Progression:
 
     def advance(self) -> None:
         """Counts an applied update; then ends the phase, or sets the rate of its next update."""
+        self._entry = None
         self.position.step += 1
         self.position.total += 1
         if self._has_offsets:
@@ -296,6 +324,9 @@ class Progression:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Loads a state that `check_state()` has accepted."""
+        if self._entry is not None:
+            self._entry.undo_if_untouched()
+            self._entry = None
         self.position = Position.of(state)
         self.reports.table.load_state_dict(state["metrics"])
         put_buffers(self.model, state["buffers"])

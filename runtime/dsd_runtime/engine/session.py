@@ -15,7 +15,6 @@ Between the last update of a phase and the first of the next, the model is in th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any, TypeVar
 
 import torch
@@ -25,14 +24,12 @@ from torch.optim import Optimizer
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Phase
 from dsd_runtime.engine.boundary import Boundary
-from dsd_runtime.engine.calibration import batch_norms, collecting_statistics, num_calibrating_batches
-from dsd_runtime.engine.distillation import Teacher, require_asked, teacher_logits
-from dsd_runtime.engine.entry_undo import EntryUndo
+from dsd_runtime.engine.calibration import batch_norms, calibrate
+from dsd_runtime.engine.distillation import Teacher, require_asked
 from dsd_runtime.engine.events import Event
 from dsd_runtime.engine.fresh_gradients import FreshGradients
 from dsd_runtime.engine.loader_position import PassLoader
 from dsd_runtime.engine.phase_view import PhaseView
-from dsd_runtime.engine.preflight import check_moments, check_optimizers, check_rates, check_sources
 from dsd_runtime.engine.progression import Progression
 from dsd_runtime.engine.session_state import reading_state
 from dsd_runtime.engine.shown import session_html, session_text
@@ -55,7 +52,6 @@ class Session:
         self.plan, self.model, self.seed = line.plan, line.model, line.seed
         self._line, self._ranks, self._guard = line, line.ranks, line.guard
         self._gradients = FreshGradients()
-        self._entry: EntryUndo | None = None
         self._enters_by_itself = enters_by_itself
         self._on_report = on_report
 
@@ -168,12 +164,7 @@ class Session:
 
         ``factory`` is called once if the plan needs new random weights; None: the modules' own initialisation.
         """
-        check_optimizers(self.plan, self.optimizer)
-        check_moments(self.plan, self.timeline)
-        check_rates(self.timeline, self._line.rate_owner.own_rate)
-        check_sources(self.plan, self.model, factory)
-        self._line.teachers.check(self.plan)
-        self._ranks.agree("schedules or seeds", f"{self.plan.hash} {self.seed}")
+        self._line.check_ahead(factory)
 
     def require_finite(self) -> None:
         """Raises :class:`DsdError` naming the first weight or buffer that is NaN or infinite.
@@ -188,14 +179,7 @@ class Session:
 
     def begin(self) -> None:
         """Enters the first phase; until an update, the original weights are kept (see :meth:`load_state_dict`)."""
-        self._line.keep_init()
-        first = self.timeline.stages[0].phase
-        if first.mode == "sparse" or first.from_.kind != "last":
-            self._entry = EntryUndo.before(self.model)
-        self.begin_step()
-        self._guard.has_begun = False  # an update made by the loop has not begun
-        if self._entry is not None:
-            self._entry.entered()
+        self._line.begin()
 
     def enter_next(self) -> Stage:
         """Enters the next phase that no ended loop skips, and returns it.
@@ -265,12 +249,7 @@ class Session:
         session then stays at the end of the previous phase.
         """
         self._guard.has_begun = True
-        while self.is_phase_over:
-            if (following := self._line.following) is None:
-                return
-            self._line.cross(following)
-        if self._line.is_selection_due:
-            self._line.select_again()
+        self._line.enter_due()
 
     def step(
         self,
@@ -301,7 +280,6 @@ class Session:
         with self._guard.opened():
             if not apply_update(line.rule, optimizer, self.boundary.store, scaler=scaler, clip=clip, closure=closure):
                 return False
-        self._entry = None
         line.is_teacher_asked = line.is_calibrated = False
         self._guard.applied()
         self._gradients.remember(optimizer)
@@ -326,10 +304,8 @@ class Session:
         """
         if self.teacher is None:
             return loss
-        samples, targets = len(logits), teacher_logits(self.teacher, inputs)
-        if valid is not None and logits.shape == targets.shape:
-            logits, targets = logits[valid], targets[valid]
-        return self.mix_with_teacher(loss, logits, targets, samples=samples)
+        self._line.is_teacher_asked = True
+        return self.teacher.distilled(loss, logits, inputs, valid=valid)
 
     def mix_with_teacher(self, loss: Tensor, student: Tensor, teacher: Tensor, *, samples: int) -> Tensor:
         """What :meth:`distilled_loss` does, for loops that call the teacher themselves: rows of logits [M, K]."""
@@ -344,14 +320,9 @@ class Session:
         ``inputs`` are what the model is called with, one item (or tuple) a training batch: as many are read as the
         phase asks for. Each new statistic is the mean over these batches. No weight changes.
         """
-        stage = self.stage
-        count = num_calibrating_batches(stage.phase, stage.updates_per_epoch)
         self._line.is_calibrated = True
-        if not count or not batch_norms(self.model):
-            return
-        with collecting_statistics(self.model):
-            for item in islice(inputs, count):
-                self.model(*item) if isinstance(item, tuple) else self.model(item)
+        model = self.model
+        calibrate(model, self.stage, inputs, lambda item: model(*item) if isinstance(item, tuple) else model(item))
 
     def report(
         self,
@@ -407,9 +378,6 @@ class Session:
         """
         with reading_state():
             self._line.check_state(state)
-            if self._entry is not None:
-                self._entry.undo_if_untouched()
-                self._entry = None
             self._line.load_state_dict(state)
 
     def load_shorter(self, state: Mapping[str, Any]) -> None:

@@ -5,7 +5,6 @@ These are the planned lengths, an upper limit; `until` can only end a phase earl
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -38,12 +37,6 @@ class Timeline:
     @property
     def total_updates(self) -> int:
         return self.stages[-1].end if self.stages else 0
-
-    def lookup(self, update: int) -> Stage:
-        """The stage that trains the update with that index (from 0); raises ``ValueError`` past the end."""
-        if not 0 <= update < self.total_updates:
-            raise ValueError(f"update {update} is outside the schedule (0 to {self.total_updates - 1})")
-        return self.stages[bisect_right(self.stages, update, key=lambda stage: stage.start) - 1]
 
 
 def build_timeline(plan: Plan, updates_per_epoch: UpdatesPerEpoch) -> Timeline:

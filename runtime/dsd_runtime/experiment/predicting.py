@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import chain
 
 import torch
 from torch import nn
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Phase, Plan
-from dsd_lang.plan.seeds import arm_of
+from dsd_lang.plan.seeds import phases_by_arm
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.results.predictions import can_compare, predictions_file
@@ -39,10 +40,10 @@ def keep_predictions(prepared: Prepared, folder: RunFolder, keys: Mapping[str, s
 
 def _compared(plan: Plan, folder: RunFolder, keys: Mapping[str, str]) -> Iterator[Phase]:
     """The last trained phase of every seed of every arm that is compared on a metric with a test over items."""
-    arms = {arm for one in plan.comparisons if can_compare(one.on) for arm in (one.left, one.right)}
-    last = {phase.path: phase for phase in plan.phases if arm_of(phase.path) in arms}
-    for phase in last.values():
-        for member in reversed(plan.line(phase.id)):
+    arms = dict.fromkeys(arm for one in plan.comparisons if can_compare(one.on) for arm in (one.left, one.right))
+    by_arm = phases_by_arm(plan.phases)
+    for phases in chain.from_iterable(by_arm[arm].values() for arm in arms):
+        for member in reversed(plan.line(phases[-1].id)):
             if folder.state(keys[member.id]) != "skipped":
                 yield member
                 break

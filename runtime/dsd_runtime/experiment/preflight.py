@@ -12,6 +12,7 @@ from torch import nn
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Phase, Plan
+from dsd_lang.plan.seeds import phases_by_arm
 from dsd_runtime.experiment.line import attached
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.models.registry import build_model
@@ -37,13 +38,12 @@ def check_tree(prepared: Prepared, model: nn.Module) -> None:
 
 def _check_calibrated_alike(plan: Plan) -> None:
     """Raises :class:`DsdError` for a comparison in which one arm is evaluated with `calibrate=` and the other not."""
-    last = {phase.path: phase.calibrate for phase in plan.phases}
+    by_arm = phases_by_arm(plan.phases)
     for comparison in plan.comparisons:
         found = [
-            {calibrate for path, calibrate in last.items() if path == arm or path.startswith(f"{arm}.")}
-            for arm in (comparison.left, comparison.right)
+            {phases[-1].calibrate for phases in by_arm[arm].values()} for arm in (comparison.left, comparison.right)
         ]
-        if all(found) and len(found[0] | found[1]) > 1:
+        if len(found[0] | found[1]) > 1:
             raise DsdError(
                 f"`compare {comparison.left} vs {comparison.right}`: their last phases differ in `calibrate=`",
                 help="calibrate both arms alike, for instance by `set calibrate=100it`",

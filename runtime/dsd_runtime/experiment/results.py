@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import shutil
-import statistics
 import sys
 import textwrap
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dsd_lang.plan.seeds import arm_of
+from dsd_lang.plan.seeds import arm_of, grouped_by_seed
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.runner import NodeResult
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.results.results import Results
+from dsd_runtime.results.tables import spread
 from dsd_runtime.tracking.console import phase_name, shown_metrics, table_within
 from dsd_runtime.tracking.jsonl import finite_or_none
 
@@ -86,7 +84,7 @@ def _claims(answer: Results) -> dict[str, Any]:
 
 def results_table(results: Sequence[NodeResult], best_metric: str, width: int) -> str:
     """One row per phase, with mean and deviation over its seeds; columns that do not fit are left out."""
-    groups = _by_seed(results)
+    groups = grouped_by_seed(results, lambda result: result.phase.path)
     names = list(dict.fromkeys(name for result in results for name in shown_metrics(result.metrics)))
     columns = [(name, [_cell(name, group) for group in groups]) for name in ("phase", "seeds", "state", *names)]
     if all(len(group) == 1 for group in groups):
@@ -103,16 +101,6 @@ def weights_text(folder: RunFolder, weights: Sequence[Path]) -> str:
     return ", ".join([*main, f"{folder.branches} ({len(branches)} files)"])
 
 
-def _by_seed(results: Sequence[NodeResult]) -> list[list[NodeResult]]:
-    """Groups the results of the same phase with different seeds."""
-    groups: dict[tuple[str, int], list[NodeResult]] = {}
-    numbers: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
-    for result in results:
-        path = result.phase.path
-        groups.setdefault((arm_of(path), next(numbers[path])), []).append(result)
-    return list(groups.values())
-
-
 def _cell(name: str, group: Sequence[NodeResult]) -> str:
     if name == "phase":
         return arm_of(phase_name(group[0].phase))
@@ -123,8 +111,8 @@ def _cell(name: str, group: Sequence[NodeResult]) -> str:
     values = [result.metrics[name] for result in group if name in result.metrics]
     if not values:
         return ""
-    mean = f"{statistics.fmean(values):.4g}"
-    return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.2g}"
+    over_seeds = spread(values)
+    return "nan" if over_seeds is None else str(over_seeds)
 
 
 def _least_wanted(names: Sequence[str], best_metric: str) -> list[str]:

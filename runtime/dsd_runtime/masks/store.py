@@ -81,11 +81,6 @@ class MaskStore:
         self._masks[owner.name] = ClearingMask(own)
         self._alive[owner.name] = int(torch.count_nonzero(own))
 
-    def drop(self, name: str) -> None:
-        """Removes a parameter's mask, if it has one."""
-        self._masks.pop(self.owner(name), None)
-        self._alive.pop(self.owner(name), None)
-
     def clear(self) -> None:
         """Removes all masks."""
         self._masks.clear()
@@ -149,16 +144,12 @@ class MaskStore:
 
     @torch.no_grad()
     def off_mask_counts(self) -> dict[str, int]:
-        """The number of masked weights that are not +0.0, by parameter; only parameters with some."""
+        """The number of masked weights that are not +0.0, by parameter; empty if the invariant holds."""
         counts = {
             name: sum(self._on_device_of(p, name).count_outside(p) for p in self._owners[name].parameters)
             for name in self._masks
         }
         return {name: count for name, count in counts.items() if count}
-
-    def off_mask_nonzeros(self) -> int:
-        """The total number of masked weights that are not +0.0; 0 if the invariant holds."""
-        return sum(self.off_mask_counts().values())
 
     def hash(self) -> str:
         """A sha256 over names, shapes and mask bits; it does not depend on the order in which masks were set."""

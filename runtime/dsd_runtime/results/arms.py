@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from dsd_lang.plan import Phase
-from dsd_lang.plan.seeds import arm_of
+from dsd_lang.plan.seeds import phases_by_arm
 from dsd_runtime.results.directions import higher_is_better
 from dsd_runtime.results.measurements import Measurements, MetricRows
 from dsd_runtime.results.parts import ArmCost, ArmValue, ComparedArm
@@ -15,14 +15,11 @@ from dsd_runtime.results.parts import ArmCost, ArmValue, ComparedArm
 
 def phases_by_seed(measured: Measurements, arm: str) -> dict[int, list[Phase]]:
     """The arm's own phases for each of its seeds, in order; seeds are numbered as the plan does."""
-    by_path: dict[str, list[Phase]] = {}
-    for phase in measured.plan.phases:
-        if arm_of(phase.path) == arm:
-            by_path.setdefault(phase.path, []).append(phase)
-    indices = [phases[0].seed_index for phases in by_path.values()]
+    seeds = phases_by_arm(measured.plan.phases).get(arm, {}).values()
+    indices = [phases[0].seed_index for phases in seeds]
     if len(set(indices)) < len(indices):  # forks with seeds within forks with seeds
         indices = list(range(len(indices)))
-    return dict(zip(indices, by_path.values(), strict=True))
+    return dict(zip(indices, seeds, strict=True))
 
 
 def measured_arm(measured: Measurements, arm: str, metric: str, at: Literal["end", "best"]) -> ComparedArm:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import statistics
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from dsd_lang.plan.seeds import arm_of
+from dsd_lang.plan.seeds import arm_of, grouped_by_seed
 from dsd_runtime.results.directions import higher_is_better
 from dsd_runtime.results.parts import PhaseResult
 from dsd_runtime.results.results import Results
@@ -62,15 +60,6 @@ def row_name(phase: PhaseResult) -> str:
     return phase.label or phase.id
 
 
-def grouped(phases: Sequence[PhaseResult]) -> list[list[PhaseResult]]:
-    """The phases that differ in their seed only, together, in order."""
-    groups: dict[tuple[str, int], list[PhaseResult]] = {}
-    numbers: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
-    for phase in phases:
-        groups.setdefault((arm_of(phase.path), next(numbers[phase.path])), []).append(phase)
-    return list(groups.values())
-
-
 def spread(values: Sequence[float | None]) -> Spread | None:
     """Over the values that are there; None where there are none, or one is not finite.
 
@@ -115,7 +104,7 @@ def paper_table(results: Results) -> list[TableRow]:
     columns, main = table_metrics(results), main_metric(results)
     rows: list[TableRow] = []
     first: float | None = None
-    for group in grouped(results.phases):
+    for group in grouped_by_seed(results.phases, lambda phase: phase.path):
         values = {name: spread([phase.metrics.get(name) for phase in group]) for name in columns}
         found = values.get(main) if main is not None else None
         change = None if found is None or first is None else found.mean - first

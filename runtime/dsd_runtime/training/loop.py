@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import count as count_from_zero
-from itertools import islice
 from typing import Protocol
 
 import torch
@@ -26,7 +25,7 @@ from dsd_runtime.data.batch import Batch
 from dsd_runtime.data.dataset_samples import untouched_generators
 from dsd_runtime.data.draws import derived_seed
 from dsd_runtime.data.source import DataSource
-from dsd_runtime.engine.calibration import batch_norms, collecting_statistics, num_calibrating_batches
+from dsd_runtime.engine.calibration import calibrate
 from dsd_runtime.engine.references import ClockReading
 from dsd_runtime.engine.session import Session
 from dsd_runtime.training.precision import Precision
@@ -257,13 +256,14 @@ def _wants_entropy(run: PhaseRun, split: str) -> bool:
 
 def _calibrate(run: PhaseRun) -> None:
     """Refreshes the batch-norm statistics as `calibrate=` says, always with the same training batches."""
-    stage = run.session.stage
-    count = num_calibrating_batches(stage.phase, stage.updates_per_epoch)
-    if not count or not batch_norms(run.model):
-        return
-    with untouched_generators(), run.precision.autocast(), collecting_statistics(run.model):
-        for batch in islice(_calibrating_batches(run), count):
-            run.task.rows(run.model, batch.to(run.precision.device))
+    device = run.precision.device
+    with untouched_generators(), run.precision.autocast():
+        calibrate(
+            run.model,
+            run.session.stage,
+            _calibrating_batches(run),
+            lambda batch: run.task.rows(run.model, batch.to(device)),
+        )
 
 
 def _calibrating_batches(run: PhaseRun) -> Iterator[Batch]:

@@ -60,6 +60,8 @@ BAD = [
     ("DSD203", AB + "compare a vs c on=test.err", "c", ""),
     ("DSD203", AB + "compare c.x vs a on=test.err", "c.x", "unknown branch"),
     ("DSD203", AB + "expect aa.test.err < 1", "aa.test.err", "did you mean `a`?"),
+    ("DSD203", "fork { e: { fork { x: dense 9ep } }; d: dense 9ep }\ncompare e vs d on=test.err", "e", "which of"),
+    ("DSD203", "fork { e: { sweep s in 1, 2 { dense 9ep lr=s } } }\nexpect e.test.err < 1", "e.test.err", "which of"),
     ("DSD203", "set restore=@init\ndense 9ep", "@init", ""),
     ("DSD204", "a: dense 9ep; a: dense", "a", "first used on line 1"),
     ("DSD204", "fork { a: dense 9ep; a: dense 9ep }", "a", "first used"),

@@ -123,16 +123,6 @@ def test_a_clip_of_a_plan_is_a_norm_or_a_value(choice: Function, is_known: bool)
         attach(plan, model, optim.SGD(model.parameters(), lr=0.1), steps_per_epoch=4)
 
 
-def test_the_stage_of_every_update_and_of_none_past_the_end() -> None:
-    model = network()
-    session = begin("dense 2it lr=0.1; dense 0it; sparse 50% 3it", model, optim.SGD(model.parameters(), lr=0.1))
-    timeline = session.timeline
-    assert [timeline.lookup(update).index for update in range(5)] == [0, 0, 2, 2, 2]
-    for update in (-1, 5, 6):
-        with pytest.raises(ValueError, match="outside the schedule"):
-            timeline.lookup(update)
-
-
 def test_a_random_n_of_m_keeps_n_of_m_at_random() -> None:
     masks = []
     for by in ("", " by=random", " by=magnitude(order=largest)"):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from dsd_lang.base.metrics import metric_meaning
-from dsd_lang.plan.seeds import arm_of
+from dsd_lang.plan.seeds import arm_of, grouped_by_seed
 from dsd_runtime.results.figures.parts import MAIN_LINE, Figure, Row, cell_text, chart, lines_with_band, without_rounds
 from dsd_runtime.results.parts import MetricRow, PhaseResult
 from dsd_runtime.results.report_tables import NamedResults
 from dsd_runtime.results.results import Results
-from dsd_runtime.results.tables import grouped, main_metric, spread
+from dsd_runtime.results.tables import main_metric, spread
 
 MOST_ARMS, MOST_POINTS = 10, 40
 MOST_ROWS = 400
@@ -63,7 +63,7 @@ def _rows(results: Results, metric: str, prefix: str, most: int) -> list[Row]:
     starts, series = starting_epochs(results), _series(results, metric)
     nodes = {phase.id: phase.node or phase.id for phase in results.phases}
     trunk = _trunk(results)
-    groups = _distinct(grouped(results.phases))
+    groups = _distinct(grouped_by_seed(results.phases, lambda phase: phase.path))
     lasts: dict[str, Row] = {}
     found: list[Row] = []
     for group in groups:
@@ -125,7 +125,7 @@ def _averaged(group: Sequence[PhaseResult], series: dict[str, list[MetricRow]], 
             "high": None if sd is None else _four(spreading.mean + sd),
         })  # fmt: skip
     every = -(-len(found) // most) or 1
-    return [row for cell_text, row in enumerate(reversed(found)) if cell_text % every == 0][::-1]
+    return found[::-1][::every][::-1]
 
 
 def starting_epochs(results: Results) -> dict[str, float]:
