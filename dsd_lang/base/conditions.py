@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from dsd_lang.base.options import Parameter
 
@@ -10,7 +10,8 @@ from dsd_lang.base.options import Parameter
 class ConditionFunction(NamedTuple):
     """One function of a metric. If ``is_condition``, it is a condition by itself; else it is a number to be compared.
 
-    ``needs_loop``: it compares the rounds of a loop, and is never true outside of one.
+    ``needs_loop``: it compares the rounds of a loop, and is never true outside of one. ``statement``: a training is
+    watched by `until`, its end is judged by `expect`.
     """
 
     name: str
@@ -18,6 +19,7 @@ class ConditionFunction(NamedTuple):
     needs_loop: bool
     meaning: str
     parameters: tuple[Parameter, ...] = ()
+    statement: Literal["until", "expect"] = "until"
 
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of that name."""
@@ -43,5 +45,9 @@ CONDITION_FUNCTIONS: dict[str, ConditionFunction] = {
         ),
         ConditionFunction("gain", False, True, "on a loop: how much the last round improved the metric"),
         ConditionFunction("drop", False, True, "on a loop: how far the last round's end is below the best before it"),
+        ConditionFunction("mean", False, False, "the mean over the seeds of a branch", statement="expect"),
+        ConditionFunction(
+            "p", False, False, "the p value of a comparison: `p(a vs b on=test.err)`", statement="expect"
+        ),
     )
 }

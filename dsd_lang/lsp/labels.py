@@ -14,7 +14,7 @@ from dsd_lang.base.diagnostics import Span
 from dsd_lang.base.metrics import split_metric
 from dsd_lang.passes.resolve_references import MOMENTS
 from dsd_lang.syntax import nodes
-from dsd_lang.syntax.walk import below, values_of
+from dsd_lang.syntax.walk import below, compares_in, values_of
 
 Loop = nodes.RepeatBlock | nodes.ForBlock | nodes.Sweep
 
@@ -150,7 +150,8 @@ class LabelTable:
         inner = {**variables, **self._variables(statement)}
         for root in values_of(statement):
             in_force = inner if isinstance(root, nodes.Until) else variables
-            self._values(root, scope, in_force, has_arms=isinstance(statement, nodes.Expect))
+            has_arms = isinstance(statement, nodes.Expect) and not isinstance(root, nodes.Argument)
+            self._values(root, scope, in_force, has_arms=has_arms)
         if isinstance(statement, nodes.SetStatement):
             self.settings.update(argument.name for argument in statement.arguments)
         elif isinstance(statement, nodes.Phase):
@@ -166,8 +167,8 @@ class LabelTable:
                 self._label(branch.label, branch, scope, fork=statement)
                 if branch.label is not None:
                     self._bodies[branch.label.span] = body
-        elif isinstance(statement, nodes.Compare):
-            for name in (statement.left, statement.right):
+        for compare in compares_in(statement):
+            for name in (compare.left, compare.right):
                 self._paths.append(_Path(_parts(name.text.split("."), name.span), scope))
 
     def _inner(self, scope: LabelScope, node: nodes.Branch | nodes.Sweep) -> LabelScope:

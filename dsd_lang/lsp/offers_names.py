@@ -112,16 +112,43 @@ def _what(definition: Definition) -> str:
 
 def condition_offers(document: Document, cursor: Cursor, word: Word) -> Iterator[Offer]:
     """Branches after `compare` and `vs`; metrics and functions in a condition; a metric after `on=`."""
-    if cursor.statement == "COMPARE" and cursor.takes("DOTTED") and not cursor.takes("NUMBER"):
+    if _is_arm(cursor):
         yield from (_branch(name, definition) for name, definition in _branches(document, word))
     elif cursor.takes("NUMBER") and not cursor.takes("SELECTING") and (cursor.argument == "on" or _watches(cursor)):
         yield from (_metric(name) for name in FULL_NAMES)
     elif cursor.clause is not None and cursor.takes("NUMBER") and not cursor.takes("SELECTING"):
         if cursor.statement == "EXPECT":
             yield from _arm_metrics(document, word)
+            yield from _functions_of_ends(document, word)
         else:
             yield from _tests(cursor)
             yield from (_metric(name) for name in FULL_NAMES)
+
+
+def _is_arm(cursor: Cursor) -> bool:
+    """Whether a branch is expected: after `compare` and `vs`, and in `p(...)`."""
+    if cursor.call == "p" and cursor.argument is None:
+        return cursor.takes("DOTTED")
+    return cursor.statement == "COMPARE" and cursor.takes("DOTTED") and not cursor.takes("NUMBER")
+
+
+def _functions_of_ends(document: Document, word: Word) -> Iterator[Offer]:
+    """`p(...)` and `mean(...)`, with branches that there are."""
+    names = [name for name, _ in _branches(document, word)]
+    if not names:
+        return
+    inside = {
+        "p": f"${{1:{names[-1]}}} vs ${{2:{names[0]}}} on=${{3:test.err}}",
+        "mean": f"${{1:{names[0]}.test.err}}",
+    }
+    for name, arguments in inside.items():
+        yield Offer(
+            name,
+            f"{name}({arguments})",
+            f"{name}(",
+            detail=CONDITION_FUNCTIONS[name].meaning,
+            kind=types.CompletionItemKind.Function,
+        )
 
 
 def _watches(cursor: Cursor) -> bool:
@@ -132,6 +159,8 @@ def _watches(cursor: Cursor) -> bool:
 def _tests(cursor: Cursor) -> Iterator[Offer]:
     """Functions such as `plateau(...)`: conditions where one may begin; those that compare rounds only on a loop."""
     for name, function in CONDITION_FUNCTIONS.items():
+        if function.statement != "until":
+            continue
         if (function.is_condition and cursor.clause) or (function.needs_loop and cursor.statement != "REPEAT"):
             continue
         metric = "val.err" if function.needs_loop else "val.loss"

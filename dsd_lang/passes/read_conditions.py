@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from dsd_lang.base.conditions import CONDITION_FUNCTIONS
 from dsd_lang.base.units import format_exact
@@ -15,21 +16,28 @@ from dsd_lang.syntax import nodes
 from dsd_lang.syntax.walk import below
 
 RenameMetric = Callable[[nodes.Name], str | None]
+FindComparison = Callable[[nodes.Compare], int | None]
 
 
 def read_condition(
-    node: nodes.Condition, names: Names, diagnostics: Diagnostics, *, rename: RenameMetric | None = None
+    node: nodes.Condition, names: Names, diagnostics: Diagnostics, *, expected: ExpectNames | None = None
 ) -> ConditionData | None:
-    """The condition as plan data; ``rename`` maps a metric to its full name. None after reporting a mistake."""
-    reader = _Reader(names, diagnostics, rename or (lambda name: name.text))
-    return reader.condition(node)
+    """The condition as plan data; ``expected`` is given for an `expect`. None after reporting a mistake."""
+    return _Reader(names, diagnostics, expected).condition(node)
+
+
+class ExpectNames(NamedTuple):
+    """What only an `expect` can name: a metric of an arm, by its full name, and a comparison, by its index."""
+
+    metric: RenameMetric
+    comparison: FindComparison
 
 
 class _Reader:
-    def __init__(self, names: Names, diagnostics: Diagnostics, rename: RenameMetric) -> None:
+    def __init__(self, names: Names, diagnostics: Diagnostics, expected: ExpectNames | None) -> None:
         self.names = names
         self.diagnostics = diagnostics
-        self.rename = rename
+        self.expected = expected
 
     def condition(self, node: nodes.Condition) -> ConditionData | None:
         if isinstance(node, nodes.Logical):
@@ -67,10 +75,12 @@ class _Reader:
             quantity = evaluate(node, self.names, self.diagnostics)
             return None if quantity is None else self.number(quantity, node)
         if isinstance(node, nodes.Name):
-            metric = self.rename(node)
+            metric = node.text if self.expected is None else self.expected.metric(node)
             return None if metric is None else {"kind": "metric", "name": metric}
         if isinstance(node, nodes.Call):
             return self.call(node)
+        if isinstance(node, nodes.PValue):
+            return self.p_value(node)
         if isinstance(node, nodes.Unary):
             operand = self.operand(node.operand)
             zero: ConditionData = {"kind": "number", "value": "0"}
@@ -81,7 +91,9 @@ class _Reader:
 
     def is_measured(self, node: object) -> bool:
         """Whether a part is known only at run time: a metric or a call."""
-        return isinstance(node, nodes.Call) or (isinstance(node, nodes.Name) and node.text not in self.names)
+        return isinstance(node, nodes.Call | nodes.PValue) or (
+            isinstance(node, nodes.Name) and node.text not in self.names
+        )
 
     def number(self, quantity: Quantity, node: nodes.Value) -> ConditionData | None:
         if not quantity.is_number:
@@ -101,10 +113,25 @@ class _Reader:
             return None
         return {"kind": "arithmetic", "op": node.operator, "args": (left, right)}
 
+    def p_value(self, node: nodes.PValue) -> ConditionData | None:
+        if self.expected is None:
+            self.diagnostics.report(wrong_value.only_in_expect("p", node))
+            return None
+        index = self.expected.comparison(node.compare)
+        return None if index is None else {"kind": "p", "comparison": index}
+
     def call(self, node: nodes.Call) -> ConditionData | None:
         name = node.callee.text if isinstance(node.callee, nodes.Name) else ""
+        statement = "until" if self.expected is None else "expect"
+        known = tuple(row.name for row in CONDITION_FUNCTIONS.values() if row.statement == statement)
         if name not in CONDITION_FUNCTIONS:
-            self.diagnostics.report(wrong_value.unknown_condition_function(node.callee, tuple(CONDITION_FUNCTIONS)))
+            self.diagnostics.report(wrong_value.unknown_condition_function(node.callee, known))
+            return None
+        if self.expected is None and name not in known:
+            self.diagnostics.report(wrong_value.only_in_expect(name, node))
+            return None
+        if name == "p":
+            self.diagnostics.report(wrong_value.not_two_arms(node))
             return None
         arguments: list[ConditionData] = []
         options: dict[str, str] = {}

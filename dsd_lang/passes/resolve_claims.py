@@ -14,7 +14,7 @@ from dsd_lang.base.metrics import split_metric
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import ClaimDraft, NamedThing, NameScope
-from dsd_lang.passes.read_conditions import read_condition
+from dsd_lang.passes.read_conditions import ExpectNames, read_condition
 from dsd_lang.passes.read_values import read_value
 from dsd_lang.passes.resolve_references import find
 from dsd_lang.plan.shapes import ComparisonData, ExpectationData, SpanData
@@ -24,41 +24,65 @@ from dsd_lang.syntax import nodes
 
 def resolve_claims(compilation: Compilation) -> None:
     """Fills in ``comparisons`` and ``expectations``, with their statements."""
-    comparisons: dict[tuple[object, ...], tuple[ComparisonData, nodes.Compare]] = {}
+    comparisons = _Comparisons()
     expectations: dict[str, tuple[ExpectationData, nodes.Expect]] = {}
     rng_of_arm = {phase.arm: phase.rng for phase in compilation.book.phases}
     for claim in compilation.book.claims:
-        resolver = _Claims(claim, compilation.names, compilation.diagnostics, rng_of_arm)
+        resolver = _Claims(claim, compilation.names, compilation.diagnostics, rng_of_arm, comparisons)
         if isinstance(claim.node, nodes.Compare):
-            compared = resolver.comparison(claim.node)
-            if compared is not None:
-                key = tuple((name, value) for name, value in compared.items() if name != "span")
-                comparisons.setdefault(key, (compared, claim.node))
+            resolver.comparison(claim.node)
         else:
             expected = resolver.expectation(claim.node, compilation.text)
             if expected is not None:
                 key_text = repr((expected["condition"], expected["text"]))
                 expectations.setdefault(key_text, (expected, claim.node))
-    compilation.comparisons = tuple(comparisons.values())
+    compilation.comparisons = tuple(comparisons.found)
     compilation.expectations = tuple(expectations.values())
 
 
-def span_data(node: nodes.Statement) -> SpanData:
+def span_data(node: nodes.Statement | nodes.Compare) -> SpanData:
     """A node's span as plan data."""
     span = node.span
     return {"line": span.line, "column": span.column, "end_line": span.end_line, "end_column": span.end_column}
 
 
+class _Comparisons:
+    """The comparisons of a program; one that is written twice is made once."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[ComparisonData, nodes.Compare]] = []
+        self._indices: dict[tuple[object, ...], int] = {}
+
+    def index(self, data: ComparisonData, node: nodes.Compare) -> int:
+        """The index of a comparison, which is added if it is new."""
+        key = tuple((name, value) for name, value in data.items() if name != "span")
+        if key not in self._indices:
+            self._indices[key] = len(self.found)
+            self.found.append((data, node))
+        return self._indices[key]
+
+
 class _Claims:
     def __init__(
-        self, claim: ClaimDraft, all_names: frozenset[str], diagnostics: Diagnostics, rng_of_arm: Mapping[str, str]
+        self,
+        claim: ClaimDraft,
+        all_names: frozenset[str],
+        diagnostics: Diagnostics,
+        rng_of_arm: Mapping[str, str],
+        comparisons: _Comparisons,
     ) -> None:
         self.claim = claim
         self.all_names = all_names
         self.diagnostics = diagnostics
         self.rng_of_arm = rng_of_arm
+        self.comparisons = comparisons
 
-    def comparison(self, node: nodes.Compare) -> ComparisonData | None:
+    def comparison(self, node: nodes.Compare) -> int | None:
+        """The index of the comparison; None after reporting a mistake."""
+        data = self.compared(node)
+        return None if data is None else self.comparisons.index(data, node)
+
+    def compared(self, node: nodes.Compare) -> ComparisonData | None:
         left, right = self.arm(node.left.text, node.left), self.arm(node.right.text, node.right)
         data: dict[str, object] = {"left": left, "right": right}
         for argument in node.arguments:
@@ -84,7 +108,8 @@ class _Claims:
         return any(self.rng_of_arm.get(arm) == "distinct" for arm in arms)
 
     def expectation(self, node: nodes.Expect, text: str) -> ExpectationData | None:
-        condition = read_condition(node.condition, self.claim.names, self.diagnostics, rename=self.metric)
+        expected = ExpectNames(self.metric, self.comparison)
+        condition = read_condition(node.condition, self.claim.names, self.diagnostics, expected=expected)
         if condition is None:
             return None
         written = node.condition.span
@@ -108,18 +133,8 @@ class _Claims:
         for part in parts[1:]:
             entry = self.inside(entry, part)
         if entry is not None and entry.branch:
-            return self.with_phases(entry.branch[0].arm, node)
+            return entry.branch[0].arm
         self.unknown(name, entry, node)
-        return None
-
-    def with_phases(self, arm: str, node: nodes.Name) -> str | None:
-        """The arm, or None if it only has branches: then there is nothing that was measured at its end."""
-        if arm in self.rng_of_arm:
-            return arm
-        inner = [other for other in self.rng_of_arm if other.startswith(f"{arm}.")]
-        if not inner:
-            return arm
-        self.diagnostics.report(unknown_reference.only_branches(node, arm, inner))
         return None
 
     def inside(self, entry: NamedThing | None, name: str) -> NamedThing | None:

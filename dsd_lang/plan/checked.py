@@ -15,7 +15,7 @@ from dsd_lang.base.units import exact
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from dsd_lang.plan.parts import Condition, Decay, LearningRate, Phase, ReferenceInfo, Target
+    from dsd_lang.plan.parts import Condition, Decay, Expectation, LearningRate, Phase, ReferenceInfo, Target
 
 _NEEDED_BY_TARGET: Mapping[str, tuple[str, ...]] = {
     "fraction": ("pruned",), "remaining": ("pruned",), "nm": ("n", "m"), "ramp": ("start", "end", "shape", "every"),
@@ -103,6 +103,18 @@ def check_condition(condition: Condition) -> None:
         raise ValueError(f"a condition of kind `{kind}` needs `name`")
     if kind == "number" and condition.value is None:
         raise ValueError("a number needs `value`")
+    if kind == "p" and condition.comparison is None:
+        raise ValueError("a condition of kind `p` needs `comparison`")
+
+
+def check_expectations(expectations: Iterable[Expectation], num_comparisons: int) -> None:
+    """Raises ``ValueError`` if a p value is that of a comparison that the plan does not have."""
+    parts = [expectation.condition for expectation in expectations]
+    while parts:
+        part = parts.pop()
+        parts += part.args
+        if part.comparison is not None and part.comparison >= num_comparisons:
+            raise ValueError(f"an `expect` asks for comparison {part.comparison} of {num_comparisons}")
 
 
 def check_phases(phases: Iterable[Phase]) -> None:

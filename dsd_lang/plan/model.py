@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from dsd_lang.base.errors import DsdError, nearest
-from dsd_lang.plan.checked import check_phases, check_settings
+from dsd_lang.plan.checked import check_expectations, check_phases, check_settings
 from dsd_lang.plan.parts import Checkpoint, Comparison, Expectation, Phase, PlanPart
 from dsd_lang.plan.semantics import semantic_hash
 from dsd_lang.plan.written import as_data, as_text
@@ -41,6 +41,7 @@ class Plan(PlanPart):
     def _goes_together(self) -> Self:
         check_phases(self.phases)
         check_settings(self.settings, self.settings_from)
+        check_expectations(self.expectations, len(self.comparisons))
         return self
 
     def to_json(self, *, indent: int | None = 2) -> str:

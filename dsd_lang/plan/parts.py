@@ -194,16 +194,17 @@ class Condition(PlanPart):
 
     compare: ``op``, ``args`` two operands; and/or/not: ``args``; call: ``name`` (`plateau`, `falling`, `gain`, `drop`),
     ``args`` positional and ``options``; metric: ``name``; number: ``value`` with ``percent`` when written as `10%`;
-    arithmetic: ``op`` (`+ - * /`) on ``args``.
+    arithmetic: ``op`` (`+ - * /`) on ``args``; p: the p value of the plan's comparison of that index.
     """
 
-    kind: Literal["compare", "and", "or", "not", "call", "metric", "number", "arithmetic"]
+    kind: Literal["compare", "and", "or", "not", "call", "metric", "number", "arithmetic", "p"]
     op: str | None = None
     name: str | None = None
     value: Number | None = None
     percent: bool = False
     args: tuple[Condition, ...] = ()
     options: dict[str, str] = Field(default_factory=dict)
+    comparison: Annotated[int, Field(ge=0)] | None = None
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:

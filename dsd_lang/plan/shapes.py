@@ -133,13 +133,14 @@ class CheckpointData(TypedDict):
 class ConditionData(TypedDict):
     """A plan `Condition`; which keys there are depends on ``kind``."""
 
-    kind: Literal["compare", "and", "or", "not", "call", "metric", "number", "arithmetic"]
+    kind: Literal["compare", "and", "or", "not", "call", "metric", "number", "arithmetic", "p"]
     op: NotRequired[str]
     name: NotRequired[str]
     value: NotRequired[str]
     percent: NotRequired[bool]
     args: NotRequired[tuple[ConditionData, ...]]
     options: NotRequired[dict[str, str]]
+    comparison: NotRequired[int]
 
 
 class CycleData(TypedDict):

@@ -32,7 +32,7 @@ from dsd_lang.base.diagnostics import Diagnostic, Span
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.removal import phase_spans, removal
-from dsd_lang.syntax.walk import arguments_of, phases_of, statements
+from dsd_lang.syntax.walk import arguments_of, compares_in, phases_of, statements
 
 CODE = "DSD206"
 
@@ -42,6 +42,8 @@ def check(subject: Subject) -> None:
     for statement, _ in statements(subject.program.statements):
         if not isinstance(statement, nodes.SetStatement):  # settings are compared over the whole program
             _check(subject, arguments_of(statement), None)
+        for compare in compares_in(statement):
+            _check(subject, compare.arguments, None)
         for phase in phases_of(statement):
             _check(subject, tuple(item for item in phase.items if isinstance(item, nodes.Argument)), phase)
 

@@ -4,8 +4,9 @@ What it does
 ------------
 Reports arguments without effect on their phase (`sparse held by=random`, `sparse 2:4 scope=global`, `state=reset` where
 no mask changes), conditions that are never true or measure nothing (`until gain(...)` on a phase), a `compare` of a
-branch with itself, a `sweep` whose variable is not used, and the like. Values inherited from `set` are not reported:
-they need not apply to every phase.
+branch with itself or of one without phases of its own, an `expect` that nothing after the training can decide, a
+`sweep` whose variable is not used, and the like. Values inherited from `set` are not reported: they need not apply to
+every phase.
 
 Why is this bad
 ---------------
@@ -36,6 +37,7 @@ from typing import TYPE_CHECKING
 from dsd_lang.base.diagnostics import Fix, Span
 from dsd_lang.base.units import exact
 from dsd_lang.plan.shapes import ConditionData
+from dsd_lang.rules.no_effect_claims import claims_without_answer
 from dsd_lang.rules.no_effect_reasons import Reason, parts_of_condition, reason_without_effect
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
@@ -64,6 +66,8 @@ def check(subject: Subject) -> None:
             _check_loop(subject, statement)
     for condition, span in _conditions(subject):
         _check_condition(subject, condition, span)
+    for span, reason in claims_without_answer(subject):
+        subject.diagnostics.add(CODE, reason[0], span, label="never has an answer", help=reason[1])
 
 
 def _check_phases(subject: Subject) -> None:
@@ -189,5 +193,5 @@ def _check_condition(subject: Subject, condition: ConditionData, span: Span) -> 
         left, right = part["args"]
         if left == right:
             _report(subject, span, ("this condition compares a value with itself", _NEVER_OR_ALWAYS))
-        elif not any(inner["kind"] == "metric" for inner in parts_of_condition(part)):
+        elif not any(inner["kind"] in ("metric", "p") for inner in parts_of_condition(part)):
             _report(subject, span, ("this condition measures nothing: it has no metric", _NEVER_OR_ALWAYS))

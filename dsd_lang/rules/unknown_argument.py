@@ -28,6 +28,7 @@ Unsafe: the nearest name is a guess. An argument without effect is removed.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from dsd_lang.base.arguments import BY_NAME, StatementKind, allowed_at
@@ -38,7 +39,7 @@ from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.removal import without_argument
 from dsd_lang.syntax.terminals import widened
-from dsd_lang.syntax.walk import arguments_of, phases_of, statements
+from dsd_lang.syntax.walk import arguments_of, compares_in, phases_of, statements
 
 if TYPE_CHECKING:
     from dsd_lang.base.foreign_words import Meant
@@ -63,6 +64,8 @@ def check(subject: Subject) -> None:
         if kind is not None:
             for argument in arguments_of(statement):
                 _check(subject, argument, kind)
+        for argument in chain.from_iterable(compare.arguments for compare in compares_in(statement)):
+            _check(subject, argument, "compare")
         for phase in phases_of(statement):
             for item in phase.items:
                 if isinstance(item, nodes.Argument):
@@ -74,9 +77,7 @@ def _kind_of(statement: nodes.Statement) -> StatementKind | None:
         return "set"
     if isinstance(statement, nodes.RepeatTail):
         return "repeat"
-    if isinstance(statement, nodes.Fork):
-        return "fork"
-    return "compare" if isinstance(statement, nodes.Compare) else None
+    return "fork" if isinstance(statement, nodes.Fork) else None
 
 
 def _check(subject: Subject, argument: nodes.Argument, kind: StatementKind, phase: nodes.Phase | None = None) -> None:

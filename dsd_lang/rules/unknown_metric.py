@@ -28,11 +28,14 @@ Unsafe: the nearest name is a guess.
 
 from __future__ import annotations
 
+from itertools import chain
+from typing import TypeGuard
+
 from dsd_lang.base.diagnostics import Diagnostic, replacement
 from dsd_lang.base.metrics import MEASURES, SPLITS, problem_of_metric, split_metric
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
-from dsd_lang.syntax.walk import below, statements, values_of
+from dsd_lang.syntax.walk import below, compares_in, statements, values_of
 
 CODE = "DSD205"
 
@@ -46,7 +49,7 @@ def check(subject: Subject) -> None:
                 _check_condition(subject, root.condition, variables, has_arms=False)
         if isinstance(statement, nodes.Expect):
             _check_condition(subject, statement.condition, variables, has_arms=True)
-        for argument in statement.arguments if isinstance(statement, nodes.Compare) else ():
+        for argument in chain.from_iterable(compare.arguments for compare in compares_in(statement)):
             if argument.name == "on" and isinstance(argument.value, nodes.Name):
                 _check_name(subject, argument.value, argument.value.text)
 
@@ -63,18 +66,24 @@ def _variables(program: nodes.Program) -> set[str]:
 
 def _check_condition(subject: Subject, condition: nodes.Condition, variables: set[str], *, has_arms: bool) -> None:
     quotients = [node for node in below(condition) if isinstance(node, nodes.Binary) and _is_split(node)]
+    arms = {id(item.value) for node in below(condition) if _lacks_vs(node) for item in node.arguments}
     slashed = {id(side) for node in quotients for side in (node.left, node.right)}
     for quotient in quotients:
         if isinstance(quotient.left, nodes.Name) and isinstance(quotient.right, nodes.Name):
             _report_slash(subject, quotient, f"{quotient.left.text}.{quotient.right.text}")
     for node in below(condition):
-        if id(node) in slashed:
+        if id(node) in slashed or id(node) in arms:
             continue
         if isinstance(node, nodes.Name) and node.text not in variables:
             metric = split_metric(node.text)[1] if has_arms else node.text
             if has_arms and _is_arm_alone(subject, node):
                 continue
             _check_name(subject, node, metric)
+
+
+def _lacks_vs(node: object) -> TypeGuard[nodes.Call]:
+    """`p(a, b)`: the pass that reads conditions says what is missing."""
+    return isinstance(node, nodes.Call) and isinstance(node.callee, nodes.Name) and node.callee.text == "p"
 
 
 def _is_split(node: nodes.Binary) -> bool:

@@ -2,8 +2,7 @@
 
 What it does
 ------------
-Reports `@name`, and arms of `compare` and `expect`, that do not name an earlier phase or branch, and arms that have no
-phases of their own.
+Reports `@name`, and arms of `compare` and `expect`, that do not name an earlier phase or branch.
 
 Why is this bad
 ---------------
@@ -70,18 +69,6 @@ def not_an_arm(node: nodes.Name, name: str, branches: tuple[str, ...], *, is_pha
         label=label,
         help=f"branches here: {shown}" if shown else "there is no fork",
         fix=replacement(widened(node.span, len(name)), guess) if guess else None,
-    )
-
-
-def only_branches(node: nodes.Name, arm: str, inner: list[str]) -> Diagnostic:
-    """An arm that consists of branches: nothing is measured at the end of the arm itself."""
-    shown = ", ".join(f"`{name}`" for name in inner[:8] if "=" not in name)
-    return Diagnostic(
-        CODE,
-        f"`{arm}` has no phases of its own, only branches",
-        node.span,
-        label="which of its branches?",
-        help=f"name one of them: {shown}" if shown else "write this inside the `sweep`, and name a branch there",
     )
 
 

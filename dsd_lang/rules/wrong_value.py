@@ -393,6 +393,28 @@ def second_value_unnamed(function: str, option: str, value: nodes.Number) -> Dia
     )
 
 
+def only_in_expect(function: str, node: nodes.Call | nodes.PValue) -> Diagnostic:
+    """`until mean(val.err) < 1`."""
+    return Diagnostic(
+        CODE,
+        f"`{function}(...)` is known after the training, and `until` is checked during it",
+        node.span,
+        label="belongs to `expect`",
+        help="write it in an `expect`",
+    )
+
+
+def not_two_arms(node: nodes.Call) -> Diagnostic:
+    """`p(a, b)`."""
+    return Diagnostic(
+        CODE,
+        "`p(...)` takes two branches and the metric they are compared on",
+        node.span,
+        label="expected `p(a vs b on=test.err)`",
+        help="write for instance `expect p(a vs b on=test.err) < 0.05`",
+    )
+
+
 def watches_one_metric(function: str, span: Span) -> Diagnostic:
     """`plateau()`, `plateau(val.loss, val.err)`."""
     return Diagnostic(CODE, f"`{function}` takes one metric", span, label=f"write for instance `{function}(val.loss)`")

@@ -19,7 +19,7 @@ def describe(value: nodes.Value) -> str:
             return describe(callee)
         name = callee.text if isinstance(callee, nodes.Name) else "@" + ".".join(callee.path)
         return f"`{name[:40]}(...)`"
-    return "an expression"
+    return "`p(...)`" if isinstance(value, nodes.PValue) else "an expression"
 
 
 def refused_operation(operator: str, left: str, right: str) -> str:

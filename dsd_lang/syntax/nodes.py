@@ -97,7 +97,15 @@ class Call:
     span: Span
 
 
-Value = Number | LengthLiteral | Name | Text | Reference | Unary | Binary | Call
+@record
+class PValue:
+    """`p(a vs b on=test.err)` in an `expect`: the p value of a comparison."""
+
+    compare: Compare
+    span: Span
+
+
+Value = Number | LengthLiteral | Name | Text | Reference | Unary | Binary | Call | PValue
 
 # --- targets ----------------------------------------------------------------------------------------------------------
 
@@ -320,7 +328,7 @@ class Sweep:
 
 @record
 class Compare:
-    """`compare a vs b on=test.err [test=...] [at=...]`; the arms are branch paths."""
+    """`compare a vs b on=test.err [test=...] [at=...]`, or the same within `p(...)`; the arms are branch paths."""
 
     left: Name
     right: Name

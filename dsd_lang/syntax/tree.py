@@ -123,8 +123,23 @@ class TreeBuilder:
 
     def build_call(self, children: Children, first: Span, last: Span) -> Any:
         callee, *items = (child for child in children if child is not None)
+        if any(isinstance(item, nodes.Compare) for item in items):
+            return self.p_value(callee, items, first.to(last))
         node = nodes.Call(callee, tuple(items), first.to(last))
         return self.deepened(node, *(item.value for item in items))
+
+    def p_value(self, callee: Any, items: Children, span: Span) -> nodes.PValue | None:
+        """`p(a vs b on=test.err)`: two arms are compared nowhere else within parentheses, and nothing else is there."""
+        if isinstance(callee, nodes.Name) and callee.text == "p" and len(items) == 1:
+            return nodes.PValue(items[0], span)
+        self.report(
+            "DSD101",
+            "`vs` within parentheses stands in `p(a vs b on=METRIC)`, with nothing else and without commas",
+            span,
+            label="expected `p(a vs b on=METRIC)`",
+            help="write for instance `expect p(a vs b on=test.err) < 0.05`",
+        )
+        return None
 
     def build_call_item(self, children: Children, first: Span, last: Span) -> Any:
         value = self.value(children[0])
@@ -133,6 +148,9 @@ class TreeBuilder:
     def build_named_item(self, children: Children, first: Span, last: Span) -> Any:
         value = self.value(children[1])
         return None if value is None else nodes.CallArgument(children[0].text, value, first.to(last))
+
+    def build_versus_item(self, children: Children, first: Span, last: Span) -> Any:
+        return self.build_compare(children, first, last)
 
     def build_comparison(self, children: Children, first: Span, last: Span) -> Any:
         return self.operation(nodes.Comparison, children, self.value, first.to(last))

@@ -83,16 +83,25 @@ def phases_of(statement: nodes.Statement) -> tuple[nodes.Phase, ...]:
 
 
 def arguments_of(statement: nodes.Statement) -> tuple[nodes.Argument, ...]:
-    """The `name=value` arguments of a statement other than a phase."""
-    if isinstance(statement, (nodes.SetStatement, nodes.RepeatTail, nodes.Fork, nodes.Compare)):
+    """The `name=value` arguments of a statement other than a phase or a comparison."""
+    if isinstance(statement, (nodes.SetStatement, nodes.RepeatTail, nodes.Fork)):
         return statement.arguments
     return ()
+
+
+def compares_in(statement: nodes.Statement) -> Iterator[nodes.Compare]:
+    """The comparison that a statement is, or those of its p values."""
+    if isinstance(statement, nodes.Compare):
+        yield statement
+    elif isinstance(statement, nodes.Expect):
+        yield from (part.compare for part in below(statement.condition) if isinstance(part, nodes.PValue))
 
 
 def values_of(statement: nodes.Statement) -> tuple[object, ...]:
     """The roots of all expressions in a statement itself, without those in its blocks."""
     roots: list[object] = [item for phase in phases_of(statement) for item in phase.items]
     roots += arguments_of(statement)
+    roots += [argument for compare in compares_in(statement) for argument in compare.arguments]
     if isinstance(statement, (nodes.RepeatTail, nodes.RepeatBlock)):
         roots += [root for root in (statement.count, statement.until) if root is not None]
     if isinstance(statement, nodes.ForBlock):

@@ -1,6 +1,7 @@
-"""Checks before training that conditions only read metrics that will be measured.
+"""Checks before training that a schedule only reads metrics that will be measured.
 
-A comparison with a metric that is never reported is never true, so a phase would silently run to its full length.
+A condition on a metric that is never reported is never true, so a phase would silently run to its full length; a
+`compare` or `expect` on one would have no answer after all the training.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from dsd_lang.base.metrics import is_in_points, split_metric
 from dsd_lang.base.units import exact
@@ -11,20 +12,33 @@ from dsd_lang.plan import Condition, Expectation, Plan
 from dsd_lang.plan.operators import ARITHMETIC, COMPARE
 from dsd_runtime.results.arms import measured_arm
 from dsd_runtime.results.measurements import Measurements
-from dsd_runtime.results.parts import ExpectationResult
+from dsd_runtime.results.parts import ComparisonResult, ExpectationResult
 from dsd_runtime.results.verdicts import expectation_verdict
+
+
+class _Answered(NamedTuple):
+    """What an `expect` can ask about."""
+
+    measured: Measurements
+    comparisons: Sequence[ComparisonResult]
 
 
 class _Undecided(Exception):
     """A value that a condition needs is not there, or the condition cannot be asked of a finished run."""
 
 
-def check_expectations(plan: Plan, measured: Measurements) -> tuple[ExpectationResult, ...]:
-    """One result for each `expect`; the value of an arm is the mean over its seeds after its last phase."""
-    return tuple(_checked(one, measured) for one in plan.expectations)
+def check_expectations(
+    plan: Plan, measured: Measurements, comparisons: Sequence[ComparisonResult]
+) -> tuple[ExpectationResult, ...]:
+    """One result for each `expect`; the value of an arm is the mean over its seeds after its last phase.
+
+    A p value is that of the comparison over seeds, as it is: not adjusted for other comparisons.
+    """
+    answered = _Answered(measured, comparisons)
+    return tuple(_checked(one, answered) for one in plan.expectations)
 
 
-def _checked(one: Expectation, measured: Measurements) -> ExpectationResult:
+def _checked(one: Expectation, measured: _Answered) -> ExpectationResult:
     try:
         left, right = _sides(one.condition, measured)
         holds = _holds(one.condition, measured)
@@ -36,7 +50,7 @@ def _checked(one: Expectation, measured: Measurements) -> ExpectationResult:
     return ExpectationResult(text=one.text, holds=holds, left=left, right=right, margin=margin, verdict=verdict)
 
 
-def _sides(condition: Condition, measured: Measurements) -> tuple[float | None, float | None]:
+def _sides(condition: Condition, measured: _Answered) -> tuple[float | None, float | None]:
     """Both sides of a single comparison; None for a condition of several."""
     if condition.kind != "compare":
         return None, None
@@ -45,7 +59,7 @@ def _sides(condition: Condition, measured: Measurements) -> tuple[float | None, 
     return left, right
 
 
-def _holds(condition: Condition, measured: Measurements) -> bool:
+def _holds(condition: Condition, measured: _Answered) -> bool:
     if condition.kind == "and":
         return all(_holds(part, measured) for part in condition.args)
     if condition.kind == "or":
@@ -58,7 +72,7 @@ def _holds(condition: Condition, measured: Measurements) -> bool:
     return COMPARE[condition.op or "<"](left, right)
 
 
-def _value(operand: Condition, measured: Measurements, *, in_points: bool) -> float:
+def _value(operand: Condition, measured: _Answered, *, in_points: bool) -> float:
     if operand.kind == "number":
         value = float(exact(operand.value or "0"))
         return value * 100 if operand.percent and in_points else value
@@ -68,7 +82,11 @@ def _value(operand: Condition, measured: Measurements, *, in_points: bool) -> fl
             raise _Undecided("it divides by 0")
         return ARITHMETIC[operand.op or "+"](left, right)
     if operand.kind == "metric":
-        return _mean_of_arm(operand.name or "", measured)
+        return _mean_of_arm(operand.name or "", measured.measured)
+    if operand.kind == "p":
+        return _p_value(measured.comparisons[operand.comparison or 0])
+    if operand.name == "mean":
+        return _value(operand.args[0], measured, in_points=in_points)
     raise _Undecided(f"`{operand.name}` is asked while a loop trains, not at the end")
 
 
@@ -81,6 +99,12 @@ def _mean_of_arm(name: str, measured: Measurements) -> float:
     if not values:
         raise _Undecided(f"`{arm or 'the main line'}` has no phases")
     return statistics.fmean(item.value for item in values if item.value is not None)
+
+
+def _p_value(compared: ComparisonResult) -> float:
+    if compared.seeds.p is None:
+        raise _Undecided(f"`{compared.left.name}` against `{compared.right.name}` has no p: {compared.seeds.why_not}")
+    return compared.seeds.p
 
 
 def _metrics(condition: Condition) -> Iterator[str]:

@@ -52,7 +52,7 @@ def read_results(run: str | Path) -> Results:
         finished=bool(manifest.get("finished")) and not missing,
         phases=phases,
         comparisons=comparisons,
-        expectations=check_expectations(plan, measured),
+        expectations=check_expectations(plan, measured, comparisons),
         cost=_cost(plan, measured),
         provenance=provenance,
         notes=tuple(notes),

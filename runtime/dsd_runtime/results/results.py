@@ -43,8 +43,8 @@ class Results(ResultPart):
 
     @property
     def holds(self) -> bool:
-        """False when an `expect` failed; those that cannot be decided yet do not count."""
-        return all(expectation.holds is not False for expectation in self.expectations)
+        """False when an `expect` failed, or was not decided by a run that is finished."""
+        return not any(one.holds is False or (one.holds is None and self.finished) for one in self.expectations)
 
     @property
     def verdicts(self) -> tuple[str, ...]:

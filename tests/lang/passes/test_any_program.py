@@ -77,7 +77,12 @@ class Writer:
             return f"fork {self.pick(['', 'seeds=2 '])}{{ a: {self.body(depth)}; b: {self.body(depth)} }}"
         if roll < 0.96:
             return self.pick(
-                ["compare a vs b on=test.err", "expect a.test.err < b.test.err - 0.1", "expect val.err < 1"]
+                [
+                    "compare a vs b on=test.err",
+                    "expect a.test.err < b.test.err - 0.1",
+                    "expect val.err < 1",
+                    "expect p(a vs b on=val.err) < 0.05",
+                ]
             )
         return f"set {self.pick(NAMES)}={self.pick(VALUES)}"
 

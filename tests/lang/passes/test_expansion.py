@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 import dsd_lang
+from dsd_lang.base.errors import DsdError
+from dsd_lang.plan import Plan
 
 PAIRS = [
     # tail repeat
@@ -120,6 +122,22 @@ def test_a_compare_inside_a_sweep_is_made_for_each_value() -> None:
 def test_an_expectation_names_the_arm_whose_metric_it_is(text: str, metric: str) -> None:
     [expectation] = dsd_lang.compile(text).expectations
     assert expectation.condition.args[0].name == metric
+
+
+def test_a_p_value_is_that_of_a_comparison_which_is_made_once() -> None:
+    fork = "fork seeds=2 { a: dense 5ep; b: dense 5ep }\n"
+    plan = dsd_lang.compile(
+        f"{fork}compare a vs b on=test.err; expect p(a vs b on=test.err) < p(b vs a on=val.err test=welch)"
+    )
+    assert [(item.left, item.right, item.on, item.test) for item in plan.comparisons] == [
+        ("a", "b", "test.err", "paired"),
+        ("b", "a", "val.err", "welch"),
+    ]
+    assert [side.comparison for side in plan.expectations[0].condition.args] == [0, 1]
+    text = plan.to_json()
+    assert Plan.from_json(text) == plan
+    with pytest.raises(DsdError, match="asks for comparison 7 of 2"):
+        Plan.from_json(text.replace('"comparison": 1', '"comparison": 7'))
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,7 @@ FORMS = [
     ),
     ("compare a vs b test=paired on=test.err", "compare a vs b on=test.err test=paired\n"),
     ("expect a.test.err<b.test.err-0.1", "expect a.test.err < b.test.err - 0.1\n"),
+    ("expect p( a  vs b on = test.err )<.05", "expect p(a vs b on=test.err) < .05\n"),
     ("expect not(a.test.err<1 or b.test.err>2)", "expect not (a.test.err < 1 or b.test.err > 2)\n"),
     ("\n\n dense 5ep\n\n\n\ndense\n\n", "dense 5ep\n\ndense\n"),
     ("fork {\n\n  a: dense 5ep\n\n}", "fork {\n  a: dense 5ep\n}\n"),

@@ -21,6 +21,7 @@ from dsd_runtime.training.tasks.task import Task
 
 from .conftest import Run
 
+ARMS = "fork seeds=2 { a: dense 5ep lr=0.1\nb: dense 5ep lr=0.1 }\n"
 ALL = {"train": 10, "val": 5, "test": 5}
 NO_VAL = {"train": 10, "val": 0, "test": 5}
 TASKS: tuple[Task, ...] = (ClassificationTask(), CtcTask(("a",)), CaptioningTask(("END", "a")))
@@ -58,6 +59,9 @@ def test_what_is_measured_passes(text: str, sizes: Mapping[str, int]) -> None:
          "val=0.1"),
         ("dense 1ep lr=0.1\nrepeat 3 until drop(test.err) > 1 { sparse 50% 1ep; dense 1ep }", {"train": 9, "val": 9},
          "no test samples", "test split"),
+        (f"{ARMS}compare a vs b on=test.err", {"train": 9, "val": 9}, "no test samples", "test split"),
+        (f"{ARMS}expect p(a vs b on=test.f1) < 1", ALL, "reads `test.f1`", "this run measures"),
+        (f"{ARMS}expect a.test.err < 1 or b.test.cer < 1", ALL, "reads `test.cer`", "test.loss"),
         ("dense 5ep lr=0.1 until test.err < 10%", ALL, "only measured at the end of a phase", "`val.err`"),
         ("dense 5ep lr=0.1 until entropy.relu < 0.5", NO_VAL, "the data has no val samples", "val=0.1"),
         ("fork { a: dense 1ep lr=1\nb: dense 1ep lr=2 }\ncompare a vs b on=test.wer", ALL,

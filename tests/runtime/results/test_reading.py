@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from scipy import stats
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Phase
@@ -22,6 +23,9 @@ fork seeds=5 {
   plain: { dense 1ep lr=0.02; dense 1ep lr=0.01 }
 }
 """
+PLAIN = [10.0, 11, 12, 13, 14]
+DSD = [8.0, 8.9, 9.8, 10.7, 11.6]
+P_PAIRED, P_WELCH = stats.ttest_rel(DSD, PLAIN).pvalue, stats.ttest_ind(DSD, PLAIN, equal_var=False).pvalue
 
 
 def _errors(phase: Phase, epoch: int) -> Mapping[str, float]:
@@ -119,6 +123,10 @@ def test_at_best_takes_the_test_value_at_the_best_validation_value(tmp_path: Pat
         ("dsd.test.err < 10 and plain.test.err > 11", True, None),
         ("not dsd.test.err < 10", False, None),
         ("dsd.test.err / 0 < 1", None, None),
+        ("mean(dsd.test.err) < 5%", False, 4.8),
+        ("p(dsd vs plain on=test.err) < 0.05", True, P_PAIRED - 0.05),
+        ("p(dsd vs plain on=test.err test=welch) > 0.5", False, P_WELCH - 0.5),
+        ("p(dsd vs plain on=test.cer) < 0.05", None, None),
     ],
 )
 def test_expectations_are_checked_on_the_mean_over_seeds(
@@ -128,7 +136,7 @@ def test_expectations_are_checked_on_the_mean_over_seeds(
     found = read_results(tmp_path)
     assert found.expectations[0].holds is holds
     assert found.expectations[0].margin == (None if margin is None else pytest.approx(margin))
-    assert found.holds is (holds is not False)
+    assert found.holds is (holds is True), "an expectation that a finished run does not decide is not met"
 
 
 def test_scale_noise_and_unequal_budgets_are_flagged(tmp_path: Path) -> None:
