@@ -114,7 +114,9 @@ def write_bytes(data: bytes) -> None:
 
 
 def flush_output() -> None:
-    """Flushes stdout while an error can still be reported."""
+    """Flushes stdout while an error can still be reported; the language server closes it itself."""
+    if sys.stdout.closed:
+        return
     try:
         sys.stdout.flush()
     except BrokenPipeError:
