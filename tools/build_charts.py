@@ -23,12 +23,20 @@ def main() -> None:
     import vl_convert  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
     script = str(vl_convert.javascript_bundle())
-    (FOLDER / "charts.js.gz").write_bytes(gzip.compress(script.encode("utf-8"), mtime=0))
+    write_script(FOLDER / "charts.js.gz", script)
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(["npm", "install", "--ignore-scripts", "--prefix", folder, *PACKAGES], check=True)
         text = "\n".join(licences(Path(folder) / "node_modules"))
     head = f"`charts.js.gz` is the script that vl-convert {vl_convert.__version__} bundles from these packages.\n\n"
     (FOLDER / "charts.licences.txt").write_text(head + text, encoding="utf-8")
+
+
+def write_script(path: Path, script: str) -> None:
+    """Packs the script, if it is not the one that is there: every zlib packs it differently."""
+    if gzip.decompress(path.read_bytes()).decode("utf-8") == script:
+        print(f"{path.name} is up to date")
+        return
+    path.write_bytes(gzip.compress(script.encode("utf-8"), mtime=0))
 
 
 def licences(modules: Path) -> Iterator[str]:
