@@ -72,7 +72,7 @@ def _sides(number: int) -> dict[str, Any]:
     pruned = {"weights": 40, "zeros": 40 if number else 0, "mean_abs": 0.1, "counts": [0, 0 if number else 40, 0]}
     surviving = {"weights": 60, "zeros": 0, "mean_abs": 0.9, "counts": [30 - number, number, 30]}
     sides = {"limit": 1.5, "pruned": pruned, "surviving": surviving}
-    return {"": sides, "a.weight": sides, "b.weight": sides}
+    return {"": sides, "a.weight": sides, "b.weight": {**sides, "surviving": {**surviving, "weights": 40}}}
 
 
 def _rows(key: str, phase: Phase, measure: Measure) -> list[str]:
