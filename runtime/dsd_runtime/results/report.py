@@ -21,6 +21,7 @@ from dsd_lang.views.timeline_svg import TIMELINE_RULES, timeline_picture
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.results.figures import Figure, curves, figures_of
 from dsd_runtime.results.figures.parts import short
+from dsd_runtime.results.head_comment import head_paragraphs
 from dsd_runtime.results.parts import ExpectationResult
 from dsd_runtime.results.reading import read_results
 from dsd_runtime.results.report_tables import cost_table, result_table
@@ -104,10 +105,12 @@ def _state(run: ReportedRun, several: bool) -> str:
 
 
 def _described(run: ReportedRun) -> dict[str, Any]:
+    head = head_paragraphs(run.results.provenance.schedule_text or "")
     return {
         "name": run.name,
         "results": run.results,
-        "about": list(_about(run.results.provenance.schedule_text or "")),
+        "about": [part.text for part in head if part.kind == ""],
+        "cited": [part.text for part in head if part.kind in ("Source", "Claim")],
         "flags": list(_flags(run.results)),
         "provenance": list(_provenance(run.results)),
         "nodes": list(_nodes(run.results)),
@@ -121,24 +124,6 @@ def _nodes(results: Results) -> Iterator[tuple[str, str, str]]:
         if phase.node not in nodes or phase.node is None:
             yield f"{phase.id} {short(phase)}", phase.node or "", phase.state
         nodes.add(phase.node or "")
-
-
-def _about(schedule: str) -> Iterator[str]:
-    """The paragraphs of the comment at the head of a schedule, without the command to run it."""
-    paragraph: list[str] = []
-    for line in schedule.splitlines():
-        if not line.startswith("#"):
-            break
-        words = line.lstrip("#").strip()
-        head, colon, _ = words.partition(":")
-        starts = bool(colon) and head in ("Source", "Claim", "Run")
-        if starts and paragraph:
-            yield " ".join(paragraph)
-            paragraph = []
-        if words:
-            paragraph.append(words)
-    if paragraph and not paragraph[0].startswith("Run:"):
-        yield " ".join(paragraph)
 
 
 def _flags(results: Results) -> Iterator[str]:

@@ -6,11 +6,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from dsd_lang.base.metrics import is_in_points
+from dsd_lang.plan.seeds import grouped_by_seed
 from dsd_runtime.results.figures.parts import MAIN_LINE, cell_text
+from dsd_runtime.results.published import published
 from dsd_runtime.results.results import Results
-from dsd_runtime.results.tables import TableRow, direction, main_metric, paper_table, table_metrics
-
-NamedResults = Sequence[tuple[str, Results]]
+from dsd_runtime.results.tables import (
+    NamedResults,
+    TableRow,
+    direction,
+    main_metric,
+    paper_table,
+    table_metrics,
+)
 
 
 class TextTable(NamedTuple):
@@ -41,8 +48,11 @@ def _one(results: Results) -> TextTable:
     table, columns, main = paper_table(results), table_metrics(results), main_metric(results)
     has_seeds = any(row.seeds > 1 for row in table)
     has_arms = any(row.arm for row in table)
+    cited = published(results)
+    heads_of_rows = [group[0] for group in grouped_by_seed(results.phases, lambda phase: phase.path)]
     heads = [*(["arm"] if has_arms else []), "phase", "kind", *(["seeds"] if has_seeds else []), "epochs", "sparsity",
-             *columns[:1], "change", "relative", *columns[1:]]  # fmt: skip
+             *columns[:1], "change", "relative", *columns[1:],
+             *(f"published: {column.what}" if column.what else "published" for column in cited)]  # fmt: skip
     rows = [
         (
             *([arm_text(row)] if has_arms else []),
@@ -55,11 +65,15 @@ def _one(results: Results) -> TextTable:
             "" if row.change is None else f"{row.change:+.3g}",
             "" if row.relative_change is None else f"{100 * row.relative_change:+.1f}%",
             *_cells(row, columns[1:]),
+            *(column.values.get(head.id, "") for column in cited),
         )
-        for row in table
+        for row, head in zip(table, heads_of_rows, strict=True)
     ]
     way = "" if main is None else direction(main, results)
-    return TextTable(_caption(main, has_seeds, way), tuple(heads), tuple(rows), 3 if has_arms else 2)
+    caption = _caption(main, has_seeds, way)
+    if cited:
+        caption += " Published numbers are quoted from the schedule; they are of other data or another training."
+    return TextTable(caption, tuple(heads), tuple(rows), 3 if has_arms else 2)
 
 
 def _cells(row: TableRow, columns: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from dsd_runtime.results.directions import higher_is_better
 from dsd_runtime.results.parts import PhaseResult
 from dsd_runtime.results.results import Results
 
+NamedResults = Sequence[tuple[str, Results]]
 MOST_METRICS = 5
 _WANTED = ("wer", "err", "bleu4", "top1_err", "acc", "cer", "ppl", "loss")
 _SAME = {"acc": "err", "top1_err": "err"}

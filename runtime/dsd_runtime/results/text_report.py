@@ -6,8 +6,8 @@ import csv
 import io
 from collections.abc import Sequence
 
-from dsd_runtime.results.report_tables import NamedResults, TextTable, arm_text, kind_text, result_table
-from dsd_runtime.results.tables import paper_table, table_metrics
+from dsd_runtime.results.report_tables import TextTable, arm_text, kind_text, result_table
+from dsd_runtime.results.tables import NamedResults, paper_table, table_metrics
 
 _CSV_HEAD = ("run", "arm", "phase", "kind", "state", "seeds", "epochs", "sparsity")
 

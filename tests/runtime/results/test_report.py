@@ -212,6 +212,12 @@ def test_json_is_results_json(run: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out == read_results(run).to_json()
 
 
+@pytest.mark.parametrize("use", ["_repr_html_()", "figure('curve val.err')", "to_json()"])
+def test_results_can_be_used_first_thing_in_a_process(run: Path, use: str) -> None:
+    code = f"import dsd_runtime, sys; dsd_runtime.read_results(sys.argv[1]).{use}"
+    subprocess.run([sys.executable, "-c", code, str(run)], check=True, capture_output=True)
+
+
 def test_neither_reading_nor_writing_needs_torch(run: Path) -> None:
     code = "import sys; from dsd_runtime.results.cli import main; main(sys.argv[1:]); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code, str(run)], check=True, capture_output=True)

@@ -8,9 +8,8 @@ from dsd_lang.base.metrics import metric_meaning
 from dsd_lang.plan.seeds import arm_of, grouped_by_seed
 from dsd_runtime.results.figures.parts import MAIN_LINE, Figure, Row, cell_text, chart, lines_with_band, without_rounds
 from dsd_runtime.results.parts import MetricRow, PhaseResult
-from dsd_runtime.results.report_tables import NamedResults
 from dsd_runtime.results.results import Results
-from dsd_runtime.results.tables import main_metric, spread
+from dsd_runtime.results.tables import NamedResults, main_metric, spread
 
 MOST_ARMS, MOST_POINTS = 10, 40
 MOST_ROWS = 400
