@@ -136,7 +136,9 @@ class Runner:
         """The metrics of a node that was trained before the schedule read `entropy.relu`, which is measured now."""
         line = self._line = self._new_line(phase.path, phase)
         run = self._phase_run(phase, key, line)
-        found = {**metrics, RELU_ENTROPY: evaluate_splits(run, ("val",))[RELU_ENTROPY]}
+        measured = {RELU_ENTROPY: evaluate_splits(run, ("val",))[RELU_ENTROPY]}
+        line.reports(measured)
+        found = {**metrics, **measured}
         self._save(line, run, key, "end", found)
         return found
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from dsd_runtime.results.reading import read_results
 from tests.runtime.experiment.conftest import Outcome, Run
 
 LOOP = "dense 1ep lr=0.05\nrepeat 4 until {condition} {{ sparse 50% of=remaining 1ep lr=0.05 }}\n"
@@ -30,6 +31,8 @@ def test_a_node_that_was_trained_without_it_is_measured_and_not_trained_again(ds
     afresh = dsd_run(fork + "expect a.entropy.relu < b.entropy.relu\n", out="afresh")
     assert later.states() == ["reused", "reused"]
     assert entropies(later) == entropies(afresh)
+    assert read_results(later.folder).expectations == read_results(afresh.folder).expectations
+    assert read_results(later.folder).expectations[0].margin is not None
     assert entropies(dsd_run(fork + "expect a.entropy.relu < b.entropy.relu\n")) == entropies(afresh)
     assert later.weights("branches/b") == afresh.weights("branches/b")
 
