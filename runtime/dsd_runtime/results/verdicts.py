@@ -38,7 +38,7 @@ def comparison_verdict(
         p = seeds.p if seeds.p_holm is None else seeds.p_holm
         if seeds.p_holm is not None and seeds.p_holm != seeds.p:
             how += f", after Holm {p_text(seeds.p_holm)}"
-        return f"{subject} ({how}): {_shown(left, right, seeds.difference, p, higher_is_better)}"
+        return f"{subject} ({how}): {_shown(left, right, seeds.difference, p, higher_is_better)}{_needed(seeds, p)}"
     over_items = next((item for item in items if item.p is not None and item.interval is not None), None)
     if over_items is None:
         return f"{subject}; {seeds.why_not}"
@@ -67,6 +67,13 @@ def _shown(left: str, right: str, difference: float, p: float, higher_is_better:
     if higher_is_better is None:
         return "they differ (whether higher is better is not known)"
     return f"`{left if (difference > 0) == higher_is_better else right}` is better"
+
+
+def _needed(seeds: SeedTest, p: float) -> str:
+    """How many seeds would do, where these were too few."""
+    if p < ALPHA or seeds.seeds_needed is None or seeds.seeds_needed <= min(seeds.n_left, seeds.n_right):
+        return ""
+    return f"; {seeds.seeds_needed} seeds would show one of this size with 80% power"
 
 
 def expectation_verdict(text: str, *, holds: bool | None, margin: float | None, why_not: str = "") -> str:

@@ -114,6 +114,19 @@ def test_at_best_takes_the_test_value_at_the_best_validation_value(tmp_path: Pat
     assert [item.value for item in arm.values] == [7.0, 8.0]
 
 
+def test_where_no_difference_is_shown_the_seeds_that_would_do_are_told(tmp_path: Path) -> None:
+    def measure(phase: Phase, epoch: int) -> Mapping[str, float]:
+        is_dsd = phase.path.startswith("dsd")
+        return {"test.err": 10.0 + is_dsd * (0.5 if phase.seed_index % 2 else -1)}
+
+    made_run(tmp_path, ARMS + "compare dsd vs plain on=test.err", measure)
+    [comparison] = read_results(tmp_path).comparisons
+    needed = comparison.seeds.seeds_needed
+    assert needed is not None
+    assert needed > 5
+    assert f"no difference shown; {needed} seeds would show one of this size with 80% power" in comparison.verdict
+
+
 @pytest.mark.parametrize(
     ("condition", "holds", "margin"),
     [
