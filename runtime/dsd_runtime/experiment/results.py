@@ -40,7 +40,8 @@ def print_results(
     scale = prepared.request.scale
     print("\nat the end of each phase" + (f" (every length x {scale})" if scale != "1" else ""))
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDEST
-    print(results_table(results, prepared.best_metric, width), end="")
+    asked = [comparison.on for comparison in prepared.plan.comparisons]
+    print(results_table(results, prepared.best_metric, width, asked), end="")
     has_report = folder.report.is_file()
     for line in verdict_lines(answer, width, rest="the report" if has_report else folder.results.name):
         print(line)
@@ -82,14 +83,17 @@ def _claims(answer: Results) -> dict[str, Any]:
     }
 
 
-def results_table(results: Sequence[NodeResult], best_metric: str, width: int) -> str:
-    """One row per phase, with mean and deviation over its seeds; columns that do not fit are left out."""
+def results_table(results: Sequence[NodeResult], best_metric: str, width: int, asked: Sequence[str] = ()) -> str:
+    """One row per phase, with mean and deviation over its seeds; columns that do not fit are left out.
+
+    The metrics that are ``asked`` for by a `compare` stay the longest.
+    """
     groups = grouped_by_seed(results, lambda result: result.phase.path)
     names = list(dict.fromkeys(name for result in results for name in shown_metrics(result.metrics)))
     columns = [(name, [_cell(name, group) for group in groups]) for name in ("phase", "seeds", "state", *names)]
     if all(len(group) == 1 for group in groups):
         columns = [column for column in columns if column[0] != "seeds"]
-    return table_within(columns, width, _least_wanted(names, best_metric))
+    return table_within(columns, width, _least_wanted(names, best_metric, asked))
 
 
 def weights_text(folder: RunFolder, weights: Sequence[Path]) -> str:
@@ -115,8 +119,9 @@ def _cell(name: str, group: Sequence[NodeResult]) -> str:
     return "nan" if over_seeds is None else str(over_seeds)
 
 
-def _least_wanted(names: Sequence[str], best_metric: str) -> list[str]:
+def _least_wanted(names: Sequence[str], best_metric: str, asked: Sequence[str]) -> list[str]:
     """The columns that may be left out, in that order; the phase, its seeds and the first test metric always stay."""
     test = f"test.{best_metric.partition('.')[2]}"
     wanted = ["state", "train.loss", "val.loss", "test.loss", "sparsity", best_metric]
-    return [*(name for name in names if name not in (*wanted, test)), *wanted]
+    order = [*(name for name in names if name not in (*wanted, test)), *wanted]
+    return [*(name for name in order if name not in asked), *(name for name in asked if name != test)]

@@ -70,6 +70,13 @@ def test_a_table_fits_and_keeps_what_counts() -> None:
         assert "test.err" in lines[0]
 
 
+def test_what_a_comparison_asks_for_stays_the_longest() -> None:
+    results = _results("dense 1ep lr=0.1\nsparse 50% 1ep", [4, 5])
+    narrow = results_table(results, "val.err", 50, ["test.top5_err", "test.err"]).splitlines()
+    assert {"test.top5_err", "test.err"} <= set(narrow[0].split())
+    assert "test.err" in results_table(results, "val.err", 20, ["test.top5_err", "test.err"]).splitlines()[0]
+
+
 def test_the_table_of_phases_leaves_out_what_is_least_wanted() -> None:
     row = PhaseRow(0, "a", "sparse", "50%", "fc (3 matrices)", "10ep", 210, 210, "0.05", "to train", "key")
     columns = ("#", "phase", "mode", "pruned", "layers", "length", "updates", "start lr", "state")
