@@ -2,8 +2,8 @@
 
     python tools/report_pictures.py [NAME ...]
 
-trains what the folder `runs/pictures` does not have yet, opens each report in Chromium, and writes `docs/assets/NAME.png`.
-Needs `pip install -e '.[run,browser]'` and `chromium` on the PATH.
+trains what the folder `runs/pictures` does not have yet, opens each report in Chromium, and writes
+`docs/assets/NAME.png`. Needs `pip install -e '.[run,browser]'` and `chromium` on the PATH.
 """
 
 from __future__ import annotations
