@@ -30,19 +30,19 @@ _WIDTH = 1100
 
 
 class Picture(NamedTuple):
-    """A schedule of a page (or a file in schedules/), and the part of its report that is shown.
+    """A schedule of a page (or a file in schedules/), and what of its report is shown.
 
-    ``height`` cuts the page at that many pixels; ``figure`` is the title of the one figure that is shown.
+    That is the page up to the section ``last``, or the one figure whose title has ``figure`` in it.
     """
 
     schedule: str
-    height: int = 0
+    last: str = ""
     figure: str = ""
 
 
 PICTURES = {
-    "report-first": Picture("schedules/first.dsd", height=1250),
-    "report": Picture("docs/tutorial.md#fair.dsd", height=1500),
+    "report-first": Picture("schedules/first.dsd", last="timeline"),
+    "report": Picture("docs/tutorial.md#fair.dsd", last="curves"),
     "report-tickets": Picture("docs/how-to/lottery-tickets.md#tickets.dsd", figure="over the weights remaining"),
     "report-descent": Picture("docs/how-to/double-descent.md#descent.dsd", figure="double descent"),
 }
@@ -72,13 +72,13 @@ def trained(name: str, schedule: str) -> Path:
     """The report of a run of the schedule, trained where it is not yet."""
     folder = RUNS / name
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{name.removeprefix('report-')}.dsd"
-    file.write_text(schedule, encoding="utf-8")
-    command = [*launcher("dsd-run"), file.name, "--progress", "none", "--out", "run"]
+    stem = Path(PICTURES[name].schedule.rpartition("#")[2]).stem
+    (folder / f"{stem}.dsd").write_text(schedule, encoding="utf-8")
+    command = [*launcher("dsd-run"), f"{stem}.dsd", "--progress", "none", "--out", f"runs/{stem}"]
     done = subprocess.run(command, cwd=folder, env=environment(), check=False)
     if done.returncode not in (0, 1):  # 1: an `expect` failed, which the report says
-        raise RuntimeError(f"`dsd-run {file}` ended with {done.returncode}")
-    return folder / "run" / "report.html"
+        raise RuntimeError(f"`dsd-run {stem}.dsd` ended with {done.returncode}")
+    return folder / "runs" / stem / "report.html"
 
 
 @contextmanager
@@ -104,8 +104,8 @@ def part_of(page: Any, picture: Picture) -> bytes:
     if picture.figure:
         found = page.locator("figure").filter(has_text=re.compile(picture.figure, re.IGNORECASE))
         return bytes(found.first.screenshot())
-    whole = page.evaluate("document.documentElement.scrollHeight")
-    clip = {"x": 0, "y": 0, "width": _WIDTH, "height": min(picture.height, whole)}
+    box = page.locator(f"section[aria-labelledby={picture.last}]").bounding_box()
+    clip = {"x": 0, "y": 0, "width": _WIDTH, "height": int(box["y"] + box["height"])}
     return bytes(page.screenshot(full_page=True, clip=clip))
 
 

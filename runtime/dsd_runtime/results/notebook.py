@@ -1,15 +1,31 @@
-"""Results as HTML for notebooks: the verdicts with the table below them."""
+"""Results in notebooks: the verdicts with the table below them as HTML, a figure as the chart that it describes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 from dsd_runtime.results.report_tables import result_table
 from dsd_runtime.results.results import Results
 
 _CELL = "text-align:left;padding:2px 10px"
 _MOST_ROWS = 40
+_VEGA_LITE = "application/vnd.vegalite.v5+json"  # the type that JupyterLab, VS Code and others draw
+_WIDTH = 640
+
+
+class ShownFigure(dict[str, Any]):
+    """A Vega-Lite specification, a plain dict in every other way.
+
+    >>> sorted(ShownFigure(mark="bar", width="container")._repr_mimebundle_())
+    ['application/vnd.vegalite.v5+json', 'text/plain']
+    """
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        """What a notebook draws, at a fixed width: the cell of an output has none."""
+        drawn = {**self, "width": _WIDTH} if self.get("width") == "container" else dict(self)
+        return {_VEGA_LITE: drawn, "text/plain": f"<figure: Vega-Lite, {len(str(drawn))} characters>"}
 
 
 def results_html(results: Results) -> str:

@@ -79,11 +79,12 @@ class Results(ResultPart):
     def figure(self, name: str) -> dict[str, Any]:
         """A figure of the report as a Vega-Lite specification with its data: `sensitivity`, `tickets`, `curve val.err`.
 
-        Raises :class:`DsdError` naming those that this run has.
+        Notebooks draw it. Raises :class:`DsdError` naming those that this run has.
         """
         from dsd_runtime.results.figures import figure_of  # a figure is made of results
+        from dsd_runtime.results.notebook import ShownFigure
 
-        return figure_of(self, name).spec
+        return ShownFigure(figure_of(self, name).spec)
 
     def _repr_html_(self) -> str:
         """The verdicts and the table, for notebooks."""
