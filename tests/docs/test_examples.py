@@ -136,3 +136,18 @@ def test_every_flag_of_dsd_run_is_in_the_engine_page() -> None:
         for flag in action.option_strings:
             if flag.startswith("--") and flag not in ("--help", "--version"):
                 assert flag in page, flag
+
+
+def test_the_page_about_the_report_has_its_sections_figures_and_options() -> None:
+    from dsd_runtime.results import figures
+    from dsd_runtime.results.cli import build_parser
+
+    page = (REPOSITORY / "docs" / "how-to" / "read-the-report.md").read_text(encoding="utf-8")
+    template = REPOSITORY / "runtime" / "dsd_runtime" / "results" / "templates" / "report.html.j2"
+    sections = re.findall(r"<h2[^>]*>([^<{]+)</h2>", template.read_text(encoding="utf-8"))
+    assert len(sections) >= 7
+    assert [section for section in sections if f"| {section} |" not in page] == []
+    names = {function.__name__.replace("_", " ") for function in figures.SHAPED} - {"weight distributions"}
+    assert [name for name in names | {"weights"} if f"`{name}`" not in page] == []
+    flags = {flag for action in build_parser()._actions for flag in action.option_strings if flag.startswith("--")}
+    assert [flag for flag in flags - {"--help", "--version"} if f"| `{flag}" not in page] == []
