@@ -21,6 +21,7 @@ import torch
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.layers_file import layers_as_data
 from dsd_runtime.engine.support import require_supported
+from dsd_runtime.experiment.densities import DensityFile
 from dsd_runtime.experiment.earlier import compare_with_earlier, earlier_threads, put_aside
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.head import hyper_parameters, print_head
@@ -32,6 +33,7 @@ from dsd_runtime.experiment.preflight import check_tree
 from dsd_runtime.experiment.reporting import ReportFile, report_or_say_why
 from dsd_runtime.experiment.request import Request, ResolvedRequest
 from dsd_runtime.experiment.results import print_results
+from dsd_runtime.experiment.run_flops import earlier_flops, flops_of_run
 from dsd_runtime.experiment.runner import Runner
 from dsd_runtime.experiment.setup import Prepared, prepare
 from dsd_runtime.experiment.summary import estimate_cost, format_rows, phase_rows
@@ -162,6 +164,7 @@ def _run_on(prepared: Prepared, folder: RunFolder, found: Survey, saved: LastSav
     shorter = {} if request.mode == "fresh" else shorter_forms(prepared, folder, keys)
     earlier = compare_with_earlier(prepared, folder, keys, shorter)
     rows = phase_rows(prepared, found.layers, folder, keys, shorter)
+    counted = None if request.is_dry else _flops(prepared, folder, found)
     cost = estimate_cost(prepared, found, rows)
     if not (request.as_json and request.is_dry):
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
@@ -174,10 +177,17 @@ def _run_on(prepared: Prepared, folder: RunFolder, found: Survey, saved: LastSav
     with folder.locked():
         folder.remove_leftovers()
         put_aside(prepared, folder, keys, shorter)
-        manifest = build_manifest(prepared, keys, command)
+        manifest = build_manifest(prepared, keys, command, counted)
         write_json(folder.manifest, manifest)
         write_json(folder.plan, json.loads(prepared.plan.to_json()))
         return _train(prepared, folder, saved, manifest, cost.forecast(), shorter)
+
+
+def _flops(prepared: Prepared, folder: RunFolder, found: Survey) -> dict[str, Any] | None:
+    """The FLOPs of an update, counted unless the folder's last run has done so."""
+    assert found.probe.model is not None
+    earlier = earlier_flops(prepared, folder.read_manifest())
+    return flops_of_run(prepared, found.probe.model, found.layers) if earlier is None else earlier
 
 
 def _train(
@@ -195,7 +205,7 @@ def _train(
     metrics = MetricsFile(folder.metrics)
     console = ConsoleProgress(prepared.request.progress, forecast, prepared.data.sizes)
     weights_seen = WeightRecords(folder, prepared.plan, manifest["nodes"])
-    tracker = Tracker((saved, metrics, board, console, weights_seen, ReportFile(folder)))
+    tracker = Tracker((saved, metrics, board, console, weights_seen, DensityFile(folder), ReportFile(folder)))
     try:
         runner = Runner(prepared, folder, tracker, should_stop=stop, shorter=shorter)
         with stop.listening():

@@ -6,6 +6,7 @@
     checkpoints/<node key>/ref-<name>-<update>/                 weights that the schedule refers to
     checkpoints/<node key>/entropy.json                         `entropy.relu` by layer, where something reads it
     checkpoints/<node key>/weights.json                         unpruned weights by layer, distributions at boundaries
+    checkpoints/<node key>/densities.json                       the masked share of each weight over the updates
     final.safetensors  branches/<path>.safetensors              the last weights of each line
     predictions/<node key>.jsonl  results.json  report.html     what is compared, the answer, and its report
 
@@ -171,6 +172,10 @@ class RunFolder:
     def weights_record(self, key: str) -> Path:
         """The file with a node's unpruned weights by layer, and their distributions at its boundaries."""
         return self.node(key) / "weights.json"
+
+    def densities(self, key: str) -> Path:
+        """The file with the masked share of each weight of a node over its updates."""
+        return self.node(key) / "densities.json"
 
     def state(self, key: str) -> str:
         """`trained`, `skipped` (its loop had ended), `unfinished (500it)`, or `to train`."""

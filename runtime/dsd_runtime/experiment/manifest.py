@@ -20,8 +20,10 @@ from dsd_runtime.experiment.setup import Prepared
 _PACKAGES = ("dsd-lang", "torch", "torchaudio", "torchvision", "numpy", "safetensors")
 
 
-def build_manifest(prepared: Prepared, keys: Mapping[str, str], command: Sequence[str]) -> dict[str, Any]:
-    """Versions, command, model, data fingerprint, seed, setting and node keys (by phase) as plain data."""
+def build_manifest(
+    prepared: Prepared, keys: Mapping[str, str], command: Sequence[str], flops: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Versions, command, model, data fingerprint, seed, setting, node keys (by phase), FLOPs as plain data."""
     return {
         "dsd_run": 1,
         "command": list(command),
@@ -40,6 +42,7 @@ def build_manifest(prepared: Prepared, keys: Mapping[str, str], command: Sequenc
         "seed": prepared.seed,
         "setting": asdict(prepared.setting),
         "nodes": dict(keys),
+        "flops": flops,
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
         "platform": platform.platform(),
         "threads": torch.get_num_threads(),

@@ -9,17 +9,15 @@ time than their synchronisation costs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import prod
-from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from dsd_runtime.experiment.products import OperationMode, multiplications
 from dsd_runtime.experiment.setup import Prepared
 
 _SECONDS_PER_PRODUCT = 1e-10
@@ -97,50 +95,15 @@ def work_of(compute: Callable[[], Any]) -> Work:
     return counter.work
 
 
-class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts every operation below the modules, including the steps of recurrences."""
-
+class _Counter(OperationMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.work = Work()
 
-    def __torch_dispatch__(
-        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        count = _PRODUCTS.get(func.overloadpacket.__name__.rstrip("_"))
+    def saw(self, operation: Any, arguments: Sequence[Any], result: Any) -> None:
+        count = multiplications(operation, arguments, result)
         if count is not None:
-            self.work.products += count(args)
+            self.work.products += count
             self.work.shared += 1
         elif isinstance(result, Tensor) and result.numel() >= _SHARED_ELEMENTS:
             self.work.shared += 1
-        return result
-
-
-def _matrices(left: int) -> Callable[[Sequence[Any]], int]:
-    """The multiplications of two matrices at these positions among the arguments: [..., m, k] and [..., k, n]."""
-    return lambda args: prod(args[left].shape) * int(args[left + 1].shape[-1])
-
-
-def _convolution(args: Sequence[Any]) -> int:
-    """Each output position uses every weight once; with a stride there are fewer positions than inputs."""
-    images, kernel, stride = args[0], args[1], args[3]
-    positions = prod(images.shape[2:]) // max(1, prod(stride))
-    return int(images.shape[0] * positions * kernel.numel())
-
-
-def _recurrent_layer(args: Sequence[Any]) -> int:
-    frames, inner, hidden = args[0], args[1], args[2]
-    return int(prod(frames.shape[:-1]) * (inner.numel() + hidden.numel()))
-
-
-_PRODUCTS: Mapping[str, Callable[[Sequence[Any]], int]] = MappingProxyType(
-    {
-        "mm": _matrices(0),
-        "bmm": _matrices(0),
-        "addmm": _matrices(1),
-        "baddbmm": _matrices(1),
-        "convolution": _convolution,
-        "mkldnn_rnn_layer": _recurrent_layer,
-    }
-)

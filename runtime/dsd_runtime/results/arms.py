@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from typing import Literal
 
 from dsd_lang.plan import Phase
 from dsd_lang.plan.seeds import phases_by_arm
 from dsd_runtime.results.directions import higher_is_better
+from dsd_runtime.results.flops import FlopsByLayer, added, in_all
 from dsd_runtime.results.measurements import Measurements, MetricRows
 from dsd_runtime.results.parts import ArmCost, ArmValue, ComparedArm
 
@@ -28,7 +30,7 @@ def measured_arm(measured: Measurements, arm: str, metric: str, at: Literal["end
     values = tuple(_value(measured, seed, phases, metric, at) for seed, phases in seeds.items())
     budgets = [_budget(measured, phases[-1]) for phases in seeds.values()]
     known = [budget for budget in budgets if budget is not None]
-    return ComparedArm(name=arm, values=values, budget=known[0] if known else None)
+    return ComparedArm(name=arm, values=values, budget=_mean(known) if known else None)
 
 
 def _value(
@@ -76,9 +78,24 @@ def _by_update(rows: MetricRows) -> dict[int, float]:
     return {row.update: row.value for row in rows if row.value is not None}
 
 
+def _mean(budgets: Sequence[ArmCost]) -> ArmCost:
+    """Over the seeds, which differ where a condition ends phases."""
+    executed, theoretical = (
+        [getattr(one, name) for one in budgets] for name in ("flops_executed", "flops_theoretical")
+    )
+    return ArmCost(
+        epochs=statistics.fmean(one.epochs for one in budgets),
+        updates=round(statistics.fmean(one.updates for one in budgets)),
+        density_weighted_epochs=statistics.fmean(one.density_weighted_epochs for one in budgets),
+        flops_executed=None if None in executed else round(statistics.fmean(executed)),
+        flops_theoretical=None if None in theoretical else round(statistics.fmean(theoretical)),
+    )
+
+
 def _budget(measured: Measurements, last: Phase) -> ArmCost | None:
     """What the line up to a phase has cost; None where a phase of it has not been trained."""
     epochs, updates, weighted = 0.0, 0, 0.0
+    flops: list[FlopsByLayer | None] = []
     for phase in measured.plan.line(last.id):
         if measured.state(phase) == "skipped":
             continue
@@ -87,4 +104,12 @@ def _budget(measured: Measurements, last: Phase) -> ArmCost | None:
             return None
         epochs, updates = epochs + row.epoch, updates + row.update
         weighted += measured.density_weighted_epochs(phase)
-    return ArmCost(epochs=round(epochs, 6), updates=updates, density_weighted_epochs=round(weighted, 6))
+        flops.append(measured.flops(phase))
+    total = in_all(added(flops))
+    return ArmCost(
+        epochs=round(epochs, 6),
+        updates=updates,
+        density_weighted_epochs=round(weighted, 6),
+        flops_executed=total.executed if total is not None else None,
+        flops_theoretical=total.theoretical if total is not None else None,
+    )

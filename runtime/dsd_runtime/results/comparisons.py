@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Comparison, Plan
 from dsd_runtime.results.arms import measured_arm, phases_by_seed
+from dsd_runtime.results.budgets import budgets_text
 from dsd_runtime.results.directions import higher_is_better
 from dsd_runtime.results.measurements import Measurements
 from dsd_runtime.results.parts import ComparedArm, ComparisonResult, ItemTest, Provenance, SeedTest
@@ -60,7 +60,7 @@ def _result(
         seeds=seeds,
         items=items,
         flags=flags,
-        verdict=verdict + "".join(f"; {flag}" for flag in flags),
+        verdict="; ".join((verdict, *flags, *_equal_budgets(left, right))),
     )
 
 
@@ -126,21 +126,22 @@ def _flags(
     base = _shared_base(measured, one.left, one.right)
     if base is not None and seeds.p is not None:
         yield f"all seeds start at one checkpoint (`{base}`), and the answer is about that one"
-    if left.budget is not None and right.budget is not None:
-        a, b = (_epochs(arm) for arm in (left, right))
-        if not math.isclose(a, b, rel_tol=1e-6):
-            yield f"unequal budgets: {a:g} and {b:g} epochs"
+    told = None if left.budget is None or right.budget is None else budgets_text(left.budget, right.budget)
+    if told is not None and not told.is_equal:
+        yield told.text
+
+
+def _equal_budgets(left: ComparedArm, right: ComparedArm) -> Iterator[str]:
+    """What both arms cost, which qualifies nothing."""
+    told = None if left.budget is None or right.budget is None else budgets_text(left.budget, right.budget)
+    if told is not None and told.is_equal:
+        yield told.text
 
 
 def _seeds(seeds: set[int]) -> str:
     return (
         f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, sorted(seeds)))} {'are' if len(seeds) > 1 else 'is'}"
     )
-
-
-def _epochs(arm: ComparedArm) -> float:
-    assert arm.budget is not None
-    return arm.budget.epochs
 
 
 def _shared_base(measured: Measurements, *arms: str) -> str | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from dsd_lang.plan import Phase, Plan
 from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.results.flops import CountedUpdate, FlopsByLayer, masked_shares
 from dsd_runtime.results.parts import MetricRow
 
 SECONDS = "seconds"
@@ -25,6 +26,7 @@ class Measurements:
     states: Mapping[str, str]
     series: Mapping[str, Mapping[str, MetricRows]] = field(default_factory=dict)
     own_metrics: Mapping[str, str] = field(default_factory=dict)
+    counted: CountedUpdate | None = None
 
     @classmethod
     def of(
@@ -34,16 +36,17 @@ class Measurements:
         folder: RunFolder,
         rows: Iterable[MetricRow],
         own_metrics: Mapping[str, str],
+        counted: CountedUpdate | None = None,
     ) -> Measurements:
         """``nodes`` are the keys of the phases' nodes by phase id; rows of other nodes are left alone.
 
-        ``own_metrics`` are the directions of the user's own metrics.
+        ``own_metrics`` are the directions of the user's own metrics, ``counted`` are the FLOPs of an update.
         """
         series: dict[str, dict[str, MetricRows]] = {}
         for row in rows:
             series.setdefault(row.node, {}).setdefault(row.name, []).append(row)
         states = {phase: folder.state(key) for phase, key in nodes.items()}
-        return cls(plan, nodes, folder, states, series, own_metrics)
+        return cls(plan, nodes, folder, states, series, own_metrics, counted)
 
     def state(self, phase: Phase) -> str:
         """`trained`, `skipped`, `unfinished (500it)` or `to train`."""
@@ -79,6 +82,13 @@ class Measurements:
     def first_rate(self, phase: Phase) -> float | None:
         rows = self.over_time(phase, "lr")
         return rows[0].value if rows else None
+
+    def flops(self, phase: Phase) -> FlopsByLayer | None:
+        """The FLOPs of what is trained of a phase, by layer; None if they were not counted."""
+        row, key = self.last_row(phase), self.nodes.get(phase.id)
+        if self.counted is None or row is None or key is None:
+            return None
+        return self.counted.flops(phase, row, masked_shares(self.folder.densities(key), updates=row.update))
 
     def density_weighted_epochs(self, phase: Phase) -> float:
         """The phase's epochs, each times the share of weights that were not masked in it."""

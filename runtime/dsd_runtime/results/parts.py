@@ -1,4 +1,7 @@
-"""The pydantic models of `results.json`: what a run measured, and what its schedule asked of it."""
+"""The pydantic models of `results.json`: what a run measured, and what its schedule asked of it.
+
+The docstring of a field becomes its description in the schema (`dsd-report --schema`).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ ItemTestName = Literal["mcnemar", "cluster", "bootstrap"]
 class ResultPart(BaseModel):
     """A base for all parts: unchangeable, and without fields that this version does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Interval(ResultPart):
@@ -26,28 +29,37 @@ class Interval(ResultPart):
 class SeedTest(ResultPart):
     """The comparison of two arms over their seeds: is the *recipe* better?
 
-    Differences are left minus right, in the metric's unit. `effect` is d_z for paired seeds, else Hedges' g. Where no
-    test is possible, `why_not` says why, and `p` is None.
+    Differences are left minus right, in the metric's unit. Where no test is possible, `why_not` says why, and `p` is
+    None.
     """
 
     test: TestName
     n_left: int
+    """The number of seeds with a value."""
     n_right: int
     mean_left: float | None = None
     mean_right: float | None = None
     deviation_left: float | None = None
+    """The standard deviation over the seeds (n - 1)."""
     deviation_right: float | None = None
     difference: float | None = None
     interval: Interval | None = None
+    """The t interval of the difference."""
     effect: float | None = None
+    """The difference in standard deviations: d_z for paired seeds, else Hedges' g."""
     effect_name: Literal["d_z", "Hedges' g"] | None = None
     t: float | None = None
     df: float | None = None
+    """The degrees of freedom of t."""
     p: float | None = None
+    """Two-sided."""
     p_holm: float | None = None
+    """p adjusted over all `compare`s of the schedule after Holm, if there are several."""
     wins: int | None = None
+    """In how many pairs of seeds the left arm is better."""
     pairs: int | None = None
     seeds_needed: int | None = None
+    """The number of seeds with which the difference would be shown with a probability of 80%."""
     why_not: str | None = None
 
 
@@ -57,7 +69,9 @@ class ItemTest(ResultPart):
     test: ItemTestName
     seed: int
     items: int
+    """The number of test items."""
     units: int
+    """The number of independent units, of which a unit may have several items: speakers have utterances."""
     unit: Literal["samples", "utterances", "speakers", "captions"]
     left: float | None = None
     right: float | None = None
@@ -65,8 +79,18 @@ class ItemTest(ResultPart):
     interval: Interval | None = None
     p: float | None = None
     left_only: int | None = None
+    """The number of items that only the left model has right."""
     right_only: int | None = None
     why_not: str | None = None
+
+
+class LayerFlops(ResultPart):
+    """The FLOPs of a layer, or of everything. A multiplication and addition are two."""
+
+    executed: int
+    """As the dense kernels execute them, those of pruned weights included."""
+    theoretical: int | None = None
+    """Without those of pruned weights; None if the run has not recorded its masks."""
 
 
 class ArmCost(ResultPart):
@@ -75,7 +99,11 @@ class ArmCost(ResultPart):
     epochs: float
     updates: int
     density_weighted_epochs: float
-    flops: float | None = None
+    """Epochs, each times the share of the selected weights that was not masked."""
+    flops_executed: int | None = None
+    """FLOPs of the training as the dense kernels execute them; None if the run has not counted them."""
+    flops_theoretical: int | None = None
+    """FLOPs without those of pruned weights."""
 
 
 class ArmValue(ResultPart):
@@ -94,6 +122,7 @@ class ComparedArm(ResultPart):
     name: str
     values: tuple[ArmValue, ...] = ()
     budget: ArmCost | None = None
+    """The mean over the seeds that are trained to their end."""
 
 
 class ComparisonResult(ResultPart):
@@ -108,6 +137,7 @@ class ComparisonResult(ResultPart):
     seeds: SeedTest
     items: tuple[ItemTest, ...] = ()
     flags: tuple[str, ...] = ()
+    """What qualifies the answer: scaled lengths, noise, one baseline for all seeds, unequal budgets."""
     verdict: str
 
 
@@ -170,20 +200,39 @@ class PhaseResult(ResultPart):
     id: str
     parent: str | None = None
     path: str
+    """The branch; empty for the main line."""
     label: str | None
     node: str | None
+    """The key of what was trained. Phases with one key were trained once."""
     mode: Literal["dense", "sparse"]
     target: str | None
+    """How much is pruned, as a schedule writes it."""
     seed: int
+    """The number of the seed within its fork, from 0."""
     variables: dict[str, str] = Field(default_factory=dict)
+    """The values of the variables of `sweep`, as written."""
     length: str
+    """The planned length: `10ep`, `500it`."""
     updates: int | None = None
+    """The updates that were trained."""
     epochs: float | None = None
+    """Those updates in passes over the training data."""
     lr: float | None = None
+    """The learning rate of the first update."""
     sparsity: float | None = None
+    """The share of the selected weights that is masked at the end, from 0 to 1."""
     state: str
+    """`trained`, `skipped` (its loop had ended before it), `unfinished (500it)`, or `to train`."""
     seconds: float | None = None
+    """How long its training and evaluations took, in all sittings."""
+    flops_executed: int | None = None
+    """FLOPs of the training as the dense kernels execute them; None if the run has not counted them."""
+    flops_theoretical: int | None = None
+    """FLOPs without those of pruned weights."""
+    flops_by_layer: dict[str, LayerFlops] = Field(default_factory=dict)
+    """Both by layer; `(teacher)` are the forward passes of a teacher, `(model)` products outside of every module."""
     metrics: dict[str, float | None] = Field(default_factory=dict)
+    """The metrics at the end; the unit of each is in the table of metrics. None is not a finite number."""
     layers: dict[str, LayerWeights] = Field(default_factory=dict)
     entropies: dict[str, float] = Field(default_factory=dict)
     overlap: MaskOverlap | None = None
@@ -200,18 +249,29 @@ class MetricRow(ResultPart):
 
 
 class Cost(ResultPart):
-    """What the whole run costs. Each node counts once; `shared` is how many phases are one that is counted already."""
+    """What the whole run costs. Each node counts once."""
 
     epochs: float | None = None
     updates: int | None = None
     density_weighted_epochs: float | None = None
-    flops_theoretical: float | None = None
-    flops_executed: float | None = None
+    """Epochs, each times the share of the selected weights that was not masked."""
+    flops_executed: int | None = None
+    """FLOPs of the training as the dense kernels execute them; None if the run has not counted them."""
+    flops_theoretical: int | None = None
+    """FLOPs without those of pruned weights."""
+    flops_by_layer: dict[str, LayerFlops] = Field(default_factory=dict)
+    """Both by layer."""
+    flops_counted_on: str | None = None
+    """The shapes of the batch on which FLOPs were counted; each update counts as that batch."""
     seconds: float | None = None
+    """The time of training and evaluations."""
     trained: int = 0
+    """The number of nodes that are trained to their end."""
     shared: int = 0
+    """The number of phases whose node another phase has trained."""
     skipped: int = 0
     missing: int = 0
+    """The number of nodes that are not trained to their end."""
 
 
 class Provenance(ResultPart):
@@ -226,8 +286,11 @@ class Provenance(ResultPart):
     data_fingerprint: str | None = None
     seed: int | None = None
     scale: str = "1"
+    """The factor by which every length of the schedule was multiplied."""
     noise: str | None = None
     own_metrics: dict[str, Literal["higher", "lower"]] = Field(default_factory=dict)
     versions: dict[str, str | None] = Field(default_factory=dict)
     git: str | None = None
+    """The revision of the working folder, with `+` if it had changes."""
     setting: dict[str, Any] = Field(default_factory=dict)
+    """What results depend on besides the plan: precision, device, threads."""

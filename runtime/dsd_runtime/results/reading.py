@@ -18,6 +18,7 @@ from dsd_lang.views.table import target_text
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.results.comparisons import compare_arms
 from dsd_runtime.results.expectations import check_expectations
+from dsd_runtime.results.flops import CountedUpdate, added, in_all
 from dsd_runtime.results.measurements import Measurements
 from dsd_runtime.results.node_records import NO_RECORD, NodeRecord, histograms, read_node
 from dsd_runtime.results.parts import Cost, MetricRow, PhaseResult, Provenance
@@ -39,7 +40,7 @@ def read_results(run: str | Path) -> Results:
     manifest = _tried(folder.read_manifest, notes) or {}
     rows = _metric_rows(folder, notes)
     nodes = {str(phase): str(key) for phase, key in manifest.get("nodes", {}).items()}
-    measured = Measurements.of(plan, nodes, folder, rows, _own_metrics(manifest))
+    measured = Measurements.of(plan, nodes, folder, rows, _own_metrics(manifest), CountedUpdate.of_manifest(manifest))
     records = {phase.id: read_node(folder, nodes[phase.id], notes) for phase in plan.phases if phase.id in nodes}
     phases = tuple(_phase_result(phase, measured, records.get(phase.id, NO_RECORD)) for phase in plan.phases)
     missing = sum(phase.state not in ("trained", "skipped") for phase in phases)
@@ -94,6 +95,8 @@ def _metric_rows(folder: RunFolder, notes: list[str]) -> list[MetricRow]:
 def _phase_result(phase: Phase, measured: Measurements, record: NodeRecord) -> PhaseResult:
     row = measured.last_row(phase)
     at_end = measured.at_end(phase)
+    flops = measured.flops(phase)
+    total = in_all(flops)
     return PhaseResult(
         id=phase.id,
         parent=phase.parent,
@@ -111,6 +114,9 @@ def _phase_result(phase: Phase, measured: Measurements, record: NodeRecord) -> P
         sparsity=at_end.get("sparsity"),
         state=measured.state(phase),
         seconds=measured.seconds(phase),
+        flops_executed=total.executed if total is not None else None,
+        flops_theoretical=total.theoretical if total is not None else None,
+        flops_by_layer=flops or {},
         metrics={name: value for name, value in at_end.items() if name != "sparsity"},
         layers=record.layers,
         entropies=record.entropies,
@@ -125,10 +131,16 @@ def _cost(plan: Plan, measured: Measurements) -> Cost:
     ends = [row for phase in trained if (row := measured.last_row(phase)) is not None]
     seconds = [spent for phase in trained if (spent := measured.seconds(phase)) is not None]
     states = [measured.state(phase) for phase in nodes.values()]
+    flops = added(map(measured.flops, trained))
+    total = in_all(flops)
     return Cost(
         epochs=round(sum(row.epoch for row in ends), 6),
         updates=sum(row.update for row in ends),
         density_weighted_epochs=round(sum(map(measured.density_weighted_epochs, trained)), 6),
+        flops_executed=total.executed if total is not None else None,
+        flops_theoretical=total.theoretical if total is not None else None,
+        flops_by_layer=flops or {},
+        flops_counted_on=measured.counted.batch if measured.counted is not None and flops else None,
         seconds=round(sum(seconds), 3) if seconds else None,
         trained=states.count("trained"),
         shared=len(plan.phases) - len(nodes),

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from dsd_lang.base.metrics import is_in_points
 from dsd_lang.plan.seeds import grouped_by_seed
+from dsd_runtime.results.budgets import flops_text
 from dsd_runtime.results.figures.parts import MAIN_LINE, cell_text
 from dsd_runtime.results.published import published
 from dsd_runtime.results.results import Results
@@ -103,17 +104,34 @@ def _several(runs: NamedResults) -> TextTable:
     return TextTable(caption, tuple(heads), tuple(rows), 2)
 
 
+_FLOPS = (
+    "FLOPs are those of the products in the updates: as the dense kernels execute them, and (theoretical) those of "
+    "each layer times the share of its weights that was not masked."
+)
+
+
+def _flops(flops: int | None) -> str:
+    return "" if flops is None else flops_text(flops)
+
+
+def _counted_on(runs: NamedResults) -> str:
+    batches = dict.fromkeys(results.cost.flops_counted_on for _, results in runs if results.cost.flops_counted_on)
+    return f" They were counted on one batch: {'; '.join(batches)}." if batches else ""
+
+
 def cost_table(runs: NamedResults) -> TextTable:
-    """Epochs, updates and time; each node counts once."""
-    heads = ("run", "epochs", "density-weighted", "updates", "seconds", "trained", "shared", "skipped", "missing")
+    """Epochs, updates, FLOPs and time; each node counts once."""
+    heads = ("run", "epochs", "density-weighted", "updates", "FLOPs executed", "theoretical", "seconds", "trained",
+             "shared", "skipped", "missing")  # fmt: skip
     rows = tuple(
         (name, cell_text(cost.epochs), cell_text(cost.density_weighted_epochs), str(cost.updates or 0),
+         _flops(cost.flops_executed), _flops(cost.flops_theoretical),
          "" if cost.seconds is None else f"{cost.seconds:.1f}", str(cost.trained), str(cost.shared), str(cost.skipped),
          str(cost.missing))
         for name, cost in ((name, results.cost) for name, results in runs)
     )  # fmt: skip
     caption = (
         "Each node counts once; shared phases are one node. Density-weighted: epochs times the share of weights that "
-        "were not masked."
+        f"were not masked. {_FLOPS}{_counted_on(runs)}"
     )
     return TextTable(caption, heads, rows, 1)

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
+import dsd_lang
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Phase
+from dsd_runtime.results.parts import LayerFlops
 from dsd_runtime.results.reading import read_results
 from dsd_runtime.results.results import Results
 from tests.runtime.results.made_run import made_run
@@ -42,7 +44,7 @@ def test_a_comparison_is_answered_in_one_sentence(tmp_path: Path) -> None:
     assert found.seeds.difference == pytest.approx(-2.2)
     assert found.verdict == (
         "`dsd` is 2.2 points of test.err below `plain` (95% -2.4 to -2, paired t, n = 5, p < 0.001): `dsd` is better; "
-        "all seeds start at one checkpoint (`base`), and the answer is about that one"
+        "all seeds start at one checkpoint (`base`), and the answer is about that one; 4 epochs each"
     )
 
 
@@ -72,7 +74,8 @@ def test_one_seed_has_a_sentence_and_no_p(tmp_path: Path) -> None:
     (found,) = read_results(tmp_path).comparisons
     assert found.seeds.p is None
     assert found.verdict == (
-        "`dsd` is 2 points of test.err below `plain`; a test over seeds needs at least 2 pairs of seeds, there is 1"
+        "`dsd` is 2 points of test.err below `plain`; a test over seeds needs at least 2 pairs of seeds, there is 1; "
+        "4 epochs each"
     )
 
 
@@ -157,6 +160,74 @@ def test_scale_noise_and_unequal_budgets_are_flagged(tmp_path: Path) -> None:
     made_run(tmp_path, text, _errors, scale="0.1")
     flags = read_results(tmp_path).comparisons[0].flags
     assert flags == ("every length is scaled by 0.1", "unequal budgets: 3 and 4 epochs")
+
+
+FLOPS = {
+    "samples": 5,
+    "batch": "images 5 x 3",
+    "layers": {
+        "fc": {"forward": 100, "backward": 100, "weights": {"fc.weight": 30, "tied": 10}},
+        "": {"forward": 7, "backward": 14, "weights": {}},
+    },
+    "teachers": {"resnet20": 50},
+}
+
+
+def flops_of(text: str, folder: Path, *, damaged: bool = False) -> Results:
+    """Ten samples a pass, so two of the counted batches; most of `fc.weight` is masked in sparse phases."""
+    samples = {phase.id: 10 for phase in dsd_lang.compile(text).phases}
+    plan = made_run(folder, text, _errors, flops={**FLOPS, "samples_per_epoch": samples})
+    nodes = json.loads((folder / "manifest.json").read_text())["nodes"]
+    for phase in plan.phases:
+        masked = [[0, {}]] if phase.mode == "dense" else [[0, {"fc.weight": 1.0}], [15, {"fc.weight": 0.2}]]
+        said = "[[" if damaged else json.dumps({"masked": masked})
+        (folder / "checkpoints" / nodes[phase.id] / "densities.json").write_text(said)
+    return read_results(folder)
+
+
+def test_flops_by_layer_leave_out_what_was_masked_at_each_update(tmp_path: Path) -> None:
+    """20 updates: in 15 of them 30 of the 40 weights are masked, in 5 a fifth of those."""
+    found = flops_of("dense 2ep lr=1; sparse 50% 2ep", tmp_path)
+    dense, sparse = found.phases
+    assert (dense.flops_executed, dense.flops_theoretical) == (4 * 221, 4 * 221)
+    kept = 1 - (15 * 30 + 5 * 30 * 0.2) / (20 * 40)
+    assert sparse.flops_by_layer["fc"] == LayerFlops(executed=800, theoretical=round(800 * kept))
+    assert sparse.flops_by_layer["(model)"] == LayerFlops(executed=84, theoretical=84)
+    assert (found.cost.flops_executed, found.cost.flops_theoretical) == (8 * 221, 4 * 221 + 84 + round(800 * kept))
+    assert found.cost.flops_counted_on == "images 5 x 3"
+
+
+@pytest.mark.parametrize(("teacher", "forward"), [("@base.end", 107), ('"t.safetensors"', 50)])
+def test_the_teacher_of_a_phase_counts_with_its_forward_pass(tmp_path: Path, teacher: str, forward: int) -> None:
+    model = ', model="resnet20"' if "safetensors" in teacher else ""
+    text = f"base: dense 2ep lr=1; dense 3ep distill={teacher}(alpha=0.5{model})"
+    teaching = flops_of(text, tmp_path).phases[1]
+    assert teaching.flops_by_layer["(teacher)"] == LayerFlops(executed=6 * forward, theoretical=6 * forward)
+    assert teaching.flops_executed == 6 * (221 + forward)
+
+
+def test_without_its_record_of_masks_a_run_has_executed_flops_only(tmp_path: Path) -> None:
+    cost = flops_of("dense 2ep lr=1; sparse 50% 2ep", tmp_path, damaged=True).cost
+    assert (cost.flops_executed, cost.flops_theoretical) == (8 * 221, None)
+
+
+@pytest.mark.parametrize("flops", [None, [], {"samples": 0}, {"samples": 5, "layers": {"fc": 3}}, "many"])
+def test_a_run_without_a_record_of_flops_has_none(tmp_path: Path, flops: object) -> None:
+    made_run(tmp_path, "dense 2ep lr=1", _errors, flops=flops)
+    found = read_results(tmp_path)
+    assert (found.cost.flops_executed, found.phases[0].flops_executed) == (None, None)
+
+
+def test_the_budgets_stand_beside_the_verdict(tmp_path: Path) -> None:
+    head = "base: dense 1ep lr=0.1\n"
+    arms = "fork seeds=2 { a: dense 3ep lr=0.1\n b: dense 3ep lr=0.2 distill=@base.end(alpha=0.5) }\n"
+    found = flops_of(f"{head}{arms}compare a vs b on=test.err", tmp_path / "teacher").comparisons[0]
+    assert found.flags[-1] == "unequal budgets: 4 epochs each, 1768 and 2410 FLOPs"
+    assert found.flags[-1] in found.verdict
+    plain = arms.replace(" distill=@base.end(alpha=0.5)", "")
+    equal = flops_of(f"{head}{plain}compare a vs b on=test.err", tmp_path / "plain").comparisons[0]
+    assert equal.verdict.endswith("; 4 epochs and 1768 FLOPs each")
+    assert not any("budget" in flag for flag in equal.flags)
 
 
 def test_cost_counts_a_shared_phase_once(tmp_path: Path) -> None:
