@@ -40,6 +40,8 @@ SECTIONS: dict[str, tuple[Public, ...]] = {
     "The runtime": (
         Public("dsd_runtime.attach", "runtime/dsd_runtime/engine/attachment.py"),
         Public("dsd_runtime.Session", "runtime/dsd_runtime/engine/session.py"),
+        Public("dsd_runtime.run", "runtime/dsd_runtime/running.py"),
+        Public("dsd_runtime.build_model", "runtime/dsd_runtime/experiment/catalogue_model.py"),
         Public("dsd_runtime.load_run", "runtime/dsd_runtime/experiment/trained.py"),
         Public("dsd_runtime.noisy_labels", "runtime/dsd_runtime/data/label_noise.py"),
         Public("dsd_runtime.ReluEntropy", "runtime/dsd_runtime/training/relu_entropy.py"),

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from dsd_runtime.engine.attachment import attach
     from dsd_runtime.engine.layers import inventory, tag
     from dsd_runtime.engine.session import Session
+    from dsd_runtime.experiment.catalogue_model import build_model
     from dsd_runtime.experiment.trained import load_run
     from dsd_runtime.notices import DsdWarning
     from dsd_runtime.results.reading import read_results
     from dsd_runtime.results.results import Results
+    from dsd_runtime.running import run
     from dsd_runtime.training.relu_entropy import ReluEntropy
 
 __all__ = [
@@ -24,10 +26,12 @@ __all__ = [
     "Results",
     "Session",
     "attach",
+    "build_model",
     "inventory",
     "load_run",
     "noisy_labels",
     "read_results",
+    "run",
     "tag",
 ]
 
@@ -37,10 +41,12 @@ _HOME = {
     "Results": "results.results",
     "Session": "engine.session",
     "attach": "engine.attachment",
+    "build_model": "experiment.catalogue_model",
     "inventory": "engine.layers",
     "load_run": "experiment.trained",
     "noisy_labels": "data.label_noise",
     "read_results": "results.reading",
+    "run": "running",
     "tag": "engine.layers",
 }
 

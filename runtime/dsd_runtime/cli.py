@@ -23,9 +23,9 @@ _EPILOGUE = """exit status: 0 done, 1 the schedule or the run failed, 2 wrong us
 For every setting, the command line overrides the schedule's `set`, which overrides the model's preset."""
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The command line; a test freezes its flags."""
-    parser = CommandParser(
+def build_parser(kind: type[CommandParser] = CommandParser) -> CommandParser:
+    """The command line, which `dsd_runtime.run` takes as keyword arguments; a test freezes its flags."""
+    parser = kind(
         prog=PROGRAM,
         description="Train a model by a schedule.",
         epilog=_EPILOGUE,
@@ -128,7 +128,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     if parsed.schedule is None:
         parser.error("the following arguments are required: SCHEDULE")
     try:
-        request = _request(parsed)
+        request = request_of(parsed, schedule_path(parsed.schedule))
         resolved = resolve(request)  # finds all mistakes that can be found before torch is loaded
     except ScheduleError as error:
         return _fail(error, 1)
@@ -137,11 +137,12 @@ def _main(arguments: Sequence[str] | None) -> int:
     try:
         from dsd_runtime.experiment.command import execute
     except ModuleNotFoundError as error:
-        return _fail(_missing(error), 2)
+        return _fail(missing_package(error), 2)
     return execute(request, resolved, command=sys.argv if arguments is None else ["dsd-run", *arguments])
 
 
-def _request(parsed: argparse.Namespace) -> Request:
+def request_of(parsed: argparse.Namespace, schedule: Path) -> Request:
+    """The request of a parsed command line; raises :class:`DsdError` for a setting that is none."""
     settings: dict[str, str] = {}
     for item in parsed.settings:
         name, equals, value = item.partition("=")
@@ -149,7 +150,7 @@ def _request(parsed: argparse.Namespace) -> Request:
             raise DsdError(f"`--set {item}` is not KEY=VALUE", help="write for instance `--set lr=1e-3`")
         settings[name.strip()] = value.strip()
     return Request(
-        schedule=schedule_path(parsed.schedule),
+        schedule=schedule,
         model=parsed.model,
         data=parsed.data,
         out=parsed.out,
@@ -183,11 +184,12 @@ def _print_lists(*, models: bool, data: bool) -> int:
         try:
             print(data_text(), end="")
         except ModuleNotFoundError as error:
-            return _fail(_missing(error), 2)
+            return _fail(missing_package(error), 2)
     return 0
 
 
-def _missing(error: ModuleNotFoundError) -> DsdError:
+def missing_package(error: ModuleNotFoundError) -> DsdError:
+    """A package of the extra `run` is not installed."""
     return DsdError(f"`dsd-run` needs `{error.name}`, which is not installed", help=f"run: {_RUN_EXTRA}")
 
 
@@ -197,7 +199,7 @@ def _evaluate(parsed: argparse.Namespace) -> int:
     try:
         from dsd_runtime.experiment.evaluation import EvaluationRequest, execute_evaluation
     except ModuleNotFoundError as error:
-        return _fail(_missing(error), 2)
+        return _fail(missing_package(error), 2)
     return execute_evaluation(
         EvaluationRequest(
             folder=parsed.evaluate,

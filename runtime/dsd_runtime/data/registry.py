@@ -92,6 +92,11 @@ def open_data(spec: str, **options: OptionValue) -> DataSource:
     return _checked_source(call_factory(target, factory, merged), target)
 
 
+def live_source(data: object) -> DataSource:
+    """A data source that a Python program gives: one of its own, or Datasets; raises :class:`DsdError` for others."""
+    return _checked_source(data, "data")
+
+
 def takes_option(spec: str, option: str) -> bool:
     """Whether the loader of ``spec`` has an option with that name; False for an unknown loader.
 

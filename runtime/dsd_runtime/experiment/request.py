@@ -1,5 +1,7 @@
 """Resolves the command line of `dsd-run`, and checks everything that can be checked without torch.
 
+`dsd_runtime.run` gives a request too, and may give live objects instead of names.
+
 For every setting, the command line takes precedence over the schedule's `set`, and `set` over the model's preset.
 """
 
@@ -8,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import dsd_lang
 from dsd_lang.base.errors import DsdError, nearest
@@ -17,12 +19,19 @@ from dsd_lang.base.regular_files import read_regular
 from dsd_lang.plan import Plan
 from dsd_lang.plan.scaling import scaled_plan
 from dsd_runtime.experiment.trust import require_trusted, require_trusted_teachers
-from dsd_runtime.models.catalogue import Preset, is_built_in, preset_of, preset_settings
+from dsd_runtime.models.catalogue import GENERIC_PRESET, Preset, is_built_in, preset_of, preset_settings
+
+if TYPE_CHECKING:
+    from dsd_runtime.data.source import DataSource
+    from dsd_runtime.models.live import LiveModel
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The command line of `dsd-run` as data; None for arguments not given."""
+    """The command line of `dsd-run` as data; None for arguments not given.
+
+    ``given`` is what a Python program gives instead of names. ``model`` and ``data`` are then names to show.
+    """
 
     schedule: Path
     model: str | None = None
@@ -44,6 +53,22 @@ class Request:
     threads: int | None = None
     trusts_schedule: bool = False
     keeps_predictions: bool = True
+    given: Given | None = None
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the plan and the estimate are not printed: a dry run has them in its JSON."""
+        return (self.as_json and self.is_dry) or (self.given is not None and self.progress == "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Live objects of a Python program: the schedule as text or plan, the model as a factory, the data."""
+
+    text: str | None = None
+    plan: Plan | None = None
+    model: LiveModel | None = None
+    data: DataSource | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +86,9 @@ class ResolvedRequest:
 def resolve(request: Request) -> ResolvedRequest:
     """Compiles the schedule for its model; raises :class:`DsdError` for every mistake found so far."""
     _require_numbers(request)
-    text, overrides = _read(request.schedule), dict(request.settings)
-    first = dsd_lang.compile(text, source=str(request.schedule), overrides=overrides)
+    given = request.given or Given()
+    text = "" if given.plan is not None else _read(request.schedule) if given.text is None else given.text
+    first = given.plan or _compiled(request, text)
     model_name = chosen(request.model, first, "model")
     if model_name is None:
         raise DsdError(
@@ -72,16 +98,34 @@ def resolve(request: Request) -> ResolvedRequest:
     require_trusted(request, first.settings)
     require_trusted_teachers(request, first)
     _require_no_file(model_name)
-    preset = preset_of(model_name)
+    preset = preset_of(model_name) if given.model is None else GENERIC_PRESET
     data_spec = chosen(request.data, first, "data")
+    if data_spec is None and given.model is not None:
+        raise DsdError("a model factory needs a data set", help='give `data=`, a name such as "digits" or a source')
     if data_spec is None and not is_built_in(model_name) and model_name.partition(":")[0] != TORCHVISION:
         raise DsdError(
             f"`{model_name}` is your own model, so it needs a data set",
             help="use `--data NAME` (listed by `dsd-run --list-data`), or `--data package.module:factory` of your own",
         )
     _require_no_file(data_spec or "")
-    plan = dsd_lang.compile(text, source=str(request.schedule), overrides=overrides, defaults=preset_settings(preset))
+    plan = _completed(first, preset) if given.plan is not None else _compiled(request, text, preset)
     return ResolvedRequest(scaled_plan(plan, request.scale), first, model_name, preset, data_spec or preset.data, text)
+
+
+def _compiled(request: Request, text: str, preset: Preset | None = None) -> Plan:
+    defaults = None if preset is None else preset_settings(preset)
+    return dsd_lang.compile(text, source=str(request.schedule), overrides=dict(request.settings), defaults=defaults)
+
+
+def _completed(plan: Plan, preset: Preset) -> Plan:
+    """A compiled plan with the preset's optimizer, weight decay, clipping and batch where its phases have none."""
+    standard = dsd_lang.compile("dense 1ep", defaults=preset_settings(preset)).phases[0]
+    wanted = {name: getattr(standard, name) for name in ("opt", "wd", "clip", "batch")}
+    phases = tuple(
+        phase.model_copy(update={name: value for name, value in wanted.items() if getattr(phase, name) is None})
+        for phase in plan.phases
+    )
+    return plan.model_copy(update={"phases": phases}).with_hash()
 
 
 def chosen(flag: str | None, plan: Plan, name: str) -> str | None:

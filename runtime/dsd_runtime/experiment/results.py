@@ -14,6 +14,7 @@ from dsd_lang.plan.seeds import arm_of, grouped_by_seed
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.runner import NodeResult
 from dsd_runtime.experiment.setup import Prepared
+from dsd_runtime.experiment.whole_run import Trained
 from dsd_runtime.results.results import Results
 from dsd_runtime.results.tables import spread
 from dsd_runtime.tracking.console import phase_name, shown_metrics, table_within
@@ -24,10 +25,9 @@ _MOST_VERDICT_LINES = 10
 """With an empty line and the path of the report the answer has 12."""
 
 
-def print_results(
-    prepared: Prepared, folder: RunFolder, results: Sequence[NodeResult], weights: Sequence[Path], answer: Results
-) -> None:
+def print_results(prepared: Prepared, trained: Trained) -> None:
     """Prints the table, the verdicts and the paths, or one JSON object with `--json`."""
+    folder, results, answer = trained.folder, trained.nodes, trained.results
     if prepared.request.as_json:
         phases = [
             {"id": result.phase.id, "path": result.phase.path, "label": result.phase.label, "node": result.key,
@@ -47,7 +47,7 @@ def print_results(
         print(line)
     if has_report:
         print(f"\nreport   {folder.report}")
-    print(f"weights  {weights_text(folder, weights)}")
+    print(f"weights  {weights_text(folder, trained.weights)}")
     print(f"results  {folder.results}")
     print(f"numbers  {folder.metrics}")
     print(f"curves   tensorboard --logdir {folder.events}")

@@ -20,7 +20,7 @@ from dsd_runtime.data.source import DataSource
 from dsd_runtime.experiment.keys import RunSettings
 from dsd_runtime.experiment.label_noise import LabelNoise, noise_for
 from dsd_runtime.experiment.metrics import Measured, reads_entropy, require_measured
-from dsd_runtime.experiment.request import Request, ResolvedRequest, chosen
+from dsd_runtime.experiment.request import Given, Request, ResolvedRequest, chosen
 from dsd_runtime.models.catalogue import Preset
 from dsd_runtime.models.registry import build_model
 from dsd_runtime.training.precision import Precision, PrecisionName, choose_device
@@ -69,20 +69,23 @@ def prepare(request: Request, resolved: ResolvedRequest) -> Prepared:
     """Opens the data of a compiled schedule and resolves every setting; trains nothing."""
     plan, first, preset, model_name = resolved.plan, resolved.unscaled, resolved.preset, resolved.model_name
     data_spec = resolved.data_spec
-    data = open_with_preset(data_spec, preset)
+    given = request.given or Given()
+    data = open_with_preset(data_spec, preset) if given.data is None else given.data
     task = task_for(data.traits, own_metrics_of(data))
     best_metric = PRIMARY_METRIC[data.traits.task]
     require_measured(plan, Measured(task.name, task.metrics, data.sizes, best_metric))
     precision = Precision(_precision(request, first), choose_device(request.device))
     seed = request.seed if request.seed is not None else int(str(first.settings.get("seed", "0")))
     noise = noise_for(plan, data, seed=seed)
+    live = given.model
+    model_key = model_name if live is None else f"{model_name}#{live.fingerprint(data.traits)}"
     setting = RunSettings(
-        model_name, f"{data_spec}#{data.fingerprint}", seed, precision.name, precision.device.type, request.is_compiled,
+        model_key, f"{data_spec}#{data.fingerprint}", seed, precision.name, precision.device.type, request.is_compiled,
         noise=None if noise is None else noise.setting,
     )  # fmt: skip
     return Prepared(
         request, plan, model_name, preset, data_spec, data, task, seed, precision,
-        lambda: build_model(model_name, data.traits), setting, best_metric,
+        lambda: build_model(model_name, data.traits) if live is None else live.build(data.traits), setting, best_metric,
         frozenset(name for name in FULL_NAMES if is_in_points(name)), noise, reads_entropy(plan), resolved.text,
     )  # fmt: skip
 

@@ -68,7 +68,7 @@ _FB_RESNET = Preset(
     weight_decay="1e-4",
     decay="step(33%, 66%, by=0.1)",
 )
-_GENERIC = Preset(
+GENERIC_PRESET = Preset(
     "classification", "digits", "sgd", _NESTEROV, lr="0.1", batch=128, weight_decay="1e-4"
 )  # torchvision's models and the user's own
 # BVLC's solver.prototxt, that of the paper's 250 epochs: x0.96 every 320,000 updates of 32 images, which is 7.99 passes
@@ -309,7 +309,7 @@ def inventory(name: str) -> tuple[LayerInfo, ...]:
 
 def preset_of(model_name: str) -> Preset:
     """A built-in model's preset; a default one for torchvision's and the user's models."""
-    return parse_model_name(model_name)[0].preset if is_built_in(model_name) else _GENERIC
+    return parse_model_name(model_name)[0].preset if is_built_in(model_name) else GENERIC_PRESET
 
 
 def preset_settings(preset: Preset) -> dict[str, str]:

@@ -22,11 +22,13 @@ from dsd_lang.base.errors import DsdError, nearest
 from dsd_lang.base.python_names import TORCHVISION
 from dsd_runtime.data.traits import DataTraits
 from dsd_runtime.factories import UnknownModule, call_factory, load_factory, option_value
-from dsd_runtime.models.catalogue import is_built_in, parse_model_name
+from dsd_runtime.models.catalogue import ModelSpec, is_built_in, parse_model_name
 
 
-def factory_values(traits: DataTraits) -> dict[str, object]:
+def factory_values(traits: DataTraits | None) -> dict[str, object]:
     """The keyword arguments that a factory may take; without those that the data does not have."""
+    if traits is None:
+        return {}
     values: dict[str, object | None] = {
         "num_classes": traits.num_classes,
         "in_channels": traits.image_shape[0] if traits.image_shape else None,
@@ -42,8 +44,10 @@ def factory_values(traits: DataTraits) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def build_model(name: str, traits: DataTraits) -> nn.Module:
+def build_model(name: str, traits: DataTraits | None) -> nn.Module:
     """The model ``name`` with its first and last layers sized by the data, freshly initialised, in training mode.
+
+    Without ``traits`` it has its published sizes.
 
     Raises DsdError for an unknown name or option, for data of another task, and for a factory that does not return a
     model.
@@ -59,6 +63,11 @@ def build_model(name: str, traits: DataTraits) -> nn.Module:
         build = _built_in_builder(name, traits)
     else:
         build = _user_builder(name, traits)
+    return checked_model(build, name)
+
+
+def checked_model(build: Callable[[], Any], name: str) -> nn.Module:
+    """What ``build`` makes, if it is a module, in training mode and with a `reset_parameters()`."""
     model = build()
     if not isinstance(model, nn.Module):
         raise DsdError(f"`{name}` gave a `{type(model).__name__}`", help="a factory returns a torch.nn.Module")
@@ -73,19 +82,11 @@ def _draw_again(build: Callable[[], nn.Module], model: nn.Module) -> None:
         model.load_state_dict(build().state_dict())
 
 
-def _built_in_builder(name: str, traits: DataTraits) -> Callable[[], nn.Module]:
+def _built_in_builder(name: str, traits: DataTraits | None) -> Callable[[], nn.Module]:
     spec, given = parse_model_name(name)
-    if traits.task != spec.preset.task:
-        raise DsdError(
-            f"the model `{spec.name}` is for {spec.preset.task}, the data is for {traits.task}",
-            help=f"use data for that task; its default is `{spec.preset.data}`",
-        )
+    if traits is not None:
+        _require_fitting(spec, traits)
     values = factory_values(traits)
-    if spec.preset.task == "classification" and traits.image_shape is None and traits.num_features is not None:
-        raise DsdError(
-            f"the model `{spec.name}` takes images, and the data has feature vectors",
-            help="use your own model for it, `package.module:factory`",
-        )
     sized = {keyword: values[value] for keyword, value in spec.from_data.items() if value in values}
     if "vocabulary" in given:
         sized.pop("word_counts", None)
@@ -94,8 +95,21 @@ def _built_in_builder(name: str, traits: DataTraits) -> Callable[[], nn.Module]:
     return partial(factory, **{**spec.options, **sized, **given})
 
 
-def _torchvision_builder(name: str, traits: DataTraits) -> Callable[[], nn.Module]:
-    if traits.task != "classification":
+def _require_fitting(spec: ModelSpec, traits: DataTraits) -> None:
+    if traits.task != spec.preset.task:
+        raise DsdError(
+            f"the model `{spec.name}` is for {spec.preset.task}, the data is for {traits.task}",
+            help=f"use data for that task; its default is `{spec.preset.data}`",
+        )
+    if spec.preset.task == "classification" and traits.image_shape is None and traits.num_features is not None:
+        raise DsdError(
+            f"the model `{spec.name}` takes images, and the data has feature vectors",
+            help="use your own model for it, `package.module:factory`",
+        )
+
+
+def _torchvision_builder(name: str, traits: DataTraits | None) -> Callable[[], nn.Module]:
+    if traits is not None and traits.task != "classification":
         raise DsdError(
             f"the model `{TORCHVISION}:{name}` is for classification, the data is for {traits.task}",
             help="use data with images and classes, such as `digits`",
@@ -108,12 +122,11 @@ def _torchvision_builder(name: str, traits: DataTraits) -> Callable[[], nn.Modul
     return partial(torchvision_model, name, **sized)
 
 
-def _user_builder(name: str, traits: DataTraits) -> Callable[[], nn.Module]:
+def _user_builder(name: str, traits: DataTraits | None) -> Callable[[], nn.Module]:
     target, *pieces = name.split(",")
     factory = _user_factory(target)
     parameters = inspect.signature(factory).parameters
-    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    accepted = {key: value for key, value in factory_values(traits).items() if takes_any or key in parameters}
+    takes_any = _takes_any(factory)
     options: dict[str, object] = {}
     for piece in pieces:
         key, _, text = piece.partition("=")
@@ -124,7 +137,17 @@ def _user_builder(name: str, traits: DataTraits) -> Callable[[], nn.Module]:
                 f"`{target}` takes no argument `{key}`", help=f"did you mean `{guess}`? {known}" if guess else known
             )
         options[key] = option_value(text)
-    return partial(call_factory, target, factory, {**accepted, **options})
+    return partial(call_factory, target, factory, {**accepted_values(factory, traits), **options})
+
+
+def accepted_values(factory: Callable[..., Any], traits: DataTraits | None) -> dict[str, object]:
+    """The properties of the data that a factory takes as keyword arguments."""
+    parameters = inspect.signature(factory).parameters
+    return {key: value for key, value in factory_values(traits).items() if _takes_any(factory) or key in parameters}
+
+
+def _takes_any(factory: Callable[..., Any]) -> bool:
+    return any(item.kind is item.VAR_KEYWORD for item in inspect.signature(factory).parameters.values())
 
 
 def _user_factory(target: str) -> Callable[..., Any]:

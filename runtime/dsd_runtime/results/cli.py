@@ -17,6 +17,7 @@ from dsd_lang.base.errors import DsdError
 from dsd_lang.base.streams import guarded, write_to_stream
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.results.report import ReportedRun, read_runs, report_html
+from dsd_runtime.results.results import schema_text
 from dsd_runtime.results.text_report import csv_report, markdown_report
 from dsd_runtime.storage.durable import write_text
 
@@ -33,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_EPILOGUE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="a run folder; several are compared")
+    parser.add_argument("runs", metavar="RUN", nargs="*", type=Path, help="a run folder; several are compared")
     parser.add_argument(
         "--out",
         metavar="FILE",
@@ -42,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--format", default="html", choices=("html", "markdown", "json", "csv"), help="default html")
     parser.add_argument("--open", action="store_true", dest="opens", help="show the report in the browser")
+    parser.add_argument("--schema", action="store_true", help="print the JSON Schema of results.json (needs no RUN)")
     parser.add_argument(
         "--version", action="version", version=f"{PROGRAM} {__version__}", help="print the version and exit"
     )
@@ -50,7 +52,18 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
-    return guarded(PROGRAM, lambda: _run(build_parser().parse_args(arguments)))
+    return guarded(PROGRAM, lambda: _main(arguments))
+
+
+def _main(arguments: Sequence[str] | None) -> int:
+    parser = build_parser()
+    request = parser.parse_args(arguments)
+    if request.schema:
+        write_to_stream(sys.stdout, schema_text(), "stdout")
+        return 0
+    if not request.runs:
+        parser.error("the following arguments are required: RUN")
+    return _run(request)
 
 
 def _run(request: argparse.Namespace) -> int:

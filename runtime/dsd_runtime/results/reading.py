@@ -22,7 +22,7 @@ from dsd_runtime.results.flops import CountedUpdate, added, in_all
 from dsd_runtime.results.measurements import Measurements
 from dsd_runtime.results.node_records import NO_RECORD, NodeRecord, histograms, read_node
 from dsd_runtime.results.parts import Cost, MetricRow, PhaseResult, Provenance
-from dsd_runtime.results.results import Results
+from dsd_runtime.results.results import MetricRows, Results
 
 Found = TypeVar("Found")
 
@@ -57,7 +57,7 @@ def read_results(run: str | Path) -> Results:
         cost=_cost(plan, measured),
         provenance=provenance,
         notes=tuple(notes),
-        metrics=tuple(rows),
+        metrics=MetricRows(rows),
         weights=tuple(histograms(plan, records)),
     )
 

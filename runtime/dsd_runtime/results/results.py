@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, GetCoreSchemaHandler, ValidationError
+from pydantic_core import core_schema
 
 from dsd_lang.base.errors import DsdError
 from dsd_runtime.results.parts import (
@@ -21,6 +23,24 @@ from dsd_runtime.results.parts import (
 RESULTS_VERSION = 1
 
 
+class MetricRows(tuple[MetricRow, ...]):
+    """All measurements in long form: node, epoch and update within the phase, name, value."""
+
+    __slots__ = ()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(cls, handler(tuple[MetricRow, ...]))
+
+    def to_pandas(self) -> Any:
+        """A `pandas.DataFrame`, one row a measurement; raises :class:`DsdError` where pandas is not installed."""
+        try:
+            import pandas
+        except ImportError:
+            raise DsdError("`to_pandas()` needs pandas", help="run `pip install pandas`") from None
+        return pandas.DataFrame([row.model_dump() for row in self], columns=list(MetricRow.model_fields))
+
+
 class Results(ResultPart):
     """The answer of a run, half-finished ones included; `notes` says what is missing or damaged.
 
@@ -30,16 +50,22 @@ class Results(ResultPart):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     version: Literal[1] = Field(default=1, alias="dsd_results")
+    """The version of this format."""
     run: str
+    """The name of the run folder."""
     finished: bool = False
+    """Whether every phase is trained or skipped."""
     phases: tuple[PhaseResult, ...] = ()
     comparisons: tuple[ComparisonResult, ...] = ()
     expectations: tuple[ExpectationResult, ...] = ()
     cost: Cost = Cost()
     provenance: Provenance
     notes: tuple[str, ...] = ()
-    metrics: tuple[MetricRow, ...] = ()
+    """What is missing or damaged in the run folder, in sentences."""
+    metrics: MetricRows = MetricRows()
+    """One row a measurement, the training's own `loss` and `lr` included; `seconds` is the time of a node."""
     weights: tuple[WeightHistogram, ...] = ()
+    """The distributions of the weights at both sides of each boundary."""
 
     @property
     def holds(self) -> bool:
@@ -57,7 +83,8 @@ class Results(ResultPart):
 
     @classmethod
     def from_json(cls, text: str) -> Results:
-        """Reads :meth:`to_json`; raises :class:`DsdError` for anything else."""
+        """Reads :meth:`to_json`, also of earlier versions of dsd; raises :class:`DsdError` for anything else."""
+        _require_known_version(text)
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
@@ -69,12 +96,8 @@ class Results(ResultPart):
             ) from None
 
     def to_pandas(self) -> Any:
-        """The metrics in long form as a `pandas.DataFrame`; raises :class:`DsdError` where pandas is not installed."""
-        try:
-            import pandas
-        except ImportError:
-            raise DsdError("`to_pandas()` needs pandas", help="run `pip install pandas`") from None
-        return pandas.DataFrame([row.model_dump() for row in self.metrics], columns=list(MetricRow.model_fields))
+        """`metrics.to_pandas()`."""
+        return self.metrics.to_pandas()
 
     def figure(self, name: str) -> dict[str, Any]:
         """A figure of the report as a Vega-Lite specification with its data: `sensitivity`, `tickets`, `curve val.err`.
@@ -100,3 +123,21 @@ class Results(ResultPart):
         done = sum(phase.state in ("trained", "skipped") for phase in self.phases)
         verdicts = f"; {'; '.join(self.verdicts)}" if self.verdicts else ""
         return f"<Results of {self.run}: {done} of {len(self.phases)} phases{verdicts}>"
+
+
+def schema_text() -> str:
+    """The JSON Schema of `results.json`."""
+    return json.dumps(Results.model_json_schema(), indent=2) + "\n"
+
+
+def _require_known_version(text: str) -> None:
+    """Raises :class:`DsdError` for results of a newer version; what is no results file at all is said elsewhere."""
+    try:
+        version = json.loads(text)["dsd_results"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return
+    if isinstance(version, int) and version > RESULTS_VERSION:
+        raise DsdError(
+            f"this is a version {version} results file, and this dsd reads up to version {RESULTS_VERSION}",
+            help="upgrade dsd-lang, or write it again from the run folder with `dsd-report RUN --format json`",
+        )

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from dsd_runtime.cli import main
-from dsd_runtime.experiment.command import StopRequest
+from dsd_runtime.experiment.stopping import StopRequest
 from dsd_runtime.storage.checkpoint import weights_fingerprint
 
 DSD = "d0: dense 2ep lr=0.05\ns: sparse 50% 2ep\nd1: dense 2ep\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dsd_runtime.cli import main
-from dsd_runtime.experiment import command
+from dsd_runtime.experiment import whole_run
 from tests.runtime.experiment.conftest import Run
 
 SOURCE = """
@@ -160,8 +160,8 @@ def test_a_bug_of_ours_stays_one(dsd_run: Run, monkeypatch: pytest.MonkeyPatch) 
         {}["gone"]
 
     broken.__globals__  # noqa: B018  (its module is this test's, so it is given one of ours)
-    ours = type(broken)(broken.__code__, {"__name__": "dsd_runtime.experiment.command"}, "broken")
-    monkeypatch.setattr(command, "print_head", ours)
+    ours = type(broken)(broken.__code__, {"__name__": "dsd_runtime.experiment.whole_run"}, "broken")
+    monkeypatch.setattr(whole_run, "print_head", ours)
     outcome = dsd_run(TEXT, base=("--model", "my_failing_nets:net", *FLAGS))
     assert outcome.code == 2
     assert "internal error: KeyError: 'gone'; please report it" in outcome.err

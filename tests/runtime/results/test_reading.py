@@ -14,6 +14,7 @@ from scipy import stats
 import dsd_lang
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Phase
+from dsd_runtime.results.cli import main
 from dsd_runtime.results.parts import LayerFlops
 from dsd_runtime.results.reading import read_results
 from dsd_runtime.results.results import Results
@@ -245,8 +246,55 @@ def test_results_survive_json_and_know_their_version(tmp_path: Path) -> None:
     assert json.loads(found.to_json())["dsd_results"] == 1
     assert "42 points" not in repr(found)
     assert repr(found).startswith(f"<Results of {tmp_path.name}: 21 of 21 phases; `dsd` is 2.2 points")
-    with pytest.raises(DsdError, match="not a version 1 results file: at `dsd_results`"):
-        Results.from_json(found.to_json().replace('"dsd_results": 1', '"dsd_results": 9'))
+    for version, words in (
+        (9, "is a version 9 results file, and this dsd reads up to version 1"),
+        (0, "at `dsd_resul"),
+    ):
+        with pytest.raises(DsdError, match=words):
+            Results.from_json(found.to_json().replace('"dsd_results": 1', f'"dsd_results": {version}'))
+
+
+def test_results_of_an_earlier_dsd_are_read(tmp_path: Path) -> None:
+    """What has been added since stands at its default."""
+    made_run(tmp_path, ARMS + "compare dsd vs plain on=test.err", _errors)
+    text = read_results(tmp_path).to_json()
+    earlier = json.loads(text)
+    for part in (earlier["cost"], *earlier["phases"]):
+        for name in [name for name in part if name.startswith("flops_")]:
+            del part[name]
+    assert Results.from_json(json.dumps(earlier)) == Results.from_json(text)
+
+
+def test_the_schema_describes_what_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    assert main(["--schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    found = flops_of(ARMS + "compare dsd vs plain on=test.err\nexpect dsd.test.err < 1", tmp_path)
+    jsonschema.validators.validator_for(schema).check_schema(schema)
+    jsonschema.validate(json.loads(found.to_json()), schema)
+    described = schema["$defs"]["PhaseResult"]["properties"]
+    assert described["seconds"]["description"].startswith("How long its training")
+    assert schema["properties"]["metrics"]["items"] == {"$ref": "#/$defs/MetricRow"}
+
+
+def test_metrics_in_long_form_are_a_table(tmp_path: Path) -> None:
+    made_run(tmp_path, "dense 2ep lr=1", _errors)
+    found = read_results(tmp_path)
+    pandas = pytest.importorskip("pandas")
+    table = found.metrics.to_pandas()
+    assert isinstance(table, pandas.DataFrame)
+    assert list(table.columns) == ["node", "epoch", "update", "name", "value"]
+    assert table[table.name == "test.err"].value.tolist() == [
+        row.value for row in found.metrics if row.name == "test.err"
+    ]
+    assert found.to_pandas().equals(table)
+
+
+def test_without_a_run_folder_the_tool_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([])
+    assert end.value.code == 2
+    assert "required: RUN" in capsys.readouterr().err
 
 
 def test_damage_is_noted_and_the_rest_is_read(tmp_path: Path) -> None:

@@ -1,0 +1,156 @@
+"""Trains a prepared run in its folder, from the first check to the report."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dsd_lang.base.errors import DsdError
+from dsd_lang.base.layers_file import layers_as_data
+from dsd_runtime.engine.support import require_supported
+from dsd_runtime.experiment.densities import DensityFile
+from dsd_runtime.experiment.earlier import compare_with_earlier, earlier_threads, put_aside
+from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.experiment.head import hyper_parameters, print_head
+from dsd_runtime.experiment.keys import node_keys
+from dsd_runtime.experiment.longer import Shorter, shorter_forms
+from dsd_runtime.experiment.manifest import build_manifest
+from dsd_runtime.experiment.predicting import keep_predictions
+from dsd_runtime.experiment.preflight import check_tree
+from dsd_runtime.experiment.reporting import ReportFile, report_or_say_why
+from dsd_runtime.experiment.run_flops import earlier_flops, flops_of_run
+from dsd_runtime.experiment.runner import NodeResult, Runner
+from dsd_runtime.experiment.setup import Prepared
+from dsd_runtime.experiment.stopping import Interrupted, StopRequest
+from dsd_runtime.experiment.summary import estimate_cost, format_rows, phase_rows
+from dsd_runtime.experiment.survey import Probe, Survey, survey
+from dsd_runtime.experiment.threads import computing_on
+from dsd_runtime.experiment.weight_records import WeightRecords
+from dsd_runtime.results.reading import read_results
+from dsd_runtime.results.results import Results
+from dsd_runtime.storage.durable import write_json, write_text
+from dsd_runtime.tracking.console import ConsoleProgress, LastSaved
+from dsd_runtime.tracking.forecast import Forecast
+from dsd_runtime.tracking.jsonl import MetricsFile
+from dsd_runtime.tracking.tracker import Tracker
+from dsd_runtime.training.loop import Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A finished run: its folder, what became of each phase, the files with the last weights, and the answer."""
+
+    folder: RunFolder
+    nodes: Sequence[NodeResult]
+    weights: Sequence[Path]
+    results: Results
+
+
+def carry_out(prepared: Prepared, probe: Probe, saved: LastSaved, command: Sequence[str]) -> Trained | None:
+    """Trains what is not trained yet, and writes the run folder; None for a dry run.
+
+    Raises :class:`DsdError` for what the user can mend, and :class:`Interrupted` after a signal.
+    """
+    request = prepared.request
+    if not prepared.plan.phases:
+        raise DsdError(f"`{request.schedule}` has no phases", help="write for instance `dense 10ep`")
+    require_supported(prepared.plan)
+    folder = RunFolder(request.out or default_folder(prepared))
+    folder.require_ours()
+    goes_on = request.mode != "fresh"
+    found = survey(prepared, probe, earlier_threads=earlier_threads(folder) if goes_on else None)
+    with computing_on(found.threads):
+        prepared = replace(prepared, setting=replace(prepared.setting, threads=found.threads.count))
+        return _run_on(prepared, folder, found, saved, command)
+
+
+def _run_on(
+    prepared: Prepared, folder: RunFolder, found: Survey, saved: LastSaved, command: Sequence[str]
+) -> Trained | None:
+    request = prepared.request
+    keys = node_keys(prepared.plan, prepared.setting)
+    if request.write_layers is not None:
+        write_json(request.write_layers, layers_as_data(found.layers))
+    assert found.probe.model is not None
+    check_tree(prepared, found.probe.model)
+    if request.mode == "fresh" and not request.is_dry:
+        with folder.locked():
+            folder.remove_leftovers()
+            for line in folder.clear():
+                print(f"note: {line}", file=sys.stderr)
+    shorter = {} if request.mode == "fresh" else shorter_forms(prepared, folder, keys)
+    earlier = compare_with_earlier(prepared, folder, keys, shorter)
+    rows = phase_rows(prepared, found.layers, folder, keys, shorter)
+    counted = None if request.is_dry else _flops(prepared, folder, found)
+    cost = estimate_cost(prepared, found, rows)
+    if not request.is_quiet:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        print_head(prepared, folder, found, [format_rows(rows, width), str(cost), *earlier])
+    if request.is_dry:
+        if request.as_json:
+            table = [dataclasses.asdict(row) for row in rows]
+            print(json.dumps({"phases": table, "cost": cost.as_data(), "plan_hash": prepared.plan.hash}))
+        return None
+    with folder.locked():
+        folder.remove_leftovers()
+        put_aside(prepared, folder, keys, shorter)
+        manifest = build_manifest(prepared, keys, command, counted)
+        write_json(folder.manifest, manifest)
+        write_json(folder.plan, json.loads(prepared.plan.to_json()))
+        return _train(prepared, folder, saved, manifest, cost.forecast(), shorter)
+
+
+def _flops(prepared: Prepared, folder: RunFolder, found: Survey) -> dict[str, Any] | None:
+    """The FLOPs of an update, counted unless the folder's last run has done so."""
+    assert found.probe.model is not None
+    earlier = earlier_flops(prepared, folder.read_manifest())
+    return flops_of_run(prepared, found.probe.model, found.layers) if earlier is None else earlier
+
+
+def _train(
+    prepared: Prepared,
+    folder: RunFolder,
+    saved: LastSaved,
+    manifest: dict[str, Any],
+    forecast: Forecast,
+    shorter: Mapping[str, Shorter],
+) -> Trained:
+    from dsd_runtime.tracking.tensorboard import TensorBoard
+
+    stop = StopRequest()
+    board = TensorBoard(folder.events, prepared.plan, hyper_parameters(prepared, manifest), prepared.best_metric)
+    metrics = MetricsFile(folder.metrics)
+    console = ConsoleProgress(prepared.request.progress, forecast, prepared.data.sizes)
+    weights_seen = WeightRecords(folder, prepared.plan, manifest["nodes"])
+    tracker = Tracker((saved, metrics, board, console, weights_seen, DensityFile(folder), ReportFile(folder)))
+    try:
+        runner = Runner(prepared, folder, tracker, should_stop=stop, shorter=shorter)
+        with stop.listening():
+            results = runner.run()
+        weights = runner.write_line_ends()
+    except Stopped:
+        assert stop.signal is not None
+        print(f"stopped; the progress is in {saved.path}; run the same command again to continue", file=sys.stderr)
+        report_or_say_why(folder)
+        raise Interrupted(stop.signal) from None
+    finally:
+        tracker.close()
+    if prepared.request.keeps_predictions:
+        keep_predictions(prepared, folder, runner.keys)
+    write_json(folder.manifest, {**manifest, "finished": True})
+    answer = read_results(folder.root)
+    write_text(folder.results, answer.to_json())
+    report_or_say_why(folder, answer)
+    return Trained(folder, results, weights, answer)
+
+
+def default_folder(prepared: Prepared) -> Path:
+    """`runs/SCHEDULE-MODEL`, with the model's options in a form that is valid in a file name."""
+    model = "".join(char if char.isalnum() or char in "._-" else "-" for char in prepared.model_name)
+    return Path("runs") / f"{prepared.request.schedule.stem}-{model}"
