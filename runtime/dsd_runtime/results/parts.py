@@ -234,8 +234,11 @@ class PhaseResult(ResultPart):
     metrics: dict[str, float | None] = Field(default_factory=dict)
     """The metrics at the end; the unit of each is in the table of metrics. None is not a finite number."""
     layers: dict[str, LayerWeights] = Field(default_factory=dict)
+    """The weights that are not pruned at the end, by layer."""
     entropies: dict[str, float] = Field(default_factory=dict)
+    """`entropy.relu` by layer at the last evaluation, in bits, where the schedule reads it."""
     overlap: MaskOverlap | None = None
+    """With the mask of the sparse phase before."""
 
 
 class MetricRow(ResultPart):
@@ -289,6 +292,7 @@ class Provenance(ResultPart):
     """The factor by which every length of the schedule was multiplied."""
     noise: str | None = None
     own_metrics: dict[str, Literal["higher", "lower"]] = Field(default_factory=dict)
+    """The user's own metrics, and what is better."""
     versions: dict[str, str | None] = Field(default_factory=dict)
     git: str | None = None
     """The revision of the working folder, with `+` if it had changes."""
