@@ -248,7 +248,7 @@ def test_results_survive_json_and_know_their_version(tmp_path: Path) -> None:
     assert repr(found).startswith(f"<Results of {tmp_path.name}: 21 of 21 phases; `dsd` is 2.2 points")
     for version, words in (
         (9, "is a version 9 results file, and this dsd reads up to version 1"),
-        (0, "at `dsd_resul"),
+        (0, "at `dsd_results`"),
     ):
         with pytest.raises(DsdError, match=words):
             Results.from_json(found.to_json().replace('"dsd_results": 1', f'"dsd_results": {version}'))
