@@ -231,8 +231,9 @@ def test_the_help_is_frozen(capsys: pytest.CaptureFixture[str], monkeypatch: pyt
 
 
 HELP = """\
-usage: dsd-report [-h] [--out FILE] [--format {html,markdown,json,csv}] [--open] [--version]
-                  RUN [RUN ...]
+usage: dsd-report [-h] [--out FILE] [--format {html,markdown,json,csv}] [--open] [--schema]
+                  [--version]
+                  [RUN ...]
 
 Write the report of one or several run folders, without training.
 
@@ -246,6 +247,7 @@ options:
   --format {html,markdown,json,csv}
                         default html
   --open                show the report in the browser
+  --schema              print the JSON Schema of results.json (needs no RUN)
   --version             print the version and exit
 
 exit status: 0 done, 1 an `expect` of the schedule failed, 2 wrong usage or no run folder.
