@@ -74,8 +74,17 @@ class Results(ResultPart):
 
     @property
     def verdicts(self) -> tuple[str, ...]:
-        """One sentence for each `compare` and each `expect`, in the order of the schedule."""
+        """One sentence for each `compare` and each `expect`, in the order of the schedule; without any, the summary."""
+        if not self.comparisons and not self.expectations:
+            return () if self.summary is None else (self.summary,)
         return (*(item.verdict for item in self.comparisons), *(item.verdict for item in self.expectations))
+
+    @property
+    def summary(self) -> str | None:
+        """What was measured, in one sentence, without a test; None before anything was."""
+        from dsd_runtime.results.summaries import summary_of  # a summary is made of results
+
+        return summary_of(self)
 
     def to_json(self, *, indent: int | None = 1) -> str:
         """Everything as JSON; numbers that are not finite are null."""

@@ -15,6 +15,12 @@ def number(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
+def amount(difference: float, metric: str) -> str:
+    """A difference without its sign: `2.2 points` of a metric in percent, `1 point`, `0.03` of another."""
+    size = number(abs(difference))
+    return f"{size} point{'' if size == '1' else 's'}" if is_in_points(metric) else size
+
+
 def p_text(p: float) -> str:
     """`p = 0.12`, `p = 0.003`, `p < 0.001`."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p < 0.1 else f"p = {p:.2f}"
@@ -57,8 +63,7 @@ def _difference(left: str, right: str, metric: str, difference: float) -> str:
     if difference == 0:
         return f"`{left}` and `{right}` have the same {metric}"
     side = "below" if difference < 0 else "above"
-    unit = " points" if is_in_points(metric) else ""
-    return f"`{left}` is {number(abs(difference))}{unit} of {metric} {side} `{right}`"
+    return f"`{left}` is {amount(difference, metric)} of {metric} {side} `{right}`"
 
 
 def _shown(left: str, right: str, difference: float, p: float, higher_is_better: bool | None) -> str:

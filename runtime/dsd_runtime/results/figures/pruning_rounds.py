@@ -28,7 +28,7 @@ def tickets(results: Results) -> Figure | None:
     metric = main_metric(results)
     if metric is None or double_descent(results) is not None:
         return None
-    rows = _rows(results, lambda phase: phase.metrics.get(metric))
+    rows = rows_over_weights(results, lambda phase: phase.metrics.get(metric))
     caption = f"{metric} at the end of each round; {direction(metric, results)}."
     return _over_weights(rows, "tickets", f"{metric} over the weights remaining", metric, caption)
 
@@ -43,7 +43,7 @@ def early_stop(results: Results) -> Figure | None:
             best[row.node] = min(best.get(row.node, (row.value, row.update)), (row.value, row.update))
     if max(counts.values(), default=0) < 3 or double_descent(results) is not None:
         return None
-    rows = _rows(results, lambda phase: float(best[phase.node][1]) if phase.node in best else None)
+    rows = rows_over_weights(results, lambda phase: float(best[phase.node][1]) if phase.node in best else None)
     title = "Early-stop update over the weights remaining"
     caption = "The update with the smallest validation loss of each round: how fast it learns."
     return _over_weights(rows, "early stop", title, "update", caption)
@@ -61,7 +61,7 @@ def double_descent(results: Results) -> Figure | None:
     rows = [
         {**row, "panel": name, "sparsity": 100 - row["x"]}
         for name in wanted
-        for row in _rows(results, lambda phase, name=name: phase.metrics.get(name))  # type: ignore[misc]
+        for row in rows_over_weights(results, lambda phase, name=name: phase.metrics.get(name))  # type: ignore[misc]
     ]
     x = quantity("sparsity", "sparsity, %")
     panels = [
@@ -119,7 +119,7 @@ def _over_weights(rows: Sequence[Row], name: str, title: str, metric: str, capti
     )  # fmt: skip
 
 
-def _rows(results: Results, value: ValueOfPhase) -> list[Row]:
+def rows_over_weights(results: Results, value: ValueOfPhase) -> list[Row]:
     """A row for each line and sparsity; the dense network that a line starts from is its first."""
     found: list[Row] = []
     for name, phases in rounds(results).items():
