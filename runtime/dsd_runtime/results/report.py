@@ -24,7 +24,7 @@ from dsd_runtime.results.figures.parts import short
 from dsd_runtime.results.head_comment import head_paragraphs
 from dsd_runtime.results.parts import ExpectationResult
 from dsd_runtime.results.reading import read_results
-from dsd_runtime.results.report_tables import cost_table, result_table
+from dsd_runtime.results.report_tables import cost_table, flops_table, result_table
 from dsd_runtime.results.results import Results
 from dsd_runtime.storage.durable import write_text
 
@@ -109,6 +109,7 @@ def _described(run: ReportedRun) -> dict[str, Any]:
     return {
         "name": run.name,
         "results": run.results,
+        "flops": flops_table(run.results),
         "about": [part.text for part in head if part.kind == ""],
         "cited": [part.text for part in head if part.kind in ("Source", "Claim")],
         "flags": list(_flags(run.results)),

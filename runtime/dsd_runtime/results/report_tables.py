@@ -119,6 +119,20 @@ def _counted_on(runs: NamedResults) -> str:
     return f" They were counted on one batch: {'; '.join(batches)}." if batches else ""
 
 
+def flops_table(results: Results) -> TextTable | None:
+    """The FLOPs of the run by layer, the most expensive first; None where they were not counted."""
+    layers = sorted(results.cost.flops_by_layer.items(), key=lambda item: -item[1].executed)
+    if not layers:
+        return None
+    rows = [
+        (name, flops_text(one.executed), _flops(one.theoretical),
+         "" if one.theoretical is None or not one.executed else f"{100 * one.theoretical / one.executed:.4g}%")
+        for name, one in layers
+    ]  # fmt: skip
+    heads = ("layer", "FLOPs executed", "theoretical", "share")
+    return TextTable("The whole training by layer, the most expensive first.", heads, tuple(rows), 1)
+
+
 def cost_table(runs: NamedResults) -> TextTable:
     """Epochs, updates, FLOPs and time; each node counts once."""
     heads = ("run", "epochs", "density-weighted", "updates", "FLOPs executed", "theoretical", "seconds", "trained",

@@ -15,6 +15,17 @@ Measure = Callable[[Phase, int], Mapping[str, float | None]]
 """The metrics after each epoch (from 1) of a phase."""
 Records = Callable[[Phase], Mapping[str, Any]]
 
+FLOPS = {
+    "samples": 5,
+    "batch": "images 5 x 3",
+    "layers": {
+        "fc": {"forward": 100, "backward": 100, "weights": {"fc.weight": 30, "tied": 10}},
+        "": {"forward": 7, "backward": 14, "weights": {}},
+    },
+    "teachers": {"resnet20": 50},
+}
+"""What a manifest says about FLOPs, but for the samples of a pass."""
+
 
 def made_run(
     folder: Path,

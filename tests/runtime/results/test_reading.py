@@ -18,7 +18,7 @@ from dsd_runtime.results.cli import main
 from dsd_runtime.results.parts import LayerFlops
 from dsd_runtime.results.reading import read_results
 from dsd_runtime.results.results import Results
-from tests.runtime.results.made_run import made_run
+from tests.runtime.results.made_run import FLOPS, made_run
 
 ARMS = """base: dense 2ep lr=0.1
 fork seeds=5 {
@@ -161,17 +161,6 @@ def test_scale_noise_and_unequal_budgets_are_flagged(tmp_path: Path) -> None:
     made_run(tmp_path, text, _errors, scale="0.1")
     flags = read_results(tmp_path).comparisons[0].flags
     assert flags == ("every length is scaled by 0.1", "unequal budgets: 3 and 4 epochs")
-
-
-FLOPS = {
-    "samples": 5,
-    "batch": "images 5 x 3",
-    "layers": {
-        "fc": {"forward": 100, "backward": 100, "weights": {"fc.weight": 30, "tied": 10}},
-        "": {"forward": 7, "backward": 14, "weights": {}},
-    },
-    "teachers": {"resnet20": 50},
-}
 
 
 def flops_of(text: str, folder: Path, *, damaged: bool = False) -> Results:

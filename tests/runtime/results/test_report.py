@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from made_run import made_run, record_of
+from made_run import FLOPS, made_run, record_of
 
 from dsd_lang.plan import Phase
 from dsd_runtime.results import cli
@@ -136,6 +136,17 @@ def test_a_label_like_a_tag_is_escaped_in_the_data_of_charts(run: Path) -> None:
     page = Page(report_html([first._replace(results=first.results.model_copy(update={"phases": phases}), name=EVIL)]))
     assert any(row["arm"] == EVIL for chart in page.charts for row in json.loads(chart)["data"]["values"])
     assert EVIL in page.text
+
+
+def test_flops_by_layer_are_below_the_cost_where_they_were_counted(tmp_path: Path, run: Path) -> None:
+    assert "FLOPs by layer" not in report_html(read_runs([run]))
+    layers = {"<fc>": FLOPS["layers"]["fc"], **FLOPS["layers"]}
+    counted = {**FLOPS, "layers": layers, "samples_per_epoch": {"p0": 10}}
+    made_run(tmp_path / "a", "dense 2ep lr=1", measure, flops=counted)
+    page = report_html(read_runs([tmp_path / "a"]))
+    assert "FLOPs by layer, 3 layers" in page
+    assert "&lt;fc&gt;" in page
+    assert "counted on one batch: images 5 x 3" in page
 
 
 def test_several_runs_have_one_table_matched_by_path_and_label(tmp_path: Path, run: Path) -> None:
