@@ -215,6 +215,22 @@ class RunFolder:
             help="delete that file (trained phases are kept), or use another `--out` or `--fresh`",
         )
 
+    def is_in_use(self) -> bool:
+        """Whether a process writes to the folder now; False where that cannot be known."""
+        try:
+            lock = os.open(self.root / ".lock", os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        finally:
+            os.close(lock)
+        return False
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Locks the folder for this process; raises :class:`DsdError` if another process uses it."""

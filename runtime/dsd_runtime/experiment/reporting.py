@@ -1,4 +1,4 @@
-"""Writes `report.html` while a run trains: after every node, unless writing takes too much of the time."""
+"""Writes `report.html` while a run trains: after every node and whenever progress is saved, if there is time for it."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ class ReportFile(Sink):
         self._took = 0.0
 
     def saved(self, path: Path) -> None:
-        """A node has ended when its last checkpoint is complete."""
+        """A node has ended, or is so far, when a checkpoint of it is complete."""
         waited = time.monotonic() - self._ended
-        if path.name.startswith("end-") and self._took <= MOST_SHARE * waited:
+        if path.name.startswith(("end-", "progress-")) and self._took <= MOST_SHARE * waited:
             self._write()
 
     def _write(self) -> None:
         began = time.monotonic()
-        report_or_say_why(self._folder)
+        report_or_say_why(self._folder, is_running=True)
         self._ended = time.monotonic()
         self._took = self._ended - began
 
 
-def report_or_say_why(folder: RunFolder, results: Results | None = None) -> bool:
+def report_or_say_why(folder: RunFolder, results: Results | None = None, *, is_running: bool = False) -> bool:
     """Writes the report (of ``results``, if they are read already); where that fails says why, and returns False."""
     try:
-        write_report(folder.root, results)
+        write_report(folder.root, results, is_running=is_running)
     except DsdError as error:
         print(f"note: the report was not written: {error}", file=sys.stderr)
     except Exception as error:  # noqa: BLE001  (a bug in a report must not end a training of days)

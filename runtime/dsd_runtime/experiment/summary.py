@@ -13,7 +13,8 @@ from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.longer import Shorter
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.experiment.survey import Speed, Survey, measure_speed
-from dsd_runtime.tracking.console import format_bytes, format_seconds, phase_name, table_within
+from dsd_runtime.tracking.console import format_bytes, phase_name, table_within
+from dsd_runtime.tracking.durations import format_seconds
 from dsd_runtime.tracking.forecast import Forecast, NodeWork
 
 

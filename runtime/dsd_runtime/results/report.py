@@ -23,6 +23,7 @@ from dsd_runtime.results.figures import Figure, curves, figures_of
 from dsd_runtime.results.figures.parts import short
 from dsd_runtime.results.head_comment import head_paragraphs
 from dsd_runtime.results.parts import ExpectationResult
+from dsd_runtime.results.progress import progress_text
 from dsd_runtime.results.reading import read_results
 from dsd_runtime.results.report_tables import cost_table, flops_table, result_table
 from dsd_runtime.results.results import Results
@@ -32,30 +33,36 @@ _TIMELINE_WIDTH = 880
 
 
 class ReportedRun(NamedTuple):
-    """A run of a report: its name there, its results, and its plan."""
+    """A run of a report: its name there, its results, its plan, and whether it is in training now."""
 
     name: str
     results: Results
     plan: Plan | None
+    is_running: bool = False
 
 
 def read_runs(folders: Sequence[Path]) -> list[ReportedRun]:
     """The runs of some folders, with names that tell them apart; raises :class:`DsdError` for no run folder."""
-    found = [(folder, read_results(folder), RunFolder(folder).read_plan()) for folder in folders]
-    names = [results.run for _, results, _ in found]
+    found = [(folder, read_results(folder)) for folder in folders]
+    names = [results.run for _, results in found]
     return [
-        ReportedRun(results.run if names.count(results.run) == 1 else str(folder), results, plan)
-        for folder, results, plan in found
+        ReportedRun(
+            results.run if names.count(results.run) == 1 else str(folder),
+            results,
+            RunFolder(folder).read_plan(),
+            RunFolder(folder).is_in_use(),
+        )
+        for folder, results in found
     ]
 
 
-def write_report(folder: Path, results: Results | None = None) -> None:
+def write_report(folder: Path, results: Results | None = None, *, is_running: bool = False) -> None:
     """Writes `report.html` of a run folder, complete or not at all; raises :class:`DsdError`.
 
     ``results`` are those of the folder, if they have been read already.
     """
     results = read_results(folder) if results is None else results
-    run = ReportedRun(results.run, results, RunFolder(folder).read_plan())
+    run = ReportedRun(results.run, results, RunFolder(folder).read_plan(), is_running)
     write_text(RunFolder(folder).report, report_html([run]))
 
 
@@ -95,10 +102,7 @@ def _named(run: ReportedRun, several: bool) -> Iterator[Figure]:
 
 def _state(run: ReportedRun, several: bool) -> str:
     results = run.results
-    ended = sum(phase.state in ("trained", "skipped") for phase in results.phases)
-    progress = f"finished, {len(results.phases)} phases"
-    if not results.finished:
-        progress = f"not finished: {ended} of {len(results.phases)} phases are trained; reload to see more"
+    progress = progress_text(results, is_running=run.is_running)
     parts = (("model", results.provenance.model), ("data", results.provenance.data))
     named = [f"{name} {value}" for name, value in parts if value]
     return (f"{run.name}: " if several else "") + ", ".join([*named, progress])

@@ -12,7 +12,8 @@ import pytest
 
 import dsd_lang
 from dsd_runtime.tracking import console
-from dsd_runtime.tracking.console import ConsoleProgress, format_left, format_seconds, table_within
+from dsd_runtime.tracking.console import ConsoleProgress, table_within
+from dsd_runtime.tracking.durations import format_left, format_seconds
 from dsd_runtime.tracking.forecast import Forecast, NodeWork
 from dsd_runtime.tracking.tracker import NodeInTraining
 
