@@ -147,7 +147,7 @@ def _provenance(results: Results) -> Iterator[tuple[str, str]]:
         name: value for name, value in it.setting.items() if name not in ("model", "data", "seed") and value is not None
     }
     command = list(it.command)
-    if command and command[0].endswith("cli.py"):
+    if command and command[0].endswith(("cli.py", "__main__.py")):
         command[0] = "dsd-run"
     if command:
         command[0] = Path(command[0]).name

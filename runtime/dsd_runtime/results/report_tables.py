@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from dsd_lang.base.metrics import is_in_points
@@ -51,30 +51,46 @@ def _one(results: Results) -> TextTable:
     has_arms = any(row.arm for row in table)
     cited = published(results)
     heads_of_rows = [group[0] for group in grouped_by_seed(results.phases, lambda phase: phase.path)]
+    quoted = [f"published: {column.what}" if column.what else "published" for column in cited]
     heads = [*(["arm"] if has_arms else []), "phase", "kind", *(["seeds"] if has_seeds else []), "epochs", "sparsity",
-             *columns[:1], "change", "relative", *columns[1:],
-             *(f"published: {column.what}" if column.what else "published" for column in cited)]  # fmt: skip
+             *columns[:1], "change", "relative", *quoted, *columns[1:]]  # fmt: skip
     rows = [
         (
             *([arm_text(row)] if has_arms else []),
-            row.phase,
-            kind_text(row) + ("" if row.state in ("trained", "reused") else f" ({row.state})"),
-            *([str(row.seeds)] if has_seeds else []),
-            cell_text(row.epochs),
-            "" if row.sparsity is None else f"{100 * row.sparsity:.4g}%",
+            *_about(row, has_seeds=has_seeds),
             *_cells(row, columns[:1]),
-            "" if row.change is None else f"{row.change:+.3g}",
-            "" if row.relative_change is None else f"{100 * row.relative_change:+.1f}%",
-            *_cells(row, columns[1:]),
+            *_changes(row),
             *(column.values.get(head.id, "") for column in cited),
+            *_cells(row, columns[1:]),
         )
         for row, head in zip(table, heads_of_rows, strict=True)
+        if row.state != "skipped"
     ]
     way = "" if main is None else direction(main, results)
     caption = _caption(main, has_seeds, way)
+    skipped = len(table) - len(rows)
+    if skipped:
+        caption += f" {skipped} phases that were skipped, because their loop had ended, are left out."
     if cited:
-        caption += " Published numbers are quoted from the schedule; they are of other data or another training."
+        caption += (
+            " Published numbers are quoted from the schedule; they are of another training, mostly on other data."
+        )
     return TextTable(caption, tuple(heads), tuple(rows), 3 if has_arms else 2)
+
+
+def _about(row: TableRow, *, has_seeds: bool) -> Iterator[str]:
+    """The phase, what it does, its seeds, its length, its sparsity."""
+    yield row.phase
+    yield kind_text(row) + ("" if row.state in ("trained", "reused") else f" ({row.state})")
+    if has_seeds:
+        yield str(row.seeds)
+    yield cell_text(row.epochs)
+    yield "" if row.sparsity is None else f"{100 * row.sparsity:.4g}%"
+
+
+def _changes(row: TableRow) -> Iterator[str]:
+    yield "" if row.change is None else f"{row.change:+.3g}"
+    yield "" if row.relative_change is None else f"{100 * row.relative_change:+.1f}%"
 
 
 def _cells(row: TableRow, columns: Sequence[str]) -> list[str]:

@@ -44,14 +44,20 @@ def _curve(runs: NamedResults, metric: str) -> Figure | None:
     meaning = metric_meaning(metric) or "a metric of the user's own"
     x = {"field": "epoch", "type": "quantitative", "title": "epochs",
          "axis": {"grid": False, "tickCount": 6, "labelOverlap": True}}  # fmt: skip
+    has_seeds = any(row["seeds"] > 1 for row in shown)
     return Figure(
         name=f"curve {metric}",
         title=metric,
         caption=f"{meaning[:1].upper()}{meaning[1:]}.{more}",
         spec=chart(shown, layer=lines_with_band(shown, x, metric, is_band=True, several=len(names) > 1), height=220),
-        headers=("arm", "epoch", "mean", "standard deviation", "seeds"),
+        headers=("arm", "epoch", "mean", "standard deviation", "seeds") if has_seeds else ("arm", "epoch", metric),
         rows=tuple(
-            (row["arm"], cell_text(row["epoch"]), cell_text(row["mean"]), cell_text(row["sd"]), str(row["seeds"]))
+            (
+                row["arm"],
+                cell_text(row["epoch"]),
+                cell_text(row["mean"]),
+                *((cell_text(row["sd"]), str(row["seeds"])) if has_seeds else ()),
+            )
             for row in shown
         ),
     )

@@ -23,6 +23,8 @@ from dsd_runtime.results.results import Results
 ALL_LAYERS = "all layers"
 _MOST_LINES, _MOST_NODES, _MOST_BYTES = 6, 4, 120_000
 """What a report has room for; `results.json` has the rest."""
+_HIGHEST = 2
+"""Revived weights crowd around 0: their bars are cut at that many times the highest bar of surviving ones."""
 
 
 class _Panel(NamedTuple):
@@ -46,7 +48,8 @@ def weight_distributions(results: Results) -> Figure | None:
         title="Weights at the boundaries",
         caption="By value, at both sides of each boundary that changes the mask and at the end of the phase. Pruned "
         "are those that the mask of the sparse phase prunes. Weights that are exactly 0 are counted in words, not "
-        "drawn; the outermost bars hold what lies beyond. The first seed.",
+        "drawn; the outermost bars hold what lies beyond, and bars of pruned weights end at twice the highest "
+        "surviving one. The first seed.",
         spec=_spec(panels, lines, layers),
         headers=("branch", "layer", "weights", "pruned", "of these 0", "mean magnitude", "surviving", "of these 0",
                  "mean magnitude"),
@@ -126,6 +129,7 @@ def _row(panel: _Panel) -> Row:
         "limit": float(f"{weights.limit:.5g}"), "zeros": weights.pruned.zeros + weights.surviving.zeros,
         "all": weights.pruned.weights + weights.surviving.weights,
         "pruned": list(weights.pruned.counts), "surviving": list(weights.surviving.counts),
+        "highest": _HIGHEST * max(weights.surviving.counts, default=0) or max(weights.pruned.counts, default=0),
     }  # fmt: skip
 
 
@@ -140,7 +144,7 @@ def _spec(panels: Sequence[_Panel], lines: Sequence[str], layers: Sequence[str])
         {"calculate": edge.format("datum.bin"), "as": "from"},
         {"calculate": edge.format("(datum.bin + 1)"), "as": "to"},
         {"fold": ["surviving", "pruned"], "as": ["arm", "count"]},
-        {"calculate": "datum.count / datum.all / (datum.to - datum.from)", "as": "density"},
+        {"calculate": "min(datum.count, datum.highest) / datum.all / (datum.to - datum.from)", "as": "density"},
         {"calculate": "datum.arm === 'pruned' ? 1 : 0", "as": "above"},
     ]
     bars = {
@@ -150,7 +154,7 @@ def _spec(panels: Sequence[_Panel], lines: Sequence[str], layers: Sequence[str])
                   "axis": {"grid": False, "tickCount": 4}},
             "x2": {"field": "to"},
             "y": {"field": "density", "type": "quantitative", "stack": "zero", "title": "share per unit",
-                  "axis": {"tickCount": 3, "format": "~g"}},
+                  "axis": {"tickCount": 3}},
             "order": {"field": "above"},
             "color": {**colour(), "sort": ["surviving", "pruned"],
                       "legend": {"orient": "bottom", "symbolType": "square"}},

@@ -11,7 +11,7 @@
     const axis = { labelColor: tone.soft, titleColor: tone.text, titleFontWeight: "normal", gridColor: tone.line,
       domainColor: tone.soft, tickColor: tone.soft, labelFontSize: 11, titleFontSize: 12 };
     return { background: "transparent", font: "system-ui, sans-serif", view: { stroke: null }, axis,
-      title: { color: tone.text }, text: { color: tone.text }, rule: { color: tone.text },
+      title: { color: tone.text }, header: { labelColor: tone.text, labelFontSize: 12 }, text: { color: tone.text }, rule: { color: tone.text },
       legend: { labelColor: tone.text, titleColor: tone.text, labelFontSize: 12, symbolStrokeWidth: 2,
         labelLimit: 100, columns: Math.max(1, Math.floor(width / 130)) },
       range: { category: dark.matches ? glows : inks }, mark: { color: dark.matches ? glows[0] : inks[0] },
@@ -40,7 +40,7 @@
     document.body.dataset.drawn = "yes";
   };
   const tables = () => document.querySelectorAll("details.data");
-  draw().then(() => { for (const one of tables()) one.open = one.dataset.rows <= 12; });
+  draw().then(() => { for (const one of tables()) one.open = one.dataset.rows <= 12 && !one.closest(".pair"); });
   dark.addEventListener("change", draw);
   window.addEventListener("beforeprint", () => { for (const one of tables()) one.open = true; });
 })();
