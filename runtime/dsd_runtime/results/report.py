@@ -7,6 +7,7 @@ in which `<` is escaped.
 from __future__ import annotations
 
 import gzip
+import json
 import shlex
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -30,6 +31,9 @@ from dsd_runtime.results.results import Results
 from dsd_runtime.storage.durable import write_text
 
 _TIMELINE_WIDTH = 880
+_MOST_BYTES, _MARKUP = 560_000, 26
+"""What charts and their tables may take beside the 900 kB of the script that draws them; the markup of a cell."""
+_COMPACT = (",", ":")
 
 
 class ReportedRun(NamedTuple):
@@ -69,14 +73,18 @@ def write_report(folder: Path, results: Results | None = None, *, is_running: bo
 def report_html(runs: Sequence[ReportedRun]) -> str:
     """The page."""
     drawn = list(curves([(run.name, run.results) for run in runs]))
-    shaped = [figure for run in runs for figure in _named(run, len(runs) > 1)]
+    timelines = list(_timelines(runs))
+    table = result_table([(run.name, run.results) for run in runs])
+    rest = sum(map(_bytes, drawn)) + sum(len(timeline["svg"]) for timeline in timelines) + _cells_bytes(table.rows)
+    shaped, left_out = _fitting([figure for run in runs for figure in _named(run, len(runs) > 1)], _MOST_BYTES - rest)
     text: str = _template().render(
         title=", ".join(run.name for run in runs),
         state="; ".join(_state(run, len(runs) > 1) for run in runs),
         css=_markup(TIMELINE_RULES + _asset("report.css")),
         runs=[_described(run) for run in runs],
-        table=result_table([(run.name, run.results) for run in runs]),
-        timelines=list(_timelines(runs)),
+        table=table,
+        timelines=timelines,
+        left_out=left_out,
         curves=drawn,
         shaped=shaped,
         unrecorded=[run.name for run in runs if _is_unrecorded(run.results)],
@@ -87,6 +95,26 @@ def report_html(runs: Sequence[ReportedRun]) -> str:
         script=_markup(_asset("report.js")),
     )
     return text
+
+
+def _fitting(figures: Sequence[Figure], room: int) -> tuple[list[Figure], list[str]]:
+    """The figures that there is room for, and the titles of the others."""
+    kept: list[Figure] = []
+    for figure in figures:
+        cost = _bytes(figure)
+        if cost <= room:
+            kept.append(figure)
+            room -= cost
+    return kept, [figure.title for figure in figures if figure not in kept]
+
+
+def _bytes(figure: Figure) -> int:
+    """About what a figure and its table take in the page."""
+    return _cells_bytes(figure.rows) + len(json.dumps(figure.spec, separators=_COMPACT))
+
+
+def _cells_bytes(rows: Sequence[Sequence[str]]) -> int:
+    return sum(len(cell) + _MARKUP for row in rows for cell in row)
 
 
 def _is_unrecorded(results: Results) -> bool:
@@ -193,6 +221,7 @@ def _template() -> Any:
     except ImportError:
         raise DsdError("a report needs jinja2", help="run `pip install 'dsd-lang[run]'`") from None
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.policies["json.dumps_kwargs"] = {"separators": _COMPACT, "sort_keys": True}
     environment.filters["marked"] = _marked
     environment.filters["told"] = _told
     return environment.from_string(_asset("report.html.j2"))

@@ -14,7 +14,7 @@ import pytest
 from made_run import FLOPS, made_run, record_of
 
 from dsd_lang.plan import Phase
-from dsd_runtime.results import cli
+from dsd_runtime.results import cli, report
 from dsd_runtime.results.reading import read_results
 from dsd_runtime.results.report import read_runs, report_html
 
@@ -112,8 +112,23 @@ def test_the_report_of_a_large_run_is_small_too(tmp_path: Path) -> None:
     ratios = ", ".join(f"{10 * ratio}%" for ratio in range(1, 10))
     sweep = f"sweep s in {ratios} {{ sparse s 60ep; dense 60ep }}"
     text = f"base: dense 60ep lr=0.1; fork seeds=3 {{ dsd: {{ {sweep} }} }}"
-    made_run(tmp_path, text, measure)
+    made_run(tmp_path, text, measure, records=record_of)
     assert len(report_html(read_runs([tmp_path])).encode()) < MOST_BYTES
+
+
+def test_a_figure_that_there_is_no_room_for_is_named(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "_MOST_BYTES", 0)
+    made_run(run.parent / "new", TEXT, measure, records=record_of)
+    assert "Left out, so that the page stays small: Weights at the boundaries, " in page_of(run.parent / "new").text
+
+
+def test_skipped_phases_are_counted_and_not_listed(run: Path) -> None:
+    [first] = read_runs([run])
+    phases = [phase.model_copy(update={"state": "skipped" if phase.mode == "sparse" else phase.state})
+              for phase in first.results.phases]  # fmt: skip
+    page = Page(report_html([first._replace(results=first.results.model_copy(update={"phases": tuple(phases)}))]))
+    assert "1 phases that were skipped" in page.text
+    assert "sparse 50% (skipped)" not in page.text
 
 
 def test_what_users_wrote_is_data(run: Path) -> None:

@@ -69,8 +69,12 @@ def _rows(results: Results, values: Callable[[PhaseResult], Mapping[str, float]]
 
 
 def _figure(rows: list[Row], name: str, title: str, unit: str, caption: str) -> Figure | None:
-    if len({row["layer"] for row in rows}) < 2:
+    layers = list(dict.fromkeys(row["layer"] for row in rows))
+    if len(layers) < 2:
         return None
+    table: dict[tuple[str, str], dict[str, float]] = {}
+    for row in rows:
+        table.setdefault((row["branch"], row["phase"]), {})[row["layer"]] = row["value"]
     lines = list(dict.fromkeys(row["branch"] for row in rows))
     most_phases = max(len({row["key"] for row in rows if row["branch"] == line}) for line in lines)
     axes = {
@@ -86,8 +90,10 @@ def _figure(rows: list[Row], name: str, title: str, unit: str, caption: str) -> 
             params=[choice("branch", lines)],
             transform=[{"filter": "datum.branch === branch"}],
             layer=heat_cells(axes, "value", unit, [row["value"] for row in rows], has_words=most_phases <= _MOST_WORDS),
-            height=26 * len({row["layer"] for row in rows}),
+            height=26 * len(layers),
         ),
-        headers=("branch", "phase", "layer", unit),
-        rows=tuple((row["branch"], row["phase"], row["layer"], cell_text(row["value"])) for row in rows),
+        headers=("branch", "phase", *layers),
+        rows=tuple(
+            (branch, phase, *map(cell_text, map(values.get, layers))) for (branch, phase), values in table.items()
+        ),
     )

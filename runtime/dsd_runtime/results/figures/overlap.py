@@ -57,8 +57,10 @@ def _overlaps(results: Results) -> dict[tuple[str, int], list[MaskOverlap]]:
     """By arm and the number of the sparse phase on its line; seeds together."""
     by_id = {phase.id: phase for phase in results.phases}
     found: dict[tuple[str, int], list[MaskOverlap]] = {}
+    nodes: set[str] = set()
     for phase in results.phases:
-        if phase.overlap is not None:
+        if phase.overlap is not None and phase.node not in nodes:
+            nodes |= set() if phase.node is None else {phase.node}
             arm = without_rounds(arm_of(phase.path)) or MAIN_LINE
             found.setdefault((arm, _number(phase, by_id)), []).append(phase.overlap)
     return found

@@ -83,10 +83,15 @@ def without_rounds(arm: str) -> str:
 
 
 def first_seeds(results: Results, most: int) -> dict[str, list[PhaseResult]]:
-    """The phases of each branch's first seed, rounds of a loop together, for the first branches."""
+    """The phases of each branch's first seed, rounds of a loop together, for the first branches.
+
+    A phase that branches share, because it is the same training, is in the first of them.
+    """
     lines: dict[str, list[PhaseResult]] = {}
+    nodes: set[str] = set()
     for phase in results.phases:
-        if phase.seed == 0:
+        if phase.seed == 0 and phase.node not in nodes:
+            nodes |= set() if phase.node is None else {phase.node}
             lines.setdefault(without_rounds(arm_of(phase.path)) or MAIN_LINE, []).append(phase)
     return dict(list(lines.items())[:most])
 

@@ -13,13 +13,18 @@ from dsd_runtime.results.figures.parts import (
     has_interval,
     line_name,
     lines_with_band,
-    quantity,
     rounds,
 )
 from dsd_runtime.results.parts import PhaseResult
 from dsd_runtime.results.results import Results
 from dsd_runtime.results.tables import direction, main_metric, spread
 
+_REMAINING = {
+    "field": "x", "type": "quantitative", "title": "weights remaining, %",
+    "scale": {"type": "log", "reverse": True, "nice": False},
+    "axis": {"values": [100, 80, 64, 50, 40, 30, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01], "format": "~g",
+             "grid": False, "labelOverlap": True},
+}  # fmt: skip
 ValueOfPhase = Callable[[PhaseResult], float | None]
 
 
@@ -63,7 +68,6 @@ def double_descent(results: Results) -> Figure | None:
         for name in wanted
         for row in rows_over_weights(results, lambda phase, name=name: phase.metrics.get(name))  # type: ignore[misc]
     ]
-    x = quantity("sparsity", "sparsity, %")
     panels = [
         {
             "width": "container",
@@ -71,7 +75,7 @@ def double_descent(results: Results) -> Figure | None:
             "title": {"text": name, "anchor": "start", "fontSize": 12},
             "transform": [{"filter": {"field": "panel", "equal": name}}],
             "layer": lines_with_band(
-                [row for row in rows if row["panel"] == name], x, name, is_band=False, several=True
+                [row for row in rows if row["panel"] == name], _REMAINING, name, is_band=False, several=True
             ),
         }
         for name in wanted
@@ -80,7 +84,7 @@ def double_descent(results: Results) -> Figure | None:
     return Figure(
         name="double descent",
         title="Sparse double descent",
-        caption=f"Each round's end over its sparsity.{noise}",
+        caption=f"The end of each round; sparsity grows to the right.{noise}",
         spec=_stacked(rows, panels),
         headers=("metric", "arm", "sparsity, %", "mean", "lowest", "highest", "seeds"),
         rows=tuple(
@@ -101,15 +105,12 @@ def _stacked(rows: Sequence[Row], panels: list[dict[str, object]]) -> dict[str, 
 def _over_weights(rows: Sequence[Row], name: str, title: str, metric: str, caption: str) -> Figure | None:
     if not rows:
         return None
-    x = {"field": "x", "type": "quantitative", "title": "weights remaining, %",
-         "scale": {"type": "log", "reverse": True, "nice": False},
-         "axis": {"values": [100, 80, 64, 50, 40, 30, 20, 10, 5, 2, 1], "format": "~g", "grid": False}}  # fmt: skip
     interval = " Bars are the lowest and the highest seed." if has_interval(rows) else ""
     return Figure(
         name=name,
         title=title,
         caption=caption + interval,
-        spec=chart(rows, layer=lines_with_band(rows, x, metric, is_band=False, several=True)),
+        spec=chart(rows, layer=lines_with_band(rows, _REMAINING, metric, is_band=False, several=True)),
         headers=("arm", "weights remaining, %", metric, "lowest", "highest", "seeds"),
         rows=tuple(
             (row["arm"], cell_text(row["x"]), cell_text(row["mean"]), cell_text(row["low"]), cell_text(row["high"]),
@@ -129,7 +130,7 @@ def rows_over_weights(results: Results, value: ValueOfPhase) -> list[Row]:
         for sparsity, members in groups.items():
             values = [one for phase in members if (one := value(phase)) is not None]
             mean = spread(values)
-            if mean is not None:
+            if mean is not None and sparsity < 1:  # a log axis has no 0
                 low, high = (min(values), max(values)) if len(values) > 1 else (None, None)
                 found.append({"arm": name, "line": name, "x": round(100 * (1 - sparsity), 4), "mean": mean.mean,
                               "low": low, "high": high, "seeds": mean.seeds})  # fmt: skip

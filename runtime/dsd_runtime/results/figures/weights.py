@@ -21,10 +21,10 @@ from dsd_runtime.results.parts import PhaseResult, WeightHistogram
 from dsd_runtime.results.results import Results
 
 ALL_LAYERS = "all layers"
-_MOST_LINES, _MOST_NODES, _MOST_BYTES = 6, 4, 120_000
+_MOST_LINES, _MOST_NODES, _MOST_BYTES = 6, 4, 90_000
 """What a report has room for; `results.json` has the rest."""
-_HIGHEST = 2
-"""Revived weights crowd around 0: their bars are cut at that many times the highest bar of surviving ones."""
+_HIGHEST, _MIDDLE = 2, 0.05
+"""Revived weights crowd in the middle of the axis: bars end at that many times the highest bar outside of it."""
 
 
 class _Panel(NamedTuple):
@@ -48,8 +48,8 @@ def weight_distributions(results: Results) -> Figure | None:
         title="Weights at the boundaries",
         caption="By value, at both sides of each boundary that changes the mask and at the end of the phase. Pruned "
         "are those that the mask of the sparse phase prunes. Weights that are exactly 0 are counted in words, not "
-        "drawn; the outermost bars hold what lies beyond, and bars of pruned weights end at twice the highest "
-        "surviving one. The first seed.",
+        "drawn; the outermost bars hold what lies beyond, and bars around 0 end at twice the highest of the others. "
+        "The first seed.",
         spec=_spec(panels, lines, layers),
         headers=("branch", "layer", "weights", "pruned", "of these 0", "mean magnitude", "surviving", "of these 0",
                  "mean magnitude"),
@@ -129,8 +129,16 @@ def _row(panel: _Panel) -> Row:
         "limit": float(f"{weights.limit:.5g}"), "zeros": weights.pruned.zeros + weights.surviving.zeros,
         "all": weights.pruned.weights + weights.surviving.weights,
         "pruned": list(weights.pruned.counts), "surviving": list(weights.surviving.counts),
-        "highest": _HIGHEST * max(weights.surviving.counts, default=0) or max(weights.pruned.counts, default=0),
+        "highest": _highest(weights),
     }  # fmt: skip
+
+
+def _highest(weights: WeightHistogram) -> int:
+    """Where bars end."""
+    counts = [sum(pair) for pair in zip(weights.pruned.counts, weights.surviving.counts, strict=False)]
+    middle = (len(counts) - 1) / 2
+    outside = [count for index, count in enumerate(counts) if abs(index - middle) > _MIDDLE * len(counts)]
+    return _HIGHEST * max(outside, default=0) or max(counts, default=0)
 
 
 def _spec(panels: Sequence[_Panel], lines: Sequence[str], layers: Sequence[str]) -> Row:
