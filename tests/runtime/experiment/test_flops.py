@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from dsd_runtime.engine.layers import inventory
 from dsd_runtime.experiment import run_flops
 from dsd_runtime.experiment.flops import forward_flops, update_flops, weights_of_layers
+from dsd_runtime.experiment.products import multiplications
 from dsd_runtime.results.reading import read_results
 
 from .conftest import Run, stopping_after
@@ -63,6 +64,17 @@ def test_recurrent_layers(kind: type[nn.RNNBase], directions: int) -> None:
     weights = directions * gates * (F + H) + directions * gates * (directions * H + H)
     assert found.forward == {"": 2 * T * N * weights}
     assert 0 < found.backward[""] <= 2 * found.forward[""]
+
+
+def test_cudnns_layers_count_like_those_of_the_cpu() -> None:
+    """Two layers, two directions; packed frames have one dimension less."""
+    weights = [torch.empty(shape) for shape in [(16, F), (16, H), (16,), (16,)] * 2 + [(16, 2 * H), (16, H)] * 2]
+    products = T * N * 2 * (16 * (F + H) + 16 * (2 * H + H))
+    for frames in (torch.empty(T, N, F), torch.empty(T * N, F)):
+        assert multiplications(torch.ops.aten._cudnn_rnn.default, (frames, weights), None) == products
+        assert multiplications(torch.ops.aten._cudnn_rnn_backward.default, (frames, weights), None) == 2 * products
+    model = nn.LSTM(F, H, num_layers=2, bidirectional=True)
+    assert forward_flops(lambda: model(torch.randn(T, N, F))) == 2 * products
 
 
 def test_the_calls_of_a_cell_count_for_it_in_both_passes() -> None:

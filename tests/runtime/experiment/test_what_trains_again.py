@@ -44,8 +44,12 @@ NOT_TRIED = {
     "as_json",
     "write_layers",
     "keeps_predictions",
+    "given",
 }
-"""Where it is and how it is shown; another device or a compiler would need one (their keys are tested apart)."""
+"""Where it is and how it is shown; another device or a compiler would need one (their keys are tested apart).
+
+The keys of live objects, which no flag gives, are tested in `test_running.py`.
+"""
 
 
 def test_every_flag_is_one_or_the_other() -> None:
