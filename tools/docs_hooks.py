@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import docs_commands
+import docs_reports
 import docs_rules
 from docs_api import api_page
 from docs_fences import for_the_site
@@ -36,8 +37,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds the generated pages to those on disk."""
-    for path, content in generated_pages().items():
+    """Adds the generated pages, and the script of the reports, to what is on disk."""
+    for path, content in {**generated_pages(), **docs_reports.shared_script()}.items():
         files.append(File.generated(config, path, content=content))
     return files
 

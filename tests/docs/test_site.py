@@ -102,3 +102,12 @@ def test_codes_in_the_reference_are_links_and_fences_have_titles(site: Path) -> 
 def test_every_marker_of_a_page_is_known(site: Path) -> None:
     for page in site.rglob("*.html"):
         assert "INCLUDE " not in page.read_text(encoding="utf-8")
+
+
+def test_reports_are_small_and_have_their_script_beside_them(site: Path) -> None:
+    reports = sorted((site / "reports").glob("*.html"))
+    assert reports
+    for report in reports:
+        assert "charts.js" in loaded(report).found
+        assert report.stat().st_size < 1_500_000
+    assert "vegaEmbed" in (site / "reports" / "charts.js").read_text(encoding="utf-8")

@@ -70,8 +70,8 @@ def write_report(folder: Path, results: Results | None = None, *, is_running: bo
     write_text(RunFolder(folder).report, report_html([run]))
 
 
-def report_html(runs: Sequence[ReportedRun]) -> str:
-    """The page."""
+def report_html(runs: Sequence[ReportedRun], *, charts_at: str | None = None) -> str:
+    """The page. ``charts_at`` is the address of :func:`charts_bundle`, for pages that share it; else it is inside."""
     drawn = list(curves([(run.name, run.results) for run in runs]))
     timelines = list(_timelines(runs))
     table = result_table([(run.name, run.results) for run in runs])
@@ -91,7 +91,8 @@ def report_html(runs: Sequence[ReportedRun]) -> str:
         cost=cost_table([(run.name, run.results) for run in runs]),
         version=__version__,
         has_charts=bool(drawn or shaped),
-        bundle=_markup(_charts_bundle()),
+        charts_at=charts_at,
+        bundle=_markup("" if charts_at is not None else charts_bundle()),
         script=_markup(_asset("report.js")),
     )
     return text
@@ -262,10 +263,10 @@ def _asset(name: str) -> str:
 
 
 @cache
-def _charts_bundle() -> str:
+def charts_bundle() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script."""
     packed = files("dsd_runtime.results").joinpath("templates", "charts.js.gz").read_bytes()
     return gzip.decompress(packed).decode("utf-8")
 
 
-__all__ = ["ReportedRun", "read_runs", "report_html", "write_report"]
+__all__ = ["ReportedRun", "charts_bundle", "read_runs", "report_html", "write_report"]

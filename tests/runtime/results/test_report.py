@@ -279,3 +279,11 @@ options:
 exit status: 0 done, 1 an `expect` of the schedule failed, 2 wrong usage or no run folder.
 A damaged or unfinished run gives what is there, and the report says what is missing.
 """
+
+
+def test_a_report_that_shares_the_charts_script_names_it_and_is_small(run: Path) -> None:
+    text = report_html(read_runs([run]), charts_at="charts.js")
+    scripts = [attributes["src"] for tag, attributes in Page(text).tags if tag == "script" and "src" in attributes]
+    assert scripts == ["charts.js"]
+    assert "script-src 'self'" in text
+    assert len(text) < 100_000
