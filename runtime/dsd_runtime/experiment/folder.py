@@ -27,7 +27,7 @@ from typing import Any
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Plan
-from dsd_runtime.storage.durable import number_of, numbered, remove, remove_leftovers
+from dsd_runtime.storage.durable import number_of, numbered, remove, remove_leftovers, write_json
 
 _FORMAT = "dsd_run"
 _NODE = re.compile(r"[0-9a-f]{16}")
@@ -162,7 +162,7 @@ class RunFolder:
         return number_of(progress) if progress is not None else 0
 
     def skipped_mark(self, key: str) -> Path:
-        """The file that marks a node as skipped because its loop had ended."""
+        """The file that names the branches in which a node is skipped because its loop had ended."""
         return self.node(key) / "skipped.json"
 
     def entropies(self, key: str) -> Path:
@@ -177,8 +177,30 @@ class RunFolder:
         """The file with the masked share of each weight of a node over its updates."""
         return self.node(key) / "densities.json"
 
-    def state(self, key: str) -> str:
-        """`trained`, `skipped` (its loop had ended), `unfinished (500it)`, or `to train`."""
+    def skipped_in(self, key: str) -> tuple[str, ...]:
+        """The paths of the branches that skip a node; another branch with the same node may train it."""
+        try:
+            return tuple(map(str, json.loads(self.skipped_mark(key).read_text(encoding="utf-8"))["paths"]))
+        except (OSError, TypeError, ValueError, KeyError):
+            return ()  # nothing is skipped, or the mark is damaged or older
+
+    def mark_skipped(self, key: str, path: str, *, is_skipped: bool) -> None:
+        """Notes whether a branch skips a node."""
+        before = self.skipped_in(key)
+        paths = sorted({*before, path} if is_skipped else {*before} - {path})
+        if paths:
+            if list(before) != paths:
+                write_json(self.skipped_mark(key), {"paths": paths})
+        else:
+            remove(self.skipped_mark(key))
+
+    def state(self, key: str, path: str | None = None) -> str:
+        """`trained`, `skipped` (its loop had ended), `unfinished (500it)`, or `to train`.
+
+        Two branches may share a node, and only one of them skip it: with ``path`` the state is that in its branch.
+        """
+        if path is not None and path in self.skipped_in(key):
+            return "skipped"
         if self.latest(key, "end") is not None:
             return "trained"
         if self.latest(key, "progress") is not None:

@@ -44,7 +44,7 @@ def _compared(plan: Plan, folder: RunFolder, keys: Mapping[str, str]) -> Iterato
     by_arm = phases_by_arm(plan.phases)
     for phases in chain.from_iterable(by_arm[arm].values() for arm in arms):
         for member in reversed(plan.line(phases[-1].id)):
-            if folder.state(keys[member.id]) != "skipped":
+            if folder.state(keys[member.id], member.path) != "skipped":
                 yield member
                 break
 

@@ -23,4 +23,4 @@ def describe_run(plan: Plan, run_folder: Path) -> list[tuple[str, str, str]]:
         )
     setting = RunSettings.of_manifest(manifest)
     keys = node_keys(plan, setting)
-    return [(phase.id, folder.state(keys[phase.id]), keys[phase.id]) for phase in plan.phases]
+    return [(phase.id, folder.state(keys[phase.id], phase.path), keys[phase.id]) for phase in plan.phases]

@@ -100,9 +100,10 @@ class Runner:
     def _visit(self, phase: Phase) -> NodeResult:
         key = self.keys[phase.id]
         if self._is_skipped(phase):
-            write_json(self._folder.skipped_mark(key), {"phase": phase.id})
+            self._folder.mark_skipped(key, phase.path, is_skipped=True)
             self._tracker.skipped(phase, key)
             return NodeResult(phase, key, "skipped", self._parent_metrics(phase))
+        self._folder.mark_skipped(key, phase.path, is_skipped=False)
         end = self._folder.latest(key, "end")
         if end is not None and self._has_references(phase) and self._has_saved(key, end):
             with reading_state():
@@ -117,7 +118,6 @@ class Runner:
     def _train(self, phase: Phase, key: str) -> dict[str, float]:
         line = self._line_at_start_of(phase)
         run = self._phase_run(phase, key, line)
-        remove(self._folder.skipped_mark(key))
         if self._resume(phase, key, run, line):
             self._tracker.resumed(NodeInTraining(phase, key, line.session))
         else:

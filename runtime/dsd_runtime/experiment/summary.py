@@ -97,7 +97,7 @@ def phase_rows(
     rows = []
     for index, phase in enumerate(prepared.plan.phases):
         matched, key = "-", keys[phase.id]
-        state = folder.state(key) if prepared.request.mode != "fresh" else "to train"
+        state = folder.state(key, phase.path) if prepared.request.mode != "fresh" else "to train"
         done = folder.progress_updates(key)
         if key in shorter:
             done = shorter[key].updates

@@ -45,7 +45,8 @@ class Measurements:
         series: dict[str, dict[str, MetricRows]] = {}
         for row in rows:
             series.setdefault(row.node, {}).setdefault(row.name, []).append(row)
-        states = {phase: folder.state(key) for phase, key in nodes.items()}
+        paths = {phase.id: phase.path for phase in plan.phases}
+        states = {phase: folder.state(key, paths.get(phase)) for phase, key in nodes.items()}
         return cls(plan, nodes, folder, states, series, own_metrics, counted)
 
     def state(self, phase: Phase) -> str:

@@ -126,7 +126,8 @@ def _phase_result(phase: Phase, measured: Measurements, record: NodeRecord) -> P
 
 def _cost(plan: Plan, measured: Measurements) -> Cost:
     """Each node once: a phase that several branches share was trained once."""
-    nodes = {measured.nodes.get(phase.id, phase.id): phase for phase in plan.phases}
+    phases = sorted(plan.phases, key=lambda phase: measured.state(phase) != "skipped")  # one branch may skip it alone
+    nodes = {measured.nodes.get(phase.id, phase.id): phase for phase in phases}
     trained = [phase for phase in nodes.values() if measured.state(phase) == "trained"]
     ends = [row for phase in trained if (row := measured.last_row(phase)) is not None]
     seconds = [spent for phase in trained if (spent := measured.seconds(phase)) is not None]

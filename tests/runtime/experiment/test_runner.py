@@ -16,6 +16,7 @@ from dsd_runtime.experiment.manifest import build_manifest
 from dsd_runtime.experiment.request import Request, resolve
 from dsd_runtime.experiment.setup import prepare
 from dsd_runtime.models.registry import build_model
+from dsd_runtime.results.reading import read_results
 
 from .conftest import DSD, Run
 
@@ -61,7 +62,7 @@ def test_the_manifest_has_the_revision_of_the_working_folder(tmp_path: Path, mon
         return done.stdout.strip()
 
     def told() -> str | None:
-        found: str | None = build_manifest(prepared, {}, ())["git"]
+        found: str | None = build_manifest(prepared, {}, (), None)["git"]
         return found
 
     assert told() is None, "outside a repository"
@@ -189,9 +190,30 @@ def test_until_ends_a_loop_and_skips_its_later_cycles(dsd_run: Run) -> None:
     assert outcome.states() == ["trained"] * 3 + ["skipped"] * 6 + ["trained"]
     skipped = outcome.result["phases"][3]
     mark = outcome.folder / "checkpoints" / skipped["node"] / "skipped.json"
-    assert json.loads(mark.read_text()) == {"phase": skipped["id"]}
+    assert json.loads(mark.read_text()) == {"paths": [""]}
     again = dsd_run("dense 2ep lr=0.05\nrepeat 4 until gain(val.err) < 100 { sparse 50% 1ep; dense 1ep }\ndense 1ep")
     assert again.states() == ["reused"] * 3 + ["skipped"] * 6 + ["reused"]
+
+
+@pytest.mark.parametrize("order", ["early whole", "whole early"])
+def test_a_branch_that_stops_early_ends_there_though_another_trains_the_same_rounds(dsd_run: Run, order: str) -> None:
+    loop = "{ sparse 20% of=remaining 1ep lr=0.05 }"
+    branches = {
+        "early": f"early: {{ dense 1ep lr=0.05; repeat 3 until val.err > 0 {loop} }}\n",
+        "whole": f"whole: {{ dense 1ep lr=0.05; repeat 3 {loop} }}\n",
+    }
+    text = "fork {\n" + "".join(branches[name] for name in order.split()) + "}\ncompare early vs whole on=test.err\n"
+    outcome = dsd_run(text)
+    states = {name: [one["state"] for one in outcome.result["phases"] if one["path"] == name] for name in branches}
+    assert states["early"][2:] == ["skipped", "skipped"]
+    assert "skipped" not in states["whole"]
+    results = read_results(outcome.folder)
+    assert [phase.state for phase in results.phases if phase.path == "early"] == ["trained"] * 2 + ["skipped"] * 2
+    assert (results.cost.trained, results.cost.epochs) == (4, 4)
+    found = results.comparisons[0]
+    assert (found.left.budget and found.left.budget.epochs, found.right.budget and found.right.budget.epochs) == (2, 4)
+    assert "unequal budgets" in found.verdict
+    assert dsd_run(text).states() == [state.replace("trained", "reused") for state in outcome.states()]
 
 
 def test_a_loop_around_what_is_trained_already_decides_as_from_the_start(dsd_run: Run) -> None:

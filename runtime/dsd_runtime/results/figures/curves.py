@@ -68,7 +68,8 @@ def _rows(results: Results, metric: str, prefix: str, most: int) -> list[Row]:
     starts, series = starting_epochs(results), _series(results, metric)
     nodes = {phase.id: phase.node or phase.id for phase in results.phases}
     trunk = _trunk(results)
-    groups = _distinct(grouped_by_seed(results.phases, lambda phase: phase.path))
+    phases = [phase for phase in results.phases if phase.state != "skipped"]
+    groups = _distinct(grouped_by_seed(phases, lambda phase: phase.path))
     lasts: dict[str, Row] = {}
     found: list[Row] = []
     for group in groups:
