@@ -10,7 +10,9 @@ import dsd_lang
 from dsd_lang.base.diagnostics import CATALOGUE
 
 PASSES = sorted((Path(dsd_lang.__file__).parent / "passes").glob("*.py"))
-RULES = {entry.name.replace("-", "_"): code for code, entry in CATALOGUE.items()}
+PARTS = {"wrong_condition": "DSD209"}
+"""Modules with a part of a rule's messages."""
+RULES = {entry.name.replace("-", "_"): code for code, entry in CATALOGUE.items()} | PARTS
 
 
 def _reported(source: str) -> list[ast.expr]:
