@@ -27,6 +27,7 @@ class Measurements:
     series: Mapping[str, Mapping[str, MetricRows]] = field(default_factory=dict)
     own_metrics: Mapping[str, str] = field(default_factory=dict)
     counted: CountedUpdate | None = None
+    _flops: dict[str, FlopsByLayer | None] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -89,7 +90,10 @@ class Measurements:
         row, key = self.last_row(phase), self.nodes.get(phase.id)
         if self.counted is None or row is None or key is None:
             return None
-        return self.counted.flops(phase, row, masked_shares(self.folder.densities(key), updates=row.update))
+        if key not in self._flops:  # a phase is asked for by its own row, the run's cost and every arm above it
+            masked = masked_shares(self.folder.densities(key), updates=row.update)
+            self._flops[key] = self.counted.flops(phase, row, masked)
+        return self._flops[key]
 
     def density_weighted_epochs(self, phase: Phase) -> float:
         """The phase's epochs, each times the share of weights that were not masked in it."""
