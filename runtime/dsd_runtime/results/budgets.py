@@ -26,6 +26,8 @@ def budgets_text(left: ArmCost, right: ArmCost) -> Budgets:
     '6 epochs and 1.99e9 FLOPs each'
     >>> budgets_text(cost, cost.model_copy(update={"epochs": 7.5})).text
     'unequal budgets: 6 and 7.5 epochs, 1.99e9 FLOPs each'
+    >>> budgets_text(*[cost.model_copy(update={"epochs": 1, "flops_executed": None})] * 2).text
+    '1 epoch each'
     """
     epochs = _pair(f"{left.epochs:g}", f"{right.epochs:g}", "epochs", is_same=_is_same(left.epochs, right.epochs))
     parts = [epochs]
@@ -48,6 +50,8 @@ def flops_text(flops: float) -> str:
 
 
 def _pair(left: str, right: str, unit: str, *, is_same: bool) -> Budgets:
+    if is_same and left == "1":
+        return Budgets(f"1 {unit.removesuffix('s')}", True)
     return Budgets(f"{left} {unit}" if is_same else f"{left} and {right} {unit}", is_same)
 
 

@@ -19,7 +19,7 @@ from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.results.report import ReportedRun, read_runs, report_html
 from dsd_runtime.results.results import schema_text
 from dsd_runtime.results.text_report import csv_report, markdown_report
-from dsd_runtime.storage.durable import write_text
+from dsd_runtime.storage.durable import write_where_told
 
 PROGRAM = "dsd-report"
 _EPILOGUE = """exit status: 0 done, 1 an `expect` of the schedule failed, 2 wrong usage or no run folder.
@@ -75,7 +75,7 @@ def _run(request: argparse.Namespace) -> int:
     if path is None:
         write_to_stream(sys.stdout, text, "stdout")
     else:
-        write_text(path, text)
+        write_where_told(path, text)
         write_to_stream(sys.stdout, f"report  {path}\n", "stdout")
     if request.opens and path is not None and not webbrowser.open(path.resolve().as_uri()):
         raise DsdError("no browser could be opened", help=f"open `{path}` yourself")

@@ -64,6 +64,24 @@ def write_text(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
+def write_where_told(path: Path, text: str) -> None:
+    """Writes a UTF-8 file that a user has named: into a pipe or device, to a link's target; else as a whole.
+
+    Raises :class:`DsdError` for a folder, and if writing fails.
+    """
+    if path.is_dir():
+        raise DsdError(f"`{path}` is a folder", help="give the name of a file")
+    if not path.exists() or path.is_file():
+        write_text(path.resolve(), text)
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise write_failure(path, error) from error
+
+
 def write_json(path: Path, data: Any) -> None:
     """Writes a JSON file, flushed to the disk."""
     write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")

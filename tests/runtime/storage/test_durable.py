@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,15 @@ import torch
 from dsd_lang.base.errors import DsdError
 from dsd_runtime.storage import durable
 from dsd_runtime.storage.checkpoint import load_checkpoint, save_checkpoint
-from dsd_runtime.storage.durable import DiskFull, numbered, remove, remove_leftovers, write_json, writing
+from dsd_runtime.storage.durable import (
+    DiskFull,
+    numbered,
+    remove,
+    remove_leftovers,
+    write_json,
+    write_where_told,
+    writing,
+)
 
 
 def test_a_block_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
@@ -34,6 +44,34 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DsdError, match="could not be written"):
         write_json(tmp_path / "file" / "a.json", {})
+
+
+def test_what_a_user_names_is_written_to_and_never_replaced_by_a_file(tmp_path: Path) -> None:
+    """`--out /dev/stdout`, a pipe, a link: each stays what it is."""
+    pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target"
+    os.mkfifo(pipe)
+    link.symlink_to(target)
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()))
+    reader.start()
+    write_where_told(pipe, "a")
+    reader.join(10)
+    assert read == ["a"]
+    assert pipe.is_fifo()
+    write_where_told(link, "b")
+    assert link.is_symlink()
+    assert target.read_text() == "b"
+    with pytest.raises(DsdError, match="is a folder"):
+        write_where_told(tmp_path, "c")
+
+
+def test_a_device_that_is_full_is_one_sentence() -> None:
+    full = Path("/dev/full")
+    if not full.is_char_device():
+        pytest.skip("no /dev/full here")
+    with pytest.raises(DiskFull):
+        write_where_told(full, "a")
+    assert full.is_char_device()
 
 
 def test_a_deletion_that_is_killed_leaves_no_half_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
