@@ -260,7 +260,7 @@ def unknown_in_distill(item: nodes.CallArgument) -> Diagnostic:
     """A parameter that `distill=` does not have."""
     return Diagnostic(
         CODE,
-        f"`distill=` takes no `{item.name or 'unnamed value'}`",
+        f"`distill=` takes no {f'`{item.name}`' if item.name else 'value without a name'}",
         item.span,
         label="unknown here",
         help="it takes `alpha=` and `T=`, for a file also `model=`: `distill=@teacher.end(alpha=0.8, T=10)`",

@@ -29,6 +29,8 @@ Unsafe: the nearest name is a guess. There is no fix if the name comes later or 
 
 from __future__ import annotations
 
+import re
+
 from dsd_lang.base.diagnostics import Diagnostic, Fix, Span, replacement
 from dsd_lang.base.errors import nearest
 from dsd_lang.syntax import nodes
@@ -37,6 +39,7 @@ from dsd_lang.syntax.terminals import widened
 CODE = "DSD203"
 
 Guess = str | None
+_SEED = re.compile(r"\.seed\d+")
 
 
 def in_setting(name: str, span: Span) -> Diagnostic:
@@ -58,8 +61,10 @@ def not_an_arm(node: nodes.Name, name: str, branches: tuple[str, ...], *, is_pha
     elif is_later:
         message, label = f"the branch `{name}` comes later: write this after its fork", "not defined yet"
     else:
-        guess = nearest(name, branches)
-        message = f"unknown branch `{name}`"
+        whole = _SEED.sub("", name)
+        is_seed = whole != name and whole in branches
+        guess = whole if is_seed else nearest(name, branches)
+        message = f"all seeds of `{whole}` are compared together" if is_seed else f"unknown branch `{name}`"
         label = f"did you mean `{guess}`?" if guess else "unknown branch"
     shown = ", ".join(f"`{branch}`" for branch in branches[:8])
     return Diagnostic(
@@ -67,7 +72,7 @@ def not_an_arm(node: nodes.Name, name: str, branches: tuple[str, ...], *, is_pha
         message,
         node.span,
         label=label,
-        help=f"branches here: {shown}" if shown else "there is no fork",
+        help=f"branches here: {shown}" if shown else "" if is_later else "there is no fork",
         fix=replacement(widened(node.span, len(name)), guess) if guess else None,
     )
 

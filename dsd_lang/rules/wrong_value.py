@@ -42,6 +42,7 @@ from dsd_lang.syntax.describe import describe, refused_operation
 CODE = "DSD209"
 
 _EXPONENT = re.compile(r"[+-][eE][+-]?(\d{1,3})")
+_PERCENT = re.compile(r"[1-9]\d?")
 _PLAIN_NUMBER = re.compile(r"(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?%?(?P<unit>ep|it)?")
 
 
@@ -79,6 +80,9 @@ def _meant_value(argument: Argument, value: nodes.Value) -> str | None:
         return f"@{value.text}" if is_reference else guess
     if isinstance(value, nodes.Number) and not value.percent:
         return value_meant(argument.name, value.text, words)
+    if isinstance(value, nodes.Number):  # `noise=30%`
+        shares = [option for option in argument.options if option.parameters and option.parameters[0].kind == "share"]
+        return f"{shares[0].name}({value.text})" if shares else None
     if isinstance(value, nodes.Text):
         return value_meant(argument.name, value.value, words) or _unquoted(argument, value.value)
     return None
@@ -115,6 +119,8 @@ def parameter_outside(name: str, parameter: Parameter, span: Span) -> Diagnostic
 def parameter_not_taken(option: Option, parameter: Parameter, data: str | bool, span: Span) -> Diagnostic:
     """A value that a parameter of an option does not accept, in plan form."""
     guess = nearest(data, parameter.words) if isinstance(data, str) else None
+    if parameter.kind == "share" and isinstance(data, str) and _PERCENT.fullmatch(data):
+        guess = f"{data}%"
     named = f"`{parameter.name}=`" if parameter.is_named else f"`{option.name}(...)`"
     shown = ("on" if data else "off") if isinstance(data, bool) else data[:40]
     return Diagnostic(

@@ -237,6 +237,12 @@ _EXPERIMENTS = (
         fix="compare {0} vs {1}",
     ),
     _form(
+        r"\bcompare[ \t]+(\w[\w.]*)[ \t]+vs[ \t]+(\w[\w.]*)(?:[ \t]+vs|[ \t]*,)[ \t]+(\w[\w.]*)",
+        "`compare` takes two branches",
+        label="`{2}` is a third one",
+        help="write a `compare` for each pair: `compare {0} vs {1} on=test.err`, `compare {0} vs {2} on=test.err`",
+    ),
+    _form(
         r"\bcompare[ \t]+(\w[\w.]*)[ \t]+vs[ \t]+(\w[\w.]*)[ \t]+(?:on[ \t]+)?(\w+\.\w+)",
         "the metric of a comparison is the argument `on=`",
         fix="compare {0} vs {1} on={2}",

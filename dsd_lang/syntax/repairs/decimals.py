@@ -25,7 +25,9 @@ def decimal_comma(recovery: Recovery, index: int, token: Token, accepted: set[st
     if left.kind != "NUMBER" or right.kind not in ("NUMBER", "LENGTH") or not is_beside:
         return None
     whole = left.text.replace(".", "") if _GROUPED.fullmatch(left.text) else left.text
-    if not whole.isdigit() or not _FRACTION.fullmatch(right.text) or not recovery.can_rewind_to(index - 1):
+    # the number may be reduced to an argument already: then its name is unread too
+    begin = next((first for first in (index - 1, index - 3) if first >= 0 and recovery.can_rewind_to(first)), None)
+    if not whole.isdigit() or not _FRACTION.fullmatch(right.text) or begin is None:
         return None
     digits = right.text.rstrip("%eptiEPTI")
     is_grouped = len(digits) == 3 and digits.isdigit() and left.text != "0" and len(left.text) <= 3
@@ -37,9 +39,9 @@ def decimal_comma(recovery: Recovery, index: int, token: Token, accepted: set[st
         label=f"write `{better}`",
         fix=replacement(left.span.to(right.span), better),
     )
-    recovery.rewind_to(index - 1)
+    recovery.rewind_to(begin)
     tokens[index - 1 : index + 2] = [Token(right.kind, better, left.span.to(right.span))]
-    return index - 1
+    return begin
 
 
 def leading_plus(recovery: Recovery, index: int, token: Token, accepted: set[str]) -> int | None:

@@ -5,6 +5,7 @@ Shape legend: N samples, K classes.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -54,9 +55,21 @@ def _own_metric(name: object, given: object, source: str) -> OwnMetric:
     function, better = given if isinstance(given, tuple | list) and len(given) == 2 else (given, None)
     if not callable(function):
         raise DsdError(f"the metric `{name}` of `{source}` has no function", help=_HELP)
+    if not _takes_two(function):
+        raise DsdError(f"the function of the metric `{name}` of `{source}` does not take (logits, labels)", help=_HELP)
     if better not in ("higher", "lower"):
         raise DsdError(f"whether a higher `{name}` is better was not said, and it is not guessed", help=_HELP)
     return OwnMetric(name, function, "higher" if better == "higher" else "lower")
+
+
+def _takes_two(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind(None, None)
+    except TypeError:
+        return False
+    except ValueError:
+        return True  # a function of C, whose signature is not known
+    return True
 
 
 def directions(metrics: Iterable[OwnMetric]) -> dict[str, Literal["higher", "lower"]]:

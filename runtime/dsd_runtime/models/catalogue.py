@@ -231,7 +231,8 @@ MODELS: Mapping[str, ModelSpec] = MappingProxyType({spec.name: spec for spec in 
 
 def _unknown_model(name: str) -> DsdError:
     known = f"built-in models: {', '.join(MODELS)}; or `torchvision:NAME`, or your own `package.module:factory`"
-    guess = nearest(name, tuple(MODELS))
+    begun = next((known for known in MODELS if name and known.startswith(name)), None)
+    guess = begun or nearest(name, tuple(MODELS))
     return DsdError(f"unknown model `{name}`", help=f"did you mean `{guess}`? {known}" if guess else known)
 
 

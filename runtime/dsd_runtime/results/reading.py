@@ -36,7 +36,7 @@ def read_results(run: str | Path) -> Results:
     notes: list[str] = []
     plan = folder.read_plan()
     if plan is None:
-        raise DsdError(f"`{folder.root}` is not a run folder", help="give the folder that `dsd-run` wrote (`--out`)")
+        raise _no_run(folder.root)
     manifest = _tried(folder.read_manifest, notes) or {}
     rows = _metric_rows(folder, notes)
     nodes = {str(phase): str(key) for phase, key in manifest.get("nodes", {}).items()}
@@ -60,6 +60,28 @@ def read_results(run: str | Path) -> Results:
         metrics=MetricRows(rows),
         weights=tuple(histograms(plan, records)),
     )
+
+
+def _no_run(path: Path) -> DsdError:
+    """Why a path is no run folder, and which one may be meant."""
+    if not path.exists():
+        return DsdError(f"`{path}` does not exist", help="give the folder that `dsd-run` wrote (`--out`)")
+    above = path.parent
+    if path.is_file():
+        help = "give the folder that `dsd-run` wrote (`--out`)"
+        if RunFolder(above).plan.is_file():
+            help = f"give its folder, `{above}`"
+        elif path.suffix == ".dsd":
+            help = f"`dsd-run {path}` trains it, and names the folder"
+        return DsdError(f"`{path}` is a file, not a run folder", help=help)
+    inside = sorted(str(child) for child in path.iterdir() if child.is_dir() and RunFolder(child).plan.is_file())
+    listed = ", ".join(f"`{child}`" for child in inside[:8])
+    help = (
+        f"there {'are' if len(inside) > 1 else 'is'} {listed}"
+        if inside
+        else "give the folder that `dsd-run` wrote (`--out`)"
+    )
+    return DsdError(f"`{path}` is not a run folder", help=help)
 
 
 def _tried(read: Callable[[], Found | None], notes: list[str]) -> Found | None:

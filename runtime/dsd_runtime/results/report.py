@@ -47,6 +47,9 @@ class ReportedRun(NamedTuple):
 
 def read_runs(folders: Sequence[Path]) -> list[ReportedRun]:
     """The runs of some folders, with names that tell them apart; raises :class:`DsdError` for no run folder."""
+    for number, folder in enumerate(folders):
+        if folder.resolve() in {other.resolve() for other in folders[:number]}:
+            raise DsdError(f"`{folder}` is given twice", help="give each run once")
     found = [(folder, read_results(folder)) for folder in folders]
     names = [results.run for _, results in found]
     return [

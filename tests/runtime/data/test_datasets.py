@@ -242,6 +242,7 @@ def test_own_metrics_belong_to_the_data() -> None:
         ({"err": (accuracy_of_ones, "lower")}, "`err` of `mine` is measured by dsd itself"),
         ({"ones": accuracy_of_ones}, "whether a higher `ones` is better was not said"),
         ({"ones": (accuracy_of_ones, "up")}, "whether a higher `ones` is better was not said"),
+        ({"ones": (lambda logits: 1.0, "higher")}, "`ones` of `mine` does not take \\(logits, labels\\)"),
         ({"ones": (0.5, "higher")}, "`ones` of `mine` has no function"),
     ],
 )

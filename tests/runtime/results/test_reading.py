@@ -299,9 +299,21 @@ def test_damage_is_noted_and_the_rest_is_read(tmp_path: Path) -> None:
     assert "is damaged" in read_results(tmp_path).notes[0]
 
 
-def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+def test_what_is_no_run_is_refused_and_the_run_that_may_be_meant_is_named(tmp_path: Path) -> None:
     with pytest.raises(DsdError, match="is not a run folder"):
         read_results(tmp_path)
+    run, schedule = tmp_path / "x", tmp_path / "a.dsd"
+    made_run(run, ARMS, _errors)
+    schedule.write_text(ARMS)
+    for path, told in (
+        (tmp_path, f"there is `{run}`"),
+        (run / "metrics.jsonl", f"give its folder, `{run}`"),
+        (schedule, f"`dsd-run {schedule}` trains it"),
+        (tmp_path / "absent", "the folder that `dsd-run` wrote"),
+    ):
+        with pytest.raises(DsdError) as caught:
+            read_results(path)
+        assert told in str(caught.value)
     (tmp_path / "plan.json").write_text("{")
     with pytest.raises(DsdError, match="damaged"):
         read_results(tmp_path)
