@@ -216,6 +216,11 @@ def test_bad_usage_is_one_sentence(words: list[str], capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err.startswith("dsd-report: ")
 
 
+def test_a_run_is_given_once(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([str(run), str(run / ".." / run.name)]) == 2
+    assert "is given twice" in capsys.readouterr().err
+
+
 def test_csv_has_the_table_and_the_verdicts(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cli.main([str(run), "--format", "csv"])
     table, _, verdicts = capsys.readouterr().out.partition("\n\n")
