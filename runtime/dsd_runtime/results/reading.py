@@ -46,7 +46,7 @@ def read_results(run: str | Path) -> Results:
     missing = sum(phase.state not in ("trained", "skipped") for phase in phases)
     if missing:
         notes.append(f"{missing} of {len(phases)} phases are not trained to their end")
-    provenance = _provenance(plan, manifest)
+    provenance = _provenance(plan, manifest, notes)
     comparisons = compare_arms(plan, measured, provenance, notes)
     return Results(
         run=folder.root.resolve().name,
@@ -179,22 +179,29 @@ def _own_metrics(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {str(name): better for name, better in known if better in ("higher", "lower")}
 
 
-def _provenance(plan: Plan, manifest: Mapping[str, Any]) -> Provenance:
-    setting = manifest.get("setting")
+def _provenance(plan: Plan, manifest: Mapping[str, Any], notes: list[str]) -> Provenance:
     noise = manifest.get("label_noise")
-    return Provenance(
-        schedule=manifest.get("schedule"),
-        schedule_text=manifest.get("schedule_text"),
-        plan_hash=plan.hash,
-        command=tuple(map(str, manifest.get("command", ()))),
-        model=manifest.get("model"),
-        data=manifest.get("data"),
-        data_fingerprint=manifest.get("data_fingerprint"),
-        seed=manifest.get("seed"),
-        scale=str(manifest.get("scale", "1")),
-        noise=str(noise["noise"]) if isinstance(noise, Mapping) and "noise" in noise else None,
-        own_metrics=_own_metrics(manifest),
-        versions=dict(manifest.get("versions", {})),
-        git=manifest.get("git"),
-        setting=dict(setting) if isinstance(setting, Mapping) else {},
-    )
+    found = {
+        name: manifest[name]
+        for name in Provenance.model_fields
+        if name != "plan_hash" and manifest.get(name) is not None
+    }
+    found["own_metrics"] = _own_metrics(manifest)
+    if isinstance(noise, Mapping) and "noise" in noise:
+        found["noise"] = noise["noise"]
+    try:
+        return Provenance(plan_hash=plan.hash, **_printable(found))
+    except ValidationError as error:
+        damaged = {str(one["loc"][0]) for one in error.errors()}
+        notes.append(f"`manifest.json` is damaged, and left out: {', '.join(sorted(damaged))}")
+        kept = {name: value for name, value in found.items() if name not in damaged}
+        return Provenance(plan_hash=plan.hash, **_printable(kept))
+
+
+def _printable(value: Any) -> Any:
+    """JSON with text that can be written: a damaged file may have halves of characters."""
+    if isinstance(value, str):
+        return value.encode("utf-8", errors="replace").decode("utf-8")
+    if isinstance(value, Mapping):
+        return {_printable(name): _printable(part) for name, part in value.items()}
+    return [_printable(part) for part in value] if isinstance(value, list) else value

@@ -193,6 +193,35 @@ def test_a_damaged_folder_gives_what_is_there(run: Path, harm: str) -> None:
     assert "not finished" in page.text or "damaged" in page.text
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "note"),
+    [
+        ("seed", "</script>", "`manifest.json` is damaged, and left out: seed"),
+        ("command", 7, "`manifest.json` is damaged, and left out: command"),
+        ("versions", [1], "`manifest.json` is damaged, and left out: versions"),
+        ("setting", {"precision": "\ud800"}, None),
+        ("schedule_text", "# \ud800 half a character", None),
+    ],
+)
+def test_a_damaged_manifest_is_told_by_field(run: Path, field: str, value: object, note: str | None) -> None:
+    manifest = json.loads((run / "manifest.json").read_text())
+    (run / "manifest.json").write_text(json.dumps({**manifest, field: value}))
+    results = read_results(run)
+    assert [found for found in results.notes if "damaged" in found] == ([] if note is None else [note])
+    assert results.provenance.data == manifest.get("data")
+    results.to_json()
+    page_of(run)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"moments": {"before": {"": {"limit": 0}}}}', '{"sizes": {"w": "x"}}'])
+def test_a_damaged_record_of_weights_is_told_and_left_out(tmp_path: Path, content: str) -> None:
+    made_run(tmp_path, TEXT, measure, records=record_of)
+    damaged = sorted(tmp_path.glob("checkpoints/*/weights.json"))[0]
+    damaged.write_text(content)
+    assert read_results(tmp_path).notes == (f"`{damaged.parent.name}/weights.json` is damaged and left out",)
+    assert "Weights at the boundaries" in page_of(tmp_path).text
+
+
 # --- the command ------------------------------------------------------------------------------------------------------
 
 

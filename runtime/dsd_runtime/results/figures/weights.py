@@ -46,10 +46,10 @@ def weight_distributions(results: Results) -> Figure | None:
     return Figure(
         name="weights",
         title="Weights at the boundaries",
-        caption="By value, at both sides of each boundary that changes the mask and at the end of the phase. Pruned "
-        "are those that the mask of the sparse phase prunes. Weights that are exactly 0 are counted in words, not "
-        "drawn; the outermost bars hold what lies beyond, and bars around 0 end at twice the highest of the others. "
-        "The first seed.",
+        caption="The density of weights by value, at both sides of each boundary that changes the mask and at the end "
+        "of the phase. Pruned are those that the mask of the sparse phase prunes. Weights that are exactly 0 are "
+        "counted in words, not drawn; the outermost bars hold what lies beyond, and bars around 0 end at twice the "
+        "highest of the others. The first seed.",
         spec=_spec(panels, lines, layers),
         headers=("branch", "layer", "weights", "pruned", "of these 0", "mean magnitude", "surviving", "of these 0",
                  "mean magnitude"),
@@ -161,7 +161,7 @@ def _spec(panels: Sequence[_Panel], lines: Sequence[str], layers: Sequence[str])
             "x": {"field": "from", "type": "quantitative", "bin": {"binned": True}, "title": "weight",
                   "axis": {"grid": False, "tickCount": 4}},
             "x2": {"field": "to"},
-            "y": {"field": "density", "type": "quantitative", "stack": "zero", "title": "share per unit",
+            "y": {"field": "density", "type": "quantitative", "stack": "zero", "title": None,
                   "axis": {"tickCount": 3}},
             "order": {"field": "above"},
             "color": {**colour(), "sort": ["surviving", "pruned"],
@@ -182,6 +182,7 @@ def _spec(panels: Sequence[_Panel], lines: Sequence[str], layers: Sequence[str])
         transform=transform,
         facet={"field": "panel", "type": "nominal", "title": None, "sort": {"field": "number", "op": "min"}},
         columns=3,
+        resolve={"scale": {"y": "independent"}},
         spec={"width": 220, "height": 120, "layer": [bars, zeros]},
     )
     del spec["width"], spec["height"]
