@@ -19,7 +19,7 @@ from dsd_runtime.results.parts import MaskOverlap, PhaseResult
 from dsd_runtime.results.results import Results
 from dsd_runtime.results.tables import spread
 
-_UNIT = "shared, % of the weights that either keeps"
+_UNIT = "shared, %"
 
 
 def mask_overlap(results: Results) -> Figure | None:
