@@ -177,12 +177,13 @@ class Draft:
 
 
 class ClaimDraft(NamedTuple):
-    """A `compare` or `expect` with its position among the phases."""
+    """A `compare` or `expect` with its position among the phases; ``arm`` is the branch that it stands in."""
 
     node: nodes.Compare | nodes.Expect
     names: Names
     scope: NameScope
     position: int
+    arm: str
 
 
 class Draftbook(NamedTuple):

@@ -71,7 +71,9 @@ class _Layout:
             elif isinstance(element, ForkItem):
                 self.fork(element, line, position)
             elif isinstance(element, Claim):
-                self.claims.append(ClaimDraft(element.node, element.names, position.scope, len(self.phases)))
+                self.claims.append(
+                    ClaimDraft(element.node, element.names, position.scope, len(self.phases), position.arm)
+                )
 
     def phase(self, item: OutlineItem, line: _Line, position: _Position) -> None:
         index = len(self.phases)

@@ -1,7 +1,7 @@
 """Resolves `compare` and `expect`: every arm becomes the path of a branch.
 
 An arm is written as its path without seeds (`dsd` means `dsd.seed0`, `dsd.seed1`, ...). A statement inside a `sweep` or
-loop is resolved once for each of its branches.
+loop is resolved once for each of its branches; a metric without an arm is that of the branch that it stands in.
 """
 
 from __future__ import annotations
@@ -113,9 +113,10 @@ class _Claims:
         if condition is None:
             return None
         written = node.condition.span
+        said = " ".join(text[written.start : written.end].split())
         return {
             "condition": condition,
-            "text": " ".join(text[written.start : written.end].split()),
+            "text": f"{self.claim.arm}: {said}" if self.claim.arm else said,
             "span": span_data(node),
         }
 
@@ -123,7 +124,7 @@ class _Claims:
         """A metric with the full path of its arm."""
         arm, metric = split_metric(name.text)
         if not arm:
-            return metric
+            return f"{self.claim.arm}.{metric}" if self.claim.arm else metric
         path = self.arm(arm, name)
         return None if path is None else f"{path}.{metric}"
 

@@ -124,6 +124,22 @@ def test_an_expectation_names_the_arm_whose_metric_it_is(text: str, metric: str)
     assert expectation.condition.args[0].name == metric
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("dense 4ep; sweep s in 25%, 50% { sparse s 4ep; expect test.err < 5 }",
+         [("s=25%: test.err < 5", "s=25%.test.err"), ("s=50%: test.err < 5", "s=50%.test.err")]),
+        ("fork seeds=2 { a: { dense 5ep; expect test.err < 5 }; b: dense 5ep }",
+         [("a: test.err < 5", "a.test.err")]),
+        ("fork { a: { dense 5ep; fork { b: { dense 5ep; expect sparsity < 1 } } } }",
+         [("a.b: sparsity < 1", "a.b.sparsity")]),
+    ],
+)  # fmt: skip
+def test_in_a_branch_a_metric_alone_is_the_branch_s_own(text: str, expected: list[tuple[str, str]]) -> None:
+    found = dsd_lang.compile(text).expectations
+    assert [(one.text, one.condition.args[0].name) for one in found] == expected
+
+
 def test_a_p_value_is_that_of_a_comparison_which_is_made_once() -> None:
     fork = "fork seeds=2 { a: dense 5ep; b: dense 5ep }\n"
     plan = dsd_lang.compile(
