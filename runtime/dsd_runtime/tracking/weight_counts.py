@@ -17,8 +17,8 @@ WHOLE = ""
 """The name under which all weights together are counted."""
 _FINE_BINS = 4096
 _INSIDE, _MARGIN = 0.998, 1.5
-_PART = 2**22
-"""Weights counted at once: few enough that counts in float32 are exact."""
+_PART, _SAMPLE = 2**22, 2**20
+"""Weights counted at once, few enough that counts in float32 are exact; weights of a tensor that its limit is of."""
 
 Weights = Mapping[str, Tensor]
 
@@ -60,6 +60,7 @@ def _counted(values: Sequence[Tensor], limit: float) -> dict[str, Any]:
     counts = torch.zeros(NUM_BINS, dtype=torch.float64)
     for part in _parts(values):
         counts += torch.histc(part.clamp(-limit, limit), NUM_BINS, -limit, limit).double().cpu()
+    counts[NUM_BINS // 2] -= zeros
     return {
         "weights": weights,
         "zeros": zeros,
@@ -73,17 +74,21 @@ def _limit(values: Sequence[Tensor], largest: float) -> float:
     if not largest:
         return 1.0
     counts = torch.zeros(_FINE_BINS, dtype=torch.float64)
-    for part in _parts(values):
-        counts += torch.histc(part.abs(), _FINE_BINS, 0.0, largest).double().cpu()
+    for tensor in values:
+        sample = tensor.reshape(-1)[:: -(-tensor.numel() // _SAMPLE) or 1].float()
+        counts += torch.histc(sample.abs(), _FINE_BINS, 0.0, largest).double().cpu()
+        counts[0] -= sample.numel() - int(torch.count_nonzero(sample))
+    if not counts.sum():
+        return largest
     inside = torch.searchsorted(counts.cumsum(0), _INSIDE * counts.sum()) + 1
     return min(largest, _MARGIN * largest * int(inside) / _FINE_BINS)
 
 
 def _parts(values: Iterable[Tensor]) -> Iterable[Tensor]:
-    """Stretches of the values that are not 0, in float32."""
+    """Stretches of the values, in float32."""
     for tensor in values:
         for part in torch.split(tensor.reshape(-1), _PART):
-            yield part[part != 0].float()
+            yield part.float()
 
 
 def _largest(values: Tensor) -> float:
