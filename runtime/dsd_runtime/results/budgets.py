@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from dsd_runtime.results.parts import ArmCost
 
-_SAME = 1e-6
-"""Relative: sums of the same phases in another order differ by less."""
+_SAME, _ROUNDED = 1e-6, 1e-5
+"""Relative: sums of the same phases in another order differ by less. Absolute: epochs are rounded to six digits."""
 
 
 class Budgets(NamedTuple):
@@ -28,6 +28,8 @@ def budgets_text(left: ArmCost, right: ArmCost) -> Budgets:
     'unequal budgets: 6 and 7.5 epochs, 1.99e9 FLOPs each'
     >>> budgets_text(*[cost.model_copy(update={"epochs": 1, "flops_executed": None})] * 2).text
     '1 epoch each'
+    >>> budgets_text(cost, cost.model_copy(update={"epochs": 5.999999})).is_equal
+    True
     """
     epochs = _pair(f"{left.epochs:g}", f"{right.epochs:g}", "epochs", is_same=_is_same(left.epochs, right.epochs))
     parts = [epochs]
@@ -56,4 +58,4 @@ def _pair(left: str, right: str, unit: str, *, is_same: bool) -> Budgets:
 
 
 def _is_same(left: float, right: float) -> bool:
-    return math.isclose(left, right, rel_tol=_SAME)
+    return math.isclose(left, right, rel_tol=_SAME, abs_tol=_ROUNDED)

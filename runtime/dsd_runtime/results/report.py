@@ -33,6 +33,8 @@ from dsd_runtime.storage.durable import write_text
 _TIMELINE_WIDTH = 880
 _MOST_BYTES, _MARKUP = 560_000, 26
 """What charts and their tables may take beside the 900 kB of the script that draws them; the markup of a cell."""
+_MOST_ALONE = _MOST_BYTES + 800_000
+"""What they may take where the script is another file."""
 _COMPACT = (",", ":")
 
 
@@ -78,8 +80,12 @@ def report_html(runs: Sequence[ReportedRun], *, charts_at: str | None = None) ->
     drawn = list(curves([(run.name, run.results) for run in runs]))
     timelines = list(_timelines(runs))
     table = result_table([(run.name, run.results) for run in runs])
-    rest = sum(map(_bytes, drawn)) + sum(len(timeline["svg"]) for timeline in timelines) + _cells_bytes(table.rows)
-    shaped, left_out = _fitting([figure for run in runs for figure in _named(run, len(runs) > 1)], _MOST_BYTES - rest)
+    room = (_MOST_BYTES if charts_at is None else _MOST_ALONE) - sum(len(timeline["svg"]) for timeline in timelines)
+    shaped = [figure for run in runs for figure in _named(run, len(runs) > 1)]
+    fitting, left_out = _fitting(
+        [*shaped, *drawn], room - _cells_bytes(table.rows)
+    )  # what fits the program comes first
+    shaped, drawn = ([figure for figure in figures if figure in fitting] for figures in (shaped, drawn))
     text: str = _template().render(
         title=", ".join(run.name for run in runs),
         state="; ".join(_state(run, len(runs) > 1) for run in runs),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -131,10 +132,12 @@ def _why_not(left: Mapping[int, float], right: Mapping[int, float], test: TestNa
 def _tested(left: Sequence[float], right: Sequence[float], test: TestName) -> dict[str, Any]:
     from scipy import stats
 
-    if test == "paired":
-        found = stats.ttest_rel(left, right)
-    else:
-        found = stats.ttest_ind(left, right, equal_var=test == "student")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # scipy's, where one arm has the same value for all seeds
+        if test == "paired":
+            found = stats.ttest_rel(left, right)
+        else:
+            found = stats.ttest_ind(left, right, equal_var=test == "student")
     interval = found.confidence_interval(CONFIDENCE)
     effect = _standardized(left, right, test)
     df = float(found.df)

@@ -114,6 +114,13 @@ def test_where_no_test_is_possible_there_is_a_sentence_and_no_p(left: Any, right
     assert says in (found.why_not or "")
 
 
+@pytest.mark.filterwarnings("error")
+def test_one_arm_without_variance_is_tested_without_a_warning() -> None:
+    found = compare_seeds({0: 3.9, 1: 3.6, 2: 3.9}, dict.fromkeys(range(3), 1.9498607242339834), test="student")
+    assert found.p is not None
+    assert found.p < 0.001
+
+
 def test_no_number_of_seeds_is_told_where_none_would_do() -> None:
     assert seeds_needed(0.0, is_paired=True) is None
     assert seeds_needed(0.001, is_paired=False) is None
