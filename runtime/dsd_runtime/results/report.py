@@ -21,6 +21,7 @@ from dsd_lang.plan import Plan
 from dsd_lang.views.timeline_svg import TIMELINE_RULES, timeline_picture
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.results.figures import Figure, curves, figures_of
+from dsd_runtime.results.figures.colours import with_same_colours
 from dsd_runtime.results.figures.parts import short
 from dsd_runtime.results.head_comment import head_paragraphs
 from dsd_runtime.results.parts import ExpectationResult
@@ -82,10 +83,10 @@ def report_html(runs: Sequence[ReportedRun], *, charts_at: str | None = None) ->
     table = result_table([(run.name, run.results) for run in runs])
     room = (_MOST_BYTES if charts_at is None else _MOST_ALONE) - sum(len(timeline["svg"]) for timeline in timelines)
     shaped = [figure for run in runs for figure in _named(run, len(runs) > 1)]
-    fitting, left_out = _fitting(
-        [*shaped, *drawn], room - _cells_bytes(table.rows)
-    )  # what fits the program comes first
+    room -= _cells_bytes(table.rows)
+    fitting, left_out = _fitting([*shaped, *drawn], room)  # what fits the program comes first
     shaped, drawn = ([figure for figure in figures if figure in fitting] for figures in (shaped, drawn))
+    coloured = with_same_colours([*drawn, *shaped])
     text: str = _template().render(
         title=", ".join(run.name for run in runs),
         state="; ".join(_state(run, len(runs) > 1) for run in runs),
@@ -94,8 +95,8 @@ def report_html(runs: Sequence[ReportedRun], *, charts_at: str | None = None) ->
         table=table,
         timelines=timelines,
         left_out=left_out,
-        curves=drawn,
-        shaped=shaped,
+        curves=coloured[: len(drawn)],
+        shaped=coloured[len(drawn) :],
         unrecorded=[run.name for run in runs if _is_unrecorded(run.results)],
         cost=cost_table([(run.name, run.results) for run in runs]),
         version=__version__,

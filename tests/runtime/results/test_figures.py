@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from made_run import made_run, record_of
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Phase
 from dsd_runtime.results.figures import Figure, curves, figure_of, figures_of
+from dsd_runtime.results.figures.colours import with_same_colours
 from dsd_runtime.results.reading import read_results
 from dsd_runtime.results.results import Results
 
@@ -223,6 +225,17 @@ def test_results_give_a_figure_as_vega_lite_and_name_those_they_have(tmp_path: P
     with pytest.raises(DsdError) as failure:
         results.figure("heat")
     assert "no figure `heat`" in failure.value.message
+
+
+def test_an_arm_has_the_same_colour_in_every_figure(tmp_path: Path) -> None:
+    results = run_of(tmp_path, "dense 2ep; fork { b: { sparse 20% 2ep; dense 2ep }; a: { sparse 30% 2ep; dense 2ep } }")
+    first, *others = curves([("", results)])
+    backwards = first._replace(spec={**first.spec, "data": {"values": drawn(first)[::-1]}})
+    found = with_same_colours([backwards, *others])
+    scales = [json.dumps(figure.spec["layer"][0]["encoding"]["color"]["scale"]) for figure in found]
+    assert set(scales) == {json.dumps({"domain": list(dict.fromkeys(str(row["arm"]) for row in drawn(backwards)))})}
+    alone = with_same_colours([first, first._replace(spec={**first.spec, "data": {"values": drawn(first)[:1]}})])[1]
+    assert alone.spec["layer"][0]["encoding"]["color"]["legend"]["values"] == [drawn(first)[0]["arm"]]
 
 
 @pytest.mark.parametrize("text", [SWEEP, GRID, TICKETS, DESCENT, CYCLES, ABLATION, PLAIN])
