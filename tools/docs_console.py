@@ -19,7 +19,7 @@ from docs_commands import environment, launcher, scripts
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 _TITLE = re.compile(r'title="(?P<name>[^"]+\.\w+)"')
 _COMMAND = re.compile(r"^\$ (?P<command>.*)\n(?P<output>(?:(?!\$ ).*\n)*)", re.MULTILINE)
-_TIME = re.compile(r"(?:\d+h )?(?:\d+m )?\b\d+s\b")
+_TIME = re.compile(r"(?:\d+h )?(?:\d+m )?\b\d+(?:\.\d+)?m?s\b")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 _COLUMNS = re.compile(r"(?: {2,}|-{2,})+")
 

@@ -60,3 +60,4 @@ def test_figures_of_a_training_may_differ_and_words_may_not() -> None:
     step = shown("dsd-run a.dsd", "D1: finished in 9s\nloss  0.25\n")
     assert agrees(step, "D1: finished in 1m 12s\nloss  0.3125\n")
     assert not agrees(step, "D2: stopped after 9s\nloss  0.25\n")
+    assert agrees(shown("dsd-run a.dsd", "about 1.5ms each, in all 0.66s\n"), "about 0.2s each, in all 1m 15s\n")
