@@ -1,4 +1,4 @@
-"""Results in notebooks: the verdicts with the table below them as HTML, a figure as the chart that it describes."""
+"""Results in notebooks: verdicts, table and timeline as HTML, a figure as the chart that it describes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from dsd_lang.plan import Plan
+from dsd_lang.views.timeline_svg import standalone_timeline
 from dsd_runtime.results.report_tables import result_table
 from dsd_runtime.results.results import Results
 
@@ -28,11 +30,11 @@ class ShownFigure(dict[str, Any]):
         return {_VEGA_LITE: drawn, "text/plain": f"<figure: Vega-Lite, {len(str(drawn))} characters>"}
 
 
-def results_html(results: Results) -> str:
-    """The head, one paragraph a verdict, the paper's table. All text is escaped.
+def results_html(results: Results, plan: Plan | None) -> str:
+    """The head, one paragraph a verdict, the paper's table, the timeline of the plan. All text is escaped.
 
     >>> from dsd_runtime.results.parts import Provenance
-    >>> "&lt;b&gt;" in results_html(Results(run="<b>", provenance=Provenance(plan_hash="sha256:0")))
+    >>> "&lt;b&gt;" in results_html(Results(run="<b>", provenance=Provenance(plan_hash="sha256:0")), None)
     True
     """
     table = result_table([(results.run, results)])
@@ -41,7 +43,9 @@ def results_html(results: Results) -> str:
     more = f"<p>{left_out} more rows: <code>dsd-report</code></p>" if left_out > 0 else ""
     verdicts = "".join(f"<p>{escape(verdict)}</p>" for verdict in results.verdicts)
     head = f"<p><b>{escape(results.run)}</b></p>{verdicts}"
-    return f"<div>{head}<table><thead>{_row(table.headers, 'th')}</thead><tbody>{rows}</tbody></table>{more}</div>"
+    timeline = standalone_timeline(plan, _WIDTH) if plan is not None and plan.phases else ""
+    body = f"<table><thead>{_row(table.headers, 'th')}</thead><tbody>{rows}</tbody></table>{more}{timeline}"
+    return f"<div>{head}{body}</div>"
 
 
 def _row(cells: Sequence[str], tag: str) -> str:

@@ -48,7 +48,7 @@ def read_results(run: str | Path) -> Results:
         notes.append(f"{missing} of {len(phases)} phases are not trained to their end")
     provenance = _provenance(plan, manifest, notes)
     comparisons = compare_arms(plan, measured, provenance, notes)
-    return Results(
+    results = Results(
         run=folder.root.resolve().name,
         finished=bool(manifest.get("finished")) and not missing,
         phases=phases,
@@ -60,6 +60,7 @@ def read_results(run: str | Path) -> Results:
         metrics=MetricRows(rows),
         weights=tuple(histograms(plan, records)),
     )
+    return results.with_plan(plan)
 
 
 def _no_run(path: Path) -> DsdError:

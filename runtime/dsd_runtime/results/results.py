@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, GetCoreSchemaHandler, ValidationError
+from pydantic import ConfigDict, Field, GetCoreSchemaHandler, PrivateAttr, ValidationError
 from pydantic_core import core_schema
 
 from dsd_lang.base.errors import DsdError
+from dsd_lang.plan import Plan
 from dsd_runtime.results.parts import (
     ComparisonResult,
     Cost,
@@ -67,6 +68,8 @@ class Results(ResultPart):
     weights: tuple[WeightHistogram, ...] = ()
     """The distributions of the weights at both sides of each boundary."""
 
+    _plan: Plan | None = PrivateAttr(default=None)
+
     @property
     def holds(self) -> bool:
         """False when an `expect` failed, or was not decided by a run that is finished."""
@@ -118,11 +121,21 @@ class Results(ResultPart):
 
         return ShownFigure(figure_of(self, name).spec)
 
+    def with_plan(self, plan: Plan) -> Results:
+        """The same results, whose timeline a notebook shows; the plan itself is not part of the data."""
+        drawn = self.model_copy()
+        drawn._plan = plan
+        return drawn
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all data are equal."""
+        return isinstance(other, Results) and self.__dict__ == other.__dict__
+
     def _repr_html_(self) -> str:
-        """The verdicts and the table, for notebooks."""
+        """The verdicts, the table and the timeline, for notebooks."""
         from dsd_runtime.results.notebook import results_html
 
-        return results_html(self)
+        return results_html(self, self._plan)
 
     def __str__(self) -> str:
         return repr(self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import html.parser
 import json
 import subprocess
@@ -17,6 +18,7 @@ from dsd_lang.plan import Phase
 from dsd_runtime.results import cli, report
 from dsd_runtime.results.reading import read_results
 from dsd_runtime.results.report import read_runs, report_html
+from dsd_runtime.results.results import Results
 
 TEXT = """# Is it better?
 # Claim: it is.
@@ -276,6 +278,15 @@ def test_json_is_results_json(run: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_results_can_be_used_first_thing_in_a_process(run: Path, use: str) -> None:
     code = f"import dsd_runtime, sys; dsd_runtime.read_results(sys.argv[1]).{use}"
     subprocess.run([sys.executable, "-c", code, str(run)], check=True, capture_output=True)
+
+
+def test_a_notebook_shows_verdicts_table_and_timeline_of_what_was_read(run: Path) -> None:
+    found = read_results(run)
+    shown = found._repr_html_()
+    assert all(html.escape(verdict) in shown for verdict in found.verdicts)
+    assert shown.count("<table") == shown.count("<svg") == 1
+    assert "<svg" not in Results.from_json(found.to_json())._repr_html_(), "the plan is not in the data"
+    assert Results.from_json(found.to_json()) == found != found.model_copy(update={"run": "other"})
 
 
 def test_neither_reading_nor_writing_needs_torch(run: Path) -> None:
