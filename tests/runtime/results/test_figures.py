@@ -99,6 +99,17 @@ def test_sensitivity_has_the_mean_over_the_seeds_at_the_end_of_each_value(tmp_pa
         assert row["low"] < row["mean"] < row["high"]  # type: ignore[operator]
 
 
+def test_each_arm_within_a_sweep_has_a_line_of_its_own(tmp_path: Path) -> None:
+    text = """sweep s in 25%, 50% {
+  fork seeds=3 { dsd: { dense 1ep lr=0.1; sparse s 1ep }; plain: { dense 1ep lr=0.1; dense 1ep } }
+}"""
+    figure = figure_of(run_of(tmp_path, text), "sensitivity")
+    assert [(row["arm"], row["label"], row["seeds"]) for row in drawn(figure)] == [
+        ("dsd", "0.25", 3), ("plain", "0.25", 3), ("dsd", "0.5", 3), ("plain", "0.5", 3),
+    ]  # fmt: skip
+    assert figure.headers[:2] == ("arm", "s")
+
+
 def test_a_heat_map_has_a_cell_for_each_pair(tmp_path: Path) -> None:
     cells = drawn(figure_of(run_of(tmp_path, GRID), "heat map"))
     assert [(cell["x"], cell["y"]) for cell in cells] == [

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dsd_lang.plan.seeds import arm_of
 from dsd_runtime.results.figures.parts import (
     Figure,
     MeanOfSeeds,
     Row,
     cell_text,
     chart,
+    colour,
     has_interval,
     heat_cells,
     mean_of,
@@ -23,48 +25,60 @@ from dsd_runtime.results.tables import direction, main_metric
 
 
 def sensitivity(results: Results) -> Figure | None:
-    """The metric at the end over one swept value, with a 95% interval over the seeds."""
+    """The metric at the end over one swept value for each arm of the sweep, with a 95% interval over the seeds."""
     names, metric = swept(results), main_metric(results)
     if len(names) != 1 or metric is None:
         return None
     rows = [
-        {"x": _value(phases[0], names[0]), "label": phases[0].variables[names[0]], "arm": metric, **_told(found)}
-        for phases, found in _measured(results, names, metric)
+        {"x": _value(phases[0], names[0]), "label": phases[0].variables[names[0]], "arm": arm or metric, **_told(found)}
+        for arm, phases, found in _measured(results, names, metric)
     ]
-    if len(rows) < 2:
+    if len({row["label"] for row in rows}) < 2:
         return None
+    several = len({row["arm"] for row in rows}) > 1
+    hue = {"color": colour()} if several else {}
     is_numeric = all(isinstance(row["x"], float) for row in rows)
     x = quantity("x", names[0]) if is_numeric else {"field": "x", "type": "ordinal", "title": names[0], "sort": None}
     interval = {
         "transform": [{"filter": "isValid(datum.low)"}],
         "mark": {"type": "errorbar", "ticks": True},
-        "encoding": {"x": x, "y": quantity("low", metric), "y2": {"field": "high"}},
+        "encoding": {"x": x, "y": quantity("low", metric), "y2": {"field": "high"}, **hue},
     }
     line = {
         "mark": {"type": "line", "point": {"filled": True, "size": 40}},
-        "encoding": {"x": x, "y": quantity("mean", metric)},
+        "encoding": {"x": x, "y": quantity("mean", metric), **hue},
     }
     return Figure(
         name="sensitivity",
         title=f"Sensitivity to {names[0]}",
         caption=f"{metric} at the end over {names[0]}{_intervals(rows)}; {direction(metric, results)}.",
         spec=chart(rows, layer=[*([interval] if has_interval(rows) else []), line]),
-        headers=(names[0], metric, "95% from", "to", "seeds"),
+        headers=(*(("arm",) if several else ()), names[0], metric, "95% from", "to", "seeds"),
         rows=tuple(
-            (row["label"], cell_text(row["mean"]), cell_text(row["low"]), cell_text(row["high"]), str(row["seeds"]))
+            (
+                *((row["arm"],) if several else ()),
+                row["label"],
+                cell_text(row["mean"]),
+                cell_text(row["low"]),
+                cell_text(row["high"]),
+                str(row["seeds"]),
+            )
             for row in rows
         ),
     )
 
 
 def heat_map(results: Results) -> Figure | None:
-    """The metric at the end over two swept values."""
+    """The metric at the end over two swept values; of several arms in each cell, of the first."""
     names, metric = swept(results), main_metric(results)
     if len(names) != 2 or metric is None:
         return None
+    measured = _measured(results, names, metric)
+    arms = list(dict.fromkeys(arm for arm, _, _ in measured))
     rows = [
         {"x": phases[0].variables[names[0]], "y": phases[0].variables[names[1]], **_told(found)}
-        for phases, found in _measured(results, names, metric)
+        for arm, phases, found in measured
+        if arm == arms[0]
     ]
     if len(rows) < 2:
         return None
@@ -74,7 +88,7 @@ def heat_map(results: Results) -> Figure | None:
     }
     return Figure(
         name="heat map",
-        title=f"{metric} over {names[0]} and {names[1]}",
+        title=f"{metric} over {names[0]} and {names[1]}{f': {arms[0]}' if len(arms) > 1 else ''}",
         caption=f"{metric} at the end, the mean over the seeds; {direction(metric, results)}.",
         spec=chart(
             rows,
@@ -96,15 +110,28 @@ def heat_map(results: Results) -> Figure | None:
     )
 
 
-def _measured(results: Results, names: Sequence[str], metric: str) -> list[tuple[list[PhaseResult], MeanOfSeeds]]:
-    """The ends that share the swept values, with the mean of their metric, in the order of the sweep."""
+def _measured(results: Results, names: Sequence[str], metric: str) -> list[tuple[str, list[PhaseResult], MeanOfSeeds]]:
+    """Each arm's ends that share the swept values, with the mean of their metric, in the order of the sweep."""
     groups: dict[tuple[str, ...], list[PhaseResult]] = {}
     for phases in phases_by_arm(results).values():
         for phase in phases:
             if all(name in phase.variables for name in names):
-                groups.setdefault(tuple(phase.variables[name] for name in names), []).append(phase)
-    found = [(phases, mean_of([phase.metrics.get(metric) for phase in phases])) for phases in groups.values()]
-    return [(phases, mean) for phases, mean in found if mean is not None]
+                values = (phase.variables[name] for name in names)
+                groups.setdefault((_arm_within(phase.path), *values), []).append(phase)
+    found = [
+        (key[0], phases, mean_of([phase.metrics.get(metric) for phase in phases])) for key, phases in groups.items()
+    ]
+    return [(arm, phases, mean) for arm, phases, mean in found if mean is not None]
+
+
+def _arm_within(path: str) -> str:
+    """The arm without its swept values; what begins with a digit is the rest of a value.
+
+    >>> _arm_within("s=25%.dsd.seed0"), _arm_within("dsd.s=0.5,w=1e-4"), _arm_within("s=25%")
+    ('dsd', 'dsd', '')
+    """
+    parts = arm_of(path).split(".")
+    return ".".join(part for part in parts if "=" not in part and not part[:1].isdigit())
 
 
 def _value(phase: PhaseResult, name: str) -> float | str:
