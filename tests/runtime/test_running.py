@@ -279,6 +279,7 @@ def test_runs_of_one_process_give_the_numbers_of_new_ones_and_leave_it_as_it_was
 
 def test_ctrl_c_saves_and_the_same_call_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dsd_runtime.run(TEXT, out=tmp_path / "whole", **SMALL)
+    handler = signal.getsignal(signal.SIGINT)  # a shell's background job ignores it
     asked = iter(range(1000))
     stops = StopRequest.__call__
 
@@ -291,7 +292,7 @@ def test_ctrl_c_saves_and_the_same_call_continues(tmp_path: Path, monkeypatch: p
         patch.setattr(StopRequest, "__call__", with_ctrl_c)
         with pytest.raises(KeyboardInterrupt):
             dsd_runtime.run(TEXT, out=tmp_path / "run", **SMALL)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
     part = dsd_runtime.read_results(tmp_path / "run")
     assert [phase.state.partition(" ")[0] for phase in part.phases] == ["trained", "unfinished"]
     dsd_runtime.run(TEXT, out=tmp_path / "run", **SMALL)
