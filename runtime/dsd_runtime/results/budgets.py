@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from dsd_runtime.results.parts import ArmCost
 
-_SAME, _ROUNDED = 1e-6, 1e-5
-"""Relative: sums of the same phases in another order differ by less. Absolute: epochs are rounded to six digits."""
+_SAME, _ROUNDED = 1e-3, 1e-5
+"""Relative: what nobody calls unequal, and three digits do not show. Absolute: epochs are rounded to six digits."""
 
 
 class Budgets(NamedTuple):
@@ -28,11 +28,11 @@ def budgets_text(left: ArmCost, right: ArmCost) -> Budgets:
     'unequal budgets: 6 and 7.5 epochs, 1.99e9 FLOPs each'
     >>> budgets_text(*[cost.model_copy(update={"epochs": 1, "flops_executed": None})] * 2).text
     '1 epoch each'
-    >>> budgets_text(cost, cost.model_copy(update={"epochs": 5.999999})).is_equal
+    >>> budgets_text(cost, cost.model_copy(update={"epochs": 5.999999, "flops_executed": 1_990_500_000})).is_equal
     True
     """
-    epochs = _pair(f"{left.epochs:g}", f"{right.epochs:g}", "epochs", is_same=_is_same(left.epochs, right.epochs))
-    parts = [epochs]
+    a, b = left.epochs, right.epochs
+    parts = [_pair(f"{round(a, 3):g}", f"{round(b, 3):g}", "epochs", is_same=_is_same(a, b))]
     if left.flops_executed is not None and right.flops_executed is not None:
         a, b = left.flops_executed, right.flops_executed
         parts.append(_pair(flops_text(a), flops_text(b), "FLOPs", is_same=_is_same(a, b)))
