@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 from dsd_lang.plan import Phase
-from dsd_lang.plan.seeds import phases_by_arm
 from dsd_runtime.results.directions import higher_is_better
 from dsd_runtime.results.flops import FlopsByLayer, added, in_all
 from dsd_runtime.results.measurements import Measurements, MetricRows
@@ -17,7 +16,7 @@ from dsd_runtime.results.parts import ArmCost, ArmValue, ComparedArm
 
 def phases_by_seed(measured: Measurements, arm: str) -> dict[int, list[Phase]]:
     """The arm's own phases for each of its seeds, in order; seeds are numbered as the plan does."""
-    seeds = phases_by_arm(measured.plan.phases).get(arm, {}).values()
+    seeds = measured.arms.get(arm, {}).values()
     indices = [phases[0].seed_index for phases in seeds]
     if len(set(indices)) < len(indices):  # forks with seeds within forks with seeds
         indices = list(range(len(indices)))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from dsd_lang.plan import Phase, Plan
+from dsd_lang.plan.seeds import phases_by_arm
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.results.flops import CountedUpdate, FlopsByLayer, masked_shares
 from dsd_runtime.results.parts import MetricRow
@@ -27,6 +28,8 @@ class Measurements:
     series: Mapping[str, Mapping[str, MetricRows]] = field(default_factory=dict)
     own_metrics: Mapping[str, str] = field(default_factory=dict)
     counted: CountedUpdate | None = None
+    arms: Mapping[str, Mapping[str, list[Phase]]] = field(default_factory=dict)
+    """The own phases of each arm, by the path of each of its seeds."""
     _flops: dict[str, FlopsByLayer | None] = field(default_factory=dict)
 
     @classmethod
@@ -48,7 +51,7 @@ class Measurements:
             series.setdefault(row.node, {}).setdefault(row.name, []).append(row)
         paths = {phase.id: phase.path for phase in plan.phases}
         states = {phase: folder.state(key, paths.get(phase)) for phase, key in nodes.items()}
-        return cls(plan, nodes, folder, states, series, own_metrics, counted)
+        return cls(plan, nodes, folder, states, series, own_metrics, counted, phases_by_arm(plan.phases))
 
     def state(self, phase: Phase) -> str:
         """`trained`, `skipped`, `unfinished (500it)` or `to train`."""

@@ -33,6 +33,7 @@ from dsd_runtime.storage.durable import write_text
 
 _TIMELINE_WIDTH = 880
 _MOST_BYTES, _MARKUP = 560_000, 26
+_MOST_ROWS = 600
 """What charts and their tables may take beside the 900 kB of the script that draws them; the markup of a cell."""
 _MOST_ALONE = _MOST_BYTES + 800_000
 """What they may take where the script is another file."""
@@ -81,6 +82,7 @@ def report_html(runs: Sequence[ReportedRun], *, charts_at: str | None = None) ->
     drawn = list(curves([(run.name, run.results) for run in runs]))
     timelines = list(_timelines(runs))
     table = result_table([(run.name, run.results) for run in runs])
+    table = table._replace(rows=tuple(_shortened(table.rows)))
     room = (_MOST_BYTES if charts_at is None else _MOST_ALONE) - sum(len(timeline["svg"]) for timeline in timelines)
     shaped = [figure for run in runs for figure in _named(run, len(runs) > 1)]
     room -= _cells_bytes(table.rows)
@@ -119,6 +121,15 @@ def _fitting(figures: Sequence[Figure], room: int) -> tuple[list[Figure], list[s
     return kept, [figure.title for figure in figures if figure not in kept]
 
 
+def _shortened(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The rows; of very many the first and the last, with one between them that counts the others."""
+    if len(rows) <= _MOST_ROWS:
+        return list(rows)
+    half = _MOST_ROWS // 2
+    gap = (f"... {len(rows) - 2 * half} more rows are in results.json ...", *("" for _ in rows[0][1:]))
+    return [*rows[:half], gap, *rows[-half:]]
+
+
 def _bytes(figure: Figure) -> int:
     """About what a figure and its table take in the page."""
     return _cells_bytes(figure.rows) + len(json.dumps(figure.spec, separators=_COMPACT))
@@ -149,6 +160,7 @@ def _state(run: ReportedRun, several: bool) -> str:
 
 def _described(run: ReportedRun) -> dict[str, Any]:
     head = head_paragraphs(run.results.provenance.schedule_text or "")
+    nodes = list(_nodes(run.results))
     return {
         "name": run.name,
         "results": run.results,
@@ -157,7 +169,8 @@ def _described(run: ReportedRun) -> dict[str, Any]:
         "cited": [part.text for part in head if part.kind in ("Source", "Claim")],
         "flags": list(_flags(run.results)),
         "provenance": list(_provenance(run.results)),
-        "nodes": list(_nodes(run.results)),
+        "num_nodes": len(nodes),
+        "nodes": _shortened(nodes),
     }
 
 

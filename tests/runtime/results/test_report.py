@@ -124,6 +124,14 @@ def test_a_figure_that_there_is_no_room_for_is_named(run: Path, monkeypatch: pyt
     assert "Left out, so that the page stays small: Weights at the boundaries, " in page_of(run.parent / "new").text
 
 
+def test_of_very_many_phases_the_first_and_the_last_are_listed(tmp_path: Path) -> None:
+    made_run(tmp_path, "repeat 1000 { dense 1ep lr=0.1 }", lambda phase, epoch: {"test.err": 1.0})
+    page = report_html(read_runs([tmp_path]))
+    assert "... 400 more rows are in results.json ..." in page
+    assert "Node keys, 1000 phases" in page
+    assert [f">p{number}<" in page for number in (0, 299, 300, 699, 700, 999)] == [True, True, False, False, True, True]
+
+
 def test_skipped_phases_are_counted_and_not_listed(run: Path) -> None:
     [first] = read_runs([run])
     phases = [phase.model_copy(update={"state": "skipped" if phase.mode == "sparse" else phase.state})
