@@ -127,7 +127,7 @@ class _Reader:
         if name not in CONDITION_FUNCTIONS:
             self.diagnostics.report(wrong_condition.unknown_condition_function(node.callee, known))
             return None
-        if self.expected is None and name not in known:
+        if self.expected is None and CONDITION_FUNCTIONS[name].statement == "expect":
             self.diagnostics.report(wrong_condition.only_in_expect(name, node))
             return None
         if name == "p":

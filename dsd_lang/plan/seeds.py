@@ -6,9 +6,10 @@ import itertools
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from dsd_lang.plan.parts import Phase
+if TYPE_CHECKING:
+    from dsd_lang.plan.parts import Phase
 
 _SEED = re.compile(r"\.seed\d+(?!\w)")
 
@@ -25,7 +26,7 @@ def arm_of(path: str) -> str:
 
 
 def phases_by_arm(phases: Iterable[Phase]) -> dict[str, dict[str, list[Phase]]]:
-    """The own phases of every arm, in order, by the path of each of its seeds."""
+    """The own phases of every arm that has some, in order, by the path of each of its seeds."""
     arms: dict[str, dict[str, list[Phase]]] = {}
     for phase in phases:
         arms.setdefault(arm_of(phase.path), {}).setdefault(phase.path, []).append(phase)

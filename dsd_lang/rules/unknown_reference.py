@@ -29,17 +29,15 @@ Unsafe: the nearest name is a guess. There is no fix if the name comes later or 
 
 from __future__ import annotations
 
-import re
-
 from dsd_lang.base.diagnostics import Diagnostic, Fix, Span, replacement
 from dsd_lang.base.errors import nearest
+from dsd_lang.plan.seeds import arm_of
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import widened
 
 CODE = "DSD203"
 
 Guess = str | None
-_SEED = re.compile(r"\.seed\d+")
 
 
 def in_setting(name: str, span: Span) -> Diagnostic:
@@ -61,7 +59,7 @@ def not_an_arm(node: nodes.Name, name: str, branches: tuple[str, ...], *, is_pha
     elif is_later:
         message, label = f"the branch `{name}` comes later: write this after its fork", "not defined yet"
     else:
-        whole = _SEED.sub("", name)
+        whole = arm_of(name)
         is_seed = whole != name and whole in branches
         guess = whole if is_seed else nearest(name, branches)
         message = f"all seeds of `{whole}` are compared together" if is_seed else f"unknown branch `{name}`"

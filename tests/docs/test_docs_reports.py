@@ -16,9 +16,18 @@ from dsd_runtime.results.results import Results
 REPORTS = sorted(docs_reports.REPORTS.glob("*.html"))
 
 
-def test_a_reader_gets_the_command_without_folders_of_the_machine() -> None:
-    words = ("dsd-run", "a.dsd", "--data", "manifest:/home/x/an4.tar,val=0.1", "--out", "/tmp/x", "--threads", "1")
-    about = Provenance(plan_hash="x", command=words, data="manifest:/home/x/an4.tar")
+def test_a_reader_gets_the_command_without_folders_of_the_machine(tmp_path: Path) -> None:
+    words = (
+        "dsd-run",
+        "a.dsd",
+        "--data",
+        f"manifest:{tmp_path}/an4.tar,val=0.1",
+        "--out",
+        str(tmp_path),
+        "--threads",
+        "1",
+    )
+    about = Provenance(plan_hash="x", command=words, data=f"manifest:{tmp_path}/an4.tar")
     shown = without_folders(
         ReportedRun("a", Results(run="a", finished=True, provenance=about), None)
     ).results.provenance

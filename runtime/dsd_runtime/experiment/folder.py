@@ -199,13 +199,15 @@ class RunFolder:
 
         Two branches may share a node, and only one of them skip it: with ``path`` the state is that in its branch.
         """
-        if path is not None and path in self.skipped_in(key):
+        skipping = self.skipped_in(key)
+        if path in skipping:
             return "skipped"
         if self.latest(key, "end") is not None:
             return "trained"
         if self.latest(key, "progress") is not None:
             return f"unfinished ({self.progress_updates(key)}it)"
-        return "skipped" if self.skipped_mark(key).is_file() else "to train"
+        is_skipped = self.skipped_mark(key).is_file() and (path is None or not skipping)  # older marks name no branch
+        return "skipped" if is_skipped else "to train"
 
     def read_manifest(self) -> dict[str, Any] | None:
         """The manifest, or None if there is none; raises :class:`DsdError` for an invalid one."""

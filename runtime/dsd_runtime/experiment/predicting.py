@@ -42,7 +42,7 @@ def _compared(plan: Plan, folder: RunFolder, keys: Mapping[str, str]) -> Iterato
     """The last trained phase of every seed of every arm that is compared on a metric with a test over items."""
     arms = dict.fromkeys(arm for one in plan.comparisons if can_compare(one.on) for arm in (one.left, one.right))
     by_arm = phases_by_arm(plan.phases)
-    for phases in chain.from_iterable(by_arm[arm].values() for arm in arms):
+    for phases in chain.from_iterable(by_arm.get(arm, {}).values() for arm in arms):
         for member in reversed(plan.line(phases[-1].id)):
             if folder.state(keys[member.id], member.path) != "skipped":
                 yield member

@@ -41,7 +41,8 @@ def _check_calibrated_alike(plan: Plan) -> None:
     by_arm = phases_by_arm(plan.phases)
     for comparison in plan.comparisons:
         found = [
-            {phases[-1].calibrate for phases in by_arm[arm].values()} for arm in (comparison.left, comparison.right)
+            {phases[-1].calibrate for phases in by_arm.get(arm, {}).values()}
+            for arm in (comparison.left, comparison.right)
         ]
         if len(found[0] | found[1]) > 1:
             raise DsdError(

@@ -6,6 +6,7 @@ counts as none, as in the literature.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from types import MappingProxyType
@@ -19,14 +20,15 @@ Count = Callable[[Arguments, Any], int]
 """From the arguments of an operation and its result."""
 
 
-class OperationMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class OperationMode(TorchDispatchMode, ABC):  # type: ignore[no-untyped-call]
     """A base for counters: inside the block, :meth:`saw` gets every operation below the modules, with its result.
 
     The steps of recurrences are among them, and the backward pass.
     """
 
+    @abstractmethod
     def saw(self, operation: Any, arguments: Arguments, result: Any) -> None:
-        raise NotImplementedError
+        """Is called after every operation."""
 
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: Arguments = (), kwargs: Mapping[str, Any] | None = None

@@ -49,7 +49,12 @@ def _result(
     direction = higher_is_better(one.on, measured.own_metrics)
     items = tuple(_over_items(one, left, right, measured, notes))
     verdict = comparison_verdict(one.left, one.right, one.on, seeds, items, direction)
-    flags = tuple(_flags(one, left, right, seeds, measured, provenance))
+    flags = list(_flags(one, left, right, seeds, measured, provenance))
+    told = [verdict, *flags]
+    if left.budget is not None and right.budget is not None:
+        costs = budgets_text(left.budget, right.budget)
+        told.append(costs.text)
+        flags += [] if costs.is_equal else [costs.text]
     return ComparisonResult(
         text=f"compare {one.left} vs {one.right} on={one.on}",
         on=one.on,
@@ -59,8 +64,8 @@ def _result(
         right=right,
         seeds=seeds,
         items=items,
-        flags=flags,
-        verdict="; ".join((verdict, *flags, *_equal_budgets(left, right))),
+        flags=tuple(flags),
+        verdict="; ".join(told),
     )
 
 
@@ -126,16 +131,6 @@ def _flags(
     base = _shared_base(measured, one.left, one.right)
     if base is not None and seeds.p is not None:
         yield f"all seeds start at one checkpoint (`{base}`), and the answer is about that one"
-    told = None if left.budget is None or right.budget is None else budgets_text(left.budget, right.budget)
-    if told is not None and not told.is_equal:
-        yield told.text
-
-
-def _equal_budgets(left: ComparedArm, right: ComparedArm) -> Iterator[str]:
-    """What both arms cost, which qualifies nothing."""
-    told = None if left.budget is None or right.budget is None else budgets_text(left.budget, right.budget)
-    if told is not None and told.is_equal:
-        yield told.text
 
 
 def _seeds(seeds: set[int]) -> str:

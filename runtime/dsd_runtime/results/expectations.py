@@ -95,10 +95,14 @@ def _mean_of_arm(name: str, measured: Measurements) -> float:
     values = measured_arm(measured, arm, metric, "end").values
     for item in values:
         if item.why_not is not None or item.value is None:
-            raise _Undecided(f"`{item.path or 'the main line'}` has no `{metric}`: {item.why_not}")
+            raise _Undecided(f"{_line(item.path)} has no `{metric}`: {item.why_not}")
     if not values:
-        raise _Undecided(f"`{arm or 'the main line'}` has no phases")
+        raise _Undecided(f"{_line(arm)} has no phases")
     return statistics.fmean(item.value for item in values if item.value is not None)
+
+
+def _line(path: str) -> str:
+    return f"`{path}`" if path else "the main line"
 
 
 def _p_value(compared: ComparisonResult) -> float:

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 
 from dsd_runtime.results.directions import higher_is_better
-from dsd_runtime.results.figures.parts import Row, ends, phases_by_arm, short
+from dsd_runtime.results.figures.parts import Row, ends, ends_by_arm, short
 from dsd_runtime.results.figures.pruning_rounds import rows_over_weights
 from dsd_runtime.results.parts import PhaseResult
 from dsd_runtime.results.results import Results
@@ -48,7 +48,7 @@ def _of_arms(results: Results, metric: str) -> str | None:
     """The best and the worst branch, chosen on the validation data where that was measured."""
     higher = higher_is_better(metric, results.provenance.own_metrics)
     chosen_by = f"val.{metric.partition('.')[2]}"
-    arms = {name: (_mean(phases, chosen_by), _mean(phases, metric)) for name, phases in phases_by_arm(results).items()}
+    arms = {name: (_mean(phases, chosen_by), _mean(phases, metric)) for name, phases in ends_by_arm(results).items()}
     judged = {
         name: (choice, value) for name, (choice, value) in arms.items() if choice is not None and value is not None
     }

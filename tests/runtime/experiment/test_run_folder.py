@@ -265,3 +265,11 @@ def test_resume_says_what_has_changed(dsd_run: Run, edited: str, said: str) -> N
     assert outcome.code == 1
     assert said in outcome.err
     assert "undo the change" in outcome.err
+
+
+def test_a_node_that_one_branch_skips_is_still_to_be_trained_in_another(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.mark_skipped("key", "early", is_skipped=True)
+    assert [folder.state("key", path) for path in ("early", "late")] == ["skipped", "to train"]
+    write_json(folder.skipped_mark("old"), {"phase": "p3"})  # an earlier version named no branch
+    assert folder.state("old", "late") == "skipped"

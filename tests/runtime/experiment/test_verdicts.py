@@ -26,6 +26,19 @@ def test_a_run_ends_with_its_verdicts_and_a_failed_expectation_with_exit_1(dsd_r
     assert dsd_run(FORK + "expect a.test.err < 100").code == 0
 
 
+def test_a_claim_without_an_answer_is_told_after_the_training_and_is_no_crash(dsd_run: Run) -> None:
+    """The linter warns of them (DSD210); a schedule with a warning is trained."""
+    claims = "compare e vs d on=test.err\nexpect e.test.err < 100\nexpect test.err < 100"
+    outcome = dsd_run(f"fork {{ e: {{ fork {{ x: dense 1ep lr=0.05 }} }}\nd: dense 1ep lr=0.01 }}\n{claims}")
+    told = json.loads(outcome.out)
+    assert outcome.code == 1
+    assert told["comparisons"][0]["verdict"].startswith("`e` and `d` cannot be compared on test.err")
+    assert [item["verdict"].partition("not decided, ")[2] for item in told["expectations"]] == [
+        "`e` has no phases",
+        "the main line has no phases",
+    ]
+
+
 def test_predictions_are_kept_for_what_is_compared_unless_told_not_to(dsd_run: Run) -> None:
     without = dsd_run(FORK + "compare a vs b on=test.err", "--no-predictions")
     assert not list(without.folder.glob("predictions/*"))

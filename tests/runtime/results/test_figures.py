@@ -247,6 +247,8 @@ def test_an_arm_has_the_same_colour_in_every_figure(tmp_path: Path) -> None:
     assert set(scales) == {json.dumps({"domain": list(dict.fromkeys(str(row["arm"]) for row in drawn(backwards)))})}
     alone = with_same_colours([first, first._replace(spec={**first.spec, "data": {"values": drawn(first)[:1]}})])[1]
     assert alone.spec["layer"][0]["encoding"]["color"]["legend"]["values"] == [drawn(first)[0]["arm"]]
+    many = first._replace(spec={**first.spec, "data": {"values": [{"arm": f"a{number}"} for number in range(11)]}})
+    assert with_same_colours([first, many]) == [first, many], "there are ten colours"
 
 
 @pytest.mark.parametrize("text", [SWEEP, GRID, TICKETS, DESCENT, CYCLES, ABLATION, PLAIN])

@@ -8,8 +8,8 @@ from dsd_runtime.results.figures.parts import (
     Row,
     cell_text,
     chart,
+    ends_by_arm,
     has_interval,
-    phases_by_arm,
     quantity,
     rounds,
     swept,
@@ -22,7 +22,7 @@ from dsd_runtime.results.tables import direction, main_metric
 
 def ablation(results: Results) -> Figure | None:
     """Differences with 95% intervals over the seeds, for three or more arms that neither a sweep nor rounds made."""
-    metric, found = main_metric(results), phases_by_arm(results)
+    metric, found = main_metric(results), ends_by_arm(results)
     if metric is None or len(found) < 3 or swept(results) or rounds(results):
         return None
     first, *others = found

@@ -7,13 +7,19 @@ from typing import Any
 
 from dsd_runtime.results.figures.parts import Figure
 
+NUM_COLOURS = 10
+"""As many as the page's script has."""
+
 
 def with_same_colours(figures: Sequence[Figure]) -> list[Figure]:
     """The figures with one scale of colours for all arms, in the order in which they first occur.
 
-    A legend names only the arms of its own figure.
+    A legend names only the arms of its own figure. With more arms than colours each figure keeps a scale of its own:
+    on a common one, arms of the same figure could have the same colour.
     """
     every = list(dict.fromkeys(arm for figure in figures for arm in _arms(figure)))
+    if len(every) > NUM_COLOURS:
+        return list(figures)
     return [figure._replace(spec=_coloured(figure.spec, every, _arms(figure))) for figure in figures]
 
 

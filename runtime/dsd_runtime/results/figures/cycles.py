@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dsd_lang.plan.seeds import arm_of
 from dsd_runtime.results.directions import higher_is_better
-from dsd_runtime.results.figures.parts import Figure, Row, cell_text, chart, colour, mean_of, quantity
+from dsd_runtime.results.figures.parts import MAIN_LINE, Figure, Row, cell_text, chart, colour, mean_of, quantity
 from dsd_runtime.results.parts import PhaseResult
 from dsd_runtime.results.results import Results
 from dsd_runtime.results.tables import main_metric
@@ -20,7 +20,7 @@ def gain_by_cycle(results: Results) -> Figure | None:
     gains: dict[tuple[str, int], list[float | None]] = {}
     for path in dict.fromkeys(phase.path for phase in results.phases):
         for cycle, gain in enumerate(_gains(_line(results, path), metric), start=1):
-            gains.setdefault((arm_of(path) or "main line", cycle), []).append(None if gain is None else sign * gain)
+            gains.setdefault((arm_of(path) or MAIN_LINE, cycle), []).append(None if gain is None else sign * gain)
     rows: list[Row] = []
     for (arm, cycle), values in gains.items():
         found = mean_of(values)

@@ -119,7 +119,7 @@ def ends(results: Results) -> dict[str, PhaseResult]:
     return {phase.path: phase for phase in results.phases if phase.state == "trained"}
 
 
-def phases_by_arm(results: Results) -> dict[str, list[PhaseResult]]:
+def ends_by_arm(results: Results) -> dict[str, list[PhaseResult]]:
     """The last trained phases of each arm, one a seed; the trunk, which others start from, is none."""
     found: dict[str, list[PhaseResult]] = {}
     for path, phase in ends(results).items():

@@ -12,10 +12,10 @@ from dsd_runtime.results.figures.parts import (
     cell_text,
     chart,
     colour,
+    ends_by_arm,
     has_interval,
     heat_cells,
     mean_of,
-    phases_by_arm,
     quantity,
     swept,
 )
@@ -113,7 +113,7 @@ def heat_map(results: Results) -> Figure | None:
 def _measured(results: Results, names: Sequence[str], metric: str) -> list[tuple[str, list[PhaseResult], MeanOfSeeds]]:
     """Each arm's ends that share the swept values, with the mean of their metric, in the order of the sweep."""
     groups: dict[tuple[str, ...], list[PhaseResult]] = {}
-    for phases in phases_by_arm(results).values():
+    for phases in ends_by_arm(results).values():
         for phase in phases:
             if all(name in phase.variables for name in names):
                 values = (phase.variables[name] for name in names)
