@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from dsd_lang.plan.seeds import arm_of
 from dsd_runtime.results.figures.parts import (
@@ -55,24 +55,23 @@ def mask_overlap(results: Results) -> Figure | None:
 
 def _overlaps(results: Results) -> dict[tuple[str, int], list[MaskOverlap]]:
     """By arm and the number of the sparse phase on its line; seeds together."""
-    by_id = {phase.id: phase for phase in results.phases}
+    numbers = _numbers(results.phases)
     found: dict[tuple[str, int], list[MaskOverlap]] = {}
     nodes: set[str] = set()
     for phase in results.phases:
         if phase.overlap is not None and phase.node not in nodes:
             nodes |= set() if phase.node is None else {phase.node}
             arm = without_rounds(arm_of(phase.path)) or MAIN_LINE
-            found.setdefault((arm, _number(phase, by_id)), []).append(phase.overlap)
+            found.setdefault((arm, numbers[phase.id]), []).append(phase.overlap)
     return found
 
 
-def _number(phase: PhaseResult, by_id: Mapping[str, PhaseResult]) -> int:
-    """How many sparse phases a line has, up to this one."""
-    count, here = 0, by_id.get(phase.id)
-    while here is not None:
-        count += here.mode == "sparse" and here.state != "skipped"
-        here = by_id.get(here.parent or "")
-    return count
+def _numbers(phases: Sequence[PhaseResult]) -> dict[str, int]:
+    """How many sparse phases a line has, up to each phase; parents come first."""
+    counts: dict[str, int] = {}
+    for phase in phases:
+        counts[phase.id] = counts.get(phase.parent or "", 0) + (phase.mode == "sparse" and phase.state != "skipped")
+    return counts
 
 
 def _row(arm: str, number: int, overlaps: list[MaskOverlap]) -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -99,8 +100,9 @@ def first_seeds(results: Results, most: int) -> dict[str, list[PhaseResult]]:
 def names_of(phases: Sequence[PhaseResult]) -> dict[str, str]:
     """A name for each phase, by id; phases with the same label have their number with it."""
     labels = [row_name(phase) for phase in phases]
+    times = Counter(labels)
     return {
-        phase.id: label if labels.count(label) == 1 else f"{label} {phase.id}"
+        phase.id: label if times[label] == 1 else f"{label} {phase.id}"
         for phase, label in zip(phases, labels, strict=True)
     }
 
