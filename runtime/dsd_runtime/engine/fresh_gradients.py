@@ -1,4 +1,4 @@
-"""Detects a `session.step()` on the gradients of the previous update, or without any."""
+"""Detects an update on the gradients of the previous update, or without any."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class FreshGradients:
         self._has_stepped = False
         self._has_warned = False
 
-    def require(self, optimizer: Optimizer, *, has_begun: bool, is_scaled: bool) -> None:
-        """Raises :class:`DsdError` for a second step after one `backward()`; warns once if there is no gradient.
+    def require(self, call: str, optimizer: Optimizer, *, has_begun: bool, is_scaled: bool) -> None:
+        """Raises :class:`DsdError` for a second ``call`` after one `backward()`; warns once if there is no gradient.
 
         ``has_begun``: a batch was drawn or `begin_step()` called since the last update, so old gradients may be
         intended.
@@ -27,7 +27,7 @@ class FreshGradients:
         has_any = any(weight.grad is not None for group in optimizer.param_groups for weight in group["params"])
         if not has_begun and self._has_stepped and (not has_any or self._is_old()):
             raise DsdError(
-                "`session.step()` was called again without new gradients",
+                f"`session.{call}` was called again without new gradients",
                 help="call it once for each update, after `backward()`",
             )
         if has_any:
@@ -36,7 +36,7 @@ class FreshGradients:
             raise DsdError("no weight has a gradient, so there is nothing to unscale", help="call `backward()` first")
         if not self._has_warned:
             self._has_warned = True
-            warn("no weight has a gradient at `session.step()`: was `backward()` called?")
+            warn(f"no weight has a gradient at `session.{call}`: was `backward()` called?")
 
     def remember(self, optimizer: Optimizer) -> None:
         """Marks the gradients as used."""

@@ -5,6 +5,7 @@ The user keeps the loop. One update with its calls of the session::
     begin_step()   when a phase has ended: score, mask, restore, optimizer state, learning rate of the next phase
       forward, backward                                   (the user's)
     step()         unscale -> l1 -> mask gradients -> clip -> optimizer -> [applied?] mask -> clocks -> next rate
+                   or its halves, before_update() and after_update(), around an optimizer step of a trainer's own
       evaluate, report()                                  (the user's; feeds `until`, `@best`, the log)
 
 Between the last update of a phase and the first of the next, the model is in the state in which the phase ended.
@@ -25,16 +26,15 @@ from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Phase
 from dsd_runtime.engine.boundary import Boundary
 from dsd_runtime.engine.calibration import batch_norms, calibrate
-from dsd_runtime.engine.distillation import Teacher, require_asked
+from dsd_runtime.engine.distillation import Teacher
 from dsd_runtime.engine.events import Event
-from dsd_runtime.engine.fresh_gradients import FreshGradients
+from dsd_runtime.engine.halves import Halves
 from dsd_runtime.engine.loader_position import PassLoader
 from dsd_runtime.engine.phase_view import PhaseView
 from dsd_runtime.engine.progression import Progression
 from dsd_runtime.engine.session_state import reading_state
 from dsd_runtime.engine.shown import session_html, session_text
 from dsd_runtime.engine.stages import Stage, Timeline
-from dsd_runtime.engine.update import apply_update
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class Session:
     ) -> None:
         self.plan, self.model, self.seed = line.plan, line.model, line.seed
         self._line, self._ranks, self._guard = line, line.ranks, line.guard
-        self._gradients = FreshGradients()
+        self._halves = Halves(line, enters_by_itself=enters_by_itself)
         self._enters_by_itself = enters_by_itself
         self._on_report = on_report
 
@@ -248,6 +248,7 @@ class Session:
         Raises :class:`DsdError` if weights are NaN or infinite and cannot be ranked, or a checkpoint is missing; the
         session then stays at the end of the previous phase.
         """
+        self._halves.require_closed("begin_step()")
         self._guard.has_begun = True
         self._line.enter_due()
 
@@ -266,28 +267,24 @@ class Session:
         ``ValueError`` if the schedule has ended, and :class:`DsdError` if the gradients are those of the previous
         update, or missing.
         """
-        if self.is_phase_over or self._line.is_selection_due:
-            raise ValueError(
-                "step() after the last update of the schedule"
-                if self.done
-                else "step() without begin_step(): call it before the forward pass (batches() does)"
-            )
-        line, optimizer = self._line, self.optimizer
-        line.rate_owner.check()
-        if closure is None:
-            require_asked(line.teacher, line.is_teacher_asked, self.stage.phase)
-            self._gradients.require(optimizer, has_begun=self._guard.has_begun, is_scaled=scaler is not None)
-        with self._guard.opened():
-            if not apply_update(line.rule, optimizer, self.boundary.store, scaler=scaler, clip=clip, closure=closure):
-                return False
-        line.is_teacher_asked = line.is_calibrated = False
-        self._guard.applied()
-        self._gradients.remember(optimizer)
-        self.boundary.after_update(optimizer)
-        line.advance()
-        if self._enters_by_itself and self.is_phase_over:
-            line.enter_empty_rest(by_reports=False)
-        return True
+        return self._halves.whole(scaler=scaler, clip=clip, closure=closure)
+
+    def before_update(self, *, clip: float | None = None) -> None:
+        """The first half of an update, for a trainer that steps the optimizer itself: masks gradients, clips.
+
+        Call it after the backward pass, on unscaled gradients; then the optimizer's step, then :meth:`after_update`.
+        The optimizer may also call it inside its closure. ``clip`` is the maximum norm, if the phase has no `clip=`.
+        Raises ``ValueError`` outside of that order, and otherwise as :meth:`step`.
+        """
+        self._halves.before_foreign_step(clip=clip)
+
+    def after_update(self, *, applied: bool = True) -> None:
+        """The second half: masks weights and state, advances the clocks, sets the next rate.
+
+        ``applied=False`` says that the optimizer's step was skipped (infinite gradients): then nothing advances. Raises
+        ``ValueError`` without :meth:`before_update`, and if the session's optimizer was not stepped since.
+        """
+        self._halves.after_foreign_step(applied=applied)
 
     @property
     def teacher(self) -> Teacher | None:
@@ -367,6 +364,7 @@ class Session:
         """Everything but the model's own `state_dict`, as tensors and plain data (nothing that needs pickling).
         As in torch, the optimizer's tensors are the live ones: write them out, or copy, before the next update.
         """
+        self._halves.require_closed("state_dict()")
         return self._line.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -376,6 +374,7 @@ class Session:
         Later phases may differ. Weights that were loaded before `attach()` and that it has just pruned are restored. A
         state written by another version of dsd raises :class:`DsdError`.
         """
+        self._halves.close()
         with reading_state():
             self._line.check_state(state)
             self._line.load_state_dict(state)

@@ -1,7 +1,7 @@
-"""One update: masks and clips gradients, then steps the optimizer, unless the loss scaler skips the step.
+"""The parts of an update: L1, masking and clipping of gradients, and the optimizer's step, unless the scaler skips it.
 
-unscale -> l1 -> mask gradients -> clip -> optimizer. With a closure the optimizer computes the gradients itself,
-possibly several times, and they are treated the same way each time.
+With a closure the optimizer computes the gradients itself, possibly several times, and they are treated the same way
+each time. :mod:`dsd_runtime.engine.halves` puts the parts in order.
 """
 
 from __future__ import annotations
@@ -48,60 +48,70 @@ class UpdateRule:
             nn.utils.clip_grad_norm_(_parameters(optimizer), clip)
 
 
-def apply_update(
+def take_step(
     rule: UpdateRule,
     optimizer: Optimizer,
     store: MaskStore,
-    *,
     scaler: torch.amp.GradScaler | None,
     clip: float | None,
     closure: Callable[[], Tensor | float] | None,
 ) -> bool:
-    """One optimizer step; returns whether it was applied (False: the scaler found infinite gradients)."""
+    """Steps the optimizer on prepared gradients; whether it was applied (False: the scaler found infinite ones)."""
     if closure is not None:
-        if scaler is not None:
-            raise ValueError("step() takes a scaler or a closure, not both")
-
-        def prepared() -> float:
-            store.apply_to_weights()  # a line search moves the weights before it computes gradients
-            with torch.enable_grad():
-                loss = closure()
-            rule.prepare_gradients(optimizer, store, clip)
-            return float(loss.detach()) if isinstance(loss, Tensor) else float(loss)
-
-        rule.prepare_gradients(optimizer, store, clip)  # SAM's first step uses the existing gradients
-        optimizer.step(prepared)
+        optimizer.step(_prepared(closure, rule, optimizer, store, clip))
         return True
-    if scaler is not None:
-        _require_scale(scaler)
-        scaler.unscale_(optimizer)
-    rule.prepare_gradients(optimizer, store, clip)
     if scaler is None:
         optimizer.step()
         return True
     return _scaled_step(optimizer, scaler)
 
 
-def _require_scale(scaler: torch.amp.GradScaler) -> None:
-    """Raises :class:`DsdError` if the scale is so low that no update will be applied any more."""
+def _prepared(
+    closure: Callable[[], Tensor | float], rule: UpdateRule, optimizer: Optimizer, store: MaskStore, clip: float | None
+) -> Callable[[], float]:
+    """The closure, whose gradients are prepared each time that the optimizer computes them."""
+
+    def prepared() -> float:
+        store.apply_to_weights()  # a line search moves the weights before it computes gradients
+        with torch.enable_grad():
+            loss = closure()
+        rule.prepare_gradients(optimizer, store, clip)
+        return float(loss.detach()) if isinstance(loss, Tensor) else float(loss)
+
+    return prepared
+
+
+def unscale(optimizer: Optimizer, scaler: torch.amp.GradScaler) -> None:
+    """Divides the gradients by the scale; :class:`DsdError` if it is so low that no update is applied any more."""
     if (scale := scaler.get_scale()) < _SMALLEST_SCALE:
         raise DsdError(
             f"the gradient scaler's scale has fallen to {scale:g}: every update is skipped",
             help="the gradients are not finite at any scale: lower the learning rate, use bf16, or look at the data",
         )
+    scaler.unscale_(optimizer)
 
 
 def _scaled_step(optimizer: Optimizer, scaler: torch.amp.GradScaler) -> bool:
     """Whether the scaler applied the step; its scale drops if it did not."""
-    stateless = [parameter for parameter in _parameters(optimizer) if not optimizer.state.get(parameter)]
+    stateless = stateless_parameters(optimizer)
     scale = scaler.get_scale()
     scaler.step(optimizer)
     scaler.update()
     if scaler.get_scale() >= scale:
         return True
-    for parameter in stateless:  # a fused SGD that skips its first step leaves an uninitialised buffer
-        optimizer.state.pop(parameter, None)
+    forget_skipped(optimizer, stateless)
     return False
+
+
+def stateless_parameters(optimizer: Optimizer) -> list[nn.Parameter]:
+    """The parameters that have no optimizer state yet."""
+    return [parameter for parameter in _parameters(optimizer) if not optimizer.state.get(parameter)]
+
+
+def forget_skipped(optimizer: Optimizer, stateless: list[nn.Parameter]) -> None:
+    """Drops the state of parameters that had none before a skipped step: a fused SGD leaves an uninitialised buffer."""
+    for parameter in stateless:
+        optimizer.state.pop(parameter, None)
 
 
 def add_l1(parameters: list[nn.Parameter], strength: float) -> None:

@@ -1,0 +1,119 @@
+"""One update in two halves, around the optimizer's step.
+
+before()   [unscale] -> l1 -> mask gradients -> clip
+  optimizer.step()                                    (by `Session.step()`, or by the trainer that keeps its own)
+after()    [applied?] mask weights and state -> clocks -> next rate
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from dsd_runtime.engine.distillation import require_asked
+from dsd_runtime.engine.fresh_gradients import FreshGradients
+from dsd_runtime.engine.progression import Progression
+from dsd_runtime.engine.update import forget_skipped, stateless_parameters, take_step, unscale
+
+
+class Halves:
+    """The two halves of an update; refuses them in any other order than before, step, after."""
+
+    def __init__(self, line: Progression, *, enters_by_itself: bool) -> None:
+        self._line, self._guard = line, line.guard
+        self._gradients = FreshGradients()
+        self._enters_by_itself = enters_by_itself
+        self._stateless: list[nn.Parameter] = []
+        self.is_open = False
+        """Whether the first half was done and the second was not."""
+
+    def before(
+        self, call: str, *, clip: float | None, scaler: torch.amp.GradScaler | None = None, has_closure: bool = False
+    ) -> None:
+        """The first half, for the public method ``call``; then the optimizer may be stepped."""
+        line = self._line
+        if self.is_open and not self._guard.is_stepping:
+            raise ValueError(f"{call} in an update whose before_update() was called: end it with after_update() first")
+        if line.is_phase_over or line.is_selection_due:
+            raise ValueError(
+                f"{call} after the last update of the schedule"
+                if line.is_over
+                else f"{call} without begin_step(): call it before the forward pass (batches() does)"
+            )
+        optimizer = line.optimizer
+        line.rate_owner.check()
+        if not has_closure:
+            require_asked(line.teacher, line.is_teacher_asked, line.stage.phase)
+            self._gradients.require(call, optimizer, has_begun=self._guard.has_begun, is_scaled=scaler is not None)
+        if scaler is not None:
+            unscale(optimizer, scaler)
+        line.rule.prepare_gradients(optimizer, line.boundary.store, clip)
+        self._guard.open()
+        self.is_open = True
+
+    def before_foreign_step(self, *, clip: float | None) -> None:
+        """The first half, for a trainer that steps the optimizer itself."""
+        self.before("before_update()", clip=clip)
+        optimizer = self._line.optimizer
+        is_fused = any(group.get("fused") for group in optimizer.param_groups)
+        self._stateless = stateless_parameters(optimizer) if is_fused else []
+
+    def after_foreign_step(self, *, applied: bool) -> None:
+        """The second half, for a trainer that has stepped the optimizer itself, or skipped the step."""
+        if not self.is_open:
+            raise ValueError("after_update() without before_update(): call it after backward(), before the optimizer")
+        if applied and not self._guard.has_stepped:
+            raise ValueError(
+                "after_update() without a step of the session's optimizer: call optimizer.step() before it, or "
+                "after_update(applied=False) if the step was skipped"
+            )
+        if not applied:
+            forget_skipped(self._line.optimizer, self._stateless)
+        self.after(applied=applied)
+
+    def after(self, *, applied: bool) -> None:
+        """The second half: masks, clocks and the next rate, unless the step was skipped."""
+        self.close()
+        if not applied:
+            return
+        line = self._line
+        optimizer = line.optimizer
+        line.is_teacher_asked = line.is_calibrated = False
+        self._guard.applied()
+        self._gradients.remember(optimizer)
+        line.boundary.after_update(optimizer)
+        line.advance()
+        if self._enters_by_itself and line.is_phase_over:
+            line.enter_empty_rest(by_reports=False)
+
+    def whole(
+        self,
+        *,
+        scaler: torch.amp.GradScaler | None,
+        clip: float | None,
+        closure: Callable[[], Tensor | float] | None,
+    ) -> bool:
+        """Both halves with the optimizer's step between them; returns whether it was applied."""
+        if scaler is not None and closure is not None:
+            raise ValueError("step() takes a scaler or a closure, not both")
+        line = self._line
+        self.before("step()", clip=clip, scaler=scaler, has_closure=closure is not None)
+        try:
+            applied = take_step(line.rule, line.optimizer, line.boundary.store, scaler, clip, closure)
+        except BaseException:
+            self.close()
+            raise
+        self.after(applied=applied)
+        return applied
+
+    def close(self) -> None:
+        """Forgets a first half whose second will not come."""
+        self.is_open = False
+        self._guard.close()
+
+    def require_closed(self, call: str) -> None:
+        """Raises ``ValueError`` between the halves."""
+        if self.is_open:
+            raise ValueError(f"{call} between before_update() and after_update(): end the update first")
