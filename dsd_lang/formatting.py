@@ -8,9 +8,10 @@ after. If a check fails, it is a bug of the formatter, and no text is returned.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import CATALOGUE
+from dsd_lang.base.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
     from dsd_lang.analysis import Analysis

@@ -6,8 +6,9 @@ language reference. An argument exists if it has a row here.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.options import (
     CLIPS,
     DECAYS,

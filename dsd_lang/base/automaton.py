@@ -8,7 +8,9 @@ parallel (Thompson, "Regular expression search algorithm", 1968), and their tran
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from dsd_lang.base.named_tuples import NamedTuple
 
 MOST_REMEMBERED = 4096
 

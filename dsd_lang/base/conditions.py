@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.options import Parameter
 
 

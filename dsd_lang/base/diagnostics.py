@@ -5,8 +5,9 @@ Codes never change their meaning. The catalogue below is their only list; rules 
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.records import record
 
 Severity = Literal["error", "warning", "advice"]

@@ -6,7 +6,9 @@ misspelt `global`.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from dsd_lang.base.named_tuples import NamedTuple
 
 
 class Meant(NamedTuple):

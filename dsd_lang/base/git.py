@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from dsd_lang.base.errors import DsdError
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.regular_files import read_regular
 
 if TYPE_CHECKING:

@@ -6,7 +6,9 @@ given when it is reported, and never guessed from its name.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from dsd_lang.base.named_tuples import NamedTuple
 
 MetricUnit = Literal["points", "ratio", "bits", ""]
 """``points`` run from 0 to 100 (so that `10%` in a condition means 10), a ``ratio`` from 0 to 1; ``""`` has no unit."""

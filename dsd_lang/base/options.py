@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from dsd_lang.base.named_tuples import NamedTuple
 
 ParameterKind = Literal[
     "number", "positive", "ratio", "share", "whole", "length", "choice", "switch", "file", "text", "any"

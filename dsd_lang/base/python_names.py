@@ -12,7 +12,7 @@ TORCHVISION = "torchvision"
 CODE_SETTINGS = ("model", "data")
 """The settings whose value may name Python code."""
 
-_TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+_TARGET = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*"
 
 
 def python_target(setting: str, value: str) -> str | None:
@@ -26,4 +26,4 @@ def python_target(setting: str, value: str) -> str | None:
     target = value.strip().partition(",")[0].strip()
     name = target.partition(":")[0]
     is_built_in = name in DATA_SETS if setting == "data" else name == TORCHVISION
-    return target if setting in CODE_SETTINGS and not is_built_in and _TARGET.fullmatch(target) else None
+    return target if setting in CODE_SETTINGS and not is_built_in and re.fullmatch(_TARGET, target) else None

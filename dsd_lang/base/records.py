@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar, dataclass_transform
 
+from dsd_lang.base.constructors import constructor
+
 Class = TypeVar("Class")
 
 
@@ -26,15 +28,16 @@ def record(cls: type[Class]) -> type[Class]:
     body = {key: value for key, value in cls.__dict__.items() if key not in defaults and key not in _LEFT_OUT}
     make: Any = type(cls)
     made = make(cls.__name__, cls.__bases__, {**body, **_SHARED, "__slots__": names, "__match_args__": names})
-    setters = {f"_set_{name}": made.__dict__[name].__set__ for name in names}
-    parameters = ", ".join(f"{name}=_defaults[{name!r}]" if name in defaults else name for name in names)
-    stores = "; ".join(f"_set_{name}(self, {name})" for name in names) or "pass"
-    scope: dict[str, Any] = {**setters, "_defaults": defaults}
-    exec(f"def __init__(self, {parameters}): {stores}", scope)
-    made.__init__ = scope["__init__"]
+    setters = {f"set_{index}": made.__dict__[name].__set__ for index, name in enumerate(names)}
+    made.__init__ = constructor(_template, names, defaults, setters)
     made.__qualname__ = cls.__qualname__
     result: type[Class] = made
     return result
+
+
+def _template(fields: tuple[str, ...]) -> str:
+    stores = "; ".join(f"set_{index}(self, {name})" for index, name in enumerate(fields))
+    return f"def __init__(self, {', '.join(fields)}): {stores or 'pass'}"
 
 
 def _values(self: Any) -> tuple[Any, ...]:

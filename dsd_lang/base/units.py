@@ -10,7 +10,9 @@ import re
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from dsd_lang.base.named_tuples import NamedTuple
 
 Unit = Literal["ep", "it"]
 

@@ -7,8 +7,9 @@ parser.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.cli.command import Tool
 from dsd_lang.cli.flags import Flag
 

@@ -6,9 +6,9 @@ It knows `--name value`, `--name=value`, switches, `--` and positional words. A 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from dsd_lang.base.errors import DsdError, nearest
+from dsd_lang.base.named_tuples import NamedTuple
 
 _HELP_COLUMN = 26
 

@@ -6,7 +6,6 @@ errors or failures.
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Sequence
 
@@ -44,7 +43,6 @@ TOOL = Tool(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The tool; returns its exit status."""
-    gc.disable()
     return run_tool(TOOL, run, arguments)
 
 

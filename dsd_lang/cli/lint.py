@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -68,7 +67,6 @@ TOOL = Tool(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The tool; returns its exit status."""
-    gc.disable()  # a short run has little garbage, and a large schedule has many small tuples to scan
     return run_tool(TOOL, run, arguments)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from dsd_lang.base.diagnostics import Diagnostic
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.files import MAX_BYTES, checked_size, read_limited, unreadable
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.source import decode_text
 from dsd_lang.base.streams import say, say_error, write_to_stream
 

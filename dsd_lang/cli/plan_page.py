@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from dsd_lang.base.errors import DsdError
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.cli.flags import Given
 from dsd_lang.cli.options import is_coloured
 

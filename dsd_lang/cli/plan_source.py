@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from dsd_lang.base.errors import DsdError
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.records import record
 from dsd_lang.base.regular_files import read_regular
 from dsd_lang.base.source import is_saved_plan

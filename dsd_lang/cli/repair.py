@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.layers import LayerInfo
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.source import SourceText
 from dsd_lang.base.streams import write_bytes
 from dsd_lang.cli.flags import Given

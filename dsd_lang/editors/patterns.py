@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from typing import Literal
 
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.editors.vocabulary import Vocabulary
 from dsd_lang.syntax.table import load_table
 

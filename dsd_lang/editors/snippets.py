@@ -5,8 +5,7 @@ The bodies use the notation of VS Code: `${1:default}` is a field to fill in, `$
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.editors.vocabulary import Vocabulary
 
 

@@ -6,13 +6,14 @@ Terminals of the grammar are grouped by name. Everything else is read from the t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple, get_args
+from typing import get_args
 
 from dsd_lang.base.arguments import ARGUMENTS, RATE_WORDS
 from dsd_lang.base.conditions import CONDITION_FUNCTIONS
 from dsd_lang.base.diagnostics import CATALOGUE
 from dsd_lang.base.layers import KINDS, PARTS, ROLES
 from dsd_lang.base.metrics import MEASURES, SPLITS, WITHOUT_SPLIT
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.options import DISTILL_PARAMETERS, Option
 from dsd_lang.base.units import Unit
 from dsd_lang.passes.read_functions import SWITCHES

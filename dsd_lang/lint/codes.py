@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from dsd_lang.base.diagnostics import CATALOGUE
 from dsd_lang.base.errors import DsdError, nearest
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.lint.configuration import Configuration, configuration_of
 from dsd_lang.lint.project import matches
 

@@ -16,8 +16,8 @@ from dsd_lang.base.files import read_if_file, unreadable
 from dsd_lang.base.records import record
 
 FILE = "pyproject.toml"
-_MAY_SAY = re.compile(  # `[tool.dsd`, `tool.dsd.model =`, `[tool]`, `tool = {`, with blanks and quotes as in TOML
-    rb"""tool["']?[ \t]*\.[ \t]*["']?dsd|^[ \t]*\[[ \t]*["']?tool["']?[ \t]*\]|^[ \t]*tool[ \t]*=""", re.MULTILINE
+_MAY_SAY = (  # `[tool.dsd`, `tool.dsd.model =`, `[tool]`, `tool = {`, with blanks and quotes as in TOML
+    rb"""tool["']?[ \t]*\.[ \t]*["']?dsd|^[ \t]*\[[ \t]*["']?tool["']?[ \t]*\]|^[ \t]*tool[ \t]*="""
 )
 _Kind = Literal["text", "texts", "table of texts"]
 _KEYS: dict[str, dict[str, _Kind]] = {
@@ -88,7 +88,7 @@ def _read(path: str) -> dict[str, Any] | None:
         data = read_if_file(path)
     except OSError as error:
         raise unreadable(path, error) from error
-    if data is None or b"dsd" not in data or _MAY_SAY.search(data) is None:
+    if data is None or b"dsd" not in data or re.search(_MAY_SAY, data, re.MULTILINE) is None:
         return None
     import tomllib
 

@@ -6,10 +6,10 @@ Safe fixes are applied first and separately, and are verified: the plan's hash m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
 
 from dsd_lang.base.diagnostics import CATALOGUE, Diagnostic, Edit, Fix
 from dsd_lang.base.errors import DsdError
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.syntax.bare_tree import bare
 
 MAX_ROUNDS = 50

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.files import SUFFIX, not_a_file, read_if_file
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.lint.configuration import configuration_in
 
 _LOCK = ".#"  # Emacs creates a broken link with this name while a file is edited

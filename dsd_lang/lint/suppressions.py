@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from dsd_lang.base.diagnostics import CATALOGUE, ERRORS, Diagnostic, Edit, Fix, Span, replacement
 from dsd_lang.base.errors import nearest
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.source import SourceText
 from dsd_lang.syntax.directives import DIRECTIVE, StatementRange, covered, covered_line
 from dsd_lang.syntax.nodes import Comment
 
-_NEXT_COMMENT = re.compile(r"\s*(#.*)")
+_NEXT_COMMENT = r"\s*(#.*)"
 
 
 class _Word(NamedTuple):
@@ -138,7 +138,7 @@ def _without_word(word: _Word, words: Sequence[_Word]) -> Edit:
 def _without_comment(source: SourceText, comment: Comment, found: re.Match[str]) -> Edit:
     """An edit that removes the comment, or the line if nothing else is on it. A second `#` after it stays."""
     span = comment.span
-    follows = _NEXT_COMMENT.match(comment.text, found.end())
+    follows = re.compile(_NEXT_COMMENT).match(comment.text, found.end())
     if follows is not None:
         return Edit(_part(span, 0, follows.start(1)), "")
     begin = source.starts[span.line - 1]

@@ -8,10 +8,11 @@ none it refers to a later one: an error in the language, but the editor can stil
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from dsd_lang.base.diagnostics import Span
 from dsd_lang.base.metrics import split_metric
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.passes.resolve_references import MOMENTS
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.walk import below, compares_in, values_of

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from dsd_lang.base.diagnostics import Span
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.units import format_short
 from dsd_lang.passes.draft import Draft, Draftbook
 from dsd_lang.passes.quantities import Quantity

@@ -6,8 +6,7 @@ A branch's path is its label; `seeds=N` adds `seed0` ... (`dsd.seed3`); forks in
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import ClaimDraft, Draft, Draftbook, Instance, NamedThing, NameScope

@@ -8,8 +8,8 @@ phase of the pair.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import NamedTuple
 
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.expand_loops import whole_count

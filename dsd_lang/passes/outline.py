@@ -10,9 +10,9 @@ Claim    a `compare` or `expect`, with its variables
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import NamedTuple
 
 from dsd_lang.base.diagnostics import Span
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.passes.quantities import Names
 from dsd_lang.syntax import nodes
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from dsd_lang.base.arguments import BY_NAME, Argument, allowed_at
 from dsd_lang.base.errors import DsdError, nearest
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation

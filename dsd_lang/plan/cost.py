@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import NamedTuple
 
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.units import Length, approximate, bounded, exact, format_exact
 from dsd_lang.plan import Phase, Plan, Target
 from dsd_lang.plan.content import distinct_phases

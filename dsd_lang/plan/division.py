@@ -6,9 +6,9 @@ Written once: the linter, the counts and the runtime all call :func:`divide`. No
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from dsd_lang.base.layers import LayerInfo, Selector, WeightInfo, parse_selector, select, selected_by
+from dsd_lang.base.named_tuples import NamedTuple
 
 
 class Share(NamedTuple):

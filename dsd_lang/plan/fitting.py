@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from math import gcd
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.layers import LayerInfo, Selector, WeightInfo, are_disjoint, covers, match, parse_selector
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.plan.division import divide
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import NamedTuple
 
 from dsd_lang.base.layers import LayerInfo, WeightInfo
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.units import exact, keep_count
 from dsd_lang.plan import Phase, Plan, Target
 from dsd_lang.plan.cost import Densities

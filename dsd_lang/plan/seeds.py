@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from dsd_lang.plan.parts import Phase
 
-_SEED = re.compile(r"\.seed\d+(?!\w)")
+_SEED = r"\.seed\d+(?!\w)"
 
 Item = TypeVar("Item")
 
@@ -22,7 +22,7 @@ def arm_of(path: str) -> str:
     >>> arm_of("dsd.seed0"), arm_of("grid[25%].seed3.late"), arm_of("")
     ('dsd', 'grid[25%].late', '')
     """
-    return _SEED.sub("", path)
+    return re.sub(_SEED, "", path)
 
 
 def phases_by_arm(phases: Iterable[Phase]) -> dict[str, dict[str, list[Phase]]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from dsd_lang.base.diagnostics import DOCS_URL, Diagnostic
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.source import SourceText
 
 FORMATS = ("full", "concise", "json", "github", "sarif", "junit")

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draft
 
 CODE = "DSD303"
-_LINE = re.compile("[^\r\n]*")
+_LINE = "[^\r\n]*"
 
 
 def check(subject: Subject) -> None:
@@ -68,7 +68,7 @@ def _with_dense_phase(subject: Subject, final: Draft) -> Fix:
     start = final.node.span.start
     statement = next(item for item in subject.program.statements if item.span.start <= start < item.span.end)
     phase = "dense" if isinstance(statement, nodes.Phase) else f"dense {final.length}"  # not inherited out of a block
-    rest = _LINE.match(subject.text, statement.span.end)
+    rest = re.compile(_LINE).match(subject.text, statement.span.end)
     assert rest is not None
     if rest[0].strip() and not rest[0].strip().startswith("#"):
         return Fix(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from dsd_lang.base.layers import LayerInfo
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.syntax import nodes
 
 if TYPE_CHECKING:

@@ -41,9 +41,9 @@ from dsd_lang.syntax.describe import describe, refused_operation
 
 CODE = "DSD209"
 
-_EXPONENT = re.compile(r"[+-][eE][+-]?(\d{1,3})")
-_PERCENT = re.compile(r"[1-9]\d?")
-_PLAIN_NUMBER = re.compile(r"(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?%?(?P<unit>ep|it)?")
+_EXPONENT = r"[+-][eE][+-]?(\d{1,3})"
+_PERCENT = r"[1-9]\d?"
+_PLAIN_NUMBER = r"(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?%?(?P<unit>ep|it)?"
 
 
 def not_taken(argument: Argument, value: nodes.Value) -> Diagnostic:
@@ -92,7 +92,7 @@ def _unquoted(argument: Argument, text: str) -> str | None:
     """The contents of a string, if the argument accepts them without quotes."""
     if argument.kind not in ("lr", "number", "positive", "ratio", "whole", "length", "scale", "metric", "clip"):
         return None
-    plain = _PLAIN_NUMBER.fullmatch(text)
+    plain = re.fullmatch(_PLAIN_NUMBER, text)
     is_length = argument.kind == "length"
     return text if plain is not None and bool(plain["unit"]) == is_length else None
 
@@ -119,7 +119,7 @@ def parameter_outside(name: str, parameter: Parameter, span: Span) -> Diagnostic
 def parameter_not_taken(option: Option, parameter: Parameter, data: str | bool, span: Span) -> Diagnostic:
     """A value that a parameter of an option does not accept, in plan form."""
     guess = nearest(data, parameter.words) if isinstance(data, str) else None
-    if parameter.kind == "share" and isinstance(data, str) and _PERCENT.fullmatch(data):
+    if parameter.kind == "share" and isinstance(data, str) and re.fullmatch(_PERCENT, data):
         guess = f"{data}%"
     named = f"`{parameter.name}=`" if parameter.is_named else f"`{option.name}(...)`"
     shown = ("on" if data else "off") if isinstance(data, bool) else data[:40]
@@ -220,7 +220,7 @@ def misplaced_exponent(node: nodes.Binary, names: Container[str]) -> Diagnostic 
     if not isinstance(number, nodes.Number) or not isinstance(word, nodes.Name) or word.text in names:
         return None
     text = f"{inner.operator}{word.text}{digits}"
-    exponent = _EXPONENT.fullmatch(text)
+    exponent = re.fullmatch(_EXPONENT, text)
     if number.percent or exponent is None:
         return None
     better = f"{number.text}e{'-' if '-' in text else ''}{exponent[1]}"

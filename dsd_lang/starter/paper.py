@@ -6,7 +6,7 @@ language (section 5 of the reference) gives the same one.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dsd_lang.base.named_tuples import NamedTuple
 
 
 class PaperPhase(NamedTuple):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import NamedTuple
 
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.units import Length, format_percent, parse_length
 from dsd_lang.starter.choices import Choices
 

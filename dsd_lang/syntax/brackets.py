@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix, Span
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.source import position_span
 from dsd_lang.syntax.terminals import MAX_NESTING, Token, behind
 
 OPENS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 CLOSES = {close: open_ for open_, close in OPENS.items()}
-_LINES = re.compile(r"(?P<blank>[ \t]*)(?P<first>[^\r\n]?)[^\r\n]*(?:\r\n|\n|\r|\Z)")
+_LINES = r"(?P<blank>[ \t]*)(?P<first>[^\r\n]?)[^\r\n]*(?:\r\n|\n|\r|\Z)"
 _TEXT_OF = {"LPAR": "(", "RPAR": ")", "LSQB": "[", "RSQB": "]", "LBRACE": "{", "RBRACE": "}"}
 
 
@@ -165,7 +165,7 @@ class Brackets:
 
         It is on the block's own line if no line follows.
         """
-        lines = list(_LINES.finditer(self._text, bracket.span.end))[1:]  # the first token after the brace
+        lines = list(re.compile(_LINES).finditer(self._text, bracket.span.end))[1:]  # the first token after the brace
         written = [line for line in lines if line["first"] and line["first"] != "#"]
         after = next((line for line in written if len(line["blank"]) <= bracket.indent), None)
         if not written or written[0] is after:

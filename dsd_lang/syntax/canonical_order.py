@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import NamedTuple
 
 from dsd_lang.base.arguments import ARGUMENTS
 from dsd_lang.base.diagnostics import Span
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.units import format_percent
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import Token

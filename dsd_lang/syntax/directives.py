@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.source import SourceText
 from dsd_lang.syntax.nodes import Comment
 from dsd_lang.syntax.terminals import Token

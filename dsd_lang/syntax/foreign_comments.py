@@ -6,9 +6,9 @@ Imported only when such a comment occurs.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix, Span, replacement
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.syntax.terminals import clipped
 
 _CLOSINGS = {"/*": "*/", "<!--": "-->", '"""': '"""', "'''": "'''"}

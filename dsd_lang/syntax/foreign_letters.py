@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from dsd_lang.base.arguments import ARGUMENTS, BY_NAME
 from dsd_lang.base.diagnostics import Diagnostic, Span, replacement
 from dsd_lang.base.layers import KINDS, ROLES
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.syntax.lookalikes import named_character
 from dsd_lang.syntax.terminals import STATEMENT_WORDS
 

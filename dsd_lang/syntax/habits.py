@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+
+from dsd_lang.base.named_tuples import NamedTuple
 
 MAX_TEXT = 300
 

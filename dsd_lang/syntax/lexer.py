@@ -21,7 +21,7 @@ _TEXTS = {"LPAR": "( )", "LSQB": "[ ]"}
 _NEWLINE_CONTINUES = frozenset({"COMMA", "ARROW", "_SEPARATOR", "LBRACE", ""})
 _LINE_END = re.compile("\r\n|\n|\r")
 _BLANKS = re.compile("[ \t]*")
-_WHOLE = re.compile(r"\d+(?![\w.%])")
+_WHOLE = r"\d+(?![\w.%])"
 
 
 class Lexer:
@@ -198,7 +198,7 @@ class Lexer:
             and (tokens[-2].kind, tokens[-1].kind) == ("SPARSE", "NUMBER")
             and tokens[-1].text.isdigit()
             and tokens[-1].span.end == span.start
-            and _WHOLE.match(self.text, span.end) is not None
+            and re.compile(_WHOLE).match(self.text, span.end) is not None
         )
 
     def _comment(self, text: str, span: Span) -> int:

@@ -10,7 +10,7 @@ from dsd_lang.syntax.brackets import Output
 from dsd_lang.syntax.table import Table
 from dsd_lang.syntax.terminals import Token, clipped, point_in_line, widened
 
-_LINE = re.compile("[^\r\n]*")
+_LINE = "[^\r\n]*"
 
 
 class LiteralTokens:
@@ -18,7 +18,7 @@ class LiteralTokens:
 
     def __init__(self, text: str, table: Table, output: Output) -> None:
         self.text = text
-        self.regex = re.compile(table.patterns["REGEX"])
+        self.regex = table.patterns["REGEX"]
         self.output = output
         self.in_range: set[str] = set()  # numbers already checked to be in range
 
@@ -77,9 +77,9 @@ class LiteralTokens:
 
     def regular_expression(self, span: Span) -> int:
         """A `/` where a value may begin: a regular expression."""
-        found = self.regex.match(self.text, span.start)
+        found = re.compile(self.regex).match(self.text, span.start)
         if found is None:
-            end = _LINE.match(self.text, span.start).end()  # type: ignore[union-attr]
+            end = re.compile(_LINE).match(self.text, span.start).end()  # type: ignore[union-attr]
             body = self.text[span.start + 1 : end].split(" ", 1)[0]
             whole = widened(span, 1 + len(body))
             closing = Edit(point_in_line(span, whole.end), "/")

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix, Span, replacement
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.syntax.terminals import Token, clipped, widened
 
 _LOOKALIKES = {

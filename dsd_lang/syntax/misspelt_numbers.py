@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
 
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.syntax.terminals import EPOCH_WORDS, UPDATE_WORDS
 
 _NUM = r"(?:\d[\d_]*(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?%?"

@@ -10,9 +10,10 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix, Span
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.records import record
 from dsd_lang.base.source import SourceText, position_span
 from dsd_lang.syntax import nodes
@@ -24,8 +25,9 @@ from dsd_lang.syntax.tree import TreeBuilder
 
 MAX_REPORTED = 50
 MAX_STACK = 1500
-_PART_END = re.compile("[\r\n;{}]")
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_PART_END = "[\r\n;{}]"
+_CONTROL = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"  # none is printable
+_BLANK = {ord(sign): " " for sign in "\t\n\r"}
 
 
 @record
@@ -168,7 +170,7 @@ class Driver:
             lasts.append(last)
 
 
-def _joined(children: list[Any], kept: tuple[tuple[int, int], ...]) -> list[Any]:
+def _joined(children: list[Any], kept: tuple[tuple[int, bool], ...]) -> list[Any]:
     """The list of a helper rule. The list of its first child is extended, so that long lists take linear time."""
     result: list[Any] | None = None
     for position, joins in kept:
@@ -185,7 +187,7 @@ def _joined(children: list[Any], kept: tuple[tuple[int, int], ...]) -> list[Any]
     return [] if result is None else result
 
 
-def _children(children: list[Any], kept: tuple[tuple[int, int], ...]) -> list[Any]:
+def _children(children: list[Any], kept: tuple[tuple[int, bool], ...]) -> list[Any]:
     result: list[Any] = []
     for position, joins in kept:
         if joins:
@@ -198,12 +200,14 @@ def _children(children: list[Any], kept: tuple[tuple[int, int], ...]) -> list[An
 def _without_control_characters(text: str) -> tuple[str | None, list[Diagnostic]]:
     """The text with blanks for control characters, and the diagnostic; no text for binary data."""
     body = " " + text[1:] if text.startswith("\ufeff") else text
-    first = _CONTROL.search(body)
+    if body.translate(_BLANK).isprintable():
+        return body, []
+    first = re.search(_CONTROL, body)
     if first is None:
         return body, []
     is_binary = "\x00" in body
     what = "unpaired surrogate" if "\ud800" <= first[0] <= "\udfff" else "control character"
-    count = len(_CONTROL.findall(body))
+    count = len(re.findall(_CONTROL, body))
     more = f" ({count} such characters in the file)" if count > 1 else ""
     diagnostic = Diagnostic(
         "DSD105",
@@ -212,13 +216,13 @@ def _without_control_characters(text: str) -> tuple[str | None, list[Diagnostic]
         help="a schedule is plain text in UTF-8" if is_binary else "write a space instead, or delete it",
         fix=None if is_binary else _with_blanks(body),
     )
-    return (None if is_binary else _CONTROL.sub(" ", body)), [diagnostic]
+    return (None if is_binary else re.sub(_CONTROL, " ", body)), [diagnostic]
 
 
 def _with_blanks(text: str) -> Fix:
     """Replaces control characters by blanks."""
     source = SourceText(text)
-    found = islice(_CONTROL.finditer(text), MAX_REPORTED)
+    found = islice(re.finditer(_CONTROL, text), MAX_REPORTED)
     return Fix("write spaces instead", tuple(Edit(source.span(*match.span()), " ") for match in found))
 
 
@@ -228,7 +232,7 @@ def _unread(scanned: Tokens) -> list[tuple[int, int]]:
     stretches = []
     for position in starts[:MAX_REPORTED]:
         start = max(scanned.text.rfind(sign, 0, position) for sign in "\r\n;{}") + 1
-        end = _PART_END.search(scanned.text, position + 1)
+        end = re.compile(_PART_END).search(scanned.text, position + 1)
         if scanned.text[position : position + 1] != "{":
             stretches.append((start, len(scanned.text) if end is None else end.start()))
     return stretches

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.syntax.brackets import lacks_closing
 from dsd_lang.syntax.parser import Head, ParseResult, parse_tokens
 from dsd_lang.syntax.terminals import Token

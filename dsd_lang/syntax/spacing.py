@@ -6,8 +6,8 @@ A line is broken after a comma if it would otherwise be wider than :data:`MAX_WI
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.syntax.canonical_order import Piece
 from dsd_lang.syntax.nodes import Comment
 from dsd_lang.syntax.terminals import Token

@@ -1,10 +1,9 @@
-"""Loads the parser's table from `table.json`."""
+"""The parser's table, from `table_data.py`."""
 
 from __future__ import annotations
 
-import json
-import os
-from typing import NamedTuple
+from dsd_lang.base.named_tuples import NamedTuple
+from dsd_lang.syntax import table_data
 
 
 class Rule(NamedTuple):
@@ -17,7 +16,7 @@ class Rule(NamedTuple):
     symbol: str
     length: int
     builds: str
-    kept: tuple[tuple[int, int], ...]
+    kept: tuple[tuple[int, bool], ...]
 
 
 class Table(NamedTuple):
@@ -31,13 +30,6 @@ class Table(NamedTuple):
 
 
 def load_table() -> Table:
-    """The table written by `python -m dsd_lang.syntax.build_table`."""
-    with open(os.path.join(os.path.dirname(__file__), "table.json"), "rb") as file:
-        data = json.loads(file.read())
-    names: list[str] = data["symbols"]
-    rows = [dict(zip([names[symbol] for symbol in flat[::2]], flat[1::2], strict=True)) for flat in data["states"]]
-    rules = [
-        Rule(names[symbol] if symbol >= 0 else "", length, builds, tuple((position, joins) for position, joins in kept))
-        for symbol, length, builds, kept in data["rules"]
-    ]
-    return Table(rows, rules, data["keywords"], data["marks"], data["patterns"])
+    """The table written by `python -m dsd_lang.syntax.build_table`, as code because Python reads that fastest."""
+    rules = [Rule(*rule) for rule in table_data.RULES]
+    return Table(table_data.ROWS, rules, table_data.KEYWORDS, table_data.MARKS, table_data.PATTERNS)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from dsd_lang.base.diagnostics import Diagnostic, Span
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.syntax.nodes import Comment
 
 MAX_NESTING = 100

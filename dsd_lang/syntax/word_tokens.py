@@ -25,11 +25,11 @@ from dsd_lang.syntax.terminals import (
 )
 
 _BLANKS = re.compile("[ \t]*")
-_LINE_ENDS = re.compile("[ \t]*(?:#|[\r\n]|\\Z)")
-_SELECTORS = re.compile("[ \t]*(?::[ \t]*|[ \t]+)(?=[A-Za-z\"'])")
-_MODULE = re.compile(r"\w+(?:\.\w+)*\.\d\w*(?:\.\w+)*(?![\w.])")
-_HALF_PATTERN = re.compile(r"[ \t]+:(\d+)(?![\w.%])")
-_FOLLOWING = re.compile(r"[ \t]*(\w+|\{)?")
+_LINE_ENDS = "[ \t]*(?:#|[\r\n]|\\Z)"
+_SELECTORS = "[ \t]*(?::[ \t]*|[ \t]+)(?=[A-Za-z\"'])"
+_MODULE = r"\w+(?:\.\w+)*\.\d\w*(?:\.\w+)*(?![\w.])"
+_HALF_PATTERN = r"[ \t]+:(\d+)(?![\w.%])"
+_FOLLOWING = r"[ \t]*(\w+|\{)?"
 
 
 class WordTokens:
@@ -92,7 +92,7 @@ class WordTokens:
 
     def _selecting_without_equals(self, text: str, span: Span) -> int:
         """`layers fc`, `layers: fc`: the sign between the two is missing or wrong."""
-        found = _SELECTORS.match(self.text, span.end)
+        found = re.compile(_SELECTORS).match(self.text, span.end)
         if found is None:
             return self.output.add("NAME", text, span)
         gap = widened(point_in_line(span, span.end), found.end() - span.end)
@@ -108,7 +108,7 @@ class WordTokens:
 
     def _module_name(self, span: Span) -> int:
         """`layers=features.0`: a name with a number in it, as module names have; it is read as a string."""
-        found = _MODULE.match(self.text, span.start)
+        found = re.compile(_MODULE).match(self.text, span.start)
         if found is None:
             return 0
         whole = widened(span, len(found[0]))
@@ -169,12 +169,12 @@ class WordTokens:
 
     def _reserved_label(self, kind: str, text: str, span: Span) -> int:
         colon = self.text.index(":", span.end) + 1
-        if kind in BLOCK_WORDS and _LINE_ENDS.match(self.text, colon):
+        if kind in BLOCK_WORDS and re.compile(_LINE_ENDS).match(self.text, colon):
             return self.output.add(kind, text, span)  # `fork:`, a block as in Python: the parser reports it
-        half = _HALF_PATTERN.match(self.text, span.end)
+        half = re.compile(_HALF_PATTERN).match(self.text, span.end)
         if kind == "SPARSE" and half is not None:
             return self._half_pattern(half[1], span)
-        follows = _FOLLOWING.match(self.text, colon)
+        follows = re.compile(_FOLLOWING).match(self.text, colon)
         if follows is not None and follows[1] == "{" and kind in ("DENSE", "SPARSE"):
             self.output.add(kind, text, span)
             return colon  # `dense: {epochs: 50}`: the parser reports that a phase has no block

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from html import escape
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from dsd_lang.base.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
     from dsd_lang.views.graph import PhaseGraph

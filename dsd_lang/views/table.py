@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.units import exact, format_percent, format_short
 from dsd_lang.plan import LearningRate, Phase, Plan, Target
 from dsd_lang.plan.setting_text import setting_text

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from html import escape
-from typing import NamedTuple
 
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.units import exact, format_exact
 from dsd_lang.plan import Phase, Plan
 from dsd_lang.plan.cost import Densities

@@ -9,8 +9,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Literal, NamedTuple
+from typing import Literal
 
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.plan import Plan
 from dsd_lang.plan.setting_text import setting_text
 from dsd_lang.views.diff.alignment import Pair, align, likeness

@@ -7,8 +7,9 @@ unless the number of updates per epoch is given.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Literal, NamedTuple
+from typing import Literal
 
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.units import Length, approximate
 from dsd_lang.plan import Duration, Phase, Plan
 

@@ -6,8 +6,7 @@ mean over the phases in them.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.plan import Phase
 from dsd_lang.views.timeline.clocks import Clocks
 from dsd_lang.views.timeline.lines import Lane

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dsd_lang.base.named_tuples import NamedTuple
 
 
 class Glyphs(NamedTuple):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import NamedTuple
 
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.plan import Phase, Plan
 from dsd_lang.plan.seeds import arm_of
 from dsd_lang.views.timeline.clocks import Clocks

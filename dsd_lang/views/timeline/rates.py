@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from typing import NamedTuple
 
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.units import exact, within_range
 from dsd_lang.plan import Duration, Milestone, Phase, Plan
 from dsd_lang.plan.rates import RateShape, decay_shape
