@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import CATALOGUE, Diagnostic, Span
 from dsd_lang.base.layers import LayerInfo, with_inferred_roles
@@ -15,11 +16,13 @@ from dsd_lang.passes.draft import Draftbook
 from dsd_lang.passes.measure_program import is_measurable
 from dsd_lang.passes.pipeline import run_passes
 from dsd_lang.passes.read_settings import Settings
-from dsd_lang.plan.shapes import CheckpointData, ComparisonData, ExpectationData
 from dsd_lang.rules.checks import MODEL_RULES, ORDER_RULES, TREE_RULES
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.parser import ParseResult, parse
+
+if TYPE_CHECKING:
+    from dsd_lang.plan.shapes import CheckpointData, ComparisonData, ExpectationData
 
 # codes that a phase with a syntax error may cause elsewhere
 _CONSEQUENCES = frozenset(

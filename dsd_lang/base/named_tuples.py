@@ -35,7 +35,7 @@ else:
             fields = tuple(body.get("__annotations__", ()))
             defaults = {field: body[field] for field in fields if field in body}
             new = constructor(_template, fields, defaults, {"new": tuple.__new__})
-            getters = dict(zip(fields, _GETTERS, strict=False))
+            getters = dict(zip(fields, _GETTERS[: len(fields)], strict=True))
             made = {"__new__": new, "__slots__": (), "__match_args__": fields, "_fields": fields}
             return type(name, (tuple,), {**_SHARED, **body, **getters, **made})
 

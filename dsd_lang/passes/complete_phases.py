@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from dsd_lang.base.arguments import BY_NAME, Argument, kept_in
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
@@ -10,7 +12,9 @@ from dsd_lang.passes.outline import Round
 from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_settings import Settings
 from dsd_lang.passes.values import is_function, is_length, is_source
-from dsd_lang.plan.shapes import AttributeData, ConditionData, CycleData, FunctionData
+
+if TYPE_CHECKING:
+    from dsd_lang.plan.shapes import AttributeData, ConditionData, CycleData, FunctionData
 
 _PLAIN = kept_in("phase")
 

@@ -8,14 +8,25 @@ execution order; the plan's ids are `p<index>`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import Span
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.passes.outline import OutlineItem, Round
 from dsd_lang.passes.quantities import Names, Quantity
 from dsd_lang.passes.values import GivenArguments, is_source
-from dsd_lang.plan.shapes import AttributeData, ConditionData, CycleData, RateData, SourceData, TargetData, TeacherData
 from dsd_lang.syntax import nodes
+
+if TYPE_CHECKING:
+    from dsd_lang.plan.shapes import (
+        AttributeData,
+        ConditionData,
+        CycleData,
+        RateData,
+        SourceData,
+        TargetData,
+        TeacherData,
+    )
 
 _REASONS = ("copy", "length", "lr", "layers")
 

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import Literal, TypeGuard
+from typing import TYPE_CHECKING, Literal, TypeGuard
 
 from dsd_lang.base.arguments import RATE_WORDS
 from dsd_lang.base.diagnostics import Diagnostic
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.units import MAX_BITS, MAX_DIGITS, exact, format_exact, format_short, has_magnitude
 from dsd_lang.passes.collected_diagnostics import Diagnostics
-from dsd_lang.plan.shapes import LengthData
 from dsd_lang.rules import lr_not_positive, program_too_large, wrong_value
 from dsd_lang.syntax import nodes
+
+if TYPE_CHECKING:
+    from dsd_lang.plan.shapes import LengthData
 
 _UNIT_WORDS = {
     "": "a number",

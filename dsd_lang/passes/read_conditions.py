@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from dsd_lang.base.conditions import CONDITION_FUNCTIONS
 from dsd_lang.base.named_tuples import NamedTuple
@@ -10,10 +11,12 @@ from dsd_lang.base.units import format_exact
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.quantities import Names, Quantity, evaluate, written
 from dsd_lang.passes.read_functions import fits
-from dsd_lang.plan.shapes import ConditionData
 from dsd_lang.rules import duplicate_argument, unknown_argument, wrong_condition, wrong_value
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.walk import below
+
+if TYPE_CHECKING:
+    from dsd_lang.plan.shapes import ConditionData
 
 RenameMetric = Callable[[nodes.Name], str | None]
 FindComparison = Callable[[nodes.Compare], int | None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from dsd_lang.base.arguments import Argument
 from dsd_lang.base.units import exact, format_exact, format_percent
@@ -10,9 +11,11 @@ from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
 from dsd_lang.passes.read_functions import is_parameter
 from dsd_lang.plan.setting_text import milestone_text
-from dsd_lang.plan.shapes import DecayData, MilestoneData
 from dsd_lang.rules import duplicate_argument, length_without_unit, milestones_out_of_order, wrong_value
 from dsd_lang.syntax import nodes
+
+if TYPE_CHECKING:
+    from dsd_lang.plan.shapes import DecayData, MilestoneData
 
 
 def read_decay(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> DecayData | None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from dsd_lang.base.arguments import Argument
 from dsd_lang.base.options import Option, Parameter
 from dsd_lang.base.units import exact, parse_length
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.quantities import NO_NAMES, Names, Quantity, evaluate, written
-from dsd_lang.plan.shapes import FunctionData
 from dsd_lang.rules import duplicate_argument, unknown_argument, wrong_value
 from dsd_lang.syntax import nodes
+
+if TYPE_CHECKING:
+    from dsd_lang.plan.shapes import FunctionData
 
 SWITCHES = {"on": True, "off": False, "true": True, "false": False}
 

@@ -6,6 +6,8 @@ original, replaced by those of the override.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.units import format_exact
@@ -16,10 +18,12 @@ from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_targets import TargetNode, read_target
 from dsd_lang.passes.read_values import read_value
 from dsd_lang.passes.values import FAILED, GivenArguments, is_length
-from dsd_lang.plan.shapes import TargetData
 from dsd_lang.rules import duplicate_argument, length_without_unit, target_out_of_range, unknown_argument, wrong_value
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.walk import below
+
+if TYPE_CHECKING:
+    from dsd_lang.plan.shapes import TargetData
 
 _RESERVED = ("held", "until", "then", "and", "or")
 

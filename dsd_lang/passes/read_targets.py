@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
 from dsd_lang.passes.values import GivenArguments, is_length
-from dsd_lang.plan.shapes import ItemData, LengthData, PatternData, RampData, TargetData
 from dsd_lang.rules import bad_ramp, target_out_of_range
 from dsd_lang.syntax import nodes
+
+if TYPE_CHECKING:
+    from dsd_lang.plan.shapes import ItemData, LengthData, PatternData, RampData, TargetData
 
 TargetNode = nodes.Value | nodes.NofMTarget | nodes.RampTarget | nodes.HeldTarget | nodes.ListTarget
 _EVERY: LengthData = {"unit": "it", "value": "100"}

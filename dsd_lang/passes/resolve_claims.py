@@ -7,7 +7,7 @@ loop is resolved once for each of its branches; a metric without an arm is that 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.base.metrics import split_metric
@@ -17,9 +17,11 @@ from dsd_lang.passes.draft import ClaimDraft, NamedThing, NameScope
 from dsd_lang.passes.read_conditions import ExpectNames, read_condition
 from dsd_lang.passes.read_values import read_value
 from dsd_lang.passes.resolve_references import find
-from dsd_lang.plan.shapes import ComparisonData, ExpectationData, SpanData
 from dsd_lang.rules import unknown_metric, unknown_reference
 from dsd_lang.syntax import nodes
+
+if TYPE_CHECKING:
+    from dsd_lang.plan.shapes import ComparisonData, ExpectationData, SpanData
 
 
 def resolve_claims(compilation: Compilation) -> None:

@@ -20,13 +20,13 @@ from dsd_lang.passes.quantities import Bound, Names, Quantity, evaluate, is_too_
 from dsd_lang.passes.read_settings import Settings
 from dsd_lang.passes.values import FAILED, WrittenRate, is_decay, is_length, is_source
 from dsd_lang.plan.rates import final_exponent
-from dsd_lang.plan.shapes import DecayData, RateData
 from dsd_lang.rules import lr_not_positive, unknown_argument, wrong_value
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.walk import below
 
 if TYPE_CHECKING:
     from dsd_lang.passes.values import Value
+    from dsd_lang.plan.shapes import DecayData, RateData
 
 REDENSE = Fraction(1, 10)
 _CONSTANT: DecayData = {"kind": "constant"}

@@ -16,12 +16,12 @@ from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import Draft, Draftbook, Instance, NamedThing, NameScope
 from dsd_lang.passes.quantities import Quantity, length_data
 from dsd_lang.passes.values import WrittenTeacher
-from dsd_lang.plan.shapes import CheckpointData, ReferenceData, TeacherData
 from dsd_lang.rules import unknown_reference
 from dsd_lang.syntax import nodes
 
 if TYPE_CHECKING:
     from dsd_lang.passes.values import Value
+    from dsd_lang.plan.shapes import CheckpointData, ReferenceData, TeacherData
 
 MOMENTS = ("start", "entered", "end", "best")
 _ARGUMENTS = tuple(row.name for row in ARGUMENTS if row.kind in ("source", "distill"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dsd_lang.base.units import exact, format_percent, parse_length
-from dsd_lang.plan.shapes import MilestoneData
+
+if TYPE_CHECKING:
+    from dsd_lang.plan.shapes import MilestoneData
 
 
 def setting_text(value: Any) -> str:

@@ -33,12 +33,12 @@ from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import Diagnostic, Fix, replacement
 from dsd_lang.base.units import exact, format_percent
-from dsd_lang.plan.shapes import LengthData
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 
 if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draft
+    from dsd_lang.plan.shapes import LengthData
 
 CODE = "DSD404"
 

@@ -30,11 +30,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dsd_lang.base.units import exact, format_percent
-from dsd_lang.plan.shapes import MilestoneData
 from dsd_lang.rules.subject import Subject
 
 if TYPE_CHECKING:
     from dsd_lang.passes.quantities import Quantity
+    from dsd_lang.plan.shapes import MilestoneData
 
 CODE = "DSD406"
 

@@ -36,7 +36,6 @@ from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import Fix, Span
 from dsd_lang.base.units import exact
-from dsd_lang.plan.shapes import ConditionData
 from dsd_lang.rules.no_effect_claims import claims_without_answer
 from dsd_lang.rules.no_effect_reasons import Reason, parts_of_condition, reason_without_effect
 from dsd_lang.rules.subject import Subject
@@ -46,6 +45,7 @@ from dsd_lang.syntax.walk import below, statements, values_of
 
 if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draft
+    from dsd_lang.plan.shapes import ConditionData
 
 CODE = "DSD210"
 _NEVER_OR_ALWAYS = "a condition compares a metric with a number, or two metrics"

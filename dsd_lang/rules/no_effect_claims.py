@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
 
 from dsd_lang.base.conditions import CONDITION_FUNCTIONS
 from dsd_lang.base.diagnostics import Span
 from dsd_lang.base.metrics import split_metric
-from dsd_lang.plan.shapes import ExpectationData
 from dsd_lang.rules.no_effect_reasons import Reason, parts_of_condition
 from dsd_lang.rules.subject import Subject
+
+if TYPE_CHECKING:
+    from dsd_lang.plan.shapes import ExpectationData
 
 MOST_SHOWN = 8
 

@@ -12,10 +12,10 @@ from dsd_lang.base.conditions import CONDITION_FUNCTIONS
 from dsd_lang.base.layers import LayerInfo, Selector, are_disjoint, match, parse_selector
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.units import exact
-from dsd_lang.plan.shapes import ConditionData
 
 if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draft
+    from dsd_lang.plan.shapes import ConditionData
 
 Reason = tuple[str, str]
 """Why there is no effect, and what to do."""
