@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from dsd_lang.plan import Plan
 from dsd_lang.plan.setting_text import setting_text
 from dsd_runtime.engine.distillation import BuildTeacher
-from dsd_runtime.engine.foreign_optimizers import usable_optimizer
+from dsd_runtime.engine.foreign_optimizers import Accelerated, usable_optimizer
 from dsd_runtime.engine.left_out import selection_notes
 from dsd_runtime.engine.metric_table import Better, MetricTable
 from dsd_runtime.engine.progression import Progression
@@ -56,7 +56,8 @@ def attach(
 
     With ``enters_by_itself=False`` no phase is entered yet, and the loop enters each one with `session.enter_next()`.
 
-    ``optimizer`` may be a wrapper: accelerate's is unwrapped; the states of Lookahead and SAM are masked as well.
+    ``optimizer`` may be a wrapper: accelerate's is unwrapped, and its gradient scaler is used; the states of Lookahead
+    and SAM are masked as well.
 
     Warns (:class:`DsdWarning`) once about frozen weights that the schedule names, about matrices that it unexpectedly
     leaves out, and about `set noise=`, which changes labels that a session does not see. Raises :class:`DsdError` for a
@@ -79,7 +80,8 @@ def attach(
         table=MetricTable(percent_metrics, metrics),
         keeps_saved=keeps_saved,
     )
-    session = Session(line, enters_by_itself=enters_by_itself, on_report=on_report)
+    accelerated = Accelerated.of(optimizer)
+    session = Session(line, enters_by_itself=enters_by_itself, on_report=on_report, accelerated=accelerated)
     for note in (*_notes_on_settings(plan), *selection_notes(plan, session.boundary.layers)):
         warnings.warn(note, DsdWarning, stacklevel=2)
     if enters_by_itself:

@@ -8,7 +8,10 @@ Anything else is refused with advice on what to pass.
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
@@ -30,7 +33,7 @@ def usable_optimizer(given: object) -> Optimizer:
     name, package = type(given).__name__, type(given).__module__.partition(".")[0]
     inside = inner_optimizer(given)
     if package == "accelerate" and inside is not None:
-        return usable_optimizer(_of_accelerate(given, *inside))
+        return usable_optimizer(inside[1])
     if not isinstance(given, Optimizer):
         raise _no_optimizer(given, name, inside)
     if name == "ZeroRedundancyOptimizer":
@@ -55,20 +58,24 @@ def _shares_groups(outer: Optimizer, inner: Optimizer) -> bool:
     return len(ours) == len(theirs) and all(one is other for one, other in zip(ours, theirs, strict=True))
 
 
-def _of_accelerate(given: object, attribute: str, inner: Optimizer) -> Optimizer:
-    """The optimizer that accelerate wrapped, if its wrapper adds nothing to a step."""
-    steps = getattr(getattr(given, "gradient_state", None), "num_steps", 1)
-    if getattr(given, "scaler", None) is not None:
-        raise DsdError(
-            "the optimizer is wrapped by accelerate, with its own gradient scaler",
-            help=f"pass `optimizer.{attribute}`, and step with `session.step(scaler=accelerator.scaler)`",
-        )
-    if steps != 1:
-        raise DsdError(
-            f"the optimizer is wrapped by accelerate, which skips the steps of {steps} accumulated batches",
-            help=f"pass `optimizer.{attribute}`, and call `session.step()` where `accelerator.sync_gradients` is true",
-        )
-    return inner
+@dataclass(frozen=True, slots=True)
+class Accelerated:
+    """What accelerate's wrapper knows about an update: the gradient scaler, and whether an accumulation is complete."""
+
+    scaler: torch.amp.GradScaler | None
+    gradient_state: Any
+
+    @classmethod
+    def of(cls, given: object) -> Accelerated | None:
+        """The facts of what the user passed; None if it is not accelerate's wrapper."""
+        if type(given).__module__.partition(".")[0] != "accelerate":
+            return None
+        return cls(getattr(given, "scaler", None), getattr(given, "gradient_state", None))
+
+    def require_complete(self, call: str) -> None:
+        """Raises ``ValueError`` within an accumulation, where accelerate's own step does nothing."""
+        if not getattr(self.gradient_state, "sync_gradients", True):
+            raise ValueError(f"{call} within an accumulation: call it where `accelerator.sync_gradients` is true")
 
 
 def _no_optimizer(given: object, name: str, inside: tuple[str, Optimizer] | None) -> DsdError:

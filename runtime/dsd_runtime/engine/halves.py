@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dsd_runtime.engine.distillation import require_asked
+from dsd_runtime.engine.foreign_optimizers import Accelerated
 from dsd_runtime.engine.fresh_gradients import FreshGradients
 from dsd_runtime.engine.progression import Progression
 from dsd_runtime.engine.update import forget_skipped, stateless_parameters, take_step, unscale
@@ -21,10 +22,11 @@ from dsd_runtime.engine.update import forget_skipped, stateless_parameters, take
 class Halves:
     """The two halves of an update; refuses them in any other order than before, step, after."""
 
-    def __init__(self, line: Progression, *, enters_by_itself: bool) -> None:
+    def __init__(self, line: Progression, *, enters_by_itself: bool, accelerated: Accelerated | None = None) -> None:
         self._line, self._guard = line, line.guard
         self._gradients = FreshGradients()
         self._enters_by_itself = enters_by_itself
+        self._accelerated = accelerated
         self._stateless: list[nn.Parameter] = []
         self.is_open = False
         """Whether the first half was done and the second was not."""
@@ -42,6 +44,8 @@ class Halves:
                 if line.is_over
                 else f"{call} without begin_step(): call it before the forward pass (batches() does)"
             )
+        if self._accelerated is not None:
+            self._accelerated.require_complete(call)
         optimizer = line.optimizer
         line.rate_owner.check()
         if not has_closure:
@@ -55,7 +59,7 @@ class Halves:
 
     def before_foreign_step(self, *, clip: float | None) -> None:
         """The first half, for a trainer that steps the optimizer itself."""
-        self.before("before_update()", clip=clip)
+        self.before("before_update()", clip=clip, scaler=self._accelerated.scaler if self._accelerated else None)
         optimizer = self._line.optimizer
         is_fused = any(group.get("fused") for group in optimizer.param_groups)
         self._stateless = stateless_parameters(optimizer) if is_fused else []
@@ -96,6 +100,8 @@ class Halves:
         closure: Callable[[], Tensor | float] | None,
     ) -> bool:
         """Both halves with the optimizer's step between them; returns whether it was applied."""
+        if scaler is None and self._accelerated is not None:
+            scaler = self._accelerated.scaler
         if scaler is not None and closure is not None:
             raise ValueError("step() takes a scaler or a closure, not both")
         line = self._line

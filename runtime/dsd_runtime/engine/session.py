@@ -28,6 +28,7 @@ from dsd_runtime.engine.boundary import Boundary
 from dsd_runtime.engine.calibration import batch_norms, calibrate
 from dsd_runtime.engine.distillation import Teacher
 from dsd_runtime.engine.events import Event
+from dsd_runtime.engine.foreign_optimizers import Accelerated
 from dsd_runtime.engine.halves import Halves
 from dsd_runtime.engine.loader_position import PassLoader
 from dsd_runtime.engine.phase_view import PhaseView
@@ -48,10 +49,11 @@ class Session:
         *,
         enters_by_itself: bool = True,
         on_report: Callable[[Mapping[str, float]], None] | None = None,
+        accelerated: Accelerated | None = None,
     ) -> None:
         self.plan, self.model, self.seed = line.plan, line.model, line.seed
         self._line, self._ranks, self._guard = line, line.ranks, line.guard
-        self._halves = Halves(line, enters_by_itself=enters_by_itself)
+        self._halves = Halves(line, enters_by_itself=enters_by_itself, accelerated=accelerated)
         self._enters_by_itself = enters_by_itself
         self._on_report = on_report
 

@@ -11,7 +11,8 @@ from torch.utils.hooks import RemovableHandle
 
 from dsd_lang.base.errors import DsdError
 
-_guards: weakref.WeakKeyDictionary[Optimizer, tuple[RemovableHandle, ...]] = weakref.WeakKeyDictionary()
+_guards: weakref.WeakKeyDictionary[Optimizer, tuple[StepGuard, tuple[RemovableHandle, ...]]]
+_guards = weakref.WeakKeyDictionary()
 
 
 class HasEnd(Protocol):
@@ -44,11 +45,14 @@ class StepGuard:
         self._has_strays = False
 
     def watch(self, optimizer: Optimizer) -> None:
-        """Starts to guard an optimizer."""
-        for before in _guards.pop(optimizer, ()):
-            before.remove()
+        """Starts to guard an optimizer; its hooks stay before those that a trainer adds later."""
+        guard, handles = _guards.get(optimizer, (None, ()))
+        if guard is self:
+            return
+        for handle in handles:
+            handle.remove()
         after = optimizer.register_step_post_hook(StepEnd(self))
-        _guards[optimizer] = (optimizer.register_step_pre_hook(self), after)
+        _guards[optimizer] = (self, (optimizer.register_step_pre_hook(self), after))
 
     def check(self) -> None:
         """Raises :class:`DsdError` if the optimizer was stepped without the session since the last update."""

@@ -12,6 +12,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.amp.grad_scaler import OptState
 from torch.optim import Optimizer
 
 from dsd_lang.base.errors import DsdError
@@ -82,13 +83,17 @@ def _prepared(
 
 
 def unscale(optimizer: Optimizer, scaler: torch.amp.GradScaler) -> None:
-    """Divides the gradients by the scale; :class:`DsdError` if it is so low that no update is applied any more."""
+    """Divides the gradients by the scale, unless the loop has done so already.
+
+    Raises :class:`DsdError` if the scale is so low that no update is applied any more.
+    """
     if (scale := scaler.get_scale()) < _SMALLEST_SCALE:
         raise DsdError(
             f"the gradient scaler's scale has fallen to {scale:g}: every update is skipped",
             help="the gradients are not finite at any scale: lower the learning rate, use bf16, or look at the data",
         )
-    scaler.unscale_(optimizer)
+    if scaler._per_optimizer_states[id(optimizer)]["stage"] is not OptState.UNSCALED:
+        scaler.unscale_(optimizer)
 
 
 def _scaled_step(optimizer: Optimizer, scaler: torch.amp.GradScaler) -> bool:

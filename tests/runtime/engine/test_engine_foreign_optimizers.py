@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -127,45 +126,6 @@ def test_the_advice_about_adam_reads_the_state_inside() -> None:
     assert largest_update_ratio(Lookahead(inner), layer.weight) == largest_update_ratio(inner, layer.weight) > 6
 
 
-def _of_accelerate(inner: optim.Optimizer, scaler: object = None, steps: int = 1) -> optim.Optimizer:
-    """A stand-in for `accelerate.optimizer.AcceleratedOptimizer`."""
-
-    class AcceleratedOptimizer(optim.Optimizer):
-        def __init__(self) -> None:
-            self.optimizer, self.scaler = inner, scaler
-            self.gradient_state = SimpleNamespace(num_steps=steps, sync_gradients=True)
-
-        @property
-        def param_groups(self) -> Any:
-            return self.optimizer.param_groups
-
-        @property
-        def state(self) -> Any:
-            return self.optimizer.state
-
-        def step(self, closure: Any = None) -> None:  # type: ignore[override]
-            raise AssertionError("the session steps the optimizer inside")
-
-    AcceleratedOptimizer.__module__ = "accelerate.optimizer"
-    return AcceleratedOptimizer()
-
-
-def test_the_wrapper_of_accelerate_is_taken_off() -> None:
-    model, twin = network(), network()
-    inner, plain = WRAPPED["adam"](model), WRAPPED["adam"](twin)
-    sessions = [
-        begin("dense 2it lr=0.01; sparse 50% 2it", m, o) for m, o in ((model, _of_accelerate(inner)), (twin, plain))
-    ]
-    for session, its_model in zip(sessions, (model, twin), strict=True):
-        while not session.done:
-            session.begin_step()
-            its_model.zero_grad()
-            backward(its_model, *samples())
-            session.step()
-    assert sessions[0].optimizer is inner
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), twin.parameters(), strict=True))
-
-
 class _Wrapper:
     """A duck-typed wrapper, such as FP16_Optimizer of apex or a warm-up scheduler that has `step()`."""
 
@@ -193,8 +153,6 @@ def _zero(inner: optim.Optimizer) -> optim.Optimizer:
 REFUSED: dict[str, tuple[Callable[[optim.Optimizer], object], str, str]] = {
     "duck type": (_Wrapper, "a `_Wrapper` around a `SGD`", "optimizer.optimizer"),
     "own groups": (_with_groups_of_its_own, "parameter groups of its own", "optimizer.optimizer"),
-    "accelerate scaler": (lambda o: _of_accelerate(o, scaler=object()), "gradient scaler", "scaler=accelerator.scaler"),
-    "accelerate steps": (lambda o: _of_accelerate(o, steps=4), "4 accumulated batches", "sync_gradients"),
     "scheduler": (
         lambda o: optim.lr_scheduler.StepLR(o, 3),
         "the scheduler `StepLR`",
