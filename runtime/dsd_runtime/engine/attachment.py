@@ -15,6 +15,7 @@ from dsd_runtime.engine.foreign_optimizers import Accelerated, usable_optimizer
 from dsd_runtime.engine.left_out import selection_notes
 from dsd_runtime.engine.metric_table import Better, MetricTable
 from dsd_runtime.engine.progression import Progression
+from dsd_runtime.engine.ranks import require_sharded_optimizer
 from dsd_runtime.engine.ranks import require_supported_wrapper as require_supported_ranks
 from dsd_runtime.engine.references import ReferenceStore
 from dsd_runtime.engine.session import Session
@@ -67,10 +68,12 @@ def attach(
     """
     check_line(plan)
     require_supported_ranks(model)
+    used = usable_optimizer(optimizer)
+    require_sharded_optimizer(model, used)
     line = Progression(
         plan,
         model,
-        usable_optimizer(optimizer),
+        used,
         steps_per_epoch=steps_per_epoch,
         seed=seed,
         factory=factory,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
@@ -27,6 +28,7 @@ from dsd_runtime.engine.stages import Stage
 from dsd_runtime.engine.suitability import require_maskable
 from dsd_runtime.engine.wrappers import named_alike
 from dsd_runtime.masks import Held, MaskStore, Ramp, Target, choose_masks, input_axes, preserves_zero, resolve_ramps
+from dsd_runtime.masks.shards import local_of, own_rows, processes_of, sharded_as
 from dsd_runtime.masks.targets import PerSelector
 
 _LARGE_FIRST_UPDATE = 1.5
@@ -143,7 +145,7 @@ class Boundary:
             self._install(entry.masks, others_hold=phase.others == "hold")
         elif phase.mode == "dense":
             self.store.clear()
-        revived = self._revived_by(before)
+        revived, num_revived = self._revived_by(before)
         if entry.weights is not None:
             copy_into(self.model, entry.weights)
         if entry.weights is None or entry.restored is not None:
@@ -154,7 +156,7 @@ class Boundary:
         self._follow_state(phase, before, optimizer)
         self._masks_everything = self._must_mask_everything(phase, optimizer)
         self._revived = tuple(revived)
-        details: dict[str, Any] = {"revived": sum(int(where.sum()) for where in revived.values())}
+        details: dict[str, Any] = {"revived": num_revived}
         if entry.kept_by_minimum:
             details["kept_by_minimum"] = list(entry.kept_by_minimum)
         return {**details, **self.counts()}
@@ -186,11 +188,14 @@ class Boundary:
         for name, mask in masks.items():
             self.store.set(name, mask)
 
-    def _revived_by(self, before: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The positions of weights that are no longer masked, by parameter; only parameters with some."""
+    def _revived_by(self, before: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], int]:
+        """The positions of weights that are no longer masked, by parameter, for those with some; their number."""
         now = self.store.masks
         revived = {name: ~mask & now[name] if name in now else ~mask for name, mask in before.items()}
-        return {name: where for name, where in revived.items() if bool(where.any())}
+        own = np.array([int(torch.count_nonzero(where)) for where in revived.values()], np.int64)
+        counts = processes_of(self._parameters.values()).sum(own)
+        found = {name: where for (name, where), count in zip(revived.items(), counts, strict=True) if count}
+        return found, int(counts.sum())
 
     def _restored(self, stage: Stage) -> Mapping[str, Tensor] | None:
         """The values that `restore=` gives revived weights; None for zero."""
@@ -206,11 +211,11 @@ class Boundary:
     def _restore(self, revived: Mapping[str, Tensor], values: Mapping[str, Tensor] | None) -> None:
         with torch.no_grad():
             for name, where in revived.items():
-                parameter = self._parameters[name]
+                parameter = local_of(self._parameters[name])
                 if values is None:
                     parameter.masked_fill_(where, 0)
                 else:
-                    source = values[name].to(parameter.device, parameter.dtype)
+                    source = own_rows(values[name], self._parameters[name]).to(parameter.device, parameter.dtype)
                     parameter.copy_(torch.where(where, source, parameter))
 
     def _keep_saved(self, before: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
@@ -220,7 +225,8 @@ class Boundary:
         for name in masks:
             weights = self._parameters[name].detach()
             if name in self._saved and name in before:
-                self._saved[name] = torch.where(before[name].cpu(), weights.cpu(), self._saved[name])
+                saved = local_of(self._saved[name])
+                saved.copy_(torch.where(before[name].cpu(), local_of(weights).cpu(), saved))
             else:
                 self._saved[name] = weights.to("cpu", copy=True)
 
@@ -291,7 +297,7 @@ class Boundary:
 
     def sparsity(self) -> dict[str, float]:
         """The pruned fraction of each masked weight and of all (`total`); when dense, of the prunable weights."""
-        sizes = {name: mask.numel() for name, mask in self.store.masks.items()}
+        sizes = self._sizes()
         if not sizes:
             weights, _ = select((), (), self.layers)
             return {**{weight.name: 0.0 for weight in weights if weight.made_by is None}, "total": 0.0}
@@ -301,8 +307,11 @@ class Boundary:
 
     def counts(self) -> dict[str, Any]:
         """Exact sizes and unmasked counts of the masked weights."""
-        masks = self.store.masks
-        return {"sizes": {name: mask.numel() for name, mask in masks.items()}, "alive": self.store.alive_counts()}
+        return {"sizes": self._sizes(), "alive": self.store.alive_counts()}
+
+    def _sizes(self) -> dict[str, int]:
+        """The whole number of each masked parameter's weights."""
+        return {name: self._parameters[name].numel() for name in self.store.masks}
 
     def check_invariants(self, update: int) -> None:
         """Raises :class:`DsdError` if a masked weight is not zero, because something else has written to the model."""
@@ -346,7 +355,7 @@ class Boundary:
         self.store.unpack(state["masks"])
         if self.store.hash() != state["hash"]:
             raise DsdError("the stored masks do not match their hash", help="the checkpoint is damaged: start again")
-        self._saved = dict(state["saved"])
+        self._saved = {name: sharded_as(self._parameters[name], value).cpu() for name, value in state["saved"].items()}
         self._selected_at = int(state["selected_at"])
         self._stage, self._revived = stage, ()
         self._target, self._ramps = _target_of(stage)

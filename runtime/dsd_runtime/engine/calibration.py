@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from dsd_runtime.engine.stages import Stage
@@ -27,6 +27,12 @@ def calibrate(model: nn.Module, stage: Stage, batches: Iterable[Item], forward: 
     with collecting_statistics(model):
         for item in islice(batches, length.length.updates(stage.updates_per_epoch)):
             forward(item)
+
+
+def running_statistics(model: nn.Module) -> list[Tensor]:
+    """The means and variances that evaluations use, of every batch norm."""
+    found = [(norm.running_mean, norm.running_var) for norm in batch_norms(model)]
+    return [value for pair in found for value in pair if value is not None]
 
 
 def batch_norms(model: nn.Module) -> list[_BatchNorm]:

@@ -17,6 +17,7 @@ from dsd_lang.base.units import exact
 from dsd_lang.plan import Distillation, Phase, Plan
 from dsd_runtime.engine.origins import copy_into, file_shapes, referenced_weights, require_fitting, shapes_of
 from dsd_runtime.engine.references import ReferenceStore, copied, tensors_of
+from dsd_runtime.masks.shards import is_sharded, local_of, whole_tree
 
 BuildTeacher = Callable[[str], nn.Module]
 """Builds the model of a teacher in a file from the name in the schedule."""
@@ -56,15 +57,21 @@ class Teacher(NamedTuple):
 class Teachers:
     """Loads the teachers of a line's phases: from the plan's own checkpoints, or from files."""
 
-    def __init__(self, model: nn.Module, references: ReferenceStore, build: BuildTeacher | None) -> None:
-        self._model, self._references, self._build = model, references, build
+    def __init__(
+        self,
+        model: nn.Module,
+        references: ReferenceStore,
+        build: BuildTeacher | None,
+        factory: Callable[[], nn.Module] | None = None,
+    ) -> None:
+        self._model, self._references, self._build, self._factory = model, references, build, factory
 
     def of(self, phase: Phase) -> Teacher | None:
         """The phase's teacher with its weights; None for a phase without one."""
         found = phase.distill
         if found is None:
             return None
-        weights = referenced_weights(found.teacher, self._references)
+        weights = whole_tree(referenced_weights(found.teacher, self._references))
         model = self._built(found)
         require_fitting(shapes_of(weights), shapes_of(tensors_of(model)), phase, what="teacher")
         copy_into(model, weights)
@@ -83,9 +90,17 @@ class Teachers:
                 seen[name] = shapes_of(tensors_of(model))
             require_fitting(file_shapes(name[0]), seen[name], phase, what="teacher")
 
+    @property
+    def _is_sharded(self) -> bool:
+        """Whether the student is sharded; its teachers are whole on every process."""
+        return any(map(is_sharded, tensors_of(self._model).values()))
+
     def _built(self, found: Distillation) -> nn.Module:
         """A model for the teacher on the student's device; no random number of the run is used up."""
-        if found.model is None:
+        if found.model is None and self._is_sharded and self._factory is not None:
+            with torch.random.fork_rng(devices=[]):
+                model = self._factory()
+        elif found.model is None:
             model = copied(self._model, "for a teacher")
         elif self._build is None:
             raise DsdError(
@@ -96,7 +111,7 @@ class Teachers:
             with torch.random.fork_rng(devices=[]):
                 model = self._build(found.model)
         first = next(iter(tensors_of(self._model).values()), None)
-        model = model if first is None else model.to(first.device)
+        model = model if first is None else model.to(local_of(first).device)
         for parameter in model.parameters():
             parameter.grad = None
         return model.requires_grad_(False).eval()

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dsd_runtime.engine.references import tensors_of
+from dsd_runtime.masks.shards import local_of
 
 
 @dataclass(slots=True)
@@ -39,7 +40,7 @@ class EntryUndo:
             return
         with torch.no_grad():
             for name, value in tensors_of(self.model).items():
-                value.copy_(self.weights[name])
+                local_of(value).copy_(local_of(self.weights[name]))
 
     def _now(self) -> dict[str, int]:
-        return {name: value._version for name, value in tensors_of(self.model).items()}
+        return {name: local_of(value)._version for name, value in tensors_of(self.model).items()}

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dsd_lang.base.errors import DsdError
+from dsd_runtime.masks.shards import local_of
 
 _HELP = "lower the learning rate, set `clip=`, or look at the data"
 
@@ -57,8 +58,12 @@ def _gradients(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 @torch.no_grad()
 def first_broken(tensors: Iterable[tuple[str, Tensor]], *, all_of_them: bool = False) -> list[tuple[str, str]]:
-    """The first tensor that is not finite (or all of them) with `nan` or `infinite`; empty if all are finite."""
-    named = [(name, value.detach()) for name, value in tensors if _can_be_broken(value)]
+    """The first tensor that is not finite (or all of them) with `nan` or `infinite`; empty if all are finite.
+
+    Of sharded tensors only this process's rows are looked at.
+    """
+    own = ((name, local_of(value.detach())) for name, value in tensors)
+    named = [(name, value) for name, value in own if _can_be_broken(value)]
     if not named:
         return []
     largest = [

@@ -7,6 +7,7 @@ from torch.optim import Optimizer
 
 from dsd_lang.base.errors import DsdError
 from dsd_runtime.engine.warning import warn
+from dsd_runtime.masks.shards import local_of
 
 
 class FreshGradients:
@@ -45,10 +46,10 @@ class FreshGradients:
             with_gradient = [w for group in optimizer.param_groups for w in group["params"] if w.grad is not None]
             self._parameter = min(with_gradient, key=Tensor.numel, default=None)
         gradient = self._parameter.grad if self._parameter is not None else None
-        self._used = (gradient, gradient._version) if gradient is not None else None
+        self._used = (gradient, local_of(gradient)._version) if gradient is not None else None
 
     def _is_old(self) -> bool:
         if self._parameter is None or self._used is None:
             return False
         gradient, version = self._used
-        return self._parameter.grad is gradient and gradient._version == version
+        return self._parameter.grad is gradient and local_of(gradient)._version == version

@@ -19,6 +19,7 @@ from dsd_lang.plan import Phase, ReferenceInfo
 from dsd_runtime.engine.randomness import stream_key
 from dsd_runtime.engine.references import ReferenceStore, fresh_weights, reference_key, tensors_of
 from dsd_runtime.engine.stages import Stage
+from dsd_runtime.masks.shards import local_of, own_rows
 
 Weights = Mapping[str, Tensor]
 
@@ -100,10 +101,10 @@ def require_fitting(
 
 
 def copy_into(model: nn.Module, weights: Weights) -> None:
-    """Overwrites a model's weights and buffers in place."""
+    """Overwrites a model's weights and buffers in place; of sharded ones, this process's rows."""
     with torch.no_grad():
         for name, value in tensors_of(model).items():
-            value.copy_(weights[name])
+            local_of(value).copy_(own_rows(weights[name], value))
 
 
 def file_shapes(path: str) -> dict[str, tuple[int, ...]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dsd_lang.base.errors import DsdError, nearest
@@ -20,6 +20,7 @@ from dsd_lang.base.units import exact
 from dsd_lang.plan import Function, Phase, Plan
 from dsd_runtime.engine.optimizer_state import forget_all_state
 from dsd_runtime.engine.update import UpdateRule
+from dsd_runtime.masks.shards import is_sharded, sharded_as
 
 _OPTIMIZERS: dict[str, type[Optimizer]] = {
     name.lower(): value
@@ -246,10 +247,24 @@ class Overrides:
                 help=f"resume with `torch.optim.{state['optimizer_class']}`",
             )
         try:
-            optimizer.load_state_dict(state["optimizer"])
+            optimizer.load_state_dict(_sharded(state["optimizer"], optimizer))
         except ValueError as error:
             message = f"the saved optimizer does not fit this one: {error}"
             raise DsdError(message, help="resume with the same model") from error
         self._weight_decay.own = list(state["weight_decay"])
         pairs = zip(self._dropout.own, state["dropout"], strict=True)
         self._dropout.own = [(module, attribute, own) for (module, attribute, _), own in pairs]
+
+
+def _sharded(state: Mapping[str, Any], optimizer: Optimizer) -> dict[str, Any]:
+    """A saved optimizer state for sharded weights: of whole buffers of a weight's shape, this process's rows."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    numbers = [number for group in state["param_groups"] for number in group["params"]]
+    if not any(map(is_sharded, weights)) or len(weights) != len(numbers):
+        return dict(state)
+    like = dict(zip(numbers, weights, strict=True))
+    own = {
+        number: {key: sharded_as(like[number], value) if isinstance(value, Tensor) else value for key, value in buffers}
+        for number, buffers in ((number, entry.items()) for number, entry in state["state"].items())
+    }
+    return {**state, "state": own}

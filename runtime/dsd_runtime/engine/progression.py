@@ -25,7 +25,7 @@ from dsd_runtime.engine.origins import Origins
 from dsd_runtime.engine.overrides import Overrides
 from dsd_runtime.engine.phase_view import Position
 from dsd_runtime.engine.preflight import check_moments, check_optimizers, check_rates, check_sources
-from dsd_runtime.engine.ranks import Ranks
+from dsd_runtime.engine.ranks import Ranks, reshard
 from dsd_runtime.engine.rates import phase_rate, reading_of
 from dsd_runtime.engine.references import (
     ClockReading,
@@ -33,6 +33,7 @@ from dsd_runtime.engine.references import (
     ReferenceStore,
     put_buffers,
     take_snapshot,
+    tensors_of,
     unsaved_buffers,
 )
 from dsd_runtime.engine.reports import Reports
@@ -66,6 +67,7 @@ class Progression:
         table: MetricTable,
         keeps_saved: bool = False,
     ) -> None:
+        reshard(model)
         self.ranks = Ranks(model)
         model = unwrapped(model)
         self.plan, self.model, self.seed = plan, model, seed
@@ -73,7 +75,7 @@ class Progression:
         self.references = references if references is not None else MemoryReferences()
         self.overrides = Overrides(model, optimizer)
         self.overrides.check(plan)
-        self.teachers = Teachers(model, self.references, build_teacher)
+        self.teachers = Teachers(model, self.references, build_teacher, factory)
         self.teacher: Teacher | None = None
         self.is_teacher_asked = False
         self.is_calibrated = False
@@ -179,9 +181,11 @@ class Progression:
         """Enters a stage. Until `prepare()` has returned nothing has changed, so what raises there leaves the session
         at the end of the phase before.
         """
+        self._reshard()
         self.require_finite()
+        self.ranks.agree_on_weights(self.model.named_parameters())
         self._warn_of_what_was_not_reported(stage.phase)
-        entry = self.boundary.prepare(stage, self.position.total)
+        entry = self.ranks.together(lambda: self.boundary.prepare(stage, self.position.total))
         schedule, clock_reading = self._schedule_of(stage)
         teacher = self.teachers.of(stage.phase)
         self.succession.cross(self.position.index, stage)
@@ -203,6 +207,7 @@ class Progression:
 
     def select_again(self) -> None:
         """Selects the weights for the ramp's next sparsity."""
+        self._reshard()
         details = self.boundary.select_again(self.position.step, self.position.total, self.optimizer)
         self._agree_on_masks()
         self.record("select", details)
@@ -235,8 +240,9 @@ class Progression:
         assert self._schedule is not None
         self.position.exited = True
         self.position.last_rates[self.stage.phase.id] = self._schedule(self.position.step)
-        self.boundary.check_invariants(self.position.total)
-        self.finiteness.require(self.where, gradients=has_gradients)
+        self._reshard()
+        self.check_invariants()
+        self.require_finite(gradients=has_gradients)
         self.moments.save("end", self.stage, self.reading())
         details = {"mask_hash": self.boundary.store.hash(), **self.boundary.counts()}
         self.record("exit", {"step": self.position.step, **details})
@@ -252,9 +258,18 @@ class Progression:
         assert self._schedule is not None
         self._set_rate(self._schedule(self.position.step))
 
-    def require_finite(self) -> None:
-        """Raises :class:`DsdError` naming the first weight or buffer that is NaN or infinite."""
-        self.finiteness.require(self.where)
+    def require_finite(self, *, gradients: bool = False) -> None:
+        """Raises :class:`DsdError` naming the first weight or buffer that is NaN or infinite, on all ranks."""
+        self.ranks.together(lambda: self.finiteness.require(self.where, gradients=gradients))
+
+    def check_invariants(self) -> None:
+        """Raises :class:`DsdError` if a masked weight is not zero, on all ranks."""
+        self._reshard()
+        self.ranks.together(lambda: self.boundary.check_invariants(self.position.total))
+
+    def _reshard(self) -> None:
+        if self.ranks.is_sharded:
+            reshard(self.model)
 
     def warn(self, texts: Iterable[str]) -> None:
         """Warns, and records each warning as an event."""
@@ -284,8 +299,10 @@ class Progression:
         self.rate_owner.set(rate)
 
     def _agree_on_masks(self) -> None:
+        """Raises :class:`DsdError` on all ranks unless they have the same masks: of shards, as many kept weights."""
         if self.ranks.count > 1:
-            self.ranks.agree("masks", self.boundary.store.hash())
+            said = str(self.boundary.counts()) if self.ranks.is_sharded else self.boundary.store.hash()
+            self.ranks.agree("masks", said)
 
     def _warn_of_what_was_not_reported(self, following: Phase) -> None:
         """Warns at the end of a phase about conditions of it or its loops whose metrics were not reported."""
@@ -298,6 +315,7 @@ class Progression:
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain data; the optimizer's tensors are the live ones."""
+        self._reshard()
         owned = self.references.state_dict() if isinstance(self.references, MemoryReferences) else None
         return {
             "version": STATE_VERSION,
@@ -319,6 +337,7 @@ class Progression:
 
     def check_state(self, state: Mapping[str, Any]) -> None:
         """Raises :class:`DsdError` unless a saved state fits this plan's executed phases and seed."""
+        self._reshard()
         self.prefix.check(state)
         require_same_seed(state, self.seed)
 
@@ -334,7 +353,7 @@ class Progression:
         self.data.load_state_dict(state["position"])
         self.succession.load_state_dict(state["succession"])
         if isinstance(self.references, MemoryReferences) and state["references"] is not None:
-            self.references.load_state_dict(state["references"])
+            self.references.load_state_dict(state["references"], tensors_of(self.model))
         self.overrides.load_state_dict(state["overrides"], self.stage.phase)
         self.rate_owner.load_state_dict(state["rate_owner"])
         self.boundary.load_state_dict(state["boundary"], self.stage, self.optimizer)

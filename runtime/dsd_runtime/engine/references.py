@@ -1,6 +1,7 @@
 """Saved weights that a schedule refers to: `@label.start|entered|end|best|500it|3ep` and `@init`.
 
-A snapshot contains the model's whole `state_dict` (weights and buffers) on the CPU, and the clocks at that moment.
+A snapshot contains the model's `state_dict` (weights and buffers) on the CPU, and the clocks at that moment. Of sharded
+weights each process keeps its own rows.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Checkpoint, ReferenceInfo
+from dsd_runtime.masks.shards import sharded_as
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,16 @@ class MemoryReferences:
             for key, snapshot in self._snapshots.items()
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any], like: Mapping[str, Tensor]) -> None:
+        """``like`` has the model's weights: of those that are sharded only this process's rows are kept."""
         self._snapshots = {
-            key: Snapshot(dict(entry["weights"]), ClockReading(**entry["reading"])) for key, entry in state.items()
+            key: Snapshot(_sharded(entry["weights"], like), ClockReading(**entry["reading"]))
+            for key, entry in state.items()
         }
+
+
+def _sharded(weights: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: sharded_as(like[name], value).cpu() if name in like else value for name, value in weights.items()}
 
 
 def missing_reference(key: str) -> DsdError:
@@ -118,7 +126,7 @@ def copied(model: nn.Module, purpose: str = "to reinitialise its weights") -> nn
 
     try:
         return copy.deepcopy(model)
-    except (RuntimeError, TypeError) as error:
+    except (RuntimeError, TypeError, AssertionError) as error:  # FSDP2 asserts that it is not copied
         raise DsdError(
             f"the model cannot be copied {purpose}: {' '.join(str(error).split())}",
             help="pass `factory=`, a function that builds a model like it, to `attach()`",

@@ -16,7 +16,7 @@ Between the last update of a phase and the first of the next, the model is in th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ from torch.optim import Optimizer
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Phase
 from dsd_runtime.engine.boundary import Boundary
-from dsd_runtime.engine.calibration import batch_norms, calibrate
+from dsd_runtime.engine.calibration import batch_norms, calibrate, running_statistics
 from dsd_runtime.engine.distillation import Teacher
 from dsd_runtime.engine.events import Event
 from dsd_runtime.engine.foreign_optimizers import Accelerated
@@ -36,6 +36,7 @@ from dsd_runtime.engine.progression import Progression
 from dsd_runtime.engine.session_state import reading_state
 from dsd_runtime.engine.shown import session_html, session_text
 from dsd_runtime.engine.stages import Stage, Timeline
+from dsd_runtime.masks.shards import whole_tree
 
 T = TypeVar("T")
 
@@ -171,13 +172,14 @@ class Session:
     def require_finite(self) -> None:
         """Raises :class:`DsdError` naming the first weight or buffer that is NaN or infinite.
 
-        The session calls it at boundaries, after each pass and at reports; a loop should call it before it saves.
+        The session calls it at boundaries, after each pass and at reports; a loop should call it before it saves. With
+        several processes all of them call it, and all raise.
         """
         self._line.require_finite()
 
     def broken_weight(self) -> str | None:
         """The first weight or buffer that is NaN or infinite; None if all are finite."""
-        return self._line.finiteness.first()
+        return self._ranks.processes.first(self._line.finiteness.first())
 
     def begin(self) -> None:
         """Enters the first phase; until an update, the original weights are kept (see :meth:`load_state_dict`)."""
@@ -235,7 +237,7 @@ class Session:
                         "the loader has no batches", help="pass the DataLoader, not a used-up iterator"
                     ) from None
                 position.end_pass()
-                self.boundary.check_invariants(self.total_updates)
+                self._line.check_invariants()
                 self.require_finite()
                 return
             self.begin_step()
@@ -322,6 +324,8 @@ class Session:
         self._line.is_calibrated = True
         model = self.model
         calibrate(model, self.stage, inputs, lambda item: model(*item) if isinstance(item, tuple) else model(item))
+        if self.stage.phase.calibrate is not None:
+            self._ranks.average_in_place(running_statistics(model))
 
     def report(
         self,
@@ -340,7 +344,8 @@ class Session:
         if not self.is_over:
             self._guard.check()
         line = self._line
-        found = self._ranks.averaged(line.reports.read(metrics, higher_is_better, lower_is_better))
+        read = self._ranks.together(lambda: line.reports.read(metrics, higher_is_better, lower_is_better))
+        found = self._ranks.averaged(read)
         self.require_finite()
         line.warn(line.reports.undecidable(self.stage.phase, found))
         if self._enters_by_itself and not line.is_calibrated and batch_norms(self.model):
@@ -362,19 +367,25 @@ class Session:
 
     # --- state --------------------------------------------------------------------------------------------------------
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self, *, is_sharded: bool = False) -> dict[str, Any]:
         """Everything but the model's own `state_dict`, as tensors and plain data (nothing that needs pickling).
         As in torch, the optimizer's tensors are the live ones: write them out, or copy, before the next update.
+
+        Of a model that is sharded by `fully_shard` every rank calls it and gets whole tensors on the CPU: the same
+        state as that of one process, which any number of processes can load. With ``is_sharded`` the tensors of the
+        weights' shapes stay DTensors, for `torch.distributed.checkpoint`.
         """
         self._halves.require_closed("state_dict()")
-        return self._line.state_dict()
+        state = self._line.state_dict()
+        return state if is_sharded or not self._ranks.is_sharded else cast(dict[str, Any], whole_tree(state))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores a saved state; the caller loads the model's own weights, before or after `attach()`.
 
         The executed phases must be unchanged in the plan; otherwise a :class:`DsdError` shows the first difference.
         Later phases may differ. Weights that were loaded before `attach()` and that it has just pruned are restored. A
-        state written by another version of dsd raises :class:`DsdError`.
+        state written by another version of dsd raises :class:`DsdError`. It may have been saved by any number of
+        processes; all of them load it, each its own rows of sharded weights.
         """
         self._halves.close()
         with reading_state():

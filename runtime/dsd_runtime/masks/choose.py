@@ -1,4 +1,7 @@
-"""Chooses the masks for a target, at a boundary or when a ramp selects again."""
+"""Chooses the masks for a target, at a boundary or when a ramp selects again.
+
+Weights may be sharded: then each process gets the masks of its own rows, and all counts are of the whole weights.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,18 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from dsd_lang.base.errors import DsdError
 from dsd_runtime.masks import allocation
 from dsd_runtime.masks.input_axes import COLUMNS, InputAxis
-from dsd_runtime.masks.n_of_m import select_n_of_m
+from dsd_runtime.masks.n_of_m import select_n_of_m, select_n_of_m_of_rows
+from dsd_runtime.masks.processes import Processes
 from dsd_runtime.masks.scores import ScoreRequest, Scores, score
 from dsd_runtime.masks.selection import NonFiniteScore, select_exactly_global
+from dsd_runtime.masks.shards import is_sharded, local_of, processes_of, rows_of
 from dsd_runtime.masks.targets import Held, NofM, PerSelector, Pruned, Ramp, Remaining, Target
 
 Competition = Literal["layer", "global"]
@@ -43,6 +49,12 @@ class _Request:
     minimum: int
     update: int | None
     input_axes: Mapping[str, InputAxis]
+    processes: Processes
+
+    def counts(self, masks: Mapping[str, Tensor]) -> dict[str, int]:
+        """How many weights each mask keeps, over the rows of all processes."""
+        own = np.array([int(torch.count_nonzero(mask)) for mask in masks.values()], np.int64)
+        return dict(zip(masks, map(int, self.processes.sum(own)), strict=True))
 
 
 def choose_masks(
@@ -71,7 +83,10 @@ def choose_masks(
     Raises :class:`DsdError` with the parameter's name (and `update`) if a score is NaN or infinite or a pattern does
     not fit; nothing is changed then.
     """
-    request = _Request(weights, scope, by, arguments or {}, key, alive or {}, minimum, update, input_axes or {})
+    request = _Request(
+        weights, scope, by, arguments or {}, key, alive or {}, minimum, update, input_axes or {},
+        processes_of(weights.values()),
+    )  # fmt: skip
     chosen: dict[str, Tensor] = {}
     raised: set[str] = set()
     for single, names in _competitions(weights, target, selectors):
@@ -79,8 +94,7 @@ def choose_masks(
         chosen |= masks
         raised |= set(kept_by_minimum)
     ordered = {name: chosen[name] for name in weights}
-    counts = {name: int(torch.count_nonzero(mask)) for name, mask in ordered.items()}
-    return Chosen(ordered, counts, tuple(name for name in weights if name in raised))
+    return Chosen(ordered, request.counts(ordered), tuple(name for name in weights if name in raised))
 
 
 SingleTarget = Pruned | Remaining | NofM | Ramp | Held
@@ -112,8 +126,12 @@ def _choose(target: SingleTarget, names: list[str], request: _Request) -> tuple[
 
 def _choose_n_of_m(target: NofM, name: str, request: _Request) -> Tensor:
     axis = request.input_axes.get(name, COLUMNS)
+    scores, weight = _score(name, request).as_values(), request.weights[name]
     try:
-        return select_n_of_m(_score(name, request).as_values(), target.n, target.m, name=name, axis=axis)
+        if is_sharded(weight):
+            rows, processes = rows_of(weight), request.processes
+            return select_n_of_m_of_rows(scores, rows, processes, target.n, target.m, name=name, axis=axis)
+        return select_n_of_m(scores, target.n, target.m, name=name, axis=axis)
     except NonFiniteScore as error:
         raise _non_finite([name], error, request) from error
 
@@ -139,7 +157,8 @@ def _choose_globally(
         open_names = [name for name in names if name not in reserved]
         masks = _compete(open_names, max(0, keep - sum(reserved.values())), among, request)
         least = {name: min(request.minimum, competing[name]) for name in open_names}
-        emptied = [name for name in open_names if int(torch.count_nonzero(masks[name])) < least[name]]
+        kept = request.counts(masks)
+        emptied = [name for name in open_names if kept[name] < least[name]]
         if not emptied:
             break
         reserved |= {name: least[name] for name in emptied}
@@ -155,7 +174,14 @@ def _compete(names: list[str], keep: int, among: Mapping[str, Tensor] | None, re
     scores = [_score(name, request) for name in names]
     candidates = None if among is None else [among[name] for name in names]
     try:
-        masks = select_exactly_global([s.values for s in scores], keep, among=candidates, ranking=scores[0].ranking)
+        masks = select_exactly_global(
+            [s.values for s in scores],
+            keep,
+            among=candidates,
+            ranking=scores[0].ranking,
+            starts=[_start(request.weights[name]) for name in names],
+            processes=request.processes,
+        )
     except NonFiniteScore as error:
         raise _non_finite(names, error, request) from error
     return dict(zip(names, masks, strict=True))
@@ -168,17 +194,32 @@ def _score(name: str, request: _Request) -> Scores:
 def _competing(names: list[str], among: Mapping[str, Tensor] | None, request: _Request) -> dict[str, int]:
     if among is None:
         return {name: request.weights[name].numel() for name in names}
-    return {name: int(torch.count_nonzero(among[name])) for name in names}
+    return request.counts({name: among[name] for name in names})
 
 
 def _alive_or_all(name: str, request: _Request) -> Tensor:
     mask = request.alive.get(name)
-    return torch.ones_like(request.weights[name], dtype=torch.bool) if mask is None else mask
+    return torch.ones_like(local_of(request.weights[name]), dtype=torch.bool) if mask is None else mask
 
 
 def _non_finite(names: list[str], error: NonFiniteScore, request: _Request) -> DsdError:
     name = names[error.tensor]
     when = "" if request.update is None else f" at update {request.update}"
-    value = float(request.weights[name].detach().reshape(-1)[error.index])
+    value = _weight_at(request.weights[name].detach(), error.index, request.processes)
     what = f"`{name}` has the weight {value} at index {error.index}{when}, so it cannot be ranked"
     return DsdError(what, help="lower the learning rate or clip the gradients; no mask was changed")
+
+
+def _start(weight: Tensor) -> int:
+    """The flat index of this process's first element in the whole weight."""
+    rows = rows_of(weight)
+    return rows.start * rows.row_size
+
+
+def _weight_at(weight: Tensor, index: int, processes: Processes) -> float:
+    """One element of a whole weight, told by the process that has it."""
+    rows, own = rows_of(weight), local_of(weight).reshape(-1)
+    inside = index - rows.start * rows.row_size
+    value = float(own[inside]) if 0 <= inside < own.numel() else 0.0
+    told = processes.gathered(torch.tensor([value], dtype=torch.float64))
+    return float(told[rows.owner(index // max(1, rows.row_size)) if processes.count > 1 else 0, 0])

@@ -15,13 +15,14 @@ from torch import Tensor
 
 from dsd_lang.base.errors import DsdError
 from dsd_runtime.masks.radix import Ranking
+from dsd_runtime.masks.shards import local_of, own_rows
 
 Order = Literal["smallest", "largest"]
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """A tensor and the order in which its elements are kept."""
+    """A tensor and the order in which its elements are kept; of a sharded weight this process's rows."""
 
     values: Tensor
     ranking: Ranking
@@ -36,7 +37,7 @@ class Scores:
 
 def magnitude(weights: Tensor, *, order: Order = "smallest") -> Scores:
     """`|w|`; with ``order="smallest"`` the smallest are pruned first, with ``"largest"`` the largest."""
-    return Scores(weights.detach(), "magnitude" if order == "smallest" else "smallest_magnitude")
+    return Scores(local_of(weights.detach()), "magnitude" if order == "smallest" else "smallest_magnitude")
 
 
 def random(weights: Tensor, *, name: str, key: int) -> Scores:
@@ -47,7 +48,7 @@ def random(weights: Tensor, *, name: str, key: int) -> Scores:
     digest = hashlib.sha256(f"{key}\0{name}".encode()).digest()
     generator = torch.Generator(device="cpu").manual_seed(int.from_bytes(digest[:8], "big", signed=True))
     values = torch.rand(weights.numel(), generator=generator, dtype=torch.float32).view(weights.shape)
-    return Scores(values.to(weights.device), "value")
+    return Scores(own_rows(values, weights).to(local_of(weights).device), "value")
 
 
 @dataclass(frozen=True, slots=True)

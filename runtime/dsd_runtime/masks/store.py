@@ -4,6 +4,9 @@ A mask takes one byte per weight in memory (small ones on a CPU four more, see c
 Parameters that share memory (tied weights) have one mask, under the first name. Everything is done in place: no
 parameter is renamed, wrapped or rebound, and `data_ptr` does not change, so flattened recurrent buffers, EMA copies and
 compiled models keep working.
+
+Of a sharded weight (shards.py) each process keeps the mask of its own rows. Counts and stored masks are of the whole
+weight: setting, counting, hashing and packing masks are then collective operations.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from torch.nn.parameter import is_lazy
 from dsd_lang.base.errors import DsdError
 from dsd_runtime.masks.clearing import ClearingMask
 from dsd_runtime.masks.optimizers import parts_of
+from dsd_runtime.masks.shards import gathered, is_sharded, local_of, own_rows, processes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class MaskStore:
     def __init__(self, named_parameters: Iterable[tuple[str, nn.Parameter]]) -> None:
         """`named_parameters` as from ``model.named_parameters(remove_duplicate=False)``, with all names."""
         self._owners, self._canonical = _group_by_memory(named_parameters)
+        self._processes = processes_of(owner.parameters[0] for owner in self._owners.values())
         self._masks: dict[str, ClearingMask] = {}
         self._alive: dict[str, int] = {}
 
@@ -51,7 +56,7 @@ class MaskStore:
         owners, canonical = _group_by_memory(named_parameters)
         for name, clearing in self._masks.items():
             known = owners.get(canonical.get(name, ""))
-            if known is None or known.parameters[0].shape != clearing.mask.shape:
+            if known is None or local_of(known.parameters[0]).shape != clearing.mask.shape:
                 raise DsdError(
                     f"the masked weight `{name}` was removed or no longer has the shape {tuple(clearing.mask.shape)}",
                     help="change the shapes of weights before `attach()`, or in a dense phase",
@@ -67,9 +72,12 @@ class MaskStore:
         return self._canonical[name]
 
     def set(self, name: str, mask: Tensor) -> None:
-        """Sets a parameter's mask (bool, the parameter's shape, true where it is kept). Does not change the weights."""
+        """Sets a parameter's mask (bool, the parameter's shape, true where it is kept). Does not change the weights.
+
+        Of a sharded parameter it is the mask of this process's rows.
+        """
         owner = self._owners[self.owner(name)]
-        parameter = owner.parameters[0]
+        parameter = local_of(owner.parameters[0])
         if mask.dtype != torch.bool or mask.shape != parameter.shape:
             raise ValueError(
                 f"the mask of `{name}` must be bool of shape {tuple(parameter.shape)}, "
@@ -79,7 +87,7 @@ class MaskStore:
             raise DsdError(f"`{name}` has the dtype {parameter.dtype}, which cannot be masked")
         own = torch.empty_like(parameter, dtype=torch.bool, requires_grad=False).copy_(mask)
         self._masks[owner.name] = ClearingMask(own)
-        self._alive[owner.name] = int(torch.count_nonzero(own))
+        self._alive[owner.name] = int(self._processes.sum(np.array([int(torch.count_nonzero(own))]))[0])
 
     def clear(self) -> None:
         """Removes all masks."""
@@ -106,18 +114,19 @@ class MaskStore:
         """Sets every masked weight to +0.0."""
         for name in self._masks:
             for parameter in self._owners[name].parameters:
-                self._on_device_of(parameter, name).clear(parameter)
+                own = local_of(parameter)
+                self._on_device_of(own, name).clear(own)
 
     @torch.no_grad()
     def apply_to_gradients(self) -> None:
         """Sets every masked gradient to +0.0, also NaN and infinity; parameters without a gradient are skipped."""
         for name, clearing in self._masks.items():
             for parameter in self._owners[name].parameters:
-                gradient = parameter.grad
-                if gradient is None:
+                if parameter.grad is None:
                     continue
+                gradient = local_of(parameter.grad)
                 if gradient.device != clearing.mask.device:
-                    clearing = self._on_device_of(parameter, name)
+                    clearing = self._on_device_of(gradient, name)
                 if gradient.layout == torch.strided:
                     clearing.clear(gradient)
                 elif gradient.layout == torch.sparse_coo:
@@ -132,7 +141,7 @@ class MaskStore:
         for name in self._masks:
             for parameter in self._owners[name].parameters:
                 for key, buffer in same_shape_buffers(parts, parameter):
-                    _clear_buffer(self._on_device_of(parameter, name), buffer, name=name, key=key)
+                    _clear_buffer(self._on_device_of(local_of(parameter), name), buffer, name=name, key=key)
 
     @torch.no_grad()
     def apply_to_copy(self, named_parameters: Iterable[tuple[str, Tensor]], *, prefix: str = "") -> None:
@@ -140,39 +149,45 @@ class MaskStore:
         for name, tensor in named_parameters:
             canonical = self._canonical.get(name.removeprefix(prefix))
             if canonical in self._masks:
-                _moved_to(tensor.device, self._masks[canonical]).clear(tensor)
+                own = own_rows(tensor, self._owners[canonical].parameters[0])
+                _moved_to(own.device, self._masks[canonical]).clear(own)
 
     @torch.no_grad()
     def off_mask_counts(self) -> dict[str, int]:
         """The number of masked weights that are not +0.0, by parameter; empty if the invariant holds."""
-        counts = {
-            name: sum(self._on_device_of(p, name).count_outside(p) for p in self._owners[name].parameters)
-            for name in self._masks
-        }
-        return {name: count for name, count in counts.items() if count}
+        own = {name: [local_of(parameter) for parameter in self._owners[name].parameters] for name in self._masks}
+        counts = [sum(self._on_device_of(p, name).count_outside(p) for p in parts) for name, parts in own.items()]
+        totals = self._processes.sum(np.array(counts, np.int64))
+        return {name: int(count) for name, count in zip(own, totals, strict=True) if count}
 
     def hash(self) -> str:
         """A sha256 over names, shapes and mask bits; it does not depend on the order in which masks were set."""
         digest = hashlib.sha256()
         for name in sorted(self._masks):
-            mask = self._masks[name].mask
+            mask = self._whole(name)
             digest.update(f"{name}\0{tuple(mask.shape)}\0".encode())
             digest.update(_packed(mask).numpy().tobytes())
         return digest.hexdigest()
 
     def pack(self) -> dict[str, Tensor]:
         """All masks as uint8 tensors with one bit per weight (the first weight in the highest bit), on the CPU."""
-        return {name: _packed(clearing.mask) for name, clearing in self._masks.items()}
+        return {name: _packed(self._whole(name)) for name in self._masks}
 
     def unpack(self, packed: Mapping[str, Tensor]) -> None:
         """Replaces all masks by those of :meth:`pack`; does not change the weights."""
         self.clear()
         for name, bits in packed.items():
-            shape = self._owners[self.owner(name)].parameters[0].shape
+            parameter = self._owners[self.owner(name)].parameters[0]
+            shape = parameter.shape
             if bits.dtype != torch.uint8 or bits.numel() != (shape.numel() + 7) // 8:
                 raise DsdError(f"the stored mask of `{name}` does not fit its shape {tuple(shape)}")
             unpacked = np.unpackbits(bits.cpu().numpy(), count=shape.numel())
-            self.set(name, torch.from_numpy(unpacked).view(torch.bool).view(shape))
+            self.set(name, own_rows(torch.from_numpy(unpacked).view(torch.bool).view(shape), parameter))
+
+    def _whole(self, name: str) -> Tensor:
+        """The mask of all processes' rows."""
+        mask, parameter = self._masks[name].mask, self._owners[name].parameters[0]
+        return gathered(mask, parameter) if is_sharded(parameter) else mask
 
     def _on_device_of(self, parameter: Tensor, name: str) -> ClearingMask:
         """The mask, moved if the model has moved to another device."""
@@ -189,17 +204,22 @@ def _packed(mask: Tensor) -> Tensor:
 
 
 def same_shape_buffers(parts: Sequence[torch.optim.Optimizer], parameter: Tensor) -> list[tuple[str, Tensor]]:
-    """The state buffers of the parameter's shape, by name; ``parts`` are an optimizer and those inside it."""
+    """The state buffers of the parameter's shape, by name; ``parts`` are an optimizer and those inside it.
+
+    For a sharded parameter they are the rows of this process.
+    """
     found: list[tuple[str, Tensor]] = []
     for part in parts:
         for key, value in part.state[parameter].items() if parameter in part.state else ():
             tensors = value if isinstance(value, (list, tuple)) else (value,)
-            found += [(str(key), tensor) for tensor in tensors if _is_of_shape(tensor, parameter)]
+            found += [(str(key), local_of(tensor)) for tensor in tensors if _is_of_shape(tensor, parameter)]
     return found
 
 
 def _is_of_shape(value: object, parameter: Tensor) -> bool:
-    return isinstance(value, Tensor) and value.dim() > 0 and value.shape == parameter.shape
+    if not isinstance(value, Tensor) or not value.dim():
+        return False
+    return value.shape == (parameter if is_sharded(value) else local_of(parameter)).shape
 
 
 def _clear_buffer(clearing: ClearingMask, buffer: Tensor, *, name: str, key: str) -> None:
@@ -238,7 +258,8 @@ def _group_by_memory(
 
 def memory_of(parameter: Tensor) -> tuple[object, ...]:
     """A key that is equal for two parameters exactly if they share memory (tied weights)."""
-    address = parameter.data_ptr() if parameter.layout == torch.strided and not is_lazy(parameter) else 0
+    has_memory = parameter.layout == torch.strided and not is_lazy(parameter)
+    address = local_of(parameter).data_ptr() if has_memory else 0
     return (parameter.device, address) if address else (id(parameter),)
 
 

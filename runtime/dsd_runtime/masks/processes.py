@@ -1,0 +1,85 @@
+"""The processes that share one model, and what they tell each other: sums, rows of numbers, the first error.
+
+Every method is a collective operation: all processes call it, in the same order. One process sends nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from dsd_runtime.masks.radix import Counts
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
+
+
+class Processes:
+    """The processes of a group; None is this process alone."""
+
+    def __init__(self, group: ProcessGroup | None = None) -> None:
+        self._group = group
+        self.count, self.index = 1, 0
+        if group is not None:
+            import torch.distributed as dist
+
+            self.count, self.index = dist.get_world_size(group), dist.get_rank(group)
+
+    def sum(self, counts: Counts) -> Counts:
+        """The sum of whole numbers over all processes."""
+        if self.count == 1:
+            return counts
+        import torch.distributed as dist
+
+        total = torch.from_numpy(counts).to(self._device, copy=True)
+        dist.all_reduce(total, group=self._group)
+        return total.cpu().numpy()
+
+    def is_equal(self, row: Tensor) -> bool:
+        """Whether a row of int64 numbers is the same on all processes: its largest and smallest values agree."""
+        if self.count == 1:
+            return True
+        import torch.distributed as dist
+
+        bounds = torch.cat([row, -row]).to(self._device)
+        dist.all_reduce(bounds, op=dist.ReduceOp.MAX, group=self._group)
+        largest, smallest = bounds[: row.numel()], -bounds[row.numel() :]
+        return bool((largest == smallest).all())
+
+    def gathered(self, row: Tensor) -> Tensor:
+        """The rows of all processes, stacked in their order, on the CPU; all are of one shape and dtype."""
+        if self.count == 1:
+            return row.cpu()[None]
+        import torch.distributed as dist
+
+        own = row.to(self._device)
+        rows = [torch.empty_like(own) for _ in range(self.count)]
+        dist.all_gather(rows, own, group=self._group)
+        return torch.stack(rows).cpu()
+
+    def first(self, text: str | None) -> str | None:
+        """The text of the first process that has one; None if none has."""
+        if self.count == 1:
+            return text
+        encoded = b"" if text is None else text.encode()
+        lengths = self.gathered(torch.tensor([-1 if text is None else len(encoded)]))[:, 0].tolist()
+        speakers = [index for index, length in enumerate(lengths) if length >= 0]
+        if not speakers:
+            return None
+        padded = encoded.ljust(max(lengths), b"\0")
+        said = self.gathered(torch.frombuffer(bytearray(padded or b"\0"), dtype=torch.uint8))[speakers[0]]
+        return bytes(said.tolist())[: lengths[speakers[0]]].decode()
+
+    @property
+    def _device(self) -> torch.device:
+        """Where the group's backend expects what is sent."""
+        import torch.distributed as dist
+
+        if "gloo" in dist.get_backend(self._group) or not torch.cuda.is_available():
+            return torch.device("cpu")
+        return torch.device("cuda", torch.cuda.current_device())
+
+
+ONE = Processes()
