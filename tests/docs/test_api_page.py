@@ -38,4 +38,4 @@ def test_members_of_a_class_are_shown() -> None:
     text = docs_api.api_page()
     assert "#### `Session.step`" in text
     assert "Session.done: bool" in text
-    assert "Session.state_dict() -> dict[str, Any]" in text
+    assert "Session.state_dict(*, is_sharded: bool = False) -> dict[str, Any]" in text

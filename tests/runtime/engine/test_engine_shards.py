@@ -146,7 +146,7 @@ def resumed(which: str, saved: dict[str, Any], *, is_sharded: bool) -> list[dict
     with torch.no_grad():
         for name, value in model.state_dict().items():
             local_of(value).copy_(own_rows(saved["model"][name], value))
-    session.load_state_dict(saved["session"])
+    session.load_state_dict(copy.deepcopy(saved["session"]))  # torch keeps loaded tensors, and the ranks share these
     return trained(model, session)[0]
 
 
