@@ -45,7 +45,11 @@ class Analysis(NamedTuple):
 
     diagnostics: tuple[Diagnostic, ...]
     resolved: ResolvedProgram | None
-    program: nodes.Program
+    parsed: ParseResult
+
+    @property
+    def program(self) -> nodes.Program:
+        return self.parsed.program
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -93,8 +97,8 @@ def analyse(
     )
     if any(CATALOGUE[item.code].severity == "error" for item in diagnostics):
         # derived values are known only without errors
-        return Analysis(tuple(item for item in diagnostics if item.code != "DSD901"), None, program)
-    return Analysis(diagnostics, resolved, program)
+        return Analysis(tuple(item for item in diagnostics if item.code != "DSD901"), None, parsed)
+    return Analysis(diagnostics, resolved, parsed)
 
 
 def _of_saved_plan(text: str) -> Analysis:
@@ -106,7 +110,7 @@ def _of_saved_plan(text: str) -> Analysis:
         position_span(text, start, start + 1),
         help="give the `.dsd` file that it was made from; `dsd-plan` shows and compares saved plans",
     )
-    return Analysis((error,), None, parse("").program)
+    return Analysis((error,), None, parse(""))
 
 
 def _is_consequence(diagnostic: Diagnostic, text: str, parsed: ParseResult, reported: set[int]) -> bool:

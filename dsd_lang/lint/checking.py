@@ -10,6 +10,8 @@ from dsd_lang.base.layers import LayerInfo
 
 if TYPE_CHECKING:
     from dsd_lang.analysis import Analysis
+    from dsd_lang.syntax.parser import ParseResult
+    from dsd_lang.syntax.terminals import Token
 
 
 def check_text(
@@ -40,15 +42,23 @@ def check_analysis(text: str, analysis: Analysis, *, selected: frozenset[str]) -
     from dsd_lang.base.source import SourceText
     from dsd_lang.lint.suppressions import apply_suppressions
     from dsd_lang.syntax.directives import stretches
-    from dsd_lang.syntax.parser import scan
 
     looked_for = selected if analysis.resolved is not None else frozenset()  # errors may hide diagnostics
-    scanned, _ = scan(text)
     return apply_suppressions(
         SourceText(text),
         analysis.program.comments,
         kept,
-        statements=[] if scanned is None else stretches(scanned.tokens),
+        statements=stretches(_tokens(text, analysis.parsed)),
         looked_for=looked_for,
         reports="DSD903" in selected,
     )
+
+
+def _tokens(text: str, parsed: ParseResult) -> Sequence[Token]:
+    """The tokens as written, not as the parser has repaired them."""
+    if not parsed.diagnostics:
+        return parsed.tokens
+    from dsd_lang.syntax.parser import scan
+
+    scanned, _ = scan(text)
+    return () if scanned is None else scanned.tokens

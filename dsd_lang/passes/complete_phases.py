@@ -81,7 +81,7 @@ class _Completion:
             value = self.settings[name].data
         if row.kind == "function" and is_function(value):
             value = _without_defaults(row, value)
-        if not (isinstance(value, str | int) or is_length(value) or is_function(value) or is_source(value)):
+        if not (isinstance(value, (str, int)) or is_length(value) or is_function(value) or is_source(value)):
             return None  # missing, `none`, or a reference that is already resolved
         return None if value == _DEFAULTS[name] else value
 

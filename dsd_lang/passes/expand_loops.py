@@ -45,12 +45,12 @@ def bind(value: nodes.Value, names: Names, diagnostics: Diagnostics) -> tuple[Bo
         return value, value.text
     if isinstance(value, nodes.Text):
         return value, value.value
-    if isinstance(value, nodes.Call | nodes.Reference):
+    if isinstance(value, (nodes.Call, nodes.Reference)):
         return value, describe(value).strip("`")
     quantity = evaluate(value, names, diagnostics)
     if quantity is None:
         return None
-    written = value.text if isinstance(value, nodes.Number | nodes.LengthLiteral) else str(quantity)
+    written = value.text if isinstance(value, (nodes.Number, nodes.LengthLiteral)) else str(quantity)
     return quantity, written
 
 
@@ -80,7 +80,7 @@ class _Expansion:
             return self.fork(statement, names, texts)
         if isinstance(statement, nodes.Sweep):
             return self.sweep(statement, names, texts)
-        if isinstance(statement, nodes.Compare | nodes.Expect):
+        if isinstance(statement, (nodes.Compare, nodes.Expect)):
             return [Claim(statement, names)]
         if not is_top:
             self.diagnostics.report(unknown_argument.set_in_block(statement))

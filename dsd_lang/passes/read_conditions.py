@@ -94,7 +94,7 @@ class _Reader:
 
     def is_measured(self, node: object) -> bool:
         """Whether a part is known only at run time: a metric or a call."""
-        return isinstance(node, nodes.Call | nodes.PValue) or (
+        return isinstance(node, (nodes.Call, nodes.PValue)) or (
             isinstance(node, nodes.Name) and node.text not in self.names
         )
 

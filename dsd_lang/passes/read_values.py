@@ -61,7 +61,7 @@ def _read_lr(argument: Argument, value: nodes.Value, names: Names, diagnostics: 
     if is_accidental_call(value, names):
         diagnostics.report(wrong_value.reads_as_call(value))
         return None
-    if isinstance(value, nodes.Text | nodes.Reference | nodes.Call | nodes.LengthLiteral):
+    if isinstance(value, (nodes.Text, nodes.Reference, nodes.Call, nodes.LengthLiteral)):
         diagnostics.report(wrong_value.not_taken(argument, value))
         return None
     return WrittenRate(value, names)
@@ -69,7 +69,7 @@ def _read_lr(argument: Argument, value: nodes.Value, names: Names, diagnostics: 
 
 def _quantity(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Quantity | None:
     is_word = isinstance(value, nodes.Name) and value.text not in names
-    if is_word or isinstance(value, nodes.Text | nodes.Reference | nodes.Call):
+    if is_word or isinstance(value, (nodes.Text, nodes.Reference, nodes.Call)):
         diagnostics.report(wrong_value.not_taken(argument, value))
         return None
     return evaluate(value, names, diagnostics)
@@ -151,7 +151,7 @@ def _read_source(argument: Argument, value: nodes.Value, names: Names, diagnosti
 def _read_distill(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Value | None:
     if isinstance(value, nodes.Name) and value.text == "none":
         return NONE
-    if isinstance(value, nodes.Reference | nodes.Text):
+    if isinstance(value, (nodes.Reference, nodes.Text)):
         return WrittenTeacher(value, {})
     if not isinstance(value, nodes.Call) or isinstance(value.callee, nodes.Name):
         diagnostics.report(wrong_value.not_taken(argument, value))

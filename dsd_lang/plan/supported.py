@@ -11,10 +11,14 @@ from typing import Any
 from dsd_lang.base.arguments import ARGUMENTS, Argument
 from dsd_lang.base.metrics import find_metric
 
+_MAY_BE_UNSUPPORTED = tuple(
+    row for row in ARGUMENTS if not (row.is_supported and all(option.is_supported for option in row.options))
+)
+
 
 def unsupported_arguments(values: Mapping[str, Any]) -> Iterator[tuple[Argument, str]]:
     """The unsupported arguments among a phase's attributes (or the settings), and how each is written."""
-    for row in ARGUMENTS:
+    for row in _MAY_BE_UNSUPPORTED:
         value = values.get(row.attribute)
         word = value.get("name", value.get("kind")) if isinstance(value, Mapping) else value
         option = row.option(word) if isinstance(word, str) else None

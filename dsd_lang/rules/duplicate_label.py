@@ -83,7 +83,7 @@ def _check_scope(
         statement = stack.pop()
         if isinstance(statement, nodes.Phase) and statement.label is not None:
             _define(subject, statement.label, ChainMap(phases, branches), names)
-        elif isinstance(statement, nodes.RepeatBlock | nodes.ForBlock):
+        elif isinstance(statement, (nodes.RepeatBlock, nodes.ForBlock)):
             stack += reversed(statement.body)
         elif isinstance(statement, nodes.Sweep):
             pending.append(statement.body)

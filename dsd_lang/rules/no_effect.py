@@ -31,7 +31,7 @@ Unsafe: the argument is removed, but something else may have been meant.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import Fix, Span
@@ -44,7 +44,7 @@ from dsd_lang.syntax.removal import without_argument
 from dsd_lang.syntax.walk import below, statements, values_of
 
 if TYPE_CHECKING:
-    from dsd_lang.passes.draft import Draft
+    from dsd_lang.passes.draft import Draft, Draftbook
     from dsd_lang.plan.shapes import ConditionData
 
 CODE = "DSD210"
@@ -57,13 +57,14 @@ def check(subject: Subject) -> None:
         return
     _check_phases(subject)
     _check_comparisons(subject)
+    copies = _copies(subject.book)
     for statement, _ in statements(subject.program.statements):
         if isinstance(statement, nodes.Sweep):
             _check_sweep(subject, statement)
         elif isinstance(statement, nodes.Fork):
             _check_seeds(subject, statement)
-        elif isinstance(statement, nodes.RepeatBlock | nodes.RepeatTail):
-            _check_loop(subject, statement)
+        elif isinstance(statement, (nodes.RepeatBlock, nodes.RepeatTail)):
+            _check_loop(subject, statement, copies.get(statement.span, ()))
     for condition, span in _conditions(subject):
         _check_condition(subject, condition, span)
     for span, reason in claims_without_answer(subject):
@@ -76,7 +77,7 @@ def _check_phases(subject: Subject) -> None:
     assert subject.book is not None
     for draft in subject.book.phases:
         for item in draft.node.items:
-            if not isinstance(item, nodes.Argument | nodes.Until):
+            if not isinstance(item, (nodes.Argument, nodes.Until)):
                 continue
             before = judged.get(id(item))
             if before is not None and before[2] is None:
@@ -145,20 +146,27 @@ def _check_seeds(subject: Subject, fork: nodes.Fork) -> None:
             _report(subject, argument.span, reason)
 
 
-def _check_loop(subject: Subject, loop: nodes.RepeatBlock | nodes.RepeatTail) -> None:
+def _copies(book: Draftbook) -> dict[Span, list[Draft]]:
+    """The phases that each `repeat` without a block made, by its span."""
+    copies: dict[Span, list[Draft]] = {}
+    for draft in book.phases:
+        if draft.item.repeat_span is not None:
+            copies.setdefault(draft.item.repeat_span, []).append(draft)
+    return copies
+
+
+def _check_loop(subject: Subject, loop: nodes.RepeatBlock | nodes.RepeatTail, copies: Sequence[Draft]) -> None:
     count = 1 if loop.count is None else loop.count.value if isinstance(loop.count, nodes.Number) else None
     if loop.until is not None and count == 1:
         what = "`until` has no effect on a loop of one round: it is checked after each round"
         _report(subject, loop.until.span, (what, "write more rounds: they are the upper bound"))
     if isinstance(loop, nodes.RepeatTail):
-        _check_scale(subject, loop)
+        _check_scale(subject, loop, copies)
 
 
-def _check_scale(subject: Subject, tail: nodes.RepeatTail) -> None:
+def _check_scale(subject: Subject, tail: nodes.RepeatTail, copies: Sequence[Draft]) -> None:
     """`scale=` where both phases of the copied pair have their own rate."""
     scale = next((item for item in tail.arguments if item.name == "scale"), None)
-    assert subject.book is not None
-    copies = [draft for draft in subject.book.phases if draft.item.repeat_span == tail.span]
     if scale is None or not copies:
         return
     own = {id(draft.item.override) for draft in copies if "lr" in _written(draft.item.override)}

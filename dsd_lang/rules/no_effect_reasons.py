@@ -38,8 +38,11 @@ def reason_without_effect(draft: Draft, name: str, inventory: Sequence[LayerInfo
     value = draft.until if name == "until" else draft.given.said(name)
     if value is None:
         return None
+    checks = _CHECKS.get(name)
+    if checks is None:
+        return None
     context = Context(draft, inventory, frozenset(_kinds(draft)))
-    return next(filter(None, (check(context, name, value) for check in _CHECKS)), None)
+    return next(filter(None, (check(context, name, value) for check in checks)), None)
 
 
 def _kinds(draft: Draft) -> Iterator[str]:
@@ -51,7 +54,7 @@ def _kinds(draft: Draft) -> Iterator[str]:
 
 
 def _on_held(context: Context, name: str, value: object) -> Reason | None:
-    if name not in _SELECTING or context.kinds != {"held"}:
+    if context.kinds != {"held"}:
         return None
     return f"`{name}=` has no effect on `held`, which keeps the masks as they are", _LEAVE_OUT
 
@@ -59,7 +62,7 @@ def _on_held(context: Context, name: str, value: object) -> Reason | None:
 def _on_pattern(context: Context, name: str, value: object) -> Reason | None:
     if not context.kinds or not context.kinds <= {"nm", "held"}:
         return None
-    if name == "min" or (name in ("scope", "alloc", "unit") and value not in ("layer", "uniform", _WEIGHT)):
+    if name == "min" or value not in ("layer", "uniform", _WEIGHT):
         return f"`{name}=` has no effect on a pattern `N:M`, which keeps N of each M inputs everywhere", _LEAVE_OUT
     return None
 
@@ -68,7 +71,7 @@ _WEIGHT = {"name": "weight", "arguments": {}}
 
 
 def _alloc_with_global(context: Context, name: str, value: object) -> Reason | None:
-    if name == "alloc" and value != "uniform" and context.draft.attributes.get("scope") == "global":
+    if value != "uniform" and context.draft.attributes.get("scope") == "global":
         return (
             "`alloc=` has no effect with `scope=global`, where all layers compete for one target",
             "keep one of the two",
@@ -78,18 +81,13 @@ def _alloc_with_global(context: Context, name: str, value: object) -> Reason | N
 
 def _flat_ramp(context: Context, name: str, value: object) -> Reason | None:
     target = context.draft.target
-    if (
-        name == "ramp"
-        and target is not None
-        and target["kind"] == "ramp"
-        and exact(target["start"]) == exact(target["end"])
-    ):
+    if target is not None and target["kind"] == "ramp" and exact(target["start"]) == exact(target["end"]):
         return "`ramp=` has no effect: this ramp ends where it starts", _LEAVE_OUT
     return None
 
 
 def _others_without_masks(context: Context, name: str, value: object) -> Reason | None:
-    if name == "others" and value == "hold" and not _has_masks_before(context.draft):
+    if value == "hold" and not _has_masks_before(context.draft):
         return "`others=hold` has nothing to hold: no masks are on before this phase", _LEAVE_OUT
     return None
 
@@ -100,8 +98,6 @@ def _has_masks_before(draft: Draft) -> bool:
 
 def _state(context: Context, name: str, value: object) -> Reason | None:
     draft = context.draft
-    if name != "state":
-        return None
     if _starts_elsewhere(draft):
         if value == "reset":
             return None
@@ -117,7 +113,7 @@ def _starts_elsewhere(draft: Draft) -> bool:
 
 def _from_the_beginning(context: Context, name: str, value: object) -> Reason | None:
     source = context.draft.source
-    if name != "from" or context.draft.parent is not None or source is None or source["kind"] != "reference":
+    if context.draft.parent is not None or source is None or source["kind"] != "reference":
         return None
     if source["reference"]["moment"] == "init":
         return "`from=@init` has no effect on the first phase, which starts from there", _LEAVE_OUT
@@ -125,21 +121,21 @@ def _from_the_beginning(context: Context, name: str, value: object) -> Reason | 
 
 
 def _restored_zero(context: Context, name: str, value: object) -> Reason | None:
-    if name == "restore" and value == {"kind": "zero"} and _starts_elsewhere(context.draft):
+    if value == {"kind": "zero"} and _starts_elsewhere(context.draft):
         return "`restore=zero` has no effect with `from=`, which gives the revived weights their values", _LEAVE_OUT
     return None
 
 
 def _floor_twice(context: Context, name: str, value: object) -> Reason | None:
     decay = context.draft.given.decay
-    if name == "floor" and decay is not None and "floor" in decay:
+    if decay is not None and "floor" in decay:
         return f"`floor=` has no effect: the decay has its own, {decay['floor']}", "keep one of the two"
     return None
 
 
 def _decay_without_fall(context: Context, name: str, value: object) -> Reason | None:
     decay = context.draft.given.decay
-    if name != "decay" or decay is None:
+    if decay is None:
         return None
     if decay["kind"] == "constant" and "floor" in decay:
         return (
@@ -153,7 +149,7 @@ def _decay_without_fall(context: Context, name: str, value: object) -> Reason | 
 
 def _no_update(context: Context, name: str, value: object) -> Reason | None:
     draft, length = context.draft, context.draft.length
-    if name in _TRAINING and length is not None and length.value == 0 and not draft.given.is_off(name):
+    if length is not None and length.value == 0 and not draft.given.is_off(name):
         written = name if name == "until" else f"{name}="
         return (
             f"`{written}` has no effect: a phase of length 0 trains nothing",
@@ -164,7 +160,7 @@ def _no_update(context: Context, name: str, value: object) -> Reason | None:
 
 def _excluded_already(context: Context, name: str, value: object) -> Reason | None:
     """`except=` of layers that `layers=` of the same phase does not select."""
-    if name != "except" or "layers" not in context.draft.given.arguments or context.kinds == {"held"}:
+    if "layers" not in context.draft.given.arguments or context.kinds == {"held"}:
         return None
     chosen = [parse_selector(text) for text in context.draft.layers]
     for text in context.draft.given.selectors("except") or ():
@@ -184,7 +180,7 @@ def _excluded_already(context: Context, name: str, value: object) -> Reason | No
 def _without_target(context: Context, name: str, value: object) -> Reason | None:
     """`layers=` beside a list target that has no item for one of its selectors."""
     target = context.draft.target
-    if name != "layers" or target is None or target["kind"] != "list":
+    if target is None or target["kind"] != "list":
         return None
     items = [parse_selector(item["selector"]) for item in target["items"]]
     are_left = {
@@ -209,7 +205,7 @@ def _is_left(selector: Selector, items: Sequence[Selector], inventory: Sequence[
 
 def _until_of_a_loop(context: Context, name: str, value: object) -> Reason | None:
     until = context.draft.until
-    for part in parts_of_condition(until) if name == "until" and until is not None else ():
+    for part in parts_of_condition(until) if until is not None else ():
         if part["kind"] == "call" and CONDITION_FUNCTIONS[part["name"]].needs_loop:
             return (
                 f"`{part['name']}` compares the rounds of a loop, and this `until` is a phase's: it never holds",
@@ -220,7 +216,7 @@ def _until_of_a_loop(context: Context, name: str, value: object) -> Reason | Non
 
 def _teacher_without_weight(context: Context, name: str, value: object) -> Reason | None:
     teacher = context.draft.given.teacher
-    if name == "distill" and teacher is not None and exact(teacher.options.get("alpha", "0.8")) == 0:
+    if teacher is not None and exact(teacher.options.get("alpha", "0.8")) == 0:
         return "`distill=` has no effect: with `alpha=0` the teacher's loss has no weight", _LEAVE_OUT
     return None
 
@@ -234,20 +230,26 @@ def parts_of_condition(condition: ConditionData) -> Iterator[ConditionData]:
         stack += part.get("args", ())
 
 
-_CHECKS: tuple[Callable[[Context, str, object], Reason | None], ...] = (
-    _on_held,
-    _on_pattern,
-    _alloc_with_global,
-    _flat_ramp,
-    _others_without_masks,
-    _state,
-    _from_the_beginning,
-    _restored_zero,
-    _floor_twice,
-    _decay_without_fall,
-    _no_update,
-    _excluded_already,
-    _without_target,
-    _until_of_a_loop,
-    _teacher_without_weight,
+_Check = Callable[[Context, str, object], Reason | None]
+_CHECKED: tuple[tuple[_Check, tuple[str, ...]], ...] = (
+    (_on_held, _SELECTING),
+    (_on_pattern, ("min", "scope", "alloc", "unit")),
+    (_alloc_with_global, ("alloc",)),
+    (_flat_ramp, ("ramp",)),
+    (_others_without_masks, ("others",)),
+    (_state, ("state",)),
+    (_from_the_beginning, ("from",)),
+    (_restored_zero, ("restore",)),
+    (_floor_twice, ("floor",)),
+    (_decay_without_fall, ("decay",)),
+    (_no_update, _TRAINING),
+    (_excluded_already, ("except",)),
+    (_without_target, ("layers",)),
+    (_until_of_a_loop, ("until",)),
+    (_teacher_without_weight, ("distill",)),
 )
+"""Each check and the arguments that it is about."""
+_CHECKS = {
+    name: tuple(check for check, names in _CHECKED if name in names)
+    for name in {name for _, names in _CHECKED for name in names}
+}

@@ -48,7 +48,7 @@ def check(subject: Subject) -> None:
                 if not branch.body:
                     name = f"the branch `{branch.label.name}`" if branch.label is not None else "this branch"
                     _report(subject, branch, f"{name} has no phases", "write its phases; `dense 0ep` trains nothing")
-        elif isinstance(statement, nodes.RepeatBlock | nodes.ForBlock | nodes.Sweep) and not statement.body:
+        elif isinstance(statement, (nodes.RepeatBlock, nodes.ForBlock, nodes.Sweep)) and not statement.body:
             word = {nodes.RepeatBlock: "repeat", nodes.ForBlock: "for", nodes.Sweep: "sweep"}[type(statement)]
             _report(subject, statement, f"this `{word}` has nothing in its block", "write its phases, or delete it")
 

@@ -148,7 +148,7 @@ def _report_foreign(
 def _written_otherwise(argument: nodes.Argument, meant: Meant) -> str | None:
     """The whole argument as a schedule writes it, if its value is a plain number or length."""
     value = argument.value
-    if not meant.form or not isinstance(value, nodes.Number | nodes.LengthLiteral):
+    if not meant.form or not isinstance(value, (nodes.Number, nodes.LengthLiteral)):
         return None
     if isinstance(value, nodes.LengthLiteral):
         return meant.form.format(value.text) if meant.unit else None
@@ -161,7 +161,7 @@ def _is_said_already(phase: nodes.Phase, argument: nodes.Argument, meant: Meant,
     """Whether the phase already has what the argument would become."""
     others = [item for item in phase.items if item is not argument]
     if meant.role == "target":
-        return phase.mode == "dense" or any(not isinstance(item, nodes.Argument | nodes.Until) for item in others)
+        return phase.mode == "dense" or any(not isinstance(item, (nodes.Argument, nodes.Until)) for item in others)
     if meant.role == "length":
         return any(isinstance(item, nodes.LengthLiteral) for item in others)
     return any(isinstance(item, nodes.Argument) and item.name == whole.partition("=")[0] for item in others)

@@ -33,6 +33,7 @@ from typing import TypeGuard
 
 from dsd_lang.base.diagnostics import Diagnostic, replacement
 from dsd_lang.base.metrics import MEASURES, SPLITS, problem_of_metric, split_metric
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.walk import below, compares_in, statements, values_of
@@ -42,29 +43,39 @@ CODE = "DSD205"
 
 def check(subject: Subject) -> None:
     """Checks every metric in `until`, `expect` and `compare on=`."""
-    variables = _variables(subject.program)
+    known = _known(subject.program)
     for statement, _ in statements(subject.program.statements):
         for root in values_of(statement):
             if isinstance(root, nodes.Until):
-                _check_condition(subject, root.condition, variables, has_arms=False)
+                _check_condition(subject, root.condition, known, has_arms=False)
         if isinstance(statement, nodes.Expect):
-            _check_condition(subject, statement.condition, variables, has_arms=True)
+            _check_condition(subject, statement.condition, known, has_arms=True)
         for argument in chain.from_iterable(compare.arguments for compare in compares_in(statement)):
             if argument.name == "on" and isinstance(argument.value, nodes.Name):
                 _check_name(subject, argument.value, argument.value.text)
 
 
-def _variables(program: nodes.Program) -> set[str]:
-    names: set[str] = set()
+class _Known(NamedTuple):
+    """The variables and the branches of a program."""
+
+    variables: frozenset[str]
+    branches: frozenset[str]
+
+
+def _known(program: nodes.Program) -> _Known:
+    variables: set[str] = set()
+    branches: set[str] = set()
     for statement, _ in statements(program.statements):
-        if isinstance(statement, nodes.RepeatBlock | nodes.ForBlock) and statement.variable is not None:
-            names.add(statement.variable.text)
+        if isinstance(statement, (nodes.RepeatBlock, nodes.ForBlock)) and statement.variable is not None:
+            variables.add(statement.variable.text)
         elif isinstance(statement, nodes.Sweep):
-            names.update(variable.variable.text for variable in statement.variables)
-    return names
+            variables.update(variable.variable.text for variable in statement.variables)
+        elif isinstance(statement, nodes.Fork):
+            branches.update(branch.label.name for branch in statement.branches if branch.label is not None)
+    return _Known(frozenset(variables), frozenset(branches))
 
 
-def _check_condition(subject: Subject, condition: nodes.Condition, variables: set[str], *, has_arms: bool) -> None:
+def _check_condition(subject: Subject, condition: nodes.Condition, known: _Known, *, has_arms: bool) -> None:
     quotients = [node for node in below(condition) if isinstance(node, nodes.Binary) and _is_split(node)]
     arms = {id(item.value) for node in below(condition) if _lacks_vs(node) for item in node.arguments}
     slashed = {id(side) for node in quotients for side in (node.left, node.right)}
@@ -74,9 +85,9 @@ def _check_condition(subject: Subject, condition: nodes.Condition, variables: se
     for node in below(condition):
         if id(node) in slashed or id(node) in arms:
             continue
-        if isinstance(node, nodes.Name) and node.text not in variables:
+        if isinstance(node, nodes.Name) and node.text not in known.variables:
             metric = split_metric(node.text)[1] if has_arms else node.text
-            if has_arms and _is_arm_alone(subject, node):
+            if has_arms and _is_arm_alone(subject, node, known.branches):
                 continue
             _check_name(subject, node, metric)
 
@@ -106,15 +117,8 @@ def _report_slash(subject: Subject, node: nodes.Binary, meant: str) -> None:
     )
 
 
-def _is_arm_alone(subject: Subject, node: nodes.Name) -> bool:
+def _is_arm_alone(subject: Subject, node: nodes.Name, branches: frozenset[str]) -> bool:
     """Whether `a` or `a.err` in an `expect` is a branch without a complete metric; reports it."""
-    branches = {
-        branch.label.name
-        for statement, _ in statements(subject.program.statements)
-        if isinstance(statement, nodes.Fork)
-        for branch in statement.branches
-        if branch.label is not None
-    }
     arm, _, name = node.text.rpartition(".")
     arm, name = (arm, name) if arm else (name, "")
     if arm not in branches or (name and name not in MEASURES):

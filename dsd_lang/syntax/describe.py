@@ -7,7 +7,7 @@ from dsd_lang.syntax import nodes
 
 def describe(value: nodes.Value) -> str:
     """A value in the words of a message."""
-    if isinstance(value, nodes.Number | nodes.LengthLiteral | nodes.Name):
+    if isinstance(value, (nodes.Number, nodes.LengthLiteral, nodes.Name)):
         return f"`{value.text[:40]}`"
     if isinstance(value, nodes.Text):
         return f'the string `"{value.value[:40]}"`'

@@ -8,6 +8,7 @@ it applies to the head, up to the `{`.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 
 from dsd_lang.base.named_tuples import NamedTuple
@@ -62,6 +63,8 @@ def covered_line(source: SourceText, comment: Comment) -> int:
     return line
 
 
-def covered(line: int, found: Iterable[StatementRange]) -> list[StatementRange]:
-    """The statements and heads with a part on a line."""
-    return [stretch for stretch in found if stretch.first_line <= line <= stretch.last_line]
+def covered(line: int, found: Sequence[StatementRange]) -> list[StatementRange]:
+    """The statements and heads with a part on a line, of those in source order."""
+    first = bisect_left(found, line, key=lambda stretch: stretch.last_line)
+    behind = bisect_right(found, line, key=lambda stretch: stretch.first_line)
+    return list(found[first:behind])

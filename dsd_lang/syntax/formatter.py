@@ -17,7 +17,7 @@ from dsd_lang.base.source import SourceText
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.canonical_order import percentages, pieces_of
 from dsd_lang.syntax.directives import DIRECTIVE, covered, covered_line, stretches
-from dsd_lang.syntax.parser import parse_tokens
+from dsd_lang.syntax.parser import parse
 from dsd_lang.syntax.spacing import TokenLine, comment_text, lines_of
 from dsd_lang.syntax.terminals import Token
 
@@ -47,10 +47,10 @@ def format_text(text: str) -> str:
     >>> format_text("sparse 50ep 0.5 layers=fc , birnn;dense  # all")
     'sparse 50% layers=fc,birnn 50ep\\ndense  # all\\n'
     """
-    parsed, tokens = parse_tokens(text)
+    parsed = parse(text)
     if parsed.diagnostics:
         raise UnformattableError(parsed.diagnostics)
-    layout = _Layout(text, parsed.program.comments, tokens)
+    layout = _Layout(text, parsed.program.comments, parsed.tokens)
     layout.block(parsed.program.statements, depth=0, end=len(text), last_line=None)
     body = "".join(f"{line}\n" for line in _written(layout.lines))
     newline = _newline_of(text)

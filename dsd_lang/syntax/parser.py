@@ -32,11 +32,15 @@ _BLANK = {ord(sign): " " for sign in "\t\n\r"}
 
 @record
 class ParseResult:
-    """Everything that could be parsed, and the diagnostics in source order."""
+    """Everything that could be parsed, and the diagnostics in source order.
+
+    ``tokens`` ends with `$END`; it has been repaired where there are diagnostics, and is empty for binary data.
+    """
 
     program: nodes.Program
     diagnostics: tuple[Diagnostic, ...]
     broken: tuple[tuple[int, int], ...] = ()  # ranges of statements that were not read completely
+    tokens: Sequence[Token] = ()
 
 
 class Head(NamedTuple):
@@ -48,20 +52,15 @@ class Head(NamedTuple):
     tokens: Sequence[Token]
 
 
-def parse(text: str) -> ParseResult:
-    """Parses ``text``; never raises. At most 50 diagnostics, then one that says how many more there are."""
-    return parse_tokens(text)[0]
-
-
-def parse_tokens(text: str, *, after: Head | None = None) -> tuple[ParseResult, list[Token]]:
-    """The program and its tokens, the last one `$END`; no tokens for binary data.
+def parse(text: str, *, after: Head | None = None) -> ParseResult:
+    """Parses ``text``; never raises. At most 50 diagnostics, then one that says how many more there are.
 
     ``after`` is the start of the text, if it has already been parsed.
     """
     whole = position_span(text, 0, len(text))
     scanned, controls = scan(text, start=None if after is None else after.end)
     if scanned is None:
-        return ParseResult(nodes.Program((), (), whole), tuple(controls)), []
+        return ParseResult(nodes.Program((), (), whole), tuple(controls))
     driver = driver_of(scanned)
     recovery = Recovery(driver, scanned)
     statements = driver.run(recovery)
@@ -74,7 +73,7 @@ def parse_tokens(text: str, *, after: Head | None = None) -> tuple[ParseResult, 
         tokens = [*after.tokens, *tokens]
     program = nodes.Program(statements, comments, whole)
     reported = _capped(sorted(found, key=lambda diagnostic: diagnostic.span.start))
-    return ParseResult(program, reported, (*recovery.broken, *_unread(scanned))), tokens
+    return ParseResult(program, reported, (*recovery.broken, *_unread(scanned)), tokens)
 
 
 def scan(text: str, *, start: Span | None = None) -> tuple[Tokens | None, list[Diagnostic]]:
@@ -264,4 +263,4 @@ def _capped(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
     return (*found[:MAX_REPORTED], rest)
 
 
-__all__ = ["Driver", "Head", "ParseResult", "Token", "driver_of", "parse", "parse_tokens", "scan"]
+__all__ = ["Driver", "Head", "ParseResult", "Token", "driver_of", "parse", "scan"]

@@ -7,46 +7,44 @@ For editors, where one keystroke follows another. The result is the same as that
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
 
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.syntax.brackets import lacks_closing
-from dsd_lang.syntax.parser import Head, ParseResult, parse_tokens
-from dsd_lang.syntax.terminals import Token
+from dsd_lang.syntax.parser import Head, ParseResult, parse
 
 MAX_KEPT_TOKENS = 100_000  # far below the lexer's own limit, which applies to a whole text
 
 
 class Reading(NamedTuple):
-    """A text, its program and its tokens."""
+    """A text and what was parsed of it."""
 
     text: str
     parsed: ParseResult
-    tokens: Sequence[Token]
 
 
 def read(text: str, before: Reading | None = None) -> Reading:
     """Parses a text; ``before`` is the result for an earlier version."""
     head = None if before is None else _head(before, text)
-    return Reading(text, *parse_tokens(text, after=head))
+    return Reading(text, parse(text, after=head))
 
 
 def _head(before: Reading, text: str) -> Head | None:
     """The statements before the last one that ends before the change; None if nothing can be reused."""
-    if len(before.tokens) > MAX_KEPT_TOKENS or lacks_closing(before.text) or lacks_closing(text):
+    tokens = before.parsed.tokens
+    if len(tokens) > MAX_KEPT_TOKENS or lacks_closing(before.text) or lacks_closing(text):
         return None  # where a missing `}` is inserted depends on the following indentation
     program, num_same = before.parsed.program, _length_of_the_same(before.text, text)
     last = bisect_left(program.statements, num_same, key=lambda statement: statement.span.end) - 1
     if last < 1:
         return None
     end = program.statements[last].span
-    num_tokens = bisect_left(before.tokens, end.start, key=lambda token: token.span.start)
-    separator = before.tokens[num_tokens - 1]
+    num_tokens = bisect_left(tokens, end.start, key=lambda token: token.span.start)
+    separator = tokens[num_tokens - 1]
     is_separated = separator.kind == "_SEPARATOR" and bool(separator.text)
     if not is_separated or any(diagnostic.span.start <= end.start for diagnostic in before.parsed.diagnostics):
         return None
     num_comments = bisect_left(program.comments, end.start, key=lambda comment: comment.span.start)
-    return Head(end, program.statements[:last], program.comments[:num_comments], before.tokens[:num_tokens])
+    return Head(end, program.statements[:last], program.comments[:num_comments], tokens[:num_tokens])
 
 
 def _length_of_the_same(left: str, right: str) -> int:
