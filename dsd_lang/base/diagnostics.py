@@ -27,7 +27,7 @@ class Span(NamedTuple):
 
     def to(self, other: Span) -> Span:
         """From the start of this span to the end of the other."""
-        return Span(self.line, self.column, other.end_line, other.end_column, self.start, other.end)
+        return tuple.__new__(Span, (self[0], self[1], other[2], other[3], self[4], other[5]))
 
 
 @record

@@ -27,9 +27,9 @@ class Output:
 
     def add(self, kind: str, text: str, span: Span) -> int:
         """Adds a token; returns its end."""
-        self.tokens.append(Token(kind, text, span))
+        self.tokens.append(tuple.__new__(Token, (kind, text, span)))
         self.previous = kind
-        return span.end
+        return span[5]
 
     def take_back(self) -> None:
         """Removes the last token, because what follows shows that it is part of another."""

@@ -70,11 +70,12 @@ class Lexer:
     def run(self) -> Tokens:
         """Reads the tokens in one loop; a handler returns where the next token may start."""
         text, match, handlers, output = self.text, self.master.match, self.handlers, self.output
-        tokens, diagnostics = output.tokens, output.diagnostics
+        tokens, diagnostics, new = output.tokens, output.diagnostics, tuple.__new__
         position = self.start
-        steps = iter(range(MAX_STEPS))
-        while not self.stopped and len(diagnostics) <= MAX_ERRORS:
-            if len(tokens) > MAX_TOKENS or next(steps, None) is None:
+        for step in range(MAX_STEPS + 1):
+            if self.stopped or len(diagnostics) > MAX_ERRORS:
+                break
+            if len(tokens) > MAX_TOKENS or step == MAX_STEPS:
                 self._too_large(position)
                 break
             found = match(text, position)
@@ -84,8 +85,8 @@ class Lexer:
             if kind == "END":
                 break
             start, end = found.span(kind)
-            column = start - self.line_start + 1
-            span = Span(self.line, column, self.line, column + end - start, start, end)
+            line, column = self.line, start - self.line_start + 1
+            span = new(Span, (line, column, line, column + end - start, start, end))
             if self.continued is not None and kind not in ("NEWLINE", "COMMENT"):
                 self._stray_continuation(self.continued)
             handler = handlers.get(kind)

@@ -112,6 +112,7 @@ class Driver:
         self.rows = table.rows
         self.rules = table.rules
         self.keywords = table.keywords
+        self.units = table.units
         self.scanned = scanned
         self.tokens = scanned.tokens
         self.builder = TreeBuilder()
@@ -138,20 +139,23 @@ class Driver:
             if action >= 0:
                 kind, text, span = token
                 make = literals.get(kind)
-                if kind == "$END":
+                if make is not None:
+                    values.append(make(text, span))
+                elif kind == "$END":
                     result: tuple[nodes.Statement, ...] = values[-1]
                     return result
+                else:
+                    values.append(token)
+                    if kind == "_SEPARATOR" or kind == "LBRACE":
+                        builder.is_quiet = False
                 states.append(action)
-                values.append(token if make is None else make(text, span))
                 firsts.append(span)
                 lasts.append(span)
-                if kind == "_SEPARATOR" or kind == "LBRACE":
-                    builder.is_quiet = False
                 index += 1
                 continue
             symbol, length, builds, kept = rules[~action]
             if not builds:
-                states[-1] = rows[states[-2]][symbol]
+                states[-1] = self._after_units(states[-2], states[-1], token.kind)
                 continue
             if length:
                 first, last = firsts[-length], lasts[-1]
@@ -169,21 +173,33 @@ class Driver:
             lasts.append(last)
 
 
+    def _after_units(self, below: int, top: int, kind: str) -> int:
+        """The topmost state after all reductions that only pass on their child, before a terminal."""
+        key = (below, top, kind)
+        state = self.units.get(key)
+        if state is None:
+            state, action = top, self.rows[top].get(kind)
+            while action is not None and action < 0 and not self.rules[~action].builds:
+                state = self.rows[below][self.rules[~action].symbol]
+                action = self.rows[state].get(kind)
+            self.units[key] = state
+        return state
+
+
 def _joined(children: list[Any], kept: tuple[tuple[int, bool], ...]) -> list[Any]:
     """The list of a helper rule. The list of its first child is extended, so that long lists take linear time."""
-    result: list[Any] | None = None
-    for position, joins in kept:
+    if not kept:
+        return []
+    position, joins = kept[0]
+    first = children[position]
+    result: list[Any] = first if joins else [] if first is None else [first]
+    for position, joins in kept[1:]:
         child = children[position]
         if joins:
-            if result is None:
-                result = child
-            else:
-                result.extend(child)
-        elif result is None:
-            result = [] if child is None else [child]
+            result.extend(child)
         elif child is not None:
             result.append(child)
-    return [] if result is None else result
+    return result
 
 
 def _children(children: list[Any], kept: tuple[tuple[int, bool], ...]) -> list[Any]:

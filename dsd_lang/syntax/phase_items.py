@@ -44,12 +44,15 @@ _ENGLISH = frozenset(
         "keep",
     }
 )
+_ALWAYS_RIGHT = frozenset({nodes.Argument, nodes.LengthLiteral})
+_TARGETS = frozenset({nodes.Number, nodes.NofMTarget, nodes.HeldTarget, nodes.ListTarget})
 _NOT_POSITIONAL = (nodes.Argument, nodes.Until)
 
 
 def checked_items(mode: str, items: list[Any], report: ReportFunction) -> tuple[Any, ...]:
     """The items of a `dense` or `sparse` phase, repaired if a mistake is clear; each mistake is reported once."""
-    if all(isinstance(item, (nodes.Argument, nodes.LengthLiteral)) for item in items):
+    others = [item for item in items if type(item) not in _ALWAYS_RIGHT]
+    if not others or (mode == "sparse" and len(others) == 1 and type(others[0]) in _TARGETS):
         return tuple(items)
     if any(isinstance(item, nodes.Name) and item.text.lower() in _ENGLISH for item in items) or any(
         isinstance(item, (nodes.RampTarget, nodes.Binary)) for item in items

@@ -20,16 +20,21 @@ class Rule(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The LALR table: a row for each state, from symbol to the next state, or to ~rule to reduce."""
+    """The LALR table: a row for each state, from symbol to the next state, or to ~rule to reduce.
+
+    ``units`` remembers where series of reductions end that only pass on their child: by the state below the child, the
+    child's state and the next terminal.
+    """
 
     rows: list[dict[str, int]]
     rules: list[Rule]
     keywords: dict[str, str]
     marks: dict[str, str]
     patterns: dict[str, str]
+    units: dict[tuple[int, int, str], int]
 
 
 def load_table() -> Table:
     """The table written by `python -m dsd_lang.syntax.build_table`, as code because Python reads that fastest."""
     rules = [Rule(*rule) for rule in table_data.RULES]
-    return Table(table_data.ROWS, rules, table_data.KEYWORDS, table_data.MARKS, table_data.PATTERNS)
+    return Table(table_data.ROWS, rules, table_data.KEYWORDS, table_data.MARKS, table_data.PATTERNS, {})
