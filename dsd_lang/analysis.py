@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import CATALOGUE, Diagnostic, Span
@@ -16,7 +16,7 @@ from dsd_lang.passes.draft import Draftbook
 from dsd_lang.passes.measure_program import is_measurable
 from dsd_lang.passes.pipeline import run_passes
 from dsd_lang.passes.read_settings import Settings
-from dsd_lang.rules.checks import MODEL_RULES, ORDER_RULES, TREE_RULES
+from dsd_lang.rules.checks import MODEL_RULES, ORDER_RULES, QUIET_RULES, TREE_RULES
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.parser import ParseResult, parse
@@ -63,12 +63,14 @@ def analyse(
     overrides: Mapping[str, str] | None = None,
     defaults: Mapping[str, str] | None = None,
     parsed: ParseResult | None = None,
+    selected: Collection[str] | None = None,
 ) -> Analysis:
     """Parses, resolves and checks a schedule. Mistakes in the text become diagnostics and are never raised.
 
     ``layers`` is a model's inventory; if it is given, selectors are checked against it. ``overrides`` are `--set` flags
     and ``defaults`` the model's preset; a mistake in those raises :class:`dsd_lang.base.errors.DsdError`. ``parsed`` is
     the result of :func:`dsd_lang.syntax.parser.parse` for the text, if the caller already has it.
+    The rules that are off by default are applied only if they are ``selected``; None stands for all of them.
     """
     if is_saved_plan(text):
         return _of_saved_plan(text)
@@ -86,6 +88,9 @@ def analyse(
             resolved, subject = _resolved(compilation), _with_phases(subject, compilation)
             for check in ORDER_RULES:
                 check(subject)
+            for code, check in QUIET_RULES.items():
+                if selected is None or code in selected:
+                    check(subject)
         for check in MODEL_RULES:
             check(subject)
     found = tuple(collected)

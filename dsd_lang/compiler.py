@@ -62,7 +62,7 @@ def compile(
         >>> compile("dense 2ep lr=3e-4; sparse 50%; dense").phases[2].lr.start
         '3e-5'
     """
-    analysis = analyse(text, overrides=overrides, defaults=defaults)
+    analysis = analyse(text, overrides=overrides, defaults=defaults, selected=())
     if analysis.errors:
         raise ScheduleError(analysis.errors, _rendered(text, source, analysis.errors))
     assert analysis.resolved is not None, "no errors, so the program is resolved"

@@ -20,7 +20,7 @@ from dsd_lang.base.constructors import constructor
 if TYPE_CHECKING:
     from typing import NamedTuple as NamedTuple
 else:
-    _WIDEST = namedtuple("_WIDEST", [f"item{index}" for index in range(20)])
+    _WIDEST = namedtuple("_WIDEST", [f"item{index}" for index in range(32)])
     _GETTERS = tuple(vars(_WIDEST)[name] for name in _WIDEST._fields)  # each knows only its index
 
     def _template(fields: tuple[str, ...]) -> str:

@@ -99,13 +99,16 @@ def within_range(value: float) -> float:
     return math.copysign(size if size >= float(_SMALLEST) else 0.0, value)
 
 
-@lru_cache(maxsize=4096)
 def format_exact(value: Fraction) -> str:
     """The shortest canonical text that :func:`exact` parses: ``8e-4``, ``0.5``, ``50``, ``1/3``.
 
     A terminating decimal is written plainly unless scientific notation is shorter; any other number is ``n/d``.
     """
-    numerator, denominator = value.numerator, value.denominator
+    return _format_ratio(*value.as_integer_ratio())
+
+
+@lru_cache(maxsize=4096)  # of whole numbers, because the hash of a `Fraction` takes longer than the rest
+def _format_ratio(numerator: int, denominator: int) -> str:
     if denominator == 1:
         return str(numerator)
     twos, fives, rest = 0, 0, denominator

@@ -23,7 +23,7 @@ def check_text(
     """
     from dsd_lang.analysis import analyse
 
-    return check_analysis(text, analyse(text, layers=layers), selected=selected)
+    return check_analysis(text, analyse(text, layers=layers, selected=selected), selected=selected)
 
 
 def check_analysis(text: str, analysis: Analysis, *, selected: frozenset[str]) -> tuple[Diagnostic, ...]:

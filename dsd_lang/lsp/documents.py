@@ -65,7 +65,8 @@ class Document:
     @cached_property
     def analysis(self) -> Analysis:
         """The tree, all diagnostics, and the resolved program if there are no errors."""
-        return analyse(self.text, layers=self.settings.layers, parsed=self.reading.parsed)
+        settings = self.settings
+        return analyse(self.text, layers=settings.layers, parsed=self.reading.parsed, selected=settings.selected)
 
     @cached_property
     def diagnostics(self) -> tuple[Diagnostic, ...]:

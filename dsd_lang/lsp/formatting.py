@@ -19,7 +19,9 @@ def format_document(document: Document, params: types.DocumentFormattingParams) 
     from dsd_lang.formatting import formatted
 
     try:
-        known = document.analysis if document.settings.layers is None else None
+        # with suppressions, what all rules say is compared, and this analysis has only what is selected
+        is_known = document.settings.layers is None and "dsd:" not in document.text
+        known = document.analysis if is_known else None
         return line_edits(document, formatted(document.text, analysis=known).text)
     except DsdError:
         return None

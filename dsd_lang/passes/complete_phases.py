@@ -16,7 +16,8 @@ from dsd_lang.passes.values import is_function, is_length, is_source
 if TYPE_CHECKING:
     from dsd_lang.plan.shapes import AttributeData, ConditionData, CycleData, FunctionData
 
-_PLAIN = kept_in("phase")
+_PLAIN = {row.name: row for row in kept_in("phase")}
+_ORDER = {name: index for index, name in enumerate(_PLAIN)}
 
 
 def default_of(row: Argument) -> AttributeData | None:
@@ -31,7 +32,7 @@ def default_of(row: Argument) -> AttributeData | None:
     return {"kind": option.name} if row.kind == "source" else option.name
 
 
-_DEFAULTS = {row.name: default_of(row) for row in _PLAIN}
+_DEFAULTS = {row.name: default_of(row) for row in _PLAIN.values()}
 
 
 def complete_phases(compilation: Compilation) -> None:
@@ -65,12 +66,11 @@ class _Completion:
         key = (id(draft.given), draft.mode, is_redense)
         if key not in self._plain:
             attributes: dict[str, AttributeData] = {}
-            for row in _PLAIN:
-                if row.name not in draft.given.arguments and row.name not in self.settings:
-                    continue
-                value = self.plain(draft, row)
+            names = (draft.given.arguments.keys() | self.settings.keys()) & _PLAIN.keys()
+            for name in sorted(names, key=_ORDER.__getitem__):
+                value = self.plain(draft, _PLAIN[name])
                 if value is not None:
-                    attributes[row.attribute] = value
+                    attributes[_PLAIN[name].attribute] = value
             self._plain[key] = attributes
         return self._plain[key]
 

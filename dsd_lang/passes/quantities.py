@@ -41,11 +41,19 @@ class Quantity(NamedTuple):
 
     @property
     def is_number(self) -> bool:
-        return self.unit in ("", "%")
+        return self.unit == "" or self.unit == "%"
 
     @property
     def is_length(self) -> bool:
-        return self.unit in ("ep", "it")
+        return self.unit == "ep" or self.unit == "it"
+
+    @property
+    def is_negative(self) -> bool:
+        return self.value.numerator < 0  # comparing a `Fraction` with a number takes ten times as long
+
+    @property
+    def is_at_least_one(self) -> bool:
+        return self.value.numerator >= self.value.denominator
 
     def __str__(self) -> str:
         return self._text(format_exact)

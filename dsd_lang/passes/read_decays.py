@@ -110,8 +110,8 @@ class _DecayReader:
             )
 
     def milestone(self, item: nodes.CallArgument, quantity: Quantity) -> MilestoneData | None:
-        is_bare = quantity.unit == "" and quantity.value >= 1
-        if quantity.value < 0 or is_bare:
+        is_bare = quantity.unit == "" and quantity.is_at_least_one
+        if quantity.is_negative or is_bare:
             self.diagnostics.report(
                 length_without_unit.not_a_milestone(
                     item, str(quantity), format_exact(quantity.value) if is_bare else None

@@ -138,7 +138,7 @@ class _PhaseReader:
             return quantity
         if isinstance(given.length, Quantity):
             self.diagnostics.report(duplicate_argument.second_length(node, item, str(quantity)))
-        elif quantity.value < 0:
+        elif quantity.is_negative:
             self.diagnostics.report(length_without_unit.negative(item.span))
             given.length = FAILED
         else:
@@ -168,7 +168,7 @@ class _PhaseReader:
         quantity: Quantity | None,
         before: tuple[TargetNode, Quantity | None] | None,
     ) -> tuple[TargetNode, Quantity | None] | None:
-        is_whole = quantity is not None and quantity.unit == "" and quantity.value >= 1
+        is_whole = quantity is not None and quantity.unit == "" and quantity.is_at_least_one
         if is_whole and (node.mode == "dense" or before is not None):
             assert quantity is not None
             self.diagnostics.report(length_without_unit.no_unit(item, format_exact(quantity.value)[:20]))

@@ -49,7 +49,7 @@ def _share(quantity: Quantity, node: nodes.Value, diagnostics: Diagnostics) -> F
     if quantity.is_length:
         diagnostics.report(target_out_of_range.target_is_a_length(str(quantity), node.span))
         return None
-    if 0 <= quantity.value < 1:
+    if not quantity.is_negative and not quantity.is_at_least_one:
         return quantity.value
     if isinstance(node, nodes.Binary) and _report_subtraction(node, diagnostics):
         return None

@@ -123,7 +123,7 @@ def _read_length(argument: Argument, value: nodes.Value, names: Names, diagnosti
             )
         )
         return None
-    if quantity.value < 0:
+    if quantity.is_negative:
         diagnostics.report(length_without_unit.negative(value.span))
         return None
     return length_data(quantity)

@@ -144,6 +144,8 @@ class _Rates:
 
     def evaluated(self, draft: Draft, given: WrittenRate) -> Quantity | None:
         expression, item_names = given.expression, given.names
+        if isinstance(expression, nodes.Number) and expression.value.numerator > 0:
+            return self.checked(draft, Quantity(expression.value))
         names: dict[str, Bound] = {}
         if draft.parent is not None:
             for name in self.words_of(expression):
@@ -161,7 +163,7 @@ class _Rates:
         if quantity.is_length:
             self.diagnostics.report(lr_not_positive.rate_is_a_length(str(quantity), expression.span))
             return None
-        if quantity.value <= 0:
+        if quantity.is_negative or quantity.value == 0:
             shown = "0" if quantity.value == 0 else str(quantity)
             is_decayed = quantity.value == 0 and "last" in self.words_of(expression)
             self.diagnostics.report(lr_not_positive.not_above_zero(shown, expression.span, is_decayed=is_decayed))

@@ -12,19 +12,23 @@ from dsd_lang.base.arguments import ARGUMENTS, Argument
 from dsd_lang.base.metrics import find_metric
 
 _MAY_BE_UNSUPPORTED = tuple(
-    row for row in ARGUMENTS if not (row.is_supported and all(option.is_supported for option in row.options))
+    (row, row.attribute)
+    for row in ARGUMENTS
+    if not (row.is_supported and all(option.is_supported for option in row.options))
 )
 
 
 def unsupported_arguments(values: Mapping[str, Any]) -> Iterator[tuple[Argument, str]]:
     """The unsupported arguments among a phase's attributes (or the settings), and how each is written."""
-    for row in _MAY_BE_UNSUPPORTED:
-        value = values.get(row.attribute)
+    for row, attribute in _MAY_BE_UNSUPPORTED:
+        value = values.get(attribute)
+        if value is None:
+            continue
         word = value.get("name", value.get("kind")) if isinstance(value, Mapping) else value
         option = row.option(word) if isinstance(word, str) else None
         if option is not None and not option.is_supported:
             yield row, f"{row.name}={option.name}"
-        elif value is not None and option is None and not row.is_supported:
+        elif option is None and not row.is_supported:
             yield row, f"{row.name}="
 
 

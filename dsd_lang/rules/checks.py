@@ -1,6 +1,7 @@
 """The checks in order. :data:`TREE_RULES` look only at the text, :data:`ORDER_RULES` at the resolved phases.
 
-:data:`MODEL_RULES` look at the selectors, and at the model's layers if they are known.
+:data:`QUIET_RULES` look at the phases too, and are off by default. :data:`MODEL_RULES` look at the selectors, and at
+the model's layers if they are known.
 """
 
 from __future__ import annotations
@@ -50,8 +51,10 @@ ORDER_RULES = (
     warmup_past_end.check,
     floor_above_start.check,
     no_effect.check,
-    paper_range.check,
     unequal_budgets.check,
     one_seed_compare.check,
-    derived_value.check,
 )
+QUIET_RULES = {
+    derived_value.CODE: derived_value.check,
+    paper_range.CODE: paper_range.check,
+}

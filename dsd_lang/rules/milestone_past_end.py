@@ -60,7 +60,7 @@ def check(subject: Subject) -> None:
 def _is_past(point: MilestoneData, length: Quantity) -> bool:
     value = exact(point["value"])
     if point["unit"] == "ratio":
-        return value >= 1
+        return value.numerator >= value.denominator
     return point["unit"] == length.unit and value >= length.value
 
 

@@ -19,6 +19,10 @@ from dsd_lang.syntax.terminals import Token
 DIRECTIVE = re.compile(r"#\s*dsd:\s*ignore\b(?:\[([^\]]*)\])?")
 
 
+_BEGINS = frozenset({"_SEPARATOR", "LABEL", "RBRACE", "$END"})
+_NO_PART = frozenset({"_SEPARATOR", "$END"})
+
+
 class StatementRange(NamedTuple):
     """A statement, the head of one with a block, or the closing `}`: its offsets and lines."""
 
@@ -31,24 +35,20 @@ class StatementRange(NamedTuple):
 def stretches(tokens: Iterable[Token]) -> list[StatementRange]:
     """The ranges of statements and heads of a text, in source order, from its tokens."""
     found: list[StatementRange] = []
-    run: list[Token] = []
-    for token in tokens:
-        if token.kind in ("_SEPARATOR", "LABEL", "RBRACE", "$END"):
-            found += _stretch(run)
-            run = []
-        if token.kind not in ("_SEPARATOR", "$END"):
-            run.append(token)
-        if token.kind in ("LBRACE", "RBRACE"):
-            found += _stretch(run)
-            run = []
-    return [*found, *_stretch(run)]
-
-
-def _stretch(run: Sequence[Token]) -> list[StatementRange]:
-    if not run:
-        return []
-    first, last = run[0].span, run[-1].span
-    return [StatementRange(first.start, last.end, first.line, last.end_line)]
+    first = last = None  # the spans of the tokens at both ends of the current one
+    for kind, _, span in tokens:
+        if kind in _BEGINS and first is not None and last is not None:
+            found.append(StatementRange(first.start, last.end, first.line, last.end_line))
+            first = None
+        if kind in _NO_PART:
+            continue
+        first, last = first or span, span
+        if kind == "LBRACE" or kind == "RBRACE":
+            found.append(StatementRange(first.start, last.end, first.line, last.end_line))
+            first = None
+    if first is not None and last is not None:
+        found.append(StatementRange(first.start, last.end, first.line, last.end_line))
+    return found
 
 
 def covered_line(source: SourceText, comment: Comment) -> int:

@@ -172,7 +172,6 @@ class Driver:
             firsts.append(first)
             lasts.append(last)
 
-
     def _after_units(self, below: int, top: int, kind: str) -> int:
         """The topmost state after all reductions that only pass on their child, before a terminal."""
         key = (below, top, kind)

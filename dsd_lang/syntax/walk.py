@@ -99,6 +99,8 @@ def compares_in(statement: nodes.Statement) -> Iterator[nodes.Compare]:
 
 def values_of(statement: nodes.Statement) -> tuple[object, ...]:
     """The roots of all expressions in a statement itself, without those in its blocks."""
+    if isinstance(statement, nodes.Phase):
+        return statement.items
     roots: list[object] = [item for phase in phases_of(statement) for item in phase.items]
     roots += arguments_of(statement)
     roots += [argument for compare in compares_in(statement) for argument in compare.arguments]
