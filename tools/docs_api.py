@@ -13,7 +13,8 @@ _DOCTEST = re.compile(r"(?:^ *>>> .*\n(?:^(?! *>>>) *\S.*\n)*)+", re.MULTILINE)
 
 
 class Public(NamedTuple):
-    """One public name: how it is imported, where it is defined, and for a class whether its members are shown."""
+    """One public name: how it is imported, where it is defined, and for a class whether its members are shown,
+    or how it is built."""
 
     name: str
     file: str
@@ -24,6 +25,8 @@ class Public(NamedTuple):
         """The last part of the name."""
         return self.name.rpartition(".")[2]
 
+
+_INTEGRATIONS = "dsd_runtime.integrations"
 
 SECTIONS: dict[str, tuple[Public, ...]] = {
     "The language": (
@@ -51,6 +54,12 @@ SECTIONS: dict[str, tuple[Public, ...]] = {
         Public("dsd_runtime.tag", "runtime/dsd_runtime/engine/layers.py"),
         Public("dsd_runtime.DsdWarning", "runtime/dsd_runtime/notices.py"),
     ),
+    "Trainers": (
+        Public(f"{_INTEGRATIONS}.lightning.SparsitySchedule", "runtime/dsd_runtime/integrations/lightning.py", False),
+        Public(
+            f"{_INTEGRATIONS}.transformers.SparsitySchedule", "runtime/dsd_runtime/integrations/transformers.py", False
+        ),
+    ),
 }
 _INTRODUCTION = """# Python reference
 
@@ -70,6 +79,11 @@ def api_page() -> str:
 def entry(public: Public) -> str:
     """One name: signature, docstring, and the members of a class."""
     node = _definition(public)
+    if isinstance(node, ast.ClassDef) and not public.has_members:
+        [constructor] = [it for it in node.body if isinstance(it, ast.FunctionDef) and it.name == "__init__"]
+        constructor.returns = None
+        signature = _signature(public.definition, constructor)
+        return f"\n### `{public.name}`\n\n```python\n{signature}\n```\n\n{_prose(node)}\n"
     if isinstance(node, ast.ClassDef):
         members = [member for member in node.body if _is_shown(member)]
         text = f"\n### `{public.name}`\n\n{_prose(node)}\n"

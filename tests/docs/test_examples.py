@@ -81,6 +81,9 @@ def test_python_blocks_of_a_page_run_in_order(page: Path, tmp_path: Path, monkey
     blocks = [example for example in examples("python") if example.page == str(page.relative_to(REPOSITORY))]
     if find_spec("torch") is None and any("torch" in block.body or "dsd_runtime" in block.body for block in blocks):
         pytest.skip("needs the extra `run`: the blocks of this page use torch")
+    for extra in ("accelerate", "lightning", "transformers"):
+        if find_spec(extra) is None and any(re.search(rf"^(from|import) {extra}\b", b.body, re.M) for b in blocks):
+            pytest.skip(f"needs the extra `{extra}`")
     monkeypatch.chdir(REPOSITORY)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     namespace: dict[str, object] = {"__name__": "__example__"}
