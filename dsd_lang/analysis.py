@@ -20,6 +20,7 @@ from dsd_lang.rules.checks import MODEL_RULES, ORDER_RULES, QUIET_RULES, TREE_RU
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.parser import ParseResult, parse
+from dsd_lang.syntax.walk import statements
 
 if TYPE_CHECKING:
     from dsd_lang.plan.shapes import CheckpointData, ComparisonData, ExpectationData
@@ -78,7 +79,13 @@ def analyse(
     program = parsed.program
     inventory = None if layers is None else with_inferred_roles(layers)
     collected = Diagnostics()
-    subject = Subject(program, collected, layers=inventory, text=text)
+    subject = Subject(
+        program,
+        [statement for statement, _ in statements(program.statements)],
+        collected,
+        layers=inventory,
+        text=text,
+    )
     resolved: ResolvedProgram | None = None
     if is_measurable(program, collected):
         for check in TREE_RULES:

@@ -32,14 +32,14 @@ from dsd_lang.base.diagnostics import Diagnostic, Span
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.removal import phase_spans, removal
-from dsd_lang.syntax.walk import arguments_of, compares_in, phases_of, statements
+from dsd_lang.syntax.walk import arguments_of, compares_in, phases_of
 
 CODE = "DSD206"
 
 
 def check(subject: Subject) -> None:
     """Checks the argument names of every phase and statement."""
-    for statement, _ in statements(subject.program.statements):
+    for statement in subject.statements:
         if not isinstance(statement, nodes.SetStatement):  # settings are compared over the whole program
             _check(subject, arguments_of(statement), None)
         for compare in compares_in(statement):

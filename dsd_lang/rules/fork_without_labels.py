@@ -30,7 +30,6 @@ from __future__ import annotations
 from dsd_lang.base.diagnostics import Edit, Fix
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
-from dsd_lang.syntax.walk import statements
 
 CODE = "DSD503"
 _NAMES = "abcdefghijklmnopqrstuvwxyz"
@@ -38,7 +37,7 @@ _NAMES = "abcdefghijklmnopqrstuvwxyz"
 
 def check(subject: Subject) -> None:
     """Checks every branch of every fork."""
-    for statement, _ in statements(subject.program.statements):
+    for statement in subject.statements:
         if not isinstance(statement, nodes.Fork):
             continue
         taken = {branch.label.name for branch in statement.branches if branch.label is not None}

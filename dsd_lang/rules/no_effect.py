@@ -58,7 +58,7 @@ def check(subject: Subject) -> None:
     _check_phases(subject)
     _check_comparisons(subject)
     copies = _copies(subject.book)
-    for statement, _ in statements(subject.program.statements):
+    for statement in subject.statements:
         if isinstance(statement, nodes.Sweep):
             _check_sweep(subject, statement)
         elif isinstance(statement, nodes.Fork):

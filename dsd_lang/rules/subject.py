@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 
 
 class Subject(NamedTuple):
-    """``book`` is None if the program could not be resolved; ``layers`` is the model's inventory if one is given."""
+    """``statements`` are those of the program and of all its blocks, in source order.
+
+    ``book`` is None if the program could not be resolved; ``layers`` is the model's inventory if one is given.
+    """
 
     program: nodes.Program
+    statements: Sequence[nodes.Statement]
     diagnostics: Diagnostics
     book: Draftbook | None = None
     comparisons: Sequence[tuple[ComparisonData, nodes.Compare]] = ()

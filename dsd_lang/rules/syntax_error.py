@@ -32,14 +32,13 @@ from __future__ import annotations
 
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
-from dsd_lang.syntax.walk import statements
 
 CODE = "DSD101"
 
 
 def check(subject: Subject) -> None:
     """Checks every block: an empty one is a mistake that the grammar allows."""
-    for statement, _ in statements(subject.program.statements):
+    for statement in subject.statements:
         if isinstance(statement, nodes.Fork):
             if not statement.branches:
                 help = "write its branches, such as `a: dense 10ep`, or delete it"

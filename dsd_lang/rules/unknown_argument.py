@@ -39,7 +39,7 @@ from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.removal import without_argument
 from dsd_lang.syntax.terminals import widened
-from dsd_lang.syntax.walk import arguments_of, compares_in, phases_of, statements
+from dsd_lang.syntax.walk import arguments_of, compares_in, phases_of
 
 if TYPE_CHECKING:
     from dsd_lang.base.foreign_words import Meant
@@ -59,7 +59,7 @@ _STATEMENT_KINDS: dict[str, str] = {
 
 def check(subject: Subject) -> None:
     """Checks the name of every argument."""
-    for statement, _ in statements(subject.program.statements):
+    for statement in subject.statements:
         kind = _kind_of(statement)
         if kind is not None:
             for argument in arguments_of(statement):

@@ -53,7 +53,7 @@ from dsd_lang.base.layers import (
 from dsd_lang.plan.fitting import unreachable_items
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
-from dsd_lang.syntax.walk import statements, values_of
+from dsd_lang.syntax.walk import values_of
 
 if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draftbook
@@ -126,7 +126,7 @@ def _check_selections(subject: Subject, layers: Sequence[LayerInfo], book: Draft
 
 def _selectors(subject: Subject) -> Iterator[tuple[nodes.SelectorNode, bool]]:
     """Every selector, and whether it is in `except=`."""
-    for statement, _ in statements(subject.program.statements):
+    for statement in subject.statements:
         for root in values_of(statement):
             if isinstance(root, nodes.Argument) and isinstance(root.value, tuple) and root.name in ("layers", "except"):
                 yield from ((selector, root.name == "except") for selector in root.value)

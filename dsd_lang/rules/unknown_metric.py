@@ -28,6 +28,7 @@ Unsafe: the nearest name is a guess.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
 from typing import TypeGuard
 
@@ -36,15 +37,15 @@ from dsd_lang.base.metrics import MEASURES, SPLITS, problem_of_metric, split_met
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
-from dsd_lang.syntax.walk import below, compares_in, statements, values_of
+from dsd_lang.syntax.walk import below, compares_in, values_of
 
 CODE = "DSD205"
 
 
 def check(subject: Subject) -> None:
     """Checks every metric in `until`, `expect` and `compare on=`."""
-    known = _known(subject.program)
-    for statement, _ in statements(subject.program.statements):
+    known = _known(subject.statements)
+    for statement in subject.statements:
         for root in values_of(statement):
             if isinstance(root, nodes.Until):
                 _check_condition(subject, root.condition, known, has_arms=False)
@@ -62,10 +63,10 @@ class _Known(NamedTuple):
     branches: frozenset[str]
 
 
-def _known(program: nodes.Program) -> _Known:
+def _known(statements: Sequence[nodes.Statement]) -> _Known:
     variables: set[str] = set()
     branches: set[str] = set()
-    for statement, _ in statements(program.statements):
+    for statement in statements:
         if isinstance(statement, (nodes.RepeatBlock, nodes.ForBlock)) and statement.variable is not None:
             variables.add(statement.variable.text)
         elif isinstance(statement, nodes.Sweep):

@@ -33,14 +33,14 @@ from __future__ import annotations
 from dsd_lang.base.python_names import CODE_SETTINGS, python_target
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
-from dsd_lang.syntax.walk import phases_of, statements
+from dsd_lang.syntax.walk import phases_of
 
 CODE = "DSD208"
 
 
 def check(subject: Subject) -> None:
     """Checks every `set model=` and `set data=`, and the model of every teacher in a file."""
-    for statement, _ in statements(subject.program.statements):
+    for statement in subject.statements:
         for phase in phases_of(statement):
             _check_teachers(subject, phase)
         for argument in statement.arguments if isinstance(statement, nodes.SetStatement) else ():
