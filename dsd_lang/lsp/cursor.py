@@ -94,7 +94,7 @@ def _call_at(inside: tuple[Any, ...], opened: int | None) -> str | None:
     if not opened or _kind(inside[opened]) != "LPAR":
         return None
     callee = inside[opened - 1]
-    if isinstance(callee, nodes.Reference | nodes.Text):
+    if isinstance(callee, (nodes.Reference, nodes.Text)):
         return "@"
     return callee.text if isinstance(callee, nodes.Name) and "." not in callee.text else None
 
@@ -122,7 +122,7 @@ def _named(items: tuple[Any, ...]) -> list[str]:
     found: list[str] = []
     for index, item in enumerate(items):
         parts = item if isinstance(item, list) else [item]
-        found += [part.name for part in parts if isinstance(part, nodes.Argument | nodes.CallArgument) and part.name]
+        found += [part.name for part in parts if isinstance(part, (nodes.Argument, nodes.CallArgument)) and part.name]
         if _kind(item) == "EQUAL" and index:
             found.append(str(items[index - 1].text))
     return found

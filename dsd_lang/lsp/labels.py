@@ -157,7 +157,7 @@ class LabelTable:
             self.settings.update(argument.name for argument in statement.arguments)
         elif isinstance(statement, nodes.Phase):
             self._label(statement.label, statement, scope)
-        elif isinstance(statement, nodes.RepeatBlock | nodes.ForBlock):
+        elif isinstance(statement, (nodes.RepeatBlock, nodes.ForBlock)):
             self._body(statement.body, scope, inner)
         elif isinstance(statement, nodes.Sweep):
             self._body(statement.body, self._inner(scope, statement), inner)
@@ -198,7 +198,7 @@ class LabelTable:
 
     def _variables(self, statement: nodes.Statement) -> dict[str, Definition]:
         """The variables that a loop defines; they are visible after the values."""
-        if not isinstance(statement, nodes.RepeatBlock | nodes.ForBlock | nodes.Sweep):
+        if not isinstance(statement, (nodes.RepeatBlock, nodes.ForBlock, nodes.Sweep)):
             return {}
         if isinstance(statement, nodes.Sweep):
             bound = [(item.variable, item.span.end) for item in statement.variables]

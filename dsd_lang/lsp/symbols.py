@@ -45,12 +45,12 @@ def _symbol(document: Document, node: Outlined) -> types.DocumentSymbol:
 
 def _head(node: Outlined) -> Span:
     """The span of the label, or of the whole statement without one."""
-    label = node.label if isinstance(node, nodes.Phase | nodes.Branch) else None
+    label = node.label if isinstance(node, (nodes.Phase, nodes.Branch)) else None
     return label.span if label is not None else node.span
 
 
 def _name(document: Document, node: Outlined, head: Span) -> str:
-    label = node.label if isinstance(node, nodes.Phase | nodes.Branch) else None
+    label = node.label if isinstance(node, (nodes.Phase, nodes.Branch)) else None
     if label is not None:
         return label.name
     return _first_line(document, node.span).split(" {")[0] or "branch"
@@ -61,7 +61,7 @@ def _children(node: Outlined) -> tuple[Outlined, ...]:
         return node.branches
     if isinstance(node, nodes.Branch):
         return () if node.is_phase else node.body
-    return node.body if isinstance(node, nodes.RepeatBlock | nodes.ForBlock | nodes.Sweep) else ()
+    return node.body if isinstance(node, (nodes.RepeatBlock, nodes.ForBlock, nodes.Sweep)) else ()
 
 
 def _first_line(document: Document, span: Span) -> str:

@@ -138,10 +138,10 @@ def check_settings(settings: Mapping[str, Any], origins: Mapping[str, str]) -> N
 
 
 def _is_setting(value: Any) -> bool:
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return all(isinstance(item, str) for item in value)
     if not isinstance(value, dict):
-        return isinstance(value, str | int)
+        return isinstance(value, (str, int))
     from dsd_lang.plan.parts import Decay, Function  # checked by check_phases
 
     try:

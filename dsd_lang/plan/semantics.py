@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 
 from dsd_lang.base.arguments import ARGUMENTS
@@ -12,8 +13,7 @@ from dsd_lang.plan.parts import Phase
 from dsd_lang.plan.written import as_data
 
 _NOT_MEANT = ("id", "label", "path", "span", "derived", "why", "variables")
-_MEANT = tuple(name for name in Phase.model_fields if name not in (*_NOT_MEANT, "parent"))
-_SMALL = ("layers", "except_")
+_OTHERS = itemgetter(*(name for name in Phase.model_fields if name not in (*_NOT_MEANT, "parent", "layers", "except_")))
 _WITH_PHASES = ("lr", *(row.name for row in ARGUMENTS if row.kind in ("source", "distill")))
 
 
@@ -66,7 +66,6 @@ def semantic_hash(phases: Iterable[Phase]) -> str:
 
 def meaning_without_parent(phase: Phase) -> tuple[Any, ...]:
     """Equal only for phases that do the same, apart from their parent; the rounds of a loop share their parts."""
-    values = phase.__dict__
-    return tuple(
-        values[name] if name in _SMALL or isinstance(values[name], str | int) else id(values[name]) for name in _MEANT
-    )
+    values = _OTHERS(phase.__dict__)
+    others = [value if isinstance(value, (str, int)) else id(value) for value in values]
+    return (phase.layers, phase.except_, *others)

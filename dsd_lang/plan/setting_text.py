@@ -20,7 +20,7 @@ def setting_text(value: Any) -> str:
             for name, item in value.get("arguments", {}).items()
         ]
         return f"{value['name']}({', '.join(arguments)})" if arguments else str(value["name"])
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return ",".join(str(item) for item in value)
     return str(value)
 

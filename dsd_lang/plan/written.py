@@ -52,7 +52,7 @@ def _defaults_of(part: type[PlanPart]) -> tuple[tuple[str, str, Any], ...]:
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return {key: _plain(item) for key, item in kept_items(cast("PlanPart", value))}
-    if isinstance(value, tuple | list):
+    if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
@@ -81,7 +81,7 @@ class _Writer:
             return self._texts[key]
         if isinstance(value, dict):
             return self.block("{", self.items(value.items(), depth), "}", depth)
-        if isinstance(value, tuple | list):
+        if isinstance(value, (tuple, list)):
             return self.block("[", [self.text(item, depth + 1) for item in value], "]", depth)
         return json.dumps(value)
 

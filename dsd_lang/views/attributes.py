@@ -57,7 +57,7 @@ def value_text(value: object) -> str:
         return function_text(value)
     if isinstance(value, Duration):
         return value.length.short
-    if isinstance(value, Source | Restore | Clock):
+    if isinstance(value, (Source, Restore, Clock)):
         return value.kind if value.reference is None else reference_text(value.reference)
     if isinstance(value, Distillation):
         model = f'model="{value.model}", ' if value.model is not None else ""
@@ -68,7 +68,7 @@ def value_text(value: object) -> str:
         return f"{value.index} until {condition_text(value.until)}"
     if isinstance(value, tuple):
         return "; ".join(value_text(item) for item in value)
-    if isinstance(value, str | int):
+    if isinstance(value, (str, int)):
         return str(value)
     raise TypeError(f"an attribute of type {type(value).__name__} has no text: add it to `value_text`")
 
