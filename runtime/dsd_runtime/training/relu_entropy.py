@@ -22,7 +22,6 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from dsd_lang.base.errors import DsdError
-from dsd_runtime.models.recurrence import clipped_recurrence
 
 _ROOT = "(model)"
 
@@ -137,14 +136,16 @@ class _Watch(TorchFunctionMode):
     """Intercepts the input of every ReLU: modules, functions, methods, clips at 0."""
 
     def __init__(self, relu: Callable[[Tensor], None], recurrence: Callable[[Tensor, Tensor], None]) -> None:
+        from dsd_runtime.models.recurrence import clipped_recurrence  # imports torch's compiler
+
         super().__init__()
-        self._relu, self._recurrence = relu, recurrence
+        self._relu, self._recurrence, self._function = relu, recurrence, clipped_recurrence
 
     def __torch_function__(
         self, func: Any, types: Sequence[Any], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         given = dict(kwargs or {})
-        if func is clipped_recurrence:
+        if func is self._function:
             return func(*args, **given, on_states=self._recurrence)
         if func in _RELUS or (func in _CLIPPED and _lower_bound(args, given) == 0):
             self._relu(args[0] if args else given["input"])

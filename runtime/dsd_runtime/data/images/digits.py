@@ -6,8 +6,13 @@ E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI; shipp
 from __future__ import annotations
 
 import hashlib
+from gzip import decompress
+from importlib.util import find_spec
+from pathlib import Path
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from dsd_lang.base.errors import DsdError
 from dsd_runtime.data.images.source import (
@@ -37,12 +42,9 @@ def open_digits(path: str | None = None, *, size: int = 8, channels: int = 1) ->
     require_side("digits", size)
     if channels not in (1, 3):
         raise DsdError(f"the option `channels={channels}` of `digits` must be 1 or 3", help="write channels=3")
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    pixels = torch.from_numpy(bunch.images).to(torch.float64)
-    images = (pixels * (255 / 16)).round().to(torch.uint8)[:, None]
-    labels = torch.from_numpy(bunch.target).to(torch.int64)
+    rows = _rows()
+    images = (rows[:, :-1].reshape(-1, 8, 8) * (255 / 16)).round().to(torch.uint8)[:, None]
+    labels = rows[:, -1].to(torch.int64)
     splits = _split(LabelledImages(images, labels))
     mean, deviation = channel_statistics(splits["train"].images)
     content = hashlib.sha256(images.numpy().tobytes() + labels.numpy().tobytes()).hexdigest()
@@ -53,6 +55,21 @@ def open_digits(path: str | None = None, *, size: int = 8, channels: int = 1) ->
         presentation=Presentation(mean, deviation, size=size, channels=channels),
         content=content,
     )
+
+
+def _rows() -> Tensor:
+    """64 pixels from 0 to 16 and the class of every digit, float64.
+
+    They are read from scikit-learn's file: importing scikit-learn takes longer than a short training.
+    """
+    package = find_spec("sklearn")
+    file = Path((package and package.origin) or "").parent / "datasets" / "data" / "digits.csv.gz"
+    if file.is_file():
+        return torch.from_numpy(np.loadtxt(decompress(file.read_bytes()).decode().splitlines(), delimiter=","))
+    from sklearn.datasets import load_digits
+
+    pixels, labels = load_digits(return_X_y=True)
+    return torch.from_numpy(np.column_stack((pixels, labels)))
 
 
 def _split(everything: LabelledImages) -> dict[str, LabelledImages]:
