@@ -40,6 +40,7 @@ def attach(
     enters_by_itself: bool = True,
     keeps_saved: bool = False,
     on_report: Callable[[Mapping[str, float]], None] | None = None,
+    quick_step: bool = False,
 ) -> Session:
     """Binds a linear plan to a model and its optimizer, enters the first phase and returns the session.
 
@@ -56,6 +57,10 @@ def attach(
     `restore=saved`: the checkpoint may be the start of another plan that does.
 
     With ``enters_by_itself=False`` no phase is entered yet, and the loop enters each one with `session.enter_next()`.
+
+    With ``quick_step`` `session.step()` computes the step of SGD, Adam and AdamW itself where the weights are on a CPU:
+    the same bits in less time. Optimizers with hooks, schedulers or options such as `fused=True`, and all others, do
+    their own step.
 
     ``optimizer`` may be a wrapper: accelerate's is unwrapped, and its gradient scaler is used; the states of Lookahead
     and SAM are masked as well.
@@ -84,7 +89,13 @@ def attach(
         keeps_saved=keeps_saved,
     )
     accelerated = Accelerated.of(optimizer)
-    session = Session(line, enters_by_itself=enters_by_itself, on_report=on_report, accelerated=accelerated)
+    session = Session(
+        line,
+        enters_by_itself=enters_by_itself,
+        on_report=on_report,
+        accelerated=accelerated,
+        is_quick=quick_step,
+    )
     for note in (*_notes_on_settings(plan), *selection_notes(plan, session.boundary.layers)):
         warnings.warn(note, DsdWarning, stacklevel=2)
     if enters_by_itself:

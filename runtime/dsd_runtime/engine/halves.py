@@ -16,14 +16,23 @@ from dsd_runtime.engine.distillation import require_asked
 from dsd_runtime.engine.foreign_optimizers import Accelerated
 from dsd_runtime.engine.fresh_gradients import FreshGradients
 from dsd_runtime.engine.progression import Progression
+from dsd_runtime.engine.quick_step import QuickStep
 from dsd_runtime.engine.update import forget_skipped, stateless_parameters, take_step, unscale
 
 
 class Halves:
     """The two halves of an update; refuses them in any other order than before, step, after."""
 
-    def __init__(self, line: Progression, *, enters_by_itself: bool, accelerated: Accelerated | None = None) -> None:
+    def __init__(
+        self,
+        line: Progression,
+        *,
+        enters_by_itself: bool,
+        accelerated: Accelerated | None = None,
+        is_quick: bool = False,
+    ) -> None:
         self._line, self._guard = line, line.guard
+        self._quick = QuickStep() if is_quick else None
         self._gradients = FreshGradients()
         self._enters_by_itself = enters_by_itself
         self._accelerated = accelerated
@@ -107,7 +116,7 @@ class Halves:
         line = self._line
         self.before("step()", clip=clip, scaler=scaler, has_closure=closure is not None)
         try:
-            applied = take_step(line.rule, line.optimizer, line.boundary.store, scaler, clip, closure)
+            applied = take_step(line.rule, line.optimizer, line.boundary.store, scaler, clip, closure, self._quick)
         except BaseException:
             self.close()
             raise

@@ -7,7 +7,7 @@ a user's loop can read it from `session.phase.batch`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from dsd_lang.base.units import exact
 from dsd_lang.plan import Function, Phase, Plan
 from dsd_runtime.engine.optimizer_state import forget_all_state
 from dsd_runtime.engine.update import UpdateRule
+from dsd_runtime.engine.without_compiler import construct, method
 from dsd_runtime.masks.shards import is_sharded, sharded_as
 
 _OPTIMIZERS: dict[str, type[Optimizer]] = {
@@ -82,9 +83,8 @@ def build_optimizer(
     options = optimizer_options(choice)
     if "weight_decay" in inspect.signature(chosen).parameters:
         options.setdefault("weight_decay", weight_decay)
-    construct: Callable[..., Optimizer] = chosen
     try:
-        return construct(parameters, lr=rate, **options)
+        return construct(chosen, parameters, lr=rate, **options)
     except (TypeError, ValueError) as error:
         raise DsdError(f"`{choice.name}` cannot be built: {str(error).lower()}") from error
 
@@ -231,7 +231,7 @@ class Overrides:
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": method(self.optimizer, "state_dict")(),
             "optimizer_class": type(self.optimizer).__name__,
             "weight_decay": list(self._weight_decay.own),
             "dropout": [own for _, _, own in self._dropout.own],
@@ -247,7 +247,7 @@ class Overrides:
                 help=f"resume with `torch.optim.{state['optimizer_class']}`",
             )
         try:
-            optimizer.load_state_dict(_sharded(state["optimizer"], optimizer))
+            method(optimizer, "load_state_dict")(_sharded(state["optimizer"], optimizer))
         except ValueError as error:
             message = f"the saved optimizer does not fit this one: {error}"
             raise DsdError(message, help="resume with the same model") from error

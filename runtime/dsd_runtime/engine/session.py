@@ -51,10 +51,11 @@ class Session:
         enters_by_itself: bool = True,
         on_report: Callable[[Mapping[str, float]], None] | None = None,
         accelerated: Accelerated | None = None,
+        is_quick: bool = False,
     ) -> None:
         self.plan, self.model, self.seed = line.plan, line.model, line.seed
         self._line, self._ranks, self._guard = line, line.ranks, line.guard
-        self._halves = Halves(line, enters_by_itself=enters_by_itself, accelerated=accelerated)
+        self._halves = Halves(line, enters_by_itself=enters_by_itself, accelerated=accelerated, is_quick=is_quick)
         self._enters_by_itself = enters_by_itself
         self._on_report = on_report
 

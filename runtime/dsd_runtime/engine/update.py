@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.units import exact
 from dsd_lang.plan import Function, Phase
+from dsd_runtime.engine.quick_step import QuickStep
 from dsd_runtime.masks import MaskStore
 
 _SMALLEST_SCALE = float(torch.finfo(torch.float32).tiny)
@@ -56,13 +57,15 @@ def take_step(
     scaler: torch.amp.GradScaler | None,
     clip: float | None,
     closure: Callable[[], Tensor | float] | None,
+    quick: QuickStep | None,
 ) -> bool:
     """Steps the optimizer on prepared gradients; whether it was applied (False: the scaler found infinite ones)."""
     if closure is not None:
         optimizer.step(_prepared(closure, rule, optimizer, store, clip))
         return True
     if scaler is None:
-        optimizer.step()
+        if quick is None or not quick(optimizer):
+            optimizer.step()
         return True
     return _scaled_step(optimizer, scaler)
 

@@ -63,6 +63,7 @@ def attached(
             phase.restore.kind == "saved" for phase in prepared.plan.phases
         ),  # nodes are shared by branches
         on_report=on_report,
+        quick_step=True,
     )
 
 

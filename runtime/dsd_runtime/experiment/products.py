@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import Any
 
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import sdpa_backward_flop_count, sdpa_flop_count
 
 Arguments = Sequence[Any]
 Count = Callable[[Arguments, Any], int]
@@ -94,11 +93,15 @@ def _twice(count: Count) -> Count:
 
 
 def _attention(arguments: Arguments, result: Any) -> int:
+    from torch.utils.flop_counter import sdpa_flop_count  # imports triton
+
     return int(sdpa_flop_count(*(tensor.shape for tensor in arguments[:3]))) // 2  # type: ignore[no-untyped-call]
 
 
 def _attention_gradients(arguments: Arguments, result: Any) -> int:
     """With the scores, which the kernels compute again."""
+    from torch.utils.flop_counter import sdpa_backward_flop_count
+
     return int(sdpa_backward_flop_count(*(tensor.shape for tensor in arguments[:4]))) // 2  # type: ignore[no-untyped-call]
 
 

@@ -20,6 +20,8 @@ from dsd_lang.base.layers import LayerInfo
 from dsd_runtime.data.batch import Batch
 from dsd_runtime.engine.layers import inventory
 from dsd_runtime.engine.overrides import build_optimizer
+from dsd_runtime.engine.quick_step import QuickStep
+from dsd_runtime.engine.without_compiler import method
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.experiment.threads import Threads, choose_threads
 from dsd_runtime.training.tasks.choose import task_for
@@ -104,14 +106,15 @@ def _seconds_per_update(prepared: Prepared, model: nn.Module) -> float:
     """The mean over some updates after the first, which allocates and compiles; over the first if it is slow."""
     first = prepared.plan.phases[0]
     assert first.opt is not None  # every preset has one
-    optimizer = build_optimizer(model.parameters(), first.opt, rate=1e-6)
+    optimizer, quick = build_optimizer(model.parameters(), first.opt, rate=1e-6), QuickStep()
     laps = [time.perf_counter()]
     for batch in islice(_training_batches(prepared), 1 + _TIMED_UPDATES):
         model.train()
-        optimizer.zero_grad(set_to_none=True)
+        method(optimizer, "zero_grad")()
         loss = _loss(prepared, model, batch)
         loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        if not quick(optimizer):
+            optimizer.step()
         float(loss.detach())
         laps.append(time.perf_counter())
         since_first = laps[-1] - laps[1]
