@@ -7,11 +7,12 @@ count; keep: nothing.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
-from torch.optim import Adagrad, Optimizer
+from torch.optim import SGD, Adagrad, Optimizer
 
 from dsd_runtime.masks.optimizers import parts_of
 from dsd_runtime.masks.store import same_shape_buffers
@@ -37,11 +38,19 @@ def forget_state(optimizer: Optimizer, parameter: Tensor) -> None:
 def _forget(optimizer: Optimizer, parameter: Tensor) -> None:
     state = optimizer.state.pop(parameter, None)
     if state is not None and isinstance(optimizer, Adagrad):  # the only one that creates its state at construction
-        group = next(group for group in optimizer.param_groups if any(it is parameter for it in group["params"]))
-        start = group.get("initial_accumulator_value", 0.0)
+        start = _group_of(optimizer, parameter).get("initial_accumulator_value", 0.0)
         optimizer.state[parameter] = {
             "step": torch.zeros_like(state["step"]), "sum": torch.full_like(state["sum"], start)
         }  # fmt: skip
+    elif isinstance(optimizer, SGD) and state and _group_of(optimizer, parameter).get("fused"):
+        # torch's fused step fails if some weights have a buffer and others have none
+        optimizer.state[parameter] = {
+            name: torch.zeros_like(value) for name, value in state.items() if isinstance(value, Tensor)
+        }
+
+
+def _group_of(optimizer: Optimizer, parameter: Tensor) -> dict[str, Any]:
+    return next(group for group in optimizer.param_groups if any(it is parameter for it in group["params"]))
 
 
 def forget_all_state(optimizer: Optimizer) -> None:

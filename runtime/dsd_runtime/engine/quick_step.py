@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
-from torch.optim import optimizer as torch_optimizer
+from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 from dsd_runtime.engine.step_guard import StepEnd, StepGuard
 
@@ -170,7 +170,7 @@ def _has_only_own_hooks(optimizer: Optimizer) -> bool:
     """Whether nothing but the session's guard would see the step."""
     if "step" in vars(optimizer):  # a learning-rate scheduler counts the calls
         return False
-    if torch_optimizer._global_optimizer_pre_hooks or torch_optimizer._global_optimizer_post_hooks:
+    if _global_optimizer_pre_hooks or _global_optimizer_post_hooks:
         return False
     hooks = (*optimizer._optimizer_step_pre_hooks.values(), *optimizer._optimizer_step_post_hooks.values())
     return all(isinstance(hook, StepGuard | StepEnd) for hook in hooks)
