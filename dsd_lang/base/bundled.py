@@ -22,16 +22,19 @@ def bundled_schedules() -> dict[str, Path]:
     return {}
 
 
+def may_be_bundled(word: str) -> bool:
+    """Whether a word can mean a bundled schedule: a plain name (`quickstart`), and no file has it."""
+    path = Path(word)
+    return path.name == word and not path.suffix and word != "-" and not path.exists()
+
+
 def schedule_path(word: str) -> Path:
     """The file that a word on a command line means: the file of that name, else the bundled schedule.
 
-    Only a plain name (`quickstart`, without folder or suffix) can mean a bundled schedule, and a file with that name
-    takes precedence. Raises :class:`DsdError` for a plain name that is neither.
+    Raises :class:`DsdError` for a plain name that is neither.
     """
-    path = Path(word)
-    is_name = path.name == word and not path.suffix and word != "-"
-    if not is_name or path.exists():
-        return path
+    if not may_be_bundled(word):
+        return Path(word)
     schedules = bundled_schedules()
     if word in schedules:
         return schedules[word]

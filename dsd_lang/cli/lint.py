@@ -29,6 +29,7 @@ from dsd_lang.report import FOR_PEOPLE, FORMATS, CheckedFile, fixable, render, s
 
 PROGRAM = "dsd-lint"
 EPILOGUE = """RULES are codes (DSD303), prefixes (DSD3), names (ends-sparse) or ALL, separated by commas.
+PATH is a file, a folder, or the name of a bundled schedule (`quickstart`), which no fix changes.
 `# dsd: ignore[DSD303]` at the end of a line, or alone on the line above, silences a warning or advice about the
 statements there. Errors are always reported: no comment and no selection hides them.
 [tool.dsd] (exclude, output-format, model, layers, docs-url) and [tool.dsd.lint] (select, extend-select, ignore,
@@ -140,7 +141,9 @@ def _jobs(options: Given) -> tuple[list[tuple[str, str, frozenset[str], tuple[La
 
 def _paths(options: Given) -> FoundFiles:
     is_forced = options.has("--force-exclude")
-    found = schedule_paths(options.words, program=PROGRAM, excludes_all=is_forced)
+    found = schedule_paths(
+        options.words, program=PROGRAM, excludes_all=is_forced, knows_bundled=not _writes_fixes(options)
+    )
     name = options.last("--stdin-filename")
     if found.paths == ["-"] and is_forced and name is not None:
         from dsd_lang.lint.project import is_excluded
@@ -150,6 +153,10 @@ def _paths(options: Given) -> FoundFiles:
                 write_bytes(read_stdin())
             return FoundFiles([], [])
     return found
+
+
+def _writes_fixes(options: Given) -> bool:
+    return not options.has("--diff") and (options.has("--fix") or options.has("--unsafe-fixes"))
 
 
 def _project(options: Given) -> Configuration:

@@ -21,8 +21,13 @@ class FoundFiles(NamedTuple):
     problems: list[DsdError]
 
 
-def schedule_paths(words: Sequence[str], *, program: str, excludes_all: bool = False) -> FoundFiles:
-    """The files that a command line names (`-` is stdin, no path the current folder); a note if there are none."""
+def schedule_paths(
+    words: Sequence[str], *, program: str, excludes_all: bool = False, knows_bundled: bool = False
+) -> FoundFiles:
+    """The files that a command line names (`-` is stdin, no path the current folder); a note if there are none.
+
+    With ``knows_bundled`` a name that no file has may be that of a bundled schedule.
+    """
     from dsd_lang.lint.project import find_schedules
 
     if "-" in words:
@@ -30,10 +35,19 @@ def schedule_paths(words: Sequence[str], *, program: str, excludes_all: bool = F
             raise DsdError("`-` (stdin) cannot be mixed with other paths")
         return FoundFiles(["-"], [])
     problems: list[DsdError] = []
+    if knows_bundled:
+        words = [word if os.path.exists(word) else _bundled(word) for word in words]
     found = find_schedules(words or ["."], excludes_all=excludes_all, problems=problems)
     if not found and not problems and not excludes_all:
         say(f"{program}: no `*.dsd` files under {', '.join(f'`{path}`' for path in words or ['.'])}\n")
     return FoundFiles(found, problems)
+
+
+def _bundled(word: str) -> str:
+    """The path of the bundled schedule of that name; the word itself if there is none."""
+    from dsd_lang.base.bundled import bundled_schedules, may_be_bundled
+
+    return str(bundled_schedules().get(word, word)) if may_be_bundled(word) else word
 
 
 def is_coloured(choice: str | None, *, is_terminal: bool) -> bool:

@@ -86,8 +86,10 @@ class _Drawing:
         self.shares = PrunedShares(plan, densities)
         self.rates = Rates(plan, self.clocks)
         self.scale = RateScale(self.rates.levels)
-        self.all_lanes = lanes_of(plan, self.clocks)
-        self.lanes = self.all_lanes[:MAX_LANES]
+        lanes = lanes_of(plan, self.clocks)
+        self.num_left_out = len(lanes) - MAX_LANES if len(lanes) > MAX_LANES else 0
+        self.gap_at = MAX_LANES // 2  # the row that says how many are left out
+        self.lanes = (*lanes[: self.gap_at], *lanes[self.gap_at + self.num_left_out :]) if self.num_left_out else lanes
         self.has_rates = len(self.lanes) <= MAX_LANES_WITH_RATES and bool(self.scale.highest)
         self.bar_height, self.gap = (34, 12) if len(self.lanes) <= MAX_LANES_WITH_RATES else (20, 6)
         longest = max((len(lane.title) for lane in self.lanes), default=0)
@@ -99,7 +101,10 @@ class _Drawing:
         return self.left + time * self.per_unit
 
     def top(self, lane: int) -> int:
-        return _TOP + lane * (self.bar_height + self.gap + (_RATE if self.has_rates else 0))
+        return self.row_top(lane + 1 if self.num_left_out and lane >= self.gap_at else lane)
+
+    def row_top(self, row: int) -> int:
+        return _TOP + row * (self.bar_height + self.gap + (_RATE if self.has_rates else 0))
 
     def svg(self) -> str:
         height = self.floor + _AXIS
@@ -116,8 +121,8 @@ class _Drawing:
         if self.clocks.unit == "phases":
             yield "lengths are in `ep` and `it`, so all phases are drawn at the same length"
         yield from (f"not drawn: {what}" for what in self.rates.left_out)
-        if len(self.lanes) < len(self.all_lanes):
-            yield f"{len(self.all_lanes) - len(self.lanes)} more branches are in the table"
+        if self.num_left_out:
+            yield f"{self.num_left_out:,} branches in the middle are not drawn"
 
     def axis(self) -> Iterator[str]:
         """Ticks at round numbers, and the unit."""
@@ -141,6 +146,9 @@ class _Drawing:
 
     def bars(self) -> Iterator[str]:
         most = int((self.left - 8) / _LETTER)
+        if self.num_left_out:
+            middle = self.row_top(self.gap_at) + self.bar_height / 2 + 4
+            yield _text(self.left, middle, f"... {self.num_left_out:,} more branches ...", "gap")
         for number, lane in enumerate(self.lanes):
             if lane.title:
                 name = lane.title if len(lane.title) <= most else "…" + lane.title[1 - most :]

@@ -11,6 +11,7 @@ import pytest
 
 from dsd_lang.base.bundled import bundled_schedules, schedule_path
 from dsd_lang.base.errors import DsdError
+from dsd_lang.cli import lint
 from dsd_lang.cli.plan import main
 
 
@@ -21,6 +22,17 @@ def test_every_schedule_of_the_checkout_is_bundled(repository: Path) -> None:
 def test_a_name_is_a_bundled_schedule(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["quickstart", "--json"]) == 0
     assert '"dsd_plan": 1' in capsys.readouterr().out
+
+
+def test_the_linter_checks_a_bundled_schedule_and_does_not_write_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert lint.main(["quickstart", "one_shot"]) == 0
+    assert capsys.readouterr().out == "2 files checked, no problems found\n"
+    assert lint.main(["quickstart", "--fix"]) == 2
+    assert "there is no file or folder `quickstart`" in capsys.readouterr().err
+    assert lint.main(["quikstart"]) == 2
 
 
 def test_a_file_of_that_name_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,10 +74,23 @@ def test_branches_have_lanes_and_seeds_share_one() -> None:
 
 
 def test_too_many_branches_are_said_to_be_missing() -> None:
-    values = ", ".join(f"{number / 1000}" for number in range(1, MAX_LANES + 10))
+    values = ", ".join(f"{number / 1000}" for number in range(1, MAX_LANES + 10))  # beside them is the main line
     drawn = picture(f"base: dense 10ep lr=0.1\nsweep w in {values} {{ dense 5ep wd=w }}\n")
-    assert any("more branches" in note for note in drawn.notes)
-    assert len(bars(drawn.svg)) == MAX_LANES
+    assert "10 branches in the middle are not drawn" in drawn.notes
+    shown = bars(drawn.svg)
+    assert [int(one.get("data-row", "")) for one in shown] == [*range(20), *range(30, 50)]
+    [gap] = [one for one in ElementTree.fromstring(drawn.svg).iter(f"{SVG}text") if one.get("class") == "gap"]
+    assert gap.text == "... 10 more branches ..."
+    tops = [float(one.find(f"{SVG}rect").get("y", "")) for one in shown]  # type: ignore[union-attr]
+    assert tops[19] < float(gap.get("y", "")) < tops[20]
+    assert len(set(tops)) == MAX_LANES
+
+
+def test_a_picture_of_very_many_branches_stays_small() -> None:
+    values = ", ".join(f"{number}e-6" for number in range(1, 2001))
+    drawn = picture(f"base: dense 10ep lr=0.1\nsweep w in {values} {{ dense 5ep wd=w }}\n")
+    assert "1,961 branches in the middle are not drawn" in drawn.notes
+    assert len(drawn.svg) < 30_000
 
 
 def test_names_are_escaped() -> None:
