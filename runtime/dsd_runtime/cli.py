@@ -36,6 +36,7 @@ def build_parser(kind: type[CommandParser] = CommandParser) -> CommandParser:
     )
     _add_what(parser)
     _add_how(parser)
+    _add_who(parser)
     _add_where(parser)
     parser.add_argument("--version", action="version", version=_version(), help="print the version and exit")
     return parser
@@ -73,6 +74,17 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--precision", choices=("fp32", "bf16", "fp16"), help="default fp32; the others use autocast")
     group.add_argument("--compile", action="store_true", dest="is_compiled", help="torch.compile the model")
     group.add_argument("--workers", type=int, default=0, metavar="N", help="processes that load data ahead (default 0)")
+
+
+def _add_who(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("several phases at once").add_mutually_exclusive_group()
+    group.add_argument("--jobs", type=int, default=1, metavar="N", help="processes of this machine (default 1)")
+    group.add_argument("--ray", metavar="ADDRESS", help="a Ray cluster, or `local`; needs the extra `ray`")
+    group.add_argument(
+        "--slurm",
+        metavar="OPTIONS",
+        help="a Slurm cluster, with options such as partition=gpu,time=60, or `local`; needs the extra `slurm`",
+    )
 
 
 def _add_where(parser: argparse.ArgumentParser) -> None:
@@ -170,6 +182,9 @@ def request_of(parsed: argparse.Namespace, schedule: Path) -> Request:
         trusts_schedule=parsed.trusts_schedule,
         keeps_predictions=parsed.keeps_predictions,
         threads=parsed.threads,
+        jobs=parsed.jobs,
+        ray=parsed.ray,
+        slurm=parsed.slurm,
     )
 
 

@@ -26,11 +26,21 @@ class UserCodeError(DsdError):
     """A user's module or factory failed; the original exception is the cause."""
 
 
+class ReportedUserError(UserCodeError):
+    """An exception of the user's code in another process, with what is to be printed about it."""
+
+    def __init__(self, message: str, report: str) -> None:
+        super().__init__(message)
+        self.report = report
+
+
 def users_report(error: BaseException, *, model: str | None, data: str | None) -> str | None:
     """The traceback and a sentence for an exception from the user's code; None for one of our own.
 
     ``model`` and ``data`` are as named for the run. If neither names a factory, no code is the user's.
     """
+    if isinstance(error, ReportedUserError):
+        return error.report
     names = zip(CODE_SETTINGS, (model, data), strict=True)
     targets = [target for setting, name in names if name and (target := python_target(setting, name))]
     is_told = isinstance(error, UserCodeError)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import torch
 
 from dsd_runtime.engine.generators import generator_states, set_generator_states
-from dsd_runtime.experiment.command import failure_of
+from dsd_runtime.experiment.failures import failure_of
 from dsd_runtime.experiment.request import Request, ResolvedRequest
 from dsd_runtime.experiment.setup import prepare
 from dsd_runtime.experiment.stopping import Interrupted

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from dsd_lang.base.errors import DsdError
+from dsd_runtime.experiment.failures import failure_of
 from dsd_runtime.experiment.request import Request, ResolvedRequest
 from dsd_runtime.experiment.results import print_results
 from dsd_runtime.experiment.setup import prepare
 from dsd_runtime.experiment.stopping import Interrupted
 from dsd_runtime.experiment.survey import build_probe
 from dsd_runtime.experiment.whole_run import carry_out
-from dsd_runtime.storage.durable import write_failure
 from dsd_runtime.tracking.console import LastSaved
 from dsd_runtime.tracking.warned import warnings_told
 from dsd_runtime.user_code import UserCodeError, users_report
@@ -67,24 +64,6 @@ def _say_users(report: str, saved: Path | None) -> int:
     print(report, end="", file=sys.stderr)
     _say_saved(saved)
     return 1
-
-
-def failure_of(error: Exception, *, is_users: bool) -> DsdError | None:
-    """A failure of the machine as a sentence; None for a bug, which is reported with its traceback."""
-    if isinstance(error, DsdError) and not isinstance(error, UserCodeError):
-        return error
-    if isinstance(error, torch.OutOfMemoryError):
-        return DsdError("the device is out of memory", help="use a smaller `--set batch=...` or `--precision bf16`")
-    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
-        return DsdError("the machine is out of memory", help="use a smaller `--set batch=...`")
-    if isinstance(error, OSError):
-        file = Path(error.filename or "a file of the run")
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return write_failure(file, error)
-        if is_users:
-            return None
-        return DsdError(f"cannot use `{file}`: {error.strerror or error}")
-    return None
 
 
 def _say(error: DsdError, code: int, saved: Path | None = None) -> int:

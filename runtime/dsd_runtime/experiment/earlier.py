@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +12,7 @@ from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.keys import RunSettings
 from dsd_runtime.experiment.longer import Shorter
 from dsd_runtime.experiment.setup import Prepared
-from dsd_runtime.storage.durable import number_of, remove, write_text
+from dsd_runtime.storage.durable import number_of, remove
 from dsd_runtime.tracking.console import phase_name
 from dsd_runtime.tracking.tensorboard import forget_after, line_folder
 
@@ -60,63 +59,18 @@ def compare_with_earlier(
     return [f"{text}; {phases} will not be used, and come{'' if len(lost) > 1 else 's'} back with that edit undone"]
 
 
-def put_aside(prepared: Prepared, folder: RunFolder, keys: Mapping[str, str], shorter: Mapping[str, Shorter]) -> None:
-    """Moves aside what no longer belongs to the plan: last weights, metrics, curves.
+def put_aside(prepared: Prepared, folder: RunFolder, keys: Mapping[str, str], grown: Mapping[str, str]) -> None:
+    """Removes last weights and cuts curves that no longer belong to the plan.
 
-    Metrics of phases that were removed from the schedule move to `metrics.unused.jsonl`, and return with these phases.
-    A phase that has become longer takes over those of its shorter version.
+    ``grown`` are the keys of phases that have become longer, by the key of the shorter version.
     """
     manifest, before = folder.read_manifest(), folder.read_plan()
     if manifest is None or manifest.get("nodes") == dict(keys):
         return
     folder.remove_line_ends()
-    grown = {form.key: key for key, form in shorter.items()}
-    _sort_metrics(folder, set(keys.values()), grown)
-    _copy_records(folder, grown)
     if before is not None:
         earlier = {phase: grown.get(key, key) for phase, key in manifest.get("nodes", {}).items()}
         _cut_curves(prepared.plan, before, folder, keys, earlier)
-
-
-def _sort_metrics(folder: RunFolder, used: set[str], grown: Mapping[str, str]) -> None:
-    lines = [line for path in (folder.metrics, folder.unused_metrics) for line in _lines(path)]
-    kept = [line for line in lines if _node_of(line) in used]
-    known = {_node_of(line) for line in kept}
-    for line in lines:
-        longer = grown.get(_node_of(line) or "")
-        if longer is not None and longer not in known and not json.loads(line)["name"].startswith("test."):
-            kept.append(json.dumps({**json.loads(line), "node": longer}) + "\n")
-    others = [line for line in lines if _node_of(line) not in used]
-    if kept or folder.metrics.is_file():
-        write_text(folder.metrics, "".join(kept))
-    if others:
-        write_text(folder.unused_metrics, "".join(others))
-    else:
-        remove(folder.unused_metrics)
-
-
-def _copy_records(folder: RunFolder, grown: Mapping[str, str]) -> None:
-    """A phase that has become longer was entered as its shorter version was."""
-    for short, long in grown.items():
-        record = folder.weights_record(short)
-        if record.is_file():
-            write_text(folder.weights_record(long), record.read_text(encoding="utf-8", errors="replace"))
-
-
-def _lines(path: Any) -> list[str]:
-    if not path.is_file():
-        return []
-    text = path.read_text(encoding="utf-8", errors="replace")
-    return [f"{line}\n" for line in text.split("\n") if line]
-
-
-def _node_of(line: str) -> str | None:
-    """The node of a line; None for an incomplete line of a killed process."""
-    try:
-        node = json.loads(line)["node"]
-    except (KeyError, TypeError, ValueError, RecursionError):
-        return None
-    return node if isinstance(node, str) else None
 
 
 def _cut_curves(

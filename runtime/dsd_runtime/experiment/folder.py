@@ -1,12 +1,15 @@
-"""A run folder: the paths of everything in it, and the lock that allows only one writer.
+"""A run folder: the paths of everything in it.
 
     plan.json  manifest.json  metrics.jsonl  events/            the inputs of the run and its metrics
     checkpoints/<node key>/end-<update>/                        a finished node: weights, session, metrics
-    checkpoints/<node key>/progress-<update>/                   an unfinished one, to resume from
     checkpoints/<node key>/ref-<name>-<update>/                 weights that the schedule refers to
+    checkpoints/<node key>/metrics.jsonl                        its lines of the folder's `metrics.jsonl`
     checkpoints/<node key>/entropy.json                         `entropy.relu` by layer, where something reads it
     checkpoints/<node key>/weights.json                         unpruned weights by layer, distributions at boundaries
     checkpoints/<node key>/densities.json                       the masked share of each weight over the updates
+    checkpoints/<node key>/attempt-<random>/                    all this of a node that is being trained, and
+        progress-<update>/  status.json                         where it is resumed from; who trains it, how far it is
+    leases/                                                     who trains in the folder now (see leases.py)
     final.safetensors  branches/<path>.safetensors              the last weights of each line
     predictions/<node key>.jsonl  results.json  report.html     what is compared, the answer, and its report
 
@@ -15,13 +18,10 @@ This module does not import torch, so that `dsd-plan` can read a folder without 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ from dsd_lang.plan import Plan
 from dsd_runtime.storage.durable import number_of, numbered, remove, remove_leftovers, write_json
 
 _FORMAT = "dsd_run"
-_NODE = re.compile(r"[0-9a-f]{16}")
+NODE = re.compile(r"[0-9a-f]{16}")
+"""A node's key."""
 
 
 class Damaged(DsdError):
@@ -39,9 +40,10 @@ class Damaged(DsdError):
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """The paths of a run folder."""
+    """The paths of a run folder; ``own`` are this process's attempts at nodes that it trains, by node key."""
 
     root: Path
+    own: dict[str, Path] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def plan(self) -> Path:
@@ -57,8 +59,13 @@ class RunFolder:
 
     @property
     def unused_metrics(self) -> Path:
-        """Lines of `metrics.jsonl` for phases that were removed from the schedule."""
+        """Where version 0.1 kept the lines of `metrics.jsonl` for phases that were removed from the schedule."""
         return self.root / "metrics.unused.jsonl"
+
+    @property
+    def leases(self) -> Path:
+        """Who trains in the folder now."""
+        return self.root / "leases"
 
     @property
     def branches(self) -> Path:
@@ -101,7 +108,8 @@ class RunFolder:
     def written(self) -> tuple[Path, ...]:
         """Everything in the folder that a run writes, the manifest last."""
         ends = (self.final, self.branches, self.predictions, self.results, self.report)
-        return (self.checkpoints, self.events, self.metrics, self.unused_metrics, *ends, self.plan, self.manifest)
+        metrics = (self.metrics, self.unused_metrics)
+        return (self.checkpoints, self.leases, self.events, *metrics, *ends, self.plan, self.manifest)
 
     def require_ours(self) -> None:
         """Raises :class:`DsdError` for a folder that is not a run folder and has files that a run would overwrite."""
@@ -114,7 +122,7 @@ class RunFolder:
 
     def _is_ours(self) -> bool:
         """Whether the folder has anything that only a run writes, even if it is damaged."""
-        if any(_NODE.fullmatch(path.name) for path in self.checkpoints.glob("*")):
+        if any(NODE.fullmatch(path.name) for path in self.checkpoints.glob("*")):
             return True
         try:
             return self.read_manifest() is not None or self.read_plan() is not None
@@ -141,41 +149,75 @@ class RunFolder:
             remove(path)
 
     def remove_leftovers(self) -> None:
-        """Deletes incomplete files of a killed run, only where a run writes."""
+        """Deletes incomplete files of killed processes, only where a run writes; no other process may work here."""
         own = {path.name for path in self.written}
         remove_leftovers(self.root, own.__contains__)
         remove_leftovers(self.branches, lambda name: name.endswith(".safetensors"))
         for node in self.checkpoints.glob("*"):
-            if _NODE.fullmatch(node.name) and not node.is_symlink():
-                remove_leftovers(node, lambda name: True)
+            if NODE.fullmatch(node.name) and not node.is_symlink():
+                for part in (node, *self.attempts(node.name)):
+                    remove_leftovers(part, lambda name: True)
+
+    # --- one node -----------------------------------------------------------------------------------------------------
 
     def node(self, key: str) -> Path:
+        """The folder of a node's results; nothing in it is written twice."""
         return self.checkpoints / key
+
+    def work(self, key: str) -> Path:
+        """Where this process writes what belongs to a node: its attempt while it trains it."""
+        return self.own.get(key, self.node(key))
+
+    def attempts(self, key: str) -> list[Path]:
+        """The folders of the processes that train the node, or trained it and were stopped."""
+        return sorted(self.node(key).glob("attempt-*"))
+
+    def lease(self, key: str) -> Path:
+        return self.leases / f"{key}.lock"
 
     def latest(self, key: str, kind: str) -> Path | None:
         """The latest complete checkpoint `<kind>-<update>` of a node."""
         return next(reversed(numbered(self.node(key), kind)), None)
 
+    def progress(self, key: str) -> Path | None:
+        """The checkpoint from which an unfinished node is resumed."""
+        folders = (self.node(key), *self.attempts(key))  # in the node itself: of version 0.1
+        return max((path for folder in folders for path in numbered(folder, "progress")), key=number_of, default=None)
+
     def progress_updates(self, key: str) -> int:
         """The updates of an unfinished node that are already trained."""
-        progress = self.latest(key, "progress")
+        progress = self.progress(key)
         return number_of(progress) if progress is not None else 0
+
+    def entropies(self, key: str) -> Path:
+        """The file with `entropy.relu` by layer, from the last evaluation of a node."""
+        return self._record(key, "entropy.json")
+
+    def weights_record(self, key: str) -> Path:
+        """The file with a node's unpruned weights by layer, and their distributions at its boundaries."""
+        return self._record(key, "weights.json")
+
+    def densities(self, key: str) -> Path:
+        """The file with the masked share of each weight of a node over its updates."""
+        return self._record(key, "densities.json")
+
+    def node_metrics(self, key: str) -> Path:
+        """A node's lines of `metrics.jsonl`."""
+        return self._record(key, "metrics.jsonl")
+
+    def _record(self, key: str, name: str) -> Path:
+        """Where a file of a node is written, or to be read: finished, else as far as somebody's attempt is."""
+        path = self.work(key) / name
+        if key in self.own or path.is_file():
+            return path
+        unfinished = [attempt / name for attempt in self.attempts(key)]
+        return next((file for file in unfinished if file.is_file()), path)
+
+    # --- skipped nodes ------------------------------------------------------------------------------------------------
 
     def skipped_mark(self, key: str) -> Path:
         """The file that names the branches in which a node is skipped because its loop had ended."""
         return self.node(key) / "skipped.json"
-
-    def entropies(self, key: str) -> Path:
-        """The file with `entropy.relu` by layer, from the last evaluation of a node."""
-        return self.node(key) / "entropy.json"
-
-    def weights_record(self, key: str) -> Path:
-        """The file with a node's unpruned weights by layer, and their distributions at its boundaries."""
-        return self.node(key) / "weights.json"
-
-    def densities(self, key: str) -> Path:
-        """The file with the masked share of each weight of a node over its updates."""
-        return self.node(key) / "densities.json"
 
     def skipped_in(self, key: str) -> tuple[str, ...]:
         """The paths of the branches that skip a node; another branch with the same node may train it."""
@@ -204,10 +246,12 @@ class RunFolder:
             return "skipped"
         if self.latest(key, "end") is not None:
             return "trained"
-        if self.latest(key, "progress") is not None:
+        if self.progress(key) is not None:
             return f"unfinished ({self.progress_updates(key)}it)"
         is_skipped = self.skipped_mark(key).is_file() and (path is None or not skipping)  # older marks name no branch
         return "skipped" if is_skipped else "to train"
+
+    # --- what a run says about itself ---------------------------------------------------------------------------------
 
     def read_manifest(self) -> dict[str, Any] | None:
         """The manifest, or None if there is none; raises :class:`DsdError` for an invalid one."""
@@ -238,44 +282,3 @@ class RunFolder:
             f"`{path}` is damaged: {why}",
             help="delete that file (trained phases are kept), or use another `--out` or `--fresh`",
         )
-
-    def is_in_use(self) -> bool:
-        """Whether a process writes to the folder now; False where that cannot be known."""
-        try:
-            lock = os.open(self.root / ".lock", os.O_RDONLY)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        finally:
-            os.close(lock)
-        return False
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Locks the folder for this process; raises :class:`DsdError` if another process uses it."""
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as error:
-            raise DsdError(f"cannot write to `{self.root}`: {error.strerror}", help="choose another `--out`") from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(lock)
-            raise DsdError(
-                f"another process is using `{self.root}`", help="wait for it, or choose another `--out`"
-            ) from error
-        except OSError as error:
-            os.close(lock)
-            raise DsdError(
-                f"cannot lock `{self.root}`: {error.strerror}", help="choose an `--out` on another disk"
-            ) from error
-        try:
-            yield
-        finally:
-            os.close(lock)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from dsd_lang.base.units import exact
 from dsd_lang.plan import Function
@@ -68,7 +67,7 @@ def _texts(choices: Iterable[Function | None]) -> Iterator[str]:
     return (function_text(choice) for choice in choices if choice is not None)
 
 
-def hyper_parameters(prepared: Prepared, manifest: Mapping[str, Any]) -> dict[str, str | float]:
+def hyper_parameters(prepared: Prepared, plan_hash: str) -> dict[str, str | float]:
     """The hyper-parameters for TensorBoard's comparison of runs: numbers as numbers, anything else as text."""
     first = prepared.plan.phases[0]
     named = {
@@ -78,7 +77,7 @@ def hyper_parameters(prepared: Prepared, manifest: Mapping[str, Any]) -> dict[st
         "decay": setting_text(first.lr.decay.model_dump()),
         "precision": prepared.precision.name,
         "scale": prepared.request.scale,
-        "plan": str(manifest["plan_hash"])[:15],
+        "plan": plan_hash[:15],
     }
     assert first.wd is not None  # every preset has one
     if prepared.noise is not None:

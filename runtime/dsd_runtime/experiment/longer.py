@@ -17,7 +17,8 @@ from dsd_lang.plan import Decay, Duration, Phase, Plan
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.keys import RunSettings, node_keys
 from dsd_runtime.experiment.setup import Prepared
-from dsd_runtime.storage.durable import number_of
+from dsd_runtime.storage.durable import number_of, write_text
+from dsd_runtime.tracking.jsonl import entries
 
 _ANY_LENGTH = Duration(unit="it", value="1")
 
@@ -52,6 +53,17 @@ def find_shorter(folder: RunFolder, key: str | None, *, updates: int, updates_pe
     ]
     fitting = [shorter for shorter in found if _open_key_of(shorter.checkpoint) == key]
     return max(fitting, key=lambda shorter: shorter.updates, default=None)
+
+
+def take_over_records(folder: RunFolder, shorter: Shorter, key: str) -> None:
+    """Gives the longer phase the metrics of its shorter version, and the record of how both were entered."""
+    during = [
+        line for line in entries(folder.node_metrics(shorter.key)) if not str(line.get("name")).startswith("test.")
+    ]
+    write_text(folder.node_metrics(key), "".join(json.dumps({**line, "node": key}) + "\n" for line in during))
+    record = folder.weights_record(shorter.key)
+    if record.is_file():
+        write_text(folder.weights_record(key), record.read_text(encoding="utf-8", errors="replace"))
 
 
 def shorter_forms(prepared: Prepared, folder: RunFolder, keys: Mapping[str, str]) -> dict[str, Shorter]:

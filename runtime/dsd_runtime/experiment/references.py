@@ -66,4 +66,4 @@ class FolderReferences:
         """The folder and file name of a reference key such as `p0.end` or `p0.at.500it`."""
         phase, _, moment = key.partition(".")
         name = "end" if moment == "end" else f"ref-{moment.replace('/', '_')}"
-        return self._folder.node(self._keys.get(phase, phase)), name
+        return self._folder.work(self._keys.get(phase, phase)), name

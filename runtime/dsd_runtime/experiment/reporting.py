@@ -1,38 +1,61 @@
-"""Writes `report.html` while a run trains: after every node and whenever progress is saved, if there is time for it."""
+"""Keeps `metrics.jsonl` and `report.html` of a run folder up to date while it trains, if there is time for it."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from dsd_lang.base.errors import DsdError, internal_error_text
 from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.experiment.metric_files import join_metrics
 from dsd_runtime.results.report import write_report
 from dsd_runtime.results.results import Results
-from dsd_runtime.tracking.tracker import Sink
+from dsd_runtime.tracking.tracker import NodeInTraining, Sink
 
 MOST_SHARE = 0.05
-"""The share of a run's time that its reports may take; a node that ends sooner is in the next report."""
+"""The share of a run's time that each of the two may take; a node that ends sooner is in the next."""
 
 
-class ReportFile(Sink):
-    """Keeps the report up to date. A report that cannot be written is told, and never ends the training."""
+class UpToDate(Sink):
+    """Writes both after every node and whenever progress is saved, the metrics after every evaluation.
 
-    def __init__(self, folder: RunFolder) -> None:
-        self._folder = folder
-        self._ended = time.monotonic()
-        self._took = 0.0
+    A report that cannot be written is told, and never ends the training.
+    """
+
+    def __init__(self, folder: RunFolder, keys: Iterable[str]) -> None:
+        nodes = tuple(keys)
+        self._metrics = _Sparingly(lambda: join_metrics(folder, nodes))
+        self._report = _Sparingly(lambda: report_or_say_why(folder, is_running=True))
+
+    def evaluated(self, node: NodeInTraining, metrics: dict[str, float], *, epoch: float, update: int) -> None:
+        self._metrics()
 
     def saved(self, path: Path) -> None:
         """A node has ended, or is so far, when a checkpoint of it is complete."""
-        waited = time.monotonic() - self._ended
-        if path.name.startswith(("end-", "progress-")) and self._took <= MOST_SHARE * waited:
-            self._write()
+        if path.name.startswith(("end-", "progress-")):
+            self.refresh()
 
-    def _write(self) -> None:
+    def refresh(self) -> None:
+        """Something has changed in the folder."""
+        self._metrics()
+        self._report()
+
+
+class _Sparingly:
+    """An action that is left out where it would take more than its share of the time."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        self._action = action
+        self._ended = time.monotonic()
+        self._took = 0.0
+
+    def __call__(self) -> None:
         began = time.monotonic()
-        report_or_say_why(self._folder, is_running=True)
+        if self._took > MOST_SHARE * (began - self._ended):
+            return
+        self._action()
         self._ended = time.monotonic()
         self._took = self._ended - began
 

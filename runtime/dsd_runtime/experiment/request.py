@@ -53,6 +53,9 @@ class Request:
     threads: int | None = None
     trusts_schedule: bool = False
     keeps_predictions: bool = True
+    jobs: int = 1
+    ray: str | None = None
+    slurm: str | None = None
     given: Given | None = None
 
     @property
@@ -154,6 +157,8 @@ def _require_numbers(request: Request) -> None:
             f"`--threads {request.threads}` is below 1",
             help="leave it out to have the number chosen for you",
         )
+    if request.jobs < 1:
+        raise DsdError(f"`--jobs {request.jobs}` is below 1", help="write how many phases are to be trained at once")
     if not request.save_every_seconds > 0:
         raise DsdError(
             f"`--save-every {request.save_every_seconds:g}` is not above 0",

@@ -34,6 +34,7 @@ class Prepared:
 
     request: Request
     plan: Plan
+    unscaled: Plan
     model_name: str
     preset: Preset
     data_spec: str
@@ -84,7 +85,7 @@ def prepare(request: Request, resolved: ResolvedRequest) -> Prepared:
         noise=None if noise is None else noise.setting,
     )  # fmt: skip
     return Prepared(
-        request, plan, model_name, preset, data_spec, data, task, seed, precision,
+        request, plan, first, model_name, preset, data_spec, data, task, seed, precision,
         lambda: build_model(model_name, data.traits) if live is None else live.build(data.traits), setting, best_metric,
         frozenset(name for name in FULL_NAMES if is_in_points(name)), noise, reads_entropy(plan), resolved.text,
     )  # fmt: skip

@@ -13,32 +13,34 @@ from typing import Any
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.layers_file import layers_as_data
+from dsd_runtime.engine.metric_table import MetricTable
 from dsd_runtime.engine.support import require_supported
-from dsd_runtime.experiment.densities import DensityFile
 from dsd_runtime.experiment.earlier import compare_with_earlier, earlier_threads, put_aside
+from dsd_runtime.experiment.executors.choose import workers
 from dsd_runtime.experiment.folder import RunFolder
-from dsd_runtime.experiment.head import hyper_parameters, print_head
+from dsd_runtime.experiment.head import print_head
+from dsd_runtime.experiment.history import History, NodeResult
 from dsd_runtime.experiment.keys import node_keys
+from dsd_runtime.experiment.leases import Membership
 from dsd_runtime.experiment.longer import Shorter, shorter_forms
 from dsd_runtime.experiment.manifest import build_manifest
+from dsd_runtime.experiment.metric_files import join_metrics, part_metrics
 from dsd_runtime.experiment.predicting import keep_predictions
 from dsd_runtime.experiment.preflight import check_tree
-from dsd_runtime.experiment.reporting import ReportFile, report_or_say_why
+from dsd_runtime.experiment.ready import ReadyQueue
+from dsd_runtime.experiment.reporting import UpToDate, report_or_say_why
 from dsd_runtime.experiment.run_flops import earlier_flops, flops_of_run
-from dsd_runtime.experiment.runner import NodeResult, Runner
+from dsd_runtime.experiment.runner import Runner
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.experiment.stopping import Interrupted, StopRequest
-from dsd_runtime.experiment.summary import estimate_cost, format_rows, phase_rows
+from dsd_runtime.experiment.summary import PhaseRow, estimate_cost, format_rows, phase_rows
 from dsd_runtime.experiment.survey import Probe, Survey, survey
 from dsd_runtime.experiment.threads import computing_on
-from dsd_runtime.experiment.weight_records import WeightRecords
 from dsd_runtime.results.reading import read_results
 from dsd_runtime.results.results import Results
 from dsd_runtime.storage.durable import write_json, write_text
 from dsd_runtime.tracking.console import ConsoleProgress, LastSaved
 from dsd_runtime.tracking.forecast import Forecast
-from dsd_runtime.tracking.jsonl import MetricsFile
-from dsd_runtime.tracking.tracker import Tracker
 from dsd_runtime.training.loop import Stopped
 
 
@@ -79,11 +81,9 @@ def _run_on(
         write_json(request.write_layers, layers_as_data(found.layers))
     assert found.probe.model is not None
     check_tree(prepared, found.probe.model)
+    membership = Membership(folder.leases)
     if request.mode == "fresh" and not request.is_dry:
-        with folder.locked():
-            folder.remove_leftovers()
-            for line in folder.clear():
-                print(f"note: {line}", file=sys.stderr)
+        _clear(folder, membership)
     shorter = {} if request.mode == "fresh" else shorter_forms(prepared, folder, keys)
     earlier = compare_with_earlier(prepared, folder, keys, shorter)
     rows = phase_rows(prepared, found.layers, folder, keys, shorter)
@@ -97,13 +97,56 @@ def _run_on(
             table = [dataclasses.asdict(row) for row in rows]
             print(json.dumps({"phases": table, "cost": cost.as_data(), "plan_hash": prepared.plan.hash}))
         return None
-    with folder.locked():
+    manifest = build_manifest(prepared, keys, command, counted)
+    with membership.joined():
+        _claim(prepared, folder, membership, keys, manifest, shorter)
+        return _train(prepared, folder, membership, saved, manifest, cost.forecast(), rows, shorter)
+
+
+def _clear(folder: RunFolder, membership: Membership) -> None:
+    """Deletes what an earlier run has written."""
+    with membership.alone():
+        if membership.others(watch=True):
+            raise DsdError(f"another process is training in `{folder.root}`", help="stop it, or choose another `--out`")
         folder.remove_leftovers()
-        put_aside(prepared, folder, keys, shorter)
-        manifest = build_manifest(prepared, keys, command, counted)
+        for line in folder.clear():
+            print(f"note: {line}", file=sys.stderr)
+
+
+def _claim(
+    prepared: Prepared,
+    folder: RunFolder,
+    membership: Membership,
+    keys: Mapping[str, str],
+    manifest: dict[str, Any],
+    shorter: Mapping[str, Shorter],
+) -> None:
+    """Makes the folder one of this run, or joins those who train the same in it now."""
+    with membership.alone():
+        others = membership.others()
+        if others and not _is_same(folder, manifest):
+            others = membership.others(watch=True)
+            if others:
+                raise DsdError(
+                    f"another process is training something else in `{folder.root}`",
+                    help="wait for it, or choose another `--out`; with the same command this process joins in",
+                )
+        if others:
+            many = f"{others} other processes train" if others > 1 else "another process trains"
+            print(f"note: {many} in `{folder.root}`, and this one joins in", file=sys.stderr)
+            return
+        folder.remove_leftovers()
+        part_metrics(folder)
+        put_aside(prepared, folder, keys, {form.key: key for key, form in shorter.items()})
         write_json(folder.manifest, manifest)
         write_json(folder.plan, json.loads(prepared.plan.to_json()))
-        return _train(prepared, folder, saved, manifest, cost.forecast(), shorter)
+        join_metrics(folder, keys.values())
+
+
+def _is_same(folder: RunFolder, manifest: Mapping[str, Any]) -> bool:
+    """Whether the folder's run trains the same nodes."""
+    earlier = folder.read_manifest()
+    return earlier is not None and all(earlier.get(name) == manifest[name] for name in ("nodes", "setting"))
 
 
 def _flops(prepared: Prepared, folder: RunFolder, found: Survey) -> dict[str, Any] | None:
@@ -116,37 +159,54 @@ def _flops(prepared: Prepared, folder: RunFolder, found: Survey) -> dict[str, An
 def _train(
     prepared: Prepared,
     folder: RunFolder,
+    membership: Membership,
     saved: LastSaved,
     manifest: dict[str, Any],
     forecast: Forecast,
+    rows: Sequence[PhaseRow],
     shorter: Mapping[str, Shorter],
 ) -> Trained:
-    from dsd_runtime.tracking.tensorboard import TensorBoard
-
     stop = StopRequest()
-    board = TensorBoard(folder.events, prepared.plan, hyper_parameters(prepared, manifest), prepared.best_metric)
-    metrics = MetricsFile(folder.metrics)
+    keys: Mapping[str, str] = manifest["nodes"]
     console = ConsoleProgress(prepared.request.progress, forecast, prepared.data.sizes)
-    weights_seen = WeightRecords(folder, prepared.plan, manifest["nodes"])
-    tracker = Tracker((saved, metrics, board, console, weights_seen, DensityFile(folder), ReportFile(folder)))
+    history = History(prepared.plan, keys, folder, MetricTable(prepared.percent_metrics, prepared.own_directions))
+    refreshed = UpToDate(folder, keys.values())
+    place = workers(prepared, folder, keys, history, shorter, stop, (saved, console), refreshed)
+    lengths = {prepared.plan.phases[row.index].id: row.updates for row in rows}
+    ready = ReadyQueue(prepared.plan, lengths if place.is_shared else None)
+    runner = Runner(prepared, folder, keys, history, place.tracker, console, place.executor, ready,
+                    should_stop=stop, refresh=refreshed.refresh if place.is_shared else lambda: None)  # fmt: skip
     try:
-        runner = Runner(prepared, folder, tracker, should_stop=stop, shorter=shorter)
         with stop.listening():
             results = runner.run()
-        weights = runner.write_line_ends()
     except Stopped:
         assert stop.signal is not None
-        print(f"stopped; the progress is in {saved.path}; run the same command again to continue", file=sys.stderr)
+        where = saved.path or folder.checkpoints
+        print(f"stopped; the progress is in {where}; run the same command again to continue", file=sys.stderr)
         report_or_say_why(folder)
         raise Interrupted(stop.signal) from None
     finally:
-        tracker.close()
-    if prepared.request.keeps_predictions:
-        keep_predictions(prepared, folder, runner.keys)
-    write_json(folder.manifest, {**manifest, "finished": True})
+        place.close()
+        join_metrics(folder, keys.values())
+    with membership.alone():
+        return _finished(prepared, folder, runner, manifest, results)
+
+
+def _finished(
+    prepared: Prepared, folder: RunFolder, runner: Runner, manifest: Mapping[str, Any], results: list[NodeResult]
+) -> Trained:
+    """Writes the last weights, the results and the report; raises the error of phases that failed after it."""
+    weights = runner.write_line_ends()
+    failure = runner.failure()
+    if failure is None:
+        if prepared.request.keeps_predictions:
+            keep_predictions(prepared, folder, manifest["nodes"])
+        write_json(folder.manifest, {**manifest, "finished": True})
     answer = read_results(folder.root)
     write_text(folder.results, answer.to_json())
     report_or_say_why(folder, answer)
+    if failure is not None:
+        raise failure
     return Trained(folder, results, weights, answer)
 
 

@@ -20,6 +20,7 @@ from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Plan
 from dsd_lang.views.timeline_svg import TIMELINE_RULES, timeline_picture
 from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.experiment.leases import is_in_use
 from dsd_runtime.results.figures import Figure, curves, figures_of
 from dsd_runtime.results.figures.colours import with_same_colours
 from dsd_runtime.results.figures.parts import short
@@ -61,7 +62,7 @@ def read_runs(folders: Sequence[Path]) -> list[ReportedRun]:
             results.run if names.count(results.run) == 1 else str(folder),
             results,
             RunFolder(folder).read_plan(),
-            RunFolder(folder).is_in_use(),
+            is_in_use(RunFolder(folder).leases),
         )
         for folder, results in found
     ]

@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -29,8 +30,8 @@ class DiskFull(DsdError):
 
 
 def temporary(path: Path) -> Path:
-    """The temporary name beside ``path`` for this process."""
-    return path.with_name(f"{_TEMPORARY_PREFIX}{path.name}-{os.getpid()}")
+    """A new temporary name beside ``path``, which no other process on any machine uses."""
+    return path.with_name(f"{_TEMPORARY_PREFIX}{path.name}-{secrets.randbits(64)}")
 
 
 @contextmanager
@@ -42,7 +43,6 @@ def writing(path: Path) -> Iterator[Path]:
     unfinished = temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _delete(unfinished)
         yield unfinished
         if unfinished.is_dir():
             flush_folder(unfinished)
@@ -92,7 +92,7 @@ def remove(path: Path) -> None:
 
     Raises :class:`DsdError` if that is not allowed.
     """
-    aside = path.with_name(f"{_TEMPORARY_PREFIX}gone-{path.name}-{os.getpid()}")
+    aside = temporary(path.with_name(f"gone-{path.name}"))
     try:
         os.rename(path, aside)
         _delete(aside)
@@ -100,6 +100,26 @@ def remove(path: Path) -> None:
         return
     except OSError as error:
         raise DsdError(f"`{path}` could not be deleted: {(error.strerror or str(error)).lower()}") from error
+
+
+def publish(path: Path, target: Path) -> bool:
+    """Moves a complete file or folder to a name that nothing has yet; returns whether it did, and never replaces.
+
+    Two processes may publish the same result: the first one's stays.
+    """
+    try:
+        if path.is_dir():
+            os.rename(path, target)  # fails for a folder that is not empty
+        else:
+            os.link(path, target)
+            path.unlink()
+    except OSError as error:
+        if target.exists():
+            return False
+        if path.is_dir() or error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+            raise write_failure(target, error) from error
+        os.rename(path, target)  # a file system without links
+    return True
 
 
 def remove_leftovers(folder: Path, is_ours: Callable[[str], bool]) -> None:

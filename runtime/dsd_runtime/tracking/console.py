@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TextIO
 
@@ -94,6 +94,19 @@ class ConsoleProgress(Sink):
         self._forecast.end(key)
         self.say(f"{phase_name(phase)}: already trained  {format_metrics(metrics)}")
 
+    def trained_elsewhere(self, phase: Phase, key: str, metrics: dict[str, float], *, by: str) -> None:
+        """Another process has trained a node; ``by`` says who, if that is not one of this run's own workers."""
+        self._forecast.end(key)
+        if by:
+            self.say(f"{phase_name(phase)}: trained by {by}  {format_metrics(metrics)}")
+
+    def working_elsewhere(self, phase: Phase, key: str, *, update: int, length: int, at_once: int) -> None:
+        """How far a node is that another process trains, one of so many that are trained at once."""
+        self._forecast.begin_elsewhere(key, update)
+        self._forecast.advance(key, update)
+        others = f"  and {at_once - 1} more" if at_once > 1 else ""
+        self._show_line(f"{update}/{length}{others}", phase)
+
     def skipped(self, phase: Phase, key: str) -> None:
         self._forecast.end(key)
         self.say(f"{phase_name(phase)}: skipped, its loop has ended")
@@ -108,11 +121,9 @@ class ConsoleProgress(Sink):
         pruned = node.session.sparsity()["total"]
         weights = f", {pruned:.2%} of the selected weights pruned" if phase.mode == "sparse" else ""
         self.say(f"{phase_name(node.phase)}: {phase.mode}, {phase.length} updates, lr {phase.lr:.4g}{weights}")
-        for text in (str(event.details["text"]) for event in events if event.kind == "warning"):
-            advice = text.partition(": ")[2] or text
-            if advice not in self._warned:
-                self._warned.add(advice)
-                self.say(f"warning: {text}")
+        for event in events:
+            if event.kind == "warning":
+                self.relay(f"warning: {event.details['text']}")
 
     def advanced(self, node: NodeInTraining, *, update: int) -> None:
         self._forecast.advance(node.key, update)
@@ -153,19 +164,49 @@ class ConsoleProgress(Sink):
         else:
             print(text.rstrip(), file=self._stream, flush=True)
 
+    def relay(self, text: str) -> None:
+        """Prints a line of this process or of a worker; the same warning about another phase is not repeated."""
+        about, colon, advice = text.removeprefix("warning: ").partition(": ")
+        if text.startswith("warning: "):
+            advice = advice if colon else about
+            if advice in self._warned:
+                return
+            self._warned.add(advice)
+        self.say(text)
+
     def _begin(self, node: NodeInTraining) -> None:
         self._loss = ""
         self._forecast.begin(node.key, node.session.phase.step)
 
     def _show(self, detail: str, node: NodeInTraining) -> None:
+        self._show_line(detail, node.phase)
+
+    def _show_line(self, detail: str, phase: Phase) -> None:
         if self._bar is not None and self._task is not None:
             done = self._total - self._forecast.updates_left
-            self._bar.update(self._task, completed=done, detail=f"{phase_name(node.phase)} {detail}")
+            self._bar.update(self._task, completed=done, detail=f"{phase_name(phase)} {detail}")
         elif time.monotonic() - self._last_line > _PLAIN_EVERY_SECONDS:
-            self.say(f"{phase_name(node.phase)}: update {detail}  {self._remaining()}".replace("update eval", "eval"))
+            self.say(f"{phase_name(phase)}: update {detail}  {self._remaining()}".replace("update eval", "eval"))
 
     def _remaining(self) -> str:
         return f"about {format_left(self._forecast.seconds_left())} left"
+
+
+class LinesOnly(ConsoleProgress):
+    """Gives the lines about phases, evaluations and warnings to ``say``, for the process that shows the whole run."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__("plain", Forecast.of({}, seconds_per_update=0.0, seconds_per_sample=0.0), {})
+        self._give = say
+
+    def say(self, text: str) -> None:
+        self._give(text.rstrip())
+
+    def _show_line(self, detail: str, phase: Phase) -> None:
+        """How far a phase is stands in its status."""
+
+    def _remaining(self) -> str:
+        return ""
 
 
 class LastSaved(Sink):

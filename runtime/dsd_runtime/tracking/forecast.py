@@ -80,6 +80,12 @@ class Forecast:
             self._began = self._stamp
         self._at[key] = updates_done
 
+    def begin_elsewhere(self, key: str, updates_done: int) -> None:
+        """Another process trains a node and is so far; the clock goes on, so that the mean is that of all together."""
+        if self._began is None:
+            self._began = self._stamp = self.now()
+        self._at.setdefault(key, updates_done)
+
     def advance(self, key: str, updates_done: int) -> None:
         """Updates were applied since :meth:`begin`, :meth:`advance` or :meth:`resume_clock`."""
         count = updates_done - self._at.get(key, 0)

@@ -1,14 +1,14 @@
-"""Writes `metrics.jsonl`: one JSON object per line with node, label, epoch, update, name and value.
+"""Writes a node's metrics: one JSON object per line with node, label, epoch, update, name and value.
 
 `epoch` and `update` count within the phase. If a node is trained again from an earlier point (after a kill), its later
-lines are removed first, so that no value occurs twice.
+lines are removed first, so that no value occurs twice. `metrics.jsonl` of the run has the lines of all nodes.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +18,18 @@ from dsd_runtime.tracking.tracker import NodeInTraining, Sink
 
 
 class MetricsFile(Sink):
-    """Appends metrics to a JSON-lines file, flushed at every evaluation."""
+    """Appends to the JSON-lines file of the node in training, which ``path_of`` gives by its key."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        entries, is_torn = self._read()
-        self._earlier = {entry.get("node") for entry in entries}
-        if is_torn:
-            self._rewrite(entries)
+    def __init__(self, path_of: Callable[[str], Path]) -> None:
+        self._path_of = path_of
 
     def resumed(self, node: NodeInTraining) -> None:
-        self._drop_after(node.key, node.session.phase.step)
+        step = node.session.phase.step
+        kept = [entry for entry in entries(self._path_of(node.key)) if entry.get("update", 0) <= step]
+        write_text(self._path_of(node.key), "".join(json.dumps(entry) + "\n" for entry in kept))
 
     def entered(self, node: NodeInTraining, events: Sequence[Event]) -> None:
-        self._drop_after(node.key, -1)
+        write_text(self._path_of(node.key), "")
         phase = node.session.phase
         self._write(node, {"lr": phase.lr, "sparsity": node.session.sparsity()["total"]}, epoch=0.0, update=0)
 
@@ -58,35 +56,27 @@ class MetricsFile(Sink):
         lines = "".join(
             json.dumps({**head, "name": name, "value": value}) + "\n" for name, value in finite_or_none(values).items()
         )
+        path = self._path_of(node.key)
         try:
-            with self._path.open("a", encoding="utf-8") as file:
+            with path.open("a", encoding="utf-8") as file:
                 file.write(lines)
         except OSError as error:
-            raise write_failure(self._path, error) from error
+            raise write_failure(path, error) from error
 
-    def _read(self) -> tuple[list[dict[str, Any]], bool]:
-        """The contents of the file, and whether a killed process has left an incomplete line (which is left out)."""
-        if not self._path.is_file():
-            return [], False
-        text = self._path.read_text(encoding="utf-8", errors="replace")
-        entries, is_torn = [], bool(text) and not text.endswith("\n")
-        for line in text.splitlines():
-            try:
-                entries.append(dict(json.loads(line)))
-            except (TypeError, ValueError):
-                is_torn = True
-        return entries, is_torn
 
-    def _rewrite(self, entries: Iterable[dict[str, Any]]) -> None:
-        write_text(self._path, "".join(json.dumps(entry) + "\n" for entry in entries))
-
-    def _drop_after(self, key: str, update: int) -> None:
-        """Removes lines of a node after that update, from an earlier run."""
-        if key not in self._earlier:
-            return
-        self._earlier.discard(key)
-        entries, _ = self._read()
-        self._rewrite(entry for entry in entries if entry.get("node") != key or entry.get("update", 0) <= update)
+def entries(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file; those that are incomplete, as a killed process leaves them, or damaged are left out."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    found = []
+    for line in text.splitlines():
+        try:
+            found.append(dict(json.loads(line)))
+        except (TypeError, ValueError, RecursionError):
+            continue
+    return found
 
 
 def finite_or_none(values: Mapping[str, float]) -> dict[str, float | None]:

@@ -35,9 +35,21 @@ _ALREADY_DRAWN = ("train.loss", "sparsity")
 
 
 class TensorBoard(Sink):
-    """Writes event files, one folder per line of phases; runs are compared by ``best_metric``."""
+    """Writes event files, one folder per line of phases; runs are compared by ``best_metric``.
 
-    def __init__(self, folder: Path, plan: Plan, hyper_parameters: Mapping[str, str | float], best_metric: str) -> None:
+    With ``is_shared`` another process may train the next phase of a line: every node has an event file of its own,
+    because TensorBoard does not come back to an earlier one.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        plan: Plan,
+        hyper_parameters: Mapping[str, str | float],
+        best_metric: str,
+        *,
+        is_shared: bool = False,
+    ) -> None:
         self._folder = folder
         self._plan = plan
         self._hyper_parameters = hyper_parameters
@@ -45,6 +57,7 @@ class TensorBoard(Sink):
         self._writers: dict[str, Any] = {}
         self._drawn: dict[tuple[str, str], tuple[float, int]] = {}
         self._num_events = 0
+        self._is_shared = is_shared
         self._hook_before = threading.excepthook
         threading.excepthook = self._in_thread
 
@@ -90,7 +103,10 @@ class TensorBoard(Sink):
             summaries = hparams(dict(self._hyper_parameters), compared)  # type: ignore[no-untyped-call]
             for summary in summaries:
                 writer.file_writer.add_summary(summary)
-        writer.flush()
+        if self._is_shared:
+            self._writers.pop(node.phase.path).close()
+        else:
+            writer.flush()
 
     def close(self) -> None:
         try:

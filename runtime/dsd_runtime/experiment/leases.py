@@ -1,0 +1,127 @@
+"""Leases: which process trains a node now, and which processes work on a run folder.
+
+A lease is a file that its holder touches every few seconds. That of a process that has ended is free at once on the
+same machine; that of a machine that is gone is free when nobody has touched it for :data:`LEASE_SECONDS`, by the clock
+of the one who waits. A lease avoids double work and nothing else: a holder that stood still for so long goes on beside
+its successor, and whoever ends first has trained the node (see attempts.py).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import SoftFileLease, Timeout
+
+from dsd_lang.base.errors import DsdError
+
+LEASE_SECONDS = 30.0
+"""After so long without a sign of life a lease is free. All processes on one folder must agree on it."""
+_SECTION_SECONDS = 120.0
+_POLL_SECONDS = 0.05
+
+
+class Lease:
+    """One claim on something in a run folder; not held at first.
+
+    Keep the object while you wait for another's lease: how long that gives no sign of life is counted here.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = SoftFileLease(path, lease_duration=LEASE_SECONDS, poll_interval=_POLL_SECONDS)
+
+    def take(self, *, wait: float = 0.0) -> bool:
+        """Whether it is ours now; waits at most so many seconds. Raises :class:`DsdError` if it cannot be written."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=wait)
+        except Timeout:
+            return False
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise DsdError(f"cannot write to `{self._path.parent}`: {why}", help="choose another `--out`") from error
+        return True
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether another process has taken it over, because this one gave no sign of life."""
+        return self._lock.compromise is not None
+
+    def give_back(self) -> None:
+        """Frees it; one that was lost stays its new holder's."""
+        with suppress(OSError):  # the folder may be gone
+            self._lock.release()
+
+
+class Membership:
+    """The processes that train in one run folder, each with a lease of its own."""
+
+    def __init__(self, leases: Path) -> None:
+        self._leases = leases
+        self._own: Path | None = None
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """Inside the block others see that this process works on the folder."""
+        self._own = self._leases / f"run-{secrets.token_hex(8)}.lock"
+        lease = Lease(self._own)
+        lease.take()
+        try:
+            yield
+        finally:
+            lease.give_back()
+            self._own = None
+
+    def others(self, *, watch: bool = False) -> int:
+        """How many others work on the folder; leases of dead ones are deleted.
+
+        A machine that is gone is known only after :data:`LEASE_SECONDS`; with ``watch`` it is waited for.
+        """
+        found = [Lease(path) for path in sorted(self._leases.glob("run-*.lock")) if path != self._own]
+        until = time.monotonic() + (LEASE_SECONDS + 1.0 if watch else 0.0)
+        while True:
+            found = [lease for lease in found if not _is_free(lease)]
+            if not found or time.monotonic() >= until:
+                return len(found)
+            time.sleep(_POLL_SECONDS * 4)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """For what one process does at a time: the folder's plan, its manifest, its results."""
+        lease = Lease(self._leases / "folder.lock")
+        if not lease.take(wait=max(_SECTION_SECONDS, 2 * LEASE_SECONDS)):
+            raise DsdError(
+                f"another process has been writing the plan or the results of `{self._leases.parent}` for "
+                f"{_SECTION_SECONDS:.0f} seconds",
+                help="wait for it, or choose another `--out`",
+            )
+        try:
+            yield
+        finally:
+            lease.give_back()
+
+
+def is_in_use(leases: Path) -> bool:
+    """Whether a process seems to train in the folder; for reading, also where nothing can be written."""
+    try:
+        return Membership(leases).others() > 0
+    except DsdError:
+        newest = max((path.stat().st_mtime for path in leases.glob("run-*.lock")), default=0.0)
+        return time.time() - newest < 2 * LEASE_SECONDS
+
+
+def _is_free(lease: Lease) -> bool:
+    if not lease.take():
+        return False
+    lease.give_back()
+    return True
+
+
+def holder() -> str:
+    """The name under which this process shows what it trains: `host:process`."""
+    return f"{os.uname().nodename}:{os.getpid()}"

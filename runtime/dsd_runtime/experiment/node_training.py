@@ -1,0 +1,273 @@
+"""Trains single nodes of a run's tree in this process, each under its lease, into an attempt of its own.
+
+One session continues from phase to phase along a line. If a node starts elsewhere, a new session is loaded from the
+parent's checkpoint. Both ways give the same results, because a checkpoint is complete.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import nn
+
+from dsd_lang.base.metrics import RELU_ENTROPY
+from dsd_lang.plan import Phase, Plan
+from dsd_runtime.engine.generators import seed_generators
+from dsd_runtime.engine.randomness import stream_key
+from dsd_runtime.engine.references import ClockReading, put_buffers, reference_key, unsaved_buffers
+from dsd_runtime.engine.session import Session
+from dsd_runtime.engine.session_state import reading_state
+from dsd_runtime.experiment.attempts import attempted, finish_publishing, publish_attempt
+from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.experiment.history import History
+from dsd_runtime.experiment.leases import Lease
+from dsd_runtime.experiment.line import ReportRelay, TrainedLine, attached
+from dsd_runtime.experiment.longer import Shorter, open_key, take_over_records
+from dsd_runtime.experiment.node_checks import NodeChecks
+from dsd_runtime.experiment.references import FolderReferences
+from dsd_runtime.experiment.setup import Prepared
+from dsd_runtime.storage.durable import numbered, remove, write_json
+from dsd_runtime.tracking.tracker import NodeInTraining, Tracker
+from dsd_runtime.training.loop import (
+    PhaseRun,
+    Stopped,
+    TrainingBatches,
+    evaluate_splits,
+    start_of_phase,
+    train_phase,
+)
+from dsd_runtime.training.relu_entropy import LayerEntropy
+
+
+class NodeTrainer:
+    """Trains nodes in this process, one after another; the live line goes on where the next node is its next phase."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        folder: RunFolder,
+        keys: Mapping[str, str],
+        history: History,
+        tracker: Tracker,
+        *,
+        should_stop: Callable[[], bool],
+        shorter: Mapping[str, Shorter],
+    ) -> None:
+        self.plan: Plan = prepared.plan
+        self._prepared, self._folder, self._keys, self._history = prepared, folder, keys, history
+        self._tracker, self._should_stop, self._shorter = tracker, should_stop, shorter
+        self._checks = NodeChecks(prepared, keys, folder)
+        self._plans: dict[str, Plan] = {}
+        self._line: TrainedLine | None = None
+        self._phases = {phase.id: phase for phase in self.plan.phases}
+        self._has_loops = any(phase.cycles for phase in self.plan.phases)
+        self._leases: dict[str, Lease] = {}
+
+    def train(self, phase: Phase) -> dict[str, float] | None:
+        """The last metrics of a node that is trained now, or was meanwhile by another process.
+
+        None if another process trains it. Raises :class:`~dsd_runtime.training.loop.Stopped` after saving the progress
+        if a stop is requested.
+        """
+        key = self._keys[phase.id]
+        lease = self._leases.setdefault(key, Lease(self._folder.lease(key)))
+        if not lease.take():
+            return None
+        try:
+            finish_publishing(self._folder, key)
+            if self._checks.finished(phase) is not None:
+                metrics = self._history.read_metrics(phase)
+                return metrics if not self.lacks_entropy(metrics) else self._measure_entropy(phase, key, metrics)
+            with attempted(self._folder, key):
+                return self._train(phase, key, lease)
+        finally:
+            lease.give_back()
+            del self._leases[key]
+
+    def lacks_entropy(self, metrics: Mapping[str, float]) -> bool:
+        """Whether a node was trained before the schedule read `entropy.relu`."""
+        return self._prepared.measures_entropy and RELU_ENTROPY not in metrics
+
+    def _train(self, phase: Phase, key: str, lease: Lease) -> dict[str, float] | None:
+        is_trained_again = self._folder.latest(key, "end") is not None
+        line = self._line_at_start_of(phase)
+        run = self._phase_run(phase, key, line)
+        run.should_stop = lambda: self._should_stop() or lease.is_lost
+        here = NodeInTraining(phase, key, line.session)
+        if self._resume(phase, key, run, line):
+            self._tracker.resumed(here)
+        else:
+            self._enter(phase, key, line)
+        try:
+            metrics = train_phase(run)
+        except Stopped:
+            if lease.is_lost:
+                self._line = None
+                return None
+            self._save(line, run, key, "progress", {})
+            raise
+        line.at = phase.id
+        self._tracker.finished(here, metrics, seconds=run.seconds)
+        self._write(line, run, key, "end", metrics)
+        if not publish_attempt(self._folder, key, replaces=is_trained_again):
+            self._line = None
+            return None
+        end = self._folder.latest(key, "end")
+        assert end is not None
+        self._tracker.saved(end)
+        return metrics
+
+    def _measure_entropy(self, phase: Phase, key: str, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Measures it now, and adds it to the finished node."""
+        line = self._line = self._new_line(phase.path, phase)
+        run = self._phase_run(phase, key, line)
+        measured = {RELU_ENTROPY: evaluate_splits(run, ("val",))[RELU_ENTROPY]}
+        line.reports(measured)
+        found = {**metrics, **measured}
+        self._save(line, run, key, "end", found)
+        return found
+
+    def _resume(self, phase: Phase, key: str, run: PhaseRun, line: TrainedLine) -> bool:
+        """Resumes from a node's progress, if there is one and it has every snapshot that was due."""
+        progress = self._checks.resumable(phase)
+        if progress is not None:
+            loop = line.load(progress)
+        elif key in self._shorter and self._checks.has_saved(key, self._shorter[key].checkpoint):
+            loop = line.load(self._shorter[key].checkpoint, is_longer=True)
+            take_over_records(self._folder, self._shorter[key], key)
+        else:
+            return False
+        with reading_state():
+            run.pass_loss, run.pass_updates = float(loop["pass_loss"]), int(loop["pass_updates"])
+            run.seconds_before = float(loop.get("seconds", 0.0))  # checkpoints of version 0.1 do not have it
+        return True
+
+    def _enter(self, phase: Phase, key: str, line: TrainedLine) -> None:
+        session = line.session
+        self._seed_generators(phase, session)
+        if self._has_loops:
+            session.replay(self._history.past(phase))
+        before = len(session.events)
+        self._tracker.before_boundary(NodeInTraining(phase, key, session))
+        session.set_data_position(*start_of_phase(phase, session.data_position, self._clock_reading(phase)))
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # they are events, which the console shows
+            session.enter_next()
+        self._tracker.entered(NodeInTraining(phase, key, session), session.events[before:])
+
+    def _clock_reading(self, phase: Phase) -> ClockReading | None:
+        reference = phase.clock.reference
+        return self._references(phase.seed_index).load(reference_key(reference)).reading if reference else None
+
+    def _seed_generators(self, phase: Phase, session: Session) -> None:
+        """Seeds the global generators (used by dropout and others) for the phase."""
+        position = f"{phase.path if phase.rng == 'distinct' else ''}:{session.total_updates}"
+        seed_generators(stream_key(self._prepared.seed, phase.seed_index, "dropout", position))
+
+    def _phase_run(self, phase: Phase, key: str, line: TrainedLine) -> PhaseRun:
+        prepared = self._prepared
+        position = phase.path if phase.rng == "distinct" else ""
+        here = NodeInTraining(phase, key, line.session)
+        line.reports.listener = self._tracker.listener(here).reported
+        run = PhaseRun(
+            session=line.session,
+            model=line.model,
+            forward=line.forward,
+            task=prepared.task,
+            batches=TrainingBatches(
+                prepared.training_data(phase.seed_index),
+                prepared.batch_size(phase.batch),
+                stream_key(prepared.seed, phase.seed_index, "data", position),
+                prepared.request.workers,
+            ),
+            precision=prepared.precision,
+            listener=self._tracker.listener(here),
+            scaler=line.scaler,
+            save_every_seconds=prepared.request.save_every_seconds,
+        )
+        if prepared.measures_entropy:
+            run.keep_entropies = partial(self._write_entropies, key)
+        run.save_progress = lambda: self._save(line, run, key, "progress", {})
+        return run
+
+    # --- lines --------------------------------------------------------------------------------------------------------
+
+    def _line_at_start_of(self, phase: Phase) -> TrainedLine:
+        """The live line if it is at the end of the phase's parent, else one loaded from its checkpoint."""
+        parent = self._history.trained_ancestor(phase)
+        line = self._line
+        goes_on = line is not None and line.at == (parent.id if parent else None)
+        if line is None or not goes_on or line.path != phase.path:
+            line = self._new_line(phase.path, parent)
+        self._line = line
+        return line
+
+    def _new_line(self, path: str, parent: Phase | None) -> TrainedLine:
+        prepared, plan = self._prepared, self._plan_of(path)
+        first = plan.phases[0]
+        if self._line is None:
+            model = self._initial_model(first.seed_index).to(prepared.precision.device)
+        else:
+            self._line.session.release()
+            model = self._line.model
+            if parent is None:
+                initial = self._initial_model(first.seed_index)
+                model.load_state_dict(initial.state_dict())
+                put_buffers(model, unsaved_buffers(initial))
+        forward = self._line.forward if self._line is not None else self._compiled(model)
+        self._line = None
+        reports = ReportRelay()
+        references = self._references(first.seed_index)
+        session = attached(prepared, plan, model, factory=prepared.build, references=references, on_report=reports)
+        line = TrainedLine(path, session, model, forward, prepared.precision.scaler(), reports)
+        if parent is not None:
+            end = self._folder.latest(self._keys[parent.id], "end")
+            assert end is not None
+            line.load(end)
+            line.at = parent.id
+        return line
+
+    def _plan_of(self, path: str) -> Plan:
+        if path not in self._plans:
+            self._plans[path] = self.plan.branch(path)
+        return self._plans[path]
+
+    def _compiled(self, model: nn.Module) -> nn.Module:
+        return cast(nn.Module, torch.compile(model)) if self._prepared.request.is_compiled else model
+
+    def _references(self, seed_index: int) -> FolderReferences:
+        return FolderReferences(self._folder, self._keys, lambda: self._initial_model(seed_index).state_dict())
+
+    def _initial_model(self, seed_index: int) -> nn.Module:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(stream_key(self._prepared.seed, seed_index, "init"))
+            return self._prepared.build()
+
+    # --- files --------------------------------------------------------------------------------------------------------
+
+    def _save(self, line: TrainedLine, run: PhaseRun, key: str, kind: str, metrics: Mapping[str, float]) -> None:
+        self._tracker.saved(self._write(line, run, key, kind, metrics))
+
+    def _write(self, line: TrainedLine, run: PhaseRun, key: str, kind: str, metrics: Mapping[str, float]) -> Path:
+        """Writes a checkpoint of the node, in place of the progress before it."""
+        line.session.require_finite()
+        folder = self._folder.work(key)
+        target = folder / f"{kind}-{line.session.phase.step:010d}"
+        line.save(target, run, metrics, open_key=self._open_key(line) if kind == "end" else None)
+        for path in numbered(folder, "progress"):
+            if path != target:
+                remove(path)
+        return target
+
+    def _write_entropies(self, key: str, layers: Mapping[str, LayerEntropy]) -> None:
+        data = {name: layer._asdict() for name, layer in layers.items()}
+        write_json(self._folder.entropies(key), {"layers": data})
+
+    def _open_key(self, line: TrainedLine) -> str | None:
+        stage = line.session.stage
+        return open_key(self.plan, self._phases[stage.phase.id], self._prepared.setting,
+                        updates_per_epoch=stage.updates_per_epoch)  # fmt: skip
