@@ -85,6 +85,9 @@ class NodeTrainer:
                 return metrics if not self.lacks_entropy(metrics) else self._measure_entropy(phase, key, metrics)
             with attempted(self._folder, key):
                 return self._train(phase, key, lease)
+        except BaseException:
+            self._line = None  # the model is somewhere within a phase
+            raise
         finally:
             lease.give_back()
             del self._leases[key]

@@ -80,11 +80,10 @@ class Runner:
             outcomes = self._executor.wait(_LOOK_SECONDS) if self._here else []
             for outcome in outcomes:
                 self._take(outcome)
-            if not outcomes:
-                if self._should_stop():
-                    self._stop()
-                if not self._here:
-                    time.sleep(_LOOK_SECONDS / 5)
+            if not (outcomes and self._executor.is_here) and self._should_stop():
+                self._stop()
+            if not outcomes and not self._here:
+                time.sleep(_LOOK_SECONDS / 5)
             self._look_around()
         return [self._history.results[phase.id] for phase in self.plan.phases if phase.id in self._history.results]
 
@@ -124,6 +123,7 @@ class Runner:
         self._history.add(phase, "reused", metrics)
         self._tracker.reused(phase, self._keys[phase.id], metrics)
         self._ready.done(phase.id)
+        self._release(self._keys[phase.id])
 
     # --- results ------------------------------------------------------------------------------------------------------
 
@@ -140,14 +140,15 @@ class Runner:
         elif phase.id in self._were_trained:
             self._reused(phase, outcome.metrics)
         else:
-            self._console.trained_elsewhere(phase, key, outcome.metrics, by="")
+            if not self._executor.is_here:
+                self._console.trained_elsewhere(phase, key, outcome.metrics, by=self._executor.name)
+                self._refresh()
             self._trained(phase, outcome.metrics)
 
     def _trained(self, phase: Phase, metrics: dict[str, float]) -> None:
         self._history.add(phase, "trained", metrics)
         self._ready.done(phase.id)
         self._release(self._keys[phase.id])
-        self._refresh()
 
     def _release(self, key: str) -> None:
         """The phases that waited for a node can be looked at again."""

@@ -173,9 +173,9 @@ def _train(
     refreshed = UpToDate(folder, keys.values())
     place = workers(prepared, folder, keys, history, shorter, stop, (saved, console), refreshed)
     lengths = {prepared.plan.phases[row.index].id: row.updates for row in rows}
-    ready = ReadyQueue(prepared.plan, lengths if place.is_shared else None)
+    ready = ReadyQueue(prepared.plan, None if place.executor.is_here else lengths)
     runner = Runner(prepared, folder, keys, history, place.tracker, console, place.executor, ready,
-                    should_stop=stop, refresh=refreshed.refresh if place.is_shared else lambda: None)  # fmt: skip
+                    should_stop=stop, refresh=refreshed.refresh)  # fmt: skip
     try:
         with stop.listening():
             results = runner.run()

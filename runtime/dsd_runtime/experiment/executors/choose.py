@@ -28,11 +28,10 @@ from dsd_runtime.tracking.tracker import Tracker
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """An executor, and the trackers that this process feeds; ``is_shared`` if others do the training."""
+    """An executor, and the trackers that this process feeds."""
 
     executor: Executor
     tracker: Tracker
-    is_shared: bool
     stop_mark: Path
 
     def close(self) -> None:
@@ -60,9 +59,9 @@ def workers(
     if request.jobs == 1 and request.ray is None and request.slurm is None:
         tracker = Tracker((*shown, *recorders(prepared, folder, keys), up_to_date))
         trainer = NodeTrainer(prepared, folder, keys, history, tracker, should_stop=stop, shorter=shorter)
-        return Workers(Here(prepared.plan, trainer), tracker, False, mark)
+        return Workers(Here(prepared.plan, trainer), tracker, mark)
     order = WorkOrder.of(prepared, folder.root, shorter, mark)
-    return Workers(_elsewhere(prepared, folder, order, shown[1]), Tracker(shown), True, mark)
+    return Workers(_elsewhere(prepared, folder, order, shown[1]), Tracker(shown), mark)
 
 
 def _elsewhere(prepared: Prepared, folder: RunFolder, order: WorkOrder, console: ConsoleProgress) -> Executor:

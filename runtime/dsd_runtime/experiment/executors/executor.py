@@ -30,6 +30,12 @@ class Outcome:
 class Executor(Protocol):
     """Trains phases, some at a time."""
 
+    name: str
+    """Who is said to have trained a phase; empty if the training itself tells what it does."""
+
+    is_here: bool
+    """Whether :meth:`wait` does the work in this process, and looks for the request to stop itself."""
+
     @property
     def idle(self) -> Sequence[str | None]:
         """For each worker that can begin now the phase that it trained last; None: none yet."""

@@ -13,6 +13,9 @@ from dsd_runtime.training.loop import Stopped
 class Here:
     """The executor of a plain `dsd-run`: :meth:`wait` does the work."""
 
+    name = ""
+    is_here = True
+
     def __init__(self, plan: Plan, trainer: NodeTrainer) -> None:
         self._phases = {phase.id: phase for phase in plan.phases}
         self._trainer = trainer

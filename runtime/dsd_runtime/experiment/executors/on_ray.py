@@ -20,6 +20,9 @@ _MOST_WAITING = 256
 class OnRay:
     """The executor of `--ray`. Ray decides where a task runs; a task resumes what an earlier one has saved."""
 
+    name = "Ray"
+    is_here = False
+
     def __init__(self, order: WorkOrder, address: str, *, is_on_gpu: bool) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:

@@ -38,6 +38,9 @@ class NodeJob:
 class OnSlurm:
     """The executor of `--slurm`: a phase is submitted when what it needs has ended."""
 
+    name = "Slurm"
+    is_here = False
+
     def __init__(self, order: WorkOrder, options: str, logs: Path) -> None:
         try:
             import submitit

@@ -48,6 +48,9 @@ class _Worker:
 class Processes:
     """A pool of processes; each keeps its model and data from phase to phase."""
 
+    name = ""
+    is_here = False
+
     def __init__(self, order: WorkOrder, count: int, *, devices: int, say: Callable[[str], None]) -> None:
         self._order, self._say, self._devices = order, say, devices
         self._answers: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
