@@ -109,7 +109,7 @@ class RunFolder:
         """Everything in the folder that a run writes, the manifest last."""
         ends = (self.final, self.branches, self.predictions, self.results, self.report)
         metrics = (self.metrics, self.unused_metrics)
-        return (self.checkpoints, self.leases, self.events, *metrics, *ends, self.plan, self.manifest)
+        return (self.checkpoints, self.events, *metrics, *ends, self.plan, self.manifest)
 
     def require_ours(self) -> None:
         """Raises :class:`DsdError` for a folder that is not a run folder and has files that a run would overwrite."""

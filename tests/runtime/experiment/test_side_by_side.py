@@ -1,0 +1,159 @@
+"""Where a node is trained changes no number: this process, workers, a cluster, two commands on one folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SCHEDULE = """
+base: dense 1ep lr=0.05
+sweep s in 30%, 60%, 90% {
+  sparse s 1ep
+  dense 1ep state=reset
+}
+last: dense 1ep restore=@base.end
+repeat 3 until gain(val.err) < 0.5 { sparse 50% 1ep; dense 1ep }
+"""
+NODES = ("weights.safetensors", "session.safetensors", "session.json")
+
+
+def _command(schedule: Path, folder: Path, *flags: str) -> list[str]:
+    basic = ["--model", "lenet_300_100", "--device", "cpu", "--progress", "plain", "--save-every", "0.05"]
+    return [sys.executable, "-m", "dsd_runtime", str(schedule), *basic, "--out", str(folder), *flags]
+
+
+@pytest.fixture
+def environment(repository: Path) -> dict[str, str]:
+    path = os.pathsep.join([str(repository), str(repository / "runtime"), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+
+
+@pytest.fixture
+def schedule(tmp_path: Path) -> Path:
+    path = tmp_path / "tree.dsd"
+    path.write_text(SCHEDULE)
+    return path
+
+
+def _hashes(folder: Path) -> dict[str, list[str]]:
+    """The sha256 of every node's weights, masks, optimizer state and clocks."""
+    found = {}
+    for end in folder.glob("checkpoints/*/end-*"):
+        files = [end / name for name in NODES if (end / name).is_file()]
+        found[f"{end.parent.name}/{end.name}"] = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+    return found
+
+
+def _without_times(folder: Path) -> list[dict[str, object]]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["name"] != "seconds"]
+
+
+def _leftovers(folder: Path) -> list[str]:
+    patterns = ("attempt-*", "complete-*", ".writing-*", "*.lock", "stop-*")
+    return [str(path) for pattern in patterns for path in folder.rglob(pattern)]
+
+
+def _run(command: list[str], environment: dict[str, str]) -> str:
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_two_workers_and_two_commands_end_with_the_numbers_of_one_process(
+    schedule: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    alone = tmp_path / "alone"
+    _run(_command(schedule, alone), environment)
+    expected = _hashes(alone)
+    assert len(expected) >= 10
+
+    told = _run(_command(schedule, tmp_path / "jobs", "--jobs", "2"), environment)
+    assert _hashes(tmp_path / "jobs") == expected
+    assert _without_times(tmp_path / "jobs") == _without_times(alone), "in the order of the plan"
+    assert "s=30%/p1: finished in" in told
+    assert _leftovers(tmp_path / "jobs") == []
+
+    shared = tmp_path / "shared"
+    pair = [
+        subprocess.Popen(_command(schedule, shared), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                         text=True)
+        for _ in range(2)
+    ]  # fmt: skip
+    texts = [process.communicate()[0] for process in pair]
+    assert [process.returncode for process in pair] == [0, 0], texts
+    assert _hashes(shared) == expected
+    assert _without_times(shared) == _without_times(alone)
+    assert any("and this one joins in" in text for text in texts)
+    assert _leftovers(shared) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cluster", [["--ray", "local"], ["--slurm", "local"]], ids=["ray", "slurm"])
+def test_a_cluster_ends_with_the_numbers_of_one_process(
+    schedule: Path, tmp_path: Path, environment: dict[str, str], cluster: list[str]
+) -> None:
+    pytest.importorskip({"--ray": "ray", "--slurm": "submitit"}[cluster[0]], reason="the extra is not installed")
+    _run(_command(schedule, tmp_path / "alone"), environment)
+    _run(_command(schedule, tmp_path / "cluster", *cluster), environment)
+    assert _hashes(tmp_path / "cluster") == _hashes(tmp_path / "alone")
+
+
+def _workers_of(process: subprocess.Popen[str]) -> list[int]:
+    """The processes that a run has started."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == process.pid:
+                found.append(int(entry.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+def _kill_at_random(command: list[str], environment: dict[str, str], draws: random.Random, *, everything: bool) -> int:
+    """Runs to the end, while workers (or the whole run, which is then started again) are killed now and then."""
+    kills = 0
+    while True:
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        assert process.stderr is not None
+        is_killed = False
+        for line in process.stderr:
+            if "updates, lr" not in line or draws.random() > 0.4:
+                continue
+            time.sleep(draws.uniform(0.0, 0.2))
+            victims = [process.pid] if everything else draws.sample(_workers_of(process), 1)
+            for victim in victims:
+                os.kill(victim, signal.SIGKILL)
+                kills += 1
+            is_killed = everything
+            if is_killed:
+                break
+        process.communicate()
+        if not is_killed:
+            assert process.returncode == 0
+            return kills
+
+
+@pytest.mark.slow  # several minutes: every lost worker loads torch again
+@pytest.mark.parametrize("everything", [False, True], ids=["workers", "the run"])
+def test_kills_at_random_moments_change_nothing(
+    schedule: Path, tmp_path: Path, environment: dict[str, str], everything: bool
+) -> None:
+    _run(_command(schedule, tmp_path / "alone"), environment)
+    expected, draws, kills, trial = _hashes(tmp_path / "alone"), random.Random(5), 0, 0
+    while kills < 25:
+        folder = tmp_path / f"killed{trial}"
+        kills += _kill_at_random(_command(schedule, folder, "--jobs", "2"), environment, draws, everything=everything)
+        assert _hashes(folder) == expected, f"trial {trial}"
+        assert _leftovers(folder) == []
+        trial += 1
