@@ -26,7 +26,7 @@ _POLL_SECONDS = 0.05
 
 
 class Lease:
-    """One claim on something in a run folder; not held at first.
+    """One claim on something in a run folder, a file in its `leases`; not held at first.
 
     Keep the object while you wait for another's lease: how long that gives no sign of life is counted here.
     """
@@ -44,7 +44,8 @@ class Lease:
             return False
         except OSError as error:
             why = (error.strerror or str(error)).lower()
-            raise DsdError(f"cannot write to `{self._path.parent}`: {why}", help="choose another `--out`") from error
+            folder = self._path.parent.parent
+            raise DsdError(f"cannot write to `{folder}`: {why}", help="choose another `--out`") from error
         return True
 
     @property

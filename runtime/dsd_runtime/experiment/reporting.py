@@ -25,9 +25,8 @@ class UpToDate(Sink):
     """
 
     def __init__(self, folder: RunFolder, keys: Iterable[str]) -> None:
-        nodes = tuple(keys)
-        self._metrics = _Sparingly(lambda: join_metrics(folder, nodes))
-        self._report = _Sparingly(lambda: report_or_say_why(folder, is_running=True))
+        self._folder, self._nodes = folder, tuple(keys)
+        self._metrics, self._both = _Sparingly(self._join), _Sparingly(self._join_and_report)
 
     def evaluated(self, node: NodeInTraining, metrics: dict[str, float], *, epoch: float, update: int) -> None:
         self._metrics()
@@ -39,8 +38,14 @@ class UpToDate(Sink):
 
     def refresh(self) -> None:
         """Something has changed in the folder."""
-        self._metrics()
-        self._report()
+        self._both()
+
+    def _join(self) -> None:
+        join_metrics(self._folder, self._nodes)
+
+    def _join_and_report(self) -> None:
+        self._join()
+        report_or_say_why(self._folder, is_running=True)
 
 
 class _Sparingly:

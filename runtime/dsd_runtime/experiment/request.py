@@ -59,6 +59,11 @@ class Request:
     given: Given | None = None
 
     @property
+    def is_shared(self) -> bool:
+        """Whether other processes train the phases."""
+        return self.jobs > 1 or self.ray is not None or self.slurm is not None
+
+    @property
     def is_quiet(self) -> bool:
         """Whether the plan and the estimate are not printed: a dry run has them in its JSON."""
         return (self.as_json and self.is_dry) or (self.given is not None and self.progress == "none")
@@ -90,6 +95,11 @@ def resolve(request: Request) -> ResolvedRequest:
     """Compiles the schedule for its model; raises :class:`DsdError` for every mistake found so far."""
     _require_numbers(request)
     given = request.given or Given()
+    if request.is_shared and (given.model is not None or given.data is not None):
+        raise DsdError(
+            "a model or data given as a Python object cannot be sent to other processes",
+            help="name it, as in model='package.module:factory', or train in one process",
+        )
     text = "" if given.plan is not None else _read(request.schedule) if given.text is None else given.text
     first = given.plan or _compiled(request, text)
     model_name = chosen(request.model, first, "model")

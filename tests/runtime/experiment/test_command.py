@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import errno
-import fcntl
-import os
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dsd_runtime.experiment import line
+from dsd_runtime.experiment import leases, line
+from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.experiment.leases import Membership
 
 from .conftest import DSD, SMALL, Outcome, Run, stopping_after
 
@@ -101,17 +101,20 @@ def test_fresh_starts_again(dsd_run: Run) -> None:
     assert again.weights() == first.weights()
 
 
-def test_two_processes_do_not_share_a_folder(dsd_run: Run, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    folder.mkdir()
-    lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    try:
-        outcome = dsd_run(DSD)
-    finally:
-        os.close(lock)
-    assert outcome.code == 1
-    assert "another process" in outcome.err
+def test_a_second_process_joins_in_or_is_refused(dsd_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It joins those who train the same; what would change the folder under their hands is refused."""
+    monkeypatch.setattr(leases, "LEASE_SECONDS", 0.5)
+    first = dsd_run(DSD)
+    with Membership(RunFolder(first.folder).leases).joined():
+        joined = dsd_run(DSD)
+        assert joined.states() == ["reused"] * 3
+        assert "note: another process trains in `" in joined.err
+        assert "and this one joins in" in joined.err
+        for refused in (dsd_run(DSD + "dense 1ep"), dsd_run(DSD, "--fresh")):
+            assert refused.code == 1
+            assert "error: another process is training" in refused.err
+            assert _is_one_sentence(refused)
+    assert first.weights() == dsd_run(DSD).weights()
 
 
 @pytest.mark.parametrize("after", [1, 7, 30, 55])

@@ -230,11 +230,22 @@ def test_metrics_of_what_an_edit_took_away_wait_beside(dsd_run: Run) -> None:
     before = (folder / "metrics.jsonl").read_text()
     dsd_run("a: dense 1ep lr=0.05\nc: dense 1ep lr=0.01")
     assert _labels(folder) == ["a", "c"]
-    assert '"label": "b"' in (folder / "metrics.unused.jsonl").read_text()
     dsd_run("a: dense 1ep lr=0.05\nb: dense 1ep")
     assert (folder / "metrics.jsonl").read_text() == before
-    assert '"label": "c"' in (folder / "metrics.unused.jsonl").read_text()
-    dsd_run("a: dense 1ep lr=0.05", "--fresh")
+
+
+def test_the_metrics_of_a_folder_of_version_0_1_are_given_to_their_nodes(dsd_run: Run) -> None:
+    """It had them in two files: of the plan, and of what an edit had taken away."""
+    first = dsd_run("a: dense 1ep lr=0.05\nb: dense 1ep")
+    folder, nodes = first.folder, [phase["node"] for phase in first.result["phases"]]
+    whole = (folder / "metrics.jsonl").read_text()
+    for node in nodes:
+        (folder / "checkpoints" / node / "metrics.jsonl").unlink()
+    of_a = [line for line in whole.splitlines(keepends=True) if nodes[0] in line]
+    (folder / "metrics.jsonl").write_text("".join(of_a) + '{"torn')
+    (folder / "metrics.unused.jsonl").write_text(whole.removeprefix("".join(of_a)) + "[]\n")
+    assert dsd_run("a: dense 1ep lr=0.05\nb: dense 1ep").states() == ["reused", "reused"]
+    assert (folder / "metrics.jsonl").read_text() == whole
     assert not (folder / "metrics.unused.jsonl").exists()
 
 

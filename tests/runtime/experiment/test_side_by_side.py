@@ -124,7 +124,9 @@ def _kill_at_random(command: list[str], environment: dict[str, str], draws: rand
     """Runs to the end, while workers (or the whole run, which is then started again) are killed now and then."""
     kills = 0
     while True:
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
         assert process.stderr is not None
         is_killed = False
         for line in process.stderr:

@@ -45,8 +45,13 @@ NOT_TRIED = {
     "write_layers",
     "keeps_predictions",
     "given",
+    "jobs",
+    "ray",
+    "slurm",
 }
 """Where it is and how it is shown; another device or a compiler would need one (their keys are tested apart).
+
+That no number depends on who trains is tested in `test_side_by_side.py`.
 
 The keys of live objects, which no flag gives, are tested in `test_running.py`.
 """

@@ -10,6 +10,7 @@ from made_run import made_run
 
 from dsd_lang.plan import Phase
 from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.experiment.leases import Membership
 from dsd_runtime.results.progress import progress_text
 from dsd_runtime.results.reading import read_results
 from dsd_runtime.results.report import read_runs
@@ -59,6 +60,6 @@ def test_before_anything_was_trained_there_is_no_estimate(tmp_path: Path) -> Non
 def test_a_report_knows_whether_the_folder_is_in_use(tmp_path: Path) -> None:
     made_run(tmp_path, TEXT.format(length="1ep"), measure)
     assert [run.is_running for run in read_runs([tmp_path])] == [False]
-    with RunFolder(tmp_path).locked():
+    with Membership(RunFolder(tmp_path).leases).joined():
         assert [run.is_running for run in read_runs([tmp_path])] == [True]
     assert [run.is_running for run in read_runs([tmp_path])] == [False]

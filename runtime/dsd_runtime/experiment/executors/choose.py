@@ -56,7 +56,7 @@ def workers(
     """This process, or those that `--jobs`, `--ray` or `--slurm` ask for."""
     request = prepared.request
     mark = folder.leases / f"stop-{secrets.token_hex(8)}"
-    if request.jobs == 1 and request.ray is None and request.slurm is None:
+    if not request.is_shared:
         tracker = Tracker((*shown, *recorders(prepared, folder, keys), up_to_date))
         trainer = NodeTrainer(prepared, folder, keys, history, tracker, should_stop=stop, shorter=shorter)
         return Workers(Here(prepared.plan, trainer), tracker, mark)

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Plan
 from dsd_runtime.experiment.longer import Shorter
 from dsd_runtime.experiment.request import Request, ResolvedRequest
@@ -33,13 +32,6 @@ class WorkOrder:
 
     @classmethod
     def of(cls, prepared: Prepared, folder: Path, shorter: Mapping[str, Shorter], stop_mark: Path) -> WorkOrder:
-        """Raises :class:`DsdError` for models and data that exist in this process only."""
-        given = prepared.request.given
-        if given is not None and (given.model is not None or given.data is not None):
-            raise DsdError(
-                "a model or data given as a Python object cannot be sent to other processes",
-                help="name it, as in model='package.module:factory', or train in one process",
-            )
         request = replace(prepared.request, out=folder.absolute(), schedule=prepared.request.schedule.absolute(),
                           write_layers=None, given=None)  # fmt: skip
         resolved = ResolvedRequest(prepared.plan, prepared.unscaled, prepared.model_name, prepared.preset,
