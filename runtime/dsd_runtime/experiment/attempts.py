@@ -73,6 +73,7 @@ def publish_attempt(folder: RunFolder, key: str, *, replaces: bool) -> bool:
         for old in (*numbered(node, "end"), *(node / entry.name for entry in _results(complete))):
             remove(old)
     finish_publishing(folder, key)
+    del folder.own[key]
     return True
 
 

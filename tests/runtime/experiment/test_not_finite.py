@@ -30,7 +30,8 @@ def _break_at(monkeypatch: pytest.MonkeyPatch, update: int) -> None:
 
 
 def _checkpoints(folder: Path) -> list[str]:
-    return sorted(path.name for path in (folder / "checkpoints").glob("*/*-*"))
+    kinds = ("end-*", "progress-*")
+    return sorted(path.name for kind in kinds for path in (folder / "checkpoints").rglob(kind))
 
 
 def test_a_nan_gradient_at_the_very_last_update(dsd_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
