@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,8 @@ from safetensors.torch import load_file
 
 from dsd_lang.plan import Plan
 from dsd_runtime.data.registry import open_data
+from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.experiment.leases import Lease
 from dsd_runtime.experiment.manifest import build_manifest
 from dsd_runtime.experiment.request import Request, resolve
 from dsd_runtime.experiment.setup import prepare
@@ -263,3 +268,26 @@ def test_layers_can_be_written_for_the_linter(dsd_run: Run, tmp_path: Path) -> N
     assert outcome.code == 0
     layers = json.loads(target.read_text())["layers"]
     assert {layer["kind"] for layer in layers} == {"fc"}
+
+
+def test_a_node_that_another_process_trains_is_waited_for(dsd_run: Run) -> None:
+    other = dsd_run(DSD, out="other")
+    key, folder = other.result["phases"][0]["node"], other.folder.parent / "run"
+    taken = threading.Event()
+
+    def train_elsewhere() -> None:
+        lease = Lease(RunFolder(folder).lease(key))
+        assert lease.take()
+        taken.set()
+        time.sleep(0.7)
+        shutil.copytree(RunFolder(other.folder).node(key), RunFolder(folder).node(key))
+        lease.give_back()
+
+    thread = threading.Thread(target=train_elsewhere)
+    thread.start()
+    taken.wait()
+    outcome = dsd_run(DSD, "--progress", "plain")
+    thread.join()
+    assert "d0: trained by another process" in outcome.err
+    assert "d0: dense" not in outcome.err
+    assert outcome.weights() == other.weights()
