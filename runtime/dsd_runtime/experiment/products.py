@@ -75,6 +75,11 @@ def _of_kernel(shape: Sequence[int], kernel: Any) -> int:
     return int(shape[0] * prod(shape[2:]) * kernel.numel())
 
 
+def _packed_linear(arguments: Arguments, result: Any) -> int:
+    """oneDNN's product [..., k] x [k, n] with a packed matrix, whose shape its own layout may hide."""
+    return int(prod(result.shape) * arguments[0].shape[-1])
+
+
 def _recurrent_layer(arguments: Arguments, result: Any) -> int:
     """oneDNN's: frames [T, N, F], then the input and the recurrent matrix of one direction of one layer."""
     frames, inner, hidden = arguments[0], arguments[1], arguments[2]
@@ -117,6 +122,7 @@ _PRODUCTS: Mapping[str, Count] = MappingProxyType(
         "baddbmm": _matrices(1),
         "convolution": _convolution,
         "convolution_backward": _convolution_gradients,
+        "_linear_pointwise": _packed_linear,
         "mkldnn_rnn_layer": _recurrent_layer,
         "mkldnn_rnn_layer_backward": _twice(_recurrent_layer),
         "_cudnn_rnn": _recurrent_stack,

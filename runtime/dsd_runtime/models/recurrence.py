@@ -1,10 +1,10 @@
 """A bidirectional clipped-ReLU recurrence: both directions in one loop over time.
 
-One buffer ``states`` [T, 2, N, H] has the whole recurrence: slot ``s`` has frame ``s`` of the forward direction and
-frame ``T-1-s`` of the backward one, so that one step of both is a single batched product on contiguous memory (on a
-CPU, one direction per core). It initially has the projections, which become the states in place. Padding is initially
--inf, which the clip turns into the zero state, so nothing propagates from it in either direction, forwards or
-backwards. The gradient of the two recurrent matrices is one product over all steps after the loop.
+One buffer ``states`` [2, T, N, H] has the whole recurrence: slot ``s`` has frame ``s`` of the forward direction and
+frame ``T-1-s`` of the backward one, so that one step of both is a single batched product. It initially has the
+projections, which become the states in place. Padding is initially -inf, which the clip turns into the zero state, so
+nothing propagates from it in either direction, forwards or backwards. The gradient of each recurrent matrix is one
+product over all steps after the loop, on the slots of its direction, which are one piece of memory.
 
 Shape legend: T frames, N samples, H hidden units, M valid frames (see frames.py).
 """
@@ -12,7 +12,7 @@ Shape legend: T frames, N samples, H hidden units, M valid frames (see frames.py
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.overrides import handle_torch_function, has_torch_function
 
+from dsd_runtime.models import batched_loops, packed_loops
 from dsd_runtime.models.frames import Frames
 
 StateListener = Callable[[Tensor, Tensor], None]
@@ -28,17 +29,16 @@ StateListener = Callable[[Tensor, Tensor], None]
 
 def _slots(frames: Frames) -> tuple[Tensor, Tensor]:
     """Row indices of the valid frames in the flattened buffer, for the forward and the backward direction."""
-    last = frames.num_frames - 1
-    forward = 2 * frames.num_samples * frames.times + frames.samples
-    backward = (2 * (last - frames.times) + 1) * frames.num_samples + frames.samples
+    forward = frames.num_samples * frames.times + frames.samples
+    backward = frames.num_samples * (2 * frames.num_frames - 1 - frames.times) + frames.samples
     return forward, backward
 
 
 def _scatter(rows: Tensor, frames: Frames, slots: tuple[Tensor, Tensor], padding: float) -> Tensor:
-    buffer = rows.new_full((frames.num_frames * 2 * frames.num_samples, rows.shape[1]), padding)
+    buffer = rows.new_full((2 * frames.num_frames * frames.num_samples, rows.shape[1]), padding)
     for slot in slots:
         buffer.index_copy_(0, slot, rows)
-    return buffer.view(frames.num_frames, 2, frames.num_samples, rows.shape[1])
+    return buffer.view(2, frames.num_frames, frames.num_samples, rows.shape[1])
 
 
 def _gather_sum(buffer: Tensor, slots: tuple[Tensor, Tensor]) -> Tensor:
@@ -46,31 +46,13 @@ def _gather_sum(buffer: Tensor, slots: tuple[Tensor, Tensor]) -> Tensor:
     return flat.index_select(0, slots[0]).add_(flat.index_select(0, slots[1]))
 
 
-def run_states(states: Tensor, recurrent: Tensor, clip: float) -> None:
-    """Turns the projections in ``states`` [T, 2, N, H] into states, in place; ``recurrent`` is [2, H, H]."""
-    transposed = recurrent.transpose(1, 2)
-    steps = states.unbind(0)
-    steps[0].clamp_(0, clip)
-    for previous, current in pairwise(steps):
-        current.baddbmm_(previous, transposed).clamp_(0, clip)
-
-
-def run_gradients(gradients: Tensor, states: Tensor, recurrent: Tensor, clip: float) -> None:
-    """Turns gradients of the states into gradients of the sums before the clip, in place."""
-    through_clip = torch.ops.aten.hardtanh_backward.grad_input
-    slots, values = gradients.unbind(0), states.unbind(0)
-    for step in range(len(slots) - 1, -1, -1):
-        current = slots[step]
-        through_clip(current, values[step], 0.0, clip, grad_input=current)
-        if step:
-            slots[step - 1].baddbmm_(current, recurrent)
+def _loops(states: Tensor) -> ModuleType:
+    """The quickest loops over time for a buffer."""
+    return packed_loops if packed_loops.is_packing(states) else batched_loops
 
 
 def _matrix_gradient(gradients: Tensor, states: Tensor, direction: int) -> Tensor:
-    units = states.shape[-1]
-    outer = gradients[1:, direction].reshape(-1, units)
-    inner = states[:-1, direction].reshape(-1, units)
-    return outer.t() @ inner
+    return gradients[direction, 1:].flatten(0, 1).t() @ states[direction, :-1].flatten(0, 1)
 
 
 class _ClippedRecurrence(torch.autograd.Function):
@@ -89,7 +71,7 @@ class _ClippedRecurrence(torch.autograd.Function):
         slots = _slots(frames)
         with torch.autocast(projection.device.type, enabled=False):
             states = _scatter(projection, frames, slots, -torch.inf)
-            run_states(states, torch.stack((forward_matrix, backward_matrix)), clip)
+            _loops(states).run_states(states, (forward_matrix, backward_matrix), clip)
             total = _gather_sum(states, slots)
             if on_states is not None:
                 flat = states.view(-1, states.shape[-1])
@@ -105,7 +87,7 @@ class _ClippedRecurrence(torch.autograd.Function):
         slots = (slot_list[0], slot_list[1])
         with torch.autocast(gradient.device.type, enabled=False):
             gradients = _scatter(gradient.contiguous(), ctx.frames, slots, 0.0)
-            run_gradients(gradients, states, torch.stack((forward_matrix, backward_matrix)), ctx.clip)
+            _loops(states).run_gradients(gradients, states, (forward_matrix, backward_matrix), ctx.clip)
             projection = _gather_sum(gradients, slots) if ctx.needs_input_grad[0] else None
             matrices = [
                 _matrix_gradient(gradients, states, direction) if ctx.needs_input_grad[1 + direction] else None

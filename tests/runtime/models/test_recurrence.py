@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+from dsd_runtime.experiment.flops import forward_flops
 from dsd_runtime.models.frames import Frames
 from dsd_runtime.models.recurrence import clipped_recurrence
 from dsd_runtime.models.recurrent import BidirectionalRecurrent
@@ -60,6 +63,43 @@ def test_values_and_gradients_equal_the_written_out_recurrence(clip: float) -> N
         strict=True,
     ):
         torch.testing.assert_close(mine, expected)
+
+
+@pytest.fixture(params=[1, 2, 3])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def test_a_matrix_beyond_the_cache_gives_the_same_on_any_number_of_threads(threads: int) -> None:
+    frames, units = _frames(), 640
+    exact = [value.detach() / units**0.5 for value in _arguments(units)]
+    weights = torch.randn(len(exact[0]), units, dtype=torch.double)
+
+    def results(dtype: torch.dtype) -> list[Tensor]:
+        arguments = [value.to(dtype).requires_grad_() for value in exact]
+        output = clipped_recurrence(*arguments, frames, clip=0.1)
+        return [output, *torch.autograd.grad((output * weights.to(dtype)).sum(), arguments)]
+
+    for mine, expected in zip(results(torch.float32), results(torch.double), strict=True):
+        assert mine.dtype == torch.float32
+        torch.testing.assert_close(mine.double(), expected, rtol=1e-4, atol=1e-5)
+    assert torch.get_num_threads() == threads
+    with torch.inference_mode():
+        quiet = clipped_recurrence(*(value.float() for value in exact), frames, clip=0.1)
+    torch.testing.assert_close(quiet.double(), results(torch.double)[0], rtol=1e-4, atol=1e-5)
+
+
+def test_the_products_of_a_large_matrix_are_counted_as_those_of_a_small_one() -> None:
+    frames = _frames()
+
+    def flops(units: int) -> int:
+        rows = torch.randn(int(LENGTHS.sum()), units)
+        return forward_flops(lambda: clipped_recurrence(rows, *torch.randn(2, units, units), frames))
+
+    assert flops(640) == 100 * flops(64) == 2 * 2 * (STEPS - 1) * len(LENGTHS) * 640 * 640
 
 
 @pytest.mark.parametrize("clip", [20.0, 1.5])
