@@ -1,5 +1,7 @@
 """The batch types of the tasks: frozen data that can be moved between devices.
 
+Lengths and transcripts stay on the CPU: the host reads them, and would have to wait for a GPU to get them back.
+
 Shape legend: N batch, C channels, H height, W width, T frames, F features per frame, L tokens, S target symbols.
 """
 
@@ -45,9 +47,9 @@ class SpeechBatch:
     def to(self, device: torch.device | str) -> SpeechBatch:
         return SpeechBatch(
             self.features.to(device, non_blocking=True),
-            self.lengths.to(device, non_blocking=True),
-            self.targets.to(device, non_blocking=True),
-            self.target_lengths.to(device, non_blocking=True),
+            self.lengths,
+            self.targets,
+            self.target_lengths,
             self.texts,
             self.speakers,
         )
@@ -74,7 +76,7 @@ class CaptionBatch:
             self.features.to(device, non_blocking=True),
             self.words.to(device, non_blocking=True),
             self.targets.to(device, non_blocking=True),
-            self.lengths.to(device, non_blocking=True),
+            self.lengths,
             self.references,
         )
 

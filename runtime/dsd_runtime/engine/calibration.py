@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import count as count_from_one
 from itertools import islice
 from typing import TypeVar
 
@@ -40,6 +41,17 @@ def batch_norms(model: nn.Module) -> list[_BatchNorm]:
     return [module for module in model.modules() if isinstance(module, _BatchNorm) and module.running_mean is not None]
 
 
+def _averages_over_calls() -> Callable[[nn.Module, object], None]:
+    """A hook for one layer: what `momentum=None` does, without reading the number of calls from the device."""
+    calls = count_from_one(1)
+
+    def set_momentum(norm: nn.Module, inputs: object) -> None:
+        assert isinstance(norm, _BatchNorm)
+        norm.momentum = 1.0 / next(calls)
+
+    return set_momentum
+
+
 @contextmanager
 def collecting_statistics(model: nn.Module) -> Iterator[None]:
     """Within the block each forward pass adds a batch to new statistics: their cumulative average.
@@ -49,15 +61,17 @@ def collecting_statistics(model: nn.Module) -> Iterator[None]:
     norms = batch_norms(model)
     modes = {module: module.training for module in model.modules()}
     momenta = [norm.momentum for norm in norms]
+    hooks = [norm.register_forward_pre_hook(_averages_over_calls()) for norm in norms]
     model.eval()
     try:
         for norm in norms:
             norm.reset_running_stats()
-            norm.momentum = None
             norm.train()
         with torch.no_grad():
             yield
     finally:
+        for hook in hooks:
+            hook.remove()
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
         for module, mode in modes.items():

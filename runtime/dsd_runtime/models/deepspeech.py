@@ -1,7 +1,8 @@
 """Deep Speech 1 and 2 with the paper's parameters (Tables 6 and 8): CTC logits from spectrograms.
 
 ``model(features [N, T, F], lengths [N]) -> (logits [N, T', S], lengths' [N])``; logits are 0 at the padding. Padding
-reaches no valid frame and no batch-norm statistic, so in evaluation a sample's logits do not depend on its batch.
+reaches no valid frame and no batch-norm statistic, so in evaluation a sample's logits do not depend on its batch. If
+the lengths are on the CPU and the features on a GPU, the host does not wait for it (``takes_host_lengths``).
 
 Shape legend: N samples, T frames, T' output frames, F feature bins, H hidden units, S symbols with the blank,
 C convolution channels, M valid output frames of the batch (packed rows, see frames.py).
@@ -38,6 +39,8 @@ class DeepSpeech1(nn.Module):
     8,139,805 parameters at the defaults. The convolution is `valid`: T' = (T - 11) // stride + 1.
     """
 
+    takes_host_lengths = True
+
     def __init__(
         self, *, features: int = 161, hidden: int = 1024, symbols: int = 29, stride: int = 2, dropout: float = 0.0
     ) -> None:
@@ -60,10 +63,9 @@ class DeepSpeech1(nn.Module):
         missing = KERNEL_FRAMES - features.shape[1]
         if missing > 0:
             features = nn.functional.pad(features, (0, 0, 0, missing))
-        lengths = lengths.to(features.device)
         lengths = ((lengths - KERNEL_FRAMES) // self.stride + 1).clamp(min=0)
         convolved = self.conv(features.transpose(1, 2)).transpose(1, 2)
-        frames = Frames.of(lengths, convolved.shape[1])
+        frames = Frames.of(lengths, convolved.shape[1], features.device)
         rows = clipped_relu(frames.pack(convolved))
         rows = self.dropout(clipped_relu(self.fc1(rows)))
         rows = self.dropout(clipped_relu(self.fc2(rows)))
@@ -83,6 +85,8 @@ class DeepSpeech2(nn.Module):
 
     67,740,758 parameters at the defaults with 54 symbols. T' = ceil(T / 2).
     """
+
+    takes_host_lengths = True
 
     def __init__(
         self, *, features: int = 161, hidden: int = 1760, layers: int = 7, channels: int = 32, symbols: int = 54
@@ -105,11 +109,11 @@ class DeepSpeech2(nn.Module):
         _initialise((self.conv0, self.norm0, self.conv1, self.norm1, *self.birnn, self.fc, self.norm), self.ctc)
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        lengths = lengths.to(features.device)
         clock = torch.arange(features.shape[1], device=features.device)
-        features = features.masked_fill((clock >= lengths[:, None])[:, :, None], 0.0)
+        is_padding = clock >= lengths.to(features.device, non_blocking=True)[:, None]
+        features = features.masked_fill(is_padding[:, :, None], 0.0)
         lengths = torch.div(lengths + 1, 2, rounding_mode="floor")
-        frames = Frames.of(lengths, (features.shape[1] + 1) // 2)
+        frames = Frames.of(lengths, (features.shape[1] + 1) // 2, features.device)
         images = features.transpose(1, 2).unsqueeze(1)
         rows = self._normed_rows(self.conv0, self.norm0, images, frames)
         rows = self._normed_rows(self.conv1, self.norm1, self._images(rows, frames), frames)

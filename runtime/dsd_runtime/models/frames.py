@@ -14,6 +14,25 @@ import torch
 from torch import Tensor
 
 
+def valid_positions(lengths: Tensor, longest: int, device: torch.device) -> Tensor:
+    """The flat indices of what is valid in [N, longest], sample by sample; see :meth:`Frames.of` for the devices.
+
+    >>> valid_positions(torch.tensor([1, 2]), 3, torch.device("cpu"))
+    tensor([0, 3, 4])
+    """
+    rows, columns = _valid(lengths, longest, device, batch_first=True).unbind(1)
+    return rows * longest + columns
+
+
+def _valid(lengths: Tensor, longest: int, device: torch.device | None, *, batch_first: bool) -> Tensor:
+    there = lengths.to(device, non_blocking=True)
+    clock = torch.arange(longest, device=there.device)
+    is_valid = clock[None, :] < there[:, None] if batch_first else clock[:, None] < there[None, :]
+    if there.device.type == "cpu":
+        return torch.nonzero(is_valid)
+    return torch.nonzero_static(is_valid, size=int(lengths.clamp(0, longest).sum()))
+
+
 @dataclass(frozen=True, slots=True)
 class Frames:
     """The valid frames of the T x N padded ones: ``times`` [M] and ``samples`` [M], ordered by time, then sample."""
@@ -25,10 +44,12 @@ class Frames:
     samples: Tensor
 
     @staticmethod
-    def of(lengths: Tensor, num_frames: int) -> Frames:
-        """The valid frames of samples with these ``lengths`` [N], padded to ``num_frames``."""
-        clock = torch.arange(num_frames, device=lengths.device)
-        times, samples = torch.nonzero(clock[:, None] < lengths[None, :], as_tuple=True)
+    def of(lengths: Tensor, num_frames: int, device: torch.device | None = None) -> Frames:
+        """The valid frames of samples with these ``lengths`` [N], padded to ``num_frames``, for tensors on ``device``.
+
+        If the lengths are on the CPU, the host does not wait for the device.
+        """
+        times, samples = _valid(lengths, num_frames, device, batch_first=False).unbind(1)
         return Frames(num_frames, int(lengths.shape[0]), lengths, times, samples)
 
     @property

@@ -11,7 +11,7 @@ Measured (float32, T=75, N=16, AMD EPYC, torch 2.14, busy; GFLOP a second of pro
     batched    62 / 46  53 / 50  57 / 40  42 / 32  40 / 36
     packed     45 / 41  59 / 54  59 / 55  75 / 71  64 / 63
 
-Shape legend: T frames, N samples, H hidden units; buffers are [2, T, N, H] (see recurrence.py).
+Shape legend: T frames, N samples, H hidden units; buffers are [T, 2, N, H] (see recurrence.py).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def run_states(states: Tensor, matrices: Matrices, clip: float) -> None:
 
     def run(direction: int) -> None:
         packed = _packed(matrices[direction], states)
-        steps = states[direction].unbind(0)
+        steps = states[:, direction].unbind(0)
         steps[0].clamp_(0, clip)
         for previous, current in pairwise(steps):
             torch.clamp(add_product(previous, current, packed, None, "add"), 0, clip, out=current)
@@ -64,7 +64,7 @@ def run_gradients(gradients: Tensor, states: Tensor, matrices: Matrices, clip: f
 
     def run(direction: int) -> None:
         packed = _packed(matrices[direction].t(), states)
-        slots, values = gradients[direction].unbind(0), states[direction].unbind(0)
+        slots, values = gradients[:, direction].unbind(0), states[:, direction].unbind(0)
         for step in range(len(slots) - 1, -1, -1):
             current = slots[step]
             if step + 1 < len(slots):

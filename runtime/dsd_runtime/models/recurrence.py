@@ -1,10 +1,10 @@
 """A bidirectional clipped-ReLU recurrence: both directions in one loop over time.
 
-One buffer ``states`` [2, T, N, H] has the whole recurrence: slot ``s`` has frame ``s`` of the forward direction and
-frame ``T-1-s`` of the backward one, so that one step of both is a single batched product. It initially has the
-projections, which become the states in place. Padding is initially -inf, which the clip turns into the zero state, so
-nothing propagates from it in either direction, forwards or backwards. The gradient of each recurrent matrix is one
-product over all steps after the loop, on the slots of its direction, which are one piece of memory.
+One buffer ``states`` [T, 2, N, H] has the whole recurrence: slot ``s`` has frame ``s`` of the forward direction and
+frame ``T-1-s`` of the backward one, so that one step of both is a single batched product on contiguous memory. It
+initially has the projections, which become the states in place. Padding is initially -inf, which the clip turns into
+the zero state, so nothing propagates from it in either direction, forwards or backwards. The gradient of the two
+recurrent matrices is one product over all steps after the loop.
 
 Shape legend: T frames, N samples, H hidden units, M valid frames (see frames.py).
 """
@@ -29,16 +29,17 @@ StateListener = Callable[[Tensor, Tensor], None]
 
 def _slots(frames: Frames) -> tuple[Tensor, Tensor]:
     """Row indices of the valid frames in the flattened buffer, for the forward and the backward direction."""
-    forward = frames.num_samples * frames.times + frames.samples
-    backward = frames.num_samples * (2 * frames.num_frames - 1 - frames.times) + frames.samples
+    last = frames.num_frames - 1
+    forward = 2 * frames.num_samples * frames.times + frames.samples
+    backward = (2 * (last - frames.times) + 1) * frames.num_samples + frames.samples
     return forward, backward
 
 
 def _scatter(rows: Tensor, frames: Frames, slots: tuple[Tensor, Tensor], padding: float) -> Tensor:
-    buffer = rows.new_full((2 * frames.num_frames * frames.num_samples, rows.shape[1]), padding)
+    buffer = rows.new_full((frames.num_frames * 2 * frames.num_samples, rows.shape[1]), padding)
     for slot in slots:
         buffer.index_copy_(0, slot, rows)
-    return buffer.view(2, frames.num_frames, frames.num_samples, rows.shape[1])
+    return buffer.view(frames.num_frames, 2, frames.num_samples, rows.shape[1])
 
 
 def _gather_sum(buffer: Tensor, slots: tuple[Tensor, Tensor]) -> Tensor:
@@ -52,7 +53,10 @@ def _loops(states: Tensor) -> ModuleType:
 
 
 def _matrix_gradient(gradients: Tensor, states: Tensor, direction: int) -> Tensor:
-    return gradients[direction, 1:].flatten(0, 1).t() @ states[direction, :-1].flatten(0, 1)
+    units = states.shape[-1]
+    outer = gradients[1:, direction].reshape(-1, units)
+    inner = states[:-1, direction].reshape(-1, units)
+    return outer.t() @ inner
 
 
 class _ClippedRecurrence(torch.autograd.Function):

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from dsd_runtime.data.batch import Batch, CaptionBatch
 from dsd_runtime.data.captions.source import IGNORED
+from dsd_runtime.models.frames import valid_positions
 from dsd_runtime.training.tasks.bleu import MAX_ORDER, caption_counts, corpus_bleu
 from dsd_runtime.training.tasks.captioning_decode import MAX_WORDS, beam_search, greedy
 from dsd_runtime.training.tasks.task import Prediction
@@ -42,13 +43,12 @@ class CaptioningTask:
         """The loss, and the logits [M, V] of the words and ENDs."""
         assert isinstance(batch, CaptionBatch)
         logits, targets = _words(model, batch)
-        return _token_loss(logits, targets) / len(batch), logits[targets != IGNORED]
+        return _token_loss(logits, targets) / len(batch), _without_padding(logits, batch)
 
     def rows(self, model: nn.Module, batch: Batch) -> Tensor:
         """The logits [M, V] of the words and ENDs."""
         assert isinstance(batch, CaptionBatch)
-        logits, targets = _words(model, batch)
-        return logits[targets != IGNORED]
+        return _without_padding(_words(model, batch)[0], batch)
 
     def evaluate(
         self, model: nn.Module, batches: Iterable[Batch], *, keep: list[Prediction] | None = None
@@ -108,9 +108,21 @@ def _words(model: nn.Module, batch: CaptionBatch) -> tuple[Tensor, Tensor]:
     """
     states, last = getattr(model, "states", None), getattr(model, "Wd", None)
     if callable(states) and isinstance(last, nn.Module):
-        counts = batch.targets != IGNORED
-        return last(states(batch.features, batch.words)[counts]), batch.targets[counts]
+        words = _positions(batch)
+        of_words = states(batch.features, batch.words).flatten(0, 1).index_select(0, words)
+        return last(of_words), batch.targets.flatten().index_select(0, words)
     return model(batch.features, batch.words).flatten(0, 1), batch.targets.flatten()
+
+
+def _without_padding(logits: Tensor, batch: CaptionBatch) -> Tensor:
+    """The logits [M, V] of :func:`_words` without those of padding."""
+    words = _positions(batch)
+    return logits if len(logits) == len(words) else logits.index_select(0, words)
+
+
+def _positions(batch: CaptionBatch) -> Tensor:
+    """The flat indices of the words and ENDs among [N, L]."""
+    return valid_positions(batch.lengths, batch.targets.shape[1], batch.targets.device)
 
 
 def _perplexity(nats_per_token: float) -> float:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from dsd_runtime.data.batch import Batch, SpeechBatch
 from dsd_runtime.data.speech.alphabet import BLANK
+from dsd_runtime.models.frames import valid_positions
 from dsd_runtime.training.tasks.ctc_decoding import greedy_decode
 from dsd_runtime.training.tasks.ctc_errors import counted_errors, error_rates
 from dsd_runtime.training.tasks.task import Prediction
@@ -32,27 +33,26 @@ class CtcTask:
 
     def __init__(self, alphabet: Sequence[str]) -> None:
         self._alphabet = tuple(alphabet)
-        self._too_short: Tensor = torch.zeros((), dtype=torch.int64)
+        self._too_short = 0
         self._num_seen = 0
         self._has_warned = False
 
     @property
     def num_too_short(self) -> int:
         """The number of utterances in ``loss`` and ``evaluate`` so far that were too short for their transcript."""
-        return int(self._too_short)
+        return self._too_short
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        logits, lengths = model(_speech(batch).features, _speech(batch).lengths)
-        return self._loss(logits, lengths, _speech(batch))
+        return self._loss(*_outputs(model, _speech(batch)), _speech(batch))
 
     def loss_and_rows(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         """The loss, and the logits [M, S] of the valid frames."""
-        logits, lengths = model(_speech(batch).features, _speech(batch).lengths)
+        logits, lengths = _outputs(model, _speech(batch))
         return self._loss(logits, lengths, _speech(batch)), _valid_frames(logits, lengths)
 
     def rows(self, model: nn.Module, batch: Batch) -> Tensor:
         """The logits [M, S] of the valid frames."""
-        return _valid_frames(*model(_speech(batch).features, _speech(batch).lengths))
+        return _valid_frames(*_outputs(model, _speech(batch)))
 
     def evaluate(
         self, model: nn.Module, batches: Iterable[Batch], *, keep: list[Prediction] | None = None
@@ -63,7 +63,7 @@ class CtcTask:
         speakers: list[str | None] = []
         total_loss = 0.0
         for batch in map(_speech, batches):
-            logits, lengths = model(batch.features, batch.lengths)
+            logits, lengths = _outputs(model, batch)
             total_loss += float(self._losses(logits, lengths, batch).detach().sum())
             references += batch.texts
             speakers += batch.speakers or (None,) * len(batch)
@@ -84,17 +84,17 @@ class CtcTask:
         if logits.is_cuda and torch.are_deterministic_algorithms_enabled():
             logits, batch = logits.cpu(), batch.to("cpu")  # CUDA's CTC gradient is not deterministic
         log_probabilities = F.log_softmax(logits.float(), dim=-1).transpose(0, 1)
-        losses = F.ctc_loss(
+        on_host = lengths.cpu()
+        losses = F.ctc_loss(  # it reads targets and lengths on the CPU
             log_probabilities,
             batch.targets,
-            lengths.to(batch.target_lengths.device),
+            on_host,
             batch.target_lengths,
             blank=BLANK,
             reduction="none",
             zero_infinity=True,
         )
-        too_short = (_frames_needed(batch) > lengths.to(batch.target_lengths.device)).sum()
-        self._too_short = self._too_short.to(too_short.device) + too_short
+        self._too_short += int((_frames_needed(batch) > on_host).sum())
         return losses
 
     def _warn_too_short(self) -> None:
@@ -109,17 +109,22 @@ class CtcTask:
             )
 
 
+def _outputs(model: nn.Module, batch: SpeechBatch) -> tuple[Tensor, Tensor]:
+    """The model's logits and lengths; it gets the lengths on the CPU if it says that it takes them there."""
+    is_on_host = getattr(model, "takes_host_lengths", False)
+    lengths = batch.lengths if is_on_host else batch.lengths.to(batch.features.device, non_blocking=True)
+    logits, output_lengths = model(batch.features, lengths)
+    return logits, output_lengths
+
+
 def _valid_frames(logits: Tensor, lengths: Tensor) -> Tensor:
     """Logits [N, T, S] to the rows [M, S] of the valid frames."""
-    clock = torch.arange(logits.shape[1], device=logits.device)
-    return logits[clock[None, :] < lengths.to(logits.device)[:, None]]
+    return logits.flatten(0, 1).index_select(0, valid_positions(lengths, logits.shape[1], logits.device))
 
 
 def _frames_needed(batch: SpeechBatch) -> Tensor:
     """Frames [N] needed by the shortest alignment: one for each symbol, and a blank between two equal ones."""
-    owner = torch.repeat_interleave(
-        torch.arange(len(batch), device=batch.targets.device), batch.target_lengths, output_size=batch.targets.shape[0]
-    )
+    owner = torch.repeat_interleave(torch.arange(len(batch)), batch.target_lengths, output_size=batch.targets.shape[0])
     is_repeat = (batch.targets[1:] == batch.targets[:-1]) & (owner[1:] == owner[:-1])
     return batch.target_lengths.index_add(0, owner[1:], is_repeat.long())
 
