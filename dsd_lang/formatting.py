@@ -15,6 +15,7 @@ from dsd_lang.base.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
     from dsd_lang.analysis import Analysis
+    from dsd_lang.syntax import nodes
 
 
 class Formatted(NamedTuple):
@@ -37,33 +38,34 @@ def formatted(text: str, *, analysis: Analysis | None = None) -> Formatted:
     'dense 5ep\\nsparse 50%\\n'
     """
     from dsd_lang.syntax.formatter import format_text
+    from dsd_lang.syntax.parser import parse
 
-    result = format_text(text)
+    old = parse(text) if analysis is None or analysis.resolved is None else analysis.parsed
+    result = format_text(text, parsed=old)
     if result == text:
         return Formatted(text, is_changed=False)
-    if format_text(result) != result:
+    new = parse(result)
+    if format_text(result, parsed=new) != result:
         raise LawBrokenError("formatting the result again would change it")
-    if "dsd:" not in text and _is_only_laid_out_anew(text, result):
+    if "dsd:" not in text and _is_only_laid_out_anew(old.program, new.program):
         return Formatted(result, is_changed=True)
     from dsd_lang.analysis import analyse
 
-    before, after = analysis or analyse(text), analyse(result)
+    before, after = analysis or analyse(text, parsed=old), analyse(result, parsed=new)
     if _comments(before) != _comments(after):
         raise LawBrokenError("formatting would lose a comment")
-    old, new = _meaning(before), _meaning(after)
-    if old != new:
-        raise LawBrokenError(f"formatting would change the meaning from {old} to {new}")
+    meant, means = _meaning(before), _meaning(after)
+    if meant != means:
+        raise LawBrokenError(f"formatting would change the meaning from {meant} to {means}")
     if "dsd:" in text and _told(text, before) != _told(result, after):
         raise LawBrokenError("formatting would change what a suppression silences")
     return Formatted(result, is_changed=True)
 
 
-def _is_only_laid_out_anew(text: str, result: str) -> bool:
+def _is_only_laid_out_anew(old: nodes.Program, new: nodes.Program) -> bool:
     """Whether both texts have the same tree and comments: then they mean the same and need not be expanded."""
     from dsd_lang.syntax.bare_tree import bare
-    from dsd_lang.syntax.parser import parse
 
-    old, new = parse(text).program, parse(result).program
     if Counter(item.text.rstrip() for item in old.comments) != Counter(item.text.rstrip() for item in new.comments):
         return False
     try:

@@ -17,7 +17,7 @@ from dsd_lang.base.source import SourceText
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.canonical_order import percentages, pieces_of
 from dsd_lang.syntax.directives import DIRECTIVE, covered, covered_line, stretches
-from dsd_lang.syntax.parser import parse
+from dsd_lang.syntax.parser import ParseResult, parse
 from dsd_lang.syntax.spacing import TokenLine, comment_text, lines_of
 from dsd_lang.syntax.terminals import Token
 
@@ -39,7 +39,7 @@ class UnformattableError(DsdError):
         self.diagnostics = tuple(diagnostics)
 
 
-def format_text(text: str) -> str:
+def format_text(text: str, *, parsed: ParseResult | None = None) -> str:
     """The text in canonical form; its line endings and byte-order mark are kept.
 
     Raises :class:`UnformattableError` (a `DsdError`) for a text with syntax errors.
@@ -47,7 +47,7 @@ def format_text(text: str) -> str:
     >>> format_text("sparse 50ep 0.5 layers=fc , birnn;dense  # all")
     'sparse 50% layers=fc,birnn 50ep\\ndense  # all\\n'
     """
-    parsed = parse(text)
+    parsed = parsed or parse(text)
     if parsed.diagnostics:
         raise UnformattableError(parsed.diagnostics)
     layout = _Layout(text, parsed.program.comments, parsed.tokens)
