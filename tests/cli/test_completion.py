@@ -7,6 +7,7 @@ import pty
 import select
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -197,3 +198,20 @@ def test_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert main([]) == 2
     assert "give the name of one shell" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "status", "said"),
+    [
+        ("dsd_lang.cli.completion", "bash", 0, ""),
+        ("dsd_runtime.results.cli", "no-run", 2, "dsd-report: `numpy` is not installed, which it needs"),
+    ],
+)
+def test_without_the_extra_run(tmp_path: Path, module: str, arguments: str, status: int, said: str) -> None:
+    """`pip install dsd-lang` alone: the scripts are there, and what is missing is told in a sentence."""
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('numpy', 'torch', 'scipy', 'rich')));"
+        f"from {module} import main; sys.exit(main([{arguments!r}]))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr.partition("\n")[0]) == (status, said)

@@ -10,16 +10,16 @@ import sys
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dsd_lang import __version__
 from dsd_lang.base.command_parser import CommandParser
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.streams import guarded, write_to_stream
-from dsd_runtime.experiment.folder import RunFolder
-from dsd_runtime.results.report import ReportedRun, read_runs, report_html
-from dsd_runtime.results.results import schema_text
-from dsd_runtime.results.text_report import csv_report, markdown_report
 from dsd_runtime.storage.durable import write_where_told
+
+if TYPE_CHECKING:
+    from dsd_runtime.results.report import ReportedRun
 
 PROGRAM = "dsd-report"
 _EPILOGUE = """exit status: 0 done, 1 an `expect` of the schedule failed, 2 wrong usage or no run folder.
@@ -59,16 +59,24 @@ def _main(arguments: Sequence[str] | None) -> int:
     parser = build_parser()
     request = parser.parse_args(arguments)
     if request.schema:
+        from dsd_runtime.results.results import schema_text
+
         write_to_stream(sys.stdout, schema_text(), "stdout")
         return 0
     if not request.runs:
         parser.error("the following arguments are required: RUN")
-    return _run(request)
+    try:
+        return _run(request)
+    except ModuleNotFoundError as error:
+        message = f"`{error.name}` is not installed, which it needs"
+        raise DsdError(message, help="run: pip install 'dsd-lang[run]'") from error
 
 
 def _run(request: argparse.Namespace) -> int:
     if request.opens and request.format != "html":
         raise DsdError("`--open` shows HTML only", help="leave out `--format`")
+    from dsd_runtime.results.report import read_runs
+
     runs = read_runs(request.runs)
     text = _text(runs, request.format)
     path = _path(request)
@@ -84,10 +92,14 @@ def _run(request: argparse.Namespace) -> int:
 
 def _text(runs: Sequence[ReportedRun], form: str) -> str:
     if form == "html":
+        from dsd_runtime.results.report import report_html
+
         return report_html(runs)
     if form == "json":
         parts = [run.results.to_json() for run in runs]
         return parts[0] if len(parts) == 1 else f"[\n{','.join(parts)}]\n"
+    from dsd_runtime.results.text_report import csv_report, markdown_report
+
     named = [(run.name, run.results) for run in runs]
     return markdown_report(named) if form == "markdown" else csv_report(named)
 
@@ -96,6 +108,8 @@ def _path(request: argparse.Namespace) -> Path | None:
     """The file to write; None for stdout."""
     if request.out is not None or request.format != "html":
         return Path(request.out) if request.out is not None else None
+    from dsd_runtime.experiment.folder import RunFolder
+
     return RunFolder(request.runs[0]).report if len(request.runs) == 1 else Path("report.html")
 
 
