@@ -43,6 +43,7 @@ SECTIONS: dict[str, tuple[Public, ...]] = {
     "The runtime": (
         Public("dsd_runtime.attach", "runtime/dsd_runtime/engine/attachment.py"),
         Public("dsd_runtime.Session", "runtime/dsd_runtime/engine/session.py"),
+        Public("dsd_runtime.CapturedMasks", "runtime/dsd_runtime/engine/captured.py"),
         Public("dsd_runtime.run", "runtime/dsd_runtime/running.py"),
         Public("dsd_runtime.build_model", "runtime/dsd_runtime/experiment/catalogue_model.py"),
         Public("dsd_runtime.load_run", "runtime/dsd_runtime/experiment/trained.py"),

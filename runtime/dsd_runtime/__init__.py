@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dsd_runtime.data.label_noise import noisy_labels
     from dsd_runtime.engine.attachment import attach
+    from dsd_runtime.engine.captured import CapturedMasks
     from dsd_runtime.engine.layers import inventory, tag
     from dsd_runtime.engine.session import Session
     from dsd_runtime.experiment.catalogue_model import build_model
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from dsd_runtime.training.relu_entropy import ReluEntropy
 
 __all__ = [
+    "CapturedMasks",
     "DsdWarning",
     "ReluEntropy",
     "Results",
@@ -36,6 +38,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "CapturedMasks": "engine.captured",
     "DsdWarning": "notices",
     "ReluEntropy": "training.relu_entropy",
     "Results": "results.results",

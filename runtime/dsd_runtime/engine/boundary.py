@@ -113,6 +113,11 @@ class Boundary:
         require_maskable({name: self._parameters[name] for name in chosen.names})
         return chosen
 
+    def selected_names(self) -> tuple[str, ...]:
+        """The weights that some phase of the plan prunes, and those that are pruned now."""
+        selected = (name for selection in self._selections.values() for name in selection.names)
+        return tuple(dict.fromkeys((*selected, *self.store.masks)))
+
     # --- entry --------------------------------------------------------------------------------------------------------
 
     def prepare(self, stage: Stage, update: int) -> Entry:

@@ -86,6 +86,15 @@ class Halves:
             forget_skipped(self._line.optimizer, self._stateless)
         self.after(applied=applied)
 
+    def after_captured(self, call: str) -> None:
+        """Counts an update that a captured graph has made, as the public method ``call`` says."""
+        self.require_closed(call)
+        line = self._line
+        if line.is_phase_over or line.is_selection_due:
+            raise ValueError(f"{call} without begin_step(), or after the last update of the schedule")
+        line.rate_owner.check()
+        self.after(applied=True)
+
     def after(self, *, applied: bool) -> None:
         """The second half: masks, clocks and the next rate, unless the step was skipped."""
         self.close()

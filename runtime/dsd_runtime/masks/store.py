@@ -47,6 +47,8 @@ class MaskStore:
         self._processes = processes_of(owner.parameters[0] for owner in self._owners.values())
         self._masks: dict[str, ClearingMask] = {}
         self._alive: dict[str, int] = {}
+        self.changes = 0
+        """How often masks were set or removed."""
 
     def rebind(self, named_parameters: Iterable[tuple[str, nn.Parameter]]) -> None:
         """Reads the model's parameters again, if some were added or replaced; the masks are kept by name.
@@ -71,6 +73,10 @@ class MaskStore:
             raise ValueError(f"the model has no parameter `{name}`")
         return self._canonical[name]
 
+    def parameters(self, name: str) -> tuple[nn.Parameter, ...]:
+        """The parameters of a mask, by the mask's name: one, unless separate parameters share memory."""
+        return self._owners[name].parameters
+
     def set(self, name: str, mask: Tensor) -> None:
         """Sets a parameter's mask (bool, the parameter's shape, true where it is kept). Does not change the weights.
 
@@ -87,12 +93,14 @@ class MaskStore:
             raise DsdError(f"`{name}` has the dtype {parameter.dtype}, which cannot be masked")
         own = torch.empty_like(parameter, dtype=torch.bool, requires_grad=False).copy_(mask)
         self._masks[owner.name] = ClearingMask(own)
+        self.changes += 1
         self._alive[owner.name] = int(self._processes.sum(np.array([int(torch.count_nonzero(own))]))[0])
 
     def clear(self) -> None:
         """Removes all masks."""
         self._masks.clear()
         self._alive.clear()
+        self.changes += 1
 
     def __len__(self) -> int:
         return len(self._masks)

@@ -56,6 +56,11 @@ def one_update(session: Session, model: nn.Module, batch: tuple[Tensor, Tensor] 
     session.step()
 
 
+def whole_update(session: Session, model: nn.Module, *, seed: int) -> None:
+    """A whole update on samples of that seed."""
+    one_update(session, model, samples(16, seed=seed))
+
+
 def updates(session: Session, model: nn.Module) -> Iterator[int]:
     """Trains to the end, yielding after each update."""
     while not session.done:

@@ -15,7 +15,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 import dsd_lang
-from dsd_runtime import Session, attach
+from dsd_runtime import CapturedMasks, Session, attach
 
 PLANS = {
     "zero": "dense 1it lr=0.1; sparse 50% 2it; dense 1it",
@@ -138,6 +138,25 @@ def test_a_copy_of_the_model_is_masked_where_it_is(device: str) -> None:
         session.mask_copy(average)
         assert devices_of(average.state_dict()) == {device}
         assert devices_of(session.masks) == {"cuda"}
+
+
+@pytest.mark.parametrize("plan", ["zero", "ramp"])
+def test_an_update_that_can_be_captured_reads_nothing(plan: str) -> None:
+    with fake_cuda() as reads:
+        work = work_of("lenet_300_100")
+        session = attached(PLANS[plan], work, "capturable adamw")
+        masks = CapturedMasks(session)
+        while not session.done:
+            session.begin_step()
+            masks.follow()
+            reads.taken()
+            session.optimizer.zero_grad(set_to_none=False)
+            work.task.loss(work.model, work.batch()).backward()
+            masks.apply()
+            session.optimizer.step()
+            assert reads.taken() == []
+            masks.count_update()
+        assert devices_of(masks._masks) == {"cuda"}
 
 
 def test_a_model_that_moves_to_the_device_after_attach_takes_its_masks_along() -> None:
