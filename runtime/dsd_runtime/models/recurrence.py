@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.overrides import handle_torch_function, has_torch_function
 
-from dsd_runtime.models import batched_loops, packed_loops
+from dsd_runtime.models import batched_loops, graphed_loops, packed_loops
 from dsd_runtime.models.frames import Frames
 
 StateListener = Callable[[Tensor, Tensor], None]
@@ -49,6 +49,8 @@ def _gather_sum(buffer: Tensor, slots: tuple[Tensor, Tensor]) -> Tensor:
 
 def _loops(states: Tensor) -> ModuleType:
     """The quickest loops over time for a buffer."""
+    if graphed_loops.is_graphing(states):
+        return graphed_loops
     return packed_loops if packed_loops.is_packing(states) else batched_loops
 
 

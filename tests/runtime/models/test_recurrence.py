@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dsd_runtime.experiment.flops import forward_flops
+from dsd_runtime.models import batched_loops, graphed_loops
 from dsd_runtime.models.frames import Frames
 from dsd_runtime.models.recurrence import clipped_recurrence
 from dsd_runtime.models.recurrent import BidirectionalRecurrent
@@ -90,6 +91,39 @@ def test_a_matrix_beyond_the_cache_gives_the_same_on_any_number_of_threads(threa
     with torch.inference_mode():
         quiet = clipped_recurrence(*(value.float() for value in exact), frames, clip=0.1)
     torch.testing.assert_close(quiet.double(), results(torch.double)[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("num_frames", [1, 2, 16, 17, 18, 33, 40])
+@pytest.mark.parametrize("clip", [20.0, 0.3])
+def test_loops_in_pieces_of_a_graph_give_the_same_bits(num_frames: int, clip: float) -> None:
+    shape, matrices = (num_frames, 2, 3, 8), (torch.randn(8, 8) / 2, torch.randn(8, 8) / 2)
+    projections, gradients = torch.randn(shape), torch.randn(shape)
+    projections[num_frames // 2 :, :, 1] = -torch.inf
+    results = []
+    for loops in (batched_loops, graphed_loops):
+        states, slopes = projections.clone(), gradients.clone()
+        loops.run_states(states, matrices, clip)
+        loops.run_gradients(slopes, states, matrices, clip)
+        results.append((states, slopes))
+    for expected, found in zip(*results, strict=True):
+        assert torch.equal(found, expected)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_graphs_equal_the_batched_loops_on_a_gpu() -> None:
+    layer, rows = BidirectionalRecurrent(6, 32).cuda(), torch.randn(int(LENGTHS.sum()), 6, device="cuda")
+
+    def results() -> list[Tensor]:
+        output = layer(rows, _frames(LENGTHS.cuda()))
+        return [output, *torch.autograd.grad(output.square().sum(), list(layer.parameters()))]
+
+    expected = results()
+    graphed_loops.switch(True)
+    try:
+        for found, wanted in zip(results(), expected, strict=True):
+            torch.testing.assert_close(found, wanted)
+    finally:
+        graphed_loops.switch(False)
 
 
 def test_the_products_of_a_large_matrix_are_counted_as_those_of_a_small_one() -> None:
