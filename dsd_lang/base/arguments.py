@@ -113,6 +113,17 @@ ARGUMENTS: tuple[Argument, ...] = (
     ),
     Argument("every", SPARSE, "length", "100it", "how often a ramp selects again", "pruning", home="target"),
     Argument(
+        "masks",
+        SPARSE,
+        "choice",
+        "previous",
+        "which masks `held` keeps: those of the phase before, or the zeros that the weights have (`current`)",
+        "pruning",
+        words("previous", "current"),
+        home="target",
+        example="current",
+    ),
+    Argument(
         "layers",
         SPARSE_OR_SET,
         "selectors",

@@ -24,7 +24,10 @@ KEYWORDS = {
     "compare": ("compare A vs B on=METRIC", "two branches compared by a t-test on a metric"),
     "expect": ("expect CONDITION", "a claim that is checked at the end of the run"),
     "until": ("until CONDITION", "stops early; the length given is the bound"),
-    "held": ("sparse held", "a target: the masks stay as they are"),
+    "held": (
+        "sparse held",
+        "a target: the masks stay as they are, or, with `masks=current`, are the zeros of the weights",
+    ),
     "as": ("repeat N as NAME { ... }", "the name of the round, counted from 0"),
     "in": ("for NAME in VALUE, ...", "the values a name takes"),
     "vs": ("compare A vs B", "separates the branches to compare"),

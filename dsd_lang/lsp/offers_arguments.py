@@ -54,6 +54,8 @@ def _makes_sense(document: Document, cursor: Cursor, name: str) -> bool:
         return _decays(cursor) if "decay" in cursor.named else "decay" in document.labels.settings
     if name in ("ramp", "every"):
         return has_ramp(cursor)
+    if name == "masks":
+        return isinstance(target(cursor), nodes.HeldTarget)
     if name == "of":
         return isinstance(target(cursor), nodes.Number) and not has_ramp(cursor) and not has_pattern(cursor)
     return True

@@ -43,7 +43,10 @@ def read_phases(compilation: Compilation) -> None:
 
 
 def _overridden(original: GivenArguments, override: GivenArguments) -> GivenArguments:
-    """The original's arguments, replaced by those of the override; a ramp's `every=` is part of the target."""
+    """The original's arguments, replaced by those of the override; a ramp's `every=` is part of the target.
+
+    `masks=` is part of `held`.
+    """
     merged = override.over(original)
     target = merged.target
     if override.target is None and isinstance(target, dict) and target["kind"] == "ramp":
@@ -53,6 +56,9 @@ def _overridden(original: GivenArguments, override: GivenArguments) -> GivenArgu
             "shape": shape if isinstance(shape, str) else target["shape"],
             "every": every if is_length(every) else target["every"],
         }
+    if override.target is None and isinstance(target, dict) and target["kind"] in ("held", "current"):
+        masks = override.said("masks") or original.said("masks")
+        merged.target = {"kind": "current" if masks == "current" else "held"}
     return merged
 
 
@@ -207,7 +213,7 @@ class _PhaseReader:
             given.arguments.setdefault("layers", selectors)
 
     def companions(self, node: nodes.Phase, target: TargetData, given: GivenArguments) -> None:
-        """Checks that `ramp=` and `every=` are used with a ramp, and `of=` with a share."""
+        """Checks that `ramp=` and `every=` are used with a ramp, `of=` with a share, and `masks=` with `held`."""
         kinds: set[str] = {target["kind"]}
         if target["kind"] == "list":
             kinds.update(item["target"]["kind"] for item in target["items"])
@@ -215,6 +221,7 @@ class _PhaseReader:
             ("ramp", {"ramp"}, "a ramp such as `0->90%`"),
             ("every", {"ramp"}, "a ramp such as `0->90%`"),
             ("of", {"fraction", "remaining"}, "a share such as `20%`"),
+            ("masks", {"held", "current"}, "`held`"),
         ):
             if given.said(name) is not None and not kinds & fitting:
                 self.diagnostics.report(unknown_argument.without_companion(node, name, what))

@@ -1,4 +1,4 @@
-"""Reads the target of a `sparse` phase: checks ranges and adds `of=`, `ramp=` and `every=`."""
+"""Reads the target of a `sparse` phase: checks ranges and adds `of=`, `ramp=`, `every=` and `masks=`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read_target(
     """The target of a phase as plan data; its other arguments are ``given``. None after reporting why there is none."""
     is_of_remaining = given.said("of") == "remaining"
     if isinstance(node, nodes.HeldTarget):
-        return {"kind": "held"}
+        return {"kind": "current" if given.said("masks") == "current" else "held"}
     if isinstance(node, nodes.NofMTarget):
         return _n_of_m(node, diagnostics)
     if isinstance(node, nodes.RampTarget):

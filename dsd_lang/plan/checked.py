@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _NEEDED_BY_TARGET: Mapping[str, tuple[str, ...]] = {
     "fraction": ("pruned",), "remaining": ("pruned",), "nm": ("n", "m"), "ramp": ("start", "end", "shape", "every"),
-    "held": (), "list": ("items",),
+    "held": (), "current": (), "list": ("items",),
 }  # fmt: skip
 _OPERANDS = {"compare": 2, "arithmetic": 2, "not": 1}
 _OPERATORS = {"compare": ("<", "<=", ">", ">=", "==", "!="), "arithmetic": ("+", "-", "*", "/")}

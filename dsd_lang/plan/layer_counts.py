@@ -132,6 +132,8 @@ def _competition(
         return []
     if target.kind == "held":
         return [_found(before, [weight]) for weight in weights]
+    if target.kind == "current":
+        return [_Group(frozenset((weight.name,)), weight.size, None) for weight in weights]
     if target.kind == "nm":
         return [_patterned(weight, target.n or 1, target.m or 1) for weight in weights]
     pruned = exact((target.end if is_end else target.start) or "0" if target.kind == "ramp" else target.pruned or "0")

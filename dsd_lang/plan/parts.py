@@ -108,11 +108,11 @@ class SelectorTarget(PlanPart):
 class Target(PlanPart):
     """How much is pruned.
 
-    fraction/remaining: ``pruned``; nm: keep ``n`` of ``m``; ramp: ``start``, ``end``, ``shape``, ``every``; held: no
-    fields; list: ``items``, the first match applies.
+    fraction/remaining: ``pruned``; nm: keep ``n`` of ``m``; ramp: ``start``, ``end``, ``shape``, ``every``; held, and
+    current (the zeros of the weights): no fields; list: ``items``, the first match applies.
     """
 
-    kind: Literal["fraction", "remaining", "nm", "ramp", "held", "list"]
+    kind: Literal["fraction", "remaining", "nm", "ramp", "held", "current", "list"]
     pruned: ShareText | None = None
     n: int | None = None
     m: int | None = None

@@ -68,9 +68,9 @@ class RampData(TypedDict):
 
 
 class HeldData(TypedDict):
-    """A plan `Target` that keeps the masks."""
+    """A plan `Target` that keeps the masks, or takes the zeros of the weights as masks."""
 
-    kind: Literal["held"]
+    kind: Literal["held", "current"]
 
 
 class ItemData(TypedDict):

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from dsd_lang.passes.quantities import Quantity
 
 CODE = "DSD901"
-_FIRST = ("of", "ramp", "every", "layers", "except")  # items before length and rate in canonical form
+_FIRST = ("of", "ramp", "every", "masks", "layers", "except")  # items before length and rate in canonical form
 
 
 def check(subject: Subject) -> None:

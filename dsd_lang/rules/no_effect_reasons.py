@@ -59,6 +59,12 @@ def _on_held(context: Context, name: str, value: object) -> Reason | None:
     return f"`{name}=` has no effect on `held`, which keeps the masks as they are", _LEAVE_OUT
 
 
+def _on_current(context: Context, name: str, value: object) -> Reason | None:
+    if context.kinds != {"current"}:
+        return None
+    return f"`{name}=` has no effect with `masks=current`, where every zero is pruned and nothing else", _LEAVE_OUT
+
+
 def _on_pattern(context: Context, name: str, value: object) -> Reason | None:
     if not context.kinds or not context.kinds <= {"nm", "held"}:
         return None
@@ -233,6 +239,7 @@ def parts_of_condition(condition: ConditionData) -> Iterator[ConditionData]:
 _Check = Callable[[Context, str, object], Reason | None]
 _CHECKED: tuple[tuple[_Check, tuple[str, ...]], ...] = (
     (_on_held, _SELECTING),
+    (_on_current, ("by", "scope", "alloc", "unit", "min")),
     (_on_pattern, ("min", "scope", "alloc", "unit")),
     (_alloc_with_global, ("alloc",)),
     (_flat_ramp, ("ramp",)),

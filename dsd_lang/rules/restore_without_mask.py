@@ -3,7 +3,8 @@
 What it does
 ------------
 Reports `restore=` on a `dense` phase that does not follow a sparse one, and `sparse held` without a sparse phase
-right before it.
+right before it. `sparse held masks=current` needs none, because its masks are the zeros of the weights; it is reported
+after a dense phase that trains, whose updates leave no zeros.
 
 Why is this bad
 ---------------
@@ -63,8 +64,23 @@ def check(subject: Subject) -> None:
                 "`held` has nothing to hold: no masks are on before this phase",
                 draft.node.span,
                 label="no sparse phase before it",
-                help="say how much is pruned: `sparse 50%`",
+                help="say how much is pruned: `sparse 50%`; the zeros of a pruned network: `sparse held masks=current`",
             )
+        if target is not None and target["kind"] == "current" and _has_no_zeros(draft):
+            subject.diagnostics.add(
+                CODE,
+                "`masks=current` finds no zeros: the dense phase before it trains all weights",
+                draft.span_of("masks"),
+                label="after a dense phase",
+                help='write it first, or say where the pruned weights are: `from="pruned.safetensors"`',
+            )
+
+
+def _has_no_zeros(draft: Draft) -> bool:
+    """Whether the weights that the phase starts from were trained by a dense phase right before it."""
+    parent, length = draft.parent, draft.parent.length if draft.parent is not None else None
+    is_trained = parent is not None and parent.mode == "dense" and length is not None and length.value != 0
+    return is_trained and draft.given.arguments.get("from") is None
 
 
 def _elsewhere(phases: Sequence[Draft]) -> set[int]:

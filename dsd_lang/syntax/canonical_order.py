@@ -1,7 +1,8 @@
 """Sorts the parts of a statement's head into canonical order.
 
-The order of a phase is: label, `dense` or `sparse`, target (with `of=`, `ramp=`, `every=`), selectors, length, `lr=`,
-the others in the order of the argument table, `until`. Positional arguments of calls, and settings, keep their order.
+The order of a phase is: label, `dense` or `sparse`, target (with `of=`, `ramp=`, `every=`, `masks=`), selectors,
+length, `lr=`, the others in the order of the argument table, `until`. Positional arguments of calls, and settings, keep
+their order.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dsd_lang.syntax.terminals import Token
 
 _TABLE_INDEX = {row.name: index for index, row in enumerate(ARGUMENTS)}
 _FIRST, _WORD, _TARGET, _TARGET_ARGUMENT, _SELECTORS, _LENGTH, _RATE, _REST, _UNTIL, _LAST = range(10)
-_TARGET_ARGUMENTS = ("of", "ramp", "every")
+_TARGET_ARGUMENTS = tuple(row.name for row in ARGUMENTS if row.home == "target")
 _SELECTING = ("layers", "except")
 _ONLY_TARGETS = (nodes.NofMTarget, nodes.RampTarget, nodes.HeldTarget, nodes.ListTarget, nodes.Number)
 _OPENING = ("LPAR", "LSQB")

@@ -110,6 +110,8 @@ def target_text(target: Target | None) -> str:
         return f"{target.n}:{target.m}"
     if target.kind == "held":
         return "held"
+    if target.kind == "current":
+        return "held masks=current"
     if target.kind == "list":
         return "[" + ", ".join(f"{item.selector}: {target_text(item.target)}" for item in target.items) + "]"
     if target.kind == "ramp":

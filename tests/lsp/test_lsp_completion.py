@@ -71,7 +71,8 @@ def test_arguments_of_the_statement(editor: Editor) -> None:
     assert labels_at(editor, "fork { a: dense 5ep lr=1 } compare a vs a |") == ["on=", "test=", "at="]
     assert "scale=" in labels_at(editor, "repeat sparse 25% |")
     assert {"ramp=", "every="} <= set(labels_at(editor, "sparse 0->90% |"))
-    assert not {"ramp=", "every=", "of="} & set(labels_at(editor, "sparse 2:4 |"))
+    assert not {"ramp=", "every=", "of=", "masks="} & set(labels_at(editor, "sparse 2:4 |"))
+    assert "masks=" in labels_at(editor, "sparse held |")
 
 
 def test_values_of_an_argument(editor: Editor) -> None:
@@ -258,7 +259,7 @@ def written(name: str, value: str, place: str) -> str:
     given = f"{name}={value}"
     fork = "fork seeds=2 {{ a: dense 5ep lr=0.1 decay=cosine\n b: dense 5ep lr=0.1 }}\n"
     decay = "" if name == "decay" else "decay=cosine "
-    target = "0->50%" if name in ("ramp", "every") else "50%"
+    target = {"ramp": "0->50%", "every": "0->50%", "masks": "held"}.get(name, "50%")
     return {
         "dense": f"dense 5ep {'' if name == 'lr' else 'lr=0.1 '}{decay}{given}\n",
         "sparse": f"sparse {target} 5ep {'' if name == 'lr' else 'lr=0.1 '}{decay}{given}\ndense\n",

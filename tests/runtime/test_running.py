@@ -352,3 +352,20 @@ def test_a_wrong_name_or_option_is_a_sentence(name: str, words: str) -> None:
     with pytest.raises(DsdError) as caught:
         dsd_runtime.build_model(name)
     assert words in str(caught.value)
+
+
+def test_a_network_that_came_pruned_is_tuned_with_its_zeros(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    torch.manual_seed(0)
+    pruned = dsd_runtime.build_model("lenet_300_100", data="digits").state_dict()
+    weights = {name: torch.where(value.abs() < 0.05, 0, value) for name, value in pruned.items()}
+    save_file(weights, tmp_path / "pruned.safetensors")
+    text = f'sparse held masks=current from="{tmp_path}/pruned.safetensors" 1ep lr=0.05'
+    results = dsd_runtime.run(text, out=tmp_path / "run", **SMALL)
+    final = load_file(tmp_path / "run" / "final.safetensors")
+    matrices = [name for name, value in weights.items() if value.dim() == 2]
+    zeros = {name: int((weights[name] == 0).sum()) for name in matrices}
+    assert {name: int((final[name] == 0).sum()) for name in matrices} == zeros
+    assert results.phases[0].sparsity == pytest.approx(sum(zeros.values()) / sum(weights[n].numel() for n in matrices))
+    assert not any(torch.equal(final[name], weights[name]) for name in matrices)

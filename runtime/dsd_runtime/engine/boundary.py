@@ -23,13 +23,13 @@ from dsd_runtime.engine.optimizer_state import forget_all_state, forget_state, l
 from dsd_runtime.engine.origins import Origins, Weights, copy_into
 from dsd_runtime.engine.randomness import stream_key
 from dsd_runtime.engine.references import ClockReading
-from dsd_runtime.engine.selection_plan import Selection, runtime_target, select_weights
+from dsd_runtime.engine.selection_plan import Selection, require_zeros, runtime_target, select_weights
 from dsd_runtime.engine.stages import Stage
 from dsd_runtime.engine.suitability import require_maskable
 from dsd_runtime.engine.wrappers import named_alike
 from dsd_runtime.masks import Held, MaskStore, Ramp, Target, choose_masks, input_axes, preserves_zero, resolve_ramps
 from dsd_runtime.masks.shards import local_of, own_rows, processes_of, sharded_as
-from dsd_runtime.masks.targets import PerSelector
+from dsd_runtime.masks.targets import Current, PerSelector
 
 _LARGE_FIRST_UPDATE = 1.5
 
@@ -129,15 +129,16 @@ class Boundary:
         phase = stage.phase
         masks: dict[str, Tensor] | None = None
         forced: tuple[str, ...] = ()
+        weights = self._origins.starting(stage)
         if phase.mode == "sparse":
             assert phase.target is not None
             target = runtime_target(phase.target, stage.updates_per_epoch)
             if not isinstance(target, Held):
-                masks, forced = self._choose(stage, target, 0, update)
+                masks, forced = self._choose(stage, target, 0, update, starting=weights)
             elif not len(self.store):
                 message = f"phase `{phase.label or phase.id}` uses `held`, but no masks are active before it"
                 raise DsdError(message, help="prune first")
-        return Entry(masks, forced, self._origins.starting(stage), self._restored(stage))
+        return Entry(masks, forced, weights, self._restored(stage))
 
     def enter(self, stage: Stage, entry: Entry, optimizer: Optimizer) -> dict[str, Any]:
         """Enters a prepared phase; returns what happened as plain data."""
@@ -167,13 +168,13 @@ class Boundary:
         return {**details, **self.counts()}
 
     def _choose(
-        self, stage: Stage, target: Target, step: int, update: int
+        self, stage: Stage, target: Target, step: int, update: int, *, starting: Weights | None = None
     ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
         phase = stage.phase
         selection = self._selections[phase.id]
         position = f"{phase.path if phase.rng == 'distinct' else ''}:{update - step}"
         chosen = choose_masks(
-            weights={name: self._parameters[name].detach() for name in selection.names},
+            weights=self._weights_of(selection, starting if isinstance(target, Current) else None),
             target=resolve_ramps(target, step, stage.length),
             scope=cast(Literal["layer", "global"], phase.scope),
             by=phase.by.name,
@@ -185,7 +186,17 @@ class Boundary:
             update=update,
             input_axes=input_axes(self.layers),
         )
+        if isinstance(target, Current):
+            sizes = {name: self._parameters[name].numel() for name in selection.names}
+            require_zeros(phase, sizes, chosen.alive_counts)
         return chosen.masks, chosen.kept_by_minimum
+
+    def _weights_of(self, selection: Selection, loaded: Weights | None) -> dict[str, Tensor]:
+        """The selected weights: the model's, or those that the phase starts from."""
+        own = {name: self._parameters[name].detach() for name in selection.names}
+        if loaded is None:
+            return own
+        return {name: sharded_as(weight, loaded[name].to(weight.device)) for name, weight in own.items()}
 
     def _install(self, masks: Mapping[str, Tensor], *, others_hold: bool) -> None:
         if not others_hold:

@@ -5,7 +5,7 @@ Every selector must match something; otherwise the error lists the layers of the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dsd_lang.base.computed_weights import refusal
@@ -16,7 +16,7 @@ from dsd_lang.plan import Phase
 from dsd_lang.plan import Target as PlanTarget
 from dsd_lang.plan.division import divide
 from dsd_lang.plan.fitting import unreachable_items
-from dsd_runtime.masks.targets import Held, NofM, PerSelector, Pruned, Ramp, Remaining, Target
+from dsd_runtime.masks.targets import Current, Held, NofM, PerSelector, Pruned, Ramp, Remaining, Target
 
 _DEFAULT_EVERY_UPDATES = 100
 
@@ -73,9 +73,21 @@ def runtime_target(target: PlanTarget, updates_per_epoch: int) -> Target:
         return NofM(int(target.n or 0), int(target.m or 0))
     if target.kind == "held":
         return Held()
+    if target.kind == "current":
+        return Current()
     if target.kind == "ramp":
         every = target.every.length.updates(updates_per_epoch) if target.every else _DEFAULT_EVERY_UPDATES
         return Ramp(exact(target.start or "0"), exact(target.end or "0"), target.shape or "cubic", every)
     parts = tuple(runtime_target(item.target, updates_per_epoch) for item in target.items)
     assert all(not isinstance(part, PerSelector) for part in parts)
     return PerSelector(parts)  # type: ignore[arg-type]
+
+
+def require_zeros(phase: Phase, sizes: Mapping[str, int], alive: Mapping[str, int]) -> None:
+    """Raises :class:`DsdError` if `masks=current` finds no zero among the selected weights."""
+    if sum(sizes.values()) == sum(alive.values()):
+        raise DsdError(
+            f"phase `{phase.label or phase.id}` has `masks=current`, and none of the {sum(sizes.values()):,} selected "
+            "weights is 0",
+            help='load the pruned weights before `attach()`, or write `from="pruned.safetensors"` on the phase',
+        )

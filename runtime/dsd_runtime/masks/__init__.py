@@ -12,6 +12,7 @@ from dsd_runtime.masks.selection import (
 )
 from dsd_runtime.masks.store import MaskStore
 from dsd_runtime.masks.targets import (
+    Current,
     Held,
     NofM,
     PerSelector,
@@ -27,6 +28,7 @@ from dsd_runtime.masks.targets import (
 
 __all__ = [
     "Chosen",
+    "Current",
     "Held",
     "InputAxis",
     "MaskStore",

@@ -22,7 +22,7 @@ from dsd_runtime.masks.processes import Processes
 from dsd_runtime.masks.scores import ScoreRequest, Scores, score
 from dsd_runtime.masks.selection import NonFiniteScore, select_exactly_global
 from dsd_runtime.masks.shards import is_sharded, local_of, processes_of, rows_of
-from dsd_runtime.masks.targets import Held, NofM, PerSelector, Pruned, Ramp, Remaining, Target
+from dsd_runtime.masks.targets import Current, Held, NofM, PerSelector, Pruned, Ramp, Remaining, Target
 
 Competition = Literal["layer", "global"]
 
@@ -97,7 +97,7 @@ def choose_masks(
     return Chosen(ordered, request.counts(ordered), tuple(name for name in weights if name in raised))
 
 
-SingleTarget = Pruned | Remaining | NofM | Ramp | Held
+SingleTarget = Pruned | Remaining | NofM | Ramp | Held | Current
 
 
 def _competitions(
@@ -116,6 +116,8 @@ def _choose(target: SingleTarget, names: list[str], request: _Request) -> tuple[
         raise ValueError("a ramp has no masks of its own: get its target at an update first")
     if isinstance(target, Held):
         return {name: _alive_or_all(name, request).clone() for name in names}, ()
+    if isinstance(target, Current):
+        return {name: local_of(request.weights[name]) != 0 for name in names}, ()
     if isinstance(target, NofM):
         return {name: _choose_n_of_m(target, name, request) for name in names}, ()
     among = {name: _alive_or_all(name, request) for name in names} if isinstance(target, Remaining) else None

@@ -51,13 +51,18 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Current:
+    """`sparse held masks=current`: the zeros of the weights are the masks."""
+
+
+@dataclass(frozen=True, slots=True)
 class PerSelector:
     """`sparse [conv: 30%, fc: 50%]`: one target per selector, in the order of the list."""
 
-    targets: tuple[Pruned | Remaining | NofM | Ramp | Held, ...]
+    targets: tuple[Pruned | Remaining | NofM | Ramp | Held | Current, ...]
 
 
-Target = Pruned | Remaining | NofM | Ramp | Held | PerSelector
+Target = Pruned | Remaining | NofM | Ramp | Held | Current | PerSelector
 
 
 def remaining_keep_count(alive: int, pruned: Fraction, *, minimum: int = 1) -> int:

@@ -94,6 +94,12 @@ def test_a_file_is_its_bytes(tmp_path: Path) -> None:
         _keys(f'dense 1ep lr=0.1 from="{tmp_path}/absent.safetensors"')
 
 
+def test_masks_of_a_network_that_came_pruned_are_in_the_key() -> None:
+    held, current = (_keys(f"sparse 50% 1ep lr=0.1; sparse held{masks} 1ep") for masks in ("", " masks=current"))
+    assert held == _keys("sparse 50% 1ep lr=0.1; sparse held masks=previous 1ep")
+    assert [one == other for one, other in zip(held, current, strict=True)] == [True, False]
+
+
 def test_a_global_clock_hangs_on_the_length_of_the_whole_line() -> None:
     text = "set clock=global decay=cosine lr=0.1 batch=32\ndense 2ep\ndense {}"
     keys = {length: _keys(text.format(length)) for length in ("2ep", "3ep", "2ep batch=64", "2ep wd=1e-3")}
