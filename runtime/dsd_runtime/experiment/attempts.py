@@ -77,6 +77,11 @@ def publish_attempt(folder: RunFolder, key: str, *, replaces: bool) -> bool:
     return True
 
 
+def is_lost(folder: RunFolder, key: str) -> bool:
+    """Whether another process has taken this process's attempt over, since it seemed to have gone."""
+    return key in folder.own and not (folder.own[key] / _OWNER).is_file()
+
+
 def finish_publishing(folder: RunFolder, key: str) -> None:
     """Moves the parts of complete attempts into the node, also of a process that was killed meanwhile."""
     node = folder.node(key)

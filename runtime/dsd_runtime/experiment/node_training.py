@@ -22,7 +22,7 @@ from dsd_runtime.engine.randomness import stream_key
 from dsd_runtime.engine.references import ClockReading, put_buffers, reference_key, unsaved_buffers
 from dsd_runtime.engine.session import Session
 from dsd_runtime.engine.session_state import reading_state
-from dsd_runtime.experiment.attempts import attempted, finish_publishing, publish_attempt
+from dsd_runtime.experiment.attempts import attempted, finish_publishing, is_lost, publish_attempt
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.history import History
 from dsd_runtime.experiment.leases import Lease
@@ -84,13 +84,23 @@ class NodeTrainer:
                 metrics = self._history.read_metrics(phase)
                 return metrics if not self.lacks_entropy(metrics) else self._measure_entropy(phase, key, metrics)
             with attempted(self._folder, key):
-                return self._train(phase, key, lease)
+                return self._train_unless_lost(phase, key, lease)
         except BaseException:
             self._line = None  # the model is somewhere within a phase
             raise
         finally:
             lease.give_back()
             del self._leases[key]
+
+    def _train_unless_lost(self, phase: Phase, key: str, lease: Lease) -> dict[str, float] | None:
+        """None if another process goes on with the attempt: this one stood still for longer than a lease."""
+        try:
+            return self._train(phase, key, lease)
+        except Exception:
+            if not is_lost(self._folder, key):
+                raise
+            self._line = None
+            return None
 
     def lacks_entropy(self, metrics: Mapping[str, float]) -> bool:
         """Whether a node was trained before the schedule read `entropy.relu`."""

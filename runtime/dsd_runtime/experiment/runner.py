@@ -207,6 +207,12 @@ class Runner:
 
     # --- files --------------------------------------------------------------------------------------------------------
 
+    def mark_skipped(self) -> None:
+        """Notes again which phases are skipped, as several processes may have noted it at once."""
+        for result in self._history.results.values():
+            if result.state == "skipped":
+                self._folder.mark_skipped(result.key, result.phase.path, is_skipped=True)
+
     def write_line_ends(self) -> list[Path]:
         """Writes `final.safetensors` and one file per branch with the last weights of each line; deletes others."""
         written = []

@@ -196,6 +196,7 @@ def _finished(
     prepared: Prepared, folder: RunFolder, runner: Runner, manifest: Mapping[str, Any], results: list[NodeResult]
 ) -> Trained:
     """Writes the last weights, the results and the report; raises the error of phases that failed after it."""
+    runner.mark_skipped()
     weights = runner.write_line_ends()
     failure = runner.failure()
     if failure is None:

@@ -108,6 +108,32 @@ def test_a_cluster_ends_with_the_numbers_of_one_process(
     assert _hashes(tmp_path / "cluster") == _hashes(tmp_path / "alone")
 
 
+@pytest.mark.slow
+def test_a_process_that_stood_still_finds_its_work_done(
+    schedule: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    _run(_command(schedule, tmp_path / "alone"), environment)
+    shared = tmp_path / "shared"
+    short = "import sys; from dsd_runtime.experiment import leases; leases.LEASE_SECONDS = 1.5; "
+    program = short + "from dsd_runtime.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, *_command(schedule, shared)[3:]]
+    slow = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert slow.stdout is not None
+    for line in slow.stdout:
+        if "sparse, 21 updates" in line:
+            break
+    slow.send_signal(signal.SIGSTOP)
+    try:
+        _run(command, environment)
+        finished = _hashes(shared)
+    finally:
+        slow.send_signal(signal.SIGCONT)
+    told = slow.communicate()[0]
+    assert slow.returncode == 0, told
+    assert finished == _hashes(shared) == _hashes(tmp_path / "alone")
+    assert _leftovers(shared) == []
+
+
 def _workers_of(process: subprocess.Popen[str]) -> list[int]:
     """The processes that a run has started."""
     found = []

@@ -20,7 +20,7 @@ _NAMES = {"time": "timeout_min", "mem": "mem_gb", "cpus": "cpus_per_task", "gpus
 
 
 class NodeJob:
-    """One phase as a job. When its time ends, Slurm's signal makes it save its progress, and it is queued again."""
+    """One phase as a job. When its time ends, it is queued again, and resumes from what it saved last."""
 
     def __init__(self, order: str, phase: str) -> None:
         self.order, self.phase = order, phase
