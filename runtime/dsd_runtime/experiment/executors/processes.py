@@ -52,18 +52,23 @@ class Processes:
     is_here = False
 
     def __init__(self, order: WorkOrder, count: int, *, devices: int, say: Callable[[str], None]) -> None:
-        self._order, self._say, self._devices = order, say, devices
+        self._order, self._count, self._say, self._devices = order, count, say, devices
         self._answers: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
         self._tries: dict[str, int] = {}
+        self._lost_at_start = 0
         self._is_cancelled = False
-        self._workers = [self._started(number) for number in range(count)]
+        self._workers: list[_Worker] = []
 
     @property
     def idle(self) -> Sequence[str | None]:
+        if not self._workers:
+            return (None,) * self._count
         return [worker.last for worker in self._workers if worker.busy is None]
 
     def submit(self, phase: str, after: str | None) -> None:
-        """Begins to train a phase, on the worker that trained ``after`` last."""
+        """Begins to train a phase, on the worker that trained ``after`` last; the first one starts all workers."""
+        if not self._workers:
+            self._workers = [self._started(number) for number in range(self._count)]
         worker = next(worker for worker in self._workers if worker.busy is None and worker.last == after)
         worker.busy = phase
         worker.tell(phase)
@@ -141,6 +146,7 @@ class Processes:
             raise failure_from_data(answer["unusable"])
         if "ready" in answer:
             worker.is_ready = True
+            self._lost_at_start = 0
             return []
         worker.last, worker.busy = worker.busy, None
         return [Outcome.from_data(answer)]
@@ -152,9 +158,12 @@ class Processes:
         if self._is_cancelled:
             return [] if phase is None else [Outcome(phase, "stopped")]
         if not worker.is_ready:
-            raise DsdError(
-                f"a worker process {_how(code)} before it could train", help="look at what it printed above, if it did"
-            )
+            self._lost_at_start += 1
+            if code >= 0 or self._lost_at_start >= MOST_TRIES:
+                raise DsdError(
+                    f"a worker process {_how(code)} before it could train",
+                    help="look at what it printed above, if it did; is the memory enough for so many `--jobs`?",
+                )
         self._workers[self._workers.index(worker)] = replacement = self._started(worker.number)
         if phase is None:
             return []
