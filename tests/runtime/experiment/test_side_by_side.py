@@ -148,18 +148,17 @@ def _workers_of(process: subprocess.Popen[str]) -> list[int]:
 
 def _kill_at_random(command: list[str], environment: dict[str, str], draws: random.Random, *, everything: bool) -> int:
     """Runs to the end, while workers (or the whole run, which is then started again) are killed now and then."""
-    kills, hit = 0, dict[str, int]()
+    kills = 0
     while True:
         process = subprocess.Popen(
             command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
         assert process.stderr is not None
-        is_killed = False
+        is_killed, told = False, list[str]()
         for line in process.stderr:
-            phase = line.partition(":")[0]
-            if "updates, lr" not in line or hit.get(phase, 0) == 2 or draws.random() > 0.4:
+            told.append(line)
+            if "updates, lr" not in line or kills == 2 or draws.random() > 0.4:
                 continue  # a phase whose workers are lost three times in turn is given up
-            hit[phase] = hit.get(phase, 0) + 1
             time.sleep(draws.uniform(0.0, 0.2))
             victims = [process.pid] if everything else draws.sample(_workers_of(process), 1)
             for victim in victims:
@@ -168,9 +167,9 @@ def _kill_at_random(command: list[str], environment: dict[str, str], draws: rand
             is_killed = everything
             if is_killed:
                 break
-        told = process.communicate()[1]
+        process.communicate()
         if not is_killed:
-            assert process.returncode == 0, told
+            assert process.returncode == 0, "".join(told)
             return kills
 
 

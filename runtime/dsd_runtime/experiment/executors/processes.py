@@ -169,9 +169,9 @@ class Processes:
             return []
         self._tries[phase] = self._tries.get(phase, 1) + 1
         if self._tries[phase] > MOST_TRIES:
-            text = f"{MOST_TRIES} worker processes in turn were lost while they trained it, the last one {_how(code)}"
+            text = f"phase `{phase}`: {MOST_TRIES} worker processes in turn were lost, the last one {_how(code)}"
             return [Outcome(phase, "failed", error=DsdError(text, help="is the memory enough for so many `--jobs`?"))]
-        self._say(f"warning: a worker process {_how(code)}; its phase goes on in a new one")
+        self._say(f"note: a worker process {_how(code)}; phase `{phase}` goes on in a new one")
         replacement.busy = phase
         replacement.tell(phase)
         return []
