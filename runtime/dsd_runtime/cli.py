@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 the schedule or the run failed, 2 usage error, 130 and 143
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from dsd_lang.base.bundled import schedule_path
 from dsd_lang.base.command_parser import CommandParser
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.streams import guarded
+from dsd_runtime.experiment.launched import is_one_of_several, is_silent, require_launched
 from dsd_runtime.experiment.request import Request, resolve
 
 PROGRAM = "dsd-run"
@@ -37,6 +39,7 @@ def build_parser(kind: type[CommandParser] = CommandParser) -> CommandParser:
     _add_what(parser)
     _add_how(parser)
     _add_who(parser)
+    _add_together(parser)
     _add_where(parser)
     parser.add_argument("--version", action="version", version=_version(), help="print the version and exit")
     return parser
@@ -87,6 +90,18 @@ def _add_who(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_together(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("several processes on each phase (torchrun --nproc-per-node N -m dsd_runtime)")
+    group.add_argument("--shard", action="store_true", dest="is_sharded",
+                       help="each process keeps a share of the weights (FSDP2); default: all (DDP)")  # fmt: skip
+    group.add_argument(
+        "--sync-batchnorm",
+        action="store_true",
+        dest="syncs_batch_norm",
+        help="batch norm over the samples of all processes; default: over those of each",
+    )
+
+
 def _add_where(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run folder and output")
     group.add_argument("--out", type=Path, metavar="FOLDER", help="the run folder (default runs/SCHEDULE-MODEL)")
@@ -133,6 +148,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _main(arguments: Sequence[str] | None) -> int:
     parser = build_parser()
     parsed = parser.parse_args(arguments)
+    if is_one_of_several():
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # before torch is loaded; DDP warns in every process
+    if is_silent() and (parsed.list_models or parsed.list_data or parsed.evaluate is not None):
+        return 0
     if parsed.list_models or parsed.list_data:
         return _print_lists(models=parsed.list_models, data=parsed.list_data)
     if parsed.evaluate is not None:
@@ -141,6 +160,7 @@ def _main(arguments: Sequence[str] | None) -> int:
         parser.error("the following arguments are required: SCHEDULE")
     try:
         request = request_of(parsed, schedule_path(parsed.schedule))
+        require_launched(request)
         resolved = resolve(request)  # finds all mistakes that can be found before torch is loaded
     except ScheduleError as error:
         return _fail(error, 1)
@@ -185,6 +205,8 @@ def request_of(parsed: argparse.Namespace, schedule: Path) -> Request:
         jobs=parsed.jobs,
         ray=parsed.ray,
         slurm=parsed.slurm,
+        is_sharded=parsed.is_sharded,
+        syncs_batch_norm=parsed.syncs_batch_norm,
     )
 
 
@@ -230,7 +252,8 @@ def _evaluate(parsed: argparse.Namespace) -> int:
 
 
 def _fail(error: DsdError, code: int) -> int:
-    print(f"error: {error}", file=sys.stderr)
+    if not is_silent():
+        print(f"error: {error}", file=sys.stderr)
     return code
 
 

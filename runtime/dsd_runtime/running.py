@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Word = str | os.PathLike[str] | float
 """What stands after a flag on a command line."""
 
-_NOT_OURS = ("help", "version", "list_models", "list_data", "evaluate", "dry_run", "json")
+_NOT_OURS = ("help", "version", "list_models", "list_data", "evaluate", "dry_run", "json", "shard", "sync_batchnorm")
 """Flags of `dsd-run` that answer something else than results."""
 _TEXT, _PLAN = Path("<text>"), Path("<plan>")
 _IS_TEXT = re.compile(r"\n|\s.*(?<!\.dsd)\Z", re.DOTALL)

@@ -23,6 +23,10 @@ class ImageBatch:
     def __len__(self) -> int:
         return int(self.labels.shape[0])
 
+    def rows(self, start: int, end: int) -> ImageBatch:
+        """Some of the samples."""
+        return ImageBatch(self.images[start:end], self.labels[start:end])
+
     def to(self, device: torch.device | str) -> ImageBatch:
         return ImageBatch(self.images.to(device, non_blocking=True), self.labels.to(device, non_blocking=True))
 
@@ -43,6 +47,18 @@ class SpeechBatch:
 
     def __len__(self) -> int:
         return int(self.lengths.shape[0])
+
+    def rows(self, start: int, end: int) -> SpeechBatch:
+        """Some of the samples, as long as those of the whole batch."""
+        ends = [0, *self.target_lengths.cumsum(0).tolist()]
+        return SpeechBatch(
+            self.features[start:end],
+            self.lengths[start:end],
+            self.targets[ends[start] : ends[end]],
+            self.target_lengths[start:end],
+            self.texts[start:end],
+            self.speakers[start:end],
+        )
 
     def to(self, device: torch.device | str) -> SpeechBatch:
         return SpeechBatch(
@@ -70,6 +86,16 @@ class CaptionBatch:
 
     def __len__(self) -> int:
         return int(self.lengths.shape[0])
+
+    def rows(self, start: int, end: int) -> CaptionBatch:
+        """Some of the samples, as long as those of the whole batch."""
+        return CaptionBatch(
+            self.features[start:end],
+            self.words[start:end],
+            self.targets[start:end],
+            self.lengths[start:end],
+            self.references[start:end],
+        )
 
     def to(self, device: torch.device | str) -> CaptionBatch:
         return CaptionBatch(

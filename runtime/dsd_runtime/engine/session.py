@@ -129,8 +129,16 @@ class Session:
 
     @property
     def masks(self) -> dict[str, Tensor]:
-        """The current masks by parameter name, bool tensors of the parameters' shapes; empty in a dense phase."""
+        """The current masks by parameter name, bool tensors of the parameters' shapes; empty in a dense phase.
+
+        Of a sharded parameter it is the mask of this process's rows: of the shape of `parameter.to_local()`.
+        """
         return self.boundary.store.masks
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether this process has only some rows of the weights (FSDP2)."""
+        return self._ranks.is_sharded
 
     def sparsity(self) -> dict[str, float]:
         """The exact pruned fraction of each selected weight by name, and of all together under `total`."""

@@ -8,19 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Plan
 from dsd_runtime.engine.attachment import attach
+from dsd_runtime.engine.origins import copy_into
 from dsd_runtime.engine.overrides import build_optimizer
 from dsd_runtime.engine.references import ReferenceStore
 from dsd_runtime.engine.session import Session
 from dsd_runtime.engine.session_state import reading_state
 from dsd_runtime.experiment.setup import Prepared
+from dsd_runtime.masks.shards import is_sharded, whole_tree
 from dsd_runtime.models.registry import build_model
 from dsd_runtime.storage.checkpoint import load_checkpoint, save_checkpoint
 from dsd_runtime.training.loop import PhaseRun
+from dsd_runtime.training.tasks.task import Task
 
 
 class ReportRelay:
@@ -41,14 +44,18 @@ def attached(
     factory: Callable[[], nn.Module] | None = None,
     references: ReferenceStore | None = None,
     on_report: Callable[[Mapping[str, float]], None] | None = None,
+    wrapped: nn.Module | None = None,
 ) -> Session:
-    """A session over one line of the plan, with the optimizer that its first phase asks for; no phase is entered."""
+    """A session over one line of the plan, with the optimizer that its first phase asks for; no phase is entered.
+
+    ``wrapped`` is the model as several processes share it.
+    """
     first = plan.phases[0]
     assert first.opt is not None  # every preset has one
     settings = {name: value for name, value in plan.settings.items() if name != "noise"}  # it is in the data already
     return attach(
         plan.model_copy(update={"settings": settings}),
-        model,
+        model if wrapped is None else wrapped,
         build_optimizer(model.parameters(), first.opt, rate=float(prepared.preset.lr)),
         steps_per_epoch=lambda phase: prepared.updates_per_epoch(phase.batch),
         seed=prepared.seed,
@@ -67,6 +74,18 @@ def attached(
     )
 
 
+def load_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Loads whole weights; of a sharded model this process's rows. Raises ``RuntimeError`` if they do not fit."""
+    own = model.state_dict()
+    if not any(map(is_sharded, own.values())):
+        model.load_state_dict(weights)
+        return
+    for name, value in own.items():
+        if name not in weights or weights[name].shape != value.shape:
+            raise RuntimeError(f"error loading the state:\n{name}: it is missing or of another shape")
+    copy_into(model, weights)
+
+
 @dataclass(slots=True)
 class TrainedLine:
     """The live session: the linear plan it runs, and the node (``at``) whose end its weights are."""
@@ -75,6 +94,7 @@ class TrainedLine:
     session: Session
     model: nn.Module
     forward: nn.Module
+    task: Task
     scaler: torch.amp.GradScaler | None
     reports: ReportRelay
     at: str | None = None
@@ -91,7 +111,7 @@ class TrainedLine:
             "seconds": run.seconds,
         }
         parts: dict[str, Any] = {
-            "weights": self.model.state_dict(),
+            "weights": whole_tree(dict(self.model.state_dict())),
             "session": self.session.state_dict(),
             "loop": loop,
             "node": {
@@ -101,7 +121,7 @@ class TrainedLine:
                 "keeps_saved": self.session.boundary.keeps_saved,
             },
         }
-        save_checkpoint(checkpoint, parts)
+        run.sharing.written(lambda: save_checkpoint(checkpoint, parts))
 
     def load(self, checkpoint: Path, *, is_longer: bool = False) -> Mapping[str, Any]:
         """Restores a checkpoint; returns the loop's own state (``pass_loss``, ``pass_updates``, ``seconds``).
@@ -110,7 +130,7 @@ class TrainedLine:
         """
         parts = load_checkpoint(checkpoint, ["weights", "session", "loop"])
         try:
-            self.model.load_state_dict(parts["weights"])
+            load_weights(self.model, parts["weights"])
         except RuntimeError as error:
             first = str(error).split("\n")[:2][-1].strip()  # below the heading
             raise DsdError(

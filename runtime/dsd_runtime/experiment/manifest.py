@@ -46,6 +46,7 @@ def build_manifest(
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
         "platform": platform.platform(),
         "threads": torch.get_num_threads(),
+        "processes": None if prepared.group is None else prepared.group.describe(),
         "git": _git_revision(),
         "finished": False,
     }

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -19,18 +19,20 @@ from dsd_lang.base.metrics import RELU_ENTROPY
 from dsd_lang.plan import Phase, Plan
 from dsd_runtime.engine.generators import seed_generators
 from dsd_runtime.engine.randomness import stream_key
-from dsd_runtime.engine.references import ClockReading, put_buffers, reference_key, unsaved_buffers
+from dsd_runtime.engine.references import ClockReading, ReferenceStore, put_buffers, reference_key, unsaved_buffers
 from dsd_runtime.engine.session import Session
 from dsd_runtime.engine.session_state import reading_state
 from dsd_runtime.experiment.attempts import attempted, finish_publishing, is_lost, publish_attempt
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.history import History
 from dsd_runtime.experiment.leases import Lease
-from dsd_runtime.experiment.line import ReportRelay, TrainedLine, attached
+from dsd_runtime.experiment.line import ReportRelay, TrainedLine, attached, load_weights
 from dsd_runtime.experiment.longer import Shorter, open_key, take_over_records
 from dsd_runtime.experiment.node_checks import NodeChecks
 from dsd_runtime.experiment.references import FolderReferences
 from dsd_runtime.experiment.setup import Prepared
+from dsd_runtime.experiment.together import SharedReferences, Together, wrapped
+from dsd_runtime.experiment.torchrun import Group
 from dsd_runtime.storage.durable import numbered, remove, write_json
 from dsd_runtime.tracking.tracker import NodeInTraining, Tracker
 from dsd_runtime.training.loop import (
@@ -41,6 +43,7 @@ from dsd_runtime.training.loop import (
     start_of_phase,
     train_phase,
 )
+from dsd_runtime.training.parts import parts_of
 from dsd_runtime.training.relu_entropy import LayerEntropy
 
 
@@ -57,7 +60,10 @@ class NodeTrainer:
         *,
         should_stop: Callable[[], bool],
         shorter: Mapping[str, Shorter],
+        group: Group | None = None,
     ) -> None:
+        """``group``: the processes that train each node together; the first one's trainer orders, and writes."""
+        self._group = group
         self.plan: Plan = prepared.plan
         self._prepared, self._folder, self._keys, self._history = prepared, folder, keys, history
         self._tracker, self._should_stop, self._shorter = tracker, should_stop, shorter
@@ -94,32 +100,47 @@ class NodeTrainer:
 
     def _train_unless_lost(self, phase: Phase, key: str, lease: Lease) -> dict[str, float] | None:
         """None if another process goes on with the attempt: this one stood still for longer than a lease."""
+        start = self._start(phase, key)
+        if self._group is not None:
+            self._group.told({"train": phase.id, "start": start and [str(start[0]), start[1]]})
         try:
-            return self._train(phase, key, lease)
+            return self._train(phase, key, start, lease)
         except Exception:
-            if not is_lost(self._folder, key):
+            if self._group is not None or not is_lost(self._folder, key):
                 raise
             self._line = None
             return None
+
+    def follow(self, order: Mapping[str, Any]) -> None:
+        """Takes part in what the first process of the group does, as it has ordered."""
+        phase = self._phases[order.get("train") or order["measure"]]
+        key, start = self._keys[phase.id], order.get("start")
+        if "measure" in order:
+            self._measure_entropy(phase, key, {})
+        else:
+            self._train(phase, key, start and (Path(start[0]), bool(start[1])), None)
 
     def lacks_entropy(self, metrics: Mapping[str, float]) -> bool:
         """Whether a node was trained before the schedule read `entropy.relu`."""
         return self._prepared.measures_entropy and RELU_ENTROPY not in metrics
 
-    def _train(self, phase: Phase, key: str, lease: Lease) -> dict[str, float] | None:
+    def _train(
+        self, phase: Phase, key: str, start: tuple[Path, bool] | None, lease: Lease | None
+    ) -> dict[str, float] | None:
         is_trained_again = self._folder.latest(key, "end") is not None
         line = self._line_at_start_of(phase)
         run = self._phase_run(phase, key, line)
-        run.should_stop = lambda: self._should_stop() or lease.is_lost
+        run.should_stop = lambda: self._should_stop() or (lease is not None and lease.is_lost)
         here = NodeInTraining(phase, key, line.session)
-        if self._resume(phase, key, run, line):
+        if start is not None:
+            self._resume(key, start, run, line)
             self._tracker.resumed(here)
         else:
             self._enter(phase, key, line)
         try:
             metrics = train_phase(run)
         except Stopped:
-            if lease.is_lost:
+            if run.sharing.decided(lease is not None and lease.is_lost):
                 self._line = None
                 return None
             self._save(line, run, key, "progress", {})
@@ -127,7 +148,8 @@ class NodeTrainer:
         line.at = phase.id
         self._tracker.finished(here, metrics, seconds=run.seconds)
         self._write(line, run, key, "end", metrics)
-        if not publish_attempt(self._folder, key, replaces=is_trained_again):
+        is_published = lease is not None and publish_attempt(self._folder, key, replaces=is_trained_again)
+        if not run.sharing.decided(is_published):
             self._line = None
             return None
         end = self._folder.latest(key, "end")
@@ -137,6 +159,8 @@ class NodeTrainer:
 
     def _measure_entropy(self, phase: Phase, key: str, metrics: Mapping[str, float]) -> dict[str, float]:
         """Measures it now, and adds it to the finished node."""
+        if self._group is not None and self._group.is_first:
+            self._group.told({"measure": phase.id})
         line = self._line = self._new_line(phase.path, phase)
         run = self._phase_run(phase, key, line)
         measured = {RELU_ENTROPY: evaluate_splits(run, ("val",))[RELU_ENTROPY]}
@@ -145,20 +169,27 @@ class NodeTrainer:
         self._save(line, run, key, "end", found)
         return found
 
-    def _resume(self, phase: Phase, key: str, run: PhaseRun, line: TrainedLine) -> bool:
-        """Resumes from a node's progress, if there is one and it has every snapshot that was due."""
+    def _start(self, phase: Phase, key: str) -> tuple[Path, bool] | None:
+        """The checkpoint that a node goes on from, and whether it is the end of a shorter form of it.
+
+        It is the node's progress, if there is some and it has every snapshot that was due.
+        """
         progress = self._checks.resumable(phase)
         if progress is not None:
-            loop = line.load(progress)
-        elif key in self._shorter and self._checks.has_saved(key, self._shorter[key].checkpoint):
-            loop = line.load(self._shorter[key].checkpoint, is_longer=True)
-            take_over_records(self._folder, self._shorter[key], key)
-        else:
-            return False
+            return progress, False
+        if key in self._shorter and self._checks.has_saved(key, self._shorter[key].checkpoint):
+            return self._shorter[key].checkpoint, True
+        return None
+
+    def _resume(self, key: str, start: tuple[Path, bool], run: PhaseRun, line: TrainedLine) -> None:
+        """Goes on from a checkpoint inside the node."""
+        checkpoint, is_longer = start
+        loop = line.load(checkpoint, is_longer=is_longer)
+        if is_longer:
+            run.sharing.written(lambda: take_over_records(self._folder, self._shorter[key], key))
         with reading_state():
             run.pass_loss, run.pass_updates = float(loop["pass_loss"]), int(loop["pass_updates"])
             run.seconds_before = float(loop.get("seconds", 0.0))  # checkpoints of version 0.1 do not have it
-        return True
 
     def _enter(self, phase: Phase, key: str, line: TrainedLine) -> None:
         session = line.session
@@ -190,7 +221,7 @@ class NodeTrainer:
             session=line.session,
             model=line.model,
             forward=line.forward,
-            task=prepared.task,
+            task=line.task,
             batches=TrainingBatches(
                 prepared.training_data(phase.seed_index),
                 prepared.batch_size(phase.batch),
@@ -202,8 +233,14 @@ class NodeTrainer:
             scaler=line.scaler,
             save_every_seconds=prepared.request.save_every_seconds,
         )
+        if self._group is not None:
+            run.sharing, run.batches = (
+                Together(self._group),
+                parts_of(run.batches, self._group.index, self._group.count),
+            )
         if prepared.measures_entropy:
-            run.keep_entropies = partial(self._write_entropies, key)
+            is_writing = self._group is None or self._group.is_first
+            run.keep_entropies = partial(self._write_entropies, key) if is_writing else lambda layers: None
         run.save_progress = lambda: self._save(line, run, key, "progress", {})
         return run
 
@@ -229,14 +266,19 @@ class NodeTrainer:
             model = self._line.model
             if parent is None:
                 initial = self._initial_model(first.seed_index)
-                model.load_state_dict(initial.state_dict())
+                load_weights(model, initial.state_dict())
                 put_buffers(model, unsaved_buffers(initial))
         forward = self._line.forward if self._line is not None else self._compiled(model)
+        task = prepared.task if self._line is None else self._line.task
+        if self._group is not None and self._line is None:
+            forward, task = wrapped(model, forward, task, self._group)
         self._line = None
         reports = ReportRelay()
         references = self._references(first.seed_index)
-        session = attached(prepared, plan, model, factory=prepared.build, references=references, on_report=reports)
-        line = TrainedLine(path, session, model, forward, prepared.precision.scaler(), reports)
+        shared = None if self._group is None else forward
+        session = attached(prepared, plan, model, factory=prepared.build, references=references, on_report=reports,
+                           wrapped=shared)  # fmt: skip
+        line = TrainedLine(path, session, model, forward, task, prepared.precision.scaler(), reports)
         if parent is not None:
             end = self._folder.latest(self._keys[parent.id], "end")
             assert end is not None
@@ -252,8 +294,9 @@ class NodeTrainer:
     def _compiled(self, model: nn.Module) -> nn.Module:
         return cast(nn.Module, torch.compile(model)) if self._prepared.request.is_compiled else model
 
-    def _references(self, seed_index: int) -> FolderReferences:
-        return FolderReferences(self._folder, self._keys, lambda: self._initial_model(seed_index).state_dict())
+    def _references(self, seed_index: int) -> ReferenceStore:
+        own = FolderReferences(self._folder, self._keys, lambda: self._initial_model(seed_index).state_dict())
+        return own if self._group is None else SharedReferences(own, self._group)
 
     def _initial_model(self, seed_index: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
@@ -271,9 +314,10 @@ class NodeTrainer:
         folder = self._folder.work(key)
         target = folder / f"{kind}-{line.session.phase.step:010d}"
         line.save(target, run, metrics, open_key=self._open_key(line) if kind == "end" else None)
-        for path in numbered(folder, "progress"):
-            if path != target:
-                remove(path)
+        if self._group is None or self._group.is_first:
+            for path in numbered(folder, "progress"):
+                if path != target:
+                    remove(path)
         return target
 
     def _write_entropies(self, key: str, layers: Mapping[str, LayerEntropy]) -> None:

@@ -56,6 +56,8 @@ class Request:
     jobs: int = 1
     ray: str | None = None
     slurm: str | None = None
+    is_sharded: bool = False
+    syncs_batch_norm: bool = False
     given: Given | None = None
 
     @property

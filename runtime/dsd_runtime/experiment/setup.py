@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from torch import nn
 
@@ -27,10 +27,13 @@ from dsd_runtime.training.precision import Precision, PrecisionName, choose_devi
 from dsd_runtime.training.tasks.choose import PRIMARY_METRIC, own_metrics_of, task_for
 from dsd_runtime.training.tasks.task import Task
 
+if TYPE_CHECKING:
+    from dsd_runtime.experiment.torchrun import Group
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Everything that a run needs."""
+    """Everything that a run needs; ``group``: the processes of `torchrun` that train it."""
 
     request: Request
     plan: Plan
@@ -49,6 +52,7 @@ class Prepared:
     noise: LabelNoise | None = None
     measures_entropy: bool = False
     schedule_text: str = ""
+    group: Group | None = None
 
     @property
     def own_directions(self) -> dict[str, Literal["higher", "lower"]]:

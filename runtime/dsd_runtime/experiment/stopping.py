@@ -21,8 +21,9 @@ class Interrupted(Exception):
 class StopRequest:
     """Set by Ctrl-C or SIGTERM; the run ends after the current update. A second Ctrl-C ends it at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_quiet: bool = False) -> None:
         self.signal: int | None = None
+        self._is_quiet = is_quiet
 
     def __call__(self) -> bool:
         return self.signal is not None
@@ -30,7 +31,8 @@ class StopRequest:
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
         signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
-        os.write(2, b"stopping at the next update ...\n")  # print() may have been interrupted
+        if not self._is_quiet:
+            os.write(2, b"stopping at the next update ...\n")  # print() may have been interrupted
 
     @contextmanager
     def listening(self) -> Iterator[None]:

@@ -43,12 +43,12 @@ class WeightRecords(Sink):
 
     def before_boundary(self, node: NodeInTraining) -> None:
         """Copies the weights where the boundary may change the masks: which are pruned is known after it."""
-        self._masks_before = node.session.masks
+        self._masks_before = _masks(node.session)
         may_change = node.phase.mode == "sparse" or bool(self._masks_before)
         self._before = {name: value.clone() for name, value in _matrices(node.session).items()} if may_change else {}
 
     def entered(self, node: NodeInTraining, events: Sequence[Event]) -> None:
-        now = node.session.masks
+        now = _masks(node.session)
         self._record = {**_alive(node.session), **self._overlap(node.phase, now)}
         self._dropped = {} if now else self._masks_before
         split = now or self._dropped
@@ -67,7 +67,7 @@ class WeightRecords(Sink):
 
     def finished(self, node: NodeInTraining, metrics: dict[str, float], *, seconds: float) -> None:
         self._record |= _alive(node.session)
-        split = node.session.masks or self._dropped
+        split = _masks(node.session) or self._dropped
         if "axis" in self._record and split:
             weights = _matrices(node.session)
             if limits([weights]) is not None:  # what is not finite is told when the node is saved
@@ -111,6 +111,11 @@ def read_record(path: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, TypeError, ValueError, RecursionError):
         return {}
+
+
+def _masks(session: Session) -> Masks:
+    """The masks; none if the model is sharded, as this process has only some rows of them."""
+    return {} if session.is_sharded else session.masks
 
 
 def _matrices(session: Session) -> dict[str, Tensor]:

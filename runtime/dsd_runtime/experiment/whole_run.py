@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -180,11 +181,11 @@ def _train(
         with stop.listening():
             results = runner.run()
     except Stopped:
-        assert stop.signal is not None
+        number = stop.signal or signal.SIGTERM  # which another process may have got
         where = saved.path or folder.checkpoints
         print(f"stopped; the progress is in {where}; run the same command again to continue", file=sys.stderr)
         report_or_say_why(folder)
-        raise Interrupted(stop.signal) from None
+        raise Interrupted(number) from None
     finally:
         place.close()
         join_metrics(folder, keys.values())

@@ -5,6 +5,7 @@ Every method is a collective operation: all processes call it, in the same order
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,7 +21,7 @@ class Processes:
     """The processes of a group; None is this process alone."""
 
     def __init__(self, group: ProcessGroup | None = None) -> None:
-        self._group = group
+        self.group = group
         self.count, self.index = 1, 0
         if group is not None:
             import torch.distributed as dist
@@ -34,7 +35,7 @@ class Processes:
         import torch.distributed as dist
 
         total = torch.from_numpy(counts).to(self._device, copy=True)
-        dist.all_reduce(total, group=self._group)
+        dist.all_reduce(total, group=self.group)
         return total.cpu().numpy()
 
     def is_equal(self, row: Tensor) -> bool:
@@ -44,9 +45,14 @@ class Processes:
         import torch.distributed as dist
 
         bounds = torch.cat([row, -row]).to(self._device)
-        dist.all_reduce(bounds, op=dist.ReduceOp.MAX, group=self._group)
+        dist.all_reduce(bounds, op=dist.ReduceOp.MAX, group=self.group)
         largest, smallest = bounds[: row.numel()], -bounds[row.numel() :]
         return bool((largest == smallest).all())
+
+    def same(self, text: str) -> bool:
+        """Whether a text is the same on all processes."""
+        digest = torch.tensor(list(hashlib.sha256(text.encode()).digest()), dtype=torch.int64)
+        return self.is_equal(digest)
 
     def gathered(self, row: Tensor) -> Tensor:
         """The rows of all processes, stacked in their order, on the CPU; all are of one shape and dtype."""
@@ -56,7 +62,7 @@ class Processes:
 
         own = row.to(self._device)
         rows = [torch.empty_like(own) for _ in range(self.count)]
-        dist.all_gather(rows, own, group=self._group)
+        dist.all_gather(rows, own, group=self.group)
         return torch.stack(rows).cpu()
 
     def first(self, text: str | None) -> str | None:
@@ -77,7 +83,7 @@ class Processes:
         """Where the group's backend expects what is sent."""
         import torch.distributed as dist
 
-        if "gloo" in dist.get_backend(self._group) or not torch.cuda.is_available():
+        if "gloo" in dist.get_backend(self.group) or not torch.cuda.is_available():
             return torch.device("cpu")
         return torch.device("cuda", torch.cuda.current_device())
 

@@ -162,6 +162,9 @@ class TensorBoard(Sink):
             self._jump(node, tag, value)
 
     def _histograms(self, node: NodeInTraining, step: int) -> None:
+        """Draws the weights; those of a sharded model are not all in this process."""
+        if node.session.is_sharded:
+            return
         writer = self._writer(node)
         for weight, values in _prunable_weights(node.session):
             if not bool(torch.isfinite(values).all()):

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from itertools import count as count_from_zero
 from typing import Protocol
 
@@ -31,6 +31,7 @@ from dsd_runtime.engine.session import Session
 from dsd_runtime.engine.without_compiler import method
 from dsd_runtime.training.precision import Precision
 from dsd_runtime.training.relu_entropy import LayerEntropy, ReluEntropy
+from dsd_runtime.training.sharing import Alone
 from dsd_runtime.training.tasks.task import Task
 
 _READ_LOSS_EVERY_UPDATES = 10
@@ -89,6 +90,7 @@ class PhaseRun:
     save_progress: Callable[[], None] = lambda: None
     save_every_seconds: float = 60.0
     keep_entropies: Callable[[Mapping[str, LayerEntropy]], None] | None = None
+    sharing: Alone = field(default_factory=Alone)
     pass_loss: float = 0.0
     pass_updates: int = 0
     seconds_before: float = 0.0
@@ -126,7 +128,7 @@ def train_phase(run: PhaseRun) -> dict[str, float]:
         metrics = _evaluate_and_report(run)
         if session.is_phase_over:
             return metrics
-        if time.monotonic() - last_save > run.save_every_seconds:
+        if run.sharing.decided(time.monotonic() - last_save > run.save_every_seconds):
             run.save_progress()
             last_save = time.monotonic()
 
@@ -159,9 +161,9 @@ def _train_pass(run: PhaseRun) -> None:
         loss = _update(run, batch.to(run.precision.device))
         if loss is not None:
             window += loss.double()
-            updates, samples = updates + 1, samples + len(batch)
+            updates, samples = updates + 1, samples + run.sharing.samples(batch)
         run.listener.advanced(update=session.phase.step)
-        is_stopping = session.is_phase_over or run.should_stop()
+        is_stopping = session.is_phase_over or run.sharing.stops(run.should_stop, update=session.phase.step)
         if updates and (updates == _READ_LOSS_EVERY_UPDATES or is_stopping):
             _read_losses(run, window, updates, samples, rate)
             updates, samples = 0, 0
@@ -178,6 +180,7 @@ def _update(run: PhaseRun, batch: Batch) -> Tensor | None:
     method(run.session.optimizer, "zero_grad")()
     with run.precision.autocast():
         loss = _loss(run, batch)
+    loss = run.sharing.weighted(loss, batch)
     if run.scaler is not None:
         run.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
     else:
@@ -198,7 +201,7 @@ def _loss(run: PhaseRun, batch: Batch) -> Tensor:
 
 def _read_losses(run: PhaseRun, window: Tensor, updates: int, samples: int, rate: float) -> None:
     """Reads the sum of the losses of some updates and resets it; a loss that is not finite ends the run."""
-    total = float(window)
+    total = run.sharing.mean(window)
     window.zero_()
     update = run.session.phase.step
     if not math.isfinite(total):
@@ -227,6 +230,17 @@ def _measure(run: PhaseRun, splits: tuple[str, ...]) -> dict[str, float]:
 
     Raises :class:`DsdError` for a loss that is not finite.
     """
+    metrics = run.sharing.evaluated(lambda: _measured(run, splits))
+    for name, value in metrics.items():
+        if name.endswith(".loss") and not math.isfinite(value):
+            raise DsdError(
+                f"`{name}` is {'nan' if math.isnan(value) else 'infinite'} {run.session.where}",
+                help="lower the learning rate, set `clip=`, or look at the data",
+            )
+    return metrics
+
+
+def _measured(run: PhaseRun, splits: tuple[str, ...]) -> dict[str, float]:
     metrics: dict[str, float] = {}
     data = run.batches.data
     run.model.eval()
@@ -242,12 +256,6 @@ def _measure(run: PhaseRun, splits: tuple[str, ...]) -> dict[str, float]:
             if entropy is not None and run.keep_entropies is not None:
                 metrics[RELU_ENTROPY] = entropy.mean()
                 run.keep_entropies(entropy.layers())
-    for name, value in metrics.items():
-        if name.endswith(".loss") and not math.isfinite(value):
-            raise DsdError(
-                f"`{name}` is {'nan' if math.isnan(value) else 'infinite'} {run.session.where}",
-                help="lower the learning rate, set `clip=`, or look at the data",
-            )
     return metrics
 
 
@@ -268,7 +276,8 @@ def _calibrate(run: PhaseRun) -> None:
 
 
 def _calibrating_batches(run: PhaseRun) -> Iterator[Batch]:
-    """Training batches of their own order, pass after pass."""
-    key = derived_seed(run.batches.key, "calibrate")
+    """Whole training batches of their own order, pass after pass."""
+    own = run.batches
+    batches = TrainingBatches(own.data, own.batch_size, derived_seed(own.key, "calibrate"), own.workers)
     for epoch in count_from_zero():
-        yield from replace(run.batches, key=key).read_pass(epoch, skip=0)
+        yield from batches.read_pass(epoch, skip=0)

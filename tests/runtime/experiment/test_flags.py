@@ -14,7 +14,7 @@ FLAGS = {
     "-h", "--help", "--version", "--model", "--data", "--out", "--device", "--precision", "--compile", "--seed",
     "--set", "--scale", "--resume", "--fresh", "--dry-run", "--workers", "--progress", "--save-every",
     "--write-layers", "--json", "--no-predictions", "--threads", "--list-models", "--list-data", "--trust-schedule",
-    "--evaluate", "--jobs", "--ray", "--slurm",
+    "--evaluate", "--jobs", "--ray", "--slurm", "--shard", "--sync-batchnorm",
 }  # fmt: skip
 
 

@@ -11,9 +11,11 @@ import torch
 
 from dsd_runtime.experiment.executors.executor import Executor
 from dsd_runtime.experiment.executors.here import Here
+from dsd_runtime.experiment.executors.in_ranks import InRanks
 from dsd_runtime.experiment.executors.order import WorkOrder
 from dsd_runtime.experiment.executors.processes import Processes
 from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.experiment.following import first_order
 from dsd_runtime.experiment.history import History
 from dsd_runtime.experiment.longer import Shorter
 from dsd_runtime.experiment.node_training import NodeTrainer
@@ -58,7 +60,11 @@ def workers(
     mark = folder.leases / f"stop-{secrets.token_hex(8)}"
     if not request.is_shared:
         tracker = Tracker((*shown, *recorders(prepared, folder, keys), up_to_date))
-        trainer = NodeTrainer(prepared, folder, keys, history, tracker, should_stop=stop, shorter=shorter)
+        group = prepared.group
+        trainer = NodeTrainer(prepared, folder, keys, history, tracker, should_stop=stop, shorter=shorter, group=group)
+        if group is not None:
+            group.begins(first_order(folder, prepared, dict(shorter)))
+            return Workers(InRanks(prepared.plan, trainer, group), tracker, mark)
         return Workers(Here(prepared.plan, trainer), tracker, mark)
     order = WorkOrder.of(prepared, folder.root, shorter, mark)
     return Workers(_elsewhere(prepared, folder, order, shown[1]), Tracker(shown), mark)
