@@ -66,7 +66,8 @@ SCHEDULES: dict[str, tuple[str, Callable[[Any], optim.Optimizer]]] = {
     "conditions": (
         "a: dense 6it lr=0.1 until val.loss < 0.5; repeat 3 until gain(val.loss) < 0.1 "
         "{ sparse 30% of=remaining 2it }; dense 2it restore=random state=reset opt=adagrad; "
-        "s: sparse 50% layers=fc 2it; sparse held masks=current layers=fc 1it; dense 1it; sparse held masks=current layers=fc from=@s.end 1it",
+        "s: sparse 50% layers=fc 2it; sparse held masks=current layers=fc 1it; dense 1it; "
+        "sparse held masks=current layers=fc from=@s.end 1it",
         sgd,
     ),
 }  # fmt: skip
