@@ -8,11 +8,15 @@ from random import Random
 import pytest
 from random_programs import Programs, laid_out
 
+from dsd_lang.analysis import analyse
+from dsd_lang.base.diagnostics import CATALOGUE
+from dsd_lang.lint.checking import check_analysis, check_text
 from dsd_lang.syntax import rereading
 from dsd_lang.syntax.lexer import Lexer
 from dsd_lang.syntax.rereading import read
 
 SCHEDULES = sorted((Path(__file__).parents[3] / "schedules").glob("*.dsd"))
+ALL_BUT_LAYOUT = frozenset(CATALOGUE) - {"DSD902"}
 PIECES = (
     *(
         "{",
@@ -67,6 +71,19 @@ def test_random_edits_of_random_programs(block: int) -> None:
         for _ in range(12):
             texts.append(changed(texts[-1], random))
         check(texts)
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_the_same_is_said_of_a_text_that_is_read_again(block: int) -> None:
+    for seed in range(1000 + block * 10, 1000 + block * 10 + 10):
+        random = Random(seed)
+        text = laid_out(Programs(random).program(), random)
+        reading = read(text)
+        for _ in range(6):
+            text = changed(text, random)
+            reading = read(text, reading)
+            again = check_analysis(text, analyse(text, parsed=reading.parsed), selected=ALL_BUT_LAYOUT)
+            assert again == check_text(text, selected=ALL_BUT_LAYOUT), text
 
 
 @pytest.mark.parametrize("path", SCHEDULES, ids=lambda path: path.stem)
