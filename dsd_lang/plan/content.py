@@ -27,26 +27,46 @@ def content_keys(plan: Plan, root: str, *, digest_of_file: Callable[[str], str])
     file, `from="file"`.
     """
     keys: dict[str, str] = {}
-    horizons: dict[str, tuple[Phase, ...]] = {}
-    positions = {phase.id: index for index, phase in enumerate(plan.phases)}
+    computed = PhaseKeys(plan, root, keys, digest_of_file=digest_of_file)
     numbers: dict[tuple[Any, ...], dict[str, Any]] = {}
     for phase in plan.phases:
         like = (meaning_without_parent(phase), bool(phase.path))
         if like not in numbers:
-            numbers[like] = _numbers(phase, positions)
-        own = dict(numbers[like])
-        own["references"] = _references(phase, keys, root, digest_of_file)
+            numbers[like] = computed.numbers(phase)
+        keys[phase.id] = computed.of(phase, numbers[like])
+    return keys
+
+
+class PhaseKeys:
+    """Computes the key of one phase from the ``keys`` of the phases before it; the rest of its plan is not visited."""
+
+    def __init__(self, plan: Plan, root: str, keys: Mapping[str, str], *, digest_of_file: Callable[[str], str]) -> None:
+        self._plan, self._root, self._keys, self._digest_of_file = plan, root, keys, digest_of_file
+        self._positions = {phase.id: index for index, phase in enumerate(plan.phases)}
+        self._horizons: dict[str, tuple[Phase, ...]] = {}
+
+    def numbers(self, phase: Phase) -> dict[str, Any]:
+        """What a phase does, without its position and its references."""
+        return _numbers(phase, self._positions)
+
+    def of(self, phase: Phase, numbers: Mapping[str, Any] | None = None) -> str:
+        """The key of a phase, which may be a changed copy of the plan's; ``numbers`` if they are known."""
+        own = dict(self.numbers(phase) if numbers is None else numbers)
+        own["references"] = _references(phase, self._keys, self._root, self._digest_of_file)
         if _draws_by_path(phase):
             own["path"] = phase.path
-        content: dict[str, Any] = {"parent": keys[phase.parent] if phase.parent is not None else root, "phase": own}
+        parent = self._plan.phases[self._positions[phase.parent]] if phase.parent is not None else None
+        content: dict[str, Any] = {"parent": self._keys[parent.id] if parent is not None else self._root, "phase": own}
         if phase.clock.kind == "global":
-            if phase.path not in horizons:
-                horizons[phase.path] = plan.branch(phase.path).phases
-            content["horizon"] = [_length(member, phase.batch) for member in horizons[phase.path]]
-        if left := _loops_left(plan.phases[positions[phase.parent]] if phase.parent is not None else None, phase):
+            content["horizon"] = [_length(member, phase.batch) for member in self._horizon(phase.path)]
+        if left := _loops_left(parent, phase):
             content["loops"] = left
-        keys[phase.id] = digest(content)[:16]
-    return keys
+        return digest(content)[:16]
+
+    def _horizon(self, path: str) -> tuple[Phase, ...]:
+        if path not in self._horizons:
+            self._horizons[path] = self._plan.branch(path).phases
+        return self._horizons[path]
 
 
 def distinct_phases(plan: Plan) -> tuple[Phase, ...]:
@@ -91,7 +111,6 @@ def _draws_by_path(phase: Phase) -> bool:
 
 
 def _numbers(phase: Phase, positions: dict[str, int]) -> dict[str, Any]:
-    """What a phase does, without its position and its references."""
     data = meaning(phase, positions)
     for name in ("parent", "cycles", "rng", "seed_index"):
         data.pop(name, None)

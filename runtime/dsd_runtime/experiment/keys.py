@@ -14,7 +14,7 @@ from typing import Any
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Plan
-from dsd_lang.plan.content import content_keys, digest
+from dsd_lang.plan.content import PhaseKeys, content_keys, digest
 from dsd_runtime.storage.content import content_digest
 
 
@@ -49,4 +49,13 @@ class RunSettings:
 
 def node_keys(plan: Plan, setting: RunSettings) -> dict[str, str]:
     """The key of every phase by its id, 16 hex digits each."""
-    return content_keys(plan, digest({"dsd_run": 1, **setting.content()}), digest_of_file=content_digest)
+    return content_keys(plan, _root(setting), digest_of_file=content_digest)
+
+
+def phase_keys(plan: Plan, setting: RunSettings, keys: Mapping[str, str]) -> PhaseKeys:
+    """Computes keys of changed phases of a plan whose own ``keys`` are known."""
+    return PhaseKeys(plan, _root(setting), keys, digest_of_file=content_digest)
+
+
+def _root(setting: RunSettings) -> str:
+    return digest({"dsd_run": 1, **setting.content()})

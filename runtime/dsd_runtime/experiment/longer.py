@@ -9,13 +9,13 @@ phase is in its open key, which is its content key without the length; a finishe
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from dsd_lang.plan import Decay, Duration, Phase, Plan
 from dsd_runtime.experiment.folder import RunFolder
-from dsd_runtime.experiment.keys import RunSettings, node_keys
+from dsd_runtime.experiment.keys import RunSettings, phase_keys
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.storage.durable import number_of, write_text
 from dsd_runtime.tracking.jsonl import entries
@@ -32,27 +32,20 @@ class Shorter:
     updates: int
 
 
-def open_key(plan: Plan, phase: Phase, setting: RunSettings, *, updates_per_epoch: int) -> str | None:
-    """A phase's key without its length; None if its first updates depend on its length."""
-    if not _is_open(plan, phase):
-        return None
-    before = plan.phases[: plan.phases.index(phase)]
-    of_any_length = phase.model_copy(update={"duration": _ANY_LENGTH})
-    keys = node_keys(plan.model_copy(update={"phases": (*before, of_any_length)}), setting)
-    return f"{keys[phase.id]}/{updates_per_epoch}"
+class OpenKeys:
+    """The open keys of a plan's phases; ``keys`` are their own."""
 
+    def __init__(self, plan: Plan, setting: RunSettings, keys: Mapping[str, str]) -> None:
+        self._computed = phase_keys(plan, setting, keys)
+        self._has_conditions = any(phase.until is not None or phase.cycles for phase in plan.phases)
+        self._referred_to = {point.phase for point in plan.checkpoints}
 
-def find_shorter(folder: RunFolder, key: str | None, *, updates: int, updates_per_epoch: int) -> Shorter | None:
-    """The longest finished node with that open key that is shorter and ended with a pass over the data."""
-    if key is None:
-        return None
-    found = [
-        Shorter(end, end.parent.name, number_of(end))
-        for end in folder.checkpoints.glob("*/end-*")
-        if end.name[4:].isdigit() and number_of(end) % updates_per_epoch == 0 and 0 < number_of(end) < updates
-    ]
-    fitting = [shorter for shorter in found if _open_key_of(shorter.checkpoint) == key]
-    return max(fitting, key=lambda shorter: shorter.updates, default=None)
+    def of(self, phase: Phase, *, updates_per_epoch: int) -> str | None:
+        """A phase's key without its length; None if its first updates depend on its length."""
+        if self._has_conditions or phase.id in self._referred_to or not _is_open(phase):
+            return None
+        of_any_length = phase.model_copy(update={"duration": _ANY_LENGTH})
+        return f"{self._computed.of(of_any_length)}/{updates_per_epoch}"
 
 
 def take_over_records(folder: RunFolder, shorter: Shorter, key: str) -> None:
@@ -68,29 +61,42 @@ def take_over_records(folder: RunFolder, shorter: Shorter, key: str) -> None:
 
 def shorter_forms(prepared: Prepared, folder: RunFolder, keys: Mapping[str, str]) -> dict[str, Shorter]:
     """The checkpoints from which nodes to be trained can continue, by node key."""
+    ended = _ended_nodes(folder)
+    if not ended:
+        return {}
+    open_keys = OpenKeys(prepared.plan, prepared.setting, keys)
     found: dict[str, Shorter] = {}
     for phase in prepared.plan.phases:
         key, updates_per_epoch = keys[phase.id], prepared.updates_per_epoch(phase.batch)
         if key in found or folder.state(key) != "to train":
             continue
-        wanted = open_key(prepared.plan, phase, prepared.setting, updates_per_epoch=updates_per_epoch)
+        wanted = open_keys.of(phase, updates_per_epoch=updates_per_epoch)
         updates = phase.duration.length.updates(updates_per_epoch)
-        shorter = find_shorter(folder, wanted, updates=updates, updates_per_epoch=updates_per_epoch)
+        shorter = _longest(ended.get(wanted, ()) if wanted is not None else (), updates, updates_per_epoch)
         if shorter is not None:
             found[key] = shorter
     return found
 
 
-def _is_open(plan: Plan, phase: Phase) -> bool:
-    has_conditions = any(member.until is not None or member.cycles for member in plan.phases)
-    is_referred_to = any(point.phase == phase.id for point in plan.checkpoints)
+def _ended_nodes(folder: RunFolder) -> dict[str, list[Shorter]]:
+    """The finished nodes of a folder by their open key."""
+    found: dict[str, list[Shorter]] = {}
+    for end in folder.checkpoints.glob("*/end-*"):
+        open_key = _open_key_of(end) if end.name[4:].isdigit() else None
+        if open_key is not None:
+            found.setdefault(open_key, []).append(Shorter(end, end.parent.name, number_of(end)))
+    return found
+
+
+def _longest(nodes: Iterable[Shorter], updates: int, updates_per_epoch: int) -> Shorter | None:
+    """The longest node that is shorter and ended with a pass over the data."""
+    fitting = [node for node in nodes if node.updates % updates_per_epoch == 0 and 0 < node.updates < updates]
+    return max(fitting, key=lambda node: node.updates, default=None)
+
+
+def _is_open(phase: Phase) -> bool:
     is_ramp = phase.target is not None and phase.target.kind in ("ramp", "list")
-    return (
-        not (has_conditions or is_referred_to or is_ramp)
-        and phase.clock.kind == "phase"
-        and _is_absolute(phase.lr.decay)
-        and phase.lr.warmup is None
-    )
+    return not is_ramp and phase.clock.kind == "phase" and _is_absolute(phase.lr.decay) and phase.lr.warmup is None
 
 
 def _is_absolute(decay: Decay) -> bool:

@@ -27,7 +27,7 @@ from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.history import History
 from dsd_runtime.experiment.leases import Lease
 from dsd_runtime.experiment.line import ReportRelay, TrainedLine, attached, load_weights
-from dsd_runtime.experiment.longer import Shorter, open_key, take_over_records
+from dsd_runtime.experiment.longer import OpenKeys, Shorter, take_over_records
 from dsd_runtime.experiment.node_checks import NodeChecks
 from dsd_runtime.experiment.references import FolderReferences
 from dsd_runtime.experiment.setup import Prepared
@@ -73,6 +73,7 @@ class NodeTrainer:
         self._phases = {phase.id: phase for phase in self.plan.phases}
         self._has_loops = any(phase.cycles for phase in self.plan.phases)
         self._leases: dict[str, Lease] = {}
+        self._open_keys = OpenKeys(self.plan, prepared.setting, keys)
 
     def train(self, phase: Phase) -> dict[str, float] | None:
         """The last metrics of a node that is trained now, or was meanwhile by another process.
@@ -326,5 +327,5 @@ class NodeTrainer:
 
     def _open_key(self, line: TrainedLine) -> str | None:
         stage = line.session.stage
-        return open_key(self.plan, self._phases[stage.phase.id], self._prepared.setting,
-                        updates_per_epoch=stage.updates_per_epoch)  # fmt: skip
+        phase = self._phases[stage.phase.id]
+        return self._open_keys.of(phase, updates_per_epoch=stage.updates_per_epoch)

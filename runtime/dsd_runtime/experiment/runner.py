@@ -216,8 +216,7 @@ class Runner:
     def write_line_ends(self) -> list[Path]:
         """Writes `final.safetensors` and one file per branch with the last weights of each line; deletes others."""
         written = []
-        for path in dict.fromkeys(phase.path for phase in self.plan.phases):
-            last = next(phase for phase in reversed(self.plan.phases) if phase.path == path)
+        for path, last in {phase.path: phase for phase in self.plan.phases}.items():
             if last.id not in self._history.results:
                 continue
             is_skipped = self._history.results[last.id].state == "skipped"
