@@ -66,9 +66,7 @@ def attached(
         percent_metrics=prepared.percent_metrics,
         metrics=prepared.own_directions,
         enters_by_itself=False,
-        keeps_saved=any(
-            phase.restore.kind == "saved" for phase in prepared.plan.phases
-        ),  # nodes are shared by branches
+        keeps_saved=prepared.keeps_saved,
         on_report=on_report,
         quick_step=True,
     )

@@ -226,9 +226,8 @@ class Runner:
                 target = self._folder.branch(path) if path else self._folder.final
                 save_weights(target, load_checkpoint(end, ["weights"])["weights"])
                 written.append(target)
-        for stale in self._folder.line_ends():
-            if stale not in written:
-                remove(stale)
+        for stale in sorted({*self._folder.line_ends()} - {*written}):
+            remove(stale)
         return written
 
     def failure(self) -> Exception | None:

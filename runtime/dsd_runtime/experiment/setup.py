@@ -53,6 +53,8 @@ class Prepared:
     measures_entropy: bool = False
     schedule_text: str = ""
     group: Group | None = None
+    keeps_saved: bool = False
+    """Whether any phase restores pruned values: branches share nodes, so all keep them."""
 
     @property
     def own_directions(self) -> dict[str, Literal["higher", "lower"]]:
@@ -92,6 +94,7 @@ def prepare(request: Request, resolved: ResolvedRequest) -> Prepared:
         request, plan, first, model_name, preset, data_spec, data, task, seed, precision,
         lambda: build_model(model_name, data.traits) if live is None else live.build(data.traits), setting, best_metric,
         frozenset(name for name in FULL_NAMES if is_in_points(name)), noise, reads_entropy(plan), resolved.text,
+        keeps_saved=any(phase.restore.kind == "saved" for phase in plan.phases),
     )  # fmt: skip
 
 
