@@ -55,7 +55,8 @@ class TensorBoard(Sink):
         self._hyper_parameters = hyper_parameters
         self._metrics = (best_metric, f"test.{best_metric.partition('.')[2]}")
         self._writers: dict[str, Any] = {}
-        self._drawn: dict[tuple[str, str], tuple[float, int]] = {}
+        self._drawn: dict[str, dict[str, tuple[float, int]]] = {}
+        self._is_plan_written = False
         self._num_events = 0
         self._is_shared = is_shared
         self._hook_before = threading.excepthook
@@ -97,13 +98,15 @@ class TensorBoard(Sink):
     def finished(self, node: NodeInTraining, metrics: dict[str, float], *, seconds: float) -> None:
         writer = self._writer(node)
         last = next(phase for phase in reversed(self._plan.phases) if phase.path == node.phase.path)
-        if last.id == node.phase.id:
+        is_line_over = last.id == node.phase.id
+        if is_line_over:
             self._histograms(node, node.session.total_updates)
             compared = {f"curves/{name}": metrics[name] for name in self._metrics if name in metrics}
             summaries = hparams(dict(self._hyper_parameters), compared)  # type: ignore[no-untyped-call]
             for summary in summaries:
                 writer.file_writer.add_summary(summary)
-        if self._is_shared:
+            self._drawn.pop(node.phase.path, None)
+        if self._is_shared or is_line_over:  # a run may have more lines than a process may have open files
             self._writers.pop(node.phase.path).close()
         else:
             writer.flush()
@@ -126,19 +129,24 @@ class TensorBoard(Sink):
         if path not in self._writers:
             writer = SummaryWriter(str(line_folder(self._folder, path)), purge_step=done + 1 if done else 0)
             self._writers[path] = writer
-            self._write_graph(writer)
+            self._write_plan(writer)
         return self._writers[path]
 
-    def _write_graph(self, writer: Any) -> None:
+    def _write_plan(self, writer: Any) -> None:
+        """Once for each process, in the first line that it trains: a plan of many branches is large."""
+        if self._is_plan_written:
+            return
         from dsd_lang.views.graph import PhaseGraph
 
+        self._is_plan_written = True
         writer.add_text("plan/graph", f"```mermaid\n{PhaseGraph(self._plan).to_mermaid()}\n```", 0)
         writer.add_text("plan/json", f"```json\n{self._plan.to_json()}\n```", 0)
 
     def _draw(self, node: NodeInTraining, tag: str, value: float) -> None:
         step = node.session.total_updates
-        if self._drawn.get((node.phase.path, tag)) != (value, step):
-            self._drawn[node.phase.path, tag] = (value, step)
+        drawn = self._drawn.setdefault(node.phase.path, {})
+        if drawn.get(tag) != (value, step):
+            drawn[tag] = (value, step)
             self._writer(node).add_scalar(tag, value, step)
 
     def _jump(self, node: NodeInTraining, tag: str, value: float, *, is_quiet: bool = False) -> None:
@@ -146,7 +154,7 @@ class TensorBoard(Sink):
 
         With ``is_quiet``, a value that has not changed is not drawn.
         """
-        before = self._drawn.get((node.phase.path, tag))
+        before = self._drawn.get(node.phase.path, {}).get(tag)
         if before is not None and before[0] == value and before[1] != node.session.total_updates and is_quiet:
             return
         if before is not None and before[0] != value:
@@ -156,7 +164,7 @@ class TensorBoard(Sink):
     def _draw_sparsity(self, node: NodeInTraining) -> None:
         self._num_events = len(node.session.events)
         shares = node.session.sparsity()
-        known = {tag for path, tag in self._drawn if path == node.phase.path and tag.startswith("sparsity/")}
+        known = {tag for tag in self._drawn.get(node.phase.path, {}) if tag.startswith("sparsity/")}
         gone = dict.fromkeys(known - {f"sparsity/{name}" for name in shares}, 0.0)
         for tag, value in ({f"sparsity/{name}": share for name, share in shares.items()} | gone).items():
             self._jump(node, tag, value)
