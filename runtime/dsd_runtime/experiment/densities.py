@@ -60,7 +60,7 @@ class DensityFile(Sink):
 
     def _write(self) -> None:
         if not self._is_written and self._path is not None:
-            write_json(self._path, {"masked": self._changes})
+            write_json(self._path, {"masked": self._changes}, is_flushed=False)
             self._is_written = True
 
 

@@ -14,7 +14,7 @@ def join_metrics(folder: RunFolder, keys: Iterable[str]) -> None:
     """Writes `metrics.jsonl` anew from the files of these nodes; a node that several phases share stands once."""
     text = "".join(_whole_lines(folder.node_metrics(key)) for key in dict.fromkeys(keys))
     if text or folder.metrics.is_file():
-        write_text(folder.metrics, text)
+        write_text(folder.metrics, text, is_flushed=False)  # it can be joined again
 
 
 def part_metrics(folder: RunFolder) -> None:

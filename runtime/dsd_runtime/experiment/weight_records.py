@@ -102,7 +102,7 @@ class WeightRecords(Sink):
         return None, {}
 
     def _write(self, key: str) -> None:
-        write_text(self._folder.weights_record(key), json.dumps(self._record) + "\n")
+        write_text(self._folder.weights_record(key), json.dumps(self._record) + "\n", is_flushed=False)
 
 
 def read_record(path: Path) -> dict[str, Any]:

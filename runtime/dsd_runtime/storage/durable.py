@@ -35,10 +35,11 @@ def temporary(path: Path) -> Path:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Path]:
+def writing(path: Path, *, is_flushed: bool = True) -> Iterator[Path]:
     """Yields the temporary name for ``path``, with its folder created; renames it at the end of the block.
 
-    Raises :class:`DiskFull` or :class:`DsdError` if writing fails; no incomplete file remains.
+    The new name is flushed to the disk, unless it may be lost with the machine. Raises :class:`DiskFull` or
+    :class:`DsdError` if writing fails; no incomplete file remains.
     """
     unfinished = temporary(path)
     try:
@@ -48,7 +49,8 @@ def writing(path: Path) -> Iterator[Path]:
             flush_folder(unfinished)
             remove(path)
         os.replace(unfinished, path)
-        flush_folder(path.parent)
+        if is_flushed:
+            flush_folder(path.parent)
     except BaseException as error:
         _delete(unfinished, ignore_errors=True)  # the original error is reported
         if isinstance(error, OSError):
@@ -56,12 +58,13 @@ def writing(path: Path) -> Iterator[Path]:
         raise
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a UTF-8 file, flushed to the disk."""
-    with writing(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
+def write_text(path: Path, text: str, *, is_flushed: bool = True) -> None:
+    """Writes a UTF-8 file, flushed to the disk unless it is a record that a run can do without."""
+    with writing(path, is_flushed=is_flushed) as unfinished, unfinished.open("w", encoding="utf-8") as file:
         file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+        if is_flushed:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def write_where_told(path: Path, text: str) -> None:
@@ -82,9 +85,9 @@ def write_where_told(path: Path, text: str) -> None:
         raise write_failure(path, error) from error
 
 
-def write_json(path: Path, data: Any) -> None:
-    """Writes a JSON file, flushed to the disk."""
-    write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+def write_json(path: Path, data: Any, *, is_flushed: bool = True) -> None:
+    """Writes a JSON file as :func:`write_text` does."""
+    write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n", is_flushed=is_flushed)
 
 
 def remove(path: Path) -> None:

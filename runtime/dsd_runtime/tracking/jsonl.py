@@ -29,7 +29,7 @@ class MetricsFile(Sink):
         write_text(self._path_of(node.key), "".join(json.dumps(entry) + "\n" for entry in kept))
 
     def entered(self, node: NodeInTraining, events: Sequence[Event]) -> None:
-        write_text(self._path_of(node.key), "")
+        write_text(self._path_of(node.key), "", is_flushed=False)
         phase = node.session.phase
         self._write(node, {"lr": phase.lr, "sparsity": node.session.sparsity()["total"]}, epoch=0.0, update=0)
 
