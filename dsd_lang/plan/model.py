@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from dsd_lang.base.errors import DsdError, nearest
 from dsd_lang.plan.checked import check_expectations, check_phases, check_settings
+from dsd_lang.plan.lines import Lines
 from dsd_lang.plan.parts import Checkpoint, Comparison, Expectation, Phase, PlanPart
 from dsd_lang.plan.semantics import semantic_hash
 from dsd_lang.plan.written import as_data, as_text
@@ -101,33 +102,31 @@ class Plan(PlanPart):
                 return phase
         raise DsdError(f"the plan has no phase `{identifier}`")
 
+    def lines(self) -> Lines:
+        """What finds its lines; give it to :meth:`branch` where many branches are wanted."""
+        return Lines(self.phases, self.checkpoints)
+
     def line(self, identifier: str) -> tuple[Phase, ...]:
         """The phases from the root to the phase with that id."""
-        by_id = {phase.id: phase for phase in self.phases}
-        line = [by_id[identifier]]
-        while line[-1].parent is not None:
-            line.append(by_id[line[-1].parent])
-        return tuple(reversed(line))
+        return Lines(self.phases, ()).to(identifier)
 
-    def branch(self, path: str) -> Plan:
+    def branch(self, path: str, lines: Lines | None = None) -> Plan:
         """A linear plan: the trunk up to the fork, then that branch. ``""`` is the main line."""
-        on_path = [phase for phase in self.phases if phase.path == path]
-        if not on_path:
+        lines = self.lines() if lines is None else lines
+        if path not in lines:
             choices = ", ".join(f"`{name}`" for name in self.branches) or "none"
             guess = nearest(path, self.branches)
             raise DsdError(
                 f"the plan has no branch `{path}`; its branches are: {choices}",
                 help=f"did you mean `{guess}`?" if guess else None,
             )
-        phases = self.line(on_path[-1].id)
-        kept = {phase.id for phase in phases}
-        checkpoints = tuple(point for point in self.checkpoints if point.phase is None or point.phase in kept)
+        phases = lines.of(path)
         trimmed = Plan(
             source=self.source,
             settings=self.settings,
             settings_from=self.settings_from,
             phases=phases,
-            checkpoints=checkpoints,
+            checkpoints=lines.checkpoints(phases),
         )
         return trimmed.with_hash()
 

@@ -28,7 +28,8 @@ class History:
     """The results of phases; those that this process does not know yet are read from the run folder."""
 
     def __init__(self, plan: Plan, keys: Mapping[str, str], folder: RunFolder, table: MetricTable) -> None:
-        self._plan, self._keys, self._folder, self._table = plan, keys, folder, table
+        self._keys, self._folder, self._table = keys, folder, table
+        self._lines = plan.lines()
         self._phases = {phase.id: phase for phase in plan.phases}
         self.results: dict[str, NodeResult] = {}
 
@@ -39,14 +40,14 @@ class History:
     def of(self, phase: Phase) -> NodeResult:
         """The result of a phase that has ended."""
         if phase.id not in self.results:
-            for member in self._plan.line(phase.id):
+            for member in self._lines.to(phase.id):
                 if member.id not in self.results:
                     self._read(member)
         return self.results[phase.id]
 
     def past(self, phase: Phase) -> list[tuple[Phase, dict[str, float] | None]]:
         """The earlier phases on the line and their last metrics; None for those that were skipped."""
-        results = [self.of(member) for member in self._plan.line(phase.id)[:-1]]
+        results = [self.of(member) for member in self._lines.to(phase.id)[:-1]]
         return [(result.phase, None if result.state == "skipped" else result.metrics) for result in results]
 
     def is_skipped(self, phase: Phase) -> bool:

@@ -69,6 +69,7 @@ class NodeTrainer:
         self._tracker, self._should_stop, self._shorter = tracker, should_stop, shorter
         self._checks = NodeChecks(prepared, keys, folder)
         self._plans: dict[str, Plan] = {}
+        self._lines = self.plan.lines()
         self._line: TrainedLine | None = None
         self._phases = {phase.id: phase for phase in self.plan.phases}
         self._has_loops = any(phase.cycles for phase in self.plan.phases)
@@ -289,7 +290,7 @@ class NodeTrainer:
 
     def _plan_of(self, path: str) -> Plan:
         if path not in self._plans:
-            self._plans[path] = self.plan.branch(path)
+            self._plans[path] = self.plan.branch(path, self._lines)
         return self._plans[path]
 
     def _compiled(self, model: nn.Module) -> nn.Module:

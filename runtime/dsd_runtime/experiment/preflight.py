@@ -27,8 +27,9 @@ def check_tree(prepared: Prepared, model: nn.Module) -> None:
     _check_calibrated_alike(prepared.plan)
     if prepared.measures_entropy:
         _check_relus(prepared, model)
+    lines = prepared.plan.lines()
     for path in dict.fromkeys(phase.path for phase in prepared.plan.phases):
-        line = prepared.plan.branch(path)
+        line = prepared.plan.branch(path, lines)
         for phase in line.phases:
             _check_batch(prepared, phase)
         session = attached(prepared, line, model)

@@ -77,10 +77,10 @@ class RunCost:
 
 def timelines(prepared: Prepared) -> dict[str, Timeline]:
     """The timeline of each line of the plan by its path."""
-    plan = prepared.plan
-    paths = dict.fromkeys(phase.path for phase in plan.phases)
+    plan, lines = prepared.plan, prepared.plan.lines()
     return {
-        path: build_timeline(plan.branch(path), lambda phase: prepared.updates_per_epoch(phase.batch)) for path in paths
+        path: build_timeline(plan.branch(path, lines), lambda phase: prepared.updates_per_epoch(phase.batch))
+        for path in dict.fromkeys(phase.path for phase in plan.phases)
     }
 
 
