@@ -3,7 +3,8 @@
 Torch's default on a CPU passes over the whole memory of a matrix once for each operation of its formula, and allocates
 the results. Here the same operations run in the same order on 2^18 elements at a time, and small tensors in one call.
 Each operation is elementwise, so where a float32 or float64 tensor is cut changes no bit (in bfloat16 and float16 the
-last elements of a piece are rounded differently). `fused=True` is quicker still (one pass), but rounds differently.
+last elements of a piece are rounded differently). What costs Adam's default most in a sparse phase is avoided as well:
+the square roots of the zeros in its moments. `fused=True` is quicker still (one pass), but rounds differently.
 """
 
 from __future__ import annotations
@@ -137,8 +138,9 @@ class QuickStep:
         on.lerp_(first, gradients, 1 - beta1)
         on.mul_(second, beta2)
         on.addcmul_(second, gradients, gradients, value=1 - beta2)
-        divisors = self._roots(second)
-        on.div_(divisors, (1 - beta2**steps) ** 0.5)
+        correction = (1 - beta2**steps) ** 0.5
+        divisors = self._roots(second, at_least=_negligible(group["eps"] * correction, second))
+        on.div_(divisors, correction)
         on.add_(divisors, group["eps"])
         on.addcdiv_(weights, first, divisors, value=-(rate / (1 - beta1**steps)))
 
@@ -148,11 +150,13 @@ class QuickStep:
             return torch.add(left, right, alpha=factor, out=self._space(left))
         return torch._foreach_add(left, right, alpha=factor)
 
-    def _roots(self, values: Any) -> Any:
-        """The square roots; the result is valid until the next call."""
+    def _roots(self, values: Any, at_least: float) -> Any:
+        """The square roots of the values, or of ``at_least`` if that is more; valid until the next call."""
         if isinstance(values, Tensor):
-            return torch.sqrt(values, out=self._space(values))
-        return torch._foreach_sqrt(values)
+            return torch.clamp_min(values, at_least, out=self._space(values)).sqrt_()
+        raised = torch._foreach_clamp_min(values, at_least)
+        torch._foreach_sqrt_(raised)
+        return raised
 
     def _space(self, like: Tensor) -> Tensor:
         """Memory for one result, always the same so that it stays in the cache."""
@@ -215,6 +219,16 @@ def _start_adam(state: dict[str, Any], parameter: Tensor) -> None:
     state["step"] = torch.tensor(0.0, dtype=torch.float64 if is_wide else torch.float32, device="cpu")
     for name in ("exp_avg", "exp_avg_sq"):
         state[name] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+
+
+def _negligible(epsilon: float, values: Any) -> float:
+    """A value whose square root disappears when ``epsilon`` is added, so that anything below may be raised to it.
+
+    The square roots of 0, as every pruned weight has, and of denormal numbers take ten times as long as others (MKL).
+    """
+    dtype = values.dtype if isinstance(values, Tensor) else values[0].dtype
+    largest = (epsilon * torch.finfo(dtype).eps / 8) ** 2
+    return largest if largest > torch.finfo(dtype).tiny else 0.0
 
 
 def _gradients(parameters: list[Tensor]) -> list[Tensor]:

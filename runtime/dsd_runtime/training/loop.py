@@ -157,13 +157,15 @@ def _train_pass(run: PhaseRun) -> None:
     window = torch.zeros((), dtype=torch.float64, device=run.precision.device)
     updates, samples, rate = 0, 0, 0.0
     for batch in session.batches(run.batches):
-        rate = session.phase.lr
+        phase = session.phase
+        rate = phase.lr
         loss = _update(run, batch.to(run.precision.device))
         if loss is not None:
             window += loss.double()
             updates, samples = updates + 1, samples + run.sharing.samples(batch)
-        run.listener.advanced(update=session.phase.step)
-        is_stopping = session.is_phase_over or run.sharing.stops(run.should_stop, update=session.phase.step)
+        update = phase.step + (loss is not None)
+        run.listener.advanced(update=update)
+        is_stopping = session.is_phase_over or run.sharing.stops(run.should_stop, update=update)
         if updates and (updates == _READ_LOSS_EVERY_UPDATES or is_stopping):
             _read_losses(run, window, updates, samples, rate)
             updates, samples = 0, 0
