@@ -7,10 +7,11 @@ Every way has its own copy of the model and the optimizer. A round times each wa
 is the median over the rounds of (way's step / dense step of the same round). Rows:
 
 * `session`: `dsd_runtime.attach` and `session.step()`, everything a user's loop pays;
+* `session, quick_step`: the same with `attach(..., quick_step=True)`, as in `dsd-run`;
 * `masks`: gradients cleared at every update, which with SGD or Adam keeps weights and state at zero;
-* `session, one loop`, `masks, one loop`: the same in one loop that masks at every other step, so that both kinds of
-  step use the same memory (copies of a model differ by a few per cent in how their memory lies); the other steps are
-  plain, without a session; median of pairs of neighbouring steps;
+* `session, one loop`, `session, quick_step, one loop`, `masks, one loop`: the same in one loop that masks at every other
+  step, so that both kinds of step use the same memory (copies of a model differ by a few per cent in how their memory
+  lies); the other steps are plain, without a session; median of pairs of neighbouring steps;
 * `masks, in full`: gradients, weights and state cleared, as for an optimizer nothing is known about;
 * `foreach multiply`: gradients, weights and momentum by one `torch._foreach_mul_` each with float masks;
 * `naive multiply`: the same, tensor by tensor;
@@ -28,7 +29,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from importlib.util import find_spec
 from typing import Literal
 
 import torch
@@ -147,19 +147,26 @@ def _masked_step(
     return step
 
 
-def session_step(case: Case, name: OptimizerName, masks: Mapping[str, Tensor]) -> Step:
+def session_step(case: Case, name: OptimizerName, masks: Mapping[str, Tensor], *, quick_step: bool = False) -> Step:
     """A user's loop with a session, in a sparse phase that outlasts the benchmark."""
     model = copy.deepcopy(case.model)
-    return _session_step(model, make_optimizer(name, model), case, masks)
+    return _session_step(model, make_optimizer(name, model), case, masks, quick_step=quick_step)
 
 
-def _session_step(model: nn.Module, optimizer: torch.optim.Optimizer, case: Case, masks: Mapping[str, Tensor]) -> Step:
+def _session_step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    case: Case,
+    masks: Mapping[str, Tensor],
+    *,
+    quick_step: bool = False,
+) -> Step:
     import dsd_lang
     import dsd_runtime
 
     share = 1 - sum(int(mask.sum()) for mask in masks.values()) / sum(mask.numel() for mask in masks.values())
     plan = dsd_lang.compile(f"sparse {share:.4f} layers=all 1000000it lr=1e-3")
-    session = dsd_runtime.attach(plan, model, optimizer, steps_per_epoch=1_000_000)
+    session = dsd_runtime.attach(plan, model, optimizer, steps_per_epoch=1_000_000, quick_step=quick_step)
 
     def step() -> None:
         session.begin_step()
@@ -264,7 +271,8 @@ def plain_loop(model: nn.Module, case: Case, name: OptimizerName) -> Step:
 
 WAYS: Mapping[str, Callable[[Case, OptimizerName, Mapping[str, Tensor]], Step]] = {
     "dense": dense_step,
-    **({"session": session_step} if find_spec("dsd_runtime.engine.session") else {}),
+    "session": session_step,
+    "session, quick_step": partial(session_step, quick_step=True),
     "masks": lambda *arguments: masked_step(*arguments, in_full=False),
     "masks, in full": lambda *arguments: masked_step(*arguments, in_full=True),
     "foreach multiply": lambda *arguments: multiply_step(*arguments, foreach=True),
@@ -276,6 +284,7 @@ WAYS: Mapping[str, Callable[[Case, OptimizerName, Mapping[str, Tensor]], Step]] 
 
 ONE_LOOP: Mapping[str, Callable[..., Step]] = {
     "session, one loop": _session_step,
+    "session, quick_step, one loop": partial(_session_step, quick_step=True),
     "masks, one loop": partial(_masked_step, in_full=False),
 }
 

@@ -21,7 +21,7 @@ from dsd_runtime.data.batch import Batch
 from dsd_runtime.engine.layers import inventory
 from dsd_runtime.engine.overrides import build_optimizer
 from dsd_runtime.engine.quick_step import QuickStep
-from dsd_runtime.engine.without_compiler import method
+from dsd_runtime.engine.without_compiler import drop_gradients
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.experiment.threads import Threads, choose_threads
 from dsd_runtime.training.tasks.choose import task_for
@@ -110,7 +110,7 @@ def _seconds_per_update(prepared: Prepared, model: nn.Module) -> float:
     laps = [time.perf_counter()]
     for batch in islice(_training_batches(prepared), 1 + _TIMED_UPDATES):
         model.train()
-        method(optimizer, "zero_grad")()
+        drop_gradients(optimizer)
         loss = _loss(prepared, model, batch)
         loss.backward()  # type: ignore[no-untyped-call]
         if not quick(optimizer):

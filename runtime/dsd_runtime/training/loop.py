@@ -28,7 +28,7 @@ from dsd_runtime.data.source import DataSource
 from dsd_runtime.engine.calibration import calibrate
 from dsd_runtime.engine.references import ClockReading
 from dsd_runtime.engine.session import Session
-from dsd_runtime.engine.without_compiler import method
+from dsd_runtime.engine.without_compiler import drop_gradients
 from dsd_runtime.training.precision import Precision
 from dsd_runtime.training.relu_entropy import LayerEntropy, ReluEntropy
 from dsd_runtime.training.sharing import Alone
@@ -179,7 +179,7 @@ def _train_pass(run: PhaseRun) -> None:
 
 def _update(run: PhaseRun, batch: Batch) -> Tensor | None:
     """One update; returns its loss without reading it, or None if the gradient scaler skipped it."""
-    method(run.session.optimizer, "zero_grad")()
+    drop_gradients(run.session.optimizer)
     with run.precision.autocast():
         loss = _loss(run, batch)
     loss = run.sharing.weighted(loss, batch)
