@@ -9,9 +9,9 @@ is the median over the rounds of (way's step / dense step of the same round). Ro
 * `session`: `dsd_runtime.attach` and `session.step()`, everything a user's loop pays;
 * `session, quick_step`: the same with `attach(..., quick_step=True)`, as in `dsd-run`;
 * `masks`: gradients cleared at every update, which with SGD or Adam keeps weights and state at zero;
-* `session, one loop`, `session, quick_step, one loop`, `masks, one loop`: the same in one loop that masks at every other
-  step, so that both kinds of step use the same memory (copies of a model differ by a few per cent in how their memory
-  lies); the other steps are plain, without a session; median of pairs of neighbouring steps;
+* `session, one loop`, `session, quick_step, one loop`, `masks, one loop`: the same in one loop that masks at every
+  other step, so that both kinds of step use the same memory (copies of a model differ by a few per cent in how their
+  memory lies); the other steps are plain, without a session; median of pairs of neighbouring steps;
 * `masks, in full`: gradients, weights and state cleared, as for an optimizer nothing is known about;
 * `foreach multiply`: gradients, weights and momentum by one `torch._foreach_mul_` each with float masks;
 * `naive multiply`: the same, tensor by tensor;
