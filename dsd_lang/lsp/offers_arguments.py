@@ -14,7 +14,7 @@ from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.markdown import argument_page, option_page
 from dsd_lang.lsp.meanings import RATE_MEANINGS
 from dsd_lang.lsp.offers import Offer
-from dsd_lang.lsp.phase_parts import has_pattern, has_ramp, is_condition, parts, target
+from dsd_lang.lsp.phase_parts import has_pattern, has_ramp, is_condition, is_held, parts, target
 from dsd_lang.syntax import nodes
 
 _STATEMENTS = {
@@ -55,7 +55,7 @@ def _makes_sense(document: Document, cursor: Cursor, name: str) -> bool:
     if name in ("ramp", "every"):
         return has_ramp(cursor)
     if name == "masks":
-        return isinstance(target(cursor), nodes.HeldTarget)
+        return is_held(cursor)
     if name == "of":
         return isinstance(target(cursor), nodes.Number) and not has_ramp(cursor) and not has_pattern(cursor)
     return True

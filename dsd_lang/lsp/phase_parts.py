@@ -41,6 +41,12 @@ def has_target(cursor: Cursor) -> bool:
     return target(cursor) is not None
 
 
+def is_held(cursor: Cursor) -> bool:
+    """Whether the phase's target is `held`."""
+    found = target(cursor)
+    return isinstance(found, nodes.HeldTarget) or _kind(found) == "HELD"
+
+
 def has_ramp(cursor: Cursor) -> bool:
     """Whether the phase has a ramp, alone or in a list."""
     found = positional(cursor)
