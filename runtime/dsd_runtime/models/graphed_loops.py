@@ -1,8 +1,8 @@
 """The loops of a recurrence on a GPU, replayed from CUDA graphs of a few steps.
 
 A step is two small kernels, and launching them takes the host longer than running them takes the device. Here the
-kernels of 16 steps are captured once, over fixed memory, and replayed for each piece of the loop. Pieces of padding
-(-inf, zero gradients) fill up the last one, so one graph serves every length; the matrices are copied into fixed memory
+kernels of 16 steps are captured once, over fixed memory, and replayed for each piece of the loop. What the last piece
+computes beyond the end is not copied back, so one graph serves every length; the matrices are copied into fixed memory
 too, so it serves every layer of a width. The results are those of `batched_loops`.
 
 cuDNN's ReLU recurrence is not used: it has no clip, so its result is right only if no state passes the clip, which the
@@ -109,7 +109,6 @@ def run_states(states: Tensor, matrices: Matrices, clip: float) -> None:
     for start in range(0, len(states) - 1, STEPS):
         part = states[start : start + STEPS + 1]
         piece.states[: len(part)].copy_(part)
-        piece.states[len(part) :].fill_(-torch.inf)
         piece.run_states()
         part.copy_(piece.states[: len(part)])
 
@@ -121,7 +120,6 @@ def run_gradients(gradients: Tensor, states: Tensor, matrices: Matrices, clip: f
         start = max(0, end - STEPS - 1)
         unused = STEPS + 1 - (end - start)
         for own, part in ((piece.gradients, gradients[start:end]), (piece.states, states[start:end])):
-            own[:unused].zero_()
             own[unused:].copy_(part)
         piece.run_gradients()
         gradients[start:end].copy_(piece.gradients[unused:])

@@ -64,7 +64,8 @@ def traits_of(name: str) -> DataTraits:
     return DataTraits("classification", num_classes=10, image_shape=(3, side, side))
 
 
-def work_of(name: str, *, device: torch.device = CUDA) -> Work:
-    """To be called inside `fake_cuda()`."""
+def work_of(name: str, *, device: torch.device = CUDA, is_full: bool = False) -> Work:
+    """To be called inside `fake_cuda()`; ``is_full``: with all parameters."""
     traits = traits_of(name)
-    return Work(build_model(_SMALL.get(name, name), traits).to(device), task_for(traits), traits)
+    model = build_model(name if is_full else _SMALL.get(name, name), traits)
+    return Work(model.to(device), task_for(traits), traits)

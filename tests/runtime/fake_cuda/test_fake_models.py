@@ -7,6 +7,8 @@ import torch
 from fake_cuda import devices_of, fake_cuda
 from fake_work import Work, work_of
 
+import dsd_lang
+import dsd_runtime
 from dsd_runtime.experiment.flops import update_flops
 from dsd_runtime.models.catalogue import MODELS
 from dsd_runtime.training.relu_entropy import ReluEntropy
@@ -33,6 +35,24 @@ def test_an_update_stays_on_the_device_and_the_host_does_not_wait(name: str) -> 
         assert devices_of(loss, rows, work.task.rows(work.model, work.batch())) == {"cuda"}
         assert rows.shape[-1] == {"ctc": 21, "captioning": 21}.get(work.traits.task, 10)
         assert reads.taken() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ds1", "ds2", "neuraltalk", "resnet20"])
+def test_the_published_size_updates_in_a_session(name: str) -> None:
+    with fake_cuda() as reads:
+        work = work_of(name, is_full=True)
+        optimizer = torch.optim.SGD(work.model.parameters(), lr=0.1, momentum=0.9)
+        plan = dsd_lang.compile("dense 1it lr=0.1; sparse 50% 2it; dense 1it")
+        session = dsd_runtime.attach(plan, work.model, optimizer, steps_per_epoch=10)
+        while not session.done:
+            session.begin_step()
+            reads.taken()
+            optimizer.zero_grad()
+            work.task.loss(work.model, work.batch()).backward()
+            assert reads.taken() == []
+            session.step()
+        assert devices_of(dict(optimizer.state)) == {"cuda"}
 
 
 @pytest.mark.parametrize("name", NAMES)
