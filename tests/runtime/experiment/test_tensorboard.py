@@ -67,6 +67,17 @@ def test_one_tag_a_weight_over_all_boundaries(dsd_run: Run) -> None:
     assert any(tag.startswith("plan/graph") for tag in main.Tags()["tensors"])
 
 
+def test_the_plan_stands_in_one_of_many_branches(dsd_run: Run) -> None:
+    """It grows with the branches, so in each of them it would grow with their square."""
+    events = dsd_run("dense 1it lr=0.05\nsweep s in 10%, 20%, 30% { sparse s 1it }").folder / "events"
+    lines = [folder for folder in events.iterdir() if folder.is_dir()]
+    with_plan = [
+        line.name for line in lines if any(tag.startswith("plan/json") for tag in _read(line).Tags()["tensors"])
+    ]
+    assert len(lines) == 4
+    assert with_plan == ["main"]
+
+
 def test_hyper_parameters_name_the_curves(dsd_run: Run) -> None:
     from tensorboard.plugins.hparams import plugin_data_pb2
 
