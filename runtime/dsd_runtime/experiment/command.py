@@ -58,9 +58,9 @@ class Execution:
         """The request with its data open."""
         return prepare(self._request, self._resolved)
 
-    def told(self, text: str) -> None:
-        """Says something on stderr."""
-        print(text, end="", file=sys.stderr)
+    def warned(self, text: str) -> None:
+        """Tells a warning."""
+        print(text, file=sys.stderr)
 
     def work(self, prepared: Prepared, probe: Probe, saved: LastSaved) -> int:
         """Trains, and prints the results; returns the exit code."""
@@ -76,7 +76,7 @@ class Execution:
 
     def _carried_out(self, prepared: Prepared, probe: Probe, saved: LastSaved) -> int:
         try:
-            with warnings_told(lambda text: self.told(f"{text}\n")):
+            with warnings_told(self.warned):
                 return self.work(prepared, probe, saved)
         except Interrupted as error:
             return 128 + error.signal
@@ -96,11 +96,11 @@ class Execution:
 
     def _say_users(self, report: str, saved: Path | None) -> int:
         """Prints an exception of the user's code."""
-        self.told(report + _saved_line(saved))
+        print(report + _saved_line(saved), end="", file=sys.stderr)
         return 1
 
     def _say(self, error: DsdError, code: int, saved: Path | None = None) -> int:
-        self.told(f"error: {error}\n{_saved_line(saved)}")
+        print(f"error: {error}\n{_saved_line(saved)}", end="", file=sys.stderr)
         return code
 
 

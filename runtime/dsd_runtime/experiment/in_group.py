@@ -23,6 +23,9 @@ def execute_in_group(request: Request, resolved: ResolvedRequest, command: Seque
     code = 1
     try:
         code = ExecutionInGroup(request, resolved, command, group).run()
+    except Exception:
+        group.is_first_to_fail()  # a bug is told by its traceback, and by no other process
+        raise
     finally:
         group.goes_home(code)
         group.end()
@@ -49,12 +52,17 @@ class ExecutionInGroup(Execution):
         return follow(prepared, self._group)
 
     def _say(self, error: DsdError, code: int, saved: Path | None = None) -> int:
-        return super()._say(error, 1 if isinstance(error, Lost) else code, saved)
+        """One process tells an error: the first that has one."""
+        code = 1 if isinstance(error, Lost) else code
+        return super()._say(error, code, saved) if self._group.is_first_to_fail() else code
 
-    def told(self, text: str) -> None:
-        """One process tells an error, and the first one everything else."""
-        if self._group.is_first_to_fail() if text.startswith("error: ") else self._group.is_first:
-            super().told(text)
+    def _say_users(self, report: str, saved: Path | None) -> int:
+        return super()._say_users(report, saved) if self._group.is_first_to_fail() else 1
+
+    def warned(self, text: str) -> None:
+        """The first process tells warnings."""
+        if self._group.is_first:
+            super().warned(text)
 
     def sentence(self, error: Exception, *, is_users: bool) -> DsdError | None:
         """As for one process; if another one has gone, that."""

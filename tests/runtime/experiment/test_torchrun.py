@@ -176,6 +176,7 @@ def test_an_exception_in_one_process_is_told_once(schedule: Path, tmp_path: Path
     assert [code for code, _, _ in outcomes] == [1, 1]
     told = "".join(err for _, _, err in outcomes)
     assert "a bug of the user" in told
+    assert "another process of this run has ended" not in told
 
 
 @pytest.mark.slow
