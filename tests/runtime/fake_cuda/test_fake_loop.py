@@ -18,7 +18,7 @@ from dsd_runtime.data.batch import Batch
 from dsd_runtime.training.loop import PhaseRun, TrainingBatches, train_phase
 from dsd_runtime.training.precision import Precision, PrecisionName
 
-LOSS = "item in training/loop.py:_read_losses"
+LOSS = "item in training/sharing.py:mean"
 
 
 @dataclass
