@@ -17,9 +17,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.experiment.folder import METRICS, RunFolder
 from dsd_runtime.experiment.leases import holder
 from dsd_runtime.storage.durable import (
+    flush_file,
     flush_folder,
     number_of,
     numbered,
@@ -89,6 +90,8 @@ def finish_publishing(folder: RunFolder, key: str) -> None:
         if numbered(attempt, "end") and (attempt / _OWNER).is_file():
             os.rename(attempt, _complete(attempt))
     for complete in sorted(node.glob(f"{_COMPLETE}*")):
+        if (complete / METRICS).is_file():
+            flush_file(complete / METRICS)  # the other records can be done without, after a power cut
         for entry in sorted(_results(complete), key=lambda entry: entry.name.startswith("end-")):
             publish(entry, node / entry.name)
         flush_folder(node)

@@ -30,6 +30,7 @@ from dsd_lang.plan import Plan
 from dsd_runtime.storage.durable import number_of, numbered, remove, remove_leftovers, write_json
 
 _FORMAT = "dsd_run"
+METRICS = "metrics.jsonl"
 NODE = re.compile(r"[0-9a-f]{16}")
 """A node's key."""
 
@@ -55,7 +56,7 @@ class RunFolder:
 
     @property
     def metrics(self) -> Path:
-        return self.root / "metrics.jsonl"
+        return self.root / METRICS
 
     @property
     def unused_metrics(self) -> Path:
@@ -203,7 +204,7 @@ class RunFolder:
 
     def node_metrics(self, key: str) -> Path:
         """A node's lines of `metrics.jsonl`."""
-        return self._record(key, "metrics.jsonl")
+        return self._record(key, METRICS)
 
     def _record(self, key: str, name: str) -> Path:
         """Where a file of a node is written, or to be read: finished, else as far as somebody's attempt is."""

@@ -165,7 +165,7 @@ class Runner:
             lost += self._ready.failed(failed)
         if self._ready.unfinished:
             told = error.message if isinstance(error, DsdError) else f"{type(error).__name__}: {error}"
-            needing = f", with {len(lost)} that need it" if lost else ""
+            needing = f" (and {len(lost)} after it)" if lost else ""
             self._console.say(f"warning: {phase_name(phase)} failed{needing}: {told}; the others go on")
 
     def _stop(self) -> None:

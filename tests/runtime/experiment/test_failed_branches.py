@@ -36,7 +36,7 @@ def test_the_others_are_trained_and_the_exit_code_says_that_one_failed(dsd_run: 
     assert outcome.err.count("error: ") == 1
     assert "error: the loss is" in outcome.err
     assert "phase `b1`" in outcome.err
-    assert "warning: bad/b1 failed, with 1 that need it: the loss is" in outcome.err
+    assert "warning: bad/b1 failed (and 1 after it): the loss is" in outcome.err
     assert _states(outcome.folder) == {
         "base": "trained", "g1": "trained", "g2": "trained", "b1": "to train", "b2": "to train", "other": "trained"
     }  # fmt: skip
