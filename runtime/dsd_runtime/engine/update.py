@@ -95,7 +95,7 @@ def unscale(optimizer: Optimizer, scaler: torch.amp.GradScaler) -> None:
             f"the gradient scaler's scale has fallen to {scale:g}: every update is skipped",
             help="the gradients are not finite at any scale: lower the learning rate, use bf16, or look at the data",
         )
-    if scaler._per_optimizer_states[id(optimizer)]["stage"] is not OptState.UNSCALED:
+    if scaler.is_enabled() and scaler._per_optimizer_states[id(optimizer)]["stage"] is not OptState.UNSCALED:
         scaler.unscale_(optimizer)
 
 
