@@ -165,9 +165,9 @@ def test_long_lines_break_after_commas() -> None:
 
 def test_a_law_that_does_not_hold_hands_out_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = {
-        "meaning": ("dense  5ep", lambda text: "dense 6ep\n"),
-        "comment": ("dense 5ep  # x", lambda text: "dense 5ep\n"),
-        "again would change it": ("dense 5ep", lambda text: text + "\n"),
+        "meaning": ("dense  5ep", lambda text, **_: "dense 6ep\n"),
+        "comment": ("dense 5ep  # x", lambda text, **_: "dense 5ep\n"),
+        "again would change it": ("dense 5ep", lambda text, **_: text + "\n"),
     }
     for said, (text, format_wrongly) in wrong.items():
         monkeypatch.setattr(formatter, "format_text", format_wrongly)
@@ -233,6 +233,6 @@ def test_a_large_loop_is_not_expanded_to_be_laid_out() -> None:
 def test_a_law_on_suppressions(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "dense  5ep lr=1; sparse 50%  # dsd: ignore[DSD303]"
     wrong = "dense 5ep lr=1  # dsd: ignore[DSD303]\nsparse 50%\n"
-    monkeypatch.setattr(formatter, "format_text", lambda text: wrong)
+    monkeypatch.setattr(formatter, "format_text", lambda text, **_: wrong)
     with pytest.raises(LawBrokenError, match="suppression"):
         formatted(text)
