@@ -279,7 +279,7 @@ def test_a_node_that_another_process_trains_is_waited_for(dsd_run: Run) -> None:
         lease = Lease(RunFolder(folder).lease(key))
         assert lease.take()
         taken.set()
-        time.sleep(0.7)
+        time.sleep(2.0)
         shutil.copytree(RunFolder(other.folder).node(key), RunFolder(folder).node(key))
         lease.give_back()
 

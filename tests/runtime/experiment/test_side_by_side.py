@@ -69,6 +69,7 @@ def _run(command: list[str], environment: dict[str, str]) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow  # five commands that load torch; `.ci/run` runs it
 def test_two_workers_and_two_commands_end_with_the_numbers_of_one_process(
     schedule: Path, tmp_path: Path, environment: dict[str, str]
 ) -> None:

@@ -48,6 +48,8 @@ NOT_TRIED = {
     "jobs",
     "ray",
     "slurm",
+    "is_sharded",
+    "syncs_batch_norm",
 }
 """Where it is and how it is shown; another device or a compiler would need one (their keys are tested apart).
 
