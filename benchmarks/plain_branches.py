@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional
@@ -70,7 +71,7 @@ def branch(folder: str, share: float, epochs: int) -> float:
     """One branch, in whatever process it is called."""
     torch.set_num_threads(1)
     model = network()
-    model.load_state_dict(torch.load(Path(folder, "trunk.pt")))
+    model.load_state_dict(load_file(Path(folder, "trunk.safetensors")))
     masks = {}
     for name, weight in model.named_parameters():
         if weight.dim() > 1:
@@ -78,7 +79,7 @@ def branch(folder: str, share: float, epochs: int) -> float:
             smallest = weight.detach().abs().flatten().kthvalue(max(1, weight.numel() - kept)).values
             masks[name] = weight.detach().abs() > smallest
     result = train(model, epochs, masks)
-    torch.save(model.state_dict(), Path(folder, f"{share}.pt"))
+    save_file(model.state_dict(), Path(folder, f"{share}.safetensors"))
     return result
 
 
@@ -146,7 +147,7 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     trunk = network()
     train(trunk, options.epochs, {})
-    torch.save(trunk.state_dict(), options.folder / "trunk.pt")
+    save_file(trunk.state_dict(), options.folder / "trunk.safetensors")
     errors = WAYS[options.by](str(options.folder), options.epochs, options.jobs)
     print(f"{len(errors)} branches, mean test error {sum(errors) / len(errors):.2%}, {time.monotonic() - began:.1f} s")
 

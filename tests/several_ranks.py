@@ -33,7 +33,7 @@ def in_ranks(count: int, act: Callable[..., Any], folder: Path, *arguments: Any)
     said = [path.read_text() for rank in range(count) if (path := folder / f"failed-{rank}").exists()]
     assert not said, "\n".join(said)
     assert not hanging, f"ranks {hanging} did not end"
-    return [torch.load(folder / f"result-{rank}", weights_only=False) for rank in range(count)]
+    return [torch.load(folder / f"result-{rank}", weights_only=True) for rank in range(count)]
 
 
 def _rank(rank: int, count: int, act: Callable[..., Any], folder: str, arguments: tuple[Any, ...]) -> None:

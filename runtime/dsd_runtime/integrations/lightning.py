@@ -15,21 +15,18 @@ Lightning steps its optimizer itself, with a closure that computes the gradients
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Plan
 from dsd_runtime.engine.generators import set_generator_states
-from dsd_runtime.engine.metric_table import Better
-from dsd_runtime.engine.session import Session
 from dsd_runtime.integrations.missing import missing_package
-from dsd_runtime.integrations.trainer_session import TrainerSession, options_of, session_metrics
+from dsd_runtime.integrations.scheduled import ScheduledTraining
+from dsd_runtime.integrations.trainer_session import TrainerSession, session_metrics
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer
@@ -40,7 +37,7 @@ except ModuleNotFoundError as error:
 _READ_LOSS_EVERY_UPDATES = 10
 
 
-class SparsitySchedule(Callback):  # type: ignore[misc]
+class SparsitySchedule(ScheduledTraining, Callback):  # type: ignore[misc]
     """Trains a LightningModule by a schedule: masks, learning rate, optimizer state, and when training ends.
 
     ``plan`` is a plan, the text of a schedule, or a Path. The module returns its optimizer without a scheduler. Metrics
@@ -50,37 +47,11 @@ class SparsitySchedule(Callback):  # type: ignore[misc]
     :func:`dsd_runtime.attach`.
     """
 
-    def __init__(
-        self,
-        plan: Plan | str | Path,
-        *,
-        seed: int = 0,
-        factory: Callable[[], nn.Module] | None = None,
-        best_metric: str = "val.loss",
-        percent_metrics: Iterable[str] = (),
-        metrics: Mapping[str, Better] | None = None,
-        steps_per_epoch: int | None = None,
-        events: str | Path | None = None,
-    ) -> None:
-        options = options_of(
-            seed=seed,
-            factory=factory,
-            best_metric=best_metric,
-            percent_metrics=percent_metrics,
-            metrics=metrics,
-            steps_per_epoch=steps_per_epoch,
-            events=events,
-        )
-        self._driven = TrainerSession(plan, options)
+    def _set_up(self) -> None:
         self._hook: RemovableHandle | None = None
         self._waiting: dict[str, float] = {}
         self._has_reported = False
         self._loss, self._num_losses = 0.0, 0
-
-    @property
-    def session(self) -> Session:
-        """The session; ``ValueError`` before the training starts."""
-        return self._driven.session
 
     # --- the loop -----------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -246,18 +246,3 @@ def _is_number(value: object) -> bool:
     if isinstance(value, Tensor):
         return value.numel() == 1 and not value.is_complex()
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def options_of(
-    *,
-    seed: int,
-    factory: Callable[[], nn.Module] | None,
-    best_metric: str,
-    percent_metrics: Iterable[str],
-    metrics: Mapping[str, Better] | None,
-    steps_per_epoch: int | None,
-    events: str | Path | None,
-) -> ScheduleOptions:
-    """The options in the form that is kept."""
-    folder = Path(events) if events is not None else None
-    return ScheduleOptions(seed, factory, best_metric, tuple(percent_metrics), metrics, steps_per_epoch, folder)

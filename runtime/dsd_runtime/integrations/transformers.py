@@ -16,8 +16,7 @@ The trainer takes the callback, and its learning rates in the scheduler's stead:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -25,11 +24,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from dsd_lang.base.errors import DsdError
-from dsd_lang.plan import Plan
-from dsd_runtime.engine.metric_table import Better
-from dsd_runtime.engine.session import Session
 from dsd_runtime.integrations.missing import missing_package
-from dsd_runtime.integrations.trainer_session import TrainerSession, options_of, session_metrics
+from dsd_runtime.integrations.scheduled import ScheduledTraining
+from dsd_runtime.integrations.trainer_session import TrainerSession, session_metrics
 
 try:
     from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -60,7 +57,7 @@ class SessionRates(LRScheduler):
         self._driven.load_state_dict(state_dict)
 
 
-class SparsitySchedule(TrainerCallback):  # type: ignore[misc]
+class SparsitySchedule(ScheduledTraining, TrainerCallback):  # type: ignore[misc]
     """Trains a model with the Transformers `Trainer` by a schedule: masks, rates, optimizer state, and the end.
 
     ``plan`` is a plan, the text of a schedule, or a Path. Give the trainer ``optimizers=(None, schedule.rates)`` as
@@ -71,37 +68,11 @@ class SparsitySchedule(TrainerCallback):  # type: ignore[misc]
     of :func:`dsd_runtime.attach`.
     """
 
-    def __init__(
-        self,
-        plan: Plan | str | Path,
-        *,
-        seed: int = 0,
-        factory: Callable[[], nn.Module] | None = None,
-        best_metric: str = "val.loss",
-        percent_metrics: Iterable[str] = (),
-        metrics: Mapping[str, Better] | None = None,
-        steps_per_epoch: int | None = None,
-        events: str | Path | None = None,
-    ) -> None:
-        options = options_of(
-            seed=seed,
-            factory=factory,
-            best_metric=best_metric,
-            percent_metrics=percent_metrics,
-            metrics=metrics,
-            steps_per_epoch=steps_per_epoch,
-            events=events,
-        )
-        self._driven = TrainerSession(plan, options)
+    def _set_up(self) -> None:
         self.rates = SessionRates(self._driven)
         """For the trainer: `optimizers=(None, schedule.rates)`."""
         self._clip: float | None = None
         self._train_loss: dict[str, float] = {}
-
-    @property
-    def session(self) -> Session:
-        """The session; ``ValueError`` before the training starts."""
-        return self._driven.session
 
     def on_train_begin(
         self,
