@@ -26,6 +26,7 @@ class Public(NamedTuple):
         return self.name.rpartition(".")[2]
 
 
+_PACKAGES = ("dsd_lang.", "dsd_runtime.")
 _INTEGRATIONS = "dsd_runtime.integrations"
 
 SECTIONS: dict[str, tuple[Public, ...]] = {
@@ -79,35 +80,57 @@ def api_page() -> str:
 
 def entry(public: Public) -> str:
     """One name: signature, docstring, and the members of a class."""
-    node = _definition(public)
+    node = _definition(public.file, public.definition)
     if isinstance(node, ast.ClassDef) and not public.has_members:
-        [constructor] = [it for it in node.body if isinstance(it, ast.FunctionDef) and it.name == "__init__"]
+        constructor = next(it for it in _members(public.file, node) if it.name == "__init__")
         constructor.returns = None
         signature = _signature(public.definition, constructor)
         return f"\n### `{public.name}`\n\n```python\n{signature}\n```\n\n{_prose(node)}\n"
     if isinstance(node, ast.ClassDef):
-        members = [member for member in node.body if _is_shown(member)]
+        members = [member for member in _members(public.file, node) if _is_shown(member)]
         text = f"\n### `{public.name}`\n\n{_prose(node)}\n"
         return text + "".join(_member(public.definition, member) for member in members)
     return f"\n### `{public.name}`\n\n```python\n{_signature(public.name, node)}\n```\n\n{_prose(node)}\n"
 
 
-def _definition(public: Public) -> ast.FunctionDef | ast.ClassDef:
-    tree = ast.parse((REPOSITORY / public.file).read_text(encoding="utf-8"))
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == public.definition:
+def _definition(file: str, name: str) -> ast.FunctionDef | ast.ClassDef:
+    for node in _module(file).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
             return node
-    raise ValueError(f"{public.file} defines no `{public.definition}`")
+    raise ValueError(f"{file} defines no `{name}`")
 
 
-def _is_shown(member: ast.stmt) -> bool:
-    if not isinstance(member, ast.FunctionDef) or member.name.startswith("_"):
-        return False
-    return ast.get_docstring(member) is not None
+def _module(file: str) -> ast.Module:
+    return ast.parse((REPOSITORY / file).read_text(encoding="utf-8"))
 
 
-def _member(owner: str, node: ast.stmt) -> str:
-    assert isinstance(node, ast.FunctionDef)
+def _members(file: str, node: ast.ClassDef) -> list[ast.FunctionDef]:
+    """The functions of a class, then those of its base classes that are ours."""
+    own = [member for member in node.body if isinstance(member, ast.FunctionDef)]
+    imported = {
+        name.name: _source_of(statement.module)
+        for statement in _module(file).body
+        if isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith(_PACKAGES)
+        for name in statement.names
+    }
+    for base in (ast.unparse(base) for base in node.bases):
+        if base in imported:
+            definition = _definition(imported[base], base)
+            assert isinstance(definition, ast.ClassDef)
+            own += _members(imported[base], definition)
+    return own
+
+
+def _source_of(module: str | None) -> str:
+    folder = "runtime/" if (module or "").startswith("dsd_runtime") else ""
+    return f"{folder}{(module or '').replace('.', '/')}.py"
+
+
+def _is_shown(member: ast.FunctionDef) -> bool:
+    return not member.name.startswith("_") and ast.get_docstring(member) is not None
+
+
+def _member(owner: str, node: ast.FunctionDef) -> str:
     is_property = any(isinstance(item, ast.Name) and item.id == "property" for item in node.decorator_list)
     name = f"{owner}.{node.name}"
     if is_property:
