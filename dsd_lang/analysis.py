@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import CATALOGUE, Diagnostic, Span
 from dsd_lang.base.layers import LayerInfo, with_inferred_roles
+from dsd_lang.base.files import read_schedule
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.source import is_saved_plan, position_span
 from dsd_lang.passes.collected_diagnostics import Diagnostics
@@ -16,6 +17,8 @@ from dsd_lang.passes.draft import Draftbook
 from dsd_lang.passes.measure_program import is_measurable
 from dsd_lang.passes.pipeline import run_passes
 from dsd_lang.passes.read_settings import Settings
+from dsd_lang.passes.told_here import told_here
+from dsd_lang.passes.used_files import ReadFile
 from dsd_lang.rules.checks import MODEL_RULES, ORDER_RULES, QUIET_RULES, TREE_RULES
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
@@ -64,6 +67,8 @@ def analyse(
     overrides: Mapping[str, str] | None = None,
     defaults: Mapping[str, str] | None = None,
     parsed: ParseResult | None = None,
+    source: str | None = None,
+    read: ReadFile = read_schedule,
     selected: Collection[str] | None = None,
 ) -> Analysis:
     """Parses, resolves and checks a schedule. Mistakes in the text become diagnostics and are never raised.
@@ -71,6 +76,7 @@ def analyse(
     ``layers`` is a model's inventory; if it is given, selectors are checked against it. ``overrides`` are `--set` flags
     and ``defaults`` the model's preset; a mistake in those raises :class:`dsd_lang.base.errors.DsdError`. ``parsed`` is
     the result of :func:`dsd_lang.syntax.parser.parse` for the text, if the caller already has it.
+    ``source`` is the path of the schedule, to which the files that it uses are relative, and ``read`` reads those.
     The rules that are off by default are applied only if they are ``selected``; None stands for all of them.
     """
     if is_saved_plan(text):
@@ -90,7 +96,9 @@ def analyse(
     if is_measurable(program, collected):
         for check in TREE_RULES:
             check(subject)
-        compilation = Compilation(program, text, collected, overrides=overrides, defaults=defaults)
+        compilation = Compilation(
+            program, text, collected, source=source, read=read, overrides=overrides, defaults=defaults
+        )
         if run_passes(compilation):
             resolved, subject = _resolved(compilation), _with_phases(subject, compilation)
             for check in ORDER_RULES:
@@ -100,7 +108,7 @@ def analyse(
                     check(subject)
         for check in MODEL_RULES:
             check(subject)
-    found = tuple(collected)
+    found = tuple(told_here(item) for item in collected)
     if parsed.diagnostics:
         reported = {item.span.start for item in parsed.diagnostics}
         found = tuple(item for item in found if not _is_consequence(item, text, parsed, reported))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from dsd_lang.analysis import ResolvedProgram, analyse
 from dsd_lang.base.diagnostics import Diagnostic
 from dsd_lang.base.errors import DsdError
-from dsd_lang.base.files import read_limited
+from dsd_lang.base.files import read_schedule
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.draft import Draft
 from dsd_lang.passes.quantities import Quantity, length_data
@@ -62,7 +61,7 @@ def compile(
         >>> compile("dense 2ep lr=3e-4; sparse 50%; dense").phases[2].lr.start
         '3e-5'
     """
-    analysis = analyse(text, overrides=overrides, defaults=defaults, selected=())
+    analysis = analyse(text, source=source, overrides=overrides, defaults=defaults, selected=())
     if analysis.errors:
         raise ScheduleError(analysis.errors, _rendered(text, source, analysis.errors))
     assert analysis.resolved is not None, "no errors, so the program is resolved"
@@ -74,18 +73,6 @@ def compile_file(
 ) -> Plan:
     """Compiles a schedule file to a plan; raises :class:`DsdError` for a file that cannot be read."""
     return compile(read_schedule(path), source=str(path), overrides=overrides, defaults=defaults)
-
-
-def read_schedule(path: str | Path) -> str:
-    """The text of a schedule file, UTF-8."""
-    if not os.path.lexists(path):
-        raise DsdError(f"there is no file `{path}`")
-    try:
-        return read_limited(str(path)).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DsdError(
-            f"`{path}` is not UTF-8 text: byte {error.start} cannot be read", help="save the file as UTF-8"
-        ) from error
 
 
 def plan_of(resolved: ResolvedProgram, *, source: str | None = None) -> Plan:

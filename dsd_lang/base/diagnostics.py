@@ -30,6 +30,40 @@ class Span(NamedTuple):
         return tuple.__new__(Span, (self[0], self[1], other[2], other[3], self[4], other[5]))
 
 
+class CalledSpan(Span):
+    """A span of a text that a call or a `use` brought in: ``file`` has the text, None for the schedule itself.
+
+    ``call`` is the span of that call, which may itself have been brought in by another; ``name`` says what is called.
+    """
+
+    file: str | None
+    call: Span
+    name: str
+
+    @classmethod
+    def of(cls, span: Span, call: Span, name: str, file: str | None) -> CalledSpan:
+        """The same range, brought in by ``call``."""
+        made = tuple.__new__(cls, span)
+        made.call, made.name, made.file = call, name, file
+        return made
+
+
+def here(span: Span) -> Span:
+    """The range in the schedule itself: the span, or the call that brought in another file's text."""
+    while isinstance(span, CalledSpan) and span.file is not None:
+        span = span.call
+    return span
+
+
+@record
+class Related:
+    """Another span that a diagnostic is about, such as the call of a `def`; ``file`` is None for the same file."""
+
+    message: str
+    span: Span
+    file: str | None = None
+
+
 @record
 class Edit:
     """Replaces the text of ``span`` by ``content``."""
@@ -80,6 +114,7 @@ CATALOGUE: dict[str, Code] = {
         Code("DSD208", "untrusted-code", "warning"),
         Code("DSD209", "wrong-value", "error"),
         Code("DSD210", "no-effect", "warning"),
+        Code("DSD211", "unusable-file", "error"),
         Code("DSD301", "missing-first-length", "error"),
         Code("DSD302", "repeat-without-pair", "error"),
         Code("DSD303", "ends-sparse", "warning"),
@@ -93,6 +128,7 @@ CATALOGUE: dict[str, Code] = {
         Code("DSD405", "program-too-large", "error"),
         Code("DSD406", "milestone-past-end", "warning"),
         Code("DSD407", "paper-range", "advice", default=False),
+        Code("DSD408", "shares-past-whole", "error"),
         Code("DSD409", "pattern-does-not-fit", "error"),
         Code("DSD410", "warmup-past-end", "warning"),
         Code("DSD411", "floor-above-start", "warning"),
@@ -103,6 +139,7 @@ CATALOGUE: dict[str, Code] = {
         Code("DSD901", "derived-value", "advice", default=False),
         Code("DSD902", "not-canonical", "advice", default=False),
         Code("DSD903", "unused-suppression", "warning"),
+        Code("DSD904", "unused-name", "advice"),
     )
 }
 
@@ -121,6 +158,7 @@ class Diagnostic:
     label: str = ""
     help: str = ""
     fix: Fix | None = None
+    related: tuple[Related, ...] = ()
 
     @property
     def name(self) -> str:

@@ -63,3 +63,15 @@ def read_if_file(path: str) -> bytes | None:
         return None
     with open(path, "rb") as file:
         return file.read(MAX_BYTES)
+
+
+def read_schedule(path: str | os.PathLike[str]) -> str:
+    """The text of a schedule file, UTF-8."""
+    if not os.path.lexists(path):
+        raise DsdError(f"there is no file `{path}`")
+    try:
+        return read_limited(os.fspath(path)).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DsdError(
+            f"`{path}` is not UTF-8 text: byte {error.start} cannot be read", help="save the file as UTF-8"
+        ) from error

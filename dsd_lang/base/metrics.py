@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from dsd_lang.base.arms import split_path
 from dsd_lang.base.named_tuples import NamedTuple
 
 MetricUnit = Literal["points", "ratio", "bits", ""]
@@ -96,7 +97,7 @@ def metric_meaning(name: str) -> str | None:
 
 def split_metric(text: str) -> tuple[str, str]:
     """Splits a dotted name into branch and metric: `dsd.test.err` is (`dsd`, `test.err`); `sparsity` has no branch."""
-    parts = text.split(".")
+    parts = split_path(text)
     size = 1 if parts[-1] in WITHOUT_SPLIT else 2
     return ".".join(parts[:-size]), ".".join(parts[-size:])
 

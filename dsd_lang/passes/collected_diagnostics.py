@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dsd_lang.base.diagnostics import Diagnostic, Fix, Span
+from dsd_lang.base.diagnostics import CalledSpan, Diagnostic, Fix, Span
 
 
 class Diagnostics:
@@ -14,7 +14,7 @@ class Diagnostics:
 
     def __init__(self) -> None:
         self._items: list[Diagnostic] = []
-        self._seen: set[tuple[str, int, int]] = set()
+        self._seen: set[tuple[str, int, int, str | None]] = set()
 
     def add(
         self, code: str, message: str, span: Span, *, label: str = "", help: str = "", fix: Fix | None = None
@@ -25,7 +25,8 @@ class Diagnostics:
 
     def report(self, diagnostic: Diagnostic) -> None:
         """Adds a diagnostic made by its rule, unless the same code was reported for the same span before."""
-        key = (diagnostic.code, diagnostic.span.start, diagnostic.span.end)
+        span = diagnostic.span
+        key = (diagnostic.code, span.start, span.end, span.file if isinstance(span, CalledSpan) else None)
         if key not in self._seen:
             self._seen.add(key)
             self._items.append(diagnostic)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draftbook
     from dsd_lang.passes.outline import Group
     from dsd_lang.passes.read_settings import Settings
+    from dsd_lang.passes.scopes import Scope
     from dsd_lang.plan.shapes import CheckpointData, ComparisonData, ExpectationData
     from dsd_lang.syntax import nodes
 
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
 class Compilation:
     """One program during compilation.
 
-    Inputs: ``program`` and its ``text``, ``overrides`` (`--set` flags), ``defaults`` (the model's preset), and
-    ``diagnostics``, which collects the diagnostics of all passes. Results of the passes, in order: ``names`` (every
-    label), ``settings``, ``is_too_large`` (then no other pass runs), ``outline``, ``book`` (the phases),
+    Inputs: ``program`` and its ``text``, ``source`` (its path, if it has one) and ``read`` (for the files that it uses),
+    ``overrides`` (`--set` flags), ``defaults`` (the model's preset), and ``diagnostics``, which collects the diagnostics
+    of all passes. Results of the passes, in order: ``names`` (every label), ``used`` and ``used_texts`` (what `use`
+    brings), ``settings``, ``is_too_large`` (then no other pass runs), ``outline``, ``book`` (the phases),
     ``checkpoints``, ``comparisons`` and ``expectations``.
     """
 
@@ -39,11 +41,17 @@ class Compilation:
         "outline",
         "overrides",
         "program",
+        "read",
         "settings",
+        "source",
         "text",
+        "used",
+        "used_texts",
     )
 
     names: frozenset[str]
+    used: dict[int, Scope]
+    used_texts: dict[str, str]
     settings: Settings
     outline: Group
     book: Draftbook
@@ -57,12 +65,16 @@ class Compilation:
         text: str,
         diagnostics: Diagnostics,
         *,
+        source: str | None = None,
+        read: Callable[[str], str],
         overrides: Mapping[str, str] | None = None,
         defaults: Mapping[str, str] | None = None,
     ) -> None:
         self.program = program
         self.text = text
         self.diagnostics = diagnostics
+        self.source = source
+        self.read = read
         self.overrides = overrides
         self.defaults = defaults
         self.is_too_large = False

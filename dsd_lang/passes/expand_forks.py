@@ -65,6 +65,9 @@ class _Layout:
             elif isinstance(element, Group):
                 inner = _Line(line.parent, line.length)
                 self.group(element, inner, position)
+                if element.label is not None and inner.parent is not None:
+                    last = inner.parent.index
+                    position.scope.define(element.label, NamedThing(len(self.phases) - 1, last))
                 line.parent = inner.parent
                 line.length = line.length if element.is_block else inner.length
             elif isinstance(element, ForkItem):

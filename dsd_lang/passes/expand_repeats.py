@@ -72,7 +72,7 @@ class _Expansion:
                     elements.append(inner)
             else:
                 elements.append(element)
-        return Group(elements, is_block=group.is_block, round=group.round), line
+        return Group(elements, is_block=group.is_block, round=group.round, label=group.label), line
 
     def cycles(self, tail: TailItem, line: _Line | None) -> list[Group]:
         pair = pair_before(line)
@@ -108,11 +108,12 @@ class _Expansion:
                 OutlineItem(
                     original.node,
                     tail.names,
-                    original.texts | tail.texts,
+                    {**original.texts, **tail.texts},
                     original=original,
                     override=override,
                     scale=factor,
                     repeat_span=tail.node.span,
+                    whole=tail.whole,
                 )
             )
         return copies

@@ -9,11 +9,13 @@ Claim    a `compare` or `expect`, with its variables
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 from dsd_lang.base.diagnostics import Span
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.passes.quantities import Names
+from dsd_lang.passes.scopes import Whole
 from dsd_lang.syntax import nodes
 
 
@@ -29,14 +31,15 @@ class Round(NamedTuple):
 class OutlineItem:
     """One phase to be."""
 
-    __slots__ = ("names", "node", "original", "override", "repeat_span", "scale", "texts")
+    __slots__ = ("names", "node", "original", "override", "repeat_span", "scale", "texts", "whole")
 
     def __init__(
         self,
         node: nodes.Phase,
         names: Names,
-        texts: dict[str, str],
+        texts: Mapping[str, str],
         *,
+        whole: Whole | None = None,
         original: OutlineItem | None = None,
         override: nodes.Phase | None = None,
         scale: Fraction = Fraction(1),
@@ -45,6 +48,7 @@ class OutlineItem:
         self.node = node
         self.names = names
         self.texts = texts
+        self.whole = whole
         self.original = original
         self.override = override
         self.scale = scale
@@ -56,7 +60,8 @@ class TailItem(NamedTuple):
 
     node: nodes.RepeatTail
     names: Names
-    texts: dict[str, str]
+    texts: Mapping[str, str]
+    whole: Whole | None = None
 
 
 class Claim(NamedTuple):
@@ -67,14 +72,20 @@ class Claim(NamedTuple):
 
 
 class Group:
-    """Items in order. A block's lengths are not inherited outside of it; a round belongs to a loop with `until`."""
+    """Items in order. A block's lengths are not inherited outside of it; a round belongs to a loop with `until`.
 
-    __slots__ = ("is_block", "items", "round")
+    ``label`` names the last phase of the group: that of a call or `within`.
+    """
 
-    def __init__(self, items: list[Element], *, is_block: bool = False, round: Round | None = None) -> None:
+    __slots__ = ("is_block", "items", "label", "round")
+
+    def __init__(
+        self, items: list[Element], *, is_block: bool = False, round: Round | None = None, label: str | None = None
+    ) -> None:
         self.items = items
         self.is_block = is_block
         self.round = round
+        self.label = label
 
 
 class ForkItem(NamedTuple):

@@ -16,9 +16,11 @@ from dsd_lang.passes.resolve_layers import resolve_layers
 from dsd_lang.passes.resolve_learning_rates import resolve_learning_rates
 from dsd_lang.passes.resolve_lengths import resolve_lengths
 from dsd_lang.passes.resolve_references import resolve_references
+from dsd_lang.passes.used_files import read_used_files
 
 PASSES: tuple[Pass, ...] = (
     collect_names,
+    read_used_files,
     read_settings,
     measure_program,
     expand_loops,

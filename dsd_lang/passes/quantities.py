@@ -72,7 +72,8 @@ class Quantity(NamedTuple):
         return f"{number(self.value)}{self.unit}"
 
 
-Bound = Quantity | nodes.Name | nodes.Text | nodes.Call | nodes.Reference
+Bound = Quantity | nodes.Domain | tuple[nodes.SelectorNode, ...]
+"""What a name stands for: a quantity, or what else may follow `=`, without names of its own."""
 Names = Mapping[str, Bound]
 
 NO_NAMES: Names = {}
@@ -128,6 +129,8 @@ def evaluate(value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Quan
         bound = names.get(value.text)
         if isinstance(bound, Quantity):
             return bound
+        if isinstance(bound, (nodes.Unary, nodes.Binary)) or (isinstance(bound, nodes.Name) and bound.text in names):
+            return evaluate(bound, names, diagnostics)  # of earlier rates: `let r = prev / 10`
         _report_unknown_name(value, names, diagnostics)
         return None
     if isinstance(value, nodes.Unary):

@@ -15,12 +15,20 @@ from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.quantities import Names, Quantity, evaluate, is_accidental_call
 from dsd_lang.passes.read_conditions import read_condition
-from dsd_lang.passes.read_targets import TargetNode, read_target
-from dsd_lang.passes.read_values import read_value
+from dsd_lang.passes.read_targets import TargetNode, read_target, target_of_name
+from dsd_lang.passes.read_values import read_selectors, read_value
+from dsd_lang.passes.scopes import Whole
 from dsd_lang.passes.values import FAILED, GivenArguments, is_length
-from dsd_lang.rules import duplicate_argument, length_without_unit, target_out_of_range, unknown_argument, wrong_value
+from dsd_lang.rules import (
+    duplicate_argument,
+    length_without_unit,
+    shares_past_whole,
+    target_out_of_range,
+    unknown_argument,
+    wrong_value,
+)
 from dsd_lang.syntax import nodes
-from dsd_lang.syntax.walk import below
+from dsd_lang.syntax.walk import words_in
 
 if TYPE_CHECKING:
     from dsd_lang.plan.shapes import TargetData
@@ -34,11 +42,13 @@ def read_phases(compilation: Compilation) -> None:
     reader = _PhaseReader(diagnostics)
     for draft in compilation.book.phases:
         if draft.original is None:
-            draft.given = reader.read(draft.item.node, draft.item.names, is_override=False)
+            draft.given = reader.read(draft.item.node, draft.item.names, is_override=False, whole=draft.item.whole)
         elif draft.item.override is None:
             draft.given = draft.original.given
         else:
-            override = reader.read(draft.item.override, draft.item.names, is_override=True)
+            override = reader.read(
+                draft.item.override, draft.item.names, is_override=True, whole=draft.item.whole
+            )
             draft.given = _overridden(draft.original.given, override)
 
 
@@ -68,25 +78,28 @@ class _PhaseReader:
         self._words: dict[int, set[str]] = {}
         self._read: dict[tuple[object, ...], GivenArguments] = {}
 
-    def read(self, node: nodes.Phase, names: Names, *, is_override: bool) -> GivenArguments:
+    def read(
+        self, node: nodes.Phase, names: Names, *, is_override: bool, whole: Whole | None
+    ) -> GivenArguments:
         words = sorted(self.words(node)) if names else ()
-        key = (id(node), *((name, str(names[name])) for name in words if name in names))
+        key = (id(node), whole and whole.length, *((name, str(names[name])) for name in words if name in names))
         given = self._read.get(key)
         if given is None:
-            given = self._read[key] = self.fresh(node, names, is_override)
+            given = self._read[key] = self.fresh(node, names, is_override, whole)
         return given
 
     def words(self, node: nodes.Phase) -> set[str]:
         words = self._words.get(id(node))
         if words is None:
-            words = {part.text for item in node.items for part in below(item) if isinstance(part, nodes.Name)}
+            words = {word for item in node.items for word in words_in(item)}
             self._words[id(node)] = words
         return words
 
-    def fresh(self, node: nodes.Phase, names: Names, is_override: bool) -> GivenArguments:
+    def fresh(self, node: nodes.Phase, names: Names, is_override: bool, whole: Whole | None) -> GivenArguments:
         given = GivenArguments()
         target: tuple[TargetNode, Quantity | None] | None = None
-        for item in node.items:
+        for written in node.items:
+            item = target_of_name(written, names)
             if isinstance(item, nodes.Argument):
                 self.argument(node, item, names, given)
             elif isinstance(item, nodes.Until):
@@ -95,7 +108,9 @@ class _PhaseReader:
                 target = self.one_target(node, item, None, target)
             else:
                 quantity = self.positional(node, item, names, given)
-                if quantity is not None:
+                if quantity is not None and whole is not None and (node.mode == "dense" or target is not None):
+                    self.share(node, item, quantity, whole, given)
+                elif quantity is not None:
                     target = self.one_target(node, item, quantity, target)
         if node.mode == "sparse":
             self.target(node, target, names, given, is_override)
@@ -150,6 +165,18 @@ class _PhaseReader:
         else:
             given.length = quantity
         return None
+
+    def share(
+        self, node: nodes.Phase, item: nodes.Value, quantity: Quantity, whole: Whole, given: GivenArguments
+    ) -> None:
+        """Takes a length that is a share of the block around it."""
+        if isinstance(given.length, Quantity):
+            self.diagnostics.report(duplicate_argument.second_length(node, item, str(quantity)))
+        elif quantity.is_negative or quantity.value > 1:
+            self.diagnostics.report(shares_past_whole.too_much(item.span, str(quantity), str(whole.length)))
+            given.length = FAILED
+        else:
+            given.length = whole.length._replace(value=whole.length.value * quantity.value)
 
     def is_misspelt(self, item: nodes.Value, names: Names) -> bool:
         """Whether a word is most likely a misspelt keyword of a phase; reports it."""
@@ -209,8 +236,8 @@ class _PhaseReader:
             self.companions(node, data, given)
         if isinstance(target[0], nodes.ListTarget):
             given.are_layers_of_target = given.said("layers") is None
-            selectors = tuple(dict.fromkeys(str(item.selector.selector) for item in target[0].items))
-            given.arguments.setdefault("layers", selectors)
+            selectors = read_selectors(tuple(item.selector for item in target[0].items), names, self.diagnostics)
+            given.arguments.setdefault("layers", FAILED if selectors is None else selectors)
 
     def companions(self, node: nodes.Phase, target: TargetData, given: GivenArguments) -> None:
         """Checks that `ramp=` and `every=` are used with a ramp, `of=` with a share, and `masks=` with `held`."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from dsd_lang.base.units import format_exact
+from dsd_lang.passes.bindings import selectors_of
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
 from dsd_lang.passes.values import GivenArguments, is_length
-from dsd_lang.rules import bad_ramp, target_out_of_range
+from dsd_lang.rules import bad_ramp, target_out_of_range, wrong_value_names
 from dsd_lang.syntax import nodes
 
 if TYPE_CHECKING:
     from dsd_lang.plan.shapes import ItemData, LengthData, PatternData, RampData, TargetData
 
 TargetNode = nodes.Value | nodes.NofMTarget | nodes.RampTarget | nodes.HeldTarget | nodes.ListTarget
+Item = TypeVar("Item")
 _EVERY: LengthData = {"unit": "it", "value": "100"}
 
 
@@ -33,15 +35,25 @@ def read_target(
     if isinstance(node, nodes.ListTarget):
         items: list[ItemData] = []
         for item in node.items:
-            target = read_target(item.target, names, given, diagnostics)
-            if target is not None:
-                items.append({"selector": str(item.selector.selector), "target": target})
-        return {"kind": "list", "items": tuple(items)} if len(items) == len(node.items) else None
+            target = read_target(target_of_name(item.target, names), names, given, diagnostics)
+            selectors = selectors_of(item.selector, names)
+            if selectors is None:
+                diagnostics.report(wrong_value_names.name_of_no_selector(item.selector))
+            if target is None or selectors is None:
+                return None
+            items += [{"selector": str(one.selector), "target": target} for one in selectors]
+        return {"kind": "list", "items": tuple(items)}
     quantity = value if value is not None else evaluate(node, names, diagnostics)
     pruned = None if quantity is None else _share(quantity, node, diagnostics)
     if pruned is None:
         return None
     return {"kind": "remaining" if is_of_remaining else "fraction", "pruned": format_exact(pruned)}
+
+
+def target_of_name(item: Item, names: Names) -> Item | nodes.WrittenTarget:
+    """The target that a name stands for; anything else as it is."""
+    bound = names.get(item.text) if isinstance(item, nodes.Name) else None
+    return bound if isinstance(bound, nodes.TARGETS) else item
 
 
 def _share(quantity: Quantity, node: nodes.Value, diagnostics: Diagnostics) -> Fraction | None:

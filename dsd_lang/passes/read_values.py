@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from dsd_lang.base.arguments import Argument
 from dsd_lang.base.options import DISTILL_PARAMETERS
 from dsd_lang.base.units import format_exact
+from dsd_lang.passes.bindings import selectors_of
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.quantities import (
     Names,
@@ -24,7 +25,7 @@ from dsd_lang.passes.quantities import (
 from dsd_lang.passes.read_decays import read_decay
 from dsd_lang.passes.read_functions import argument_data, fits, function_data
 from dsd_lang.passes.values import NONE, WrittenRate, WrittenTeacher
-from dsd_lang.rules import duplicate_argument, length_without_unit, unknown_argument, wrong_value
+from dsd_lang.rules import duplicate_argument, length_without_unit, unknown_argument, wrong_value, wrong_value_names
 from dsd_lang.syntax import nodes
 
 if TYPE_CHECKING:
@@ -36,25 +37,47 @@ _PLAN_NAMES = {"T": "temperature"}  # as written -> as in the plan
 
 
 def read_value(
-    argument: Argument, value: nodes.Value | tuple[nodes.SelectorNode, ...], names: Names, diagnostics: Diagnostics
+    argument: Argument,
+    value: nodes.Domain | tuple[nodes.SelectorNode, ...],
+    names: Names,
+    diagnostics: Diagnostics,
 ) -> Value | None:
     """The plan data of `argument=value`, or None after reporting what was expected."""
     if isinstance(value, tuple):
         if argument.kind == "selectors":
-            return read_selectors(value)
+            return read_selectors(value, names, diagnostics)
         first = value[0]
         diagnostics.report(wrong_value.takes_no_selectors(argument, first.span))
         return None
     if isinstance(value, nodes.Name):
         bound = names.get(value.text)
+        if isinstance(bound, (tuple, nodes.SelectorNode, *nodes.TARGETS)) and not isinstance(bound, Quantity):
+            if argument.kind == "lr" and isinstance(bound, nodes.ListTarget):
+                return WrittenRate(bound, names)
+            diagnostics.report(wrong_value.not_taken(argument, value))
+            return None
         if bound is not None and not isinstance(bound, Quantity):
             value = bound
+    if isinstance(value, nodes.ListTarget) and argument.kind == "lr":
+        return WrittenRate(value, names)
+    if isinstance(value, (nodes.SelectorNode, *nodes.TARGETS)):
+        diagnostics.report(wrong_value_names.takes_no_list(argument, value.span))
+        return None
     return _READERS[argument.kind](argument, value, names, diagnostics)
 
 
-def read_selectors(value: tuple[nodes.SelectorNode, ...]) -> tuple[str, ...]:
-    """Selectors as the plan writes them, each once."""
-    return tuple(dict.fromkeys(str(node.selector) for node in value))
+def read_selectors(
+    value: tuple[nodes.SelectorNode, ...], names: Names, diagnostics: Diagnostics
+) -> tuple[str, ...] | None:
+    """Selectors as the plan writes them, each once; a name stands for its own. None after reporting one that has none."""
+    found: list[str] = []
+    for node in value:
+        selectors = selectors_of(node, names)
+        if selectors is None:
+            diagnostics.report(wrong_value_names.name_of_no_selector(node))
+            return None
+        found += [str(one.selector) for one in selectors]
+    return tuple(dict.fromkeys(found))
 
 
 def _read_lr(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Value | None:

@@ -131,7 +131,7 @@ class _Claims:
         return None if path is None else f"{path}.{metric}"
 
     def arm(self, name: str, node: nodes.Name) -> str | None:
-        parts = name.split(".")
+        parts = split_path(name)
         entry = find(self.claim.scope, parts[0], self.claim.position)
         for part in parts[1:]:
             entry = self.inside(entry, part)

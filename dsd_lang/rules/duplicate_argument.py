@@ -118,3 +118,13 @@ def second_target(span: Span) -> Diagnostic:
         label="given before",
         help="separate two phases by `;` or a newline, or write a list: `[conv: 30%, fc: 50%]`",
     )
+
+
+def given_twice(item: nodes.GivenValue, name: str) -> Diagnostic:
+    """A parameter of a `def` that a call gives twice."""
+    return Diagnostic(CODE, f"`{name}` is given twice", item.span, label="given before", help="leave one out")
+
+
+def parameter_named_twice(parameter: nodes.Parameter) -> Diagnostic:
+    """`def f(s, s)`."""
+    return Diagnostic(CODE, f"two parameters are named `{parameter.name.text}`", parameter.name.span, label="again")

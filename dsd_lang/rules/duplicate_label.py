@@ -37,6 +37,7 @@ from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 
 CODE = "DSD204"
+_LABELLED = (nodes.Phase, nodes.Invocation, nodes.Within)
 
 
 def check(subject: Subject) -> None:
@@ -81,11 +82,15 @@ def _check_scope(
     stack = list(reversed(body))
     while stack:
         statement = stack.pop()
-        if isinstance(statement, nodes.Phase) and statement.label is not None:
+        if isinstance(statement, _LABELLED) and statement.label is not None:
             _define(subject, statement.label, ChainMap(phases, branches), names)
-        elif isinstance(statement, (nodes.RepeatBlock, nodes.ForBlock)):
+        if isinstance(statement, (nodes.RepeatBlock, nodes.ForBlock, nodes.Within)):
             stack += reversed(statement.body)
         elif isinstance(statement, nodes.Sweep):
+            if statement.label is not None:
+                _define(subject, statement.label, ChainMap(branches, phases), names)
+            pending.append(statement.body)
+        elif isinstance(statement, nodes.Def):
             pending.append(statement.body)
         elif isinstance(statement, nodes.Fork):
             own: dict[str, nodes.Label] = {}

@@ -41,7 +41,7 @@ from dsd_lang.rules.no_effect_reasons import Reason, parts_of_condition, reason_
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.removal import without_argument
-from dsd_lang.syntax.walk import below, statements, values_of
+from dsd_lang.syntax.walk import statements, values_of, words_in
 
 if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draft, Draftbook
@@ -119,17 +119,14 @@ def _check_comparisons(subject: Subject) -> None:
 def _check_sweep(subject: Subject, sweep: nodes.Sweep) -> None:
     """Checks that every variable of a sweep is used, and that each value occurs once."""
     used = {
-        part.text
-        for statement, _ in statements(sweep.body)
-        for root in values_of(statement)
-        for part in below(root)
-        if isinstance(part, nodes.Name)
+        word for statement, _ in statements(sweep.body) for root in values_of(statement) for word in words_in(root)
     }
-    for variable in sweep.variables:
-        name = variable.variable
-        if name.text not in used:
-            help = f"use `{name.text}` in the block, or write `fork seeds=N` to train one thing several times"
-            _report(subject, name.span, (f"`{name.text}` is never used: every arm of the sweep trains the same", help))
+    for variable in sweep.bindings:
+        for name in variable.variables:
+            if name.text not in used:
+                help = f"use `{name.text}` in the block, or write `fork seeds=N` to train one thing several times"
+                what = f"`{name.text}` is never used: every arm of the sweep trains the same"
+                _report(subject, name.span, (what, help))
         seen: set[str] = set()
         for value in variable.values:
             text = subject.text[value.span.start : value.span.end]

@@ -34,6 +34,13 @@ from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 
 CODE = "DSD101"
+_BLOCKS: dict[type, str] = {
+    nodes.RepeatBlock: "repeat",
+    nodes.ForBlock: "for",
+    nodes.Sweep: "sweep",
+    nodes.Def: "def",
+    nodes.Within: "within",
+}
 
 
 def check(subject: Subject) -> None:
@@ -47,8 +54,8 @@ def check(subject: Subject) -> None:
                 if not branch.body:
                     name = f"the branch `{branch.label.name}`" if branch.label is not None else "this branch"
                     _report(subject, branch, f"{name} has no phases", "write its phases; `dense 0ep` trains nothing")
-        elif isinstance(statement, (nodes.RepeatBlock, nodes.ForBlock, nodes.Sweep)) and not statement.body:
-            word = {nodes.RepeatBlock: "repeat", nodes.ForBlock: "for", nodes.Sweep: "sweep"}[type(statement)]
+        elif isinstance(statement, tuple(_BLOCKS)) and not statement.body:
+            word = _BLOCKS[type(statement)]
             _report(subject, statement, f"this `{word}` has nothing in its block", "write its phases, or delete it")
 
 

@@ -265,3 +265,21 @@ def unknown_in_distill(item: nodes.CallArgument) -> Diagnostic:
         label="unknown here",
         help="it takes `alpha=` and `T=`, for a file also `model=`: `distill=@teacher.end(alpha=0.8, T=10)`",
     )
+
+
+def unknown_given(callee: str, item: nodes.GivenValue, known: tuple[str, ...]) -> Diagnostic:
+    """A parameter that a `def` does not have, or more values than it has parameters."""
+    takes = ", ".join(f"`{name}`" for name in known) or "nothing"
+    if item.name is None:
+        return Diagnostic(
+            CODE, f"`{callee}` takes no further value", item.span, label="one too many", help=f"it takes {takes}"
+        )
+    guess = nearest(item.name.text, known)
+    return Diagnostic(
+        CODE,
+        f"`{callee}` has no parameter `{item.name.text}`",
+        item.name.span,
+        label=f"did you mean `{guess}`?" if guess else "unknown parameter",
+        help="" if guess else f"it takes {takes}",
+        fix=replacement(item.name.span, guess) if guess else None,
+    )

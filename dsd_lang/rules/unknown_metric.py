@@ -37,7 +37,7 @@ from dsd_lang.base.metrics import MEASURES, SPLITS, problem_of_metric, split_met
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
-from dsd_lang.syntax.walk import below, compares_in, values_of
+from dsd_lang.syntax.walk import below, compares_in, names_bound_by, values_of
 
 CODE = "DSD205"
 
@@ -67,10 +67,9 @@ def _known(statements: Sequence[nodes.Statement]) -> _Known:
     variables: set[str] = set()
     branches: set[str] = set()
     for statement in statements:
-        if isinstance(statement, (nodes.RepeatBlock, nodes.ForBlock)) and statement.variable is not None:
-            variables.add(statement.variable.text)
-        elif isinstance(statement, nodes.Sweep):
-            variables.update(variable.variable.text for variable in statement.variables)
+        variables.update(name.text for name in names_bound_by(statement))
+        if isinstance(statement, nodes.Sweep) and statement.label is not None:
+            branches.add(statement.label.name)
         elif isinstance(statement, nodes.Fork):
             branches.update(branch.label.name for branch in statement.branches if branch.label is not None)
     return _Known(frozenset(variables), frozenset(branches))

@@ -192,3 +192,20 @@ def _renamed(node: nodes.Reference, index: int, name: str) -> Fix:
     """The reference with another name at one position of its path."""
     path = (*node.path[:index], name, *node.path[index + 1 :])
     return replacement(node.span, f"@{'.'.join(path)}")
+
+
+def unknown_definition(callee: nodes.Name, known: tuple[str, ...], *, is_later: bool, is_own: bool) -> Diagnostic:
+    """A call of a `def` that does not exist, comes later, or is the one that the call stands in."""
+    name = callee.text
+    guess = None if is_later or is_own else nearest(name, known)
+    if is_own:
+        message, label = f"`{name}` cannot call itself: a schedule is expanded before it is trained", "inside itself"
+    elif is_later:
+        message, label = f"the `def` of `{name}` comes later", "not defined yet"
+    else:
+        message, label = f"there is no `def {name}`", f"did you mean `{guess}`?" if guess else "unknown"
+    shown = ", ".join(f"`{one}`" for one in known[:8])
+    help = "move it above its first call" if is_later else f"known here: {shown}" if shown and not is_own else ""
+    return Diagnostic(
+        CODE, message, callee.span, label=label, help=help, fix=replacement(callee.span, guess) if guess else None
+    )

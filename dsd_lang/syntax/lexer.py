@@ -14,7 +14,7 @@ from dsd_lang.syntax.literal_tokens import LiteralTokens
 from dsd_lang.syntax.nodes import Comment
 from dsd_lang.syntax.sign_tokens import Handler, SignTokens
 from dsd_lang.syntax.table import Table
-from dsd_lang.syntax.terminals import MAX_ERRORS, MAX_STEPS, MAX_TOKENS, VALUE_OPENERS, Tokens
+from dsd_lang.syntax.terminals import MAX_ERRORS, MAX_STEPS, MAX_TOKENS, PATTERN_OPENERS, Tokens
 from dsd_lang.syntax.word_tokens import WordTokens
 
 _TEXTS = {"LPAR": "( )", "LSQB": "[ ]"}
@@ -60,6 +60,7 @@ class Lexer:
             "WORD": words.word,
             "DOTTED": words.word,
             "REFERENCE": words.reference,
+            "ARM": words.arm,
             "LENGTH": self.literals.number,
             "NUMBER": self.literals.number,
             "WRONG_NUMBER": self.literals.wrong_number,
@@ -117,7 +118,7 @@ class Lexer:
             kind = "LBRACE"
         elif span.start in self.as_braces:
             kind = "RBRACE"
-        if kind == "SLASH" and self.output.previous in VALUE_OPENERS:
+        if kind == "SLASH" and self.output.previous in PATTERN_OPENERS:
             return self.literals.regular_expression(span)
         if kind in OPENS:
             if kind == "LBRACE" and self.brackets.in_parentheses:

@@ -38,7 +38,7 @@ class LengthLiteral:
 
 @record
 class Name:
-    """A word: a loop variable, `prev`, `cosine`, `on`, ... or a dotted name (`val.loss`, `sparse.test.err`)."""
+    """A word: a variable, `prev`, `cosine`, `on`, ... or a dotted name (`val.loss`, `grid[25%].test.err`)."""
 
     text: str
     span: Span
@@ -54,7 +54,7 @@ class Text:
 
 @record
 class Reference:
-    """`@label.moment`: ``path`` is what follows the `@`, split at the dots (`full`, `500it`), lengths whole."""
+    """`@label.moment`: ``path`` is what follows the `@`, split at the dots (`full`, `500it`), lengths and arms whole."""
 
     path: tuple[str, ...]
     span: Span
@@ -165,6 +165,32 @@ TARGETS = (NofMTarget, RampTarget, HeldTarget, ListTarget)
 """The targets with a form of their own; a share is a plain value."""
 
 
+Domain = Value | WrittenTarget | SelectorNode
+"""What a name can stand for: whatever may follow `=` or be a target."""
+
+
+@record
+class Range:
+    """`10%..90% by 10%`: both ends included; the step is 1 if it is not written."""
+
+    start: Value
+    end: Value
+    step: Value | None
+    span: Span
+
+
+@record
+class Row:
+    """`(25%, 1e-3)`: values of several variables that change together."""
+
+    values: tuple[Domain, ...]
+    span: Span
+
+
+Each = Domain | Range | Row
+"""What `for` and `sweep` take one after the other."""
+
+
 # --- conditions -------------------------------------------------------------------------------------------------------
 
 
@@ -203,11 +229,11 @@ Condition = Comparison | Logical | Negation | Call
 
 @record
 class Argument:
-    """`name=value`; `layers=` and `except=` carry a tuple of selectors instead of a value."""
+    """`name=value`; `layers=` and its like carry a tuple of selectors, `lr=[...]` a list instead of a value."""
 
     name: str
     name_span: Span
-    value: Value | tuple[SelectorNode, ...]
+    value: Value | ListTarget | tuple[SelectorNode, ...]
     span: Span
 
 
@@ -277,17 +303,20 @@ class RepeatBlock:
 
 @record
 class ForBlock:
-    """`for x in 1, 2, 4 { ... }`."""
+    """`for x in 1, 2, 4 { ... }`, `for (x, y) in (1, 2), (3, 4) { ... }`."""
 
-    variable: Name
-    values: tuple[Value, ...]
+    variables: tuple[Name, ...]
+    values: tuple[Each, ...]
     body: tuple[Statement, ...]
     span: Span
 
 
 @record
 class Branch:
-    """`name: { ... }` or `name: phase` inside a fork; ``label`` is None if it is missing (reported later)."""
+    """`name: { ... }` or `name: phase` inside a fork; ``label`` is None if it is missing (reported later).
+
+    A call or a `within` can stand in place of the phase.
+    """
 
     label: Label | None
     body: tuple[Statement, ...]
@@ -295,7 +324,7 @@ class Branch:
 
     @property
     def is_phase(self) -> bool:
-        """Whether it is `name: phase`, without braces."""
+        """Whether it is one statement without braces of its own."""
         return len(self.body) == 1 and self.body[0].span.end == self.span.end
 
 
@@ -309,29 +338,33 @@ class Fork:
 
 
 @record
-class SweepVariable:
-    """`s in 25%, 50%`."""
+class SweepBinding:
+    """`s in 25%, 50%`, `(s, r) in (25%, 1e-3), (50%, 5e-4)`."""
 
-    variable: Name
-    values: tuple[Value, ...]
+    variables: tuple[Name, ...]
+    values: tuple[Each, ...]
     span: Span
 
 
 @record
 class Sweep:
-    """`sweep s in 25%, 50% [, w in 0, 1e-4] { ... }`."""
+    """`[label:] sweep s in 25%, 50% [, w in 0, 1e-4] { ... }`."""
 
-    variables: tuple[SweepVariable, ...]
+    label: Label | None
+    bindings: tuple[SweepBinding, ...]
     body: tuple[Statement, ...]
     span: Span
 
 
 @record
 class Compare:
-    """`compare a vs b on=test.err [test=...] [at=...]`, or the same within `p(...)`; the arms are branch paths."""
+    """`compare a vs b on=test.err [test=...] [at=...]`, or the same within `p(...)`; the arms are branch paths.
+
+    `compare grid on=test.err` compares every arm of a sweep with the first one; then ``right`` is None.
+    """
 
     left: Name
-    right: Name
+    right: Name | None
     arguments: tuple[Argument, ...]
     span: Span
 
@@ -344,7 +377,87 @@ class Expect:
     span: Span
 
 
-Statement = Phase | SetStatement | RepeatTail | RepeatBlock | ForBlock | Fork | Sweep | Compare | Expect
+@record
+class Let:
+    """`let s = 50%`: the name stands for the value from here to the end of the block; several are selectors."""
+
+    name: Name
+    values: tuple[Domain, ...]
+    span: Span
+
+
+@record
+class Parameter:
+    """`n=45ep` in the head of a `def`; ``default`` is None if a call must give it."""
+
+    name: Name
+    default: Domain | None
+    span: Span
+
+
+@record
+class Def:
+    """`def dsd(s, n=45ep) { ... }`."""
+
+    name: Name
+    parameters: tuple[Parameter, ...]
+    body: tuple[Statement, ...]
+    span: Span
+
+
+@record
+class Use:
+    """`use "common.dsd"`: brings the `def`s and `let`s of another file."""
+
+    path: Text
+    span: Span
+
+
+@record
+class GivenValue:
+    """One value of an invocation, with the parameter's name or by position."""
+
+    name: Name | None
+    value: Domain
+    span: Span
+
+
+@record
+class Invocation:
+    """`dsd(50%)`, `dsd(s=25%, n=10ep)`: the statements of a `def` with its parameters replaced."""
+
+    label: Label | None
+    callee: Name
+    given: tuple[GivenValue, ...]
+    span: Span
+
+
+@record
+class Within:
+    """`within 100ep { dense 10%; sparse 50% 60%; dense }`: lengths in the block are shares of the whole."""
+
+    label: Label | None
+    length: Value
+    body: tuple[Statement, ...]
+    span: Span
+
+
+Statement = (
+    Phase
+    | SetStatement
+    | RepeatTail
+    | RepeatBlock
+    | ForBlock
+    | Fork
+    | Sweep
+    | Compare
+    | Expect
+    | Let
+    | Def
+    | Use
+    | Invocation
+    | Within
+)
 
 
 @record

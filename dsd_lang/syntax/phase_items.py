@@ -1,7 +1,8 @@
 """Checks the items of a phase that the grammar cannot check: units, targets and `=`.
 
 Only mistakes that are certain from the text alone are reported here: a number that can only be a length, a target on a
-dense phase, a second target, an argument without `=`.
+dense phase, a second target, an argument without `=`. A percentage that is no target is reported as one that a `within`
+around it makes right: there it is a length.
 """
 
 from __future__ import annotations
@@ -151,8 +152,9 @@ def _dense_item(item: Any, report: ReportFunction) -> list[Any]:
             item.span,
             label="only a length can be here",
             help="to prune, write `sparse` instead of `dense`",
+            is_share=_is_share(item),
         )
-        return []
+        return [item] if _is_share(item) else []
     return [item]
 
 
@@ -177,8 +179,15 @@ def _sparse_items(items: list[Any], report: ReportFunction) -> tuple[Any, ...]:
                 item.span,
                 label="this is a second one",
                 help="one target for each kind of layer is written `[conv: 30%, fc: 50%]`",
+                is_share=_is_share(item),
             )
+            if _is_share(item):
+                result.append(item)
     return tuple(result)
+
+
+def _is_share(item: Any) -> bool:
+    return isinstance(item, nodes.Number) and item.percent
 
 
 def _as_length(number: nodes.Number, report: ReportFunction) -> nodes.LengthLiteral:

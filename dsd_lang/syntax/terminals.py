@@ -14,11 +14,14 @@ MAX_ERRORS = 1000
 MAX_TOKENS = 250_000
 MAX_STEPS = 400_000
 STATEMENT_WORDS = frozenset({"DENSE", "SPARSE", "SET", "REPEAT", "FOR", "SWEEP", "FORK", "COMPARE", "EXPECT"})
-SELECTING_WORDS = ("layers", "except")
-BLOCK_WORDS = frozenset({"REPEAT", "FOR", "SWEEP", "FORK"})
+SOFT_WORDS = {"let": "LET", "def": "DEF", "use": "USE", "within": "WITHIN"}  # reserved only where a statement may begin
+SELECTING_WORDS = ("layers", "except", "freeze")
+BLOCK_WORDS = frozenset({"REPEAT", "FOR", "SWEEP", "FORK", "DEF", "WITHIN"})
+STATEMENT_STARTS = frozenset({"", "_SEPARATOR", "LBRACE", "RBRACE"})  # what is before a statement
 PHASE_BEGINS = frozenset({"DENSE", "SPARSE", "LABEL"})
 SIMPLE_VALUES = frozenset({"NUMBER", "LENGTH", "NAME", "DOTTED", "STRING", "REFERENCE"})
-VALUE_OPENERS = frozenset({"EQUAL", "COMMA", "LSQB"})  # after these a `/` begins a regular expression
+VALUE_OPENERS = frozenset({"EQUAL", "COMMA", "LSQB"})
+PATTERN_OPENERS = VALUE_OPENERS | {"LPAR", "IN"}  # after these a `/` begins a regular expression
 EPOCH_WORDS = ("e", "ep", "eps", "epoch", "epochs")
 UPDATE_WORDS = ("i", "it", "its", "iter", "iters", "iteration", "iterations", "step", "steps", "update", "updates")
 
@@ -50,7 +53,7 @@ def master_pattern(patterns: Mapping[str, str], marks: Mapping[str, str]) -> re.
         + "|".join(
             f"(?P<{name}>{pattern})"
             for name, pattern in (
-                ("NAME", r"[^\W\d]\w*(?![\w.])"),
+                ("NAME", r"[^\W\d]\w*(?![\w.\[])"),
                 ("LENGTH", patterns["LENGTH"]),
                 ("NUMBER", patterns["NUMBER"]),
                 ("ARROW", "->"),
@@ -59,6 +62,7 @@ def master_pattern(patterns: Mapping[str, str], marks: Mapping[str, str]) -> re.
                 ("MARK", punctuation),
                 ("NEWLINE", r"(?:\r\n|\n|\r)(?:[ \t]*(?:\r\n|\n|\r))*"),
                 ("SEMICOLON", ";+"),
+                ("ARM", patterns["ARM"]),
                 ("DOTTED", patterns["DOTTED"]),
                 ("WORD", patterns["NAME"]),
                 ("COMMENT", r"#[^\r\n]*"),

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+from dsd_lang.base.arms import split_path
 from dsd_lang.base.diagnostics import Diagnostic, Fix, Span, replacement
 from dsd_lang.base.layers import Selector
 from dsd_lang.base.units import exact
@@ -29,6 +30,7 @@ class TreeBuilder:
     def __init__(self) -> None:
         self.diagnostics: list[Diagnostic] = []
         self.is_quiet = False  # while completing a statement with a reported mistake
+        self.shares: dict[int, Diagnostic] = {}  # by offset: mistakes unless a `within` is around them
         self.told_ranges: set[int] = set()  # spans of `range(...)` that were already reported
         self.numbers: dict[str, Fraction] = {}
         self.depths: dict[int, tuple[int, Any]] = {}
@@ -40,16 +42,29 @@ class TreeBuilder:
             "LENGTH": self.length,
             "NAME": nodes.Name,
             "DOTTED": nodes.Name,
+            "CALLED": nodes.Name,
+            "ARM": lambda text, span: nodes.Name(without_blanks(text), span),
             "STRING": lambda text, span: nodes.Text(text[1:-1], span),
             "REFERENCE": lambda text, span: nodes.Reference(reference_path(text), span),
         }
 
     def report(
-        self, code: str, message: str, span: Span, *, label: str = "", help: str = "", fix: Fix | None = None
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        *,
+        label: str = "",
+        help: str = "",
+        fix: Fix | None = None,
+        is_share: bool = False,
     ) -> None:
-        """Adds a diagnostic, unless this statement already has one."""
+        """Adds a diagnostic, unless this statement already has one; ``is_share``: a `within` around it takes it back."""
         if not self.is_quiet:
-            self.diagnostics.append(Diagnostic(code, message, span, label, help, fix))
+            diagnostic = Diagnostic(code, message, span, label, help, fix)
+            self.diagnostics.append(diagnostic)
+            if is_share:
+                self.shares[span.start] = diagnostic
 
     # --- values -------------------------------------------------------------------------------------------------------
 
@@ -256,12 +271,73 @@ class TreeBuilder:
         return nodes.RepeatTail(count, sparse, dense, tuple(arguments), untils[0] if untils else None, first.to(last))
 
     def build_for(self, children: Children, first: Span, last: Span) -> Any:
-        variable, *values, body = children
+        variables, *values, body = children
         for value in values:
             if isinstance(value, nodes.Call):
                 self.no_call(value)
         kept = tuple(value for value in map(self.value, values) if value is not None)
-        return nodes.ForBlock(variable, kept, body, first.to(last))
+        return nodes.ForBlock(variables, kept, body, first.to(last))
+
+    def build_variables(self, children: Children, first: Span, last: Span) -> Any:
+        return tuple(children)
+
+    def build_range(self, children: Children, first: Span, last: Span) -> Any:
+        bounds = [self.value(child) for child in children if not isinstance(child, Token)]
+        if None in bounds:
+            return None
+        start, end, *step = bounds
+        return nodes.Range(start, end, step[0] if step else None, first.to(last))
+
+    def build_tuple(self, children: Children, first: Span, last: Span) -> Any:
+        values = tuple(map(self.value, children))
+        return None if None in values else nodes.Row(values, first.to(last))
+
+    # --- names and parts ----------------------------------------------------------------------------------------------
+
+    def build_pattern(self, children: Children, first: Span, last: Span) -> Any:
+        return self.build_selector(children, first, last)
+
+    def build_let(self, children: Children, first: Span, last: Span) -> Any:
+        _, name, *written = children
+        values = tuple(value for value in map(self.value, written) if value is not None)
+        return nodes.Let(name, values, first.to(last)) if values else None
+
+    def build_parameter(self, children: Children, first: Span, last: Span) -> Any:
+        name, *default = children
+        name = nodes.Name(name.text, name.span)
+        return nodes.Parameter(name, self.value(default[0]) if default else None, first.to(last))
+
+    def build_def(self, children: Children, first: Span, last: Span) -> Any:
+        _, name, *parameters, body = children
+        return nodes.Def(name, tuple(parameters), body, first.to(last))
+
+    def build_use(self, children: Children, first: Span, last: Span) -> Any:
+        return nodes.Use(children[1], first.to(last))
+
+    def build_given(self, children: Children, first: Span, last: Span) -> Any:
+        value = self.value(children[0])
+        return None if value is None else nodes.GivenValue(None, value, first.to(last))
+
+    def build_named_given(self, children: Children, first: Span, last: Span) -> Any:
+        name, value = children[0], self.value(children[1])
+        return None if value is None else nodes.GivenValue(nodes.Name(name.text, name.span), value, first.to(last))
+
+    def build_invocation(self, children: Children, first: Span, last: Span) -> Any:
+        label = children.pop(0) if isinstance(children[0], nodes.Label) else None
+        callee, *given = children
+        return nodes.Invocation(label, callee, tuple(item for item in given if item is not None), first.to(last))
+
+    def build_within(self, children: Children, first: Span, last: Span) -> Any:
+        label = children.pop(0) if isinstance(children[0], nodes.Label) else None
+        _, written, body = children
+        length = self.value(written)
+        inside = range(first.start, last.end)
+        self.diagnostics = [
+            item
+            for item in self.diagnostics
+            if item.span.start not in inside or self.shares.get(item.span.start) is not item
+        ]
+        return None if length is None else nodes.Within(label, length, body, first.to(last))
 
     def no_call(self, value: nodes.Call) -> None:
         """`for i in range(3)`: a loop needs a list of values."""
@@ -288,12 +364,12 @@ class TreeBuilder:
         return nodes.Branch(label, children[-1], first.to(last))
 
     def build_phase_branch(self, children: Children, first: Span, last: Span) -> Any:
-        phase: nodes.Phase = children[0]
-        if phase.label is None:
-            return nodes.Branch(None, (phase,), phase.span)
-        inner = phase.mode_span.to(last)
-        bare = nodes.Phase(None, phase.mode, phase.mode_span, phase.items, inner)
-        return nodes.Branch(phase.label, (bare,), first.to(last))
+        statement: nodes.Phase | nodes.Invocation | nodes.Within = children[0]
+        if statement is None:
+            return None
+        if statement.label is None:
+            return nodes.Branch(None, (statement,), statement.span)
+        return nodes.Branch(statement.label, (_without_label(statement, last),), first.to(last))
 
     def build_fork(self, children: Children, first: Span, last: Span) -> Any:
         arguments = tuple(child for child in children if isinstance(child, nodes.Argument))
@@ -303,28 +379,30 @@ class TreeBuilder:
     def build_sweep_binding(self, children: Children, first: Span, last: Span) -> Any:
         value = self.value(children[1])
         values = () if value is None else (value,)
-        return nodes.SweepVariable(children[0], values, first.to(last))
+        return nodes.SweepBinding(children[0], values, first.to(last))
 
     def build_sweep(self, children: Children, first: Span, last: Span) -> Any:
+        label = children.pop(0) if isinstance(children[0], nodes.Label) else None
         *written, body = children
-        groups: list[tuple[nodes.SweepVariable, list[Any]]] = []
+        groups: list[tuple[nodes.SweepBinding, list[Any]]] = []
         for child in written:
-            if isinstance(child, nodes.SweepVariable):
+            if isinstance(child, nodes.SweepBinding):
                 groups.append((child, list(child.values)))
             elif (value := self.value(child)) is not None:
                 groups[-1][1].append(value)
-        variables = tuple(
-            nodes.SweepVariable(head.variable, tuple(values), head.span.to(values[-1].span) if values else head.span)
+        bindings = tuple(
+            nodes.SweepBinding(head.variables, tuple(values), head.span.to(values[-1].span) if values else head.span)
             for head, values in groups
         )
-        return nodes.Sweep(variables, body, first.to(last))
+        return nodes.Sweep(label, bindings, body, first.to(last))
 
     def build_path(self, children: Children, first: Span, last: Span) -> Any:
         return children[0]
 
     def build_compare(self, children: Children, first: Span, last: Span) -> Any:
-        left, right, *arguments = children
-        return nodes.Compare(left, right, tuple(arguments), first.to(last))
+        arms = [child for child in children if isinstance(child, nodes.Name)]
+        arguments = tuple(child for child in children if isinstance(child, nodes.Argument))
+        return nodes.Compare(arms[0], arms[1] if len(arms) > 1 else None, arguments, first.to(last))
 
     def build_expect(self, children: Children, first: Span, last: Span) -> Any:
         condition = self.condition(children[0])
@@ -354,9 +432,24 @@ def _without_scale(phase: nodes.Phase) -> tuple[nodes.Phase, list[nodes.Argument
     return trimmed, [scale], until
 
 
+def _without_label(statement: nodes.Phase | nodes.Invocation | nodes.Within, last: Span) -> nodes.Statement:
+    """The statement of a branch, whose label is the branch's."""
+    if isinstance(statement, nodes.Phase):
+        span = statement.mode_span.to(last)
+        return nodes.Phase(None, statement.mode, statement.mode_span, statement.items, span)
+    if isinstance(statement, nodes.Invocation):
+        return nodes.Invocation(None, statement.callee, statement.given, statement.callee.span.to(last))
+    return nodes.Within(None, statement.length, statement.body, statement.length.span.to(last))
+
+
+def without_blanks(text: str) -> str:
+    """The name of an arm as messages and paths write it: `grid[s=25%,w=0]`."""
+    return "".join(text.split())
+
+
 def reference_path(text: str) -> tuple[str, ...]:
-    """`@a.b.1.25ep` split into its parts; a length is one part."""
-    parts = text[1:].split(".")
+    """`@a.b[0.5].1.25ep` split into its parts; a length is one part, and so is what stands in brackets."""
+    parts = split_path(without_blanks(text[1:]))
     if len(parts) > 2 and parts[-1][:1].isdecimal() and parts[-2].isdecimal():
         parts[-2:] = [f"{parts[-2]}.{parts[-1]}"]
     return tuple(parts)

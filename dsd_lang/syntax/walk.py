@@ -22,6 +22,8 @@ Node = (
 # by class, because a chain of `isinstance` is slow
 _CHILDREN: dict[type, Callable[[Any], tuple[object, ...]]] = {
     nodes.Argument: lambda node: () if isinstance(node.value, tuple) else (node.value,),
+    nodes.Range: lambda node: tuple([part for part in (node.start, node.end, node.step) if part is not None]),
+    nodes.Row: lambda node: node.values,
     nodes.Binary: lambda node: (node.left, node.right),
     nodes.Comparison: lambda node: (node.left, node.right),
     nodes.Logical: lambda node: (node.left, node.right),
@@ -36,6 +38,8 @@ _BODIES: dict[type, Callable[[Any], tuple[tuple[nodes.Statement, ...], ...]]] = 
     nodes.RepeatBlock: lambda statement: (statement.body,),
     nodes.ForBlock: lambda statement: (statement.body,),
     nodes.Sweep: lambda statement: (statement.body,),
+    nodes.Def: lambda statement: (statement.body,),
+    nodes.Within: lambda statement: (statement.body,),
     nodes.Fork: lambda statement: tuple([branch.body for branch in statement.branches]),
 }
 
@@ -109,10 +113,46 @@ def values_of(statement: nodes.Statement) -> tuple[object, ...]:
     if isinstance(statement, nodes.ForBlock):
         roots += statement.values
     if isinstance(statement, nodes.Sweep):
-        roots += [value for variable in statement.variables for value in variable.values]
+        roots += [value for binding in statement.bindings for value in binding.values]
+    if isinstance(statement, nodes.Let):
+        roots += statement.values
+    if isinstance(statement, nodes.Def):
+        roots += [parameter.default for parameter in statement.parameters if parameter.default is not None]
+    if isinstance(statement, nodes.Invocation):
+        roots += [item.value for item in statement.given]
+    if isinstance(statement, nodes.Within):
+        roots.append(statement.length)
     if isinstance(statement, nodes.Expect):
         roots.append(statement.condition)
     return tuple(roots)
+
+
+def words_in(root: object) -> Iterator[str]:
+    """Every word below a value that may be a name: also selectors and the arms of references."""
+    for part in below(root):
+        if isinstance(part, nodes.Name):
+            yield part.text
+        elif isinstance(part, nodes.SelectorNode):
+            yield part.selector.text
+        elif isinstance(part, nodes.Reference):
+            yield from part.path
+        elif isinstance(part, nodes.Argument) and isinstance(part.value, tuple):
+            yield from (item.selector.text for item in part.value)
+        elif isinstance(part, nodes.ListTarget):
+            yield from (item.selector.selector.text for item in part.items)
+
+
+def names_bound_by(statement: nodes.Statement) -> tuple[nodes.Name, ...]:
+    """The variables, parameters or name that a statement gives a value."""
+    if isinstance(statement, nodes.RepeatBlock):
+        return () if statement.variable is None else (statement.variable,)
+    if isinstance(statement, nodes.ForBlock):
+        return statement.variables
+    if isinstance(statement, nodes.Sweep):
+        return tuple(name for binding in statement.bindings for name in binding.variables)
+    if isinstance(statement, nodes.Def):
+        return tuple(parameter.name for parameter in statement.parameters)
+    return (statement.name,) if isinstance(statement, nodes.Let) else ()
 
 
 def names_in(statement: nodes.Statement) -> set[str]:

@@ -16,6 +16,8 @@ from dsd_lang.syntax.table import Table
 from dsd_lang.syntax.terminals import (
     BLOCK_WORDS,
     SELECTING_WORDS,
+    SOFT_WORDS,
+    STATEMENT_STARTS,
     STATEMENT_WORDS,
     VALUE_OPENERS,
     Token,
@@ -30,6 +32,7 @@ _SELECTORS = "[ \t]*(?::[ \t]*|[ \t]+)(?=[A-Za-z\"'])"
 _MODULE = r"\w+(?:\.\w+)*\.\d\w*(?:\.\w+)*(?![\w.])"
 _HALF_PATTERN = r"[ \t]+:(\d+)(?![\w.%])"
 _FOLLOWING = r"[ \t]*(\w+|\{)?"
+_DEFINITION = re.compile(r"(?:^|;)[ \t]*(?:def[ \t]+\w|use[ \t]*[\"'])", re.MULTILINE)
 
 
 class WordTokens:
@@ -41,6 +44,7 @@ class WordTokens:
         self.output = output
         self.brackets = brackets
         self.seen: set[str] = set()  # words already checked
+        self._first_definition: int | None = None  # its offset, once it was looked for
 
     def word(self, text: str, span: Span) -> int:
         """A word of any kind."""
@@ -71,15 +75,55 @@ class WordTokens:
             text = self._plain_word(kind, text, span)
         if kind == "NAME":
             after = self._after(span.end)
+            if self._begins_statement() and (soft := self._soft_kind(text, after)) is not None:
+                return self.output.add(soft, text, span)
+            if text == "by" and after != "=" and self._is_in_range():
+                return self.output.add("BY", text, span)
             if after == ":" and self.brackets.innermost != "LSQB":
                 if self.brackets.innermost == "LPAR":
                     self.brackets.end_parentheses()
                 kind = "LABEL"
             elif after == "=" and self._takes_selectors(text) and self._after(span.end, skip=1) != "=":
                 kind = "SELECTING"
-            if text in SELECTING_WORDS and kind != "SELECTING" and not self.brackets.in_parentheses:
+            is_argument = text in SELECTING_WORDS and self.output.previous not in VALUE_OPENERS
+            if is_argument and kind != "SELECTING" and not self.brackets.in_parentheses:
                 return self._selecting_without_equals(text, span)
         return self.output.add(kind, text, span)
+
+    def _begins_statement(self) -> bool:
+        """Whether a statement may begin here, also behind the label of one."""
+        tokens = self.output.tokens
+        previous = self.output.previous
+        if previous == "COLON":
+            return len(tokens) > 1 and tokens[-2].kind == "LABEL"
+        return previous in STATEMENT_STARTS
+
+    def _soft_kind(self, text: str, after: str) -> str | None:
+        """The kind of a word that is reserved only where a statement begins, or that is called there."""
+        if text in SOFT_WORDS:
+            return SOFT_WORDS[text] if after not in (":", "(") else None
+        return "CALLED" if after == "(" and self._is_behind_definition() else None
+
+    def _is_behind_definition(self) -> bool:
+        """Whether a `def` or `use` is before it, so that something can be called."""
+        if self._first_definition is None:
+            found = _DEFINITION.search(self.text)
+            self._first_definition = len(self.text) if found is None else found.start()
+        return self.output.tokens[-1].span.start >= self._first_definition if self.output.tokens else False
+
+    def _is_in_range(self) -> bool:
+        """Whether a `..` is before it in the same statement."""
+        for token in reversed(self.output.tokens):
+            if token.kind in ("DOTS", *STATEMENT_STARTS):
+                return token.kind == "DOTS"
+        return False
+
+    def arm(self, text: str, span: Span) -> int:
+        """`grid[25%]`; a reserved word and its list `sparse[conv: 30%]` are two."""
+        name = text[: text.index("[")]
+        if name in self.keywords or ":" in text:
+            return self.word(name, widened(span, len(name)))
+        return self.output.add("ARM", text, span)
 
     def reference(self, text: str, span: Span) -> int:
         """`@a.end`."""

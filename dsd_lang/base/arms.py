@@ -1,0 +1,42 @@
+"""The names of arms: `dsd`, `dsd.late`, `grid[25%]`, `grid[s=25%,w=0]`, `dsd[seed=3]`.
+
+An arm of a sweep is named by the sweep's label and the values of its variables as they are written; one training of a
+branch with `seeds=N` by the number of its seed.
+
+    >>> split_path("grid[0.5].S1.end")
+    ['grid[0.5]', 'S1', 'end']
+    >>> split_index("grid[s=25%,w=0]")
+    ('grid', {'s': '25%', 'w': '0'})
+    >>> split_index("grid[25%]")
+    ('grid', {'': '25%'})
+"""
+
+from __future__ import annotations
+
+import re
+
+_DOT_OUTSIDE = re.compile(r"\.(?![^\[\]]*\])")
+_COMMA = re.compile(r",(?![^()]*\))")
+
+
+def split_path(path: str) -> list[str]:
+    """The parts of a dotted path; what stands in brackets is part of its name."""
+    return _DOT_OUTSIDE.split(path) if "[" in path else path.split(".")
+
+
+def split_index(part: str) -> tuple[str, dict[str, str]]:
+    """The name and the values in brackets; a single value without its variable has the name ``""``."""
+    name, _, index = part.partition("[")
+    values: dict[str, str] = {}
+    for item in _COMMA.split(index.removesuffix("]")) if index else ():
+        variable, equals, value = item.partition("=")
+        values[variable if equals else ""] = value if equals else variable
+    return name, values
+
+
+def arm_name(label: str, values: dict[str, str]) -> str:
+    """`grid[25%]` for one variable, `grid[s=25%,w=0]` for several; without a label `s=25%,w=0`."""
+    pairs = ",".join(f"{name}={text}" for name, text in values.items())
+    if not label:
+        return pairs
+    return f"{label}[{next(iter(values.values())) if len(values) == 1 else pairs}]"
