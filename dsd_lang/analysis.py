@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import CATALOGUE, Diagnostic, Span
-from dsd_lang.base.layers import LayerInfo, with_inferred_roles
 from dsd_lang.base.files import read_schedule
+from dsd_lang.base.layers import LayerInfo, with_inferred_roles
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.source import is_saved_plan, position_span
 from dsd_lang.passes.collected_diagnostics import Diagnostics

@@ -14,6 +14,9 @@ branch with `seeds=N` by the number of its seed.
 from __future__ import annotations
 
 import re
+from fractions import Fraction
+
+from dsd_lang.base.units import exact
 
 _DOT_OUTSIDE = re.compile(r"\.(?![^\[\]]*\])")
 _COMMA = re.compile(r",(?![^()]*\))")
@@ -32,6 +35,33 @@ def split_index(part: str) -> tuple[str, dict[str, str]]:
         variable, equals, value = item.partition("=")
         values[variable if equals else ""] = value if equals else variable
     return name, values
+
+
+def names_arm(written: str, arm: str) -> bool:
+    """Whether a written name means that arm: `grid[0.25]` and `grid[s=25%]` mean `grid[25%]` of a sweep over `s`."""
+    if written == arm:
+        return True
+    (label, values), (its_label, own) = split_index(written), split_index(arm)
+    if label != its_label or not values or len(values) != len(own):
+        return False
+    if len(own) == 1 and ("" in values or "" in own):
+        return _same_value(next(iter(values.values())), next(iter(own.values())))
+    return values.keys() == own.keys() and all(_same_value(value, own[name]) for name, value in values.items())
+
+
+def _same_value(one: str, other: str) -> bool:
+    if one == other:
+        return True
+    try:
+        return parse_number(one) == parse_number(other)
+    except ValueError:
+        return False
+
+
+def parse_number(text: str) -> tuple[Fraction, str]:
+    """A number, share or length as its value and unit; raises ``ValueError`` for anything else."""
+    unit = text[-2:] if text[-2:] in ("ep", "it") else ""
+    return exact(text.removesuffix(unit) if unit else text), unit
 
 
 def arm_name(label: str, values: dict[str, str]) -> str:

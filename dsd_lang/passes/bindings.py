@@ -155,9 +155,7 @@ def _is_rate(value: nodes.Value, names: Names) -> bool:
     )
 
 
-def each_value(
-    each: nodes.Each, names: Names, diagnostics: Diagnostics
-) -> list[tuple[tuple[Bound, str], ...]]:
+def each_value(each: nodes.Each, names: Names, diagnostics: Diagnostics) -> list[tuple[tuple[Bound, str], ...]]:
     """The rounds that one item of `for` or `sweep` stands for, as (value, text) for each variable."""
     if isinstance(each, nodes.Row):
         row = [bind(value, names, diagnostics) for value in each.values]

@@ -35,7 +35,9 @@ def find_definition(
     return definition
 
 
-def called_scope(call: nodes.Invocation, scope: Scope, definition: Definition, diagnostics: Diagnostics) -> Scope | None:
+def called_scope(
+    call: nodes.Invocation, scope: Scope, definition: Definition, diagnostics: Diagnostics
+) -> Scope | None:
     """What is visible in the body of a call; None after reporting a value that does not fit the parameters."""
     given = _given(call, definition.node, diagnostics)
     if given is None:

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 from dsd_lang.base.arguments import BY_NAME, Argument, kept_in
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
-from dsd_lang.passes.draft import Draft
+from dsd_lang.passes.draft import Block, Draft
 from dsd_lang.passes.outline import Round
+from dsd_lang.passes.quantities import length_data
 from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_settings import Settings
 from dsd_lang.passes.values import is_function, is_length, is_source
 
 if TYPE_CHECKING:
-    from dsd_lang.plan.shapes import AttributeData, ConditionData, CycleData, FunctionData
+    from dsd_lang.plan.shapes import AttributeData, ConditionData, CycleData, FunctionData, SourceData
 
 _PLAIN = {row.name: row for row in kept_in("phase")}
 _ORDER = {name: index for index, name in enumerate(_PLAIN)}
@@ -56,6 +57,8 @@ class _Completion:
             draft.derived.append("target")
         plain = self.plain_attributes(draft)
         draft.attributes = {**plain, **draft.references} if draft.references else plain
+        if draft.block is not None:
+            draft.attributes = {**draft.attributes, "clock": _block_clock(draft.block)}
         draft.until = given.until if isinstance(given.until, dict) else None
         rounds = [self.cycle(cycle, is_last) for cycle, is_last in draft.cycles] if draft.cycles else ()
         draft.rounds = tuple([cycle for cycle in rounds if cycle is not None])
@@ -100,6 +103,11 @@ class _Completion:
         if condition is None:
             return None
         return {"loop": cycle.loop, "index": cycle.number, "is_last_of_cycle": is_last, "until": condition}
+
+
+def _block_clock(block: Block) -> SourceData:
+    """The clock of a `within`, as plan data."""
+    return {"kind": "block", "start": length_data(block.start), "length": length_data(block.whole)}
 
 
 def _without_defaults(row: Argument, function: FunctionData) -> FunctionData:

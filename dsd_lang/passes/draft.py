@@ -62,12 +62,21 @@ class NamedThing(NamedTuple):
     branch: tuple[Instance, ...] = ()
 
 
+class Block(NamedTuple):
+    """The clock of a `within`: its first phase, where this phase begins, and how long the whole is."""
+
+    head: Draft
+    start: Quantity
+    whole: Quantity
+
+
 class Draft:
     """One phase, with its position in the tree and what has been resolved so far."""
 
     __slots__ = (
         "arm",
         "attributes",
+        "block",
         "cycles",
         "derived",
         "exclude",
@@ -98,6 +107,7 @@ class Draft:
 
     # filled in by the passes; reading it earlier raises AttributeError
     given: GivenArguments
+    block: Block | None
     length: Quantity | None
     layers: tuple[str, ...]
     exclude: tuple[str, ...]

@@ -129,9 +129,7 @@ class _Expansion:
         for value in values:
             for row in each_value(value, scope.names, self.diagnostics):
                 if len(row) != len(variables):
-                    self.diagnostics.report(
-                        wrong_value_names.row_of_other_size(value.span, len(row), len(variables))
-                    )
+                    self.diagnostics.report(wrong_value_names.row_of_other_size(value.span, len(row), len(variables)))
                     break
                 pairs = list(zip((name.text for name in variables), row, strict=True))
                 found.append(({name: bound for name, (bound, _) in pairs}, {name: text for name, (_, text) in pairs}))

@@ -64,9 +64,7 @@ def count_phases(
 class _Counter:
     """Counts with the values of loop variables; stops when the limit is exceeded."""
 
-    def __init__(
-        self, silent: Diagnostics, used: Mapping[int, Scope], overrides: Mapping[str, str] | None
-    ) -> None:
+    def __init__(self, silent: Diagnostics, used: Mapping[int, Scope], overrides: Mapping[str, str] | None) -> None:
         self.silent = silent
         self.used = used
         self.overrides = overrides

@@ -8,6 +8,7 @@ from dsd_lang.base.errors import DsdError
 from dsd_lang.passes.calls import respanned
 from dsd_lang.syntax import nodes
 
+
 def names_of(program: nodes.Program) -> tuple[str, ...]:
     """The names of all top-level `let`s."""
     return tuple(item.name.text for item in program.statements if isinstance(item, nodes.Let))

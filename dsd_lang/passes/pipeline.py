@@ -5,6 +5,7 @@ from __future__ import annotations
 from dsd_lang.passes.collect_names import collect_names
 from dsd_lang.passes.compilation import Compilation, Pass
 from dsd_lang.passes.complete_phases import complete_phases
+from dsd_lang.passes.divide_wholes import divide_wholes
 from dsd_lang.passes.expand_forks import expand_forks
 from dsd_lang.passes.expand_loops import expand_loops
 from dsd_lang.passes.expand_repeats import expand_repeats
@@ -28,6 +29,7 @@ PASSES: tuple[Pass, ...] = (
     expand_forks,
     read_phases,
     resolve_lengths,
+    divide_wholes,
     resolve_layers,
     resolve_learning_rates,
     resolve_references,

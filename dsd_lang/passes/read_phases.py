@@ -46,9 +46,7 @@ def read_phases(compilation: Compilation) -> None:
         elif draft.item.override is None:
             draft.given = draft.original.given
         else:
-            override = reader.read(
-                draft.item.override, draft.item.names, is_override=True, whole=draft.item.whole
-            )
+            override = reader.read(draft.item.override, draft.item.names, is_override=True, whole=draft.item.whole)
             draft.given = _overridden(draft.original.given, override)
 
 
@@ -78,9 +76,7 @@ class _PhaseReader:
         self._words: dict[int, set[str]] = {}
         self._read: dict[tuple[object, ...], GivenArguments] = {}
 
-    def read(
-        self, node: nodes.Phase, names: Names, *, is_override: bool, whole: Whole | None
-    ) -> GivenArguments:
+    def read(self, node: nodes.Phase, names: Names, *, is_override: bool, whole: Whole | None) -> GivenArguments:
         words = sorted(self.words(node)) if names else ()
         key = (id(node), whole and whole.length, *((name, str(names[name])) for name in words if name in names))
         given = self._read.get(key)

@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from dsd_lang.base.arguments import BY_NAME
+from dsd_lang.base.arms import split_index, split_path
+from dsd_lang.base.diagnostics import CalledSpan, Span, here
 from dsd_lang.base.metrics import split_metric
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import ClaimDraft, NamedThing, NameScope
 from dsd_lang.passes.read_conditions import ExpectNames, read_condition
 from dsd_lang.passes.read_values import read_value
-from dsd_lang.passes.resolve_references import find
+from dsd_lang.passes.resolve_references import entries_of, find
 from dsd_lang.rules import unknown_metric, unknown_reference
 from dsd_lang.syntax import nodes
 
@@ -32,9 +34,9 @@ def resolve_claims(compilation: Compilation) -> None:
     for claim in compilation.book.claims:
         resolver = _Claims(claim, compilation.names, compilation.diagnostics, rng_of_arm, comparisons)
         if isinstance(claim.node, nodes.Compare):
-            resolver.comparison(claim.node)
+            resolver.compared_arms(claim.node)
         else:
-            expected = resolver.expectation(claim.node, compilation.text)
+            expected = resolver.expectation(claim.node, text_of(claim.node.span, compilation))
             if expected is not None:
                 key_text = repr((expected["condition"], expected["text"]))
                 expectations.setdefault(key_text, (expected, claim.node))
@@ -42,9 +44,15 @@ def resolve_claims(compilation: Compilation) -> None:
     compilation.expectations = tuple(expectations.values())
 
 
+def text_of(span: Span, compilation: Compilation) -> str:
+    """The text that a span is a range of: the schedule's, or that of a file it uses."""
+    file = span.file if isinstance(span, CalledSpan) else None
+    return compilation.text if file is None else compilation.used_texts[file]
+
+
 def span_data(node: nodes.Statement | nodes.Compare) -> SpanData:
-    """A node's span as plan data."""
-    span = node.span
+    """A node's span in the schedule as plan data."""
+    span = here(node.span)
     return {"line": span.line, "column": span.column, "end_line": span.end_line, "end_column": span.end_column}
 
 
@@ -79,12 +87,42 @@ class _Claims:
         self.rng_of_arm = rng_of_arm
         self.comparisons = comparisons
 
+    def compared_arms(self, node: nodes.Compare) -> None:
+        """The comparison of two arms, or of every arm of a sweep with its first one."""
+        if node.right is not None:
+            self.comparison(node)
+            return
+        arms = self.arms_of(node.left)
+        for arm in arms[1:]:
+            first, other = (nodes.Name(name, node.left.span) for name in (arms[0], arm))
+            self.comparison(nodes.Compare(first, other, node.arguments, node.span))
+
+    def arms_of(self, label: nodes.Name) -> tuple[str, ...]:
+        """The names of a sweep's arms, in order; none after reporting a word that names no sweep of two arms."""
+        *path, name = split_path(label.text)
+        scope: NameScope | None = self.claim.scope
+        if path:
+            entry = find(self.claim.scope, path[0], self.claim.position)
+            for part in path[1:]:
+                entry = self.inside(entry, part)
+            scope = entry.branch[0].scope if entry is not None and entry.branch else None
+        while scope is not None:
+            arms = [arm for arm in scope.names if arm.endswith("]") and split_index(arm)[0] == name]
+            if len(arms) > 1:
+                return tuple(".".join((*path, arm)) for arm in arms)
+            scope = scope.around
+        self.diagnostics.report(unknown_reference.not_a_sweep(label, self.branches()))
+        return ()
+
     def comparison(self, node: nodes.Compare) -> int | None:
         """The index of the comparison; None after reporting a mistake."""
         data = self.compared(node)
         return None if data is None else self.comparisons.index(data, node)
 
     def compared(self, node: nodes.Compare) -> ComparisonData | None:
+        if node.right is None:
+            self.diagnostics.report(unknown_reference.one_arm(node))
+            return None
         left, right = self.arm(node.left.text, node.left), self.arm(node.right.text, node.right)
         data: dict[str, object] = {"left": left, "right": right}
         for argument in node.arguments:
@@ -143,7 +181,7 @@ class _Claims:
     def inside(self, entry: NamedThing | None, name: str) -> NamedThing | None:
         if entry is None or not entry.branch:
             return None
-        inner = entry.branch[0].scope.names.get(name)
+        inner = entries_of(entry.branch[0].scope, name)
         return inner[-1] if inner else None
 
     def unknown(self, name: str, entry: NamedThing | None, node: nodes.Name) -> None:

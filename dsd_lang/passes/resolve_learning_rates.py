@@ -126,6 +126,9 @@ class _Rates:
                 return setting.data
             draft.reasons["lr"] = "lr is the optimizer's own"
             return Quantity(Fraction(1), "optimizer")
+        if draft.block is not None and draft.block.head is not draft:
+            draft.reasons["lr"] = "lr the one rate of the `within`"
+            return draft.block.head.lr
         if parent.lr is None:
             return None
         if draft.mode == "dense" and parent.mode == "sparse":
@@ -205,7 +208,7 @@ class _Rates:
 
     def final(self, draft: Draft) -> Quantity | None:
         clock = self.value(draft, "clock")
-        is_own_clock = clock is None or (is_source(clock) and clock["kind"] == "phase")
+        is_own_clock = (draft.block is None and clock is None) or (is_source(clock) and clock["kind"] == "phase")
         return final_rate(draft, self.decay(draft), is_own_clock=is_own_clock)
 
     def value(self, draft: Draft, name: str) -> Value | None:
@@ -218,6 +221,10 @@ class _Rates:
         return value
 
     def decay(self, draft: Draft) -> DecayData:
+        is_led = draft.block is not None and draft.block.head is not draft
+        if is_led and not {"decay", "floor"} & draft.given.arguments.keys():
+            assert draft.block is not None, "a led phase has its block"
+            return self.decay(draft.block.head)
         written, floor = self.value(draft, "decay"), self.value(draft, "floor")
         decay = written if is_decay(written) else _CONSTANT
         if isinstance(floor, str) and decay["kind"] != "constant":

@@ -16,11 +16,13 @@ def resolve_lengths(compilation: Compilation) -> None:
         own = draft.given.length
         if draft.original is not None and not _is_overridden(draft):
             draft.length = draft.original.length
+            if draft.length is None:
+                continue  # reported, or the rest of a `within`
             draft.derived.append("duration")
         elif isinstance(own, Quantity):
             draft.length = own
-        elif own is FAILED:
-            pass  # already reported
+        elif own is FAILED or draft.item.whole is not None:
+            pass  # already reported, or the rest of a `within`
         elif draft.length_from is None:
             compilation.diagnostics.report(missing_first_length.no_length(draft.node))
         else:

@@ -7,9 +7,11 @@ name a phase inside a branch: `@dsd.S1.end`, `@dsd.seed3.end`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dsd_lang.base.arguments import ARGUMENTS
+from dsd_lang.base.arms import names_arm, split_index
 from dsd_lang.base.units import parse_length
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
@@ -42,11 +44,30 @@ def resolve_references(compilation: Compilation) -> None:
 def find(scope: NameScope | None, name: str, position: int) -> NamedThing | None:
     """What a name refers to before the phase at ``position``: the latest definition in the innermost scope."""
     while scope is not None:
-        for entry in reversed(scope.names.get(name, ())):
+        for entry in reversed(entries_of(scope, name)):
             if entry.position < position:
                 return entry
         scope = scope.around
     return None
+
+
+def entries_of(scope: NameScope, name: str) -> Sequence[NamedThing]:
+    """What a scope knows by that name, the arm of a sweep (`grid[25%]`) or one seed of a branch (`dsd[seed=3]`)."""
+    found = scope.names.get(name)
+    if found is not None or not name.endswith("]"):
+        return found or ()
+    label, values = split_index(name)
+    if tuple(values) == ("seed",):
+        return [seeded for entry in scope.names.get(label, ()) for seeded in _seeds_of(entry, values["seed"])]
+    return next((entries for arm, entries in scope.names.items() if names_arm(name, arm)), ())
+
+
+def _seeds_of(entry: NamedThing, seed: str) -> list[NamedThing]:
+    return [
+        NamedThing(entry.position, None, (instance._replace(seed=None),))
+        for instance in entry.branch
+        if instance.seed is not None and str(instance.seed) == seed
+    ]
 
 
 class _Resolver:
@@ -192,7 +213,7 @@ def _teacher(reference: ReferenceData, options: dict[str, str]) -> TeacherData:
 
 
 def _inside(instance: Instance, name: str, position: int) -> NamedThing | None:
-    entries = [entry for entry in instance.scope.names.get(name, ()) if entry.position < position]
+    entries = [entry for entry in entries_of(instance.scope, name) if entry.position < position]
     return entries[-1] if entries else None
 
 

@@ -170,10 +170,15 @@ class Restore(PlanPart):
 
 
 class Clock(PlanPart):
-    """Which clock drives the learning rate's shape and the data order."""
+    """Which clock drives the learning rate's shape and the data order.
 
-    kind: Literal["phase", "global", "reference"] = "phase"
+    That of a `within` is a `block`: the phase begins ``start`` after the beginning of ``length``.
+    """
+
+    kind: Literal["phase", "global", "reference", "block"] = "phase"
     reference: ReferenceInfo | None = None
+    start: Duration | None = None
+    length: Duration | None = None
     _always: ClassVar[frozenset[str]] = frozenset({"kind"})
 
 

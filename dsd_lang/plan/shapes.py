@@ -111,6 +111,8 @@ class SourceData(TypedDict):
 
     kind: str
     reference: NotRequired[ReferenceData]
+    start: NotRequired[LengthData]
+    length: NotRequired[LengthData]
 
 
 class TeacherData(TypedDict):

@@ -118,9 +118,7 @@ def _check_comparisons(subject: Subject) -> None:
 
 def _check_sweep(subject: Subject, sweep: nodes.Sweep) -> None:
     """Checks that every variable of a sweep is used, and that each value occurs once."""
-    used = {
-        word for statement, _ in statements(sweep.body) for root in values_of(statement) for word in words_in(root)
-    }
+    used = {word for statement, _ in statements(sweep.body) for root in values_of(statement) for word in words_in(root)}
     for variable in sweep.bindings:
         for name in variable.variables:
             if name.text not in used:

@@ -33,6 +33,7 @@ Unsafe: the nearest name is a guess.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from dsd_lang.base.computed_weights import refusal
@@ -50,10 +51,12 @@ from dsd_lang.base.layers import (
     select,
     why_nothing,
 )
+from dsd_lang.passes.bindings import selectors_of
 from dsd_lang.plan.fitting import unreachable_items
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
-from dsd_lang.syntax.walk import values_of
+from dsd_lang.syntax.terminals import SELECTING_WORDS
+from dsd_lang.syntax.walk import names_bound_by, values_of
 
 if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draftbook
@@ -62,8 +65,13 @@ CODE = "DSD201"
 
 
 def check(subject: Subject) -> None:
-    """Checks every selector in the program."""
-    for selector, is_exclusion in _selectors(subject):
+    """Checks every selector in the program; a name stands for those that it is given."""
+    names = {name.text for statement in subject.statements for name in names_bound_by(statement)} - {*KINDS, *ROLES}
+    if any(isinstance(statement, nodes.Use) for statement in subject.statements) and subject.book is not None:
+        names |= {name for draft in subject.book.phases for name in draft.item.names} - {*KINDS, *ROLES}
+    for selector, is_exclusion in chain(_selectors(subject), _named(subject, names)):
+        if selector.selector.form == "word" and selector.selector.text in names:
+            continue
         if subject.layers is not None:
             frozen = None if is_exclusion else why_nothing(selector.selector, subject.layers)
             if frozen is not None:
@@ -128,10 +136,23 @@ def _selectors(subject: Subject) -> Iterator[tuple[nodes.SelectorNode, bool]]:
     """Every selector, and whether it is in `except=`."""
     for statement in subject.statements:
         for root in values_of(statement):
-            if isinstance(root, nodes.Argument) and isinstance(root.value, tuple) and root.name in ("layers", "except"):
+            if isinstance(root, nodes.Argument) and isinstance(root.value, tuple) and root.name in SELECTING_WORDS:
                 yield from ((selector, root.name == "except") for selector in root.value)
             elif isinstance(root, nodes.ListTarget):
                 yield from ((item.selector, False) for item in root.items)
+
+
+def _named(subject: Subject, names: set[str]) -> Iterator[tuple[nodes.SelectorNode, bool]]:
+    """The selectors that names stand for, in the phases that use them."""
+    if not names or subject.book is None:
+        return
+    for draft in subject.book.phases:
+        for item in draft.node.items:
+            if isinstance(item, nodes.Argument) and isinstance(item.value, tuple) and item.name in SELECTING_WORDS:
+                for selector in item.value:
+                    if selector.selector.text in names:
+                        stands_for = selectors_of(selector, draft.item.names) or ()
+                        yield from ((one, item.name == "except") for one in stands_for)
 
 
 def _is_known(word: str) -> bool:

@@ -209,3 +209,31 @@ def unknown_definition(callee: nodes.Name, known: tuple[str, ...], *, is_later: 
     return Diagnostic(
         CODE, message, callee.span, label=label, help=help, fix=replacement(callee.span, guess) if guess else None
     )
+
+
+def not_a_sweep(label: nodes.Name, branches: tuple[str, ...]) -> Diagnostic:
+    """`compare grid on=test.err` where no sweep has that label."""
+    sweeps = tuple(dict.fromkeys(name.partition("[")[0] for name in branches if name.endswith("]")))
+    guess = nearest(label.text, sweeps)
+    known = ", ".join(f"`{name}`" for name in sweeps)
+    return Diagnostic(
+        CODE,
+        f"`{label.text}` is not the label of a sweep with several arms",
+        label.span,
+        label=f"did you mean `{guess}`?" if guess else "one name alone means all arms of a sweep",
+        help=f"sweeps here: {known}"
+        if known
+        else "write `compare a vs b on=test.err`, or label a sweep: `grid: sweep ...`",
+        fix=replacement(label.span, guess) if guess else None,
+    )
+
+
+def one_arm(compare: nodes.Compare) -> Diagnostic:
+    """`p(grid on=test.err)`: a p value is that of two arms."""
+    return Diagnostic(
+        CODE,
+        "a p value is that of two arms",
+        compare.span,
+        label="only one arm",
+        help="write `p(a vs b on=test.err)`",
+    )

@@ -129,5 +129,5 @@ def name_of_no_selector(node: nodes.SelectorNode) -> Diagnostic:
         f"`{node.selector.text}` stands for a value that is no selector",
         node.span,
         label="not a selector",
-        help="a selector is a word such as `conv`, a \"glob\" or a /regular expression/",
+        help='a selector is a word such as `conv`, a "glob" or a /regular expression/',
     )
