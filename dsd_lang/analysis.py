@@ -17,8 +17,8 @@ from dsd_lang.passes.draft import Draftbook
 from dsd_lang.passes.measure_program import is_measurable
 from dsd_lang.passes.pipeline import run_passes
 from dsd_lang.passes.read_settings import Settings
+from dsd_lang.passes.read_used_files import ReadFile
 from dsd_lang.passes.told_here import told_here
-from dsd_lang.passes.used_files import ReadFile
 from dsd_lang.rules.checks import MODEL_RULES, ORDER_RULES, QUIET_RULES, TREE_RULES
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes

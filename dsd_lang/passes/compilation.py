@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from dsd_lang.base.files import read_schedule
+
 if TYPE_CHECKING:
     from dsd_lang.passes.collected_diagnostics import Diagnostics
     from dsd_lang.passes.draft import Draftbook
@@ -22,10 +24,10 @@ if TYPE_CHECKING:
 class Compilation:
     """One program during compilation.
 
-    Inputs: ``program`` and its ``text``, ``source`` (its path, if it has one) and ``read`` (for the files that it uses),
-    ``overrides`` (`--set` flags), ``defaults`` (the model's preset), and ``diagnostics``, which collects the diagnostics
-    of all passes. Results of the passes, in order: ``names`` (every label), ``used`` and ``used_texts`` (what `use`
-    brings), ``settings``, ``is_too_large`` (then no other pass runs), ``outline``, ``book`` (the phases),
+    Inputs: ``program`` and its ``text``, ``source`` (its path, if it has one) and ``read`` (for the files it uses),
+    ``overrides`` (`--set` flags), ``defaults`` (the model's preset), and ``diagnostics``, which collects the
+    diagnostics of all passes. Results of the passes, in order: ``names`` (every label), ``used`` and ``used_texts``
+    (what `use` brings), ``settings``, ``is_too_large`` (then no other pass runs), ``outline``, ``book`` (the phases),
     ``checkpoints``, ``comparisons`` and ``expectations``.
     """
 
@@ -66,7 +68,7 @@ class Compilation:
         diagnostics: Diagnostics,
         *,
         source: str | None = None,
-        read: Callable[[str], str],
+        read: Callable[[str], str] = read_schedule,
         overrides: Mapping[str, str] | None = None,
         defaults: Mapping[str, str] | None = None,
     ) -> None:

@@ -15,7 +15,7 @@ from dsd_lang.passes.read_settings import Settings
 from dsd_lang.passes.values import is_function, is_length, is_source
 
 if TYPE_CHECKING:
-    from dsd_lang.plan.shapes import AttributeData, ConditionData, CycleData, FunctionData, SourceData
+    from dsd_lang.plan.shapes import AttributeData, ClockData, ConditionData, CycleData, FunctionData
 
 _PLAIN = {row.name: row for row in kept_in("phase")}
 _ORDER = {name: index for index, name in enumerate(_PLAIN)}
@@ -105,7 +105,7 @@ class _Completion:
         return {"loop": cycle.loop, "index": cycle.number, "is_last_of_cycle": is_last, "until": condition}
 
 
-def _block_clock(block: Block) -> SourceData:
+def _block_clock(block: Block) -> ClockData:
     """The clock of a `within`, as plan data."""
     return {"kind": "block", "start": length_data(block.start), "length": length_data(block.whole)}
 

@@ -1,7 +1,7 @@
 """Divides the length of each `within` among its phases, and lets one learning rate run through them.
 
-A phase without a length takes the rest; in a loop, its rounds share it. A phase with an `lr=` of its own, other than the
-first, has a clock of its own, too.
+A phase without a length takes the rest; in a loop, its rounds share it. A phase with an `lr=` of its own, other than
+the first, has a clock of its own, too.
 """
 
 from __future__ import annotations

@@ -18,9 +18,9 @@ from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.outline import Claim, Element, ForkItem, Group, OutlineItem, Round, TailItem
 from dsd_lang.passes.overrides import overridden
 from dsd_lang.passes.quantities import Bound, Names, Quantity, evaluate
+from dsd_lang.passes.read_used_files import joined
 from dsd_lang.passes.read_values import read_value
 from dsd_lang.passes.scopes import NO_SCOPE, Definition, Scope, Whole
-from dsd_lang.passes.used_files import joined
 from dsd_lang.rules import shares_past_whole, unknown_argument, unusable_file, wrong_value, wrong_value_names
 from dsd_lang.syntax import nodes
 

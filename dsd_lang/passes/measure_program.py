@@ -14,8 +14,8 @@ from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.overrides import overridden
 from dsd_lang.passes.quantities import Quantity, evaluate
+from dsd_lang.passes.read_used_files import joined
 from dsd_lang.passes.scopes import NO_SCOPE, Definition, Scope
-from dsd_lang.passes.used_files import joined
 from dsd_lang.rules import program_too_large
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import MAX_NESTING

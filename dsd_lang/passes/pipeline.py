@@ -12,12 +12,12 @@ from dsd_lang.passes.expand_repeats import expand_repeats
 from dsd_lang.passes.measure_program import measure_program
 from dsd_lang.passes.read_phases import read_phases
 from dsd_lang.passes.read_settings import read_settings
+from dsd_lang.passes.read_used_files import read_used_files
 from dsd_lang.passes.resolve_claims import resolve_claims
 from dsd_lang.passes.resolve_layers import resolve_layers
 from dsd_lang.passes.resolve_learning_rates import resolve_learning_rates
 from dsd_lang.passes.resolve_lengths import resolve_lengths
 from dsd_lang.passes.resolve_references import resolve_references
-from dsd_lang.passes.used_files import read_used_files
 
 PASSES: tuple[Pass, ...] = (
     collect_names,

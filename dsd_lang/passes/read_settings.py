@@ -14,9 +14,9 @@ from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.overrides import names_of, overridden
 from dsd_lang.passes.quantities import NO_NAMES, Names, Quantity, evaluate, is_too_long
+from dsd_lang.passes.read_used_files import joined
 from dsd_lang.passes.read_values import read_value
 from dsd_lang.passes.scopes import NO_SCOPE, Scope
-from dsd_lang.passes.used_files import joined
 from dsd_lang.passes.values import NONE, is_decay, is_function, is_length, is_source
 from dsd_lang.rules import duplicate_argument, lr_not_positive, unknown_reference, wrong_value_names
 from dsd_lang.syntax import nodes

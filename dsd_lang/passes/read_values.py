@@ -69,7 +69,7 @@ def read_value(
 def read_selectors(
     value: tuple[nodes.SelectorNode, ...], names: Names, diagnostics: Diagnostics
 ) -> tuple[str, ...] | None:
-    """Selectors as the plan writes them, each once; a name stands for its own. None after reporting one that has none."""
+    """Selectors as the plan writes them, each once; a name stands for its own. None after reporting a mistake."""
     found: list[str] = []
     for node in value:
         selectors = selectors_of(node, names)

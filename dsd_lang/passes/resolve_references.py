@@ -99,6 +99,16 @@ class _Resolver:
         else:
             draft.references[name] = {"kind": "reference", "reference": reference}
 
+    def arms(self, draft: Draft, label: str) -> tuple[str, ...]:
+        """The arms that a sweep of that label has."""
+        scope: NameScope | None = draft.scope
+        while scope is not None:
+            found = tuple(name for name in scope.names if name.startswith(f"{label}["))
+            if found:
+                return found
+            scope = scope.around
+        return ()
+
     def is_quoted_reference(self, draft: Draft, node: nodes.Text) -> bool:
         """Whether a "file" is the name of a phase in quotes, `"a.start"`; reports it."""
         path = tuple(node.value.removeprefix("@").split("."))
@@ -190,6 +200,10 @@ class _Resolver:
         return None
 
     def unknown(self, draft: Draft, name: str, node: nodes.Reference) -> None:
+        label, index = split_index(name)
+        if index and find(draft.scope, label, draft.index) is not None:
+            self.diagnostics.report(unknown_reference.no_arm_of_it(node, name, label, self.arms(draft, label)))
+            return
         known: list[str] = []
         scope: NameScope | None = draft.scope
         while scope is not None:

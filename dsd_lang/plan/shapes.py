@@ -107,7 +107,14 @@ class ReferenceData(TypedDict):
 
 
 class SourceData(TypedDict):
-    """A plan `Source`, `Restore` or `Clock`."""
+    """A plan `Source` or `Restore`."""
+
+    kind: str
+    reference: NotRequired[ReferenceData]
+
+
+class ClockData(TypedDict):
+    """A plan `Clock`."""
 
     kind: str
     reference: NotRequired[ReferenceData]
@@ -182,5 +189,5 @@ class ExpectationData(TypedDict):
     span: SpanData
 
 
-AttributeData = str | int | LengthData | FunctionData | SourceData | TeacherData
+AttributeData = str | int | LengthData | FunctionData | SourceData | ClockData | TeacherData
 """An attribute of a plan `Phase` that is an argument's value."""

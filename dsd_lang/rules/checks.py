@@ -28,7 +28,9 @@ from dsd_lang.rules import (
     unknown_layer,
     unknown_metric,
     untrusted_code,
+    unused_name,
     warmup_past_end,
+    wrong_value_names,
 )
 
 TREE_RULES = (
@@ -39,6 +41,8 @@ TREE_RULES = (
     unknown_metric.check,
     fork_without_labels.check,
     untrusted_code.check,
+    unused_name.check,
+    wrong_value_names.check,
 )
 MODEL_RULES = (unknown_layer.check, pattern_does_not_fit.check)
 ORDER_RULES = (

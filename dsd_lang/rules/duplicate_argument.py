@@ -123,8 +123,3 @@ def second_target(span: Span) -> Diagnostic:
 def given_twice(item: nodes.GivenValue, name: str) -> Diagnostic:
     """A parameter of a `def` that a call gives twice."""
     return Diagnostic(CODE, f"`{name}` is given twice", item.span, label="given before", help="leave one out")
-
-
-def parameter_named_twice(parameter: nodes.Parameter) -> Diagnostic:
-    """`def f(s, s)`."""
-    return Diagnostic(CODE, f"two parameters are named `{parameter.name.text}`", parameter.name.span, label="again")

@@ -237,3 +237,19 @@ def one_arm(compare: nodes.Compare) -> Diagnostic:
         label="only one arm",
         help="write `p(a vs b on=test.err)`",
     )
+
+
+def no_arm_of_it(node: nodes.Reference, name: str, label: str, arms: tuple[str, ...]) -> Diagnostic:
+    """`@a[500it]` where `a` is a phase or branch without arms, or `@grid[60%]` where the sweep has others."""
+    inside = name[len(label) + 1 : -1]
+    is_moment = not arms and (inside in ("start", "entered", "end", "best") or inside[-2:] in ("ep", "it"))
+    meant = f"@{label}.{inside}"
+    shown = ", ".join(f"`{arm}`" for arm in arms[:8])
+    return Diagnostic(
+        CODE,
+        "a moment of a phase is written `@label.moment`" if is_moment else f"`{label}` has no arm `{name}`",
+        node.span,
+        label=f"write `{meant}`" if is_moment else "unknown arm" if arms else "it is no sweep",
+        help=f"its arms are {shown}" if shown else "",
+        fix=replacement(node.span, meant) if is_moment else None,
+    )

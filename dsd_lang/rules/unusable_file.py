@@ -1,8 +1,9 @@
-"""A file that `use` names cannot be used.
+"""A `use` or `def` cannot bring in anything.
 
 What it does
 ------------
-Reports a `use` of a file that does not exist, cannot be read, has errors, or uses this file in turn.
+Reports a `use` of a file that does not exist, cannot be read, has errors, or uses this file in turn, and a `use` or
+`def` inside a block.
 
 Why is this bad
 ---------------
@@ -12,13 +13,14 @@ Example
 -------
 ::
 
-    use "comon.dsd"
+    repeat 2 { def pair(s) { sparse s 5ep lr=0.1; dense }; pair(50%) }
 
 Use instead
 -----------
 ::
 
-    use "common.dsd"
+    def pair(s) { sparse s 5ep lr=0.1; dense }
+    repeat 2 { pair(50%) }
 
 Fix safety
 ----------

@@ -2,10 +2,62 @@
 
 from __future__ import annotations
 
-from dsd_lang.base.arguments import Argument
-from dsd_lang.base.diagnostics import Diagnostic, Span
+from dsd_lang.base.arguments import ARGUMENTS, RATE_WORDS, Argument, allowed_at
+from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix, Span
+from dsd_lang.base.layers import KINDS, ROLES
+from dsd_lang.rules.subject import Subject
 from dsd_lang.rules.wrong_value import CODE
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.terminals import widened
+
+_MEANINGS = frozenset((*KINDS, *ROLES, *RATE_WORDS, *(option.name for row in ARGUMENTS for option in row.options)))
+
+
+def check(subject: Subject) -> None:
+    """Checks the names that the program gives: words with a meaning of their own are none."""
+    for statement in subject.statements:
+        if isinstance(statement, nodes.Let):
+            _check_name(subject, statement.name)
+            if statement.name.text in allowed_at("set") and statement in subject.program.statements:
+                subject.diagnostics.report(name_of_setting(statement.name))
+        elif isinstance(statement, nodes.Def):
+            for parameter in statement.parameters:
+                _check_name(subject, parameter.name)
+            _check_parameters(subject, statement)
+
+
+def _check_name(subject: Subject, name: nodes.Name) -> None:
+    if name.text in _MEANINGS:
+        subject.diagnostics.report(has_a_meaning(name))
+
+
+def _check_parameters(subject: Subject, definition: nodes.Def) -> None:
+    """Checks that no parameter is named twice, and that those with a default come last."""
+    seen: set[str] = set()
+    has_default = False
+    for parameter in definition.parameters:
+        if parameter.name.text in seen:
+            subject.diagnostics.report(parameter_named_twice(parameter))
+        elif has_default and parameter.default is None:
+            subject.diagnostics.report(default_before(parameter))
+        seen.add(parameter.name.text)
+        has_default = has_default or parameter.default is not None
+
+
+def parameter_named_twice(parameter: nodes.Parameter) -> Diagnostic:
+    """`def f(s, s)`."""
+    return Diagnostic(CODE, f"two parameters are named `{parameter.name.text}`", parameter.name.span, label="again")
+
+
+def default_before(parameter: nodes.Parameter) -> Diagnostic:
+    """`def f(s=50%, n)`."""
+    return Diagnostic(
+        CODE,
+        f"the parameter `{parameter.name.text}` needs a default, because one before it has one",
+        parameter.name.span,
+        label="no default",
+        help="write parameters without a default first",
+    )
 
 
 def not_a_selector(span: Span) -> Diagnostic:
@@ -38,6 +90,10 @@ def name_of_setting(name: nodes.Name) -> Diagnostic:
         label="choose another name",
         help=f"write `set {name.text}=...` for the setting, or another name",
     )
+
+
+def _last_sign(span: Span) -> Span:
+    return Span(span.end_line, span.end_column - 1, span.end_line, span.end_column, span.end - 1, span.end)
 
 
 def range_without_step(node: nodes.Range) -> Diagnostic:
@@ -74,18 +130,23 @@ def empty_range(node: nodes.Range, start: str, end: str, step: str) -> Diagnosti
 
 
 def row_of_other_size(span: Span, found: int, wanted: int) -> Diagnostic:
-    """`for (s, r) in (1, 2, 3)`."""
+    """`for (s, r) in (1, 2, 3)`, `for s in (1, 2)`."""
+    if wanted == 1:
+        edits = tuple(Edit(part, "") for part in (widened(span, 1), _last_sign(span)))
+        return Diagnostic(
+            CODE,
+            "the values of a loop are written without brackets, separated by `,`",
+            span,
+            label="leave the brackets out",
+            fix=Fix("leave the brackets out", edits) if span.line == span.end_line else None,
+        )
     return Diagnostic(
         CODE,
-        f"each round takes {wanted} value{'s' if wanted > 1 else ''}, found {found}",
+        f"each round takes {wanted} values, found {found}",
         span,
-        label="write `(" + ", ".join("abcdefgh"[:wanted]) + ")`" if wanted > 1 else "write one value",
+        label=f"expected {wanted} in each round",
+        help="write `(value, ...)` with a value for each variable",
     )
-
-
-def not_one_value(span: Span) -> Diagnostic:
-    """A word or a list where arithmetic needs a number."""
-    return Diagnostic(CODE, "only numbers and lengths can be computed with", span, label="not a number")
 
 
 def parameter_missing(call: nodes.Invocation, names: tuple[str, ...]) -> Diagnostic:

@@ -7,7 +7,7 @@ import re
 from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix, Span
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.source import position_span
-from dsd_lang.syntax.terminals import MAX_NESTING, Token, behind
+from dsd_lang.syntax.terminals import MAX_NESTING, STATEMENT_STARTS, Token, behind
 
 OPENS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 CLOSES = {close: open_ for open_, close in OPENS.items()}
@@ -35,6 +35,14 @@ class Output:
         """Removes the last token, because what follows shows that it is part of another."""
         self.tokens.pop()
         self.previous = self.tokens[-1].kind if self.tokens else ""
+
+    @property
+    def is_in_values(self) -> bool:
+        """Whether the values of a `for` or `sweep` are being read."""
+        for token in reversed(self.tokens):
+            if token.kind in ("IN", *STATEMENT_STARTS):
+                return token.kind == "IN"
+        return False
 
     def insert(self, kind: str) -> None:
         """Adds a token of width 0 after the last one."""

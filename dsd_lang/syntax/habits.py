@@ -46,7 +46,7 @@ def find(text: str, error: int) -> FoundHabit | None:
 
     for habit in HABITS:
         for match in habit.pattern.finditer(text):
-            if match.start() <= error <= match.end():
+            if match.start() <= error and not text[match.end() : error].strip(" \t"):
                 return _filled(habit, match)
     return None
 

@@ -14,7 +14,7 @@ from dsd_lang.syntax.literal_tokens import LiteralTokens
 from dsd_lang.syntax.nodes import Comment
 from dsd_lang.syntax.sign_tokens import Handler, SignTokens
 from dsd_lang.syntax.table import Table
-from dsd_lang.syntax.terminals import MAX_ERRORS, MAX_STEPS, MAX_TOKENS, PATTERN_OPENERS, Tokens
+from dsd_lang.syntax.terminals import MAX_ERRORS, MAX_STEPS, MAX_TOKENS, PATTERN_OPENERS, Tokens, widened
 from dsd_lang.syntax.word_tokens import WordTokens
 
 _TEXTS = {"LPAR": "( )", "LSQB": "[ ]"}
@@ -114,6 +114,10 @@ class Lexer:
 
     def _mark(self, text: str, span: Span) -> int:
         kind = self.marks[text]
+        if kind == "COLON" and self.text[span.end : span.end + 1].isdecimal() and self.output.is_in_values:
+            kind = "RATIO"
+        if kind == "DOTS" and not self.output.is_in_values:
+            return self.signs.unknown(".", widened(span, 1))
         if kind in ("LPAR", "LSQB") and self._opens_block(kind, span):
             kind = "LBRACE"
         elif span.start in self.as_braces:

@@ -10,6 +10,7 @@ from dsd_lang.syntax.brackets import Output
 from dsd_lang.syntax.table import Table
 from dsd_lang.syntax.terminals import Token, clipped, point_in_line, widened
 
+_NUMBER_LIKE = r"\.?\d[\w.%]*"
 _LINE = "[^\r\n]*"
 
 
@@ -26,6 +27,10 @@ class LiteralTokens:
         """`0.5`, `30%`, `50ep`."""
         if text[0] == "." and self.output.previous == "REFERENCE" and self.output.tokens[-1].span.end == span.start:
             return self._bare_moment(text, span)
+        if self.text.startswith("..", span.end) and not self.output.is_in_values:
+            whole = re.compile(_NUMBER_LIKE).match(self.text, span.start)
+            assert whole is not None, "a number begins like one"
+            return self.wrong_number(whole[0], widened(span, len(whole[0])))
         kind = "LENGTH" if text[-1] in "pt" else "NUMBER"
         if not text.isascii():
             from dsd_lang.syntax.number_tokens import with_plain_digits

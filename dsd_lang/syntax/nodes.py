@@ -54,7 +54,7 @@ class Text:
 
 @record
 class Reference:
-    """`@label.moment`: ``path`` is what follows the `@`, split at the dots (`full`, `500it`), lengths and arms whole."""
+    """`@label.moment`: ``path`` is what follows the `@`, split at its dots (`full`, `500it`, `grid[25%]`)."""
 
     path: tuple[str, ...]
     span: Span

@@ -59,7 +59,7 @@ class TreeBuilder:
         fix: Fix | None = None,
         is_share: bool = False,
     ) -> None:
-        """Adds a diagnostic, unless this statement already has one; ``is_share``: a `within` around it takes it back."""
+        """Adds a diagnostic, unless this statement has one; ``is_share``: a `within` around it takes it back."""
         if not self.is_quiet:
             diagnostic = Diagnostic(code, message, span, label, help, fix)
             self.diagnostics.append(diagnostic)

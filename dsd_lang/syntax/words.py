@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dsd_lang.syntax.terminals import STATEMENT_WORDS, Token, clipped
+from dsd_lang.syntax.terminals import SOFT_WORDS, STATEMENT_WORDS, Token, clipped
 
-_VALUES = frozenset({"NUMBER", "LENGTH", "NAME", "DOTTED", "STRING", "REFERENCE", "LPAR", "MINUS"})
+_VALUES = frozenset({"NUMBER", "LENGTH", "NAME", "DOTTED", "ARM", "STRING", "REFERENCE", "LPAR", "MINUS"})
 _OPERATORS = frozenset(
-    {"PLUS", "MINUS", "STAR", "SLASH", "CARET", "COMPARATOR", "AND", "OR", "ARROW", "LPAR", "COLON", "COMMA"}
+    {"PLUS", "MINUS", "STAR", "SLASH", "CARET", "COMPARATOR", "AND", "OR", "ARROW", "LPAR", "COLON", "COMMA", "DOTS"}
 )
+_SOFT = frozenset((*SOFT_WORDS.values(), "CALLED", "BY", "RATIO"))
 _ENDS = frozenset({"_SEPARATOR", "$END", "RBRACE"})
 _NAMED = {
     "_SEPARATOR": "the end of the statement", "$END": "the end of the file", "NAME": "a name",
@@ -18,13 +19,13 @@ _NAMED = {
     "REFERENCE": "a reference", "REGEX": "a regular expression", "COMPARATOR": "a comparison such as `<`",
     "COLON": "`:`", "COMMA": "`,`", "EQUAL": "`=`", "LBRACE": "`{`", "RBRACE": "`}`", "LPAR": "`(`", "RPAR": "`)`",
     "LSQB": "`[`", "RSQB": "`]`", "ARROW": "`->`", "PLUS": "`+`", "MINUS": "`-`", "STAR": "`*`", "SLASH": "`/`",
-    "CARET": "`^`",
+    "CARET": "`^`", "DOTS": "`..`",
 }  # fmt: skip
 
 
 def expected_in_words(accepted: set[str], *, phase: str | None, has_items: bool) -> str:
     """The terminals that the grammar accepts, as one phrase; ``phase`` is the mode of the current phase, if any."""
-    rest = set(accepted)
+    rest = set(accepted) - _SOFT
     phrases: list[str] = []
     if rest >= STATEMENT_WORDS:
         phrases.append("a statement (`dense`, `sparse`, `set`, `repeat`, ...)")
@@ -35,7 +36,7 @@ def expected_in_words(accepted: set[str], *, phase: str | None, has_items: bool)
     if {"UNTIL", "LSQB"} <= rest:
         phrases += ["a target", "a length"] if phase == "sparse" and not has_items else ["a length"]
         rest -= _VALUES | {"LSQB", "HELD"}
-    elif "REGEX" in rest:
+    elif "REGEX" in rest and not rest >= _VALUES:
         phrases.append('a selector (a kind of layer, a "glob" or a /regular expression/)')
         rest -= {"NAME", "DOTTED", "STRING", "REGEX"}
     elif "NOT" in rest and rest >= _VALUES:
@@ -43,10 +44,10 @@ def expected_in_words(accepted: set[str], *, phase: str | None, has_items: bool)
         rest -= _VALUES | {"NOT"}
     elif rest >= _VALUES:
         phrases.append("a value")
-        rest -= _VALUES
+        rest -= _VALUES | {"REGEX", "LSQB", "HELD"}
     elif {"NAME", "DOTTED"} <= rest:
         phrases.append("the name of a branch")
-        rest -= {"NAME", "DOTTED"}
+        rest -= {"NAME", "DOTTED", "ARM"}
     if "SELECTING" in rest:
         phrases.append("an argument")
         rest -= {"SELECTING", "NAME", "UNTIL"}

@@ -90,9 +90,16 @@ def missing_comma(recovery: Recovery, index: int, token: Token, accepted: set[st
     return index
 
 
+def _opening(recovery: Recovery, index: int, token: Token) -> int | None:
+    """The bracket that a value or `,` stands in."""
+    if token.kind == "COMMA":
+        return recovery.open_group(index)
+    return index - 1 if token.kind in SIMPLE_VALUES and recovery.kind(index - 1) == "LSQB" else None
+
+
 def needless_brackets(recovery: Recovery, index: int, token: Token, accepted: set[str]) -> int | None:
     """`for s in [20%, 40%] { ... }`, `layers=[fc, conv]`: a list of values has no brackets."""
-    opening = index if token.kind in OPENS else recovery.open_group(index) if token.kind == "COMMA" else None
+    opening = index if token.kind in OPENS else _opening(recovery, index, token)
     if opening is None or not opening or (opening != index and not recovery.can_rewind_to(opening)):
         return None
     tokens = recovery.driver.tokens

@@ -23,6 +23,7 @@ repeat
 """
 FILLED_IN = {
     "collect_names": {"names"},
+    "read_used_files": {"used", "used_texts"},
     "read_settings": {"settings"},
     "measure_program": set(),
     "expand_loops": {"outline"},
@@ -30,6 +31,7 @@ FILLED_IN = {
     "expand_forks": {"book"},
     "read_phases": {"draft.given"},
     "resolve_lengths": {"draft.length"},
+    "divide_wholes": {"draft.block"},
     "resolve_layers": {"draft.layers", "draft.exclude"},
     "resolve_learning_rates": {"draft.lr", "draft.rate"},
     "resolve_references": {"checkpoints", "draft.references"},

@@ -10,7 +10,7 @@ import dsd_lang
 from dsd_lang.base.diagnostics import CATALOGUE
 
 PASSES = sorted((Path(dsd_lang.__file__).parent / "passes").glob("*.py"))
-PARTS = {"wrong_condition": "DSD209"}
+PARTS = {"wrong_condition": "DSD209", "wrong_value_names": "DSD209"}
 """Modules with a part of a rule's messages."""
 RULES = {entry.name.replace("-", "_"): code for code, entry in CATALOGUE.items()} | PARTS
 

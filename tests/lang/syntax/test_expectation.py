@@ -19,11 +19,11 @@ def expected(text: str) -> ExpectedTokens | None:
 @pytest.mark.parametrize(
     ("text", "accepted"),
     [
-        ("compare a |vs b", {"VS"}),
+        ("compare a |vs b", {"VS", "NAME", "SELECTING", "_SEPARATOR", "$END"}),
         ("for x |", {"IN"}),
-        ("a: |", {"DENSE", "SPARSE"}),
+        ("a: |", {"DENSE", "SPARSE", "SWEEP", "WITHIN", "CALLED"}),
         ("sparse 50% layers=|", {"NAME", "DOTTED", "STRING", "REGEX"}),
-        ("fork { |", {"LABEL", "LBRACE", "RBRACE", "DENSE", "SPARSE", "_SEPARATOR"}),
+        ("fork { |", {"LABEL", "LBRACE", "RBRACE", "DENSE", "SPARSE", "WITHIN", "CALLED", "_SEPARATOR"}),
     ],
 )
 def test_accepted(text: str, accepted: set[str]) -> None:

@@ -242,7 +242,53 @@ def test_repeat_block() -> None:
 
 def test_for() -> None:
     loop = only("for x in 1, 2, 4 { dense 3ep lr=x }")
-    assert (loop.variable.text, [value.value for value in loop.values]) == ("x", [1, 2, 4])
+    assert [name.text for name in loop.variables] == ["x"]
+    assert [value.value for value in loop.values] == [1, 2, 4]
+
+
+def test_rows_and_ranges() -> None:
+    loop = only("for (s, r) in (25%, 1e-3), (50%, 5e-4) { sparse s lr=r }")
+    assert [name.text for name in loop.variables] == ["s", "r"]
+    assert [[value.text for value in row.values] for row in loop.values] == [["25%", "1e-3"], ["50%", "5e-4"]]
+    [each] = only("for s in 10%..90% by 20% { sparse s }").values
+    assert [each.start.text, each.end.text, each.step.text] == ["10%", "90%", "20%"]
+    assert only("for i in 1..4 { dense i*1ep }").values[0].step is None
+
+
+def test_let() -> None:
+    assert [value.text for value in only("let s = 50%").values] == ["50%"]
+    assert isinstance(only("let t = 2:4").values[0], nodes.NofMTarget)
+    assert isinstance(only("let r = 0->90%").values[0], nodes.RampTarget)
+    assert isinstance(only("let q = [conv: 30%, fc: 2:4]").values[0], nodes.ListTarget)
+    assert len(only('let l = conv, "fc.*", /head[12]/').values) == 3
+
+
+def test_def_and_call() -> None:
+    program = parse("def dsd(s, n=45ep) { sparse s n; dense n }\na: dsd(50%)\ndsd(s=25%, n=10ep)").program
+    definition, first, second = program.statements
+    assert [(item.name.text, item.default is None) for item in definition.parameters] == [("s", True), ("n", False)]
+    assert (first.label.name, first.callee.text, first.given[0].name) == ("a", "dsd", None)
+    assert [item.name.text for item in second.given] == ["s", "n"]
+
+
+def test_use_and_within() -> None:
+    assert only('use "common.dsd"').path.value == "common.dsd"
+    block = only("within 100ep { dense 10%; sparse 0->90% 70%; sparse held }")
+    assert (block.length.text, len(block.body)) == ("100ep", 3)
+
+
+def test_words_of_new_statements_are_names_elsewhere() -> None:
+    program = parse("let: dense 2ep\nuse: dense 1ep\ndef: dense 1ep\nwithin: dense 1ep by=magnitude").program
+    assert [statement.label.name for statement in program.statements] == ["let", "use", "def", "within"]
+
+
+def test_arms_of_a_sweep() -> None:
+    sweep = only("grid: sweep s in 25%, 50% { sparse s }")
+    assert sweep.label.name == "grid"
+    assert only("compare grid on=test.err").right is None
+    assert only("compare grid[ 25% ] vs a.grid[s=50%, w=0] on=test.err").right.text == "a.grid[s=50%,w=0]"
+    assert only("expect grid[0.5].test.err < 3").condition.left.text == "grid[0.5].test.err"
+    assert only("dense 1ep from=@grid[0.5].S1.end").items[1].value.path == ("grid[0.5]", "S1", "end")
 
 
 def test_fork() -> None:
@@ -258,9 +304,9 @@ def test_fork() -> None:
 
 def test_sweep() -> None:
     sweep = only("sweep s in 25%, 50%, 80%, w in 0, 1e-4 { sparse s wd=w }")
-    found = [(variable.variable.text, len(variable.values)) for variable in sweep.variables]
-    assert found == [("s", 3), ("w", 2)]
-    assert sweep.variables[0].span.end_column == 25
+    found = [([name.text for name in binding.variables], len(binding.values)) for binding in sweep.bindings]
+    assert found == [(["s"], 3), (["w"], 2)]
+    assert sweep.bindings[0].span.end_column == 25
 
 
 def test_compare_and_expect() -> None:

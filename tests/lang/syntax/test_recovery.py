@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dsd_lang.base.source import SourceText
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.parser import MAX_REPORTED, parse
+from dsd_lang.syntax.walk import names_bound_by
 
 PROGRAM = """set lr=0.1 decay=step(50%, 75%, by=0.1) noise=symmetric(20%)
 base: dense 164ep lr=0.1  # the baseline
@@ -97,7 +98,7 @@ def outline(statement: nodes.Statement) -> object:
     if isinstance(statement, nodes.Phase):
         return f"{statement.mode} {len(statement.items)}"
     assert isinstance(statement, nodes.RepeatBlock | nodes.ForBlock)
-    return [statement.variable.text if statement.variable else None, *map(outline, statement.body)]
+    return [next((name.text for name in names_bound_by(statement)), None), *map(outline, statement.body)]
 
 
 @pytest.mark.parametrize(
@@ -174,8 +175,7 @@ def test_words_of_an_expectation() -> None:
     assert message("dense until") == "expected a condition, found the end of the file"
     assert message("for x of 1 { }") == "expected `in`, found `of`"
     assert message("sparse [conv: 1 = fc: 2]") == "expected `,` or `]`, found `=`"
-    assert message("compare a") == "expected `vs`, found the end of the file"
-    assert message("x: set a=1") == "expected `dense` or `sparse`, found the reserved word `set`"
+    assert message("x: set a=1") == "expected `dense`, `sparse` or `sweep`, found the reserved word `set`"
 
 
 DICE = random.Random(1)
