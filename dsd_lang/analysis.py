@@ -15,9 +15,11 @@ from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import Draftbook
 from dsd_lang.passes.measure_program import is_measurable
+from dsd_lang.passes.overrides import names_of
 from dsd_lang.passes.pipeline import run_passes
 from dsd_lang.passes.read_settings import Settings
 from dsd_lang.passes.read_used_files import ReadFile
+from dsd_lang.passes.scopes import Scope
 from dsd_lang.passes.told_here import told_here
 from dsd_lang.rules.checks import MODEL_RULES, ORDER_RULES, QUIET_RULES, TREE_RULES
 from dsd_lang.rules.subject import Subject
@@ -42,6 +44,9 @@ class ResolvedProgram(NamedTuple):
     comparisons: tuple[ComparisonData, ...]
     expectations: tuple[ExpectationData, ...]
     checkpoints: tuple[CheckpointData, ...]
+    overrides: Mapping[str, str] = {}
+    used_texts: Mapping[str, str] = {}
+    used: Mapping[int, Scope] = {}
 
 
 class Analysis(NamedTuple):
@@ -175,7 +180,16 @@ def _resolved(compilation: Compilation) -> ResolvedProgram:
         tuple(data for data, _ in compilation.comparisons),
         tuple(data for data, _ in compilation.expectations),
         compilation.checkpoints,
+        _overrides_of_lets(compilation),
+        compilation.used_texts,
+        compilation.used,
     )
+
+
+def _overrides_of_lets(compilation: Compilation) -> dict[str, str]:
+    """The values that flags gave to the `let`s of the program."""
+    lets = names_of(compilation.program)
+    return {name: str(text) for name, text in (compilation.overrides or {}).items() if name in lets}
 
 
 def _with_phases(subject: Subject, compilation: Compilation) -> Subject:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dsd_lang.analysis import ResolvedProgram, analyse
-from dsd_lang.base.diagnostics import Diagnostic
+from dsd_lang.base.diagnostics import CalledSpan, Diagnostic, Span, here
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.files import read_schedule
 from dsd_lang.base.units import format_exact
@@ -84,6 +84,7 @@ def plan_of(resolved: ResolvedProgram, *, source: str | None = None) -> Plan:
         source=source,
         settings={name: setting.shown for name, setting in settings.items()},
         settings_from={name: setting.origin for name, setting in settings.items()},
+        overrides=dict(resolved.overrides),
         phases=phases,
         comparisons=tuple(Comparison.model_validate(data) for data in resolved.comparisons),
         expectations=tuple(Expectation.model_validate(data) for data in resolved.expectations),
@@ -168,11 +169,22 @@ class _PhaseBuilder:
     def span(self, draft: Draft) -> SpanInfo:
         key = id(draft.node)
         if key not in self._spans:
-            span = draft.node.span
-            self._spans[key] = SpanInfo(
-                line=span.line, column=span.column, end_line=span.end_line, end_column=span.end_column
-            )
+            self._spans[key] = _span_info(draft.node.span)
         return self._spans[key]
+
+
+def _span_info(span: Span) -> SpanInfo:
+    """A span in the schedule; for a phase of a `def`, with the call, and with the file that the `def` stands in."""
+    own = here(span)
+    place = SpanInfo(line=own.line, column=own.column, end_line=own.end_line, end_column=own.end_column)
+    if not isinstance(span, CalledSpan):
+        return place
+    call = span
+    while isinstance(call.call, CalledSpan):
+        call = call.call
+    defined = f"{span.file}:{span.line}:{span.column}" if span.file is not None else None
+    called = None if own is not span else f"{call.call.line}:{call.call.column}"
+    return place.model_copy(update={"defined": defined, "called": called})
 
 
 def _exact_text(bound: object, text: str) -> str:

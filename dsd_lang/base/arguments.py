@@ -143,6 +143,16 @@ ARGUMENTS: tuple[Argument, ...] = (
         home="selection",
         example="first_conv",
     ),
+    Argument(
+        "freeze",
+        PHASE,
+        "selectors",
+        "none",
+        "layers that are not trained: no gradient, no optimizer state, no decay",
+        "overrides",
+        example="embed",
+        is_supported=False,
+    ),
     Argument("others", SPARSE_OR_SET, "choice", "none", "masks of unselected layers", "pruning", words("none", "hold")),
     Argument(
         "lr",

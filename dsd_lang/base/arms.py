@@ -49,6 +49,20 @@ def names_arm(written: str, arm: str) -> bool:
     return values.keys() == own.keys() and all(_same_value(value, own[name]) for name, value in values.items())
 
 
+def names_path(written: str, path: str) -> bool:
+    """Whether a written path means that branch: `dsd[seed=3].late` means `dsd.seed3.late`.
+
+    >>> names_path("grid[0.25].b", "grid[25%].b"), names_path("dsd[seed=3]", "dsd.seed3"), names_path("a", "b")
+    (True, True, False)
+    """
+    parts: list[str] = []
+    for part in split_path("".join(written.split())):
+        label, values = split_index(part)
+        parts += [label, f"seed{values['seed']}"] if tuple(values) == ("seed",) else [part]
+    own = split_path(path)
+    return len(parts) == len(own) and all(names_arm(one, other) for one, other in zip(parts, own, strict=True))
+
+
 def _same_value(one: str, other: str) -> bool:
     if one == other:
         return True

@@ -55,6 +55,19 @@ def here(span: Span) -> Span:
     return span
 
 
+def place(span: Span) -> str:
+    """Line and column as all tools write them; for text that a call brought in, with its file and the call.
+
+    >>> place(CalledSpan.of(Span(3, 5, 3, 9, 20, 24), Span(7, 1, 7, 8, 60, 67), "dsd", "common.dsd"))
+    '3:5 of common.dsd, called at 7:1'
+    """
+    written = f"{span.line}:{span.column}"
+    if not isinstance(span, CalledSpan):
+        return written
+    file = f" of {span.file}" if span.file is not None else ""
+    return f"{written}{file}, called at {place(span.call)}"
+
+
 @record
 class Related:
     """Another span that a diagnostic is about, such as the call of a `def`; ``file`` is None for the same file."""

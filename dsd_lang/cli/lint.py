@@ -104,14 +104,19 @@ def check(
 ) -> CheckedFile:
     """Reads one file and returns its selected diagnostics."""
     text, unreadable = read_source(path)
-    return CheckedFile(name, SourceText(text), diagnostics_of(text, unreadable, selected=selected, layers=layers))
+    return CheckedFile(name, SourceText(text), diagnostics_of(text, unreadable, name, selected=selected, layers=layers))
 
 
 def diagnostics_of(
-    text: str, unreadable: Sequence[Diagnostic], *, selected: frozenset[str], layers: tuple[LayerInfo, ...] | None
+    text: str,
+    unreadable: Sequence[Diagnostic],
+    name: str,
+    *,
+    selected: frozenset[str],
+    layers: tuple[LayerInfo, ...] | None,
 ) -> tuple[Diagnostic, ...]:
     """The diagnostics of a text and of the bytes it was decoded from, at most one per position."""
-    found = check_text(text, selected=selected, layers=layers)
+    found = check_text(text, selected=selected, layers=layers, source=name)
     if not unreadable:
         return found
     starts = {diagnostic.span.start for diagnostic in unreadable}

@@ -137,7 +137,7 @@ def _why(compiled: Compiled, page: Page) -> str:
             help="give the schedule itself; the column `why` is in the plan",
         )
     by_origin = {
-        origin: effective_settings(program, overrides, defaults, Diagnostics())
+        origin: effective_settings(program, overrides, defaults, Diagnostics(), used=resolved.used)
         for origin, program, overrides, defaults in (
             ("set", program, None, None),
             ("preset", Program((), (), program.span), None, preset),
@@ -145,7 +145,7 @@ def _why(compiled: Compiled, page: Page) -> str:
     }
     return why_text(
         compiled.plan,
-        derivations(resolved.book, resolved.settings, compiled.text),
+        derivations(resolved.book, resolved.settings, compiled.text, resolved.used_texts),
         setting_sources(resolved.settings, by_origin),
         width=page.width,
         is_whole=page.is_whole,

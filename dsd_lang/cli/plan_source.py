@@ -79,10 +79,10 @@ def compiled(text: str, name: str, circumstances: Circumstances) -> Compiled | t
     if is_saved_plan(text):
         return _saved(text, name, circumstances)
     flags, preset, layers, scale = circumstances
-    analysis = analyse(text, layers=layers, overrides=flags, defaults=preset)
+    analysis = analyse(text, layers=layers, source=name, overrides=flags, defaults=preset)
     if preset is None and analysis.resolved is not None and "model" in analysis.resolved.settings:
         preset = model_preset(analysis.resolved.settings["model"].shown)
-        analysis = analyse(text, layers=layers, overrides=flags, defaults=preset)
+        analysis = analyse(text, layers=layers, source=name, overrides=flags, defaults=preset)
     if analysis.errors or analysis.resolved is None:
         return analysis.errors
     plan = scaled_plan(plan_of(analysis.resolved, source=name), scale)
@@ -148,5 +148,6 @@ def settings_of_run(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
         raise DsdError(f"`{folder / 'plan.json'}` cannot be read: {error}") from error
     texts = {name: setting_text(value) for name, value in saved.settings.items()}
     flags = {name: text for name, text in texts.items() if saved.settings_from.get(name) == "flag"}
+    flags |= saved.overrides
     preset = {name: text for name, text in texts.items() if saved.settings_from.get(name) == "preset"}
     return flags, preset

@@ -69,10 +69,11 @@ def repair(
     if unreadable:
         if path == "-":
             raise DsdError("stdin is not UTF-8 text, so nothing was fixed", help="save the file as UTF-8")
-        found = diagnostics_of(text, unreadable, selected=selected, layers=layers)
+        found = diagnostics_of(text, unreadable, name, selected=selected, layers=layers)
         return Repaired(path, CheckedFile(name, SourceText(text), found), text, 0)
     try:
-        mended = mend(text, partial(check_text, selected=selected, layers=layers), unsafe=unsafe, chosen=selected)
+        check = partial(check_text, selected=selected, layers=layers, source=name)
+        mended = mend(text, check, unsafe=unsafe, chosen=selected, source=name)
     except DsdError as error:
         raise DsdError(f"`{name}`: {error.message}", help=error.help) from error
     return Repaired(path, CheckedFile(name, SourceText(mended.text), mended.diagnostics), text, len(mended.applied))

@@ -15,15 +15,20 @@ if TYPE_CHECKING:
 
 
 def check_text(
-    text: str, *, selected: frozenset[str], layers: Sequence[LayerInfo] | None = None
+    text: str,
+    *,
+    selected: frozenset[str],
+    layers: Sequence[LayerInfo] | None = None,
+    source: str | None = None,
 ) -> tuple[Diagnostic, ...]:
     """The selected diagnostics of a text and its errors, without suppressed ones, in source order.
 
+    ``source`` is the path of the text, to which the files that it uses are relative.
     Errors are always included, whatever is selected. Mistakes in the text are never raised.
     """
     from dsd_lang.analysis import analyse
 
-    return check_analysis(text, analyse(text, layers=layers, selected=selected), selected=selected)
+    return check_analysis(text, analyse(text, layers=layers, source=source, selected=selected), selected=selected)
 
 
 def check_analysis(text: str, analysis: Analysis, *, selected: frozenset[str]) -> tuple[Diagnostic, ...]:

@@ -76,9 +76,17 @@ def _edited(text: str, edits: Sequence[Edit]) -> str:
     return "".join([*pieces, text[position:]])
 
 
-def mend(text: str, check: Check, *, unsafe: bool, chosen: frozenset[str] = frozenset(CATALOGUE)) -> Mended:
+def mend(
+    text: str,
+    check: Check,
+    *,
+    unsafe: bool,
+    chosen: frozenset[str] = frozenset(CATALOGUE),
+    source: str | None = None,
+) -> Mended:
     """Applies the fixes of the ``chosen`` codes and checks again until nothing changes (at most 50 rounds).
 
+    ``source`` is the path of the text, to which the files that it uses are relative.
     Raises :class:`DsdError` if a fix marked as safe is not; no text is returned then.
     """
     applied: list[Diagnostic] = []
@@ -88,7 +96,7 @@ def mend(text: str, check: Check, *, unsafe: bool, chosen: frozenset[str] = froz
         wanted = [item for item in found if item.code in chosen]
         fixed = apply_fixes(text, wanted, unsafe=False)
         if fixed.applied:
-            _verify(text, fixed)
+            _verify(text, fixed, source)
         elif unsafe:
             fixed = apply_fixes(text, wanted, unsafe=True)
         if not fixed.applied or fixed.text in seen:
@@ -99,12 +107,12 @@ def mend(text: str, check: Check, *, unsafe: bool, chosen: frozenset[str] = froz
     return Mended(text, tuple(applied), found)
 
 
-def _verify(text: str, fixed: Fixed) -> None:
+def _verify(text: str, fixed: Fixed, source: str | None) -> None:
     """Checks that safe fixes keep the meaning; if they do not, names the one that does not."""
-    if keeps_meaning(text, fixed.text):
+    if keeps_meaning(text, fixed.text, source):
         return
     alone = ((item, apply_fixes(text, [item], unsafe=False).text) for item in fixed.applied)
-    guilty = next((item for item, mended in alone if not keeps_meaning(text, mended)), fixed.applied[0])
+    guilty = next((item for item, mended in alone if not keeps_meaning(text, mended, source)), fixed.applied[0])
     raise DsdError(
         f"internal error: the fix of {guilty.code} on line {guilty.span.line} calls itself safe and would change "
         "the plan; nothing was written",
@@ -112,12 +120,12 @@ def _verify(text: str, fixed: Fixed) -> None:
     )
 
 
-def keeps_meaning(before: str, after: str) -> bool:
+def keeps_meaning(before: str, after: str, source: str | None = None) -> bool:
     """What a safe fix must keep: the plan's hash; without plans, the tree up to the order of arguments."""
     from dsd_lang.analysis import analyse
     from dsd_lang.compiler import plan_of
 
-    old, new = analyse(before), analyse(after)
+    old, new = analyse(before, source=source), analyse(after, source=source)
     if old.resolved is not None and new.resolved is not None:
         return plan_of(old.resolved).hash == plan_of(new.resolved).hash
     return bare(old.program.statements) == bare(new.program.statements) or _canonical(before) == _canonical(after)

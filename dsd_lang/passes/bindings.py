@@ -50,15 +50,15 @@ def bind_all(values: tuple[nodes.Domain, ...], names: Names, diagnostics: Diagno
             diagnostics.report(wrong_value_names.not_a_selector(value.span))
             return None
         found += selectors
-    return tuple(found)
+    return nodes.SelectorList(tuple(found), values[0].span.to(values[-1].span))
 
 
 def as_selectors(bound: Bound, span: Span) -> tuple[nodes.SelectorNode, ...] | None:
     """Selectors, as a name in `layers=` stands for them; None for anything else."""
     if isinstance(bound, Quantity):
         return None
-    if isinstance(bound, tuple):
-        return bound
+    if isinstance(bound, nodes.SelectorList):
+        return bound.items
     if isinstance(bound, nodes.SelectorNode):
         return (bound,)
     if isinstance(bound, nodes.Name):
@@ -81,8 +81,8 @@ def written(bound: Bound) -> str:
     """A value as it is written in a schedule, where that is short; else in words."""
     if isinstance(bound, Quantity):
         return str(bound)
-    if isinstance(bound, tuple):
-        return ",".join(str(item.selector) for item in bound)
+    if isinstance(bound, nodes.SelectorList):
+        return ",".join(str(item.selector) for item in bound.items)
     if isinstance(bound, nodes.SelectorNode):
         return str(bound.selector)
     if isinstance(bound, nodes.Text):
@@ -108,7 +108,7 @@ def closed(node: nodes.Domain, names: Names) -> nodes.Domain:
         bound = names.get(node.text)
         if isinstance(bound, Quantity):
             return literal_node(bound, node.span)
-        return node if bound is None or isinstance(bound, tuple) else bound
+        return node if bound is None or isinstance(bound, nodes.SelectorList) else bound
     if isinstance(node, nodes.Unary):
         return nodes.Unary(node.operator, _value(node.operand, names), node.span)
     if isinstance(node, nodes.Binary):
@@ -125,8 +125,9 @@ def closed(node: nodes.Domain, names: Names) -> nodes.Domain:
 
 def _closed_item(item: nodes.SelectorTarget, names: Names) -> nodes.SelectorTarget:
     target = closed(item.target, names)
-    assert not isinstance(target, (nodes.HeldTarget, nodes.ListTarget, nodes.SelectorNode)) or target is not item.target
-    return nodes.SelectorTarget(item.selector, target, item.span)  # type: ignore[arg-type]
+    if isinstance(target, (nodes.HeldTarget, nodes.ListTarget, nodes.SelectorNode)):
+        target = item.target  # a name that stands for no target of one selector, which is reported later
+    return nodes.SelectorTarget(item.selector, target, item.span)
 
 
 def _value(node: nodes.Value, names: Names) -> nodes.Value:

@@ -95,4 +95,5 @@ def respanned(node: T, call: Span, name: str, file: str | None) -> T:
     elif type(node).__module__ == nodes.__name__:
         slots: tuple[str, ...] = type(node).__slots__  # type: ignore[attr-defined]
         copied = type(node)(*[respanned(getattr(node, slot), call, name, file) for slot in slots])
-    return copied
+    made: T = copied
+    return made

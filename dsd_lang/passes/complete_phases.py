@@ -9,7 +9,7 @@ from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import Block, Draft
 from dsd_lang.passes.outline import Round
-from dsd_lang.passes.quantities import length_data
+from dsd_lang.passes.quantities import Quantity, length_data
 from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_settings import Settings
 from dsd_lang.passes.values import is_function, is_length, is_source
@@ -84,6 +84,8 @@ class _Completion:
             value = self.settings[name].data
         if row.kind == "function" and is_function(value):
             value = _without_defaults(row, value)
+        if row.kind == "selectors" and isinstance(value, tuple) and not isinstance(value, Quantity):
+            return value
         if not (isinstance(value, (str, int)) or is_length(value) or is_function(value) or is_source(value)):
             return None  # missing, `none`, or a reference that is already resolved
         return None if value == _DEFAULTS[name] else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from dsd_lang.base.diagnostics import Span
+from dsd_lang.base.diagnostics import CalledSpan, Span
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.units import format_short
 from dsd_lang.passes.draft import Draft, Draftbook
@@ -29,16 +29,18 @@ class Derivation(NamedTuple):
     is_written_here: bool = False
 
 
-def derivations(book: Draftbook, settings: Settings, text: str) -> list[tuple[Derivation, ...]]:
-    """The derived and computed values of each phase, in the plan's order."""
-    tracing = _Tracing(settings, text)
+def derivations(
+    book: Draftbook, settings: Settings, text: str, used_texts: Mapping[str, str] = {}
+) -> list[tuple[Derivation, ...]]:
+    """The derived and computed values of each phase, in the plan's order; ``used_texts`` has those of other files."""
+    tracing = _Tracing(settings, {**used_texts, "": text})
     return [tuple(tracing.phase(draft)) for draft in book.phases]
 
 
 class _Tracing:
-    def __init__(self, settings: Settings, text: str) -> None:
+    def __init__(self, settings: Settings, texts: Mapping[str, str]) -> None:
         self.settings = settings
-        self.text = text
+        self.texts = texts
         self.origins: dict[tuple[int, str], Span | None] = {}
 
     def phase(self, draft: Draft) -> Iterator[Derivation]:
@@ -120,7 +122,8 @@ class _Tracing:
         node = _rate_node(draft.node) if name == "lr" else _positional(draft.node, name)
         if node is None or not any(isinstance(part, nodes.Name) for part in below(node)):
             return
-        words = " ".join(self.text[node.span.start : node.span.end].split())
+        file = node.span.file if isinstance(node.span, CalledSpan) else None
+        words = " ".join(self.texts[file or ""][node.span.start : node.span.end].split())
         yield Derivation(name, f"written as `{words}`", None, node.span, True)
 
 
@@ -130,7 +133,7 @@ def _short(quantity: Quantity | None) -> str:
 
 def _rate_node(node: nodes.Phase) -> nodes.Value | None:
     found = (item.value for item in node.items if isinstance(item, nodes.Argument) and item.name == "lr")
-    return next((value for value in found if not isinstance(value, tuple)), None)
+    return next((value for value in found if not isinstance(value, (tuple, nodes.ListTarget))), None)
 
 
 def _positional(node: nodes.Phase, name: str) -> nodes.Value | None:

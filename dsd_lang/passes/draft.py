@@ -8,6 +8,7 @@ execution order; the plan's ids are `p<index>`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import Span
@@ -81,6 +82,7 @@ class Draft:
         "derived",
         "exclude",
         "given",
+        "groups",
         "index",
         "item",
         "label",
@@ -112,6 +114,7 @@ class Draft:
     layers: tuple[str, ...]
     exclude: tuple[str, ...]
     lr: Quantity | None
+    groups: tuple[tuple[str, Fraction], ...]
     rate: RateData
     references: dict[str, SourceData | TeacherData]
     target: TargetData | None

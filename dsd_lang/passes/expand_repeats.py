@@ -120,7 +120,7 @@ class _Expansion:
 
     def scale(self, tail: TailItem) -> Fraction:
         for argument in tail.node.arguments:
-            if argument.name == "scale" and not isinstance(argument.value, tuple):
+            if argument.name == "scale" and not isinstance(argument.value, (tuple, nodes.ListTarget)):
                 quantity = evaluate(argument.value, tail.names, self.diagnostics)
                 if quantity is not None and quantity.is_number and quantity.value > 0:
                     return quantity.value

@@ -72,7 +72,7 @@ class Quantity(NamedTuple):
         return f"{number(self.value)}{self.unit}"
 
 
-Bound = Quantity | nodes.Domain | tuple[nodes.SelectorNode, ...]
+Bound = Quantity | nodes.Domain | nodes.SelectorList
 """What a name stands for: a quantity, or what else may follow `=`, without names of its own."""
 Names = Mapping[str, Bound]
 

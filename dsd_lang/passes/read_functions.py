@@ -120,6 +120,9 @@ def argument_data(value: nodes.Value, names: Names, diagnostics: Diagnostics) ->
     """A value in parentheses: an exact number as text, a length, a word, or on/off as a boolean."""
     if isinstance(value, nodes.Name):
         bound = names.get(value.text)
+        if isinstance(bound, (nodes.SelectorList, nodes.SelectorNode, *nodes.TARGETS)):
+            diagnostics.report(wrong_value.not_a_number(value))
+            return None
         if bound is not None and not isinstance(bound, Quantity):
             return argument_data(bound, NO_NAMES, diagnostics)
         if bound is None and value.text not in SWITCHES and value.text.lower() in SWITCHES:

@@ -51,7 +51,7 @@ def read_value(
         return None
     if isinstance(value, nodes.Name):
         bound = names.get(value.text)
-        if isinstance(bound, (tuple, nodes.SelectorNode, *nodes.TARGETS)) and not isinstance(bound, Quantity):
+        if isinstance(bound, (nodes.SelectorList, nodes.SelectorNode, *nodes.TARGETS)):
             if argument.kind == "lr" and isinstance(bound, nodes.ListTarget):
                 return WrittenRate(bound, names)
             diagnostics.report(wrong_value.not_taken(argument, value))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from dsd_lang.base.arguments import RATE_WORDS
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.units import exact, format_exact, format_short
+from dsd_lang.passes.bindings import selectors_of
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import Draft
@@ -20,7 +21,7 @@ from dsd_lang.passes.quantities import Bound, Names, Quantity, evaluate, is_too_
 from dsd_lang.passes.read_settings import Settings
 from dsd_lang.passes.values import FAILED, WrittenRate, is_decay, is_length, is_source
 from dsd_lang.plan.rates import final_exponent
-from dsd_lang.rules import lr_not_positive, unknown_argument, wrong_value
+from dsd_lang.rules import lr_not_positive, unknown_argument, wrong_value, wrong_value_names
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.walk import below
 
@@ -34,9 +35,10 @@ _ORIGINS = {"set": "`set`", "flag": "`--set`", "preset": "the model preset"}
 
 
 def resolve_learning_rates(compilation: Compilation) -> None:
-    """Fills in ``lr`` of every draft, and ``rate``, the same as plan data."""
+    """Fills in ``lr`` of every draft, ``groups`` (multiples of it), and ``rate``, both as plan data."""
     rates = _Rates(compilation.settings, compilation.diagnostics)
     for draft in compilation.book.phases:
+        draft.groups = ()
         draft.lr = rates.start(draft)
         draft.rate = rates.data(draft)
 
@@ -92,6 +94,7 @@ class _Rates:
         given = draft.given.arguments.get("lr")
         if draft.original is not None:
             if given is draft.original.given.arguments.get("lr"):
+                draft.groups = draft.original.groups
                 return self.copied(draft)
             draft.reasons["copy"] = f"`repeat` copies {draft.original.index}"
             draft.reasons["lr"] = "lr given"
@@ -99,11 +102,39 @@ class _Rates:
             return None
         if given is None:
             draft.derived.append("lr")
+            draft.groups = draft.parent.groups if draft.parent is not None else ()
             return self.inherited(draft)
         if "length" in draft.reasons:
             draft.reasons["lr"] = "lr given"
         assert isinstance(given, WrittenRate), "the reader of `lr=` gives an expression"
-        return self.evaluated(draft, given)
+        if isinstance(given.expression, nodes.ListTarget):
+            return self.of_groups(draft, given.expression, given.names)
+        return self.evaluated(draft, given.expression, given.names)
+
+    def of_groups(self, draft: Draft, written: nodes.ListTarget, names: Names) -> Quantity | None:
+        """The rate of what no earlier item selects, that of the last one; the others become multiples of it."""
+        rates: list[tuple[nodes.SelectorNode, Quantity]] = []
+        for item in written.items:
+            rate = self.of_group(draft, item, names)
+            selectors = selectors_of(item.selector, names)
+            if selectors is None:
+                self.diagnostics.report(wrong_value_names.name_of_no_selector(item.selector))
+            if rate is None or selectors is None:
+                return None
+            rates += [(selector, rate) for selector in selectors]
+        _, last = rates[-1]
+        for selector, rate in rates[:-1]:
+            if (rate.unit, rate.phase) != (last.unit, last.phase):
+                self.diagnostics.report(wrong_value_names.rates_not_comparable(written.span))
+                return None
+            draft.groups += ((str(selector.selector), rate.value / last.value),)
+        return last
+
+    def of_group(self, draft: Draft, item: nodes.SelectorTarget, names: Names) -> Quantity | None:
+        if isinstance(item.target, nodes.TARGETS):
+            self.diagnostics.report(wrong_value_names.not_a_rate(item.target.span))
+            return None
+        return self.evaluated(draft, item.target, names)
 
     def copied(self, draft: Draft) -> Quantity | None:
         original = draft.original
@@ -145,8 +176,7 @@ class _Rates:
         clock = self.value(draft, "clock")
         return is_source(clock) and clock["kind"] == "global"
 
-    def evaluated(self, draft: Draft, given: WrittenRate) -> Quantity | None:
-        expression, item_names = given.expression, given.names
+    def evaluated(self, draft: Draft, expression: nodes.Value, item_names: Names) -> Quantity | None:
         if isinstance(expression, nodes.Number) and expression.value.numerator > 0:
             return self.checked(draft, Quantity(expression.value))
         names: dict[str, Bound] = {}
@@ -243,6 +273,8 @@ class _Rates:
             data["of"], data["scale"] = rate.unit, format_exact(rate.value)
             if rate.unit == "last":
                 data["phase"] = f"p{rate.phase}"
+        if draft.groups:
+            data["groups"] = tuple({"selector": one, "scale": format_exact(scale)} for one, scale in draft.groups)
         warmup = self.value(draft, "warmup")
         if is_length(warmup):
             data["warmup"] = warmup

@@ -201,8 +201,9 @@ class _Resolver:
 
     def unknown(self, draft: Draft, name: str, node: nodes.Reference) -> None:
         label, index = split_index(name)
-        if index and find(draft.scope, label, draft.index) is not None:
-            self.diagnostics.report(unknown_reference.no_arm_of_it(node, name, label, self.arms(draft, label)))
+        arms = self.arms(draft, label) if index else ()
+        if index and (arms or find(draft.scope, label, draft.index) is not None):
+            self.diagnostics.report(unknown_reference.no_arm_of_it(node, name, label, arms))
             return
         known: list[str] = []
         scope: NameScope | None = draft.scope

@@ -40,9 +40,9 @@ NONE: Final = Mark.NONE
 
 @record
 class WrittenRate:
-    """`lr=expression`, with the visible loop variables."""
+    """`lr=expression` or `lr=[embed: 1e-5, all: 1e-4]`, with the visible names."""
 
-    expression: nodes.Value
+    expression: nodes.Value | nodes.ListTarget
     names: Names
 
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from dsd_lang.base.arms import names_path
 from dsd_lang.base.errors import DsdError, nearest
 from dsd_lang.plan.checked import check_expectations, check_phases, check_settings
 from dsd_lang.plan.lines import Lines
@@ -23,13 +24,14 @@ PLAN_VERSION = 1
 
 
 class Plan(PlanPart):
-    """A compiled schedule."""
+    """A compiled schedule; ``overrides`` are the values that `--set` gave to its `let`s."""
 
     version: Literal[1] = Field(default=1, alias="dsd_plan")
     hash: str = ""
     source: str | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
     settings_from: dict[str, Literal["set", "flag", "preset"]] = Field(default_factory=dict)
+    overrides: dict[str, str] = Field(default_factory=dict)
     phases: tuple[Phase, ...]
     comparisons: tuple[Comparison, ...] = ()
     expectations: tuple[Expectation, ...] = ()
@@ -111,8 +113,12 @@ class Plan(PlanPart):
         return Lines(self.phases, ()).to(identifier)
 
     def branch(self, path: str, lines: Lines | None = None) -> Plan:
-        """A linear plan: the trunk up to the fork, then that branch. ``""`` is the main line."""
+        """A linear plan: the trunk up to the fork, then that branch. ``""`` is the main line.
+
+        Arms are named as in a schedule: `grid[25%]`, `grid[s=25%,w=0]`, `dsd[seed=3]`.
+        """
         lines = self.lines() if lines is None else lines
+        path = path if path in lines else next((one for one in self.branches if names_path(path, one)), path)
         if path not in lines:
             choices = ", ".join(f"`{name}`" for name in self.branches) or "none"
             guess = nearest(path, self.branches)
@@ -125,6 +131,7 @@ class Plan(PlanPart):
             source=self.source,
             settings=self.settings,
             settings_from=self.settings_from,
+            overrides=self.overrides,
             phases=phases,
             checkpoints=lines.checkpoints(phases),
         )

@@ -36,12 +36,18 @@ class PlanPart(BaseModel):
 
 
 class SpanInfo(PlanPart):
-    """The span of a phase in the source: lines and columns from 1, the end exclusive."""
+    """The span of a phase in the source: lines and columns from 1, the end exclusive.
+
+    A phase that stands in a `def` of the schedule has ``called``, the line and column of the call. One that stands in
+    another file has the span of the call, and in ``defined`` the file, line and column of the phase.
+    """
 
     line: int
     column: int
     end_line: int
     end_column: int
+    called: str | None = None
+    defined: str | None = None
 
 
 class Duration(PlanPart):
@@ -77,11 +83,20 @@ class Decay(PlanPart):
         return self
 
 
+class RateGroup(PlanPart):
+    """Layers whose rate is a multiple of the phase's: the first group that matches a layer counts."""
+
+    selector: str
+    scale: NotNegative
+    _always: ClassVar[frozenset[str]] = frozenset({"selector", "scale"})
+
+
 class LearningRate(PlanPart):
     """The start and shape of a phase's learning rate.
 
     Either ``start`` is the exact value, or ``of`` names the rate at run time that it is relative to (`optimizer`: the
-    optimizer's own; `last`: the final value of the phase ``phase``) and ``scale`` is the factor.
+    optimizer's own; `last`: the final value of the phase ``phase``) and ``scale`` is the factor. What none of the
+    ``groups`` selects has this rate.
     """
 
     start: NotNegative | None = None
@@ -90,6 +105,7 @@ class LearningRate(PlanPart):
     scale: NotNegative | None = None
     decay: Decay = Decay()
     warmup: Duration | None = None
+    groups: tuple[RateGroup, ...] = ()
     _always: ClassVar[frozenset[str]] = frozenset({"decay"})
 
     @model_validator(mode="after")
@@ -237,6 +253,7 @@ class Phase(PlanPart):
     target: Target | None = None
     layers: tuple[str, ...] = ()
     except_: tuple[str, ...] = Field(default=(), alias="except")
+    freeze: tuple[str, ...] = ()
     duration: Duration
     lr: LearningRate
     derived: tuple[str, ...] = ()

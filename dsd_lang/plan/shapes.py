@@ -31,6 +31,13 @@ class DecayData(TypedDict):
     floor: NotRequired[str]
 
 
+class RateGroupData(TypedDict):
+    """A plan `RateGroup`."""
+
+    selector: str
+    scale: str
+
+
 class RateData(TypedDict):
     """A plan `LearningRate`."""
 
@@ -40,6 +47,7 @@ class RateData(TypedDict):
     scale: NotRequired[str]
     phase: NotRequired[str]
     warmup: NotRequired[LengthData]
+    groups: NotRequired[tuple[RateGroupData, ...]]
 
 
 class ShareData(TypedDict):
@@ -189,5 +197,5 @@ class ExpectationData(TypedDict):
     span: SpanData
 
 
-AttributeData = str | int | LengthData | FunctionData | SourceData | ClockData | TeacherData
+AttributeData = str | int | tuple[str, ...] | LengthData | FunctionData | SourceData | ClockData | TeacherData
 """An attribute of a plan `Phase` that is an argument's value."""

@@ -66,7 +66,11 @@ def told(diagnostic: Diagnostic) -> str:
     """Message, label and help as lines of plain text, for formats without carets."""
     label = f" ({diagnostic.label})" if diagnostic.label else ""
     help = f"\nhelp: {diagnostic.help}" if diagnostic.help else ""
-    return f"{diagnostic.message}{label}{help}"
+    others = "".join(
+        f"\nnote: {other.message} ({other.file or 'line'}{':' if other.file else ' '}{other.span.line})"
+        for other in diagnostic.related
+    )
+    return f"{diagnostic.message}{label}{others}{help}"
 
 
 def summary(files: Sequence[CheckedFile], *, num_fixed: int = 0) -> str:

@@ -42,6 +42,10 @@ def render_one(name: str, source: SourceText, diagnostic: Diagnostic, *, is_colo
         f"{frame(f'{span.line} |')} {shown}".rstrip(),
         f"{margin} {frame('|')} {before}{carets}",
     ]
+    for other in diagnostic.related:
+        where = f"{other.file or name}:{other.span.line}:{other.span.column}"
+        note = f"{_strong('note', is_coloured)}: {other.message}"
+        lines += [f"{margin} {frame('=')} {note} ({where})"]
     if diagnostic.help:
         lines += [f"{margin} {frame('|')}", f"{margin} {frame('=')} {_strong('help', is_coloured)}: {diagnostic.help}"]
     return "\n".join(lines) + "\n"

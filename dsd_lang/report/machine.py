@@ -34,8 +34,18 @@ def _diagnostic(name: str, diagnostic: Diagnostic, docs_url: str) -> dict[str, A
         "filename": name,
         **_positions(diagnostic.span),
         "url": rule_url(diagnostic.code, docs_url=docs_url),
+        **_related(name, diagnostic),
         "fix": None if diagnostic.fix is None else _fix(diagnostic.fix),
     }
+
+
+def _related(name: str, diagnostic: Diagnostic) -> dict[str, Any]:
+    """The other spans, where there are some: calls of a `def`, text in a used file."""
+    others = [
+        {"message": other.message, "filename": other.file or name, **_positions(other.span)}
+        for other in diagnostic.related
+    ]
+    return {"related": others} if others else {}
 
 
 def _fix(fix: Fix) -> dict[str, Any]:

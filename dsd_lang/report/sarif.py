@@ -63,6 +63,14 @@ def _result(name: str, diagnostic: Diagnostic) -> dict[str, Any]:
         "message": {"text": told(diagnostic)},
         "locations": [{"physicalLocation": {"artifactLocation": location, "region": _region(diagnostic.span)}}],
     }
+    if diagnostic.related:
+        result["relatedLocations"] = [
+            {
+                "physicalLocation": {"artifactLocation": _location(other.file or name), "region": _region(other.span)},
+                "message": {"text": other.message},
+            }
+            for other in diagnostic.related
+        ]
     if diagnostic.fix is not None and diagnostic.fix.edits:
         result["fixes"] = [_fix(location, diagnostic.fix)]
     return result

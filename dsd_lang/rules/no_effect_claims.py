@@ -25,7 +25,7 @@ def claims_without_answer(subject: Subject) -> Iterator[tuple[Span, Reason]]:
     for data, node in subject.comparisons:
         for arm, name in ((data["left"], node.left), (data["right"], node.right)):
             if arm not in arms:
-                yield name.span, _without_phases(arm, arms)
+                yield (name or node).span, _without_phases(arm, arms)
     for expected, statement in subject.expectations:
         for reason in _of_expectation(expected, arms):
             yield statement.condition.span, reason

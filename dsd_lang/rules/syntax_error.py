@@ -32,6 +32,7 @@ from __future__ import annotations
 
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.walk import bodies
 
 CODE = "DSD101"
 _BLOCKS: dict[type, str] = {
@@ -54,7 +55,7 @@ def check(subject: Subject) -> None:
                 if not branch.body:
                     name = f"the branch `{branch.label.name}`" if branch.label is not None else "this branch"
                     _report(subject, branch, f"{name} has no phases", "write its phases; `dense 0ep` trains nothing")
-        elif isinstance(statement, tuple(_BLOCKS)) and not statement.body:
+        elif type(statement) in _BLOCKS and not any(bodies(statement)):
             word = _BLOCKS[type(statement)]
             _report(subject, statement, f"this `{word}` has nothing in its block", "write its phases, or delete it")
 

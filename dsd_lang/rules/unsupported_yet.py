@@ -66,7 +66,7 @@ def _unsupported(resolved: ResolvedProgram) -> Iterator[tuple[str, Span]]:
 
 def _asked_for(draft: Draft) -> dict[str, object]:
     """The parts of a phase that may be unsupported, in plan form."""
-    return {**draft.attributes, "until": draft.until, "cycles": draft.rounds}
+    return {**draft.attributes, "until": draft.until, "cycles": draft.rounds, "lr": draft.rate}
 
 
 def _span_of(draft: Draft, name: str) -> Span | None:

@@ -192,3 +192,21 @@ def name_of_no_selector(node: nodes.SelectorNode) -> Diagnostic:
         label="not a selector",
         help='a selector is a word such as `conv`, a "glob" or a /regular expression/',
     )
+
+
+def not_a_rate(span: Span) -> Diagnostic:
+    """`lr=[conv: 2:4]`."""
+    return Diagnostic(
+        CODE, "each item of `lr=[...]` is a rate", span, label="not a rate", help="write `lr=[embed: 1e-5, all: 1e-4]`"
+    )
+
+
+def rates_not_comparable(span: Span) -> Diagnostic:
+    """`lr=[embed: 1e-5, all: last]` where `last` is known only at run time."""
+    return Diagnostic(
+        CODE,
+        "the rates of a list are multiples of its last one, and one of them is known only at run time",
+        span,
+        label="no common measure",
+        help="write all of them as numbers, or all as multiples of one earlier rate",
+    )

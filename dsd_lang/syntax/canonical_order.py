@@ -81,7 +81,7 @@ def _parts(statement: nodes.Statement | nodes.Branch) -> Iterator[_Part]:
         yield _Part(statement.condition.span, (0, _WORD, 0), is_condition=True)
     elif isinstance(statement, (nodes.Compare, nodes.Fork)):
         if isinstance(statement, nodes.Compare):
-            yield _Part(statement.right.span, (0, _WORD, 0))
+            yield _Part((statement.right or statement.left).span, (0, _WORD, 0))
         for argument in statement.arguments:
             yield _Part(argument.span, (0, _REST, _table_index(argument)))
 

@@ -144,6 +144,14 @@ class SelectorNode:
 
 
 @record
+class SelectorList:
+    """`conv, "head.*"` in a `let`: several selectors that a name stands for."""
+
+    items: tuple[SelectorNode, ...]
+    span: Span
+
+
+@record
 class SelectorTarget:
     """`fc: 50%` inside a list target (`conv, fc: 30%` is not allowed: one selector each)."""
 

@@ -184,7 +184,7 @@ class TreeBuilder:
         return None if start is None or end is None else nodes.RampTarget(start, end, first.to(last))
 
     def build_n_of_m(self, children: Children, first: Span, last: Span) -> Any:
-        return nodes.NofMTarget(children[0].value, children[1].value, first.to(last))
+        return nodes.NofMTarget(children[0].value, children[-1].value, first.to(last))
 
     def build_held(self, children: Children, first: Span, last: Span) -> Any:
         return nodes.HeldTarget(first)

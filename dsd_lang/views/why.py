@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from dsd_lang.base.diagnostics import Span
+from dsd_lang.base.diagnostics import Span, place
 from dsd_lang.passes.derivations import Derivation, SettingSource
-from dsd_lang.plan import Phase, Plan
+from dsd_lang.plan import Phase, Plan, SpanInfo
 from dsd_lang.plan.setting_text import setting_text
 from dsd_lang.views.table import shown_numbers, start_text, target_text
 
@@ -43,13 +43,21 @@ def why_text(
 def _paragraph(number: int, phase: Phase, some: Sequence[Derivation], width: int) -> Iterator[str]:
     target = f" {target_text(phase.target)}" if phase.mode == "sparse" else ""
     names = ".".join(name for name in (phase.path, phase.label) if name)
-    where = f", at {phase.span.line}:{phase.span.column}" if phase.span is not None else ""
+    where = f", at {_written_at(phase.span)}" if phase.span is not None else ""
     values = "".join(f", {name} = {value}" for name, value in phase.variables.items())
     head = f"{number} {f'{names}: ' if names else ''}{phase.mode}{target}{where}{values}"
     yield from _wrapped(head, "  ", width)
     for one in some:
         name = _WORDS.get(one.name, one.name)
         yield from _wrapped(f"{name} {_value(phase, one.name)}: {_sentence(one)}", "    ", width)
+
+
+def _written_at(span: SpanInfo) -> str:
+    """Where a phase is written, and where it is called from if that is a `def`."""
+    own = f"{span.line}:{span.column}"
+    if span.defined is not None:
+        return f"{own}, defined at {span.defined}"
+    return own if span.called is None else f"{own}, called at {span.called}"
 
 
 def _value(phase: Phase, name: str) -> str:
@@ -63,16 +71,11 @@ def _value(phase: Phase, name: str) -> str:
 
 
 def _sentence(one: Derivation) -> str:
-    rule = one.rule if one.statement is None else f"{one.rule}, by the `repeat` at {_position(one.statement)}"
+    rule = one.rule if one.statement is None else f"{one.rule}, by the `repeat` at {place(one.statement)}"
     if one.written is None:
         return rule
     joint = ", at" if one.is_written_here else "; written at"
-    return f"{rule}{joint} {_position(one.written)}"
-
-
-def _position(span: Span) -> str:
-    """Line and column, as all tools write them."""
-    return f"{span.line}:{span.column}"
+    return f"{rule}{joint} {place(one.written)}"
 
 
 def _setting_sentence(setting: SettingSource) -> str:
@@ -82,7 +85,7 @@ def _setting_sentence(setting: SettingSource) -> str:
 
 
 def _at(span: Span | None) -> str:
-    return "" if span is None else f" at {_position(span)}"
+    return "" if span is None else f" at {place(span)}"
 
 
 def _wrapped(text: str, indent: str, width: int) -> list[str]:

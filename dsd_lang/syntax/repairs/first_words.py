@@ -47,6 +47,10 @@ def first_word(recovery: Recovery, index: int, token: Token, accepted: set[str])
         recovery.report("DSD101", f"`{token.text}` is not a statement", token.span, label="unknown here", help=help)
         return recovery.skip(index)
     follows = recovery.kind(index + 1)
+    if word is None and follows == "LPAR":
+        help = "a name is called below its `def`, or below the `use` of the file that has it"
+        recovery.report("DSD101", f"`{token.text}` is not a statement", token.span, label="unknown here", help=help)
+        return recovery.skip(index)
     if word is None or follows == "EQUAL" or (follows == "LBRACE" and is_branch):
         return None
     recovery.report(

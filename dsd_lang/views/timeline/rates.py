@@ -101,6 +101,11 @@ class Rates:
                 self._say_units("`clock=global`")
                 return None
             return self._clocks.stretches[phase.id].start, self._clocks.line_ends[phase.path]
+        if phase.clock.kind == "block" and phase.clock.start is not None and phase.clock.length is not None:
+            length = exact(phase.duration.value)
+            scale = self._extent(phase) / float(length) if length else 0.0
+            start, whole = (float(exact(one.value)) * scale for one in (phase.clock.start, phase.clock.length))
+            return start, whole
         reference = phase.clock.reference
         if phase.clock.kind == "phase" or reference is None:
             return 0.0, self._extent(phase)

@@ -65,6 +65,11 @@ def _clock(stage: Stage, timeline: Timeline, reading: ClockReading | None) -> Sh
     clock = stage.phase.clock
     if clock.kind == "global":
         return ShapeClock(stage.start, timeline.total_updates)
+    if clock.kind == "block":
+        assert clock.start is not None, "a block's clock says where the phase begins"
+        assert clock.length is not None, "a block's clock says how long it is"
+        start, total = (one.length.updates(stage.updates_per_epoch) for one in (clock.start, clock.length))
+        return ShapeClock(start, total)
     if clock.kind == "reference":
         assert reading is not None
         assert clock.reference is not None

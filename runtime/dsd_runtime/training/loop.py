@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.metrics import RELU_ENTROPY
+from dsd_lang.base.units import exact
 from dsd_lang.plan import Phase
 from dsd_runtime.data.batch import Batch
 from dsd_runtime.data.dataset_samples import untouched_generators
@@ -104,7 +105,8 @@ class PhaseRun:
 
 def start_of_phase(phase: Phase, position: tuple[int, int], reading: ClockReading | None) -> tuple[int, int]:
     """The position in the data where a phase begins: a new pass, the end of the last phase, or that of its clock."""
-    if phase.clock.kind == "global":
+    is_inside = phase.clock.kind == "block" and phase.clock.start is not None and exact(phase.clock.start.value) > 0
+    if phase.clock.kind == "global" or is_inside:
         return position
     if reading is not None:
         return reading.data_epoch, reading.data_batch

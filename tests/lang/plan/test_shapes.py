@@ -12,6 +12,7 @@ MODELS = {
     "DecayData": [parts.Decay],
     "RateData": [parts.LearningRate],
     "ItemData": [parts.SelectorTarget],
+    "RateGroupData": [parts.RateGroup],
     "FunctionData": [parts.Function],
     "ReferenceData": [parts.ReferenceInfo],
     "SourceData": [parts.Source, parts.Restore],

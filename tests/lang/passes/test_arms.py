@@ -1,0 +1,65 @@
+"""Arms of sweeps and seeds of branches, by name."""
+
+from __future__ import annotations
+
+import pytest
+
+import dsd_lang
+from dsd_lang.analysis import analyse
+from dsd_lang.base.errors import DsdError
+
+GRID = "dense 4ep lr=0.1\ngrid: sweep s in 25%, 50% { sparse s; S: dense }\n"
+SEEDS = "dense 4ep lr=0.1\nfork seeds=3 { dsd: { sparse 50%; dense }  no: dense 8ep }\n"
+
+
+def test_paths() -> None:
+    assert dsd_lang.compile(GRID).branches == ("grid[25%]", "grid[50%]")
+    text = "dense 4ep lr=0.1\ngrid: sweep s in 25%, w in 0, 1e-4 { sparse s wd=w; dense }"
+    assert dsd_lang.compile(text).branches == ("grid[s=25%,w=0]", "grid[s=25%,w=1e-4]")
+    rows = "dense 4ep lr=0.1\ngrid: sweep (s, r) in (25%, 1e-3), (50%, 1e-4) { sparse s lr=r; dense }"
+    assert dsd_lang.compile(rows).branches == ("grid[s=25%,r=1e-3]", "grid[s=50%,r=1e-4]")
+
+
+@pytest.mark.parametrize("name", ["grid[25%]", "grid[0.25]", "grid[s=25%]", "grid[ s = 25% ]"])
+def test_an_arm_has_several_spellings(name: str) -> None:
+    plan = dsd_lang.compile(f"{GRID}compare {name} vs grid[50%] on=test.err\nexpect {name}.test.err < 3")
+    assert (plan.comparisons[0].left, plan.comparisons[0].right) == ("grid[25%]", "grid[50%]")
+    assert plan.branch(name).hash == plan.branch("grid[25%]").hash
+    referring = dsd_lang.compile(f"{GRID}dense from=@{name}.S.end")
+    assert [(one.phase, one.moment) for one in referring.checkpoints] == [("p2", "end")]
+
+
+def test_all_arms_of_a_sweep_are_compared_with_the_first() -> None:
+    plan = dsd_lang.compile(
+        "dense 4ep lr=0.1\ngrid: sweep s in 10%..40% by 10% { sparse s; dense }\ncompare grid on=test.err"
+    )
+    assert [(one.left, one.right) for one in plan.comparisons] == [
+        ("grid[10%]", f"grid[{share}%]") for share in (20, 30, 40)
+    ]
+
+
+def test_one_seed_of_a_branch() -> None:
+    plan = dsd_lang.compile(f"{SEEDS}dense from=@dsd[seed=2].end")
+    assert [one.phase for one in plan.checkpoints] == ["p8"] or plan.phase(
+        plan.checkpoints[0].phase or ""
+    ).path == "dsd.seed2"
+    assert plan.branch("dsd[seed=2]").hash == plan.branch("dsd.seed2").hash
+    with pytest.raises(DsdError, match="no branch"):
+        plan.branch("dsd[seed=7]")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "message"),
+    [
+        (f"{GRID}compare grid[60%] vs grid[25%] on=test.err", "DSD203", None),
+        (f"{GRID}dense from=@grid[60%].end", "DSD203", "`grid` has no arm `grid[60%]`"),
+        (f"{GRID}compare gird on=test.err", "DSD203", "`gird` is not the label of a sweep with several arms"),
+        (f"{GRID}grid: sweep s in 5%, 6% {{ sparse s; dense }}", "DSD204", "the label `grid` is taken"),
+        ("dense 4ep lr=0.1\nfork { a: dense  b: dense }\nfork { a: dense }", "DSD204", "the label `a` is taken"),
+        (f"{GRID}expect p(grid on=test.err) < 0.05", "DSD101", None),
+    ],
+)
+def test_mistakes(text: str, code: str, message: str | None) -> None:
+    found = [(item.code, item.message) for item in analyse(text).errors]
+    assert [one for one in found if one[0] == code], found
+    assert message is None or (code, message) in found
