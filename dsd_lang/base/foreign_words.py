@@ -96,7 +96,7 @@ FOREIGN_ARGUMENTS: dict[str, Meant] = {
         ("pattern nm n_m mask_structure prunen prunem", _PATTERN),
         ("structured structure_type", Meant(None, "whole rows, filters or channels are pruned by `unit=filter`")),
         ("unstructured", Meant(None, "single weights are pruned by default: leave it out")),
-        ("freeze frozen", Meant(None, "a schedule cannot freeze layers yet")),
+        ("frozen", Meant("freeze", "layers that are not trained are `freeze=embed,first_conv`")),
         ("name label id title", Meant(None, "a name is written before its phase: `base: dense 50ep`")),
         ("teacher", Meant("distill", "a teacher is `distill=@teacher.end(alpha=0.8, T=10)`")),
         ("temperature", Meant(None, "it belongs to the teacher: `distill=@teacher.end(alpha=0.8, T=10)`")),
@@ -145,7 +145,7 @@ STATEMENTS: dict[str, Meant] = {
         ("warmup warm_up", Meant(None, "a warm-up belongs to a phase: `dense 50ep warmup=5ep`")),
         ("distill distillation", Meant(None, "distillation belongs to a phase: `dense 50ep distill=@teacher.end`")),
         ("rem", Meant(None, "a comment starts with `#`")),
-        ("freeze unfreeze", Meant(None, "a schedule cannot freeze layers yet")),
+        ("freeze unfreeze", Meant(None, "layers that are not trained belong to a phase: `dense 50ep freeze=embed`")),
         ("pip conda python python3 sh bash dsd-run dsd-lint dsd_run cd",
          Meant(None, "commands are typed in a shell, not in a schedule")),
     )
