@@ -32,7 +32,7 @@ _SELECTORS = "[ \t]*(?::[ \t]*|[ \t]+)(?=[A-Za-z\"'])"
 _MODULE = r"\w+(?:\.\w+)*\.\d\w*(?:\.\w+)*(?![\w.])"
 _HALF_PATTERN = r"[ \t]+:(\d+)(?![\w.%])"
 _FOLLOWING = r"[ \t]*(\w+|\{)?"
-_DEFINITION = re.compile(r"(?:^|;)[ \t]*(?:def[ \t]+\w|use[ \t]*[\"'])", re.MULTILINE)
+_DEFINITION = re.compile(r"(?:^|[;{}\r])[ \t]*(?:def[ \t]+[\w\\]|use[ \t]*[\"'\\])", re.MULTILINE)
 
 
 class WordTokens:
