@@ -22,7 +22,7 @@ FORMAT_WORDS = ("skip", "off", "on")
 class FormatDirective(NamedTuple):
     """One comment: its word and the word's span, the offsets it leaves as they are, and why it has no effect.
 
-    ``region`` is None for `skip`, `on`, and an `off` that has no effect.
+    ``region`` begins with the comment; it is None for `skip`, `on`, and an `off` that has no effect.
     """
 
     comment: Comment
@@ -112,7 +112,5 @@ class _Blocks:
         if number is None:
             return
         directive = self.found[number]
-        line = directive.comment.span.line
-        begin = self.source.starts[line] if line < self.source.num_lines else len(self.source.text)
-        self.found[number] = directive._replace(region=(begin, max(begin, offset)))
+        self.found[number] = directive._replace(region=(directive.comment.span.start, offset))
         self.off[-1] = None

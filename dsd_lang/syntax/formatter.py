@@ -75,9 +75,7 @@ def _newline_of(text: str) -> str:
 class _Layout:
     """One pass over statements and comments, both in source order."""
 
-    def __init__(
-        self, text: str, comments: Sequence[nodes.Comment], tokens: Sequence[Token], newline: str
-    ) -> None:
+    def __init__(self, text: str, comments: Sequence[nodes.Comment], tokens: Sequence[Token], newline: str) -> None:
         self.lines: list[TokenLine | _Verbatim | None] = []  # None: a blank line
         self._source = SourceText(text)
         self._newline = newline
@@ -158,17 +156,19 @@ class _Layout:
 
     def _verbatim(self, span: Span, depth: int) -> None:
         """Statements of a `# fmt: skip` and the rest of their line unchanged, except for the indentation."""
-        line = self._source.line(span.end_line)
-        end = self._source.starts[span.end_line - 1] + len(line)
+        self._pass_over(span.end)
+        end = self._source.starts[span.end_line - 1] + len(self._source.line(span.end_line))
+        if self._index < len(self._starts) and self._starts[self._index] < end:
+            end = span.end  # another statement is on the line, and the comment is on one before it
         self._pass_over(end)
         self.lines.append(_Verbatim(INDENT * depth + self._source.text[span.start : end].rstrip() + self._newline))
 
-    def _region(self, start: int, end: int) -> None:
-        """The text between `# fmt: off` and `# fmt: on` unchanged."""
+    def _region(self, start: int, end: int, depth: int) -> None:
+        """The text from `# fmt: off` to `# fmt: on` unchanged, except for the indentation of the first."""
         self._pass_over(end)
         self._region_end = end
-        text = self._source.text[start:end]
-        is_whole = end == len(self._source.text) or not text or text[-1] in "\r\n"
+        text = INDENT * depth + self._source.text[start:end]
+        is_whole = end == len(self._source.text) or text[-1] in "\r\n"
         self.lines.append(_Verbatim(text if is_whole else text.rstrip(" \t") + self._newline))
 
     def _pass_over(self, end: int) -> None:
@@ -253,12 +253,12 @@ class _Layout:
         while self._comments and self._comments[-1].span.start < end:
             comment = self._comments.pop()
             self._gap(last_line, comment.span.line, is_first=is_first)
-            self.lines.append(TokenLine(depth, "", comment_text(comment)))
-            last_line, is_first = comment.span.line, False
             region = self._regions.get(comment.span.start)
-            if region is not None:
-                self._region(*region)
-                is_first = True  # blank lines before what follows belong to the region
+            if region is None:
+                self.lines.append(TokenLine(depth, "", comment_text(comment)))
+            else:
+                self._region(*region, depth)
+            last_line, is_first = comment.span.line, region is not None  # blank lines behind a region belong to it
         return last_line, is_first
 
     def _gap(self, last_line: int | None, line: int, *, is_first: bool) -> None:
