@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 import pytest
+from random_parts import FILES, ProgramsOfParts
 from random_programs import Programs, laid_out
 
 from dsd_lang.analysis import analyse
 from dsd_lang.base.arguments import ARGUMENTS
 from dsd_lang.base.errors import DsdError
+from dsd_lang.compiler import plan_of
 from dsd_lang.formatting import LawBrokenError, formatted
 from dsd_lang.lint.checking import check_text
 from dsd_lang.lint.codes import DEFAULT_CODES
+from dsd_lang.plan import Plan
 from dsd_lang.syntax import formatter
 from dsd_lang.syntax.formatter import format_text
 from dsd_lang.syntax.parser import parse
@@ -28,9 +32,15 @@ def random_text(seed: int) -> str:
     return laid_out(Programs(random, is_sound=seed % 4 != 0).program(), random)
 
 
+def random_text_of_parts(seed: int) -> str:
+    """A program of version 1.1, which may use :data:`FILES`."""
+    random = Random(seed)
+    return laid_out(ProgramsOfParts(random, is_sound=seed % 4 != 0, uses=seed % 3 == 0).program(), random)
+
+
 def check_laws(text: str) -> None:
     """Everything `formatted` proves, and that line ends and the byte-order mark stay."""
-    result = formatted(text).text
+    result = formatted(text, source="a.dsd", read=FILES.__getitem__).text
     assert format_text(result) == result
     ends = {"\r\n"} if "\r\n" in text else {"\r"} if "\r" in text else {"\n"}
     assert set(_line_ends(result)) <= ends
@@ -47,10 +57,34 @@ def test_random_programs_keep_the_laws(block: int) -> None:
         check_laws(random_text(seed))
 
 
+@pytest.mark.parametrize("block", range(5))
+def test_random_programs_of_parts_keep_the_laws(block: int) -> None:
+    for seed in range(block * 24, block * 24 + 24):
+        check_laws(random_text_of_parts(seed))
+
+
 @pytest.mark.slow
-def test_five_thousand_random_programs_keep_the_laws() -> None:
+@pytest.mark.parametrize("make", [random_text, random_text_of_parts])
+def test_five_thousand_random_programs_keep_the_laws(make: Callable[[int], str]) -> None:
     for seed in range(10_000, 15_000):
-        check_laws(random_text(seed))
+        check_laws(make(seed))
+
+
+def test_random_programs_of_parts_are_valid() -> None:
+    """Nearly all of the sound ones compile; their plans survive JSON, and all of version 1.1 is among them."""
+    texts = [random_text_of_parts(seed) for seed in range(80)]
+    assert all(not parse(text).diagnostics for text in texts)
+    valid = 0
+    for seed, text in enumerate(texts):
+        analysis = analyse(text, source="a.dsd", read=FILES.__getitem__)
+        if analysis.resolved is not None:
+            valid += 1
+            plan = plan_of(analysis.resolved)
+            assert Plan.from_json(plan.to_json(indent=None)) == plan, seed
+    assert valid >= 50, valid
+    whole = "\n".join(texts)
+    assert all(re.search(rf"\b{word}\b", whole) for word in ("let", "def", "use", "within", "by"))
+    assert all(mark in whole for mark in ("..", "[s", "[25%", "part", "use"))
 
 
 def test_the_random_programs_are_worth_something() -> None:
@@ -322,8 +356,7 @@ def test_what_is_left_alone(written: str, canonical: str) -> None:
 def test_random_programs_stay_as_they_are_where_the_formatter_is_off(block: int) -> None:
     for seed in range(2000 + 40 * block, 2040 + 40 * block):
         random = Random(seed)
-        text = laid_out(Programs(random).program(), random)
-        inside = laid_out(Programs(random).program(), random)
+        text, inside = (laid_out(ProgramsOfParts(random).program(), random) for _ in range(2))
         newline = random.choice(("\n", "\r\n"))
         between = f"# fmt: off{newline}{inside}{newline}"
         whole = f"{text}{newline}{between} # fmt: on{newline}dense   1ep"
@@ -337,7 +370,7 @@ def test_random_programs_stay_as_they_are_where_the_formatter_is_off(block: int)
 def test_skipped_statements_of_random_programs(block: int) -> None:
     for seed in range(3000 + 40 * block, 3040 + 40 * block):
         random = Random(seed)
-        lines = random_text(seed).split("\n")
+        lines = random_text_of_parts(seed).split("\n")
         marked = [line for line in lines if "#" not in line and "\\" not in line and "\r" not in line and line.strip()]
         for line in random.sample(marked, min(3, len(marked))):
             lines[lines.index(line)] = f"{line}  # fmt: skip"
