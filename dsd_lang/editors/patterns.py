@@ -131,6 +131,7 @@ def _comments() -> tuple[PatternRule, ...]:
             ("(?:(?<=\\[)[^\\]\\r\\n]*)?", "code"),
             ("[^\\r\\n]*", "comment"),
         ),
+        _rule(("#[ \\t]*", "comment"), ("fmt:[ \\t]*(?:skip|off|on)\\b", "directive"), ("[^\\r\\n]*", "comment")),
         _rule(("#[^\\r\\n]*", "comment")),
         _rule(("//[^\\r\\n]*", "illegal")),
     )
@@ -147,7 +148,7 @@ def _texts(known: dict[str, str]) -> tuple[PatternRule, ...]:
 
 def _expressions(words: Vocabulary, known: dict[str, str], name: str) -> Iterable[PatternRule]:
     """Names whose category follows from the word before or after them."""
-    path = f"(?:{known['DOTTED']}|{name})"
+    path = f"(?:{known['ARM']}|{known['DOTTED']}|{name})"
     alone = f"{_WORD_END}(?!{_BLANK}[:=])"
     value_end = f"{_WORD_END}(?!{_BLANK}:)"
     yield _rule(("set", "function"), ahead=f"(?={_BLANK}\\()")
