@@ -166,7 +166,10 @@ class ProgramsOfParts(Programs):
         if self.chance(0.5):
             tokens = [label, ":", "sweep", share, "in", "25%", ",", "0.5"]
             values = ("25%", "0.5") if self.chance(0.5) else (f"{share} =25% ", f"{share}=50%")
-            return [*tokens, *self.with_names({share: "share"}, depth)], (f"{label}[{values[0]}]", f"{label}[{values[1]}]")
+            return [*tokens, *self.with_names({share: "share"}, depth)], (
+                f"{label}[{values[0]}]",
+                f"{label}[{values[1]}]",
+            )
         names = {share: "share", rate: "rate"}
         tokens = [label, ":", "sweep", *self.row([[share], [rate]]), "in"]
         tokens += self.rows([[["25%"], ["1e-3"]], [["50%"], ["5e-4"]]])
