@@ -13,8 +13,8 @@ from dsd_lang.syntax.format_directives import FORMAT_DIRECTIVE, FORMAT_WORDS, Fo
 from dsd_lang.syntax.nodes import Comment
 
 _HELP = (
-    "`# fmt: skip` at the end of a statement keeps it as it is; `# fmt: off` and `# fmt: on`, each on a line of its own, "
-    "keep what is between"
+    "`# fmt: skip` at the end of a statement keeps it as it is; `# fmt: off` and `# fmt: on`, each on a line of its "
+    "own, keep what is between"
 )
 
 

@@ -19,6 +19,7 @@ from dsd_lang.compiler import plan_of
 from dsd_lang.formatting import LawBrokenError, formatted
 from dsd_lang.lint.checking import check_text
 from dsd_lang.lint.codes import DEFAULT_CODES
+from dsd_lang.lint.fixes import apply_fixes
 from dsd_lang.plan import Plan
 from dsd_lang.syntax import formatter
 from dsd_lang.syntax.formatter import format_text
@@ -177,11 +178,13 @@ FORMS = [
     ),
     (
         "w:within  100ep{dense 10%;sparse layers=fc .5 70%;sparse s 5%; sparse held wd=0 10%;dense}",
-        "w: within 100ep {\n  dense 10%\n  sparse 50% layers=fc 70%\n  sparse s 5%\n  sparse held 10% wd=0\n  dense\n}\n",
+        "w: within 100ep {\n  dense 10%\n  sparse 50% layers=fc 70%\n  sparse s 5%\n"
+        "  sparse held 10% wd=0\n  dense\n}\n",
     ),
     (
         "def d(s){sparse lr=1 s 60%}\nfork{a:d(50%)\nb:within 5ep{sparse 50% lr=1 20%;dense}}",
-        "def d(s) {\n  sparse s 60% lr=1\n}\nfork {\n  a: d(50%)\n  b: within 5ep {\n    sparse 50% 20% lr=1\n    dense\n  }\n}\n",
+        "def d(s) {\n  sparse s 60% lr=1\n}\nfork {\n  a: d(50%)\n  b: within 5ep {\n"
+        "    sparse 50% 20% lr=1\n    dense\n  }\n}\n",
     ),
     ("", ""),
     ("\n\n", ""),
@@ -371,7 +374,7 @@ def test_skipped_statements_of_random_programs(block: int) -> None:
     for seed in range(3000 + 40 * block, 3040 + 40 * block):
         random = Random(seed)
         lines = random_text_of_parts(seed).split("\n")
-        marked = [line for line in lines if "#" not in line and "\\" not in line and "\r" not in line and line.strip()]
+        marked = [line for line in lines if line.strip() and not set(line) & set("#\\\r")]
         for line in random.sample(marked, min(3, len(marked))):
             lines[lines.index(line)] = f"{line}  # fmt: skip"
         text = "\n".join(lines)
@@ -386,3 +389,28 @@ def test_the_files_that_a_schedule_uses_are_in_its_meaning() -> None:
     text = 'use "common.dsd"\ndense 5ep lr=1;dsd( 10ep )\nsparse lr=1 .5'
     canonical = 'use "common.dsd"\ndense 5ep lr=1\ndsd(10ep)\nsparse 50% lr=1\n'
     assert formatted(text, source="lib/a.dsd", read=files.__getitem__).text == canonical
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "fixed"),
+    [
+        ("# fmt: on\ndense 5ep", "no `fmt: off` before it", "dense 5ep"),
+        ("dense 5ep  # fmt: off", "on a line of its own", "dense 5ep"),
+        ("# fmt: skip\ndense 5ep", "at the end of a statement", "dense 5ep"),
+        ("# fmt: off\n# fmt: off\ndense 5ep", "off here already", "# fmt: off\ndense 5ep"),
+        ("for x in 1 {\n# fmt: off\ndense 5ep\n}\n# fmt: on", "no `fmt: off` before it", None),
+        ("dense 5ep  # fmt: skp", "`fmt: skp` is unknown", None),
+        ("dense 5ep  # fmt:", "says nothing", None),
+    ],
+)
+def test_a_comment_without_effect_is_reported(text: str, message: str, fixed: str | None) -> None:
+    [found] = check_text(text, selected=frozenset({"DSD903"}))
+    assert found.code == "DSD903"
+    assert message in found.message
+    if fixed is not None:
+        assert apply_fixes(text, [found], unsafe=False).text == fixed
+
+
+def test_a_comment_with_effect_is_not_reported() -> None:
+    text = "# fmt: off\ndense  5ep\n# fmt: on\ndense   5ep  # fmt: skip\n"
+    assert check_text(text, selected=frozenset({"DSD902", "DSD903"})) == ()
