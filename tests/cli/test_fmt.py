@@ -118,7 +118,7 @@ def test_a_failing_disk_leaves_the_file(
 def test_a_law_that_does_not_hold_is_our_bug_and_writes_nothing(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(text: str) -> formatting.Formatted:
+    def refuse(text: str, **_: object) -> formatting.Formatted:
         raise formatting.LawBrokenError("formatting would lose a comment")
 
     monkeypatch.setattr(fmt, "formatted", refuse)

@@ -174,7 +174,7 @@ FORMS = [
     ("expect g[.5].test.err<1-.1", "expect g[.5].test.err < 1 - .1\n"),
     (
         "dense lr=[embed :.5,all: 1e-4] freeze=embed , conv warmup = 3% 5ep",
-        "dense 5ep lr=[embed: .5, all: 1e-4] warmup=3% freeze=embed,conv\n",
+        "dense 5ep lr=[embed: .5, all: 1e-4] freeze=embed,conv warmup=3%\n",
     ),
     (
         "w:within  100ep{dense 10%;sparse layers=fc .5 70%;sparse s 5%; sparse held wd=0 10%;dense}",
