@@ -16,7 +16,7 @@ from dsd_lang.base.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
     from dsd_lang.analysis import Analysis
-    from dsd_lang.passes.used_files import ReadFile
+    from dsd_lang.passes.read_used_files import ReadFile
     from dsd_lang.syntax import nodes
 
 
