@@ -70,7 +70,9 @@ def _one(path: str, options: Given, *, is_dry: bool) -> str:
     try:
         if unreadable:
             raise UnformattableError(unreadable)
-        result = formatted(text) if options.has("--diff") or not options.has("--check") else _unproven(text)
+        is_proven = options.has("--diff") or not options.has("--check")
+        source = options.last("--stdin-filename") if path == "-" else path
+        result = formatted(text, source=source) if is_proven else _unproven(text)
     except UnformattableError as error:
         _say_broken(name, text, error.diagnostics, options)
         return "broken"

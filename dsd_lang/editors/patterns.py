@@ -89,7 +89,7 @@ def patterns(words: Vocabulary) -> Patterns:
         ),
         Region(
             "parentheses",
-            _rule(("\\(", "parenthesis")),
+            _rule(("\\(", "parenthesis"), (_BLANK, "blank"), (f"(?:{known['REGEX']})?", "regex")),
             (_rule(("\\)", "parenthesis")), stop, statement),
             ("comments", "texts", "call-values", *inside[2:], "rest"),
         ),
@@ -131,6 +131,7 @@ def _comments() -> tuple[PatternRule, ...]:
             ("(?:(?<=\\[)[^\\]\\r\\n]*)?", "code"),
             ("[^\\r\\n]*", "comment"),
         ),
+        _rule(("#[ \\t]*", "comment"), ("fmt:[ \\t]*(?:skip|off|on)\\b", "directive"), ("[^\\r\\n]*", "comment")),
         _rule(("#[^\\r\\n]*", "comment")),
         _rule(("//[^\\r\\n]*", "illegal")),
     )
@@ -147,13 +148,15 @@ def _texts(known: dict[str, str]) -> tuple[PatternRule, ...]:
 
 def _expressions(words: Vocabulary, known: dict[str, str], name: str) -> Iterable[PatternRule]:
     """Names whose category follows from the word before or after them."""
-    path = f"(?:{known['DOTTED']}|{name})"
-    alone = f"{_WORD_END}(?!{_BLANK}[:=])"
+    path = f"(?:{known['ARM']}|{known['DOTTED']}|{name})"
+    alone = f"{_WORD_END}(?!\\[|{_BLANK}[:=])"
     value_end = f"{_WORD_END}(?!{_BLANK}:)"
     yield _rule(("set", "function"), ahead=f"(?={_BLANK}\\()")
     yield _rule(("as", "keyword"), (_BLANKS, "blank"), (name, "binding"), ahead=alone)
     for word in ("compare", "vs"):
         yield _rule((word, "keyword"), (_BLANKS, "blank"), (path, "path"), ahead=alone)
+    yield _rule(("in", "keyword"), (_BLANK, "blank"), (known["REGEX"], "regex"))
+    yield from _openers(words, name)
     yield _rule((_one_of(words.modes), "mode"), ahead=_WORD_END)
     yield _rule((_one_of(words.logical), "logical"), ahead=_WORD_END)
     yield _rule((_one_of(words.targets), "constant"), ahead=_WORD_END)
@@ -169,6 +172,19 @@ def _expressions(words: Vocabulary, known: dict[str, str], name: str) -> Iterabl
     yield _rule((name, "argument"), ahead=f"(?={_EQUALS})")
     yield _rule(("(?<![=!<>])=(?!=)", "assignment"), (_BLANK, "blank"), (known["REGEX"], "regex"))
     yield _rule((",", "comma"), (_BLANK, "blank"), (known["REGEX"], "regex"))
+
+
+def _openers(words: Vocabulary, name: str) -> Iterable[PatternRule]:
+    """Words that are reserved only where a statement begins, or behind a range, known by what follows."""
+    follows = {
+        "let": f"(?={_BLANKS}{name}{_BLANK}=(?!=))",
+        "def": f"(?={_BLANKS}{name}{_BLANK}\\()",
+        "use": f"(?={_BLANK}[\"'])",
+        "within": f"(?={_BLANKS}[\\w.(-])",
+    }
+    for word in words.openers:
+        yield _rule((f"(?<![\\w.@=]){word}", "keyword"), ahead=follows[word])
+    yield _rule(("(?<![\\w.@=])by", "keyword"), ahead=f"(?={_BLANKS}[\\w.(-])")
 
 
 def _call_values(words: Vocabulary, name: str) -> tuple[PatternRule, ...]:
@@ -213,6 +229,7 @@ def _digits(length: str, words: Vocabulary) -> str:
 def _marks(known: dict[str, str]) -> tuple[PatternRule, ...]:
     return (
         _rule(("->", "arrow")),
+        _rule(("\\.\\.", "operator")),
         _rule((known["COMPARATOR"], "operator")),
         _rule(("=", "assignment")),
         _rule((",", "comma")),
@@ -225,6 +242,7 @@ def _marks(known: dict[str, str]) -> tuple[PatternRule, ...]:
 
 def _names(words: Vocabulary, known: dict[str, str], name: str) -> Iterable[PatternRule]:
     """All other names: metrics, layers, calls, words with a meaning, variables."""
+    yield _rule((f"(?!{name}\\[[^\\]\\r\\n]*:){known['ARM']}", "path"))
     split = f"{_one_of(words.splits)}\\.{name}"
     metric = f"(?:{split}|{_any(words.metrics_without_split)})"
     yield _rule((f"(?:{name}\\.)*?", "path"), (metric, "metric"), ahead=_WORD_END)

@@ -63,6 +63,23 @@ def snippets(words: Vocabulary) -> tuple[Snippet, ...]:
             "one branch for each value",
             ("sweep ${1:s} in ${2:25%, 50%, 75%} {", "  sparse ${1:s} ${3:10ep}", "  dense ${3:10ep}", "}"),
         ),
+        Snippet("let", "a name for a value", ("let ${1:s} = ${2:50%}",)),
+        Snippet(
+            "def",
+            "a part with parameters, and a call of it",
+            (
+                "def ${1:dsd}(${2:s}, ${3:n}=${4:5ep}) {",
+                "  sparse ${2:s} ${3:n}",
+                "  dense ${3:n}",
+                "}",
+                "${1:dsd}(${5:50%})",
+            ),
+        ),
+        Snippet(
+            "within",
+            "phases whose lengths are shares of a whole",
+            ("within ${1:100ep} {", "  dense ${2:10%}", "  sparse ${3:50%} ${4:60%}", "  dense", "}"),
+        ),
         Snippet("expect", "a claim that is checked at the end", ("expect ${1:dsd.test.err} < ${2:plain.test.err}",)),
         Snippet(
             "ignore", "silence a diagnostic on the next line", (f"# dsd: ignore[{_choice(1, words.rules)}] ${{2:why}}",)

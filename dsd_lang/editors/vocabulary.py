@@ -19,7 +19,7 @@ from dsd_lang.base.units import Unit
 from dsd_lang.passes.read_functions import SWITCHES
 from dsd_lang.passes.resolve_references import MOMENTS
 from dsd_lang.syntax.table import load_table
-from dsd_lang.syntax.terminals import STATEMENT_WORDS
+from dsd_lang.syntax.terminals import SOFT_WORDS, STATEMENT_WORDS
 
 _MODES = frozenset({"DENSE", "SPARSE"})
 _LOGICAL = frozenset({"AND", "OR", "NOT"})
@@ -27,13 +27,17 @@ _TARGETS = frozenset({"HELD"})
 
 
 class Vocabulary(NamedTuple):
-    """All word lists of the language; the first five divide up the reserved words."""
+    """All word lists of the language; the first five divide up the reserved words.
+
+    ``openers`` are reserved only where a statement begins.
+    """
 
     modes: tuple[str, ...]
     statements: tuple[str, ...]
     connectives: tuple[str, ...]
     logical: tuple[str, ...]
     targets: tuple[str, ...]
+    openers: tuple[str, ...]
     kinds: tuple[str, ...]
     roles: tuple[str, ...]
     parts: tuple[str, ...]
@@ -72,6 +76,7 @@ def vocabulary() -> Vocabulary:
         connectives=words(others),
         logical=words(_LOGICAL),
         targets=words(_TARGETS),
+        openers=tuple(SOFT_WORDS),
         kinds=tuple(KINDS),
         roles=tuple(ROLES),
         parts=tuple(PARTS),

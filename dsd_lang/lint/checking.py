@@ -42,21 +42,23 @@ def check_analysis(text: str, analysis: Analysis, *, selected: frozenset[str]) -
         from dsd_lang.rules import not_canonical
 
         kept = sorted([*kept, *not_canonical.find(text)], key=lambda diagnostic: diagnostic.span.start)
-    if "dsd:" not in text:
+    if "dsd:" not in text and "fmt:" not in text:
         return tuple(kept)
     from dsd_lang.base.source import SourceText
+    from dsd_lang.lint.format_comments import without_effect
     from dsd_lang.lint.suppressions import apply_suppressions
     from dsd_lang.syntax.directives import stretches
 
+    source, comments = SourceText(text), analysis.program.comments
+    statements = stretches(_tokens(text, analysis.parsed))
     looked_for = selected if analysis.resolved is not None else frozenset()  # errors may hide diagnostics
-    return apply_suppressions(
-        SourceText(text),
-        analysis.program.comments,
-        kept,
-        statements=stretches(_tokens(text, analysis.parsed)),
-        looked_for=looked_for,
-        reports="DSD903" in selected,
+    told = apply_suppressions(
+        source, comments, kept, statements=statements, looked_for=looked_for, reports="DSD903" in selected
     )
+    if "fmt:" not in text or "DSD903" not in selected:
+        return told
+    found = without_effect(source, comments, statements)
+    return tuple(sorted([*told, *found], key=lambda diagnostic: diagnostic.span.start))
 
 
 def _tokens(text: str, parsed: ParseResult) -> Sequence[Token]:

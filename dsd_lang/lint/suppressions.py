@@ -54,7 +54,7 @@ def apply_suppressions(
     for comment, found in directives:
         words = _words(comment, found)
         if not words:
-            span = _part(comment.span, 0, found.end())
+            span = part_of(comment.span, 0, found.end())
             help = "write `# dsd: ignore[DSD303]`"
             added.append(Diagnostic("DSD903", "a suppression names the codes it suppresses", span, help=help))
         line = covered_line(source, comment)
@@ -77,7 +77,7 @@ def apply_suppressions(
 def _words(comment: Comment, found: re.Match[str]) -> list[_Word]:
     offset = found.start(1)
     return [
-        _Word(written[0], _part(comment.span, offset + written.start(), offset + written.end()))
+        _Word(written[0], part_of(comment.span, offset + written.start(), offset + written.end()))
         for written in re.finditer(r"[^\s,]+", found[1] or "")
     ]
 
@@ -87,7 +87,8 @@ def _covers(diagnostic: Diagnostic, line: int, around: Sequence[StatementRange])
     return span.line <= line <= span.end_line or any(one.start < span.end and span.start < one.end for one in around)
 
 
-def _part(span: Span, start: int, end: int) -> Span:
+def part_of(span: Span, start: int, end: int) -> Span:
+    """A part of a span within one line, by offsets from its start."""
     return Span(span.line, span.column + start, span.line, span.column + end, span.start + start, span.start + end)
 
 
@@ -122,7 +123,7 @@ def _removal(
     useless: Sequence[_Word],
 ) -> Fix:
     if len(useless) == len(words):
-        return Fix("delete the comment", (_without_comment(source, comment, found),), "safe")
+        return Fix("delete the comment", (without_comment(source, comment, found),), "safe")
     return Fix(f"leave out `{word.text}`", (_without_word(word, words),), "safe")
 
 
@@ -135,12 +136,12 @@ def _without_word(word: _Word, words: Sequence[_Word]) -> Edit:
     return Edit(Span(before.end_line, before.end_column, *word.span[2:4], before.end, word.span.end), "")
 
 
-def _without_comment(source: SourceText, comment: Comment, found: re.Match[str]) -> Edit:
+def without_comment(source: SourceText, comment: Comment, found: re.Match[str]) -> Edit:
     """An edit that removes the comment, or the line if nothing else is on it. A second `#` after it stays."""
     span = comment.span
     follows = re.compile(_NEXT_COMMENT).match(comment.text, found.end())
     if follows is not None:
-        return Edit(_part(span, 0, follows.start(1)), "")
+        return Edit(part_of(span, 0, follows.start(1)), "")
     begin = source.starts[span.line - 1]
     if comment.is_alone:
         end = source.starts[span.line] if span.line < source.num_lines else span.end

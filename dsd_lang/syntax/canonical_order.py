@@ -1,8 +1,8 @@
 """Sorts the parts of a statement's head into canonical order.
 
 The order of a phase is: label, `dense` or `sparse`, target (with `of=`, `ramp=`, `every=`, `masks=`), selectors,
-length, `lr=`, the others in the order of the argument table, `until`. Positional arguments of calls, and settings, keep
-their order.
+length, `lr=`, the others in the order of the argument table, `until`. Arguments of calls, parameters, values of loops
+and names, and settings keep their order.
 """
 
 from __future__ import annotations
@@ -43,10 +43,15 @@ class _Part(NamedTuple):
     is_condition: bool = False
 
 
-def pieces_of(statement: nodes.Statement | nodes.Branch, head: Sequence[Token], *, keeps_order: bool) -> list[Piece]:
-    """The tokens of a statement's head, cut into pieces and in canonical order unless ``keeps_order``."""
+def pieces_of(
+    statement: nodes.Statement | nodes.Branch, head: Sequence[Token], *, keeps_order: bool, has_shares: bool = False
+) -> list[Piece]:
+    """The tokens of a statement's head, cut into pieces and in canonical order unless ``keeps_order``.
+
+    ``has_shares`` if a percentage can be the length of a phase: in a `within` and in a `def`.
+    """
     first = _Part(head[0].span, (0, _FIRST, 0))
-    parts = [first, *sorted(_parts(statement), key=lambda part: part.span.start)]
+    parts = [first, *sorted(_parts(statement, has_shares), key=lambda part: part.span.start)]
     cut = list(_cut(head, parts))
     if not keeps_order:
         cut.sort(key=lambda pair: pair[0])
@@ -67,14 +72,12 @@ def percentages(statement: nodes.Statement | nodes.Branch) -> dict[int, str]:
 # --- parts ------------------------------------------------------------------------------------------------------------
 
 
-def _parts(statement: nodes.Statement | nodes.Branch) -> Iterator[_Part]:
-    if isinstance(statement, nodes.Phase):
-        yield from _phase_parts(statement, block=0)
-    elif isinstance(statement, nodes.Branch):
+def _parts(statement: nodes.Statement | nodes.Branch, has_shares: bool) -> Iterator[_Part]:
+    if isinstance(statement, (nodes.Phase, nodes.Branch)):
         for phase in _phases(statement):
-            yield from _phase_parts(phase, block=0)
+            yield from _phase_parts(phase, has_shares, block=0)
     elif isinstance(statement, nodes.RepeatTail):
-        yield from _tail_parts(statement)
+        yield from _tail_parts(statement, has_shares)
     elif isinstance(statement, nodes.RepeatBlock) and statement.until is not None:
         yield _Part(statement.until.span, (0, _UNTIL, 0), is_condition=True)
     elif isinstance(statement, nodes.Expect):
@@ -86,7 +89,7 @@ def _parts(statement: nodes.Statement | nodes.Branch) -> Iterator[_Part]:
             yield _Part(argument.span, (0, _REST, _table_index(argument)))
 
 
-def _tail_parts(statement: nodes.RepeatTail) -> Iterator[_Part]:
+def _tail_parts(statement: nodes.RepeatTail, has_shares: bool) -> Iterator[_Part]:
     """`repeat N until COND ...`, then the phases, then `scale=`."""
     if statement.count is not None:
         yield _Part(statement.count.span, (0, _WORD, 0))
@@ -97,13 +100,13 @@ def _tail_parts(statement: nodes.RepeatTail) -> Iterator[_Part]:
         yield _Part(argument.span, (block, _LAST, 0))
     for block, phase in ((1, statement.sparse), (2, statement.dense)):
         if phase is not None:
-            yield from _phase_parts(phase, block=block)
+            yield from _phase_parts(phase, has_shares, block=block)
 
 
-def _phase_parts(phase: nodes.Phase, *, block: int) -> Iterator[_Part]:
+def _phase_parts(phase: nodes.Phase, has_shares: bool, *, block: int) -> Iterator[_Part]:
     yield _Part(phase.mode_span, (block, _WORD, 0))
     positional = [item for item in phase.items if not isinstance(item, (nodes.Argument, nodes.Until))]
-    lengths = _lengths_among(positional, phase.mode)
+    lengths = _lengths_among(positional, phase.mode, has_shares)
     for item in phase.items:
         if isinstance(item, nodes.Until):
             yield _Part(item.span, (block, _UNTIL, 0), is_condition=True)
@@ -125,22 +128,28 @@ def _table_index(argument: nodes.Argument) -> int:
     return _TABLE_INDEX.get(argument.name, len(_TABLE_INDEX))
 
 
-def _lengths_among(positional: Sequence[nodes.PhaseItem], mode: str) -> set[int]:
+def _lengths_among(positional: Sequence[nodes.PhaseItem], mode: str, has_shares: bool) -> set[int]:
     """The ids of positional items that move to the position of the length; none move if two are of the same kind.
 
     The order of two targets decides which one counts and which is the mistake.
     """
-    lengths = {id(item) for item in positional if _is_length(item, positional, mode)}
+    lengths = {id(item) for item in positional if _is_length(item, positional, mode, has_shares)}
     return lengths if len(lengths) <= 1 and len(positional) - len(lengths) <= 1 else set()
 
 
-def _is_length(item: nodes.PhaseItem, positional: Sequence[nodes.PhaseItem], mode: str) -> bool:
-    """Whether a positional item is the length; a variable is, if another item is certainly the target."""
+def _is_length(item: nodes.PhaseItem, positional: Sequence[nodes.PhaseItem], mode: str, has_shares: bool) -> bool:
+    """Whether a positional item is the length; a variable is, if another item is certainly the target.
+
+    Of two numbers in a `within`, the second is the length; and a variable before a number may be the target.
+    """
     if mode == "dense" or _has_length(item):
         return True
+    if has_shares and isinstance(item, nodes.Number):
+        return item is not positional[0] and not any(_has_length(other) for other in positional)
     if isinstance(item, _ONLY_TARGETS):
         return False
-    return any(isinstance(other, _ONLY_TARGETS) for other in positional)
+    certain = tuple(one for one in _ONLY_TARGETS if one is not nodes.Number) if has_shares else _ONLY_TARGETS
+    return any(isinstance(other, certain) for other in positional)
 
 
 def _has_length(item: object) -> bool:

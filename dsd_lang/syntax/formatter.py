@@ -1,8 +1,8 @@
 """Formats a schedule: one statement per line, two spaces of indentation, every comment kept.
 
 canonical_order.py orders the parts of a statement, and spacing.py sets blanks and line breaks. This module lays out
-statements, blocks and the comments between them. Formatting never changes the meaning or the comments;
-`dsd_lang.formatting` checks that for every text.
+statements, blocks and the comments between them, and leaves alone what format_directives.py finds. Formatting never
+changes the meaning or the comments; `dsd_lang.formatting` checks that for every text.
 """
 
 from __future__ import annotations
@@ -13,18 +13,27 @@ from itertools import pairwise
 
 from dsd_lang.base.diagnostics import Diagnostic, Span
 from dsd_lang.base.errors import DsdError
+from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.source import SourceText
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.canonical_order import percentages, pieces_of
-from dsd_lang.syntax.directives import DIRECTIVE, covered, covered_line, stretches
+from dsd_lang.syntax.directives import DIRECTIVE, StatementRange, covered, covered_line, stretches
+from dsd_lang.syntax.format_directives import FormatDirective, format_directives
 from dsd_lang.syntax.parser import ParseResult, parse
-from dsd_lang.syntax.spacing import TokenLine, comment_text, lines_of
+from dsd_lang.syntax.spacing import TokenLine, comment_text, lines_of, respaced_arm
 from dsd_lang.syntax.terminals import Token
 
 BYTE_ORDER_MARK = "\ufeff"
 INDENT = "  "
+_WITH_BODY = (nodes.RepeatBlock, nodes.ForBlock, nodes.Sweep, nodes.Def, nodes.Within)
 MAX_ALIGNED = 88
 """Lines with more code than this do not take part in lining up comments."""
+
+
+class _Verbatim(NamedTuple):
+    """A part of the source that is left as it is, with its line endings."""
+
+    text: str
 
 
 class UnformattableError(DsdError):
@@ -50,12 +59,11 @@ def format_text(text: str, *, parsed: ParseResult | None = None) -> str:
     parsed = parsed or parse(text)
     if parsed.diagnostics:
         raise UnformattableError(parsed.diagnostics)
-    layout = _Layout(text, parsed.program.comments, parsed.tokens)
-    layout.block(parsed.program.statements, depth=0, end=len(text), last_line=None)
-    body = "".join(f"{line}\n" for line in _written(layout.lines))
     newline = _newline_of(text)
+    layout = _Layout(text, parsed.program.comments, parsed.tokens, newline)
+    layout.block(parsed.program.statements, depth=0, end=len(text), last_line=None)
     mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
-    return mark + (body if newline == "\n" else body.replace("\n", newline))
+    return mark + "".join(_written(layout.lines, newline))
 
 
 def _newline_of(text: str) -> str:
@@ -67,14 +75,21 @@ def _newline_of(text: str) -> str:
 class _Layout:
     """One pass over statements and comments, both in source order."""
 
-    def __init__(self, text: str, comments: Sequence[nodes.Comment], tokens: Sequence[Token]) -> None:
-        self.lines: list[TokenLine | None] = []  # None: a blank line
+    def __init__(self, text: str, comments: Sequence[nodes.Comment], tokens: Sequence[Token], newline: str) -> None:
+        self.lines: list[TokenLine | _Verbatim | None] = []  # None: a blank line
         self._source = SourceText(text)
+        self._newline = newline
         self._comments = list(reversed(comments))
         self._tokens = [token for token in tokens if token.kind not in ("_SEPARATOR", "$END")]
         self._starts = [token.span.start for token in self._tokens]
         self._index = 0  # end of the next token
-        self._kept_together = _kept_together(self._source, comments, tokens)
+        self._has_shares = False  # a percentage may be a length here, because of a `within`
+        found = stretches(tokens) if "dsd:" in text or "fmt:" in text else []
+        directives = format_directives(self._source, comments, found) if "fmt:" in text else []
+        self._regions = {one.comment.span.start: one.region for one in directives if one.region is not None}
+        self._region_end = 0  # of the last part that was left as it is because of a `# fmt: off`
+        self._kept_together = _kept_together(self._source, comments, found)
+        self._skipped = _skipped(directives, found)
 
     def block(
         self, body: Sequence[nodes.Statement | nodes.Branch], *, depth: int, end: int, last_line: int | None
@@ -87,12 +102,17 @@ class _Layout:
         position = 0
         while position < len(body):
             statement = body[position]
-            last_line, is_first = self._comments_before(statement.span.start, depth, last_line, is_first)
+            if statement.span.start >= self._region_end:
+                last_line, is_first = self._comments_before(statement.span.start, depth, last_line, is_first)
+            if statement.span.start < self._region_end:
+                position += 1
+                continue
             self._gap(last_line, statement.span.line, is_first=is_first)
-            num_kept = self._num_kept(body[position:])
+            num_kept, is_skipped = self._num_kept(body[position:])
             if num_kept:
                 position += num_kept - 1
-                self._as_written(statement.span.to(body[position].span), depth)
+                write = self._verbatim if is_skipped else self._as_written
+                write(statement.span.to(body[position].span), depth)
             else:
                 self._statement(statement, depth)
             last_line, is_first = body[position].span.end_line, False
@@ -101,18 +121,21 @@ class _Layout:
 
     # --- statements that stay as they are -----------------------------------------------------------------------------
 
-    def _num_kept(self, body: Sequence[nodes.Statement | nodes.Branch]) -> int:
-        """How many statements, from the first one on, share a line that a `# dsd: ignore` applies to.
+    def _num_kept(self, body: Sequence[nodes.Statement | nodes.Branch]) -> tuple[int, bool]:
+        """How many statements, from the first one on, stay as they are, and whether because of a `# fmt: skip`.
 
-        On separate lines it would not apply to all of them.
+        Otherwise they share a line that a `# dsd: ignore` applies to: on separate lines it would not apply to all.
         """
-        count = 0
-        for start, end in self._kept_together:
+        count, is_skipped = 0, False
+        ranges = [(one, False) for one in self._kept_together] + [(one, True) for one in self._skipped]
+        for (start, end), is_skip in sorted(ranges):
             if not any(self._is_held(statement, start, end) for statement in body[: max(1, count)]):
                 continue
+            is_skipped |= is_skip
+            count = max(count, 1)
             while count < len(body) and body[count].span.start < end:
                 count += 1
-        return count
+        return count, is_skipped
 
     def _is_held(self, statement: nodes.Statement | nodes.Branch, start: int, end: int) -> bool:
         """Whether a range reaches into the statement, and not only into its block."""
@@ -123,10 +146,7 @@ class _Layout:
 
     def _as_written(self, span: Span, depth: int) -> None:
         """A part of the source unchanged, except for the indentation of its first line."""
-        while self._comments and self._comments[-1].span.start < span.end:
-            self._comments.pop()
-        while self._index < len(self._tokens) and self._starts[self._index] < span.end:
-            self._index += 1
+        self._pass_over(span.end)
         first, *others = (
             self._source.line(number)[: span.end_column - 1 if number == span.end_line else None].rstrip()
             for number in range(span.line, span.end_line + 1)
@@ -134,14 +154,38 @@ class _Layout:
         written = [TokenLine(depth, first[span.column - 1 :]), *(TokenLine(0, line) for line in others)]
         self.lines += self._with_comment(written, span.end, span.end_line)
 
+    def _verbatim(self, span: Span, depth: int) -> None:
+        """Statements of a `# fmt: skip` and the rest of their line unchanged, except for the indentation."""
+        self._pass_over(span.end)
+        end = self._source.starts[span.end_line - 1] + len(self._source.line(span.end_line))
+        if self._index < len(self._starts) and self._starts[self._index] < end:
+            end = span.end  # another statement is on the line, and the comment is on one before it
+        self._pass_over(end)
+        self.lines.append(_Verbatim(INDENT * depth + self._source.text[span.start : end].rstrip() + self._newline))
+
+    def _region(self, start: int, end: int, depth: int) -> None:
+        """The text from `# fmt: off` to `# fmt: on` unchanged, except for the indentation of the first."""
+        self._pass_over(end)
+        self._region_end = end
+        text = INDENT * depth + self._source.text[start:end]
+        is_whole = end == len(self._source.text) or text[-1] in "\r\n"
+        self.lines.append(_Verbatim(text if is_whole else text.rstrip(" \t") + self._newline))
+
+    def _pass_over(self, end: int) -> None:
+        """Drops the comments and tokens before an offset: they are written."""
+        while self._comments and self._comments[-1].span.start < end:
+            self._comments.pop()
+        while self._index < len(self._tokens) and self._starts[self._index] < end:
+            self._index += 1
+
     # --- statements ---------------------------------------------------------------------------------------------------
 
     def _statement(self, statement: nodes.Statement | nodes.Branch, depth: int) -> None:
         head = self._head(statement)
         opens_block = head[-1].kind == "LBRACE"
         inner = {token.span.start: found for token, found in self._comments_within(head)}
-        pieces = pieces_of(statement, head, keeps_order=bool(inner))
-        texts = {**_requoted(head), **percentages(statement)}
+        pieces = pieces_of(statement, head, keeps_order=bool(inner), has_shares=self._has_shares)
+        texts = {**_respelt(head), **percentages(statement)}
         written = lines_of(pieces, texts, inner, indent=depth)
         if not opens_block:
             self.lines += self._with_comment(written, statement.span.end, statement.span.end_line)
@@ -165,7 +209,9 @@ class _Layout:
             self.lines += self._with_comment([*head_lines[:-1], closed], end, statement.span.end_line)
             return
         self.lines += head_lines
+        outside, self._has_shares = self._has_shares, self._has_shares or _may_have_shares(statement)
         self.block(body, depth=depth + 1, end=end - 1, last_line=brace.span.line)
+        self._has_shares = outside
         self._index += 1
         self.lines += self._with_comment([TokenLine(depth, "}")], end, statement.span.end_line)
 
@@ -207,8 +253,12 @@ class _Layout:
         while self._comments and self._comments[-1].span.start < end:
             comment = self._comments.pop()
             self._gap(last_line, comment.span.line, is_first=is_first)
-            self.lines.append(TokenLine(depth, "", comment_text(comment)))
-            last_line, is_first = comment.span.line, False
+            region = self._regions.get(comment.span.start)
+            if region is None:
+                self.lines.append(TokenLine(depth, "", comment_text(comment)))
+            else:
+                self._region(*region, depth)
+            last_line, is_first = comment.span.line, region is not None  # blank lines behind a region belong to it
         return last_line, is_first
 
     def _gap(self, last_line: int | None, line: int, *, is_first: bool) -> None:
@@ -220,38 +270,53 @@ class _Layout:
 
 
 def _kept_together(
-    source: SourceText, comments: Sequence[nodes.Comment], tokens: Sequence[Token]
+    source: SourceText, comments: Sequence[nodes.Comment], found: Sequence[StatementRange]
 ) -> list[tuple[int, int]]:
     """Ranges of statements that share a line that a `# dsd: ignore` applies to."""
-    directives = [comment for comment in comments if DIRECTIVE.match(comment.text)]
-    if not directives:
-        return []
-    found = stretches(tokens)
+    directives = [comment for comment in comments if DIRECTIVE.match(comment.text)] if found else []
     covers = (covered(covered_line(source, comment), found) for comment in directives)
     return [(around[0].start, around[-1].end) for around in covers if len(around) > 1]
+
+
+def _skipped(directives: Sequence[FormatDirective], found: Sequence[StatementRange]) -> list[tuple[int, int]]:
+    """Ranges of the statements that end in a `# fmt: skip`."""
+    skips = [one for one in directives if one.word == "skip" and not one.problem]
+    covers = (covered(one.comment.span.line, found) for one in skips)
+    return [(around[0].start, around[-1].end) for around in covers if around]
 
 
 def _body(statement: nodes.Statement | nodes.Branch) -> Sequence[nodes.Statement | nodes.Branch]:
     if isinstance(statement, nodes.Fork):
         return statement.branches
-    if isinstance(statement, (nodes.RepeatBlock, nodes.ForBlock, nodes.Sweep, nodes.Branch)):
+    if isinstance(statement, nodes.Branch) and statement.is_phase and isinstance(statement.body[0], nodes.Within):
+        return statement.body[0].body
+    if isinstance(statement, (*_WITH_BODY, nodes.Branch)):
         return statement.body
     return ()
 
 
-def _requoted(head: Sequence[Token]) -> dict[int, str]:
-    """By offset, single-quoted strings rewritten with double quotes."""
-    return {
-        token.span.start: f'"{token.text[1:-1]}"'
-        for token in head
-        if token.kind == "STRING" and token.text[0] == "'" and '"' not in token.text
-    }
+def _may_have_shares(statement: nodes.Statement | nodes.Branch) -> bool:
+    """Whether a percentage in its block may be a length; the body of a `def` may be called in a `within`."""
+    if isinstance(statement, nodes.Branch):
+        return statement.is_phase and isinstance(statement.body[0], nodes.Within)
+    return isinstance(statement, (nodes.Within, nodes.Def))
+
+
+def _respelt(head: Sequence[Token]) -> dict[int, str]:
+    """By offset, what is written in another way: strings with double quotes, names of arms with their blanks."""
+    found: dict[int, str] = {}
+    for kind, text, span in head:
+        if kind == "STRING" and text[0] == "'" and '"' not in text:
+            found[span.start] = f'"{text[1:-1]}"'
+        elif kind in ("ARM", "REFERENCE") and "[" in text:
+            found[span.start] = respaced_arm(text)
+    return found
 
 
 # --- lines ------------------------------------------------------------------------------------------------------------
 
 
-def _written(lines: Sequence[TokenLine | None]) -> Iterator[str]:
+def _written(lines: Sequence[TokenLine | _Verbatim | None], newline: str) -> Iterator[str]:
     """The lines as text, with the comments of neighbouring lines of the same indentation aligned."""
     index = 0
     while index < len(lines):
@@ -259,20 +324,24 @@ def _written(lines: Sequence[TokenLine | None]) -> Iterator[str]:
         width = max((len(line.code) for line in run if len(line.code) <= MAX_ALIGNED), default=0)
         for line in run or lines[index : index + 1]:
             if line is None:
-                yield ""
+                yield newline
+            elif isinstance(line, _Verbatim):
+                yield line.text
             elif not line.code or not line.comment:
-                yield INDENT * line.indent + line.code + line.comment
+                yield INDENT * line.indent + line.code + line.comment + newline
             else:
                 code = line.code.ljust(width) if len(line.code) <= width else line.code
-                yield f"{INDENT * line.indent}{code}  {line.comment}"
+                yield f"{INDENT * line.indent}{code}  {line.comment}{newline}"
         index += len(run) or 1
 
 
-def _run(lines: Sequence[TokenLine | None], start: int) -> list[TokenLine]:
+def _run(lines: Sequence[TokenLine | _Verbatim | None], start: int) -> list[TokenLine]:
     """The neighbouring lines of the same indentation, from there on, that have code and a comment."""
     run: list[TokenLine] = []
     for line in lines[start:]:
-        if line is None or not (line.code and line.comment) or (run and line.indent != run[0].indent):
+        if not isinstance(line, TokenLine) or not (line.code and line.comment):
+            break
+        if run and line.indent != run[0].indent:
             break
         run.append(line)
     return run

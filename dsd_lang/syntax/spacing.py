@@ -5,6 +5,7 @@ A line is broken after a comma if it would otherwise be wider than :data:`MAX_WI
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from dsd_lang.base.named_tuples import NamedTuple
@@ -13,12 +14,13 @@ from dsd_lang.syntax.nodes import Comment
 from dsd_lang.syntax.terminals import Token
 
 MAX_WIDTH = 100
-_ENDS_AN_OPERAND = frozenset({"NUMBER", "LENGTH", "NAME", "DOTTED", "STRING", "REFERENCE", "RPAR"})
-_CALLABLE = frozenset({"NAME", "REFERENCE", "STRING"})
-_NEVER_AFTER = frozenset({"LPAR", "LSQB", "EQUAL", "ARROW", "STAR", "SLASH", "CARET"})
-_NEVER_BEFORE = frozenset({"COMMA", "RPAR", "RSQB", "EQUAL", "COLON", "ARROW", "STAR", "SLASH", "CARET"})
+_ENDS_AN_OPERAND = frozenset({"NUMBER", "LENGTH", "NAME", "DOTTED", "ARM", "STRING", "REFERENCE", "RPAR"})
+_CALLABLE = frozenset({"NAME", "CALLED", "REFERENCE", "STRING"})
+_NEVER_AFTER = frozenset({"LPAR", "LSQB", "EQUAL", "ARROW", "DOTS", "STAR", "SLASH", "CARET"})
+_NEVER_BEFORE = frozenset({"COMMA", "RPAR", "RSQB", "EQUAL", "COLON", "ARROW", "DOTS", "STAR", "SLASH", "CARET"})
 _SIGNS = frozenset({"PLUS", "MINUS"})
 _BREAKS_FREELY = frozenset({"COMMA", "ARROW"})
+_QUOTED = re.compile("(\"[^\"]*\"|'[^']*')")
 
 
 class TokenLine(NamedTuple):
@@ -32,6 +34,17 @@ class TokenLine(NamedTuple):
 def comment_text(comment: Comment) -> str:
     """The comment without trailing blanks."""
     return comment.text.rstrip()
+
+
+def respaced_arm(text: str) -> str:
+    """The name of an arm, or a reference with one, with a blank after each comma in its brackets and no others.
+
+    >>> respaced_arm("@grid[ s=25%,w = 0 ].end")
+    '@grid[s=25%, w=0].end'
+    """
+    parts = _QUOTED.split(text)  # every second one is in quotes
+    parts[::2] = ["".join(part.split()).replace(",", ", ") for part in parts[::2]]
+    return "".join(parts)
 
 
 def lines_of(
@@ -67,6 +80,7 @@ class _Spacing:
         self._is_unary = False
         self._in_selectors = False
         self._colon_is_ratio = False
+        self._names_value = False  # in `let s`, whose `=` has blanks around it
 
     def has_blank(self, left: Token, right: Token, is_condition: bool) -> bool:
         """Whether there is a blank between two neighbours."""
@@ -74,6 +88,10 @@ class _Spacing:
             return is_condition
         if left.kind in _SIGNS:
             return is_condition and not self._is_unary
+        if self._names_value and "EQUAL" in (left.kind, right.kind):
+            return True
+        if left.kind == "DOTS" and right.text[:1] == ".":
+            return True  # `1.. .5`
         if left.kind in _NEVER_AFTER or right.kind in _NEVER_BEFORE:
             return False
         if left.kind == "COMMA":
@@ -88,10 +106,12 @@ class _Spacing:
         self.depth += (token.kind in ("LPAR", "LSQB")) - (token.kind in ("RPAR", "RSQB"))
         self._is_unary = token.kind in _SIGNS and (before is None or before.kind not in _ENDS_AN_OPERAND)
         self._colon_is_ratio = token.kind == "COLON" and before is not None and before.kind == "NUMBER"
-        if token.kind == "SELECTING":
+        if token.kind == "SELECTING" and self.depth == 0:
             self._in_selectors = True
         elif before is not None and before.kind not in ("SELECTING", "EQUAL", "COMMA") and token.kind != "COMMA":
             self._in_selectors = False
+        is_name = before is not None and before.kind == "LET"
+        self._names_value = is_name or (self._names_value and token.kind == "EQUAL")
         self._before = token
 
 

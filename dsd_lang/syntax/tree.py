@@ -30,7 +30,7 @@ class TreeBuilder:
     def __init__(self) -> None:
         self.diagnostics: list[Diagnostic] = []
         self.is_quiet = False  # while completing a statement with a reported mistake
-        self.shares: dict[int, Diagnostic] = {}  # by offset: mistakes unless a `within` is around them
+        self.shares: dict[int, Diagnostic] = {}  # by offset: mistakes unless a `within` or `def` is around them
         self.told_ranges: set[int] = set()  # spans of `range(...)` that were already reported
         self.numbers: dict[str, Fraction] = {}
         self.depths: dict[int, tuple[int, Any]] = {}
@@ -59,7 +59,7 @@ class TreeBuilder:
         fix: Fix | None = None,
         is_share: bool = False,
     ) -> None:
-        """Adds a diagnostic, unless this statement has one; ``is_share``: a `within` around it takes it back."""
+        """Adds a diagnostic, unless this statement has one; ``is_share``: a `within` or `def` takes it back."""
         if not self.is_quiet:
             diagnostic = Diagnostic(code, message, span, label, help, fix)
             self.diagnostics.append(diagnostic)
@@ -309,6 +309,7 @@ class TreeBuilder:
 
     def build_def(self, children: Children, first: Span, last: Span) -> Any:
         _, name, *parameters, body = children
+        self.take_back_shares(first.to(last))  # it may be called in a `within`
         return nodes.Def(name, tuple(parameters), body, first.to(last))
 
     def build_use(self, children: Children, first: Span, last: Span) -> Any:
@@ -331,13 +332,17 @@ class TreeBuilder:
         label = children.pop(0) if isinstance(children[0], nodes.Label) else None
         _, written, body = children
         length = self.value(written)
-        inside = range(first.start, last.end)
+        self.take_back_shares(first.to(last))
+        return None if length is None else nodes.Within(label, length, body, first.to(last))
+
+    def take_back_shares(self, span: Span) -> None:
+        """Drops what was reported of lengths that are shares, in a `within`."""
+        inside = range(span.start, span.end)
         self.diagnostics = [
             item
             for item in self.diagnostics
             if item.span.start not in inside or self.shares.get(item.span.start) is not item
         ]
-        return None if length is None else nodes.Within(label, length, body, first.to(last))
 
     def no_call(self, value: nodes.Call) -> None:
         """`for i in range(3)`: a loop needs a list of values."""

@@ -118,7 +118,7 @@ def test_a_failing_disk_leaves_the_file(
 def test_a_law_that_does_not_hold_is_our_bug_and_writes_nothing(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(text: str) -> formatting.Formatted:
+    def refuse(text: str, **_: object) -> formatting.Formatted:
         raise formatting.LawBrokenError("formatting would lose a comment")
 
     monkeypatch.setattr(fmt, "formatted", refuse)
@@ -163,3 +163,12 @@ def test_force_exclude_leaves_out_what_the_project_excludes(folder: Path, capsys
     assert main(["--check", "sub folder/written.dsd"]) == 1
     assert main(["--check", "--force-exclude", "sub folder/written.dsd"]) == 0
     assert main(["--check"]) == 0
+
+
+def test_a_file_that_uses_another_is_read_with_it(tmp_path: Path) -> None:
+    (tmp_path / "common.dsd").write_text("let s = 50%\ndef dsd(n) {\n  sparse s n\n  dense n\n}\n", encoding="utf-8")
+    schedule = tmp_path / "schedule.dsd"
+    schedule.write_text('use "common.dsd"\ndense 5ep lr=1;dsd( 10ep )\nsparse lr=1 .5 2ep', encoding="utf-8")
+    assert main([str(schedule)]) == 0
+    canonical = 'use "common.dsd"\ndense 5ep lr=1\ndsd(10ep)\nsparse 50% 2ep lr=1\n'
+    assert schedule.read_text(encoding="utf-8") == canonical

@@ -10,7 +10,7 @@ from pathlib import Path
 from dsd_lang.editors.vocabulary import vocabulary
 from dsd_lang.syntax.lexer import Lexer
 from dsd_lang.syntax.table import load_table
-from dsd_lang.syntax.terminals import Tokens, master_pattern
+from dsd_lang.syntax.terminals import SOFT_WORDS, Tokens, master_pattern
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WORDS = vocabulary()
@@ -24,7 +24,12 @@ ALLOWED: dict[str, set[str]] = {
         "constant",
     },
     "DOTTED": {"path", "metric", "layer"},
+    "ARM": {"path"},
+    "CALLED": {"function"},
     "LABEL": {"label"},
+    "BY": {"keyword"},
+    "DOTS": {"operator"},
+    **{kind: {"keyword"} for kind in ("LET", "DEF", "USE", "WITHIN")},
     "SELECTING": {"argument", "parameter"},
     "NUMBER": {"number", "unit"},
     "LENGTH": {"number", "unit"},
@@ -68,6 +73,8 @@ def disagreements(text: str, stretches: Iterable[tuple[int, int, set[str]]]) -> 
         allowed = ALLOWED.get(token.kind, set())
         if token.kind in ("NAME", "DOTTED") and before in ("COMPARE", "VS"):
             allowed = allowed | {"path"}
+        if token.kind == "NAME" and token.text in SOFT_WORDS:
+            allowed = allowed | {"keyword"}  # where no statement begins, but a line
         before = token.kind
         if token.kind == "$END" or token.text == "\n":
             continue
@@ -108,7 +115,9 @@ _PIECES = (
     "[fc: 20%, conv.ih: 2:4]", "[/x/: 1%, s: 0->5%,]", "2^i", "(1 + 2) * 3 / 4", "plateau(val.loss, patience=3)", "<",
     ">=", "==", "!=", "->", "+", "-", "*", "/", "^", "=", ",", ":", ";", "{", "}", "(", ")", "[", "]", "\n", "\n",
     "\r\n", " \\\n", "\t", "# c", "# dsd: ignore[DSD303, ends-sparse] why\n", "#dsd:ignore\n", "# [x]\n",
-    "compare a vs b",
+    "compare a vs b", "\nlet s = 50%", "\nlet k = conv, /x/", "\ndef dsd(s, n=45ep) {", "\nuse 'common.dsd'\n",
+    "\nwithin 100ep {", "10%..90% by 10%", "1 .. 3", "grid[25%]", "grid[s=25%, w=0].test.err", "@grid[25%].end",
+    "in (25%, 1e-3), (50%, 5e-4)", "compare grid[25%] vs grid[50%]", "# fmt: skip\n", "lr=[embed: 1e-5]",
     "compare linear vs cosine on=val.err", "for linear in 1, 2", "sweep s in 1%, w in 0", "repeat 3 as i", "set lr=1",
     "sparse [\n  conv: 1%,\n  fc: 2%\n]", "layers=fc,\n  /x/", "update=magnitude(every=1it)", "clip=norm(5)",
 )  # fmt: skip

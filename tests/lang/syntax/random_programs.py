@@ -288,7 +288,7 @@ def laid_out(tokens: list[str], random: Random) -> str:
     pieces: list[str] = [newline, "# head", newline] if random.random() < 0.2 else []
     depth = 0
     for index, token in enumerate(tokens):
-        depth += (token in "([") - (token in ")]")
+        depth += (token[-1] in "([") - (token in ")]")
         if token == END:
             pieces.append(_separator(random, newline, is_wild))
             continue

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 import pytest
+from random_parts import FILES, ProgramsOfParts
 from random_programs import Programs, laid_out
 
 from dsd_lang.analysis import analyse
 from dsd_lang.base.arguments import ARGUMENTS
 from dsd_lang.base.errors import DsdError
+from dsd_lang.compiler import plan_of
 from dsd_lang.formatting import LawBrokenError, formatted
 from dsd_lang.lint.checking import check_text
 from dsd_lang.lint.codes import DEFAULT_CODES
+from dsd_lang.lint.fixes import apply_fixes
+from dsd_lang.plan import Plan
 from dsd_lang.syntax import formatter
 from dsd_lang.syntax.formatter import format_text
 from dsd_lang.syntax.parser import parse
@@ -28,9 +33,15 @@ def random_text(seed: int) -> str:
     return laid_out(Programs(random, is_sound=seed % 4 != 0).program(), random)
 
 
+def random_text_of_parts(seed: int) -> str:
+    """A program of version 1.1, which may use :data:`FILES`."""
+    random = Random(seed)
+    return laid_out(ProgramsOfParts(random, is_sound=seed % 4 != 0, uses=seed % 3 == 0).program(), random)
+
+
 def check_laws(text: str) -> None:
     """Everything `formatted` proves, and that line ends and the byte-order mark stay."""
-    result = formatted(text).text
+    result = formatted(text, source="a.dsd", read=FILES.__getitem__).text
     assert format_text(result) == result
     ends = {"\r\n"} if "\r\n" in text else {"\r"} if "\r" in text else {"\n"}
     assert set(_line_ends(result)) <= ends
@@ -47,10 +58,34 @@ def test_random_programs_keep_the_laws(block: int) -> None:
         check_laws(random_text(seed))
 
 
+@pytest.mark.parametrize("block", range(5))
+def test_random_programs_of_parts_keep_the_laws(block: int) -> None:
+    for seed in range(block * 24, block * 24 + 24):
+        check_laws(random_text_of_parts(seed))
+
+
 @pytest.mark.slow
-def test_five_thousand_random_programs_keep_the_laws() -> None:
+@pytest.mark.parametrize("make", [random_text, random_text_of_parts])
+def test_five_thousand_random_programs_keep_the_laws(make: Callable[[int], str]) -> None:
     for seed in range(10_000, 15_000):
-        check_laws(random_text(seed))
+        check_laws(make(seed))
+
+
+def test_random_programs_of_parts_are_valid() -> None:
+    """Nearly all of the sound ones compile; their plans survive JSON, and all of version 1.1 is among them."""
+    texts = [random_text_of_parts(seed) for seed in range(80)]
+    assert all(not parse(text).diagnostics for text in texts)
+    valid = 0
+    for seed, text in enumerate(texts):
+        analysis = analyse(text, source="a.dsd", read=FILES.__getitem__)
+        if analysis.resolved is not None:
+            valid += 1
+            plan = plan_of(analysis.resolved)
+            assert Plan.from_json(plan.to_json(indent=None)) == plan, seed
+    assert valid >= 50, valid
+    whole = "\n".join(texts)
+    assert all(re.search(rf"\b{word}\b", whole) for word in ("let", "def", "use", "within", "by"))
+    assert all(mark in whole for mark in ("..", "[s", "[25%", "part", "use"))
 
 
 def test_the_random_programs_are_worth_something() -> None:
@@ -111,6 +146,46 @@ FORMS = [
     ("expect not(a.test.err<1 or b.test.err>2)", "expect not (a.test.err < 1 or b.test.err > 2)\n"),
     ("\n\n dense 5ep\n\n\n\ndense\n\n", "dense 5ep\n\ndense\n"),
     ("fork {\n\n  a: dense 5ep\n\n}", "fork {\n  a: dense 5ep\n}\n"),
+    ("let   s=.5;let k=conv,fc", "let s = .5\nlet k = conv, fc\n"),
+    ("let r=- .1 ; let t=0 -> .9", "let r = -.1\nlet t = 0->.9\n"),
+    ("use 'common.dsd'", 'use "common.dsd"\n'),
+    (
+        "def dsd( s,n = 45ep,k=/x/ ){ sparse s n  lr=prev;dense n};dsd(.5,n = 10ep)",
+        "def dsd(s, n=45ep, k=/x/) {\n  sparse s n lr=prev\n  dense n\n}\ndsd(.5, n=10ep)\n",
+    ),
+    ("def d( ){dense 1ep};a :d ( )", "def d() {\n  dense 1ep\n}\na: d()\n"),
+    ("def d(layers=fc,n=1ep){dense n}", "def d(layers=fc, n=1ep) {\n  dense n\n}\n"),
+    ("for s in 10% .. 90% by 10%,5%{sparse s}", "for s in 10%..90% by 10%, 5% {\n  sparse s\n}\n"),
+    ("for i in 1 .. .5 by - .1{dense i*1ep}", "for i in 1.. .5 by -.1 {\n  dense i*1ep\n}\n"),
+    (
+        "grid:sweep (s,r) in (25%,1e-3),( 50% ,5e-4){sparse s lr=r 1ep}",
+        "grid: sweep (s, r) in (25%, 1e-3), (50%, 5e-4) {\n  sparse s 1ep lr=r\n}\n",
+    ),
+    (
+        "compare grid[ s=25%,w = 0 ] vs a test=welch on=test.err",
+        "compare grid[s=25%, w=0] vs a on=test.err test=welch\n",
+    ),
+    (
+        "dense 5ep from=@grid[ s=25%,w = 0 ].S1[seed=3].end",
+        "dense 5ep from=@grid[s=25%, w=0].S1[seed=3].end\n",
+    ),
+    ("compare g[ 25% ] vs g[k='a,b'] on=test.err", "compare g[25%] vs g[k='a,b'] on=test.err\n"),
+    ("compare g test=welch on=test.err", "compare g on=test.err test=welch\n"),
+    ("expect g[.5].test.err<1-.1", "expect g[.5].test.err < 1 - .1\n"),
+    (
+        "dense lr=[embed :.5,all: 1e-4] freeze=embed , conv warmup = 3% 5ep",
+        "dense 5ep lr=[embed: .5, all: 1e-4] freeze=embed,conv warmup=3%\n",
+    ),
+    (
+        "w:within  100ep{dense 10%;sparse layers=fc .5 70%;sparse s 5%; sparse held wd=0 10%;dense}",
+        "w: within 100ep {\n  dense 10%\n  sparse 50% layers=fc 70%\n  sparse s 5%\n"
+        "  sparse held 10% wd=0\n  dense\n}\n",
+    ),
+    (
+        "def d(s){sparse lr=1 s 60%}\nfork{a:d(50%)\nb:within 5ep{sparse 50% lr=1 20%;dense}}",
+        "def d(s) {\n  sparse s 60% lr=1\n}\nfork {\n  a: d(50%)\n  b: within 5ep {\n"
+        "    sparse 50% 20% lr=1\n    dense\n  }\n}\n",
+    ),
     ("", ""),
     ("\n\n", ""),
     ("# only\r\n\r\n# this", "# only\r\n\r\n# this\r\n"),
@@ -236,3 +311,106 @@ def test_a_law_on_suppressions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formatter, "format_text", lambda text, **_: wrong)
     with pytest.raises(LawBrokenError, match="suppression"):
         formatted(text)
+
+
+LEFT_ALONE = [
+    ("dense 5ep   lr=1    # fmt: skip\ndense  5ep # x", "dense 5ep   lr=1    # fmt: skip\ndense 5ep  # x\n"),
+    ("for x in 1{\n dense   x*1ep  # fmt: skip\n}", "for x in 1 {\n  dense   x*1ep  # fmt: skip\n}\n"),
+    (
+        "for x in 1{  # fmt: skip\n dense   x*1ep \n}\ndense  1ep",
+        "for x in 1{  # fmt: skip\n dense   x*1ep \n}\ndense 1ep\n",
+    ),
+    (" for x in 1{\r\n dense   x*1ep \r\n} # fmt: skip", "for x in 1{\r\n dense   x*1ep \r\n} # fmt: skip\r\n"),
+    ("dense  5ep;dense   1ep  # fmt: skip \n dense  1ep", "dense  5ep;dense   1ep  # fmt: skip\ndense 1ep\n"),
+    ("dense  5ep # dsd: ignore[DSD303]  # fmt: skip", "dense  5ep # dsd: ignore[DSD303]  # fmt: skip\n"),
+    ("sparse [conv:.5,  # fmt: skip\n fc:.5]", "sparse [conv:.5,  # fmt: skip\n fc:.5]\n"),
+    (
+        "dense  5ep\n # fmt: off\n\n dense   5ep ;\t\n\n # fmt: on\ndense  5ep",
+        "dense 5ep\n# fmt: off\n\n dense   5ep ;\t\n\n# fmt: on\ndense 5ep\n",
+    ),
+    ("#fmt:off\r\ndense   5ep\n dense  1ep", "#fmt:off\r\ndense   5ep\n dense  1ep"),
+    (
+        "for x in 1{\n# fmt: off\n dense   1ep # c\n\n # d\n }  # e\n dense  1ep",
+        "for x in 1 {\n  # fmt: off\n dense   1ep # c\n\n # d\n}  # e\ndense 1ep\n",
+    ),
+    ("for x in 1{\n# fmt: off\n dense   1ep }", "for x in 1 {\n  # fmt: off\n dense   1ep\n}\n"),
+    (
+        "fork {\n# fmt: off\na:  dense  1ep\n# fmt: on\nb:  dense  1ep\n}",
+        "fork {\n  # fmt: off\na:  dense  1ep\n  # fmt: on\n  b: dense 1ep\n}\n",
+    ),
+    (
+        "# fmt: off\nfor x in 1{\n# fmt: on\n dense   1ep\n}\n# fmt: on\n\ndense  1ep",
+        "# fmt: off\nfor x in 1{\n# fmt: on\n dense   1ep\n}\n# fmt: on\n\ndense 1ep\n",
+    ),
+    ("# fmt: on\ndense  5ep # fmt: off\ndense  5ep", "# fmt: on\ndense 5ep  # fmt: off\ndense 5ep\n"),
+    ("# fmt: skip\ndense  5ep", "# fmt: skip\ndense 5ep\n"),
+    ("# fmt: of\ndense  5ep", "# fmt: of\ndense 5ep\n"),
+]
+
+
+@pytest.mark.parametrize(("written", "canonical"), LEFT_ALONE, ids=[written[:40] for written, _ in LEFT_ALONE])
+def test_what_is_left_alone(written: str, canonical: str) -> None:
+    assert format_text(written) == canonical
+    assert format_text(canonical) == canonical
+    assert formatted(written).text == canonical
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_random_programs_stay_as_they_are_where_the_formatter_is_off(block: int) -> None:
+    for seed in range(2000 + 40 * block, 2040 + 40 * block):
+        random = Random(seed)
+        text, inside = (laid_out(ProgramsOfParts(random).program(), random) for _ in range(2))
+        newline = random.choice(("\n", "\r\n"))
+        between = f"# fmt: off{newline}{inside}{newline}"
+        whole = f"{text}{newline}{between} # fmt: on{newline}dense   1ep"
+        result = format_text(whole)
+        assert f"{between}# fmt: on" in result, whole
+        assert result.rstrip().endswith("dense 1ep"), whole
+        assert format_text(result) == result, whole
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_skipped_statements_of_random_programs(block: int) -> None:
+    for seed in range(3000 + 40 * block, 3040 + 40 * block):
+        random = Random(seed)
+        lines = random_text_of_parts(seed).split("\n")
+        marked = [line for line in lines if line.strip() and not set(line) & set("#\\\r")]
+        for line in random.sample(marked, min(3, len(marked))):
+            lines[lines.index(line)] = f"{line}  # fmt: skip"
+        text = "\n".join(lines)
+        result = format_text(text)
+        assert format_text(result) == result, text
+        for line in text.split("\n"):
+            assert not line.endswith("# fmt: skip") or line.strip() in result, text
+
+
+def test_the_files_that_a_schedule_uses_are_in_its_meaning() -> None:
+    files = {"lib/common.dsd": "let s = 50%\ndef dsd(n) { sparse s n; dense n }\n"}
+    text = 'use "common.dsd"\ndense 5ep lr=1;dsd( 10ep )\nsparse lr=1 .5'
+    canonical = 'use "common.dsd"\ndense 5ep lr=1\ndsd(10ep)\nsparse 50% lr=1\n'
+    assert formatted(text, source="lib/a.dsd", read=files.__getitem__).text == canonical
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "fixed"),
+    [
+        ("# fmt: on\ndense 5ep", "no `fmt: off` before it", "dense 5ep"),
+        ("dense 5ep  # fmt: off", "on a line of its own", "dense 5ep"),
+        ("# fmt: skip\ndense 5ep", "at the end of a statement", "dense 5ep"),
+        ("# fmt: off\n# fmt: off\ndense 5ep", "off here already", "# fmt: off\ndense 5ep"),
+        ("for x in 1 {\n# fmt: off\ndense 5ep\n}\n# fmt: on", "no `fmt: off` before it", None),
+        ("dense 5ep  # fmt: skp", "`fmt: skp` is unknown", None),
+        ("dense 5ep  # fmt:", "says nothing", None),
+    ],
+)
+def test_a_comment_without_effect_is_reported(text: str, message: str, fixed: str | None) -> None:
+    [found] = check_text(text, selected=frozenset({"DSD903"}))
+    assert found.code == "DSD903"
+    assert message in found.message
+    if fixed is not None:
+        assert apply_fixes(text, [found], unsafe=False).text == fixed
+
+
+def test_a_comment_with_effect_is_not_reported() -> None:
+    text = "# fmt: off\ndense  5ep\n# fmt: on\ndense   5ep  # fmt: skip\n"
+    assert check_text(text, selected=frozenset({"DSD902", "DSD903"})) == ()

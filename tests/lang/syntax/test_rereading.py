@@ -6,6 +6,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from random_parts import ProgramsOfParts
 from random_programs import Programs, laid_out
 
 from dsd_lang.analysis import analyse
@@ -67,7 +68,8 @@ def check(texts: list[str]) -> None:
 def test_random_edits_of_random_programs(block: int) -> None:
     for seed in range(block * 60, block * 60 + 60):
         random = Random(seed)
-        texts = [laid_out(Programs(random, is_sound=False).program(), random)]
+        programs = (Programs, ProgramsOfParts)[seed % 2]
+        texts = [laid_out(programs(random, is_sound=False).program(), random)]
         for _ in range(12):
             texts.append(changed(texts[-1], random))
         check(texts)
@@ -77,7 +79,7 @@ def test_random_edits_of_random_programs(block: int) -> None:
 def test_the_same_is_said_of_a_text_that_is_read_again(block: int) -> None:
     for seed in range(1000 + block * 10, 1000 + block * 10 + 10):
         random = Random(seed)
-        text = laid_out(Programs(random).program(), random)
+        text = laid_out((Programs, ProgramsOfParts)[seed % 2](random).program(), random)
         reading = read(text)
         for _ in range(6):
             text = changed(text, random)
