@@ -63,6 +63,24 @@ def snippets(words: Vocabulary) -> tuple[Snippet, ...]:
             "one branch for each value",
             ("sweep ${1:s} in ${2:25%, 50%, 75%} {", "  sparse ${1:s} ${3:10ep}", "  dense ${3:10ep}", "}"),
         ),
+        Snippet("let", "a name for a value", ("let ${1:s} = ${2:50%}",)),
+        Snippet(
+            "def",
+            "statements with a name and parameters",
+            ("def ${1:again}(${2:s}, ${3:n}=${4:45ep}) {", "  sparse ${2:s} ${3:n} lr=prev", "  dense ${3:n}", "}"),
+        ),
+        Snippet("use", "the definitions of another file", ('use "${1:common.dsd}"',)),
+        Snippet(
+            "within",
+            "lengths as shares of a whole",
+            (
+                "within ${1:100ep} {",
+                "  dense ${2:10%}",
+                "  sparse 0->${3:90%} ${4:70%} every=100it",
+                "  sparse held",
+                "}",
+            ),
+        ),
         Snippet("expect", "a claim that is checked at the end", ("expect ${1:dsd.test.err} < ${2:plain.test.err}",)),
         Snippet(
             "ignore", "silence a diagnostic on the next line", (f"# dsd: ignore[{_choice(1, words.rules)}] ${{2:why}}",)

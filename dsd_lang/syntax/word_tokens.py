@@ -75,7 +75,7 @@ class WordTokens:
             text = self._plain_word(kind, text, span)
         if kind == "NAME":
             after = self._after(span.end)
-            if self._begins_statement() and (soft := self._soft_kind(text, after)) is not None:
+            if self._begins_statement() and (soft := self._soft_kind(text, after, span)) is not None:
                 return self.output.add(soft, text, span)
             if text == "by" and after != "=" and self._is_in_range():
                 return self.output.add("BY", text, span)
@@ -98,18 +98,18 @@ class WordTokens:
             return len(tokens) > 1 and tokens[-2].kind == "LABEL"
         return previous in STATEMENT_STARTS
 
-    def _soft_kind(self, text: str, after: str) -> str | None:
+    def _soft_kind(self, text: str, after: str, span: Span) -> str | None:
         """The kind of a word that is reserved only where a statement begins, or that is called there."""
         if text in SOFT_WORDS:
             return SOFT_WORDS[text] if after not in (":", "(") else None
-        return "CALLED" if after == "(" and self._is_behind_definition() else None
+        return "CALLED" if after == "(" and self._is_behind_definition(span) else None
 
-    def _is_behind_definition(self) -> bool:
-        """Whether a `def` or `use` is before it, so that something can be called."""
+    def _is_behind_definition(self, span: Span) -> bool:
+        """Whether a `def` or `use` is before a word, so that something can be called."""
         if self._first_definition is None:
             found = _DEFINITION.search(self.text)
             self._first_definition = len(self.text) if found is None else found.start()
-        return self.output.tokens[-1].span.start >= self._first_definition if self.output.tokens else False
+        return span.start > self._first_definition
 
     def _is_in_range(self) -> bool:
         """Whether a `..` is before it in the same statement."""
