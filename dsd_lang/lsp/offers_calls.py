@@ -18,7 +18,6 @@ from dsd_lang.lsp.offers import Offer
 from dsd_lang.lsp.signatures import doc_comment, parameter_texts, signature
 from dsd_lang.lsp.word import Word
 from dsd_lang.syntax import nodes
-from dsd_lang.syntax.describe import describe
 
 MAX_LISTED = 500
 _USE = re.compile(r"(?:^|;)[ \t]*use[ \t]*(?P<quote>[\"'])(?P<path>[^\"'\r\n]*)$")
@@ -61,7 +60,7 @@ def given_offers(document: Document, cursor: Cursor, word: Word) -> Iterator[Off
             f"{name}=",
             f"{name}=${{1:{start}}}" if not re.search(r"[{}|$]", start) else f"{name}=",
             detail=f"of {signature(home, called.node)}",
-            page="" if parameter.default is None else f"by default {describe(parameter.default)}",
+            page="" if parameter.default is None else f"by default {literal(start)}",
             kind=types.CompletionItemKind.Property,
             filter_text=name,
         )

@@ -40,7 +40,8 @@ dense from=@p.q.end
 """
 # what is missing behind the item, not wrong in it
 INCOMPLETE = re.compile(
-    "`compare` needs the metric|is not the label of a sweep|needs a metric|this is not a condition|is a number, not a condition|division by zero"
+    "`compare` needs the metric|is not the label of a sweep|"
+    "needs a metric|this is not a condition|is a number, not a condition|division by zero"
 )
 WRONG = ("DSD101", "DSD102", "DSD103", "DSD104", "DSD201", "DSD202", "DSD203", "DSD205", "DSD206")
 

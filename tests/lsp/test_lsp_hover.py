@@ -11,6 +11,7 @@ from dsd_lang.base.diagnostics import CATALOGUE
 from dsd_lang.editors.vocabulary import vocabulary
 from dsd_lang.lsp import meanings
 from dsd_lang.lsp.markdown import rule_page
+from dsd_lang.syntax.terminals import SOFT_WORDS
 
 
 def hover_at(editor: Editor, marked: str) -> str | None:
