@@ -11,10 +11,12 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import CATALOGUE
+from dsd_lang.base.files import read_schedule
 from dsd_lang.base.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
     from dsd_lang.analysis import Analysis
+    from dsd_lang.passes.read_used_files import ReadFile
     from dsd_lang.syntax import nodes
 
 
@@ -29,10 +31,13 @@ class LawBrokenError(Exception):
     """Formatting would have changed the meaning of the text or lost a comment: a bug of the formatter."""
 
 
-def formatted(text: str, *, analysis: Analysis | None = None) -> Formatted:
+def formatted(
+    text: str, *, analysis: Analysis | None = None, source: str | None = None, read: ReadFile = read_schedule
+) -> Formatted:
     """The canonical text of a schedule, checked; raises :class:`dsd_lang.base.errors.DsdError` for syntax errors.
 
-    ``analysis`` is that of the text without a model, if the caller already has it.
+    ``analysis`` is that of the text without a model, if the caller already has it. ``source`` is the path of the
+    schedule, to which the files that it uses are relative, and ``read`` reads those.
 
     >>> formatted("dense 5ep; sparse .5").text
     'dense 5ep\\nsparse 50%\\n'
@@ -51,7 +56,8 @@ def formatted(text: str, *, analysis: Analysis | None = None) -> Formatted:
         return Formatted(result, is_changed=True)
     from dsd_lang.analysis import analyse
 
-    before, after = analysis or analyse(text, parsed=old), analyse(result, parsed=new)
+    before = analysis or analyse(text, parsed=old, source=source, read=read)
+    after = analyse(result, parsed=new, source=source, read=read)
     if _comments(before) != _comments(after):
         raise LawBrokenError("formatting would lose a comment")
     meant, means = _meaning(before), _meaning(after)

@@ -79,8 +79,8 @@ class Document:
             self.text,
             layers=settings.layers,
             parsed=self.reading.parsed,
-            source=self.path and os.path.basename(self.path),
-            read=self._read,
+            source=self.source,
+            read=self.read,
             selected=settings.selected,
         )
 
@@ -132,7 +132,13 @@ class Document:
 
         return self.files.document(path, make)
 
-    def _read(self, name: str) -> str:
+    @property
+    def source(self) -> str | None:
+        """The name of its file, to which the files that it uses are relative."""
+        return self.path and os.path.basename(self.path)
+
+    def read(self, name: str) -> str:
+        """The text of a file that this document uses; raises :class:`DsdError` if it cannot be read."""
         path = self.path_from(name)
         self.read_paths.add(path)
         return self.files.text(path)

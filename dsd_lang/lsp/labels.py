@@ -295,7 +295,7 @@ class LabelTable:
             if found is None:
                 return
             self.uses.append(Use(part.span, found))
-            if not found.file:
+            if part.variables and not found.file:
                 variables = {item.name: item for item in self.definitions if item.node is found.node}
                 self.uses += [Use(span, variables[name]) for name, span in part.variables if name in variables]
             scope = self.inside(found)

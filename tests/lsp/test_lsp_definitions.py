@@ -14,6 +14,7 @@ from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.hover import hover
 from dsd_lang.lsp.inlay_hints import inlay_hints
 from dsd_lang.lsp.rename import rename
+from dsd_lang.lsp.semantic_tokens import roles
 from dsd_lang.syntax.parser import parse
 
 SCHEDULE = """let s = 50%
@@ -330,6 +331,14 @@ def test_circles_and_missing_files_are_told(tmp_path: Path, files: dict[str, str
         assert rename(document, renamed) is None or len(files) > 1
 
 
+def test_formatting_keeps_a_schedule_that_uses_another(editor: Editor, folder: Path) -> None:
+    main = (folder / "main.dsd").as_uri()
+    text = MAIN.replace("dense 5ep lr=rate", "dense lr=rate 5ep; sparse .5")
+    editor.open(text, uri=main)
+    edits = editor.about(types.TEXT_DOCUMENT_FORMATTING, uri=main, options=types.FormattingOptions(2, True))
+    assert "dense 5ep lr=rate\nsparse 50%\n" in edited(text, edits)
+
+
 def test_a_schedule_that_is_not_saved_uses_no_relative_file() -> None:
     document = Document("untitled:1", 1, 'use "common.dsd"\ndense 1ep lr=0.1\n')
     assert "not saved yet" in document.diagnostics[0].message
@@ -397,3 +406,11 @@ def test_a_reading_after_edits_is_that_of_the_text(tmp_path: Path, seed: int) ->
         assert document.reading.parsed.program == parse(text).program, text
         assert document.diagnostics == fresh.diagnostics, text
         assert document.labels.uses == fresh.labels.uses, text
+
+
+def test_words_have_the_roles_of_what_they_name() -> None:
+    document = document_of(SCHEDULE)
+    found = {(document.text[span.start : span.end], role) for span, role in roles(document)}
+    assert {("let", "keyword"), ("def", "keyword"), ("within", "keyword"), ("again", "function")} <= found
+    assert {("s", "variable"), ("t", "parameter"), ("where", "parameter"), ("conv", "class")} <= found
+    assert ("s", "property") not in found
