@@ -75,6 +75,7 @@ def snippets(words: Vocabulary) -> tuple[Snippet, ...]:
                 "${1:dsd}(${5:50%})",
             ),
         ),
+        Snippet("use", "the definitions of another file", ('use "${1:common.dsd}"',)),
         Snippet(
             "within",
             "phases whose lengths are shares of a whole",

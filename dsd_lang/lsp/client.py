@@ -18,6 +18,7 @@ class Client:
     has_versioned_edits: bool = False
     pulls_diagnostics: bool = False
     can_be_told_to_pull: bool = False
+    has_related_information: bool = False
 
 
 def client_of(capabilities: types.ClientCapabilities, encoding: str) -> Client:
@@ -33,4 +34,6 @@ def client_of(capabilities: types.ClientCapabilities, encoding: str) -> Client:
         has_versioned_edits=can("workspace.workspace_edit.document_changes"),
         pulls_diagnostics=get_capability(capabilities, "text_document.diagnostic") is not None,
         can_be_told_to_pull=can("workspace.diagnostics.refresh_support"),
+        has_related_information=can("text_document.publish_diagnostics.related_information")
+        or can("text_document.diagnostic.related_information"),
     )

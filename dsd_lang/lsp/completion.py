@@ -11,19 +11,26 @@ from dsd_lang.lsp.cursor import Cursor, cursor_of
 from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.offers import Offer
 from dsd_lang.lsp.offers_arguments import argument_offers, parameter_offers, value_offers
-from dsd_lang.lsp.offers_names import condition_offers, reference_offers, selector_offers, variable_offers
+from dsd_lang.lsp.offers_calls import call_offers, given_offers, used_file_offers
+from dsd_lang.lsp.offers_names import condition_offers, reference_offers, selector_offers
 from dsd_lang.lsp.offers_statements import connective_offers, statement_offers
+from dsd_lang.lsp.offers_values import named_selector_offers, variable_offers
 from dsd_lang.lsp.word import Word, comment_at, is_in_token, word_at
 from dsd_lang.syntax.expectation import expected_at
 
-TRIGGERS = ("@", ".", "=", ",", "(", "[")
+TRIGGERS = ("@", ".", "=", ",", "(", "[", '"', "/")
 
 
 def completion(document: Document, params: types.CompletionParams) -> types.CompletionList:
     """The completions, most likely first."""
     offset = document.offset(params.position)
     word = word_at(document.text, offset)
-    found = [_item(document, word, offer, index) for index, offer in enumerate(offers_at(document, offset, word))]
+    in_path = None if comment_at(document.tokens, offset) is not None else used_file_offers(document, offset)
+    if in_path is not None:
+        word, offers = in_path
+    else:
+        offers = offers_at(document, offset, word)
+    found = [_item(document, word, offer, index) for index, offer in enumerate(offers)]
     return types.CompletionList(is_incomplete=False, items=found)
 
 
@@ -48,11 +55,15 @@ def _offers(document: Document, cursor: Cursor, word: Word) -> Iterable[Offer]:
     if word.typed.startswith("@"):
         yield from reference_offers(document, cursor, word)
         return
-    if cursor.takes("REGEX"):
+    if cursor.takes("REGEX") and not cursor.takes("NUMBER"):
+        yield from named_selector_offers(document, word)
         yield from selector_offers(document, cursor)
         return
-    if cursor.call is None:
+    if cursor.statement == "CALLED":
+        yield from given_offers(document, cursor, word)
+    elif cursor.call is None:
         yield from connective_offers(cursor)
+        yield from call_offers(document, cursor, word)
         yield from statement_offers(document, cursor, word)
         yield from argument_offers(document, cursor)
         yield from value_offers(cursor)
@@ -60,6 +71,8 @@ def _offers(document: Document, cursor: Cursor, word: Word) -> Iterable[Offer]:
         yield from parameter_offers(cursor)
     yield from condition_offers(document, cursor, word)
     yield from variable_offers(document, cursor, word)
+    if cursor.takes("REGEX") and cursor.statement in ("LET", "DEF", "FOR", "SWEEP", "CALLED"):
+        yield from selector_offers(document, cursor)
 
 
 def _codes(typed: str) -> list[Offer]:

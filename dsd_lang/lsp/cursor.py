@@ -7,10 +7,12 @@ from typing import Any
 from dsd_lang.base.records import record
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.expectation import ExpectedTokens
-from dsd_lang.syntax.terminals import STATEMENT_WORDS, Token
+from dsd_lang.syntax.terminals import SOFT_WORDS, STATEMENT_WORDS, Token
 
 _OPENS = ("LPAR", "LSQB")
 _CLOSES = ("RPAR", "RSQB")
+_STARTS = STATEMENT_WORDS | frozenset(SOFT_WORDS.values())
+_BEFORE_CALL = ("_SEPARATOR", "LBRACE", "RBRACE")
 _CLAUSE_ENDS = ("UNTIL", "AND", "OR", "NOT")
 
 
@@ -18,7 +20,7 @@ _CLAUSE_ENDS = ("UNTIL", "AND", "OR", "NOT")
 class Cursor:
     """What the parser expects at the cursor.
 
-    ``statement`` is the innermost statement's keyword, None where one may begin.
+    ``statement`` is the innermost statement's keyword, `CALLED` in the parentheses of a call, None where one may begin.
 
     A phase after a `repeat` belongs to it. ``argument`` is the name whose value is expected, ``call`` the function
     whose parentheses the cursor is in, and ``named`` the names already given to the call, else to the statement.
@@ -47,10 +49,12 @@ def cursor_of(expectation: ExpectedTokens) -> Cursor:
     start = _statement_start(before)
     inside = before[start + 1 :] if start is not None else ()
     opened = _innermost_open(inside)
-    call = _call_at(inside, opened)
+    statement = _kind_of_statement(before, start)
+    call = before[start].text if statement == "CALLED" and start is not None else _call_at(inside, opened)
+    if statement == "DEF":
+        call = None
     items = inside[opened + 1 :] if opened is not None and call is not None else inside
     label = before[start - 1] if start else None
-    statement = before[start].kind if start is not None else None
     named = _named(items) if call is not None else [*_named_before(before, start), *_named(items)]
     return Cursor(
         expectation.accepted,
@@ -69,11 +73,23 @@ def _statement_start(before: tuple[Any, ...]) -> int | None:
     """The index of the statement's keyword, while the statement is not complete."""
     for index in reversed(range(len(before))):
         item = before[index]
-        if isinstance(item, Token) and item.kind in STATEMENT_WORDS:
+        if (isinstance(item, Token) and item.kind in _STARTS) or _is_called(before, index):
             return index
         if isinstance(item, Token) and item.kind in ("LBRACE", "_SEPARATOR", "RBRACE"):
             return None
     return None
+
+
+def _is_called(before: tuple[Any, ...], index: int) -> bool:
+    """Whether a name with an open parenthesis is the call of a `def`: it begins a statement."""
+    if not isinstance(before[index], nodes.Name) or index + 1 == len(before) or _kind(before[index + 1]) != "LPAR":
+        return False
+    previous = before[index - 1] if index else None
+    return index == 0 or isinstance(previous, (list, nodes.Label)) or _kind(previous) in _BEFORE_CALL
+
+
+def _kind_of_statement(before: tuple[Any, ...], start: int | None) -> str | None:
+    return None if start is None else _kind(before[start]) or "CALLED"
 
 
 def _innermost_open(inside: tuple[Any, ...]) -> int | None:
@@ -123,6 +139,7 @@ def _named(items: tuple[Any, ...]) -> list[str]:
     for index, item in enumerate(items):
         parts = item if isinstance(item, list) else [item]
         found += [part.name for part in parts if isinstance(part, (nodes.Argument, nodes.CallArgument)) and part.name]
+        found += [part.name.text for part in parts if isinstance(part, nodes.GivenValue) and part.name is not None]
         if _kind(item) == "EQUAL" and index:
             found.append(str(items[index - 1].text))
     return found

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from lsprotocol import types
 
-from dsd_lang.base.diagnostics import Diagnostic, rule_url
+from dsd_lang.base.diagnostics import Diagnostic, Related, rule_url
+from dsd_lang.base.errors import DsdError
 from dsd_lang.lsp.documents import Document
 
 SOURCE = "dsd"
+OPTIONS = types.DiagnosticOptions(inter_file_dependencies=True, workspace_diagnostics=False)
+_UNNECESSARY = ("DSD903", "DSD904")
 _SEVERITIES = {
     "error": types.DiagnosticSeverity.Error,
     "warning": types.DiagnosticSeverity.Warning,
@@ -29,9 +32,27 @@ def protocol_diagnostic(diagnostic: Diagnostic, document: Document) -> types.Dia
         code=diagnostic.code,
         code_description=types.CodeDescription(rule_url(diagnostic.code, docs_url=document.settings.docs_url)),
         source=SOURCE,
-        tags=[types.DiagnosticTag.Unnecessary] if diagnostic.code == "DSD903" else None,
+        tags=[types.DiagnosticTag.Unnecessary] if diagnostic.code in _UNNECESSARY else None,
+        related_information=_related(diagnostic, document),
         data={"name": diagnostic.name, "fix": None if diagnostic.fix is None else diagnostic.fix.applicability},
     )
+
+
+def _related(diagnostic: Diagnostic, document: Document) -> list[types.DiagnosticRelatedInformation] | None:
+    """The other spans that a diagnostic is about, also in other files."""
+    if not diagnostic.related or not document.client.has_related_information:
+        return None
+    located = [(_location(related, document), related.message) for related in diagnostic.related]
+    return [types.DiagnosticRelatedInformation(at, message) for at, message in located if at is not None]
+
+
+def _location(related: Related, document: Document) -> types.Location | None:
+    """Where it is; None in a file that cannot be read any more."""
+    try:
+        there = document if related.file is None else document.other(document.path_from(related.file))
+    except DsdError:
+        return None
+    return types.Location(there.uri, there.positions.range_of(related.span))
 
 
 def message_of(diagnostic: Diagnostic) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lsprotocol import types
+from pygls.uris import from_fs_path
 
 from dsd_lang.analysis import Analysis, analyse
 from dsd_lang.base.diagnostics import Diagnostic
@@ -14,9 +16,11 @@ from dsd_lang.base.errors import DsdError
 from dsd_lang.base.source import SourceText
 from dsd_lang.lint.checking import check_analysis
 from dsd_lang.lsp.client import Client
+from dsd_lang.lsp.files import Files, absolute, path_of_uri
 from dsd_lang.lsp.labels import LabelTable
 from dsd_lang.lsp.positions import Positions
 from dsd_lang.lsp.settings import ClientSettings, Wishes, settings_of
+from dsd_lang.syntax import nodes
 from dsd_lang.syntax.parser import scan
 from dsd_lang.syntax.rereading import Reading, read
 from dsd_lang.syntax.terminals import Tokens
@@ -37,12 +41,17 @@ class Document:
         client: Client | None = None,
         settings: ClientSettings | None = None,
         before: Reading | None = None,
+        files: Files | None = None,
     ) -> None:
         self.uri = uri
         self.version = version
         self.text = text
         self.client = client or Client()
         self.settings = settings or ClientSettings()
+        self.files = files or Files()
+        self.path = path_of_uri(uri)
+        self.read_paths: set[str] = set()
+        """The files that this version was analysed with."""
         self.last_reading = before
         """Of this version, once it is read, else of an earlier one."""
 
@@ -66,7 +75,14 @@ class Document:
     def analysis(self) -> Analysis:
         """The tree, all diagnostics, and the resolved program if there are no errors."""
         settings = self.settings
-        return analyse(self.text, layers=settings.layers, parsed=self.reading.parsed, selected=settings.selected)
+        return analyse(
+            self.text,
+            layers=settings.layers,
+            parsed=self.reading.parsed,
+            source=self.source,
+            read=self.read,
+            selected=settings.selected,
+        )
 
     @cached_property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
@@ -83,11 +99,57 @@ class Document:
     @cached_property
     def labels(self) -> LabelTable:
         """Where labels and variables are defined and used."""
-        return LabelTable(self.analysis.program, self.text)
+        return LabelTable(self.analysis.program, self.text, self._used_program)
 
-    def sibling(self, text: str) -> Document:
+    def sibling(self, text: str, files: Files | None = None) -> Document:
         """Another text with the same settings."""
-        return Document(self.uri, None, text, client=self.client, settings=self.settings)
+        files = files or self.files
+        return Document(self.uri, None, text, client=self.client, settings=self.settings, files=files)
+
+    def again(self) -> Document:
+        """The same version, to be analysed again because a file that it uses has changed."""
+        return Document(
+            self.uri,
+            self.version,
+            self.text,
+            client=self.client,
+            settings=self.settings,
+            before=self.last_reading,
+            files=self.files,
+        )
+
+    def path_from(self, name: str) -> str:
+        """The path of a file that this document names; raises :class:`DsdError` if it has no folder yet."""
+        return absolute(name, self.path and os.path.dirname(self.path))
+
+    def other(self, path: str) -> Document:
+        """The document of another file; raises :class:`DsdError` if it cannot be read."""
+        if path == self.path:
+            return self
+
+        def make(text: str) -> Document:
+            return Document(from_fs_path(path) or "", None, text, client=self.client, files=self.files)
+
+        return self.files.document(path, make)
+
+    @property
+    def source(self) -> str | None:
+        """The name of its file, to which the files that it uses are relative."""
+        return self.path and os.path.basename(self.path)
+
+    def read(self, name: str) -> str:
+        """The text of a file that this document uses; raises :class:`DsdError` if it cannot be read."""
+        path = self.path_from(name)
+        self.read_paths.add(path)
+        return self.files.text(path)
+
+    def _used_program(self, use: nodes.Use) -> tuple[str, nodes.Program] | None:
+        try:
+            path = self.path_from(use.path.value)
+            self.read_paths.add(path)
+            return None if path == self.path else (path, self.other(path).reading.parsed.program)
+        except DsdError:
+            return None  # the analysis reports it
 
     def offset(self, position: types.Position) -> int:
         """The offset of an editor's position."""
@@ -114,6 +176,7 @@ class Documents:
         self.wishes = Wishes()
         self._say = say
         self._open: dict[str, Document] = {}
+        self.files = Files(self.all)
 
     def get(self, uri: str) -> Document | None:
         """The document of a URI, if it is open."""
@@ -125,7 +188,9 @@ class Documents:
 
     def open(self, uri: str, version: int | None, text: str) -> None:
         """Opens a document and reads the project's settings."""
-        self._open[uri] = Document(uri, version, text, client=self.client, settings=self._settings(uri))
+        self._open[uri] = Document(
+            uri, version, text, client=self.client, settings=self._settings(uri), files=self.files
+        )
 
     def change(self, uri: str, version: int | None, changes: Iterable[types.TextDocumentContentChangeEvent]) -> bool:
         """Makes the next version: each change applies to the result of the one before.
@@ -139,9 +204,23 @@ class Documents:
         for change in changes:
             text = self._changed(text, change)
         self._open[uri] = Document(
-            uri, version, text, client=self.client, settings=document.settings, before=document.last_reading
+            uri,
+            version,
+            text,
+            client=self.client,
+            settings=document.settings,
+            before=document.last_reading,
+            files=self.files,
         )
         return True
+
+    def renew_users_of(self, uri: str) -> list[str]:
+        """Has every document analysed again that uses a file which has changed; their URIs."""
+        path = path_of_uri(uri)
+        users = [item for item in self.all() if item.uri != uri and path in item.read_paths]
+        for user in users:
+            self._open[user.uri] = user.again()
+        return [user.uri for user in users]
 
     def close(self, uri: str) -> None:
         """Closes a document and forgets it."""

@@ -22,7 +22,8 @@ def format_document(document: Document, params: types.DocumentFormattingParams) 
         # with suppressions, what all rules say is compared, and this analysis has only what is selected
         is_known = document.settings.layers is None and "dsd:" not in document.text
         known = document.analysis if is_known else None
-        return line_edits(document, formatted(document.text, analysis=known).text)
+        result = formatted(document.text, analysis=known, source=document.source, read=document.read)
+        return line_edits(document, result.text)
     except DsdError:
         return None
 

@@ -10,14 +10,18 @@ from dsd_lang.base.diagnostics import Span
 from dsd_lang.base.layers import describe_inventory, match, parse_selector
 from dsd_lang.base.metrics import metric_meaning
 from dsd_lang.lsp import meanings
+from dsd_lang.lsp.across import home_of
+from dsd_lang.lsp.definitions import KINDS_IN_WORDS, Definition
 from dsd_lang.lsp.documents import Document
-from dsd_lang.lsp.labels import Definition
-from dsd_lang.lsp.markdown import argument_page, option_page, rule_page
-from dsd_lang.lsp.rows import phase_at, resolved_rows
+from dsd_lang.lsp.let_values import value_of
+from dsd_lang.lsp.markdown import argument_page, literal, option_page, rule_page
+from dsd_lang.lsp.rows import called_rows, phase_at, resolved_rows
+from dsd_lang.lsp.signatures import doc_comment, signature
 from dsd_lang.lsp.written import argument_at, selector_at
 from dsd_lang.passes.resolve_references import MOMENTS
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import Token
+from dsd_lang.syntax.walk import statements
 
 
 def hover(document: Document, params: types.HoverParams) -> types.Hover | None:
@@ -71,7 +75,9 @@ def _label(document: Document, token: Token, offset: int) -> str | None:
     found = document.labels.named_at(offset)
     if found is not None and token.span.start <= found[1].start and found[1].end <= token.span.end:
         moment = _moment(token) if token.kind == "REFERENCE" else None
-        return definition_page(document, found[0]) + (f"\n\n{moment}" if moment else "")
+        called = _called(document, token.span) if found[0].kind == "def" else None
+        more = moment or called
+        return definition_page(document, found[0]) + (f"\n\n{more}" if more else "")
     return _moment(token) if token.kind == "REFERENCE" else None
 
 
@@ -86,13 +92,31 @@ def _moment(token: Token) -> str | None:
     return f"the moment: `{last}`, {meanings.LATER}" if last[:1].isdecimal() else None
 
 
+def _called(document: Document, span: Span) -> str | None:
+    """What the call whose name is at a span stands for."""
+    calls = (item for item, _ in statements(document.analysis.program.statements) if isinstance(item, nodes.Invocation))
+    call = next((item for item in calls if item.callee.span == span), None)
+    return None if call is None else called_rows(document, call.span)
+
+
 def definition_page(document: Document, definition: Definition) -> str:
-    """What a name refers to: its text, and the resolved rows of a phase."""
-    kind = {"phase": "a phase", "branch": "a branch", "variable": "a loop variable"}[definition.kind]
-    written = _first_line(document, definition.node.span)
-    lines = [f"**`{definition.name}`** {kind}, line {definition.span.line}", f"```dsd\n{written}\n```"]
-    if isinstance(definition.node, nodes.Phase):
-        lines.append(resolved_rows(document, definition.node) or "")
+    """What a name refers to: its text, the value of a `let`, the comment above a `def`, the rows of a phase."""
+    home, node = home_of(document, definition).document, definition.node
+    where = f" of `{definition.file}`" if definition.file else ""
+    written = f"def {signature(home, node)}" if isinstance(node, nodes.Def) else _first_line(home, node.span)
+    lines = [
+        f"**`{definition.name}`** {KINDS_IN_WORDS[definition.kind]}, line {definition.span.line}{where}",
+        f"```dsd\n{written}\n```",
+    ]
+    if isinstance(node, (nodes.Def, nodes.Let)):
+        lines.append(literal(doc_comment(home, node)))
+    if isinstance(node, nodes.Let):
+        value = value_of(document, definition)
+        lines.append("" if value is None else f"value: `{value}`")
+    if isinstance(node, nodes.Phase) and not definition.file:
+        lines.append(resolved_rows(document, node) or "")
+    if isinstance(node, nodes.Invocation) and not definition.file:
+        lines.append(called_rows(document, node.span) or "")
     return "\n\n".join(line for line in lines if line)
 
 

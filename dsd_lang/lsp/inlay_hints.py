@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from lsprotocol import types
 
+from dsd_lang.base.diagnostics import Span
 from dsd_lang.base.units import format_exact
 from dsd_lang.lsp.documents import Document
-from dsd_lang.lsp.rows import drafts_by_phase, written_phases
+from dsd_lang.lsp.rows import calls_of, drafts_by_phase, written_phases
 from dsd_lang.passes.draft import Draft
 from dsd_lang.passes.quantities import Quantity
 from dsd_lang.syntax import nodes
@@ -31,9 +32,16 @@ def inlay_hints(document: Document, params: types.InlayHintParams) -> list[types
 
 
 def _hints(document: Document, phase: nodes.Phase, drafts: list[Draft]) -> Iterator[types.InlayHint]:
-    """The inherited values of a phase; those of copies are shown at their `repeat`."""
+    """The inherited values of a phase; those of copies are shown at their `repeat`.
+
+    In a `def` that is called several times, only what is the same in all calls.
+    """
     own = [draft for draft in drafts if draft.original is None or draft.item.override is not None]
-    shown = [(name, text) for name in _TEXTS if (text := _text(own, name))]
+    by_call: dict[tuple[Span, ...], list[Draft]] = {}
+    for draft in own:
+        by_call.setdefault(calls_of(draft.node.mode_span), []).append(draft)
+    found = {tuple((name, _text(called, name)) for name in _TEXTS) for called in by_call.values()}
+    shown = [(name, text) for name, text in found.pop() if text] if len(found) == 1 else []
     if not shown:
         return
     position = document.positions.position(phase.span.end)

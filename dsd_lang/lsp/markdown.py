@@ -59,3 +59,9 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table; `|` in cells is escaped."""
     lines = [headers, ["---"] * len(headers), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def literal(text: str) -> str:
+    """A user's text as Markdown that shows it unchanged, line by line."""
+    escaped = re.sub(r"([\\`*_{}\[\]()#+\-.!|<>&~])", r"\\\1", text)
+    return escaped.replace("\n", "  \n")

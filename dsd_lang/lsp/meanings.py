@@ -23,6 +23,11 @@ KEYWORDS = {
     ),
     "compare": ("compare A vs B on=METRIC", "two branches compared by a t-test on a metric"),
     "expect": ("expect CONDITION", "a claim that is checked at the end of the run"),
+    "let": ("let NAME = VALUE", "a name for a value, from here to the end of the block; `--set NAME=VALUE` changes it"),
+    "def": ("def NAME(PARAMETER, PARAMETER=VALUE) { ... }", "statements with a name, called as `NAME(VALUE)`"),
+    "use": ('use "FILE.dsd"', "brings the `def`s and `let`s of another file; its phases are not run"),
+    "within": ("within LENGTH { ... }", "a block whose lengths are shares of the whole; one may be left out: the rest"),
+    "by": ("10%..90% by 10%", "the step of a range"),
     "until": ("until CONDITION", "stops early; the length given is the bound"),
     "held": (
         "sparse held",

@@ -16,6 +16,7 @@ from dsd_lang.lsp.meanings import RATE_MEANINGS
 from dsd_lang.lsp.offers import Offer
 from dsd_lang.lsp.phase_parts import has_pattern, has_ramp, is_condition, is_held, parts, target
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.terminals import Token
 
 _STATEMENTS = {
     "DENSE": "dense",
@@ -34,6 +35,8 @@ def argument_offers(document: Document, cursor: Cursor) -> Iterator[Offer]:
         return
     if cursor.clause is not None and not is_condition(cursor.clause):
         return
+    if where == "compare" and not _has_arms(document, cursor):
+        return
     in_tail = where in ("dense", "sparse") and _is_in_tail(cursor)
     for row in ARGUMENTS:
         is_here = where in row.places or (in_tail and row.name == "scale")
@@ -46,6 +49,15 @@ def argument_offers(document: Document, cursor: Cursor) -> Iterator[Offer]:
                 kind=types.CompletionItemKind.Property,
                 filter_text=row.name,
             )
+
+
+def _has_arms(document: Document, cursor: Cursor) -> bool:
+    """Whether a `compare` has two arms, or the one name that stands for all arms of a sweep."""
+    first = cursor.items[0] if cursor.items else None
+    if any(isinstance(item, Token) and item.kind == "VS" for item in cursor.items) or not isinstance(first, nodes.Name):
+        return True
+    label = document.labels.at(first.span.start)
+    return "[" not in first.text and label is not None and label[0].kind == "sweep"
 
 
 def _makes_sense(document: Document, cursor: Cursor, name: str) -> bool:

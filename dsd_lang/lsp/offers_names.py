@@ -7,21 +7,21 @@ from collections.abc import Iterator
 from lsprotocol import types
 
 from dsd_lang.base.arguments import BY_NAME
+from dsd_lang.base.arms import split_path
 from dsd_lang.base.conditions import CONDITION_FUNCTIONS
 from dsd_lang.base.layers import KINDS, PARTS, RECURRENT_KINDS, ROLES, Selector, covers
 from dsd_lang.base.metrics import FULL_NAMES, metric_meaning
 from dsd_lang.lsp import meanings
 from dsd_lang.lsp.cursor import Cursor
+from dsd_lang.lsp.definitions import KINDS_IN_WORDS, Definition
 from dsd_lang.lsp.documents import Document
-from dsd_lang.lsp.labels import Definition
+from dsd_lang.lsp.let_values import arms_of
 from dsd_lang.lsp.offers import Offer
-from dsd_lang.lsp.phase_parts import has_target
 from dsd_lang.lsp.word import Word
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import Token
 
 _LATER = "500it"
-_NUMBERS = ("lr", "number", "positive", "ratio", "whole", "scale", "clip")
 
 
 def selector_offers(document: Document, cursor: Cursor) -> Iterator[Offer]:
@@ -58,14 +58,15 @@ def reference_offers(document: Document, cursor: Cursor, word: Word) -> Iterator
     row = BY_NAME.get(cursor.argument or "")
     if not cursor.takes("REFERENCE") or row is None or row.kind not in ("source", "distill") or cursor.call is not None:
         return
-    path = word.typed[1:].split(".")[:-1]
+    path = split_path(word.typed[1:])[:-1]
     if path:
         yield from _inside_reference(document, cursor, word, path)
         return
     yield _reference("@init", meanings.INIT)
     for definition in _visible(document, cursor, word):
         seed = ".seed0" if _needs_seed(definition, word) else ""
-        yield _reference(f"@{definition.name}{seed}", _what(definition))
+        names = arms_of(document, definition) if definition.kind == "sweep" else [f"{definition.name}{seed}"]
+        yield from (_reference(f"@{name}", _what(definition)) for name in names)
 
 
 def _visible(document: Document, cursor: Cursor, word: Word) -> list[Definition]:
@@ -75,7 +76,8 @@ def _visible(document: Document, cursor: Cursor, word: Word) -> list[Definition]
 
 def _inside_reference(document: Document, cursor: Cursor, word: Word, path: list[str]) -> Iterator[Offer]:
     first, *others = path
-    definition = next((item for item in _visible(document, cursor, word) if item.name == first), None)
+    label = first.partition("[")[0]
+    definition = next((item for item in _visible(document, cursor, word) if item.name == label), None)
     for name in others:
         scope = document.labels.inside(definition) if definition is not None else None
         if not name.startswith("seed") and scope is not None:
@@ -92,8 +94,7 @@ def _inside_reference(document: Document, cursor: Cursor, word: Word, path: list
     yield _reference(f"{start}.{_LATER}", meanings.LATER, f"{start}.${{1:{_LATER}}}")
     scope = document.labels.inside(definition)
     for inner in scope.definitions if scope is not None else ():
-        if inner.kind != "variable":
-            yield _reference(f"{start}.{inner.name}", _what(inner))
+        yield _reference(f"{start}.{inner.name}", _what(inner))
 
 
 def _needs_seed(definition: Definition, word: Word) -> bool:
@@ -107,12 +108,16 @@ def _reference(text: str, meaning: str, snippet: str = "") -> Offer:
 
 
 def _what(definition: Definition) -> str:
-    return f"{'the branch' if definition.kind == 'branch' else 'the phase'} on line {definition.span.line}"
+    where = f"of `{definition.file}`" if definition.file else f"on line {definition.span.line}"
+    return f"{KINDS_IN_WORDS[definition.kind].replace('a ', 'the ', 1)} {where}"
 
 
 def condition_offers(document: Document, cursor: Cursor, word: Word) -> Iterator[Offer]:
     """Branches after `compare` and `vs`; metrics and functions in a condition; a metric after `on=`."""
     if _is_arm(cursor):
+        if cursor.call is None and not cursor.items:
+            sweeps = (item for item in document.labels.arms_at(word.start) if item.kind == "sweep")
+            yield from (_branch(item.name, item) for item in sweeps if arms_of(document, item)[1:])
         yield from (_branch(name, definition) for name, definition in _branches(document, word))
     elif cursor.takes("NUMBER") and not cursor.takes("SELECTING") and (cursor.argument == "on" or _watches(cursor)):
         yield from (_metric(name) for name in FULL_NAMES)
@@ -177,7 +182,7 @@ def _tests(cursor: Cursor) -> Iterator[Offer]:
 
 
 def _arm_metrics(document: Document, word: Word) -> Iterator[Offer]:
-    typed = word.typed.rpartition(".")[0]
+    typed = ".".join(split_path(word.typed)[:-1])
     for name, _ in _branches(document, word):
         shown = FULL_NAMES if typed.startswith(name) else [one for one in FULL_NAMES if one.startswith("test.")]
         yield from (_metric(f"{name}.{metric}", metric) for metric in shown)
@@ -185,8 +190,11 @@ def _arm_metrics(document: Document, word: Word) -> Iterator[Offer]:
 
 
 def _branches(document: Document, word: Word) -> Iterator[tuple[str, Definition]]:
-    """The branches that can be named at the cursor, and those directly inside them."""
+    """The branches that can be named at the cursor, the arms of sweeps, and the branches directly inside them."""
     for definition in document.labels.arms_at(word.start):
+        if definition.kind == "sweep":
+            yield from ((name, definition) for name in arms_of(document, definition))
+            continue
         yield definition.name, definition
         scope = document.labels.inside(definition)
         for inner in scope.definitions if scope is not None else ():
@@ -200,40 +208,3 @@ def _branch(name: str, definition: Definition) -> Offer:
 
 def _metric(name: str, metric: str = "") -> Offer:
     return Offer(name, detail=metric_meaning(metric or name) or "", kind=types.CompletionItemKind.Value)
-
-
-def variable_offers(document: Document, cursor: Cursor, word: Word) -> Iterator[Offer]:
-    """The visible loop variables whose values are allowed at the cursor."""
-    if not cursor.takes("NUMBER") or cursor.statement in ("SET", "FORK", "COMPARE"):
-        return
-    for definition in document.labels.variables_at(word.start):
-        if _fits(cursor, _kinds_of(definition)):
-            yield Offer(
-                definition.name,
-                detail=f"the variable bound on line {definition.span.line}",
-                kind=types.CompletionItemKind.Variable,
-            )
-
-
-def _kinds_of(definition: Definition) -> set[str]:
-    """The kinds of a variable's values: `number`, `length`, `word`."""
-    node = definition.node
-    values: tuple[object, ...] = ()
-    if isinstance(node, nodes.ForBlock):
-        values = node.values
-    elif isinstance(node, nodes.Sweep):
-        values = next(item.values for item in node.variables if item.variable.span == definition.span)
-    named = {nodes.LengthLiteral: "length", nodes.Name: "word", nodes.Text: "word", nodes.Reference: "word"}
-    return {named.get(type(value), "number") for value in values} or {"number"}
-
-
-def _fits(cursor: Cursor, kinds: set[str]) -> bool:
-    """Whether a value of each of those kinds is allowed at the cursor."""
-    if cursor.takes("SELECTING"):  # between the arguments of a phase: its target or length
-        is_sparse = cursor.statement == "SPARSE" and cursor.clause is None
-        return is_sparse and kinds == {"number"} and not has_target(cursor)
-    row = BY_NAME.get(cursor.argument or "") if cursor.call is None else None
-    if row is None:
-        return kinds == {"number"}
-    wanted = "length" if row.kind == "length" else "number" if row.kind in _NUMBERS else "word"
-    return kinds == {wanted}

@@ -16,7 +16,7 @@ from dsd_lang.lsp.offers import Offer
 from dsd_lang.lsp.phase_parts import has_target, is_condition, parts
 from dsd_lang.lsp.word import Word
 from dsd_lang.syntax import nodes
-from dsd_lang.syntax.terminals import STATEMENT_WORDS, Token
+from dsd_lang.syntax.terminals import SOFT_WORDS, STATEMENT_WORDS, Token
 
 _BRANCH = Offer(
     "branch",
@@ -25,6 +25,8 @@ _BRANCH = Offer(
     "a branch of the fork",
     kind=types.CompletionItemKind.Snippet,
 )
+_STATEMENTS = STATEMENT_WORDS | frozenset(SOFT_WORDS.values())
+_AT_TOP = ("SET", "DEF", "USE")  # not in blocks
 _PHASES = {"DENSE": "dense ${1:50ep}", "SPARSE": "sparse ${1:50%} ${2:50ep}"}
 _SETTINGS = ("lr=0.1", "seed=0", "wd=1e-4", "batch=128", "decay=cosine")
 _CONNECTIVES = {
@@ -33,6 +35,7 @@ _CONNECTIVES = {
     "AS": "as ${1:i}",
     "IN": "in ${1:25%, 50%}",
     "VS": "",
+    "BY": "by ${1:10%}",
 }
 
 
@@ -43,18 +46,17 @@ def statement_offers(document: Document, cursor: Cursor, word: Word) -> Iterator
         return
     for keyword in KEYWORDS:
         kind = keyword.upper()
-        if kind not in cursor.accepted & STATEMENT_WORDS:
+        if kind not in cursor.accepted & _STATEMENTS or (kind in _AT_TOP and "LBRACE" in cursor.words):
             continue
-        if kind == "SET" and "LBRACE" in cursor.words:
-            continue  # only allowed outside of blocks
-        body = _body(document, kind, word) if cursor.takes("SET") else _PHASES.get(kind, "")
+        has_body = cursor.takes("SET") or kind in ("SWEEP", "WITHIN")
+        body = _body(document, kind, word) if has_body else _PHASES.get(kind, "")
         if body is not None:
             yield _keyword(keyword, body)
 
 
 def _body(document: Document, kind: str, word: Word) -> str | None:
     """A statement's snippet filled with names from the document; None if it has none to fill in."""
-    branches = [item.name for item in document.labels.arms_at(word.start)]
+    branches = [item.name for item in document.labels.arms_at(word.start) if item.kind == "branch"]
     if kind == "SET":
         given = document.labels.settings
         setting = next((item for item in _SETTINGS if item.partition("=")[0] not in given), "")

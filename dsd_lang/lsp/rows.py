@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dsd_lang.base.diagnostics import Span
+from dsd_lang.base.diagnostics import CalledSpan, Span, here
 from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.markdown import table
 from dsd_lang.passes.draft import Draft
@@ -24,20 +24,44 @@ def phase_at(document: Document, offset: int) -> nodes.Phase | None:
 
 
 def drafts_by_phase(document: Document) -> dict[Span, list[Draft]]:
-    """The resolved phases of each written phase, by the offset of its keyword; empty if the text has errors."""
+    """The resolved phases of each phase written here, by the span of its keyword; empty if the text has errors."""
     found: dict[Span, list[Draft]] = {}
     resolved = document.analysis.resolved
     for draft in resolved.book.phases if resolved is not None else ():
-        found.setdefault(draft.node.mode_span, []).append(draft)
+        if here(draft.node.mode_span) is draft.node.mode_span:  # else it is written in another file
+            found.setdefault(Span(*draft.node.mode_span), []).append(draft)
     return found
+
+
+def calls_of(span: Span) -> tuple[Span, ...]:
+    """The calls that a span of the expanded program came from, the innermost first."""
+    calls: list[Span] = []
+    while isinstance(span, CalledSpan):
+        span = span.call
+        calls.append(span)
+    return tuple(calls)
+
+
+def called_rows(document: Document, call: Span) -> str | None:
+    """The plan's table of the phases that a call stands for; None if the text has errors or it stands for none."""
+    resolved = document.analysis.resolved
+    drafts = [] if resolved is None else [draft for draft in resolved.book.phases if _is_from(draft, call)]
+    return _rows(document, drafts)
+
+
+def _is_from(draft: Draft, call: Span) -> bool:
+    return any(outer == call and here(outer) is outer for outer in calls_of(draft.node.mode_span))
 
 
 def resolved_rows(document: Document, phase: nodes.Phase) -> str | None:
     """The plan's table of a phase; None if the text has errors."""
+    return _rows(document, drafts_by_phase(document).get(phase.mode_span, []))
+
+
+def _rows(document: Document, drafts: list[Draft]) -> str | None:
     from dsd_lang.views.table import table_rows
 
     plan = document.plan
-    drafts = drafts_by_phase(document).get(phase.mode_span)
     if plan is None or not drafts:
         return None
     indexes = [draft.index for draft in drafts]

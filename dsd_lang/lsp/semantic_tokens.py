@@ -28,6 +28,7 @@ TYPES = (
     "operator",
     "comment",
     "class",
+    "parameter",
 )
 MODIFIERS = ("declaration",)
 LEGEND = types.SemanticTokensLegend(list(TYPES), list(MODIFIERS))
@@ -35,8 +36,10 @@ _BY_KIND = {
     "LABEL": "label", "REFERENCE": "label", "NUMBER": "number", "LENGTH": "number", "STRING": "string",
     "REGEX": "regexp", "ARROW": "operator", "COMPARATOR": "operator", "PLUS": "operator", "MINUS": "operator",
     "STAR": "operator", "SLASH": "operator", "CARET": "operator", "SELECTING": "property",
+    "DOTS": "operator", "CALLED": "function", "ARM": "variable",
 }  # fmt: skip
 _OPTIONS = frozenset(option.name for row in BY_NAME.values() for option in row.options)
+_VALUES = {"let": "variable", "variable": "variable", "parameter": "parameter"}
 Role = tuple[Span, str]
 
 
@@ -54,9 +57,21 @@ def semantic_tokens_in_range(document: Document, params: types.SemanticTokensRan
 def roles(document: Document) -> Iterator[Role]:
     """Each word and comment with its role, in source order; brackets, commas and line ends have none."""
     tokens = [token for token in document.tokens.tokens if token.text]
-    found = [(token.span, role) for index, token in enumerate(tokens) if (role := _role(tokens, index))]
+    named = _names(document)
+    found = [
+        (token.span, role)
+        for index, token in enumerate(tokens)
+        if (role := named.get(token.span.start) or _role(tokens, index))
+    ]
     found += [(comment.span, "comment") for comment in document.tokens.comments]
     yield from sorted(found, key=lambda role: role[0].start)
+
+
+def _names(document: Document) -> dict[int, str]:
+    """The roles of `let`s, variables and parameters, by offset."""
+    labels = document.labels
+    placed = [*((item, item.span) for item in labels.definitions), *((use.definition, use.span) for use in labels.uses)]
+    return {span.start: _VALUES[item.kind] for item, span in placed if item.kind in _VALUES}
 
 
 def _role(tokens: list[Token], index: int) -> str | None:
@@ -85,12 +100,13 @@ def _packed(document: Document, found: list[Role]) -> list[int]:
     """Line and character relative to the previous word, length, role, modifiers."""
     data: list[int] = []
     line = character = 0
+    declared = {item.span.start for item in document.labels.definitions if item.kind in ("let", "parameter", "def")}
     for span, role in found:
         position = document.positions.position(span.start)
         if position.line != line:
             character = 0
         length = num_units(document.text[span.start : span.end], document.client.encoding)
-        is_declaration = role == "label" and document.text[span.start] != "@"
+        is_declaration = (role == "label" and document.text[span.start] != "@") or span.start in declared
         data += (position.line - line, position.character - character, length, TYPES.index(role), int(is_declaration))
         line, character = position.line, position.character
     return data

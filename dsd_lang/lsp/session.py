@@ -34,7 +34,7 @@ from dsd_lang.lsp.settings import forget, read_wishes
 PROGRAM = "dsd-lsp"
 Feature = Callable[[Any, Any], Any]
 FEATURES: tuple[tuple[str, Feature, Any], ...] = (
-    (types.TEXT_DOCUMENT_DIAGNOSTIC, diagnostics.pulled, None),
+    (types.TEXT_DOCUMENT_DIAGNOSTIC, diagnostics.pulled, diagnostics.OPTIONS),
     (types.TEXT_DOCUMENT_FORMATTING, formatting.format_document, None),
     (types.TEXT_DOCUMENT_RANGE_FORMATTING, formatting.format_range, None),
     (types.TEXT_DOCUMENT_HOVER, hover.hover, None),
@@ -76,6 +76,14 @@ class EditorSession(LanguageServer):
         document = self.documents.get(uri)
         if document is not None and not document.client.pulls_diagnostics:
             self.text_document_publish_diagnostics(diagnostics.published(document))
+
+    def check_users_of(self, uri: str) -> None:
+        """Checks the documents that use a file which has changed."""
+        users = self.documents.renew_users_of(uri)
+        for user in users:
+            self.checks.later(user)
+        if users and self.documents.client.can_be_told_to_pull:
+            self.workspace_diagnostic_refresh(None)
 
     def say(self, error: DsdError) -> None:
         """Shows the user one sentence and a help line."""
@@ -130,16 +138,18 @@ def _open(ls: EditorSession, params: types.DidOpenTextDocumentParams) -> None:
     forget()
     ls.documents.open(item.uri, item.version, item.text)
     ls.checks.now(item.uri)
+    ls.check_users_of(item.uri)
 
 
 def _change(ls: EditorSession, params: types.DidChangeTextDocumentParams) -> None:
     item = params.text_document
     if ls.documents.change(item.uri, item.version, params.content_changes):
         ls.checks.later(item.uri)
+        ls.check_users_of(item.uri)
 
 
 def _configure(ls: EditorSession, *_: Any) -> None:
-    """Handles a change of a watched file, such as `pyproject.toml`."""
+    """Handles a change of a watched file, such as `pyproject.toml` or a schedule that others use."""
     forget()
     ls.documents.configure()
     for document in ls.documents.all():
@@ -153,6 +163,7 @@ def _close(ls: EditorSession, params: types.DidCloseTextDocumentParams) -> None:
     ls.checks.forget(uri)
     ls.documents.close(uri)
     ls.text_document_publish_diagnostics(diagnostics.cleared(uri))
+    ls.check_users_of(uri)
 
 
 EVENTS: tuple[tuple[str, Callable[..., None]], ...] = (

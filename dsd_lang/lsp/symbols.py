@@ -1,4 +1,4 @@
-"""The outline of a document: phases, blocks and branches, nested as they are written."""
+"""The outline of a document: phases, blocks, branches and definitions, nested as they are written."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ _KINDS: tuple[tuple[type, types.SymbolKind], ...] = (
     (nodes.SetStatement, types.SymbolKind.Property),
     (nodes.Compare, types.SymbolKind.Operator),
     (nodes.Expect, types.SymbolKind.Boolean),
+    (nodes.Let, types.SymbolKind.Constant),
+    (nodes.Def, types.SymbolKind.Function),
+    (nodes.Use, types.SymbolKind.File),
+    (nodes.Invocation, types.SymbolKind.Event),
+    (nodes.Within, types.SymbolKind.Namespace),
 )
+_LABELLED = (nodes.Phase, nodes.Branch, nodes.Sweep, nodes.Invocation, nodes.Within)
 Outlined = nodes.Statement | nodes.Branch
 
 
@@ -44,13 +50,17 @@ def _symbol(document: Document, node: Outlined) -> types.DocumentSymbol:
 
 
 def _head(node: Outlined) -> Span:
-    """The span of the label, or of the whole statement without one."""
-    label = node.label if isinstance(node, (nodes.Phase, nodes.Branch)) else None
+    """The span of the label or name, or of the whole statement without one."""
+    if isinstance(node, (nodes.Let, nodes.Def)):
+        return node.name.span
+    label = node.label if isinstance(node, _LABELLED) else None
     return label.span if label is not None else node.span
 
 
 def _name(document: Document, node: Outlined, head: Span) -> str:
-    label = node.label if isinstance(node, (nodes.Phase, nodes.Branch)) else None
+    if isinstance(node, (nodes.Let, nodes.Def)):
+        return node.name.text
+    label = node.label if isinstance(node, _LABELLED) else None
     if label is not None:
         return label.name
     return _first_line(document, node.span).split(" {")[0] or "branch"
@@ -61,7 +71,8 @@ def _children(node: Outlined) -> tuple[Outlined, ...]:
         return node.branches
     if isinstance(node, nodes.Branch):
         return () if node.is_phase else node.body
-    return node.body if isinstance(node, (nodes.RepeatBlock, nodes.ForBlock, nodes.Sweep)) else ()
+    blocks = (nodes.RepeatBlock, nodes.ForBlock, nodes.Sweep, nodes.Def, nodes.Within)
+    return node.body if isinstance(node, blocks) else ()
 
 
 def _first_line(document: Document, span: Span) -> str:

@@ -9,8 +9,10 @@ from dsd_lang.base.records import record
 from dsd_lang.syntax.nodes import Comment
 from dsd_lang.syntax.terminals import Tokens
 
-_BEFORE = re.compile(r"@?[\w.]*$")
+_INDEX = r"\[[^\[\]\r\n:]*"  # of an arm: `grid[25%]`
+_BEFORE = re.compile(rf"@?(?:[^\W\d][\w.]*(?:{_INDEX}\][\w.]*)*(?:{_INDEX})?|[\w.]*)$")
 _AFTER = re.compile(r"[\w.]*")
+_AFTER_INDEX = re.compile(r"(?:[^\[\]\r\n:;#{}()]*\])?[\w.]*")
 _LINE_START = re.compile(r"[^\r\n]*$")
 
 
@@ -30,7 +32,8 @@ def word_at(text: str, offset: int) -> Word:
     line = _LINE_START.search(text, max(0, text.rfind("\n", 0, offset)), offset)
     before = _BEFORE.search(line[0] if line is not None else "")
     typed = before[0] if before is not None else ""
-    after = _AFTER.match(text, offset)
+    is_open = typed.rfind("[") > typed.rfind("]")
+    after = (_AFTER_INDEX if is_open else _AFTER).match(text, offset)
     end = after.end() if after is not None else offset
     start = offset - len(typed)
     return Word(start, end, typed, text[start - 1 : start] if start else "", text[end : end + 1])

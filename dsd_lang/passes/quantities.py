@@ -129,8 +129,8 @@ def evaluate(value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Quan
         bound = names.get(value.text)
         if isinstance(bound, Quantity):
             return bound
-        if isinstance(bound, (nodes.Unary, nodes.Binary)) or (isinstance(bound, nodes.Name) and bound.text in names):
-            return evaluate(bound, names, diagnostics)  # of earlier rates: `let r = prev / 10`
+        if isinstance(bound, (nodes.Unary, nodes.Binary)) or _is_rate_word(bound):
+            return evaluate(bound, _only_rates(names), diagnostics)  # of earlier rates: `let r = prev / 10`
         _report_unknown_name(value, names, diagnostics)
         return None
     if isinstance(value, nodes.Unary):
@@ -151,6 +151,15 @@ def evaluate(value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Quan
         return None
     diagnostics.report(wrong_value.not_a_number(value))
     return None
+
+
+def _is_rate_word(bound: Bound | None) -> bool:
+    return isinstance(bound, nodes.Name) and bound.text in RATE_WORDS
+
+
+def _only_rates(names: Names) -> Names:
+    """The names that an expression which has been bound may still have: `prev`, `last` and `base`."""
+    return {word: names[word] for word in RATE_WORDS if word in names}
 
 
 def is_accidental_call(value: object, names: Names) -> TypeGuard[nodes.Call]:

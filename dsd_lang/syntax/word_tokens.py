@@ -101,7 +101,7 @@ class WordTokens:
     def _soft_kind(self, text: str, span: Span, after: str) -> str | None:
         """The kind of a word that is reserved only where a statement begins, or that is called there."""
         if text in SOFT_WORDS:
-            return SOFT_WORDS[text] if after not in (":", "(") else None
+            return SOFT_WORDS[text] if after != ":" and (after != "(" or text == "within") else None
         return "CALLED" if after == "(" and self._is_behind_definition(span.start) else None
 
     def _is_behind_definition(self, offset: int) -> bool:

@@ -16,7 +16,7 @@ SCRIBBLES = (
     "{", "}", "(", ")", "[", "]", '"', "'", "/", "\\", "@", "@a.", ":", ";", "=", ",", "->", "%", "#", "\r", "\r\n",
     "\x00", "\U0001f600", "\ud800", "\u2028", "50", "2:4", "sparse ", "dense", "repeat 3 {", "fork {", " until ",
     "a: ", "9" * 500, "compare a vs", "expect ", "# dsd: ignore[", "set ", " for x in ", "layers=", "then ", "@init",
-    "lr=prev^", "  ", "é",
+    "lr=prev^", "  ", "é", "let s = ", "def f(a, b=", "f(", 'use "', "within ", "grid[", "..", " by ", "(x, y) in (",
 )  # fmt: skip
 OPTIONS = types.FormattingOptions(tab_size=2, insert_spaces=True)
 AT_A_PLACE = (

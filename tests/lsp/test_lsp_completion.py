@@ -40,7 +40,8 @@ dense from=@p.q.end
 """
 # what is missing behind the item, not wrong in it
 INCOMPLETE = re.compile(
-    "`compare` needs the metric|needs a metric|this is not a condition|is a number, not a condition|division by zero"
+    "`compare` needs the metric|is not the label of a sweep|"
+    "needs a metric|this is not a condition|is a number, not a condition|division by zero"
 )
 WRONG = ("DSD101", "DSD102", "DSD103", "DSD104", "DSD201", "DSD202", "DSD203", "DSD205", "DSD206")
 
@@ -53,13 +54,13 @@ def labels_at(editor: Editor, marked: str) -> list[str]:
 
 def test_statements_where_one_may_begin(editor: Editor) -> None:
     assert labels_at(editor, "dense 5ep lr=0.1\n|") == [
-        "dense", "sparse", "set", "repeat", "for", "sweep", "fork", "expect",
+        "dense", "sparse", "set", "repeat", "for", "sweep", "fork", "expect", "let", "def", "use", "within",
     ]  # fmt: skip
     inside = labels_at(editor, "repeat 2 {\n  |\n}\n")
     assert "dense" in inside
     assert "set" not in inside
     assert labels_at(editor, "fork {\n  |\n}\n") == ["branch"]
-    assert labels_at(editor, "fork { a: |") == ["dense", "sparse"]
+    assert labels_at(editor, "fork { a: |") == ["dense", "sparse", "within"]
 
 
 def test_arguments_of_the_statement(editor: Editor) -> None:

@@ -11,6 +11,7 @@ from dsd_lang.base.diagnostics import CATALOGUE
 from dsd_lang.editors.vocabulary import vocabulary
 from dsd_lang.lsp import meanings
 from dsd_lang.lsp.markdown import rule_page
+from dsd_lang.syntax.terminals import SOFT_WORDS
 
 
 def hover_at(editor: Editor, marked: str) -> str | None:
@@ -88,7 +89,7 @@ def test_a_selector_is_resolved_on_the_model() -> None:
 
 def test_every_word_of_the_language_has_a_meaning() -> None:
     words = vocabulary()
-    assert set(meanings.KEYWORDS) == set(words.reserved)
+    assert set(meanings.KEYWORDS) == {*words.reserved, *SOFT_WORDS, "by"}
     assert set(meanings.MOMENT_MEANINGS) == set(words.moments)
     assert set(meanings.RATE_MEANINGS) == set(words.rates)
     for word in (*words.kinds, *words.roles):

@@ -10,6 +10,7 @@ const INSTALL = "pip install 'dsd-lang[lsp]'";
 let client: LanguageClient | undefined;
 let output: vscode.OutputChannel;
 let status: vscode.LanguageStatusItem;
+let watcher: vscode.FileSystemWatcher;
 let hasSaidMissing = false;
 let working: Promise<void> = Promise.resolve();
 
@@ -19,9 +20,11 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   status = vscode.languages.createLanguageStatusItem("dsd.server", LANGUAGE);
   status.name = "dsd language server";
   status.command = { command: "dsd.restart", title: "Restart" };
+  watcher = vscode.workspace.createFileSystemWatcher("**/{*.dsd,pyproject.toml}"); // what open schedules depend on
   context.subscriptions.push(
     output,
     status,
+    watcher,
     vscode.commands.registerCommand("dsd.restart", () => {
       hasSaidMissing = false;
       return inTurn(restart);
@@ -73,6 +76,7 @@ async function start(): Promise<void> {
   const server: ServerOptions = { command, args: settings.get<string[]>("server.args") ?? [] };
   const options: LanguageClientOptions = {
     documentSelector: [{ language: LANGUAGE }],
+    synchronize: { fileEvents: watcher },
     outputChannel: output,
     initializationOptions: { model: settings.get<string>("model") || null },
   };
