@@ -10,13 +10,13 @@ from fractions import Fraction
 
 from dsd_lang.base.arguments import RATE_WORDS
 from dsd_lang.base.diagnostics import Span
-from dsd_lang.base.layers import KINDS, ROLES, Selector
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.quantities import Bound, Names, Quantity, evaluate
 from dsd_lang.rules import wrong_value_names
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.describe import describe
+from dsd_lang.syntax.named_selectors import as_selectors
 from dsd_lang.syntax.walk import below
 
 MAX_ROUNDS = 100_000
@@ -51,30 +51,6 @@ def bind_all(values: tuple[nodes.Domain, ...], names: Names, diagnostics: Diagno
             return None
         found += selectors
     return nodes.SelectorList(tuple(found), values[0].span.to(values[-1].span))
-
-
-def as_selectors(bound: Bound, span: Span) -> tuple[nodes.SelectorNode, ...] | None:
-    """Selectors, as a name in `layers=` stands for them; None for anything else."""
-    if isinstance(bound, Quantity):
-        return None
-    if isinstance(bound, nodes.SelectorList):
-        return bound.items
-    if isinstance(bound, nodes.SelectorNode):
-        return (bound,)
-    if isinstance(bound, nodes.Name):
-        return (nodes.SelectorNode(Selector("word", bound.text), span),)
-    return (nodes.SelectorNode(Selector("glob", bound.value), span),) if isinstance(bound, nodes.Text) else None
-
-
-def selectors_of(node: nodes.SelectorNode, names: Names) -> tuple[nodes.SelectorNode, ...] | None:
-    """What a selector stands for: itself, or the value of a name; None for a name that is no selector.
-
-    A kind or role of layers always means itself.
-    """
-    word = node.selector.text
-    if node.selector.form != "word" or word in KINDS or word in ROLES or word not in names:
-        return (node,)
-    return as_selectors(names[word], node.span)
 
 
 def written(bound: Bound) -> str:

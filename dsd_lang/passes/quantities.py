@@ -129,7 +129,9 @@ def evaluate(value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Quan
         bound = names.get(value.text)
         if isinstance(bound, Quantity):
             return bound
-        if isinstance(bound, (nodes.Unary, nodes.Binary)) or _is_rate_word(bound):
+        if isinstance(bound, (nodes.Unary, nodes.Binary)) or (
+            isinstance(bound, nodes.Name) and bound.text in RATE_WORDS
+        ):
             return evaluate(bound, _only_rates(names), diagnostics)  # of earlier rates: `let r = prev / 10`
         _report_unknown_name(value, names, diagnostics)
         return None
@@ -151,10 +153,6 @@ def evaluate(value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Quan
         return None
     diagnostics.report(wrong_value.not_a_number(value))
     return None
-
-
-def _is_rate_word(bound: Bound | None) -> bool:
-    return isinstance(bound, nodes.Name) and bound.text in RATE_WORDS
 
 
 def _only_rates(names: Names) -> Names:

@@ -6,12 +6,12 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, TypeVar
 
 from dsd_lang.base.units import format_exact
-from dsd_lang.passes.bindings import selectors_of
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
 from dsd_lang.passes.values import GivenArguments, is_length
 from dsd_lang.rules import bad_ramp, target_out_of_range, wrong_value_names
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.named_selectors import selectors_of
 
 if TYPE_CHECKING:
     from dsd_lang.plan.shapes import ItemData, LengthData, PatternData, RampData, TargetData

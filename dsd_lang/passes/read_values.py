@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from dsd_lang.base.arguments import Argument
 from dsd_lang.base.options import DISTILL_PARAMETERS
 from dsd_lang.base.units import format_exact
-from dsd_lang.passes.bindings import selectors_of
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.quantities import (
     Names,
@@ -27,6 +26,7 @@ from dsd_lang.passes.read_functions import argument_data, fits, function_data
 from dsd_lang.passes.values import NONE, WrittenRate, WrittenTeacher
 from dsd_lang.rules import duplicate_argument, length_without_unit, unknown_argument, wrong_value, wrong_value_names
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.named_selectors import selectors_of
 
 if TYPE_CHECKING:
     from dsd_lang.passes.values import Value

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from dsd_lang.base.arguments import RATE_WORDS
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.units import exact, format_exact, format_short
-from dsd_lang.passes.bindings import selectors_of
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import Draft
@@ -23,6 +22,7 @@ from dsd_lang.passes.values import FAILED, WrittenRate, is_decay, is_length, is_
 from dsd_lang.plan.rates import final_exponent
 from dsd_lang.rules import lr_not_positive, unknown_argument, wrong_value, wrong_value_names
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.named_selectors import selectors_of
 from dsd_lang.syntax.walk import below
 
 if TYPE_CHECKING:

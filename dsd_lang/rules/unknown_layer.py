@@ -51,10 +51,10 @@ from dsd_lang.base.layers import (
     select,
     why_nothing,
 )
-from dsd_lang.passes.bindings import selectors_of
 from dsd_lang.plan.fitting import unreachable_items
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.named_selectors import selectors_of
 from dsd_lang.syntax.terminals import SELECTING_WORDS
 from dsd_lang.syntax.walk import names_bound_by, values_of
 

@@ -4,8 +4,8 @@ What it does
 ------------
 Reports `# dsd: ignore[...]` for a rule that reports nothing there, for a rule that does not exist, and without any
 rule. Rules that were not selected, or could not run because of errors, are not reported. Errors cannot be suppressed,
-so their codes are reported as well. The same holds for `# fmt: skip`, `# fmt: off` and `# fmt: on` where `dsd-fmt` takes
-no notice of them, and for any other word after `# fmt:`.
+so their codes are reported as well. The same holds for `# fmt: skip`, `# fmt: off` and `# fmt: on` where `dsd-fmt`
+takes no notice of them, and for any other word after `# fmt:`.
 
 Why is this bad
 ---------------

@@ -6,10 +6,10 @@ from dsd_lang.base.arguments import ARGUMENTS, RATE_WORDS, Argument, allowed_at
 from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix, Span
 from dsd_lang.base.layers import KINDS, ROLES
 from dsd_lang.rules.subject import Subject
-from dsd_lang.rules.wrong_value import CODE
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import widened
 
+CODE = "DSD209"
 _MEANINGS = frozenset((*KINDS, *ROLES, *RATE_WORDS, *(option.name for row in ARGUMENTS for option in row.options)))
 
 

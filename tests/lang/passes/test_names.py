@@ -39,7 +39,8 @@ def told(text: str, **options: object) -> list[tuple[str, str]]:
         ("let w = @init\nsparse 50% from=w", "sparse 50% from=@init"),
         ("let c = conv\nsparse [c: 30%, fc: 10%]", "sparse [conv: 30%, fc: 10%]"),
         ("let o = magnitude(order=largest)\nsparse 50% by=o", "sparse 50% by=magnitude(order=largest)"),
-        ("for k in conv, fc { sparse 50% layers=k; dense }", "sparse 50% layers=conv; dense; sparse 50% layers=fc; dense"),
+        ("for k in conv, fc { sparse 50% layers=k; dense }",
+         "sparse 50% layers=conv; dense; sparse 50% layers=fc; dense"),
         ("for t in 2:4, 1:4 { sparse t }", "sparse 2:4; sparse 1:4"),
         ("for s in 10%..50% by 20% { sparse s }", "sparse 10%; sparse 30%; sparse 50%"),
         ("for i in 3..1 by -1 { dense i*1ep }", "dense 3ep; dense 2ep; dense 1ep"),
@@ -70,7 +71,7 @@ def test_set_gives_a_top_level_let_its_value() -> None:
     assert [phase.target.pruned for phase in given.phases[1:] if phase.target] == ["0.8", "0.05"]
     assert given.overrides == {"s": "80%"}
     assert dsd_lang.Plan.from_json(given.to_json()) == given
-    with pytest.raises(DsdError, match="`--set` has no `t`|--set has no `t`") as caught:
+    with pytest.raises(DsdError, match="--set has no `t`") as caught:
         plan(text, t="80%")
     assert "`s`" in str(caught.value)
     with pytest.raises(DsdError, match="--set `s`"):
@@ -90,13 +91,15 @@ def test_set_gives_a_top_level_let_its_value() -> None:
         ("def f(s) { sparse s }\nf(50%, n=3ep)", "DSD202", "`f` has no parameter `n`"),
         ("def f(s) { sparse s }\nf(50%, s=5%)", "DSD206", "`s` is given twice"),
         ("def f(s, s) { sparse s }\nf(50%, 5%)", "DSD209", "two parameters are named `s`"),
-        ("def f(s=5%, n) { sparse s n }\nf(n=3ep)", "DSD209", "the parameter `n` needs a default, because one before it has one"),
+        ("def f(s=5%, n) { sparse s n }\nf(n=3ep)", "DSD209",
+         "the parameter `n` needs a default, because one before it has one"),
         ("let conv = 3\ndense conv*1ep", "DSD209", "`conv` has a meaning of its own and cannot be a name"),
         ("let batch = 3\ndense batch=batch", "DSD209",
          "`batch` is a setting, so `--set batch=` would not say which of the two it changes"),
         ("for s in 10%..90% { sparse s }", "DSD209", "a range of percentages needs its step"),
         ("for s in 90%..10% by 10% { sparse s }", "DSD209", "no value lies between 90% and 10% in steps of 10%"),
-        ("for s in 1ep..9it { dense s }", "DSD209", "the ends and the step of a range have one unit, found 1ep, 9it and 1ep"),
+        ("for s in 1ep..9it { dense s }", "DSD209",
+         "the ends and the step of a range have one unit, found 1ep, 9it and 1ep"),
         ("for s in 1..9 by 0 { dense s*1ep }", "DSD209", "no value lies between 1 and 9 in steps of 0"),
         ("for (s, r) in (1, 2, 3) { dense lr=r*s }", "DSD209", "each round takes 2 values, found 3"),
         ("let s = 50%\nsparse 5% layers=s", "DSD209", "`s` stands for a value that is no selector"),

@@ -60,7 +60,8 @@ def test_the_label_of_a_block_is_its_last_phase() -> None:
     ("text", "message"),
     [
         ("within 100ep { dense 40% lr=1; sparse 50% 80% }", "the phases take 120ep, the block around them 100ep"),
-        ("within 100ep { dense 50% lr=1; sparse 50% 50%; dense }", "nothing is left of 100ep for the phase without a length"),
+        ("within 100ep { dense 50% lr=1; sparse 50% 50%; dense }",
+         "nothing is left of 100ep for the phase without a length"),
         ("within 9ep { dense lr=1; sparse 50% }",
          "one phase of a `within` may leave its length out and takes the rest: this is a second one"),
         ("within 9ep { dense 5it lr=1; sparse 50% }", None),
