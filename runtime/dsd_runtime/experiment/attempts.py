@@ -20,8 +20,8 @@ from pathlib import Path
 from dsd_runtime.experiment.folder import METRICS, RunFolder
 from dsd_runtime.experiment.leases import holder
 from dsd_runtime.storage.durable import (
-    flush_file,
     flush_folder,
+    flush_together,
     number_of,
     numbered,
     publish,
@@ -90,8 +90,8 @@ def finish_publishing(folder: RunFolder, key: str) -> None:
         if numbered(attempt, "end") and (attempt / _OWNER).is_file():
             os.rename(attempt, _complete(attempt))
     for complete in sorted(node.glob(f"{_COMPLETE}*")):
-        if (complete / METRICS).is_file():
-            flush_file(complete / METRICS)  # the other records can be done without, after a power cut
+        kept = [path for path in (complete, complete / METRICS) if path.exists()]
+        flush_together(kept)  # the other records can be done without, after a power cut
         for entry in sorted(_results(complete), key=lambda entry: entry.name.startswith("end-")):
             publish(entry, node / entry.name)
         flush_folder(node)

@@ -98,9 +98,18 @@ class TrainedLine:
     at: str | None = None
 
     def save(
-        self, checkpoint: Path, run: PhaseRun, metrics: Mapping[str, float], *, open_key: str | None = None
+        self,
+        checkpoint: Path,
+        run: PhaseRun,
+        metrics: Mapping[str, float],
+        *,
+        open_key: str | None = None,
+        is_flushed: bool = True,
     ) -> None:
-        """Writes everything needed to continue from here; ``open_key`` lets a longer phase continue too (longer.py)."""
+        """Writes everything needed to continue from here; ``open_key`` lets a longer phase continue too (longer.py).
+
+        Without ``is_flushed`` the caller sees to it that the checkpoint's name reaches the disk.
+        """
         scaler = self.scaler.state_dict() if self.scaler is not None else None
         loop = {
             "scaler": scaler,
@@ -119,7 +128,7 @@ class TrainedLine:
                 "keeps_saved": self.session.boundary.keeps_saved,
             },
         }
-        run.sharing.written(lambda: save_checkpoint(checkpoint, parts))
+        run.sharing.written(lambda: save_checkpoint(checkpoint, parts, is_flushed=is_flushed))
 
     def load(self, checkpoint: Path, *, is_longer: bool = False) -> Mapping[str, Any]:
         """Restores a checkpoint; returns the loop's own state (``pass_loss``, ``pass_updates``, ``seconds``).

@@ -315,7 +315,9 @@ class NodeTrainer:
         line.session.require_finite()
         folder = self._folder.work(key)
         target = folder / f"{kind}-{line.session.phase.step:010d}"
-        line.save(target, run, metrics, open_key=self._open_key(line) if kind == "end" else None)
+        is_end, is_published_next = kind == "end", kind == "end" and key in self._folder.own
+        open_key = self._open_key(line) if is_end else None
+        line.save(target, run, metrics, open_key=open_key, is_flushed=not is_published_next)
         if self._group is None or self._group.is_first:
             for path in numbered(folder, "progress"):
                 if path != target:

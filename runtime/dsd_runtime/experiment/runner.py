@@ -23,7 +23,7 @@ from dsd_runtime.experiment.ready import ReadyQueue
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.experiment.status import read_status
 from dsd_runtime.storage.checkpoint import load_checkpoint, save_weights
-from dsd_runtime.storage.durable import remove
+from dsd_runtime.storage.durable import flush_together, remove
 from dsd_runtime.tracking.console import ConsoleProgress, phase_name
 from dsd_runtime.tracking.tracker import Tracker
 from dsd_runtime.training.loop import Stopped
@@ -224,8 +224,9 @@ class Runner:
             end = self._folder.latest(self._keys[node.id], "end") if node is not None else None
             if end is not None:
                 target = self._folder.branch(path) if path else self._folder.final
-                save_weights(target, load_checkpoint(end, ["weights"])["weights"])
+                save_weights(target, load_checkpoint(end, ["weights"])["weights"], is_flushed=False)
                 written.append(target)
+        flush_together([*written, *{target.parent for target in written}])
         for stale in sorted({*self._folder.line_ends()} - {*written}):
             remove(stale)
         return written

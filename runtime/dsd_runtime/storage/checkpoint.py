@@ -17,21 +17,23 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dsd_lang.base.errors import DsdError
-from dsd_runtime.storage.durable import COMPLETE_MARK, flush_file, write_failure, writing
+from dsd_runtime.storage.durable import COMPLETE_MARK, flush_file, flush_together, write_failure, writing
 
 
-def save_checkpoint(folder: Path, parts: Mapping[str, Any]) -> None:
+def save_checkpoint(folder: Path, parts: Mapping[str, Any], *, is_flushed: bool = True) -> None:
     """Writes each part (a tree of tensors and plain data) as `<name>.safetensors` and `<name>.json` into a new folder.
 
-    Raises :class:`DiskFull` or :class:`DsdError` if writing fails; no incomplete file remains.
+    Its contents are flushed to the disk before it has its name; its name too, unless the caller sees to that. Raises
+    :class:`DiskFull` or :class:`DsdError` if writing fails; no incomplete file remains.
     """
     try:
-        with writing(folder) as unfinished:
+        with writing(folder, is_flushed=is_flushed) as unfinished:
             unfinished.mkdir()
             for name, tree in parts.items():
                 _write_part(unfinished, name, tree)
             sums = {path.name: _sha256(path) for path in sorted(unfinished.iterdir())}
-            _write_flushed(unfinished / COMPLETE_MARK, json.dumps(sums, indent=1))
+            (unfinished / COMPLETE_MARK).write_text(json.dumps(sums, indent=1), encoding="utf-8")
+            flush_together([*unfinished.iterdir(), unfinished])
     except SafetensorError as error:
         raise write_failure(folder, error) from error
 
@@ -46,13 +48,18 @@ def load_checkpoint(folder: Path, names: Iterable[str] | None = None) -> dict[st
     return {name: _read_part(folder, name, sums) for name in wanted}
 
 
-def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
-    """Writes a safetensors file under the weights' own names, atomically; tied weights under each name."""
+def save_weights(path: Path, weights: Mapping[str, Tensor], *, is_flushed: bool = True) -> None:
+    """Writes a safetensors file under the weights' own names, atomically; tied weights under each name.
+
+    It is flushed to the disk, unless the caller sees to that.
+    """
     try:
-        with writing(path) as unfinished:
+        with writing(path, is_flushed=is_flushed) as unfinished:
             _write_tensors(
                 unfinished, {name: value.detach().cpu().clone().contiguous() for name, value in weights.items()}
             )
+            if is_flushed:
+                flush_file(unfinished)
     except SafetensorError as error:
         raise write_failure(path, error) from error
 
@@ -110,7 +117,7 @@ def _write_part(folder: Path, name: str, tree: Any) -> None:
     skeleton = _encode(tree, tensors, set())
     if tensors:
         _write_tensors(folder / f"{name}.safetensors", tensors)
-    _write_flushed(folder / f"{name}.json", json.dumps(skeleton))
+    (folder / f"{name}.json").write_text(json.dumps(skeleton), encoding="utf-8")
 
 
 def _read_sums(folder: Path) -> dict[str, str]:
@@ -146,12 +153,6 @@ def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     mode = path.stat().st_mode
     save_file(tensors, path)  # replaces the file by one that only the owner can read
     path.chmod(mode)
-    flush_file(path)
-
-
-def _write_flushed(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-    flush_file(path)
 
 
 def _sha256(path: Path) -> str:

@@ -13,14 +13,17 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from dsd_lang.base.errors import DsdError
 
 COMPLETE_MARK = "checksums.json"
+_MOST_WAITS = 8
 _TEMPORARY_PREFIX = ".writing-"
 _TEMPORARY = re.compile(re.escape(_TEMPORARY_PREFIX) + r"(?:gone-)?(?P<name>.+)-\d+")
 
@@ -38,15 +41,14 @@ def temporary(path: Path) -> Path:
 def writing(path: Path, *, is_flushed: bool = True) -> Iterator[Path]:
     """Yields the temporary name for ``path``, with its folder created; renames it at the end of the block.
 
-    The new name is flushed to the disk, unless it may be lost with the machine. Raises :class:`DiskFull` or
-    :class:`DsdError` if writing fails; no incomplete file remains.
+    The new name is flushed to the disk, unless it may be lost with the machine; the block flushes the contents. Raises
+    :class:`DiskFull` or :class:`DsdError` if writing fails; no incomplete file remains.
     """
     unfinished = temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield unfinished
         if unfinished.is_dir():
-            flush_folder(unfinished)
             remove(path)
         os.replace(unfinished, path)
         if is_flushed:
@@ -162,6 +164,22 @@ def flush_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def flush_together(paths: Iterable[Path]) -> None:
+    """Waits until files and folders are on the disk; all at a time, as a file system writes its journal once for many.
+
+    One after another takes a wait for the disk each, several times as long.
+    """
+    pool = _waiting(os.getpid())
+    for done in [pool.submit(flush_folder if path.is_dir() else flush_file, path) for path in paths]:
+        done.result()
+
+
+@cache
+def _waiting(process: int) -> ThreadPoolExecutor:
+    """Threads that wait for the disk; a process that was forked off needs its own."""
+    return ThreadPoolExecutor(_MOST_WAITS, thread_name_prefix=f"flush-{process}")
 
 
 def write_failure(path: Path, error: Exception) -> DsdError:
