@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+import torch
 from torch import nn
 from torch.optim import Optimizer
 
@@ -66,9 +67,10 @@ class Progression:
         best_metric: str,
         table: MetricTable,
         keeps_saved: bool = False,
+        process_group: torch.distributed.ProcessGroup | None = None,
     ) -> None:
         reshard(model)
-        self.ranks = Ranks(model)
+        self.ranks = Ranks(model, process_group)
         model = unwrapped(model)
         self.plan, self.model, self.seed = plan, model, seed
         self.timeline = build_timeline(plan, steps_per_epoch)
