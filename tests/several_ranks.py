@@ -18,6 +18,7 @@ LOOPBACK = next(name for _, name in socket.if_nameindex() if name.startswith("lo
 
 def in_ranks(count: int, act: Callable[..., Any], folder: Path, *arguments: Any) -> list[Any]:
     """What ``act(rank, *arguments)`` returns in each of ``count`` new processes; their tracebacks if one fails."""
+    folder.mkdir(exist_ok=True)
     context = torch.multiprocessing.get_context("spawn")
     processes = [
         context.Process(target=_rank, args=(rank, count, act, str(folder), arguments), daemon=True)

@@ -315,7 +315,7 @@ class Progression:
 
     # --- state --------------------------------------------------------------------------------------------------------
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self, *, is_sharded: bool = False) -> dict[str, Any]:
         """Tensors and plain data; the optimizer's tensors are the live ones."""
         self._reshard()
         owned = self.references.state_dict() if isinstance(self.references, MemoryReferences) else None
@@ -330,7 +330,7 @@ class Progression:
             "metrics": self.reports.table.state_dict(),
             "best": self.moments.best,
             "succession": self.succession.state_dict(),
-            "boundary": self.boundary.state_dict(),
+            "boundary": self.boundary.state_dict(is_sharded=is_sharded),
             "overrides": self.overrides.state_dict(),
             "rate_owner": self.rate_owner.state_dict(),
             "references": owned,

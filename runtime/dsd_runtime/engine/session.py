@@ -382,10 +382,10 @@ class Session:
 
         Of a model that is sharded by `fully_shard` every rank calls it and gets whole tensors on the CPU: the same
         state as that of one process, which any number of processes can load. With ``is_sharded`` the tensors of the
-        weights' shapes stay DTensors, for `torch.distributed.checkpoint`.
+        weights' shapes stay DTensors, masks too, and nothing is gathered: for :func:`dsd_runtime.save_checkpoint`.
         """
         self._halves.require_closed("state_dict()")
-        state = self._line.state_dict()
+        state = self._line.state_dict(is_sharded=is_sharded and self._ranks.is_sharded)
         return state if is_sharded or not self._ranks.is_sharded else cast(dict[str, Any], whole_tree(state))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

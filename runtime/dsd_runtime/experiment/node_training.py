@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dsd_lang.base.metrics import RELU_ENTROPY
 from dsd_lang.plan import Phase, Plan
@@ -33,6 +33,7 @@ from dsd_runtime.experiment.references import FolderReferences
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.experiment.together import SharedReferences, Together, wrapped
 from dsd_runtime.experiment.torchrun import Group
+from dsd_runtime.masks.shards import mesh_of
 from dsd_runtime.storage.durable import numbered, remove, write_json
 from dsd_runtime.tracking.tracker import NodeInTraining, Tracker
 from dsd_runtime.training.loop import (
@@ -200,14 +201,15 @@ class NodeTrainer:
             session.replay(self._history.past(phase))
         before = len(session.events)
         self._tracker.before_boundary(NodeInTraining(phase, key, session))
-        session.set_data_position(*start_of_phase(phase, session.data_position, self._clock_reading(phase)))
+        session.set_data_position(*start_of_phase(phase, session.data_position, self._clock_reading(phase, line)))
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # they are events, which the console shows
             session.enter_next()
         self._tracker.entered(NodeInTraining(phase, key, session), session.events[before:])
 
-    def _clock_reading(self, phase: Phase) -> ClockReading | None:
+    def _clock_reading(self, phase: Phase, line: TrainedLine) -> ClockReading | None:
         reference = phase.clock.reference
-        return self._references(phase.seed_index).load(reference_key(reference)).reading if reference else None
+        store = self._references(phase.seed_index, line.model)
+        return store.load(reference_key(reference)).reading if reference else None
 
     def _seed_generators(self, phase: Phase, session: Session) -> None:
         """Seeds the global generators (used by dropout and others) for the phase."""
@@ -276,7 +278,7 @@ class NodeTrainer:
             forward, task = wrapped(model, forward, task, self._group)
         self._line = None
         reports = ReportRelay()
-        references = self._references(first.seed_index)
+        references = self._references(first.seed_index, model)
         shared = None if self._group is None else forward
         session = attached(prepared, plan, model, factory=prepared.build, references=references, on_report=reports,
                            wrapped=shared)  # fmt: skip
@@ -296,9 +298,14 @@ class NodeTrainer:
     def _compiled(self, model: nn.Module) -> nn.Module:
         return cast(nn.Module, torch.compile(model)) if self._prepared.request.is_compiled else model
 
-    def _references(self, seed_index: int) -> ReferenceStore:
-        own = FolderReferences(self._folder, self._keys, lambda: self._initial_model(seed_index).state_dict())
+    def _references(self, seed_index: int, model: nn.Module) -> ReferenceStore:
+        mesh = mesh_of(model.parameters())
+        initial = partial(self._initial_weights, seed_index)
+        own = FolderReferences(self._folder, self._keys, initial, mesh=mesh)
         return own if self._group is None else SharedReferences(own, self._group)
+
+    def _initial_weights(self, seed_index: int) -> Mapping[str, Tensor]:
+        return self._initial_model(seed_index).state_dict()
 
     def _initial_model(self, seed_index: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):

@@ -154,7 +154,7 @@ def test_a_full_disk_loses_nothing(dsd_run: Run, monkeypatch: pytest.MonkeyPatch
     def full_at_the_second(*arguments: Any, **named: Any) -> None:
         if next(calls) == 1:
             with monkeypatch.context() as inner:
-                inner.setattr("dsd_runtime.storage.checkpoint.save_file", _no_space)
+                inner.setattr("dsd_runtime.storage.tensor_files.save_file", _no_space)
                 real(*arguments, **named)
         real(*arguments, **named)
 
