@@ -117,6 +117,14 @@ class MaskStore:
         """The exact number of weights that each mask keeps; tied weights count once."""
         return dict(self._alive)
 
+    def by_parameter(self) -> dict[Tensor, ClearingMask]:
+        """What clears tensors of each masked parameter, for a step that masks the gradients itself."""
+        return {
+            parameter: self._on_device_of(local_of(parameter), name)
+            for name in self._masks
+            for parameter in self._owners[name].parameters
+        }
+
     @torch.no_grad()
     def apply_to_weights(self) -> None:
         """Sets every masked weight to +0.0."""
