@@ -240,7 +240,7 @@ class NodeTrainer:
         if self._group is not None:
             run.sharing, run.batches = (
                 Together(self._group),
-                parts_of(run.batches, self._group.index, self._group.count),
+                parts_of(run.batches, self._group.share()),
             )
         if prepared.measures_entropy:
             is_writing = self._group is None or self._group.is_first

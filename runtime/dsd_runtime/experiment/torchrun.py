@@ -12,13 +12,14 @@ import re
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
 from dsd_lang.base.errors import DsdError
+from dsd_runtime.data.parts import Share
 from dsd_runtime.masks.processes import Processes
 
 _LOOK_SECONDS = 0.02
@@ -54,6 +55,13 @@ class Group:
         backend = "nccl" if self._is_cuda else "gloo"
         dist.init_process_group(backend, store=store, rank=self.index, world_size=self.count, timeout=_LONGEST)
         self.processes = Processes(dist.group.WORLD)
+        self._hosts = self.processes
+        if self._is_cuda:
+            self._hosts = Processes(cast(dist.ProcessGroup, dist.new_group(backend="gloo", timeout=_LONGEST)))
+
+    def share(self) -> Share:
+        """This process's share of each batch; what is exchanged about samples does not wait for a GPU."""
+        return Share(self.index, self.count, self._hosts.gathered)
 
     def end(self) -> None:
         """Leaves the other processes."""
