@@ -35,6 +35,12 @@ NODE = re.compile(r"[0-9a-f]{16}")
 """A node's key."""
 
 
+def default_folder(schedule: Path, model: str) -> Path:
+    """`runs/SCHEDULE-MODEL`, with the model's options in a form that is valid in a file name."""
+    name = "".join(char if char.isalnum() or char in "._-" else "-" for char in model)
+    return Path("runs") / f"{schedule.stem}-{name}"
+
+
 class Damaged(DsdError):
     """A file of a run folder has invalid content."""
 

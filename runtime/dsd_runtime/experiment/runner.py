@@ -65,6 +65,7 @@ class Runner:
         """Phases that wait because another one is training their node, by its key."""
         self._were_trained: set[str] = set()
         self._looked = 0.0
+        self._has_news = False
 
     def run(self) -> list[NodeResult]:
         """Trains what is not trained yet, each node after everything it needs; returns one result per phase, in order.
@@ -77,6 +78,9 @@ class Runner:
             self._hand_out()
             if not self._ready.unfinished:
                 break
+            if self._has_news:  # while the workers train
+                self._has_news = False
+                self._refresh()
             outcomes = self._executor.wait(_LOOK_SECONDS) if self._here else []
             for outcome in outcomes:
                 self._take(outcome)
@@ -142,7 +146,7 @@ class Runner:
         else:
             if not self._executor.is_here:
                 self._console.trained_elsewhere(phase, key, outcome.metrics, by=self._executor.name)
-                self._refresh()
+                self._has_news = True
             self._trained(phase, outcome.metrics)
 
     def _trained(self, phase: Phase, metrics: dict[str, float]) -> None:

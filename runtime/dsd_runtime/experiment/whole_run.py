@@ -18,7 +18,7 @@ from dsd_runtime.engine.metric_table import MetricTable
 from dsd_runtime.engine.support import require_supported
 from dsd_runtime.experiment.earlier import compare_with_earlier, earlier_threads, put_aside
 from dsd_runtime.experiment.executors.choose import workers
-from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.experiment.folder import RunFolder, default_folder
 from dsd_runtime.experiment.head import print_head
 from dsd_runtime.experiment.history import History, NodeResult
 from dsd_runtime.experiment.keys import node_keys
@@ -64,7 +64,7 @@ def carry_out(prepared: Prepared, probe: Probe, saved: LastSaved, command: Seque
     if not prepared.plan.phases:
         raise DsdError(f"`{request.schedule}` has no phases", help="write for instance `dense 10ep`")
     require_supported(prepared.plan)
-    folder = RunFolder(request.out or default_folder(prepared))
+    folder = RunFolder(request.out or default_folder(request.schedule, prepared.model_name))
     folder.require_ours()
     goes_on = request.mode != "fresh"
     found = survey(prepared, probe, earlier_threads=earlier_threads(folder) if goes_on else None)
@@ -210,9 +210,3 @@ def _finished(
     if failure is not None:
         raise failure
     return Trained(folder, results, weights, answer)
-
-
-def default_folder(prepared: Prepared) -> Path:
-    """`runs/SCHEDULE-MODEL`, with the model's options in a form that is valid in a file name."""
-    model = "".join(char if char.isalnum() or char in "._-" else "-" for char in prepared.model_name)
-    return Path("runs") / f"{prepared.request.schedule.stem}-{model}"
