@@ -74,6 +74,7 @@ def publish_attempt(folder: RunFolder, key: str, *, replaces: bool) -> bool:
         for old in (*numbered(node, "end"), *(node / entry.name for entry in _results(complete))):
             remove(old)
     finish_publishing(folder, key)
+    remove(folder.failure(key))
     del folder.own[key]
     return True
 
@@ -117,7 +118,7 @@ def _take_over(folder: RunFolder, key: str, attempt: Path) -> None:
     elif numbered(node, "progress") and not numbered(node, "end"):
         attempt.mkdir()
         for entry in sorted(node.iterdir()):
-            if entry not in (attempt, folder.skipped_mark(key), *before):
+            if entry not in (attempt, folder.skipped_mark(key), folder.failure(key), *before):
                 os.rename(entry, attempt / entry.name)
     for other in before:
         if other != farthest:

@@ -18,6 +18,7 @@ from pathlib import Path
 from filelock import SoftFileLease, Timeout
 
 from dsd_lang.base.errors import DsdError
+from dsd_runtime.storage.durable import CannotWrite
 
 LEASE_SECONDS = 30.0
 """After so long without a sign of life a lease is free. All processes on one folder must agree on it."""
@@ -45,7 +46,7 @@ class Lease:
         except OSError as error:
             why = (error.strerror or str(error)).lower()
             folder = self._path.parent.parent
-            raise DsdError(f"cannot write to `{folder}`: {why}", help="choose another `--out`") from error
+            raise CannotWrite(f"cannot write to `{folder}`: {why}", help="choose another `--out`") from error
         return True
 
     @property

@@ -29,6 +29,7 @@ from dsd_runtime.experiment.leases import Lease
 from dsd_runtime.experiment.line import ReportRelay, TrainedLine, attached, load_weights
 from dsd_runtime.experiment.longer import OpenKeys, Shorter, take_over_records
 from dsd_runtime.experiment.node_checks import NodeChecks
+from dsd_runtime.experiment.noted_failures import note_failure, noted_failure
 from dsd_runtime.experiment.references import FolderReferences
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.experiment.together import SharedReferences, Together, wrapped
@@ -80,8 +81,8 @@ class NodeTrainer:
     def train(self, phase: Phase) -> dict[str, float] | None:
         """The last metrics of a node that is trained now, or was meanwhile by another process.
 
-        None if another process trains it. Raises :class:`~dsd_runtime.training.loop.Stopped` after saving the progress
-        if a stop is requested.
+        None if another process trains it. Raises the failure of one that could not train it, and
+        :class:`~dsd_runtime.training.loop.Stopped` after saving the progress if a stop is requested.
         """
         key = self._keys[phase.id]
         lease = self._leases.setdefault(key, Lease(self._folder.lease(key)))
@@ -92,10 +93,14 @@ class NodeTrainer:
             if self._checks.finished(phase) is not None:
                 metrics = self._history.read_metrics(phase)
                 return metrics if not self.lacks_entropy(metrics) else self._measure_entropy(phase, key, metrics)
+            if (failure := noted_failure(self._folder, key)) is not None:
+                raise failure
             with attempted(self._folder, key):
                 return self._train_unless_lost(phase, key, lease)
-        except BaseException:
+        except BaseException as error:
             self._line = None  # the model is somewhere within a phase
+            if isinstance(error, Exception) and not isinstance(error, Stopped) and self._group is None:
+                note_failure(self._prepared, self._folder, key, error)
             raise
         finally:
             lease.give_back()

@@ -19,6 +19,7 @@ from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.history import History, NodeResult
 from dsd_runtime.experiment.leases import Lease
 from dsd_runtime.experiment.node_checks import NodeChecks
+from dsd_runtime.experiment.noted_failures import note_failure, noted_failure
 from dsd_runtime.experiment.ready import ReadyQueue
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.experiment.status import read_status
@@ -119,6 +120,9 @@ class Runner:
                 self._reused(phase, metrics)
                 return False
             self._were_trained.add(phase.id)
+        if (error := noted_failure(self._folder, key)) is not None:
+            self._failed(phase, error)
+            return False
         self._executor.submit(phase.id, after)
         self._here[key] = phase.id
         return True
@@ -163,6 +167,7 @@ class Runner:
         """Gives up a phase, all phases with the same node, and what needs them; raises what ends the whole run."""
         if not is_of_one_phase(error, model=self._prepared.model_name, data=self._prepared.data_spec):
             raise error
+        note_failure(self._prepared, self._folder, self._keys[phase.id], error)
         lost: list[str] = []
         for failed in (phase.id, *self._same_node.pop(self._keys[phase.id], [])):
             self.failures[failed] = error

@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from dsd_runtime.experiment.leases import Membership
 from dsd_runtime.experiment.longer import Shorter, shorter_forms
 from dsd_runtime.experiment.manifest import build_manifest
 from dsd_runtime.experiment.metric_files import join_metrics, part_metrics
+from dsd_runtime.experiment.noted_failures import forget_failures
 from dsd_runtime.experiment.predicting import keep_predictions
 from dsd_runtime.experiment.preflight import check_tree
 from dsd_runtime.experiment.ready import ReadyQueue
@@ -99,8 +101,10 @@ def _run_on(
             print(json.dumps({"phases": table, "cost": cost.as_data(), "plan_hash": prepared.plan.hash}))
         return None
     manifest = build_manifest(prepared, keys, command, counted)
-    with membership.joined():
-        _claim(prepared, folder, membership, keys, manifest, shorter)
+    with ExitStack() as stack:
+        with membership.alone():
+            _claim(prepared, folder, membership, keys, manifest, shorter)
+            stack.enter_context(membership.joined())  # who is a member has claimed the folder
         return _train(prepared, folder, membership, saved, manifest, cost.forecast(), rows, shorter)
 
 
@@ -122,26 +126,27 @@ def _claim(
     manifest: dict[str, Any],
     shorter: Mapping[str, Shorter],
 ) -> None:
-    """Makes the folder one of this run, or joins those who train the same in it now."""
-    with membership.alone():
-        others = membership.others()
-        if others and not _is_same(folder, manifest):
-            others = membership.others(watch=True)
-            if others:
-                raise DsdError(
-                    f"another process is training something else in `{folder.root}`",
-                    help="wait for it, or choose another `--out`; with the same command this process joins in",
-                )
+    """Makes the folder one of this run, or joins those who train the same in it now; one process at a time."""
+    others = membership.others()
+    if others and not _is_same(folder, manifest):
+        others = membership.others(watch=True)
         if others:
-            many = f"{others} other processes train" if others > 1 else "another process trains"
-            print(f"note: {many} in `{folder.root}`, and this one joins in", file=sys.stderr)
-            return
-        folder.remove_leftovers()
-        part_metrics(folder)
-        put_aside(prepared, folder, keys, {form.key: key for key, form in shorter.items()})
-        write_json(folder.manifest, manifest)
-        write_json(folder.plan, json.loads(prepared.plan.to_json()))
-        join_metrics(folder, keys.values())
+            raise DsdError(
+                f"another process is training something else in `{folder.root}`",
+                help="wait for it, or choose another `--out`; with the same command this process joins in",
+            )
+    if others:
+        many = f"{others} other processes train" if others > 1 else "another process trains"
+        print(f"note: {many} in `{folder.root}`, and this one joins in", file=sys.stderr)
+        forget_failures(folder, keys.values())
+        return
+    folder.remove_leftovers()
+    forget_failures(folder, keys.values())
+    part_metrics(folder)
+    put_aside(prepared, folder, keys, {form.key: key for key, form in shorter.items()})
+    write_json(folder.manifest, manifest)
+    write_json(folder.plan, json.loads(prepared.plan.to_json()))
+    join_metrics(folder, keys.values())
 
 
 def _is_same(folder: RunFolder, manifest: Mapping[str, Any]) -> bool:

@@ -28,8 +28,12 @@ _TEMPORARY_PREFIX = ".writing-"
 _TEMPORARY = re.compile(re.escape(_TEMPORARY_PREFIX) + r"(?:gone-)?(?P<name>.+)-\d+")
 
 
-class DiskFull(DsdError):
-    """There is no space for a file; what was saved before is unchanged."""
+class CannotWrite(DsdError):
+    """A file could not be written or deleted; what was saved before is unchanged."""
+
+
+class DiskFull(CannotWrite):
+    """There is no space for a file."""
 
 
 def temporary(path: Path) -> Path:
@@ -104,7 +108,7 @@ def remove(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise DsdError(f"`{path}` could not be deleted: {(error.strerror or str(error)).lower()}") from error
+        raise CannotWrite(f"`{path}` could not be deleted: {(error.strerror or str(error)).lower()}") from error
 
 
 def publish(path: Path, target: Path) -> bool:
@@ -182,7 +186,7 @@ def _waiting(process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_MOST_WAITS, thread_name_prefix=f"flush-{process}")
 
 
-def write_failure(path: Path, error: Exception) -> DsdError:
+def write_failure(path: Path, error: Exception) -> CannotWrite:
     """The error for a failed write."""
     text = str(error).lower()
     is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -191,7 +195,7 @@ def write_failure(path: Path, error: Exception) -> DsdError:
             f"the disk is full: `{path}` could not be written", help="make room and run the same command again"
         )
     reason = (error.strerror or text).lower() if isinstance(error, OSError) else _reason(text)
-    return DsdError(f"`{path}` could not be written: {reason}")
+    return CannotWrite(f"`{path}` could not be written: {reason}")
 
 
 def _reason(text: str) -> str:
