@@ -16,7 +16,7 @@ from dsd_lang.passes.draft import Draftbook
 from dsd_lang.passes.measure_program import is_measurable
 from dsd_lang.passes.pipeline import run_passes
 from dsd_lang.passes.read_settings import Settings
-from dsd_lang.rules.checks import MODEL_RULES, ORDER_RULES, QUIET_RULES, TREE_RULES
+from dsd_lang.rules.checks import MODEL_RULES, ORDER_RULES, QUIET_RULES, STATEMENT_RULES, TREE_RULES
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.parser import ParseResult, parse
@@ -24,6 +24,7 @@ from dsd_lang.syntax.walk import statements
 
 if TYPE_CHECKING:
     from dsd_lang.plan.shapes import CheckpointData, ComparisonData, ExpectationData
+    from dsd_lang.syntax.notes import Notes
 
 # codes that a phase with a syntax error may cause elsewhere
 _CONSEQUENCES = frozenset(
@@ -65,6 +66,7 @@ def analyse(
     defaults: Mapping[str, str] | None = None,
     parsed: ParseResult | None = None,
     selected: Collection[str] | None = None,
+    notes: Notes | None = None,
 ) -> Analysis:
     """Parses, resolves and checks a schedule. Mistakes in the text become diagnostics and are never raised.
 
@@ -72,6 +74,7 @@ def analyse(
     and ``defaults`` the model's preset; a mistake in those raises :class:`dsd_lang.base.errors.DsdError`. ``parsed`` is
     the result of :func:`dsd_lang.syntax.parser.parse` for the text, if the caller already has it.
     The rules that are off by default are applied only if they are ``selected``; None stands for all of them.
+    ``notes`` are what was found out about an earlier version with the same ``layers``, and get what is found out now.
     """
     if is_saved_plan(text):
         return _of_saved_plan(text)
@@ -88,9 +91,10 @@ def analyse(
     )
     resolved: ResolvedProgram | None = None
     if is_measurable(program, collected):
+        _check_statements(subject, notes)
         for check in TREE_RULES:
             check(subject)
-        compilation = Compilation(program, text, collected, overrides=overrides, defaults=defaults)
+        compilation = Compilation(program, text, collected, overrides=overrides, defaults=defaults, notes=notes)
         if run_passes(compilation):
             resolved, subject = _resolved(compilation), _with_phases(subject, compilation)
             for check in ORDER_RULES:
@@ -111,6 +115,25 @@ def analyse(
         # derived values are known only without errors
         return Analysis(tuple(item for item in diagnostics if item.code != "DSD901"), None, parsed)
     return Analysis(diagnostics, resolved, parsed)
+
+
+def _check_statements(subject: Subject, notes: Notes | None) -> None:
+    """Applies the rules about single statements to those that are not known to be without mistakes."""
+    if notes is None:
+        for check in STATEMENT_RULES:
+            check(subject)
+        return
+    for top in subject.program.statements:
+        if not notes.is_sound(top.span.start):
+            found = Diagnostics()
+            part = subject._replace(statements=[inner for inner, _ in statements((top,))], diagnostics=found)
+            for check in STATEMENT_RULES:
+                check(part)
+            for diagnostic in found:
+                subject.diagnostics.report(diagnostic)
+            if len(found):
+                continue
+        notes.sound.add(top.span.start)
 
 
 def _of_saved_plan(text: str) -> Analysis:

@@ -41,14 +41,16 @@ def check_analysis(text: str, analysis: Analysis, *, selected: frozenset[str]) -
         return tuple(kept)
     from dsd_lang.base.source import SourceText
     from dsd_lang.lint.suppressions import apply_suppressions
-    from dsd_lang.syntax.directives import stretches
+    from dsd_lang.syntax.directives import Reach
 
     looked_for = selected if analysis.resolved is not None else frozenset()  # errors may hide diagnostics
     return apply_suppressions(
         SourceText(text),
         analysis.program.comments,
         kept,
-        statements=stretches(_tokens(text, analysis.parsed)),
+        around=Reach(
+            _tokens(text, analysis.parsed), () if analysis.parsed.diagnostics else analysis.program.statements
+        ).on,
         looked_for=looked_for,
         reports="DSD903" in selected,
     )

@@ -16,15 +16,16 @@ if TYPE_CHECKING:
     from dsd_lang.passes.read_settings import Settings
     from dsd_lang.plan.shapes import CheckpointData, ComparisonData, ExpectationData
     from dsd_lang.syntax import nodes
+    from dsd_lang.syntax.notes import Notes
 
 
 class Compilation:
     """One program during compilation.
 
-    Inputs: ``program`` and its ``text``, ``overrides`` (`--set` flags), ``defaults`` (the model's preset), and
-    ``diagnostics``, which collects the diagnostics of all passes. Results of the passes, in order: ``names`` (every
-    label), ``settings``, ``is_too_large`` (then no other pass runs), ``outline``, ``book`` (the phases),
-    ``checkpoints``, ``comparisons`` and ``expectations``.
+    Inputs: ``program`` and its ``text``, ``overrides`` (`--set` flags), ``defaults`` (the model's preset), ``notes``
+    (of an editor's text), and ``diagnostics``, which collects the diagnostics of all passes. Results of the passes, in
+    order: ``names`` (every label), ``settings``, ``is_too_large`` (then no other pass runs), ``outline``, ``book`` (the
+    phases), ``checkpoints``, ``comparisons`` and ``expectations``.
     """
 
     __slots__ = (
@@ -36,6 +37,7 @@ class Compilation:
         "expectations",
         "is_too_large",
         "names",
+        "notes",
         "outline",
         "overrides",
         "program",
@@ -59,12 +61,14 @@ class Compilation:
         *,
         overrides: Mapping[str, str] | None = None,
         defaults: Mapping[str, str] | None = None,
+        notes: Notes | None = None,
     ) -> None:
         self.program = program
         self.text = text
         self.diagnostics = diagnostics
         self.overrides = overrides
         self.defaults = defaults
+        self.notes = notes
         self.is_too_large = False
 
 

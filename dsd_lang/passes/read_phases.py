@@ -24,6 +24,7 @@ from dsd_lang.syntax.walk import below
 
 if TYPE_CHECKING:
     from dsd_lang.plan.shapes import TargetData
+    from dsd_lang.syntax.notes import Notes
 
 _RESERVED = ("held", "until", "then", "and", "or")
 
@@ -31,7 +32,7 @@ _RESERVED = ("held", "until", "then", "and", "or")
 def read_phases(compilation: Compilation) -> None:
     """Fills in ``given`` of every draft."""
     diagnostics = compilation.diagnostics
-    reader = _PhaseReader(diagnostics)
+    reader = _PhaseReader(diagnostics, compilation.notes)
     for draft in compilation.book.phases:
         if draft.original is None:
             draft.given = reader.read(draft.item.node, draft.item.names, is_override=False)
@@ -63,8 +64,9 @@ def _overridden(original: GivenArguments, override: GivenArguments) -> GivenArgu
 
 
 class _PhaseReader:
-    def __init__(self, diagnostics: Diagnostics) -> None:
+    def __init__(self, diagnostics: Diagnostics, notes: Notes | None) -> None:
         self.diagnostics = diagnostics
+        self.notes = notes
         self._words: dict[int, set[str]] = {}
         self._read: dict[tuple[object, ...], GivenArguments] = {}
 
@@ -73,7 +75,31 @@ class _PhaseReader:
         key = (id(node), *((name, str(names[name])) for name in words if name in names))
         given = self._read.get(key)
         if given is None:
-            given = self._read[key] = self.fresh(node, names, is_override)
+            if self.notes is None:
+                given = self.fresh(node, names, is_override)
+            else:
+                given = self.noted(self.notes, key[1:], node, names, is_override)
+            self._read[key] = given
+        return given
+
+    def noted(
+        self, notes: Notes, variables: tuple[object, ...], node: nodes.Phase, names: Names, is_override: bool
+    ) -> GivenArguments:
+        """What is noted about the phase with these variables; else it is read, and noted if there is no diagnostic."""
+        offset = node.mode_span.start
+        earlier = notes.phase(offset, variables)
+        if earlier is not None:
+            value, move = earlier
+            given: GivenArguments = value.moved(move)
+        else:
+            diagnostics, self.diagnostics = self.diagnostics, Diagnostics()
+            given = self.fresh(node, names, is_override)
+            found, self.diagnostics = self.diagnostics, diagnostics
+            for diagnostic in found:
+                diagnostics.report(diagnostic)
+            if len(found):
+                return given
+        notes.phases[offset, variables] = given
         return given
 
     def words(self, node: nodes.Phase) -> set[str]:

@@ -26,7 +26,7 @@ from dsd_lang.syntax.walk import below
 
 if TYPE_CHECKING:
     from dsd_lang.passes.values import Value
-    from dsd_lang.plan.shapes import DecayData, RateData
+    from dsd_lang.plan.shapes import DecayData, LengthData, RateData
 
 REDENSE = Fraction(1, 10)
 _CONSTANT: DecayData = {"kind": "constant"}
@@ -86,6 +86,7 @@ class _Rates:
         self.settings = settings
         self.diagnostics = diagnostics
         self._words: dict[int, frozenset[str]] = {}
+        self._shapes: dict[int, tuple[DecayData, LengthData | None]] = {}
 
     def start(self, draft: Draft) -> Quantity | None:
         """The exact start of a phase's learning rate, with the reason when it was not given."""
@@ -206,7 +207,7 @@ class _Rates:
     def final(self, draft: Draft) -> Quantity | None:
         clock = self.value(draft, "clock")
         is_own_clock = clock is None or (is_source(clock) and clock["kind"] == "phase")
-        return final_rate(draft, self.decay(draft), is_own_clock=is_own_clock)
+        return final_rate(draft, self.shape(draft)[0], is_own_clock=is_own_clock)
 
     def value(self, draft: Draft, name: str) -> Value | None:
         """The phase's own value, else the program's setting; None if there is neither."""
@@ -229,14 +230,22 @@ class _Rates:
     def data(self, draft: Draft) -> RateData:
         """The field `lr` as plan data."""
         rate = draft.lr
-        data: RateData = {"decay": self.decay(draft)}
+        decay, warmup = self.shape(draft)
+        data: RateData = {"decay": decay}
         if rate is not None and not rate.unit:
             data["start"] = format_exact(rate.value)
         elif rate is not None:
             data["of"], data["scale"] = rate.unit, format_exact(rate.value)
             if rate.unit == "last":
                 data["phase"] = f"p{rate.phase}"
-        warmup = self.value(draft, "warmup")
-        if is_length(warmup):
+        if warmup is not None:
             data["warmup"] = warmup
         return data
+
+    def shape(self, draft: Draft) -> tuple[DecayData, LengthData | None]:
+        """The decay and the warm-up; computed once for each written phase."""
+        key = id(draft.given)
+        if key not in self._shapes:
+            warmup = self.value(draft, "warmup")
+            self._shapes[key] = self.decay(draft), warmup if is_length(warmup) else None
+        return self._shapes[key]

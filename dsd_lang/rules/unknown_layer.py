@@ -61,8 +61,8 @@ if TYPE_CHECKING:
 CODE = "DSD201"
 
 
-def check(subject: Subject) -> None:
-    """Checks every selector in the program."""
+def check_words(subject: Subject) -> None:
+    """Checks every selector in the statements."""
     for selector, is_exclusion in _selectors(subject):
         if subject.layers is not None:
             frozen = None if is_exclusion else why_nothing(selector.selector, subject.layers)
@@ -78,6 +78,10 @@ def check(subject: Subject) -> None:
             _report(
                 subject, selector, (), f"kinds are: {kinds}; roles are: {roles}; names of layers are written in quotes"
             )
+
+
+def check(subject: Subject) -> None:
+    """Checks what the phases select."""
     if subject.book is not None:
         _check_lists(subject, subject.book)
     if subject.layers is not None and subject.book is not None:
