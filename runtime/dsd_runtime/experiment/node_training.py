@@ -123,10 +123,14 @@ class NodeTrainer:
         """Takes part in what the first process of the group does, as it has ordered."""
         phase = self._phases[order.get("train") or order["measure"]]
         key, start = self._keys[phase.id], order.get("start")
-        if "measure" in order:
-            self._measure_entropy(phase, key, {})
-        else:
-            self._train(phase, key, start and (Path(start[0]), bool(start[1])), None)
+        try:
+            if "measure" in order:
+                self._measure_entropy(phase, key, {})
+            else:
+                self._train(phase, key, start and (Path(start[0]), bool(start[1])), None)
+        except BaseException:
+            self._line = None  # as in the first process
+            raise
 
     def lacks_entropy(self, metrics: Mapping[str, float]) -> bool:
         """Whether a node was trained before the schedule read `entropy.relu`."""
