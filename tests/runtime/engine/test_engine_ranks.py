@@ -251,13 +251,11 @@ def _skipped(rank: int) -> list[bool]:
 
 def _averaging(own: tuple[int, ...], add_up: Callable[[Tensor], object], **options: Any) -> list[Tensor]:
     """A loop that averages gradients itself, on a plain model; an update has two batches, and ``own`` are this
-    process's. Its masks after every update, and its weights.
+    process's. Its masks after every update, its weights, and the mean of what the processes report.
     """
-    model = network()
-    session, found = (
-        begin("dense 2it lr=0.1; sparse 0->50% every=1it 4it; dense 2it", model, _sgd(model), **options),
-        [],
-    )
+    model, found, reported = network(), [], []
+    text = "dense 2it lr=0.1; sparse 0->50% every=1it 4it; dense 2it"
+    session = begin(text, model, _sgd(model), on_report=lambda metrics: reported.append(metrics["val.loss"]), **options)
     while not session.done:
         session.begin_step()
         halves = []
@@ -270,7 +268,8 @@ def _averaging(own: tuple[int, ...], add_up: Callable[[Tensor], object], **optio
             add_up(weight.grad)
         session.step(clip=0.5)
         found += [mask.clone() for mask in session.masks.values()]
-    return [*found, *(weight.detach() for weight in model.parameters())]
+    session.report({"val.loss": sum(own) / len(own)})
+    return [*found, *(weight.detach() for weight in model.parameters()), torch.tensor(reported)]
 
 
 def _two_ranks(rank: int) -> dict[str, Any]:
@@ -297,7 +296,7 @@ def test_two_ranks_train_as_one_process_and_part_with_a_sentence(tmp_path: Path)
         "reported": "the metric `val.loss` must be a number, not `'half'`",
     }
     alone = _averaging((0, 1), lambda gradient: None)
-    assert len(alone) == 4 * 3 + 6
+    assert len(alone) == 4 * 3 + 6 + 1
     for averaging in (first["averaging"], second["averaging"]):
         assert all(map(torch.equal, averaging, alone))
     model = network()

@@ -13,6 +13,7 @@ from several_ranks import in_ranks
 from trainer_loops import ACCUMULATION, CLIP, SPARSE, UPDATES, adamw, network, samples
 from trainer_ranks import RANKS, Rank, assert_equal, kept, one_process, padded
 
+from dsd_runtime.engine.generators import generator_states
 from dsd_runtime.integrations.process_generators import generators_of_all, set_own_generators
 from dsd_runtime.integrations.trainer_session import ScheduleOptions, TrainerSession
 
@@ -67,6 +68,27 @@ def _trained(rank: int) -> dict[str, Any]:
     set_own_generators(states)
     assert torch.equal(torch.rand(3), drawn)
     return {"kept": kept(trainer.model, trainer.driven.session.masks), "drawn": drawn}
+
+
+def test_a_process_resumes_with_its_own_generators_and_a_new_one_keeps_those_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    states, drawn = [], []
+    for seed in (3, 4):
+        torch.manual_seed(seed)
+        states.append(generator_states())
+        drawn.append(torch.rand(3))
+    monkeypatch.setattr(dist, "is_initialized", lambda: True)
+    for rank, expected in ((1, drawn[1]), (0, drawn[0])):
+        monkeypatch.setattr(dist, "get_rank", lambda rank=rank: rank)
+        set_own_generators(states)
+        assert torch.equal(torch.rand(3), expected)
+    monkeypatch.setattr(dist, "get_rank", lambda: 2)
+    torch.manual_seed(9)
+    own = torch.rand(3)
+    torch.manual_seed(9)
+    set_own_generators(states)
+    assert torch.equal(torch.rand(3), own)
 
 
 @pytest.mark.slow
