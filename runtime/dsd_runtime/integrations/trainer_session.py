@@ -68,7 +68,10 @@ class TrainerSession:
     def session(self) -> Session:
         """The session; ``ValueError`` before the training starts."""
         if self._session is None:
-            raise ValueError("the session exists from the start of the training on")
+            raise ValueError(
+                "the session exists from the start of the training on, and nothing was trained yet (a checkpoint of "
+                "the trainer's last epoch leaves nothing to train)"
+            )
         return self._session
 
     @property

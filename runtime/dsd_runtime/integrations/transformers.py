@@ -26,6 +26,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from dsd_lang.base.errors import DsdError
+from dsd_runtime.engine.ranks import world_size
 from dsd_runtime.integrations.missing import missing_package
 from dsd_runtime.integrations.scheduled import ScheduledTraining
 from dsd_runtime.integrations.trainer_session import TrainerSession, session_metrics
@@ -182,6 +183,11 @@ def _process_group(model: nn.Module) -> ProcessGroup | None:
         raise DsdError(
             f"the trainer deals the weights out to several processes ({kind}), which a schedule in it does not follow",
             help="start it with `torchrun` without `fsdp` and `deepspeed`, or shard the model in a loop of your own",
+        )
+    if kind == "NO" and world_size() > 1:
+        raise DsdError(
+            f"there are {world_size()} processes, and the trainer would train a model of its own in each of them",
+            help="on a machine without GPUs give `TrainingArguments(use_cpu=True)`",
         )
     return dist.group.WORLD if kind.startswith("MULTI_") else None
 

@@ -225,6 +225,21 @@ def test_a_checkpoint_without_the_schedule_is_refused(tmp_path: Path) -> None:
         trainer(SparsitySchedule(SPARSE)).fit(Module(), loader(), ckpt_path=str(tmp_path / "plain.ckpt"))
 
 
+def test_a_finished_training_goes_on_with_a_longer_schedule(tmp_path: Path) -> None:
+    longer = f"{SPARSE}; dense 4it"
+    expected, _ = plain_loop(longer)
+    keeper = lightning.callbacks.ModelCheckpoint(tmp_path, save_top_k=-1, filename="{epoch}")
+    fit(callbacks=[keeper], enable_checkpointing=True)
+    nothing_left, schedule, module = SparsitySchedule(SPARSE), SparsitySchedule(longer), Module()
+    saved = str(tmp_path / "epoch=2.ckpt")
+    trainer(nothing_left).fit(Module(), loader(), ckpt_path=saved, weights_only=True)
+    with pytest.raises(ValueError, match="leaves nothing to train"):
+        _ = nothing_left.session
+    trainer(schedule, max_epochs=4).fit(module, loader(), ckpt_path=saved, weights_only=True)
+    assert schedule.session.done
+    assert_equal_bits(module.network, expected)
+
+
 @pytest.mark.slow
 def test_two_processes_are_equal_to_one_and_resume_in_the_sparse_phase(tmp_path: Path) -> None:
     order = trainer_ranks.padded(len(trainer_loops.dataset()))

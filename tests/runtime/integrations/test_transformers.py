@@ -137,6 +137,17 @@ def test_it_resumes_bit_identical_from_the_trainers_own_checkpoint(tmp_path: Pat
     assert_equal_bits(resumed.model.network, expected)
 
 
+def test_a_finished_training_goes_on_with_a_longer_schedule(tmp_path: Path) -> None:
+    longer = f"{SPARSE}; dense 4it"
+    expected, _ = plain_loop(longer)
+    train(tmp_path, save_strategy="epoch")
+    schedule = SparsitySchedule(longer)
+    trainer = build(schedule, tmp_path, num_train_epochs=4)
+    trainer.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{3 * UPDATES}"))
+    assert schedule.session.done
+    assert_equal_bits(trainer.model.network, expected)
+
+
 @pytest.mark.slow
 def test_two_processes_are_equal_to_one_and_resume_in_the_sparse_phase(tmp_path: Path) -> None:
     order, ranks = trainer_ranks.padded(len(rows())), trainer_ranks.RANKS
@@ -225,6 +236,14 @@ def test_weights_that_the_trainer_deals_out_are_refused(
     monkeypatch.setattr("dsd_runtime.integrations.transformers.AcceleratorState", lambda: state)
     with pytest.raises(dsd_lang.DsdError, match=rf"deals the weights out to several processes \({kind}\)"):
         train(tmp_path)
+
+
+def test_processes_that_the_trainer_does_not_see_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine without GPUs the trainer ignores `torchrun`, unless it is told to use CPUs."""
+    monkeypatch.setattr("dsd_runtime.integrations.transformers.world_size", lambda: 2)
+    with pytest.raises(dsd_lang.DsdError, match="2 processes, and the trainer would train a model of its own") as told:
+        train(tmp_path)
+    assert "use_cpu=True" in str(told.value)
 
 
 @pytest.mark.parametrize("saved", [{"save_only_model": True}, {}])
