@@ -24,7 +24,8 @@ _SMALL_ELEMENTS = 1 << 18
 
 Group = Mapping[str, Any]
 State = Mapping[Tensor, dict[str, Any]]
-Masks = Mapping[Tensor, ClearingMask]
+Masks = Mapping[int, ClearingMask]
+"""By the `id` of the parameter, because tensors are slow keys."""
 
 
 class Operations(NamedTuple):
@@ -93,7 +94,7 @@ def pieces(
     rows: list[tuple[Tensor, ...]] = []
     size, most = 0, PIECE_ELEMENTS * torch.get_num_threads()
     for row in zip(parameters, gradients_of(parameters), *moments, strict=True):
-        numel, mask = row[0].numel(), masks.get(row[0])
+        numel, mask = row[0].numel(), masks.get(id(row[0]))
         if numel > most and _is_contiguous(row, mask):
             for piece in _cut(row, mask, most):
                 yield _ON_TENSOR, piece

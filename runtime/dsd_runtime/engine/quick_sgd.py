@@ -28,12 +28,13 @@ class QuickSgd:
             for on, (weights, gradients) in pieces(parameters, masks):
                 self._rest(on, group, weights, gradients, None)
             return
-        started = [parameter for parameter in parameters if state[parameter].get("momentum_buffer") is not None]
-        if len(started) < len(parameters):
-            known = set(started)
-            _start(state, group, [parameter for parameter in parameters if parameter not in known], masks)
-        buffers = [state[parameter]["momentum_buffer"] for parameter in started]
-        for on, (weights, gradients, moments) in pieces(started, masks, buffers):
+        kept = [state[parameter].get("momentum_buffer") for parameter in parameters]
+        buffers = [buffer for buffer in kept if buffer is not None]
+        if len(buffers) < len(parameters):
+            new = [parameter for parameter, buffer in zip(parameters, kept, strict=True) if buffer is None]
+            parameters = [parameter for parameter, buffer in zip(parameters, kept, strict=True) if buffer is not None]
+            _start(state, group, new, masks)
+        for on, (weights, gradients, moments) in pieces(parameters, masks, buffers):
             on.mul_(moments, group["momentum"])
             self._rest(on, group, weights, gradients, moments)
 
@@ -101,7 +102,7 @@ def _dtype_of(values: Any) -> torch.dtype:
 def _start(state: State, group: Group, parameters: list[Tensor], masks: Masks) -> None:
     """The first step of some weights, whose buffer becomes their gradient."""
     for parameter, gradient in zip(parameters, gradients_of(parameters), strict=True):
-        if (mask := masks.get(parameter)) is not None:
+        if (mask := masks.get(id(parameter))) is not None:
             mask.clear(gradient)
         if group["weight_decay"]:
             gradient = gradient.add(parameter, alpha=group["weight_decay"])

@@ -58,7 +58,7 @@ class QuickStep:
 def _masks_of(optimizer: Optimizer, store: MaskStore) -> Masks:
     """The masks of the optimizer's weights; none, with the gradients masked already, if others are masked too."""
     masks = store.by_parameter()
-    if masks.keys() <= {parameter for group in optimizer.param_groups for parameter in group["params"]}:
+    if masks.keys() <= {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}:
         return masks
     store.apply_to_gradients()
     return {}

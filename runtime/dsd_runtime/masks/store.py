@@ -117,10 +117,10 @@ class MaskStore:
         """The exact number of weights that each mask keeps; tied weights count once."""
         return dict(self._alive)
 
-    def by_parameter(self) -> dict[Tensor, ClearingMask]:
-        """What clears tensors of each masked parameter, for a step that masks the gradients itself."""
+    def by_parameter(self) -> dict[int, ClearingMask]:
+        """What clears tensors of each masked parameter, by its `id`, for a step that masks the gradients itself."""
         return {
-            parameter: self._on_device_of(local_of(parameter), name)
+            id(parameter): self._on_device_of(local_of(parameter), name)
             for name in self._masks
             for parameter in self._owners[name].parameters
         }
