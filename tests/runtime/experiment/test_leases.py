@@ -85,6 +85,17 @@ def test_the_lease_of_a_machine_that_is_gone_is_free_when_it_was_watched_for_lon
         lease.give_back()
 
 
+def test_a_lease_whose_holder_was_killed_before_it_wrote_its_name_ends_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    path.write_text("")
+    lease = Lease(path)
+    assert not lease.take(), "it may be about to be written"
+    assert not lease.take(wait=0.5)
+    assert lease.take(wait=5.0)
+    assert not Lease(path).take()
+    lease.give_back()
+
+
 def test_who_stood_still_for_too_long_notices_that_the_lease_is_another_s(repository: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.lock"
     lease = Lease(path)
