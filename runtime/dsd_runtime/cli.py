@@ -19,9 +19,10 @@ from dsd_lang.base.bundled import schedule_path
 from dsd_lang.base.command_parser import CommandParser
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.streams import guarded
-from dsd_runtime.experiment.executors.starting import QUIET_THREADS, can_fork, forked
+from dsd_runtime.experiment.executors.starting import can_fork, forked
 from dsd_runtime.experiment.folder import RunFolder, default_folder
 from dsd_runtime.experiment.launched import is_one_of_several, is_silent, require_launched
+from dsd_runtime.experiment.quiet_threads import quiet_threads
 from dsd_runtime.experiment.request import Request, ResolvedRequest, resolve
 
 PROGRAM = "dsd-run"
@@ -174,9 +175,8 @@ def _main(arguments: Sequence[str] | None) -> int:
     if arguments is None:
         atexit.register(gc.freeze)  # not to look for cycles at the end, which takes longer than a small report
     count = _first_workers(request, resolved) if can_fork() else 0
-    if request.jobs > 1:
-        for name, value in QUIET_THREADS.items():
-            os.environ.setdefault(name, value)
+    if "torch" not in sys.modules:
+        os.environ.update(quiet_threads(os.environ, is_alone=not request.is_shared))
     try:
         from dsd_runtime.experiment.command import execute
     except ModuleNotFoundError as error:

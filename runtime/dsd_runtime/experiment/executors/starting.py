@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
-QUIET_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
-"""Threads that wait for each other do not keep another worker from its core."""
+from dsd_runtime.experiment.quiet_threads import quiet_threads
+
 _POLL_SECONDS = 0.01
 
 
@@ -110,7 +110,7 @@ def worker_process() -> WorkerProcess:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**QUIET_THREADS, **os.environ, "PYTHONPATH": _package_path()},
+        env={**quiet_threads(os.environ, is_alone=False), **os.environ, "PYTHONPATH": _package_path()},
         start_new_session=True,  # Ctrl-C is for this process, which tells its workers
     )
 
