@@ -16,7 +16,7 @@ from dsd_runtime.experiment.executors.workplace import train_for_another
 _MOST_WAITING = 256
 _POLL_SECONDS = 0.1
 _MOST_TIMEOUTS = 10_000
-"""How often a job is queued again whose time has ended; submitit's default is 3, and each time some of it is trained."""
+"""How often a job is queued again whose time has ended: each time it has trained some more. submitit's default is 3."""
 _NAMES = {"time": "timeout_min", "mem": "mem_gb", "cpus": "cpus_per_task", "gpus": "gpus_per_node"}
 """Options that every cluster of submitit has, in minutes, gigabytes, and numbers; the others are Slurm's own."""
 
