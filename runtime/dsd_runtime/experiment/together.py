@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from dsd_runtime.engine.references import Snapshot
+from dsd_runtime.experiment.blocks import blocks_of, shard
 from dsd_runtime.experiment.references import FolderReferences
 from dsd_runtime.experiment.torchrun import Group
 from dsd_runtime.training.parts import Computing, PartTask
@@ -106,9 +107,7 @@ def wrapped(model: nn.Module, forward: nn.Module, task: Task, group: Group) -> t
     dropout = SharedDropout(model, group.index)
     computing: nn.Module = Computing(task, model, forward)
     if group.is_sharded:
-        from torch.distributed.fsdp import fully_shard
-
-        fully_shard(computing)
+        shard(computing, blocks_of(model) if forward is model else ())  # a compiled network is one group
     else:
         computing = DistributedDataParallel(computing, find_unused_parameters=True)
     return computing, PartTask(task, computing, model, dropout, is_sharded=group.is_sharded)
