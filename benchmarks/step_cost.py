@@ -12,6 +12,7 @@ is the median over the rounds of (way's step / dense step of the same round). Ro
 * `session, one loop`, `session, quick_step, one loop`, `masks, one loop`: the same in one loop that masks at every
   other step, so that both kinds of step use the same memory (copies of a model differ by a few per cent in how their
   memory lies); the other steps are plain, without a session; median of pairs of neighbouring steps;
+* `dense phase, one loop`, `dense phase, quick_step, one loop`: the same with a session in a phase without masks;
 * `masks, in full`: gradients, weights and state cleared, as for an optimizer nothing is known about;
 * `foreach multiply`: gradients, weights and momentum by one `torch._foreach_mul_` each with float masks;
 * `naive multiply`: the same, tensor by tensor;
@@ -160,12 +161,14 @@ def _session_step(
     masks: Mapping[str, Tensor],
     *,
     quick_step: bool = False,
+    is_dense: bool = False,
 ) -> Step:
     import dsd_lang
     import dsd_runtime
 
     share = 1 - sum(int(mask.sum()) for mask in masks.values()) / sum(mask.numel() for mask in masks.values())
-    plan = dsd_lang.compile(f"sparse {share:.4f} layers=all 1000000it lr=1e-3")
+    mode = "dense" if is_dense else f"sparse {share:.4f} layers=all"
+    plan = dsd_lang.compile(f"{mode} 1000000it lr=1e-3")
     session = dsd_runtime.attach(plan, model, optimizer, steps_per_epoch=1_000_000, quick_step=quick_step)
 
     def step() -> None:
@@ -285,12 +288,20 @@ WAYS: Mapping[str, Callable[[Case, OptimizerName, Mapping[str, Tensor]], Step]] 
 ONE_LOOP: Mapping[str, Callable[..., Step]] = {
     "session, one loop": _session_step,
     "session, quick_step, one loop": partial(_session_step, quick_step=True),
+    "dense phase, one loop": partial(_session_step, is_dense=True),
+    "dense phase, quick_step, one loop": partial(_session_step, is_dense=True, quick_step=True),
     "masks, one loop": partial(_masked_step, in_full=False),
 }
 
 
 def measure(
-    case: Case, name: OptimizerName, sparsity: Fraction, rounds: int, clock: Callable[[], float], ways: list[str]
+    case: Case,
+    name: OptimizerName,
+    sparsity: Fraction,
+    rounds: int,
+    clock: Callable[[], float],
+    ways: list[str],
+    rows: list[str],
 ) -> dict[str, tuple[float, float] | str]:
     """For each method its median ratio to the dense update and its median milliseconds, or why it does not run."""
     weights = prunable(case.model)
@@ -317,8 +328,8 @@ def measure(
     for way, times in milliseconds.items():
         ratios = [own / dense for own, dense in zip(times, milliseconds["dense"], strict=True)]
         results[way] = (statistics.median(ratios), statistics.median(times))
-    for row, make_step in ONE_LOOP.items():
-        bound = partial(make_step, case=case, masks=masks)
+    for row in rows:
+        bound = partial(ONE_LOOP[row], case=case, masks=masks)
         results[row] = one_loop(case, name, bound, rounds * case.steps, clock)
     return results
 
@@ -339,14 +350,15 @@ def main() -> int:
     parser.add_argument(
         "--clock", choices=list(CLOCKS), default="wall", help="cpu: for busy machines, with --threads 1"
     )
-    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
+    parser.add_argument("--ways", nargs="+", choices=[*WAYS, *ONE_LOOP], default=[*WAYS, *ONE_LOOP])
     arguments = parser.parse_args()
-    ways = ["dense", *(way for way in arguments.ways if way != "dense")]
+    rows = [way for way in arguments.ways if way in ONE_LOOP]
+    ways = ["dense", *(way for way in arguments.ways if way in WAYS and way != "dense")]
     clock = CLOCKS[arguments.clock]
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     results = {
-        name: measure(CASES[name](), arguments.optimizer, arguments.sparsity, arguments.rounds, clock, ways)
+        name: measure(CASES[name](), arguments.optimizer, arguments.sparsity, arguments.rounds, clock, ways, rows)
         for name in arguments.models
     }
     print(
@@ -355,7 +367,7 @@ def main() -> int:
         f"torch {torch.__version__}\n"
     )
     print(f"| way | {' | '.join(results)} |\n|---|{'---|' * len(results)}")
-    for way in [*ways, *ONE_LOOP]:
+    for way in [*ways, *rows]:
         print(f"| {way} | {' | '.join(show(results[name][way]) for name in results)} |")
     return 0
 

@@ -1,4 +1,4 @@
-"""What a schedule costs in other people's trainers: an update with it against one without, and Lightning's own pruning.
+"""What a schedule costs in other people's trainers: an update with it against one without, and the pruning of others.
 
     python benchmarks/trainers.py [--rounds 5] [--updates 60]
 
@@ -8,17 +8,23 @@ runs in turn in each round; the figure is the median processor time of an update
 of pruned weights whose stored value is exactly 0 after the last update.
 
 `ModelPruning` (Lightning) prunes by `torch.nn.utils.prune`, which leaves the stored values (`weight_orig`) as they are.
+fasterai's callback, in fastai's trainer, is measured where both are installed (`pip install fasterai python-fasthtml`;
+one of fastai's dependencies needs the latter).
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import statistics
 import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from functools import partial
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -167,15 +173,54 @@ def in_transformers(updates: int, schedule: TransformersSchedule | None) -> Time
     return Timed(clock.median(), zeros_of(model))
 
 
+# --- fastai -----------------------------------------------------------------------------------------------------------
+
+
+def in_fastai(updates: int, *, is_pruned: bool) -> Timed:
+    """With fasterai's callback, which prunes halfway, before the second pass."""
+    from fastai.callback.core import Callback
+    from fastai.data.core import DataLoaders
+    from fastai.data.load import DataLoader as Loader
+    from fastai.learner import Learner
+    from fastai.optimizer import OptimWrapper
+    from fasterai.sparse.all import SparsifyCallback, large_final, one_shot
+
+    class FastaiClock(Callback, Clock):  # type: ignore[misc]
+        order = 1000  # after all others
+
+        def __init__(self) -> None:
+            Clock.__init__(self)
+
+        def after_batch(self) -> None:
+            if self.training:
+                self.tick()
+
+    clock, model, data = FastaiClock(), network(), TensorDataset(*samples(updates // 2))
+    loaders = DataLoaders(Loader(data, bs=BATCH), Loader(data, bs=BATCH), device=torch.device("cpu"))
+    sgd = partial(OptimWrapper, opt=partial(torch.optim.SGD, momentum=0.9))
+    learner = Learner(loaders, model, loss_func=nn.functional.cross_entropy, opt_func=sgd)
+    pruning = (
+        [SparsifyCallback(50, "weight", "local", large_final, one_shot, layer_type=nn.Linear)] if is_pruned else []
+    )
+    with redirect_stdout(io.StringIO()), learner.no_bar(), learner.no_logging():
+        learner.fit(2, 0.01, cbs=[*pruning, clock])
+    return Timed(clock.median(), zeros_of(model))
+
+
 def ways(updates: int) -> dict[str, Callable[[], Timed]]:
     """By name; the first of each trainer is without pruning."""
     program = PROGRAM.format(updates=updates)
+    peers = {
+        "fastai": lambda: in_fastai(updates, is_pruned=False),
+        "fastai, fasterai": lambda: in_fastai(updates, is_pruned=True),
+    }
     return {
         "Lightning": lambda: in_lightning(updates),
         "Lightning, SparsitySchedule": lambda: in_lightning(updates, LightningSchedule(program)),
         "Lightning, ModelPruning": lambda: in_lightning(updates, pruning_of_lightning()),
         "Transformers": lambda: in_transformers(updates, None),
         "Transformers, SparsitySchedule": lambda: in_transformers(updates, TransformersSchedule(program)),
+        **(peers if find_spec("fasterai") and find_spec("fastai") else {}),
     }
 
 

@@ -21,14 +21,15 @@ from dsd_lang.passes.read_settings import Settings
 from dsd_lang.passes.read_used_files import ReadFile
 from dsd_lang.passes.scopes import Scope
 from dsd_lang.passes.told_here import told_here
-from dsd_lang.rules.checks import MODEL_RULES, ORDER_RULES, QUIET_RULES, TREE_RULES
+from dsd_lang.rules.checks import MODEL_RULES, ORDER_RULES, QUIET_RULES, STATEMENT_RULES, TREE_RULES
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.parser import ParseResult, parse
-from dsd_lang.syntax.walk import statements
+from dsd_lang.syntax.walk import names_bound_by, statements
 
 if TYPE_CHECKING:
     from dsd_lang.plan.shapes import CheckpointData, ComparisonData, ExpectationData
+    from dsd_lang.syntax.notes import Notes
 
 # codes that a phase with a syntax error may cause elsewhere
 _CONSEQUENCES = frozenset(
@@ -75,6 +76,7 @@ def analyse(
     source: str | None = None,
     read: ReadFile = read_schedule,
     selected: Collection[str] | None = None,
+    notes: Notes | None = None,
 ) -> Analysis:
     """Parses, resolves and checks a schedule. Mistakes in the text become diagnostics and are never raised.
 
@@ -83,6 +85,7 @@ def analyse(
     the result of :func:`dsd_lang.syntax.parser.parse` for the text, if the caller already has it.
     ``source`` is the path of the schedule, to which the files that it uses are relative, and ``read`` reads those.
     The rules that are off by default are applied only if they are ``selected``; None stands for all of them.
+    ``notes`` are what was found out about an earlier version with the same ``layers``, and get what is found out now.
     """
     if is_saved_plan(text):
         return _of_saved_plan(text)
@@ -90,19 +93,30 @@ def analyse(
     program = parsed.program
     inventory = None if layers is None else with_inferred_roles(layers)
     collected = Diagnostics()
+    all_statements = [statement for statement, _ in statements(program.statements)]
     subject = Subject(
         program,
-        [statement for statement, _ in statements(program.statements)],
+        all_statements,
         collected,
         layers=inventory,
         text=text,
+        names=frozenset(name.text for statement in all_statements for name in names_bound_by(statement)),
+        uses_files=any(isinstance(statement, nodes.Use) for statement in program.statements),
     )
     resolved: ResolvedProgram | None = None
     if is_measurable(program, collected):
+        _check_statements(subject, notes)
         for check in TREE_RULES:
             check(subject)
         compilation = Compilation(
-            program, text, collected, source=source, read=read, overrides=overrides, defaults=defaults
+            program,
+            text,
+            collected,
+            source=source,
+            read=read,
+            overrides=overrides,
+            defaults=defaults,
+            notes=notes,
         )
         if run_passes(compilation):
             resolved, subject = _resolved(compilation), _with_phases(subject, compilation)
@@ -124,6 +138,26 @@ def analyse(
         # derived values are known only without errors
         return Analysis(tuple(item for item in diagnostics if item.code != "DSD901"), None, parsed)
     return Analysis(diagnostics, resolved, parsed)
+
+
+def _check_statements(subject: Subject, notes: Notes | None) -> None:
+    """Applies the rules about single statements to those that are not known to be without mistakes."""
+    if notes is None:
+        for check in STATEMENT_RULES:
+            check(subject)
+        return
+    notes.depend_on(subject.names, subject.uses_files)
+    for top in subject.program.statements:
+        if not notes.is_sound(top.span.start):
+            found = Diagnostics()
+            part = subject._replace(statements=[inner for inner, _ in statements((top,))], diagnostics=found)
+            for check in STATEMENT_RULES:
+                check(part)
+            for diagnostic in found:
+                subject.diagnostics.report(diagnostic)
+            if len(found):
+                continue
+        notes.sound.add(top.span.start)
 
 
 def _of_saved_plan(text: str) -> Analysis:

@@ -16,8 +16,9 @@ LOOPBACK = next(name for _, name in socket.if_nameindex() if name.startswith("lo
 """Named, so that gloo does not look up the machine's own name, which takes seconds where nobody answers."""
 
 
-def in_ranks(count: int, act: Callable[..., Any], folder: Path, *arguments: Any) -> list[Any]:
+def in_ranks(count: int, act: Callable[..., Any], folder: Path, *arguments: Any, seconds: float = 120) -> list[Any]:
     """What ``act(rank, *arguments)`` returns in each of ``count`` new processes; their tracebacks if one fails."""
+    folder.mkdir(exist_ok=True)
     context = torch.multiprocessing.get_context("spawn")
     processes = [
         context.Process(target=_rank, args=(rank, count, act, str(folder), arguments), daemon=True)
@@ -26,7 +27,7 @@ def in_ranks(count: int, act: Callable[..., Any], folder: Path, *arguments: Any)
     for process in processes:
         process.start()
     for process in processes:
-        process.join(120)
+        process.join(seconds)
     hanging = [rank for rank, process in enumerate(processes) if process.is_alive()]
     for rank in hanging:
         processes[rank].kill()

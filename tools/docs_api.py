@@ -48,6 +48,8 @@ SECTIONS: dict[str, tuple[Public, ...]] = {
         Public("dsd_runtime.run", "runtime/dsd_runtime/running.py"),
         Public("dsd_runtime.build_model", "runtime/dsd_runtime/experiment/catalogue_model.py"),
         Public("dsd_runtime.load_run", "runtime/dsd_runtime/experiment/trained.py"),
+        Public("dsd_runtime.save_checkpoint", "runtime/dsd_runtime/storage/checkpoint.py"),
+        Public("dsd_runtime.load_checkpoint", "runtime/dsd_runtime/storage/checkpoint.py"),
         Public("dsd_runtime.noisy_labels", "runtime/dsd_runtime/data/label_noise.py"),
         Public("dsd_runtime.ReluEntropy", "runtime/dsd_runtime/training/relu_entropy.py"),
         Public("dsd_runtime.read_results", "runtime/dsd_runtime/results/reading.py"),

@@ -56,6 +56,17 @@ def position_span(text: str, start: int, end: int) -> Span:
     return SourceText(text).span(start, end)
 
 
+def whole_span(text: str) -> Span:
+    """The span of a whole text.
+
+    >>> whole_span("ab\\ncd").end_column
+    3
+    """
+    num_ends = text.count("\n") + text.count("\r") - text.count("\r\n")
+    last_line = max(text.rfind("\n"), text.rfind("\r")) + 1
+    return Span(1, 1, num_ends + 1, len(text) - last_line + 1, 0, len(text))
+
+
 def decode_text(data: bytes) -> tuple[str, list[Diagnostic]]:
     """Decodes UTF-8, keeping a byte-order mark. All invalid bytes give one diagnostic and are read as U+FFFD."""
     try:

@@ -61,6 +61,11 @@ def run(given: Given) -> int:
         raise DsdError("give the file to write", help="`dsd-new first.dsd --model ds2`, or `-` for stdout")
     path = checked_path(given.words[0], may_overwrite=given.has("--force"))
     recipe = recipe_of(given.last("--recipe") or DEFAULT_RECIPE)
+    if given.has("--sparsity") and not recipe.has_target:
+        raise DsdError(
+            f"the recipe `{recipe.name}` takes no `--sparsity`: the zeros of the network say what is pruned",
+            help="leave it out, or use `--recipe one-shot`",
+        )
     name = "FILE" if path is None else path
     write_output(starter_text(recipe, choices_of(given), name=name), path)
     if path is not None:

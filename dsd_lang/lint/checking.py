@@ -47,17 +47,17 @@ def check_analysis(text: str, analysis: Analysis, *, selected: frozenset[str]) -
     from dsd_lang.base.source import SourceText
     from dsd_lang.lint.format_comments import without_effect
     from dsd_lang.lint.suppressions import apply_suppressions
-    from dsd_lang.syntax.directives import stretches
+    from dsd_lang.syntax.directives import Reach, stretches
 
     source, comments = SourceText(text), analysis.program.comments
-    statements = stretches(_tokens(text, analysis.parsed))
+    reach = Reach(_tokens(text, analysis.parsed), () if analysis.parsed.diagnostics else analysis.program.statements)
     looked_for = selected if analysis.resolved is not None else frozenset()  # errors may hide diagnostics
     told = apply_suppressions(
-        source, comments, kept, statements=statements, looked_for=looked_for, reports="DSD903" in selected
+        source, comments, kept, around=reach.on, looked_for=looked_for, reports="DSD903" in selected
     )
     if "fmt:" not in text or "DSD903" not in selected:
         return told
-    found = without_effect(source, comments, statements)
+    found = without_effect(source, comments, stretches(_tokens(text, analysis.parsed)))
     return tuple(sorted([*told, *found], key=lambda diagnostic: diagnostic.span.start))
 
 

@@ -7,13 +7,13 @@ warnings and advice; errors cannot be suppressed. A suppression that suppresses 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from dsd_lang.base.diagnostics import CATALOGUE, ERRORS, Diagnostic, Edit, Fix, Span, replacement
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.source import SourceText
-from dsd_lang.syntax.directives import DIRECTIVE, StatementRange, covered, covered_line
+from dsd_lang.syntax.directives import DIRECTIVE, StatementRange, covered_line
 from dsd_lang.syntax.nodes import Comment
 
 _NEXT_COMMENT = r"\s*(#.*)"
@@ -37,14 +37,14 @@ def apply_suppressions(
     comments: Iterable[Comment],
     diagnostics: Sequence[Diagnostic],
     *,
-    statements: Sequence[StatementRange],
+    around: Callable[[int], Sequence[StatementRange]],
     looked_for: frozenset[str],
     reports: bool = True,
 ) -> tuple[Diagnostic, ...]:
     """The diagnostics that no comment suppresses, and those about the comments, in source order.
 
-    ``statements`` are those of the text. A comment about a code that was not ``looked_for`` is not reported as unused.
-    ``reports`` is False if DSD903 is not selected.
+    ``around`` finds the statements with a part on a line. A comment about a code that was not ``looked_for`` is not
+    reported as unused. ``reports`` is False if DSD903 is not selected.
     """
     directives = [(comment, found) for comment in comments if (found := DIRECTIVE.match(comment.text)) is not None]
     if not directives:
@@ -58,7 +58,7 @@ def apply_suppressions(
             help = "write `# dsd: ignore[DSD303]`"
             added.append(Diagnostic("DSD903", "a suppression names the codes it suppresses", span, help=help))
         line = covered_line(source, comment)
-        around = covered(line, statements)
+        reached = around(line)
         useless: list[_Word] = []
         for word in words:
             if word.code is None:
@@ -66,7 +66,7 @@ def apply_suppressions(
             elif word.code in ERRORS:
                 useless.append(word)
             else:
-                left = [item for item in kept if not (item.code == word.code and _covers(item, line, around))]
+                left = [item for item in kept if not (item.code == word.code and _covers(item, line, reached))]
                 if len(left) == len(kept) and word.code in looked_for:
                     useless.append(word)
                 kept = left

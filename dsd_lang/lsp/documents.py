@@ -69,19 +69,23 @@ class Document:
     @cached_property
     def tokens(self) -> Tokens:
         """The tokens and comments; empty for binary data."""
+        parsed = self.reading.parsed
+        if self.reading.is_sound:  # else the parser has repaired them
+            return Tokens(list(parsed.tokens), list(parsed.program.comments), [], text=self.text)
         return scan(self.text)[0] or Tokens([], [], [], stopped=True)
 
     @cached_property
     def analysis(self) -> Analysis:
         """The tree, all diagnostics, and the resolved program if there are no errors."""
-        settings = self.settings
+        reading, settings = self.reading, self.settings
         return analyse(
             self.text,
             layers=settings.layers,
-            parsed=self.reading.parsed,
+            parsed=reading.parsed,
             source=self.source,
             read=self.read,
             selected=settings.selected,
+            notes=reading.notes,
         )
 
     @cached_property

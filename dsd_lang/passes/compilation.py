@@ -19,16 +19,17 @@ if TYPE_CHECKING:
     from dsd_lang.passes.scopes import Scope
     from dsd_lang.plan.shapes import CheckpointData, ComparisonData, ExpectationData
     from dsd_lang.syntax import nodes
+    from dsd_lang.syntax.notes import Notes
 
 
 class Compilation:
     """One program during compilation.
 
     Inputs: ``program`` and its ``text``, ``source`` (its path, if it has one) and ``read`` (for the files it uses),
-    ``overrides`` (`--set` flags), ``defaults`` (the model's preset), and ``diagnostics``, which collects the
-    diagnostics of all passes. Results of the passes, in order: ``names`` (every label), ``used`` and ``used_texts``
-    (what `use` brings), ``settings``, ``is_too_large`` (then no other pass runs), ``outline``, ``book`` (the phases),
-    ``checkpoints``, ``comparisons`` and ``expectations``.
+    ``overrides`` (`--set` flags), ``defaults`` (the model's preset), ``notes`` (of an editor's text), and
+    ``diagnostics``, which collects the diagnostics of all passes. Results of the passes, in order: ``names`` (every
+    label), ``used`` and ``used_texts`` (what `use` brings), ``settings``, ``is_too_large`` (then no other pass runs),
+    ``outline``, ``book`` (the phases), ``checkpoints``, ``comparisons`` and ``expectations``.
     """
 
     __slots__ = (
@@ -40,6 +41,7 @@ class Compilation:
         "expectations",
         "is_too_large",
         "names",
+        "notes",
         "outline",
         "overrides",
         "program",
@@ -71,6 +73,7 @@ class Compilation:
         read: Callable[[str], str] = read_schedule,
         overrides: Mapping[str, str] | None = None,
         defaults: Mapping[str, str] | None = None,
+        notes: Notes | None = None,
     ) -> None:
         self.program = program
         self.text = text
@@ -79,6 +82,7 @@ class Compilation:
         self.read = read
         self.overrides = overrides
         self.defaults = defaults
+        self.notes = notes
         self.is_too_large = False
 
 

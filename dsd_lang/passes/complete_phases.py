@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dsd_lang.base.arguments import BY_NAME, Argument, kept_in
@@ -15,10 +16,11 @@ from dsd_lang.passes.read_settings import Settings
 from dsd_lang.passes.values import is_function, is_length, is_source
 
 if TYPE_CHECKING:
+    from dsd_lang.passes.values import Value
     from dsd_lang.plan.shapes import AttributeData, ClockData, ConditionData, CycleData, FunctionData
 
 _PLAIN = {row.name: row for row in kept_in("phase")}
-_ORDER = {name: index for index, name in enumerate(_PLAIN)}
+_ATTRIBUTES = tuple(row.attribute for row in _PLAIN.values())
 
 
 def default_of(row: Argument) -> AttributeData | None:
@@ -47,6 +49,7 @@ class _Completion:
     def __init__(self, settings: Settings, diagnostics: Diagnostics) -> None:
         self.settings = settings
         self.diagnostics = diagnostics
+        self._common: dict[tuple[str, bool], dict[str, AttributeData]] = {}
         self._plain: dict[tuple[int, str, bool], dict[str, AttributeData]] = {}
         self._conditions: dict[int, tuple[Round, ConditionData | None]] = {}
 
@@ -67,28 +70,26 @@ class _Completion:
         """The phase's own values, else the settings, without defaults; computed once for each written phase."""
         is_redense = draft.mode == "dense" and draft.parent is not None and draft.parent.mode == "sparse"
         key = (id(draft.given), draft.mode, is_redense)
-        if key not in self._plain:
-            attributes: dict[str, AttributeData] = {}
-            names = (draft.given.arguments.keys() | self.settings.keys()) & _PLAIN.keys()
-            for name in sorted(names, key=_ORDER.__getitem__):
-                value = self.plain(draft, _PLAIN[name])
-                if value is not None:
-                    attributes[_PLAIN[name].attribute] = value
-            self._plain[key] = attributes
-        return self._plain[key]
+        attributes = self._plain.get(key)
+        if attributes is None:
+            common = self.common_attributes(draft, is_redense)
+            own = {
+                _PLAIN[name].attribute: _plain(_PLAIN[name], value)
+                for name, value in draft.given.arguments.items()
+                if name in _PLAIN
+            }
+            attributes = self._plain[key] = _in_order({**common, **own}) if own else common
+        return attributes
 
-    def plain(self, draft: Draft, row: Argument) -> AttributeData | None:
-        name = row.name
-        value = draft.given.arguments.get(name)
-        if value is None and name in self.settings and self.is_from_settings(draft, name):
-            value = self.settings[name].data
-        if row.kind == "function" and is_function(value):
-            value = _without_defaults(row, value)
-        if row.kind == "selectors" and isinstance(value, tuple) and not isinstance(value, Quantity):
-            return value
-        if not (isinstance(value, (str, int)) or is_length(value) or is_function(value) or is_source(value)):
-            return None  # missing, `none`, or a reference that is already resolved
-        return None if value == _DEFAULTS[name] else value
+    def common_attributes(self, draft: Draft, is_redense: bool) -> dict[str, AttributeData]:
+        """The attributes of a phase that says nothing itself; computed once for each kind of phase."""
+        key = (draft.mode, is_redense)
+        attributes = self._common.get(key)
+        if attributes is None:
+            names = [name for name in self.settings if name in _PLAIN and self.is_from_settings(draft, name)]
+            data = {_PLAIN[name].attribute: _plain(_PLAIN[name], self.settings[name].data) for name in names}
+            attributes = self._common[key] = _in_order(data)
+        return attributes
 
     def is_from_settings(self, draft: Draft, name: str) -> bool:
         """Whether the program's setting applies to this phase: `restore` only if a mask is dropped."""
@@ -110,6 +111,23 @@ class _Completion:
 def _block_clock(block: Block) -> ClockData:
     """The clock of a `within`, as plan data."""
     return {"kind": "block", "start": length_data(block.start), "length": length_data(block.whole)}
+
+
+def _plain(row: Argument, value: Value) -> AttributeData | None:
+    """A value as plan data; None for `none`, a default, and a reference that is already resolved."""
+    if row.kind == "function" and is_function(value):
+        value = _without_defaults(row, value)
+    if row.kind == "selectors" and isinstance(value, tuple) and not isinstance(value, Quantity):
+        return value
+    if not (isinstance(value, (str, int)) or is_length(value) or is_function(value) or is_source(value)):
+        return None
+    return None if value == _DEFAULTS[row.name] else value
+
+
+def _in_order(values: Mapping[str, AttributeData | None]) -> dict[str, AttributeData]:
+    """The attributes that have a value, in the order of the registry."""
+    found = {name: value for name, value in values.items() if value is not None}
+    return found if len(found) < 2 else {name: found[name] for name in _ATTRIBUTES if name in found}
 
 
 def _without_defaults(row: Argument, function: FunctionData) -> FunctionData:

@@ -92,7 +92,7 @@ class _Layout:
             scope=position.scope,
             length_from=line.length,
             original=self._latest.get(id(item.original)),
-            cycles=tuple((cycle, last is item) for cycle, last in position.cycles),
+            cycles=tuple([(cycle, last is item) for cycle, last in position.cycles]) if position.cycles else (),
         )
         self.phases.append(draft)
         self._latest[id(item)] = draft

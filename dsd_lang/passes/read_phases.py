@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dsd_lang.base.arguments import BY_NAME
+from dsd_lang.base.diagnostics import CalledSpan
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.collected_diagnostics import Diagnostics
@@ -32,6 +33,7 @@ from dsd_lang.syntax.walk import words_in
 
 if TYPE_CHECKING:
     from dsd_lang.plan.shapes import TargetData
+    from dsd_lang.syntax.notes import Notes
 
 _RESERVED = ("held", "until", "then", "and", "or")
 
@@ -39,7 +41,7 @@ _RESERVED = ("held", "until", "then", "and", "or")
 def read_phases(compilation: Compilation) -> None:
     """Fills in ``given`` of every draft."""
     diagnostics = compilation.diagnostics
-    reader = _PhaseReader(diagnostics)
+    reader = _PhaseReader(diagnostics, compilation.notes)
     for draft in compilation.book.phases:
         if draft.original is None:
             draft.given = reader.read(draft.item.node, draft.item.names, is_override=False, whole=draft.item.whole)
@@ -71,8 +73,9 @@ def _overridden(original: GivenArguments, override: GivenArguments) -> GivenArgu
 
 
 class _PhaseReader:
-    def __init__(self, diagnostics: Diagnostics) -> None:
+    def __init__(self, diagnostics: Diagnostics, notes: Notes | None) -> None:
         self.diagnostics = diagnostics
+        self.notes = notes
         self._words: dict[int, set[str]] = {}
         self._read: dict[tuple[object, ...], GivenArguments] = {}
 
@@ -81,7 +84,37 @@ class _PhaseReader:
         key = (id(node), whole and whole.length, *((name, str(names[name])) for name in words if name in names))
         given = self._read.get(key)
         if given is None:
-            given = self._read[key] = self.fresh(node, names, is_override, whole)
+            if self.notes is None or isinstance(node.span, CalledSpan):
+                given = self.fresh(node, names, is_override, whole)
+            else:
+                given = self.noted(self.notes, key[1:], node, names, is_override, whole)
+            self._read[key] = given
+        return given
+
+    def noted(
+        self,
+        notes: Notes,
+        variables: tuple[object, ...],
+        node: nodes.Phase,
+        names: Names,
+        is_override: bool,
+        whole: Whole | None,
+    ) -> GivenArguments:
+        """What is noted about the phase with these variables; else it is read, and noted if there is no diagnostic."""
+        offset = node.mode_span.start
+        earlier = notes.phase(offset, variables)
+        if earlier is not None:
+            value, move = earlier
+            given: GivenArguments = value.moved(move)
+        else:
+            diagnostics, self.diagnostics = self.diagnostics, Diagnostics()
+            given = self.fresh(node, names, is_override, whole)
+            found, self.diagnostics = self.diagnostics, diagnostics
+            for diagnostic in found:
+                diagnostics.report(diagnostic)
+            if len(found):
+                return given
+        notes.phases[offset, variables] = given
         return given
 
     def words(self, node: nodes.Phase) -> set[str]:

@@ -27,7 +27,7 @@ from dsd_lang.syntax.walk import below
 
 if TYPE_CHECKING:
     from dsd_lang.passes.values import Value
-    from dsd_lang.plan.shapes import DecayData, RateData
+    from dsd_lang.plan.shapes import DecayData, LengthData, RateData
 
 REDENSE = Fraction(1, 10)
 _CONSTANT: DecayData = {"kind": "constant"}
@@ -88,6 +88,7 @@ class _Rates:
         self.settings = settings
         self.diagnostics = diagnostics
         self._words: dict[int, frozenset[str]] = {}
+        self._shapes: dict[tuple[int, int], tuple[DecayData, LengthData | None]] = {}
 
     def start(self, draft: Draft) -> Quantity | None:
         """The exact start of a phase's learning rate, with the reason when it was not given."""
@@ -239,7 +240,7 @@ class _Rates:
     def final(self, draft: Draft) -> Quantity | None:
         clock = self.value(draft, "clock")
         is_own_clock = (draft.block is None and clock is None) or (is_source(clock) and clock["kind"] == "phase")
-        return final_rate(draft, self.decay(draft), is_own_clock=is_own_clock)
+        return final_rate(draft, self.shape(draft)[0], is_own_clock=is_own_clock)
 
     def value(self, draft: Draft, name: str) -> Value | None:
         """The phase's own value, else the program's setting; None if there is neither."""
@@ -266,7 +267,8 @@ class _Rates:
     def data(self, draft: Draft) -> RateData:
         """The field `lr` as plan data."""
         rate = draft.lr
-        data: RateData = {"decay": self.decay(draft)}
+        decay, warmup = self.shape(draft)
+        data: RateData = {"decay": decay}
         if rate is not None and not rate.unit:
             data["start"] = format_exact(rate.value)
         elif rate is not None:
@@ -275,7 +277,14 @@ class _Rates:
                 data["phase"] = f"p{rate.phase}"
         if draft.groups:
             data["groups"] = tuple({"selector": one, "scale": format_exact(scale)} for one, scale in draft.groups)
-        warmup = self.value(draft, "warmup")
-        if is_length(warmup):
+        if warmup is not None:
             data["warmup"] = warmup
         return data
+
+    def shape(self, draft: Draft) -> tuple[DecayData, LengthData | None]:
+        """The decay and the warm-up; computed once for each written phase, and for each `within` around it."""
+        key = (id(draft.given), id(draft.block.head) if draft.block is not None else 0)
+        if key not in self._shapes:
+            warmup = self.value(draft, "warmup")
+            self._shapes[key] = self.decay(draft), warmup if is_length(warmup) else None
+        return self._shapes[key]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeGuard
 
 from dsd_lang.base.records import record
 from dsd_lang.passes.quantities import Quantity
+from dsd_lang.syntax import nodes
 
 if TYPE_CHECKING:
     from dsd_lang.passes.quantities import Names
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
         SourceData,
         TargetData,
     )
-    from dsd_lang.syntax import nodes
+    from dsd_lang.syntax.moving import Move
 
 
 class Mark(Enum):
@@ -92,6 +93,18 @@ def is_decay(value: Value | None) -> TypeGuard[DecayData]:
     return isinstance(value, dict) and "kind" in value
 
 
+def _moved(value: Value, move: Move) -> Value:
+    """A value whose nodes have moved."""
+    if isinstance(value, WrittenRate):
+        return WrittenRate(move.of(value.expression), value.names)
+    if isinstance(value, WrittenTeacher):
+        return WrittenTeacher(move.of(value.source), value.options)
+    if isinstance(value, (nodes.Reference, nodes.Text)):
+        moved: Value = move.of(value)
+        return moved
+    return value
+
+
 class GivenArguments:
     """The values that one phase gives itself; None for those it does not give.
 
@@ -133,6 +146,19 @@ class GivenArguments:
         """The value of `layers=` or `except=`."""
         value = self.arguments.get(name)
         return value if isinstance(value, tuple) and not isinstance(value, Quantity) else None
+
+    def moved(self, move: Move) -> GivenArguments:
+        """The same of a phase that has moved; these values if none of them has a position."""
+        if not any(move):
+            return self
+        arguments = {name: _moved(value, move) for name, value in self.arguments.items()}
+        if all(value is self.arguments[name] for name, value in arguments.items()):
+            return self
+        moved = GivenArguments()
+        moved.arguments = arguments
+        moved.length, moved.target, moved.until = self.length, self.target, self.until
+        moved.are_layers_of_target = self.are_layers_of_target
+        return moved
 
     def over(self, original: GivenArguments) -> GivenArguments:
         """These values, and those of the original for what these do not give."""

@@ -1,4 +1,8 @@
-"""The checks in order. :data:`TREE_RULES` look only at the text, :data:`ORDER_RULES` at the resolved phases.
+"""The checks in order. :data:`STATEMENT_RULES` and :data:`TREE_RULES` look only at the text.
+
+What one of the first reports about a statement follows from the text of that statement and its blocks, and from the
+model's layers: an editor's statement that did not change and had no mistake is not checked again. :data:`ORDER_RULES`
+look at the resolved phases.
 
 :data:`QUIET_RULES` look at the phases too, and are off by default. :data:`MODEL_RULES` look at the selectors, and at
 the model's layers if they are known.
@@ -33,17 +37,16 @@ from dsd_lang.rules import (
     wrong_value_names,
 )
 
-TREE_RULES = (
+STATEMENT_RULES = (
     syntax_error.check,
     unknown_argument.check,
     duplicate_argument.check,
-    duplicate_label.check,
-    unknown_metric.check,
     fork_without_labels.check,
     untrusted_code.check,
-    unused_name.check,
     wrong_value_names.check,
+    unknown_layer.check_words,
 )
+TREE_RULES = (duplicate_label.check, unknown_metric.check, unused_name.check)
 MODEL_RULES = (unknown_layer.check, pattern_does_not_fit.check)
 ORDER_RULES = (
     ends_sparse.check,

@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING
 from dsd_lang.base.diagnostics import Fix, Span
 from dsd_lang.base.units import exact
 from dsd_lang.rules.no_effect_claims import claims_without_answer
-from dsd_lang.rules.no_effect_reasons import Reason, parts_of_condition, reason_without_effect
+from dsd_lang.rules.no_effect_reasons import CHECKED, Reason, parts_of_condition, reason_without_effect
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.removal import without_argument
@@ -79,10 +79,12 @@ def _check_phases(subject: Subject) -> None:
         for item in draft.node.items:
             if not isinstance(item, (nodes.Argument, nodes.Until)):
                 continue
+            name = item.name if isinstance(item, nodes.Argument) else "until"
+            if name not in CHECKED:
+                continue
             before = judged.get(id(item))
             if before is not None and before[2] is None:
                 continue
-            name = item.name if isinstance(item, nodes.Argument) else "until"
             judged[id(item)] = (draft, item, reason_without_effect(draft, name, subject.layers))
     for draft, item, reason in judged.values():
         if reason is not None:

@@ -38,19 +38,24 @@ def reason_without_effect(draft: Draft, name: str, inventory: Sequence[LayerInfo
     value = draft.until if name == "until" else draft.given.said(name)
     if value is None:
         return None
-    checks = _CHECKS.get(name)
-    if checks is None:
-        return None
-    context = Context(draft, inventory, frozenset(_kinds(draft)))
-    return next(filter(None, (check(context, name, value) for check in checks)), None)
+    context = Context(draft, inventory, _kinds(draft))
+    for check in _CHECKS.get(name, ()):
+        reason = check(context, name, value)
+        if reason is not None:
+            return reason
+    return None
 
 
-def _kinds(draft: Draft) -> Iterator[str]:
+def _kinds(draft: Draft) -> frozenset[str]:
     target = draft.target
-    if target is not None and target["kind"] == "list":
-        yield from (item["target"]["kind"] for item in target["items"])
-    elif target is not None:
-        yield target["kind"]
+    if target is None:
+        return _NO_KINDS
+    if target["kind"] == "list":
+        return frozenset([item["target"]["kind"] for item in target["items"]])
+    return frozenset([target["kind"]])
+
+
+_NO_KINDS: frozenset[str] = frozenset()
 
 
 def _on_held(context: Context, name: str, value: object) -> Reason | None:
@@ -260,3 +265,5 @@ _CHECKS = {
     name: tuple(check for check, names in _CHECKED if name in names)
     for name in {name for _, names in _CHECKED for name in names}
 }
+CHECKED = frozenset(_CHECKS)
+"""The arguments that may have no effect."""

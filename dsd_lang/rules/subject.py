@@ -19,6 +19,7 @@ class Subject(NamedTuple):
     """``statements`` are those of the program and of all its blocks, in source order.
 
     ``book`` is None if the program could not be resolved; ``layers`` is the model's inventory if one is given.
+    ``names`` are those that the program gives values; if it ``uses_files``, there may be more.
     """
 
     program: nodes.Program
@@ -29,3 +30,5 @@ class Subject(NamedTuple):
     expectations: Sequence[tuple[ExpectationData, nodes.Expect]] = ()
     layers: Sequence[LayerInfo] | None = None
     text: str = ""
+    names: frozenset[str] = frozenset()
+    uses_files: bool = False

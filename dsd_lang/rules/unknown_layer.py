@@ -33,7 +33,6 @@ Unsafe: the nearest name is a guess.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from dsd_lang.base.computed_weights import refusal
@@ -56,7 +55,7 @@ from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.named_selectors import selectors_of
 from dsd_lang.syntax.terminals import SELECTING_WORDS
-from dsd_lang.syntax.walk import names_bound_by, values_of
+from dsd_lang.syntax.walk import values_of
 
 if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draftbook
@@ -64,28 +63,39 @@ if TYPE_CHECKING:
 CODE = "DSD201"
 
 
-def check(subject: Subject) -> None:
-    """Checks every selector in the program; a name stands for those that it is given."""
-    names = {name.text for statement in subject.statements for name in names_bound_by(statement)} - {*KINDS, *ROLES}
-    if any(isinstance(statement, nodes.Use) for statement in subject.statements) and subject.book is not None:
-        names |= {name for draft in subject.book.phases for name in draft.item.names} - {*KINDS, *ROLES}
-    for selector, is_exclusion in chain(_selectors(subject), _named(subject, names)):
-        if selector.selector.form == "word" and selector.selector.text in names:
+def check_words(subject: Subject) -> None:
+    """Checks every selector in the statements; one that is a name is checked where it is used."""
+    for selector, is_exclusion in _selectors(subject):
+        if is_name(selector, subject):
             continue
-        if subject.layers is not None:
-            frozen = None if is_exclusion else why_nothing(selector.selector, subject.layers)
-            if frozen is not None:
-                message, advice = frozen
-                subject.diagnostics.add(CODE, message, selector.span, label="all frozen", help=advice)
-            elif not match(selector.selector, subject.layers):
-                _report(
-                    subject, selector, _names(subject.layers), f"this model has: {describe_inventory(subject.layers)}"
-                )
-        elif selector.selector.form == "word" and not _is_known(selector.selector.text):
-            kinds, roles = ", ".join(KINDS), ", ".join(ROLES)
-            _report(
-                subject, selector, (), f"kinds are: {kinds}; roles are: {roles}; names of layers are written in quotes"
-            )
+        _check(subject, selector, is_exclusion=is_exclusion)
+
+
+def is_name(node: nodes.SelectorNode, subject: Subject) -> bool:
+    """Whether a selector is a word that the program, or a file that it uses, may give a value."""
+    word = node.selector.text
+    if node.selector.form != "word" or word in KINDS or word in ROLES:
+        return False
+    return word in subject.names or (subject.uses_files and word.isidentifier())
+
+
+def _check(subject: Subject, selector: nodes.SelectorNode, *, is_exclusion: bool) -> None:
+    if subject.layers is not None:
+        frozen = None if is_exclusion else why_nothing(selector.selector, subject.layers)
+        if frozen is not None:
+            message, advice = frozen
+            subject.diagnostics.add(CODE, message, selector.span, label="all frozen", help=advice)
+        elif not match(selector.selector, subject.layers):
+            _report(subject, selector, _names(subject.layers), f"this model has: {describe_inventory(subject.layers)}")
+    elif selector.selector.form == "word" and not _is_known(selector.selector.text):
+        kinds, roles = ", ".join(KINDS), ", ".join(ROLES)
+        _report(subject, selector, (), f"kinds are: {kinds}; roles are: {roles}; names of layers are written in quotes")
+
+
+def check(subject: Subject) -> None:
+    """Checks what the phases select."""
+    for selector, is_exclusion in _named(subject):
+        _check(subject, selector, is_exclusion=is_exclusion)
     if subject.book is not None:
         _check_lists(subject, subject.book)
     if subject.layers is not None and subject.book is not None:
@@ -142,15 +152,15 @@ def _selectors(subject: Subject) -> Iterator[tuple[nodes.SelectorNode, bool]]:
                 yield from ((item.selector, False) for item in root.items)
 
 
-def _named(subject: Subject, names: set[str]) -> Iterator[tuple[nodes.SelectorNode, bool]]:
+def _named(subject: Subject) -> Iterator[tuple[nodes.SelectorNode, bool]]:
     """The selectors that names stand for, in the phases that use them."""
-    if not names or subject.book is None:
+    if subject.book is None or not (subject.names or subject.uses_files):
         return
     for draft in subject.book.phases:
         for item in draft.node.items:
             if isinstance(item, nodes.Argument) and isinstance(item.value, tuple) and item.name in SELECTING_WORDS:
                 for selector in item.value:
-                    if selector.selector.text in names:
+                    if is_name(selector, subject):
                         stands_for = selectors_of(selector, draft.item.names) or ()
                         yield from ((one, item.name == "except") for one in stands_for)
 

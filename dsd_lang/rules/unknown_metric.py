@@ -47,7 +47,7 @@ def check(subject: Subject) -> None:
     known = _known(subject.statements)
     for statement in subject.statements:
         for root in values_of(statement):
-            if isinstance(root, nodes.Until):
+            if type(root) is nodes.Until:
                 _check_condition(subject, root.condition, known, has_arms=False)
         if isinstance(statement, nodes.Expect):
             _check_condition(subject, statement.condition, known, has_arms=True)

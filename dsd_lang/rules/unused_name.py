@@ -42,11 +42,12 @@ def check(subject: Subject) -> None:
     """Checks every `let`, and every parameter."""
     if not any(isinstance(statement, (nodes.Let, nodes.Def)) for statement in subject.statements):
         return
+    top = {id(statement) for statement in subject.program.statements}
     brings = any(isinstance(statement, nodes.Phase) for statement in subject.program.statements)
     used = {word for statement in subject.statements for word in _words(statement)}
     for statement in subject.statements:
         if isinstance(statement, nodes.Let) and statement.name.text not in used:
-            if brings or statement not in subject.program.statements:  # a file of names alone is for others to use
+            if brings or id(statement) not in top:  # a file of names alone is for others to use
                 _report(subject, statement.name, "`let`")
         elif isinstance(statement, nodes.Def):
             inside = {word for inner, _ in statements(statement.body) for word in _words(inner)}

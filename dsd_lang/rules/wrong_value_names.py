@@ -18,7 +18,8 @@ def check(subject: Subject) -> None:
     for statement in subject.statements:
         if isinstance(statement, nodes.Let):
             _check_name(subject, statement.name)
-            if statement.name.text in allowed_at("set") and statement in subject.program.statements:
+            is_setting = statement.name.text in allowed_at("set")
+            if is_setting and any(statement is top for top in subject.program.statements):
                 subject.diagnostics.report(name_of_setting(statement.name))
         elif isinstance(statement, nodes.Def):
             for parameter in statement.parameters:

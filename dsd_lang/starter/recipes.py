@@ -16,12 +16,16 @@ _ROUND = Fraction(1, 5)
 
 
 class Recipe(NamedTuple):
-    """One recipe; ``source`` may contain `{table}`, a reference to the paper."""
+    """One recipe; ``source`` may contain `{table}`, a reference to the paper.
+
+    ``has_target``: it says how much is pruned, so that `--sparsity` means something.
+    """
 
     name: str
     summary: str
     source: str
     body: Callable[[Choices], list[str]]
+    has_target: bool = True
 
 
 def _dense_sparse_dense(choices: Choices) -> list[str]:
@@ -82,6 +86,18 @@ def _one_shot(choices: Choices) -> list[str]:
         "# prune once, then train what is left at the last learning rate of the phase before",
         _KEPT,
         f"pruned: sparse {choices.share('80%')} {choices.long(_part(first.length, Fraction(1, 4)))} lr=last",
+    ]
+
+
+def _fine_tuning(choices: Choices) -> list[str]:
+    sparse = choices.paper.phases[1]
+    rate = sparse.lr or ("1e-4" if "adam" in choices.optimizer else "1e-3")
+    return [
+        *choices.settings(choices.paper.settings),
+        '# the pruned network: safetensors.torch.save_file(model.state_dict(), "pruned.safetensors"), or the file',
+        "# `final.safetensors` of a run; with `masks=current` what is 0 there stays 0, and the rest is trained",
+        _KEPT,
+        f'tuned: sparse held masks=current from="pruned.safetensors" {choices.long(sparse.length)} lr={rate}',
     ]
 
 
@@ -215,6 +231,13 @@ RECIPES: dict[str, Recipe] = {
             "Prune once by magnitude, then train on with the mask.",
             "Han et al., Learning both Weights and Connections, NIPS 2015; learning rate: Renda et al., ICLR 2020",
             _one_shot,
+        ),
+        Recipe(
+            "fine-tune",
+            "Train a network on that comes pruned: the zeros of its weights are the mask.",
+            "retraining as in Han et al., Learning both Weights and Connections, NIPS 2015",
+            _fine_tuning,
+            has_target=False,
         ),
         Recipe(
             "gradual",

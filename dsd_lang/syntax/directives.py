@@ -11,16 +11,17 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 
+from dsd_lang.base.diagnostics import Span
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.source import SourceText
-from dsd_lang.syntax.nodes import Comment
+from dsd_lang.syntax.nodes import Comment, Statement
 from dsd_lang.syntax.terminals import Token
+from dsd_lang.syntax.token_runs import TokenRuns
 
 DIRECTIVE = re.compile(r"#\s*dsd:\s*ignore\b(?:\[([^\]]*)\])?")
 
 
-_BEGINS = frozenset({"_SEPARATOR", "LABEL", "RBRACE", "$END"})
-_NO_PART = frozenset({"_SEPARATOR", "$END"})
+_BOUNDS = frozenset({"_SEPARATOR", "LABEL", "LBRACE", "RBRACE", "$END"})
 
 
 class StatementRange(NamedTuple):
@@ -37,18 +38,24 @@ def stretches(tokens: Iterable[Token]) -> list[StatementRange]:
     found: list[StatementRange] = []
     first = last = None  # the spans of the tokens at both ends of the current one
     for kind, _, span in tokens:
-        if kind in _BEGINS and first is not None and last is not None:
-            found.append(StatementRange(first.start, last.end, first.line, last.end_line))
-            first = None
-        if kind in _NO_PART:
-            continue
-        first, last = first or span, span
-        if kind == "LBRACE" or kind == "RBRACE":
-            found.append(StatementRange(first.start, last.end, first.line, last.end_line))
-            first = None
+        if kind in _BOUNDS:
+            if first is not None and last is not None and kind != "LBRACE":
+                found.append(_range(first, last))
+                first = None
+            if kind == "LBRACE" or kind == "RBRACE":
+                found.append(_range(first or span, span))
+                first = None
+            elif kind == "LABEL":
+                first = last = span
+        else:
+            first, last = first or span, span
     if first is not None and last is not None:
-        found.append(StatementRange(first.start, last.end, first.line, last.end_line))
+        found.append(_range(first, last))
     return found
+
+
+def _range(first: Span, last: Span) -> StatementRange:
+    return StatementRange(first.start, last.end, first.line, last.end_line)
 
 
 def covered_line(source: SourceText, comment: Comment) -> int:
@@ -61,6 +68,39 @@ def covered_line(source: SourceText, comment: Comment) -> int:
         if text and not text.startswith("#"):
             return number
     return line
+
+
+class Reach:
+    """Finds the statements and heads with a part on a line, looking only at the tokens of the statements around it."""
+
+    def __init__(self, tokens: Sequence[Token], outer: Sequence[Statement]) -> None:
+        """``outer`` are the statements outside of all blocks, if the tokens were read without a mistake."""
+        self._tokens = tokens
+        self._outer = outer
+        self._found: dict[int, list[StatementRange]] = {}
+
+    def on(self, line: int) -> list[StatementRange]:
+        """The statements and heads with a part on a line, in source order."""
+        if not self._outer:
+            return covered(line, self._stretches(0))
+        first = bisect_left(self._outer, line, key=lambda statement: statement.span.end_line)
+        behind = bisect_right(self._outer, line, key=lambda statement: statement.span.line)
+        return [found for index in range(first, behind) for found in covered(line, self._stretches(index))]
+
+    def _stretches(self, index: int) -> list[StatementRange]:
+        if index not in self._found:
+            self._found[index] = stretches(self._tokens_of(index) if self._outer else self._tokens)
+        return self._found[index]
+
+    def _tokens_of(self, index: int) -> Sequence[Token]:
+        """The tokens of a statement."""
+        if isinstance(self._tokens, TokenRuns):
+            return self._tokens.of_statement(index)
+        start, end = (
+            bisect_left(self._tokens, offset, key=lambda token: token.span.start)
+            for offset in (self._outer[index].span.start, self._outer[index].span.end)
+        )
+        return self._tokens[start:end]
 
 
 def covered(line: int, found: Sequence[StatementRange]) -> list[StatementRange]:

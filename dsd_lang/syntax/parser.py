@@ -15,7 +15,7 @@ from typing import Any
 from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix, Span
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.records import record
-from dsd_lang.base.source import SourceText, position_span
+from dsd_lang.base.source import SourceText, position_span, whole_span
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.lexer import Lexer
 from dsd_lang.syntax.recovery import Recovery
@@ -57,7 +57,7 @@ def parse(text: str, *, after: Head | None = None) -> ParseResult:
 
     ``after`` is the start of the text, if it has already been parsed.
     """
-    whole = position_span(text, 0, len(text))
+    whole = whole_span(text)
     scanned, controls = scan(text, start=None if after is None else after.end)
     if scanned is None:
         return ParseResult(nodes.Program((), (), whole), tuple(controls))
@@ -76,6 +76,36 @@ def parse(text: str, *, after: Head | None = None) -> ParseResult:
     return ParseResult(program, reported, (*recovery.broken, *_unread(scanned)), tokens)
 
 
+class Stretch(NamedTuple):
+    """A part of a text that was read without a mistake, up to a point between two statements."""
+
+    statements: tuple[nodes.Statement, ...]
+    comments: Sequence[nodes.Comment]
+    tokens: Sequence[Token]
+    end_line: int
+    end_column: int
+    is_separated: bool  # whether another statement may begin at the end
+
+
+def parse_stretch(text: str, start: Span | None, end: int) -> Stretch | None:
+    """Parses the part of a text from a statement (or its beginning) to an offset; None if there is a mistake."""
+    body, controls = _without_control_characters(text[:end])
+    if body is None or controls:
+        return None
+    lexer = _lexer(body, start)
+    scanned = lexer.run()
+    if scanned.diagnostics:
+        return None
+    driver = driver_of(scanned)
+    recovery = Recovery(driver, scanned)
+    statements = driver.run(recovery)
+    if recovery.num_errors or driver.builder.diagnostics:
+        return None
+    tokens = scanned.tokens
+    is_separated = len(tokens) == 1 or tokens[-2].kind == "_SEPARATOR"
+    return Stretch(statements, scanned.comments, tokens, lexer.line, end - lexer.line_start + 1, is_separated)
+
+
 def scan(text: str, *, start: Span | None = None) -> tuple[Tokens | None, list[Diagnostic]]:
     """The tokens of a text (from the ``start`` of a statement) and the diagnostics about its characters.
 
@@ -84,10 +114,15 @@ def scan(text: str, *, start: Span | None = None) -> tuple[Tokens | None, list[D
     body, controls = _without_control_characters(text)
     if body is None:
         return None, controls
+    return _lexer(body, start).run(), controls
+
+
+def _lexer(body: str, start: Span | None) -> Lexer:
+    """The lexer of a text, or of its rest from the ``start`` of a statement."""
     if start is None:
-        return Lexer(body, _table(), _master()).run(), controls
+        return Lexer(body, _table(), _master())
     line_start = start.start - start.column + 1
-    return Lexer(body, _table(), _master(), start=start.start, line=start.line, line_start=line_start).run(), controls
+    return Lexer(body, _table(), _master(), start=start.start, line=start.line, line_start=line_start)
 
 
 def driver_of(tokens: Tokens) -> Driver:
@@ -278,4 +313,4 @@ def _capped(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
     return (*found[:MAX_REPORTED], rest)
 
 
-__all__ = ["Driver", "Head", "ParseResult", "Token", "driver_of", "parse", "scan"]
+__all__ = ["Driver", "Head", "ParseResult", "Stretch", "Token", "driver_of", "parse", "parse_stretch", "scan"]

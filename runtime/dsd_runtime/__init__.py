@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dsd_runtime.results.reading import read_results
     from dsd_runtime.results.results import Results
     from dsd_runtime.running import run
+    from dsd_runtime.storage.checkpoint import load_checkpoint, save_checkpoint
     from dsd_runtime.training.relu_entropy import ReluEntropy
 
 __all__ = [
@@ -30,10 +31,12 @@ __all__ = [
     "attach",
     "build_model",
     "inventory",
+    "load_checkpoint",
     "load_run",
     "noisy_labels",
     "read_results",
     "run",
+    "save_checkpoint",
     "tag",
 ]
 
@@ -46,10 +49,12 @@ _HOME = {
     "attach": "engine.attachment",
     "build_model": "experiment.catalogue_model",
     "inventory": "engine.layers",
+    "load_checkpoint": "storage.checkpoint",
     "load_run": "experiment.trained",
     "noisy_labels": "data.label_noise",
     "read_results": "results.reading",
     "run": "running",
+    "save_checkpoint": "storage.checkpoint",
     "tag": "engine.layers",
 }
 

@@ -6,9 +6,12 @@ Exit codes: 0 done, 1 the schedule or the run failed, 2 usage error, 130 and 143
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from dsd_lang import ScheduleError
@@ -16,8 +19,11 @@ from dsd_lang.base.bundled import schedule_path
 from dsd_lang.base.command_parser import CommandParser
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.streams import guarded
+from dsd_runtime.experiment.executors.starting import can_fork, forked
+from dsd_runtime.experiment.folder import RunFolder, default_folder
 from dsd_runtime.experiment.launched import is_one_of_several, is_silent, require_launched
-from dsd_runtime.experiment.request import Request, resolve
+from dsd_runtime.experiment.quiet_threads import quiet_threads
+from dsd_runtime.experiment.request import Request, ResolvedRequest, resolve
 
 PROGRAM = "dsd-run"
 _RUN_EXTRA = "pip install 'dsd-lang[run]'"
@@ -166,11 +172,29 @@ def _main(arguments: Sequence[str] | None) -> int:
         return _fail(error, 1)
     except DsdError as error:
         return _fail(error, 2)
+    if arguments is None:
+        atexit.register(gc.freeze)  # not to look for cycles at the end, which takes longer than a small report
+    count = _first_workers(request, resolved) if can_fork() else 0
+    if "torch" not in sys.modules:
+        os.environ.update(quiet_threads(os.environ, is_alone=not request.is_shared))
     try:
         from dsd_runtime.experiment.command import execute
     except ModuleNotFoundError as error:
         return _fail(missing_package(error), 2)
-    return execute(request, resolved, command=sys.argv if arguments is None else ["dsd-run", *arguments])
+    with forked(count) if count else nullcontext():
+        return execute(request, resolved, command=sys.argv if arguments is None else ["dsd-run", *arguments])
+
+
+def _first_workers(request: Request, resolved: ResolvedRequest) -> int:
+    """The workers that are certainly needed: none where all phases seem to be trained."""
+    if request.jobs < 2 or request.is_dry:
+        return 0
+    folder = RunFolder(request.out or default_folder(request.schedule, resolved.model_name))
+    try:
+        manifest = folder.read_manifest()
+    except DsdError:  # it is told when the folder is used
+        manifest = None
+    return 0 if manifest is not None and manifest.get("finished") and request.mode != "fresh" else request.jobs
 
 
 def request_of(parsed: argparse.Namespace, schedule: Path) -> Request:

@@ -83,6 +83,11 @@ def test_wrong_usage_is_one_sentence(folder: Path, capsys: pytest.CaptureFixture
         (["-", "--sparsity", "50"], "`--sparsity 50` is not between 0 and 1", "write `50%`"),
         (["-", "--sparsity", "half"], "`--sparsity half` is not a share", "write for instance `50%`"),
         (["-", "--sparsity", "1/0"], "`--sparsity 1/0` is not a share", "write for instance `50%`"),
+        (
+            ["-", "--recipe", "fine-tune", "--sparsity", "50%"],
+            "the recipe `fine-tune` takes no `--sparsity`: the zeros of the network say what is pruned",
+            "`--recipe one-shot`",
+        ),
         (["no/such/folder.dsd"], "cannot write `no/such/folder.dsd`: no such file or directory", ""),
         (["-", "--recipee", "dsd"], "unknown option `--recipee`", "did you mean `--recipe`?"),
     ):

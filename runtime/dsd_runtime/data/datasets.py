@@ -23,6 +23,7 @@ from dsd_runtime.data.dataset_content import content_of, labels_of
 from dsd_runtime.data.dataset_samples import as_input, read_sample, untouched_generators
 from dsd_runtime.data.draws import derived_seed, epoch_order
 from dsd_runtime.data.own_metrics import OwnMetric, own_metrics
+from dsd_runtime.data.parts import Part, Share
 from dsd_runtime.data.preprocessing import FeaturePreprocessing
 from dsd_runtime.data.splits import fingerprint_of, num_batches, sizes_of, split_named
 from dsd_runtime.data.traits import DataTraits
@@ -96,6 +97,15 @@ class DatasetSource:
         batches = _Batches(self, "train", order, batch_size, (key, "sample", epoch))
         yield from batches.read(skip, workers)
 
+    def train_parts(
+        self, *, batch_size: int, epoch: int, key: int, share: Share, skip: int = 0, workers: int = 0
+    ) -> Iterator[Part[ImageBatch]]:
+        """What one of several processes trains on: it reads its own samples only."""
+        order = epoch_order(self.sizes["train"], key=key, epoch=epoch).tolist()
+        batches = _Batches(self, "train", order, batch_size, (key, "sample", epoch), share.without_exchange())
+        for number, batch in enumerate(batches.read(skip, workers), start=skip):
+            yield share.rows(len(batches.positions(number))).part(batch)
+
     def evaluation_batches(self, split: str, *, batch_size: int, workers: int = 0) -> Iterator[ImageBatch]:
         split_named(self.splits, split)
         order = list(range(self.sizes[split]))
@@ -127,6 +137,12 @@ class _Batches:
     order: Sequence[int]
     batch_size: int
     seed: tuple[int | str, ...]
+    share: Share | None = None
+    """Of several processes the one that reads; without it, all samples of a batch are read."""
+
+    def positions(self, number: int) -> range:
+        """The positions of a batch's samples in the pass."""
+        return range(number * self.batch_size, min((number + 1) * self.batch_size, len(self.order)))
 
     def read(self, skip: int, workers: int) -> Iterator[ImageBatch]:
         """The batches from index ``skip`` on; the caller's random state does not change."""
@@ -145,7 +161,10 @@ class _Batches:
             yield batch
 
     def _batch(self, number: int) -> ImageBatch:
-        positions = range(number * self.batch_size, min((number + 1) * self.batch_size, len(self.order)))
+        positions = self.positions(number)
+        if self.share is not None:
+            rows_of_share = self.share.rows(len(positions))
+            positions = positions[rows_of_share.start : rows_of_share.end]
         dataset = self.source.splits[self.split]
         if type(dataset) is TensorDataset:
             rows = torch.tensor([self.order[position] for position in positions])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from dsd_runtime.data.batch import Batch
+from dsd_runtime.data.parts import Part, Share
 from dsd_runtime.data.traits import DataTraits
 
 
@@ -38,4 +39,15 @@ class DataSource(Protocol):
 
     def evaluation_batches(self, split: str, *, batch_size: int, workers: int = 0) -> Iterator[Batch]:
         """Every sample of `val` or `test` once, always in the same order, without augmentation."""
+        ...
+
+
+@runtime_checkable
+class SourceOfParts(Protocol):
+    """A data source of which one of several processes reads its own samples only."""
+
+    def train_parts(
+        self, *, batch_size: int, epoch: int, key: int, share: Share, skip: int = 0, workers: int = 0
+    ) -> Iterator[Part[Any]]:
+        """The rows of this process in each batch of `train_batches()`."""
         ...

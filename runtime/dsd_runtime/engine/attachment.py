@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 
+import torch
 from torch import nn
 from torch.optim import Optimizer
 
@@ -41,6 +42,7 @@ def attach(
     keeps_saved: bool = False,
     on_report: Callable[[Mapping[str, float]], None] | None = None,
     quick_step: bool = False,
+    process_group: torch.distributed.ProcessGroup | None = None,
 ) -> Session:
     """Binds a linear plan to a model and its optimizer, enters the first phase and returns the session.
 
@@ -62,6 +64,10 @@ def attach(
     the same bits in less time. Optimizers with hooks, schedulers or options such as `fused=True`, and all others, do
     their own step.
 
+    ``process_group`` is for processes whose gradients are averaged by something that the model does not show, such as a
+    trainer that keeps its `DistributedDataParallel` to itself: `torch.distributed.group.WORLD`, or another group. The
+    group of a `DistributedDataParallel` or a sharded model is known.
+
     ``optimizer`` may be a wrapper: accelerate's is unwrapped, and its gradient scaler is used; the states of Lookahead
     and SAM are masked as well.
 
@@ -72,7 +78,7 @@ def attach(
     and can be checked now: files, optimizers, references, distribution.
     """
     check_line(plan)
-    require_supported_ranks(model)
+    require_supported_ranks(model, process_group)
     used = usable_optimizer(optimizer)
     require_sharded_optimizer(model, used)
     line = Progression(
@@ -87,6 +93,7 @@ def attach(
         best_metric=best_metric,
         table=MetricTable(percent_metrics, metrics),
         keeps_saved=keeps_saved,
+        process_group=process_group,
     )
     accelerated = Accelerated.of(optimizer)
     session = Session(

@@ -358,9 +358,9 @@ class Boundary:
 
     # --- state --------------------------------------------------------------------------------------------------------
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self, *, is_sharded: bool = False) -> dict[str, Any]:
         return {
-            "masks": self.store.pack(),
+            "masks": self.store.pack(is_sharded=is_sharded),
             "hash": self.store.hash(),
             "saved": dict(self._saved),
             "selected_at": self._selected_at,

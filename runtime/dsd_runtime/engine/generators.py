@@ -17,7 +17,10 @@ _NUMPY_SEEDS = 2**32
 
 def seed_generators(key: int) -> None:
     """Seeds the global generators of torch, numpy and Python."""
-    torch.manual_seed(key)
+    if torch.accelerator.is_available():
+        torch.manual_seed(key)
+    else:  # the same, without noting a traceback for each kind of device that is not there
+        torch.default_generator.manual_seed(key)
     np.random.seed(key % _NUMPY_SEEDS)
     random.seed(key)
 

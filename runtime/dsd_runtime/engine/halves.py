@@ -17,7 +17,7 @@ from dsd_runtime.engine.foreign_optimizers import Accelerated
 from dsd_runtime.engine.fresh_gradients import FreshGradients
 from dsd_runtime.engine.progression import Progression
 from dsd_runtime.engine.quick_step import QuickStep
-from dsd_runtime.engine.update import forget_skipped, stateless_parameters, take_step, unscale
+from dsd_runtime.engine.update import forget_skipped, stateless_parameters, take_quick_step, take_step, unscale
 
 
 class Halves:
@@ -41,7 +41,13 @@ class Halves:
         """Whether the first half was done and the second was not."""
 
     def before(
-        self, call: str, *, clip: float | None, scaler: torch.amp.GradScaler | None = None, has_closure: bool = False
+        self,
+        call: str,
+        *,
+        clip: float | None,
+        scaler: torch.amp.GradScaler | None = None,
+        has_closure: bool = False,
+        masks_later: bool = False,
     ) -> None:
         """The first half, for the public method ``call``; then the optimizer may be stepped."""
         line = self._line
@@ -62,7 +68,7 @@ class Halves:
             self._gradients.require(call, optimizer, has_begun=self._guard.has_begun, is_scaled=scaler is not None)
         if scaler is not None:
             unscale(optimizer, scaler)
-        line.rule.prepare_gradients(optimizer, line.boundary.store, clip)
+        line.rule.prepare_gradients(optimizer, None if masks_later else line.boundary.store, clip)
         self._guard.open()
         self.is_open = True
 
@@ -122,10 +128,15 @@ class Halves:
             scaler = self._accelerated.scaler
         if scaler is not None and closure is not None:
             raise ValueError("step() takes a scaler or a closure, not both")
-        line = self._line
-        self.before("step()", clip=clip, scaler=scaler, has_closure=closure is not None)
+        line, quick = self._line, self._quick if scaler is None and closure is None else None
+        masks_later = quick is not None and clip is None and line.rule.clip is None
+        self.before("step()", clip=clip, scaler=scaler, has_closure=closure is not None, masks_later=masks_later)
+        applied, store = True, line.boundary.store
         try:
-            applied = take_step(line.rule, line.optimizer, line.boundary.store, scaler, clip, closure, self._quick)
+            if quick is not None:
+                take_quick_step(quick, line.optimizer, store, are_masked=not masks_later)
+            else:
+                applied = take_step(line.rule, line.optimizer, store, scaler, clip, closure)
         except BaseException:
             self.close()
             raise

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+import torch
 from torch import nn
 from torch.optim import Optimizer
 
@@ -66,9 +67,10 @@ class Progression:
         best_metric: str,
         table: MetricTable,
         keeps_saved: bool = False,
+        process_group: torch.distributed.ProcessGroup | None = None,
     ) -> None:
         reshard(model)
-        self.ranks = Ranks(model)
+        self.ranks = Ranks(model, process_group)
         model = unwrapped(model)
         self.plan, self.model, self.seed = plan, model, seed
         self.timeline = build_timeline(plan, steps_per_epoch)
@@ -313,7 +315,7 @@ class Progression:
 
     # --- state --------------------------------------------------------------------------------------------------------
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self, *, is_sharded: bool = False) -> dict[str, Any]:
         """Tensors and plain data; the optimizer's tensors are the live ones."""
         self._reshard()
         owned = self.references.state_dict() if isinstance(self.references, MemoryReferences) else None
@@ -328,7 +330,7 @@ class Progression:
             "metrics": self.reports.table.state_dict(),
             "best": self.moments.best,
             "succession": self.succession.state_dict(),
-            "boundary": self.boundary.state_dict(),
+            "boundary": self.boundary.state_dict(is_sharded=is_sharded),
             "overrides": self.overrides.state_dict(),
             "rate_owner": self.rate_owner.state_dict(),
             "references": owned,

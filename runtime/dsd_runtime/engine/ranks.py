@@ -24,8 +24,11 @@ Result = TypeVar("Result")
 _USE = "use DistributedDataParallel, or `fully_shard(module)` over one group of processes"
 
 
-def require_supported_wrapper(model: nn.Module) -> None:
-    """Raises :class:`DsdError` for a distributed model that a session does not support, naming the reason."""
+def require_supported_wrapper(model: nn.Module, process_group: dist.ProcessGroup | None = None) -> None:
+    """Raises :class:`DsdError` for a distributed model that a session does not support, naming the reason.
+
+    ``process_group``: something else averages the gradients over these processes.
+    """
     for name, module in model.named_modules():
         if _is_fsdp_1(module):
             where = f"`{name}`" if name else "the model"
@@ -42,12 +45,13 @@ def require_supported_wrapper(model: nn.Module) -> None:
             f"`{alone}` is whole on every process, and other weights are sharded: nothing keeps its copies equal",
             help="call `fully_shard(model)` on the whole model too",
         )
-    if world_size() > 1 and _data_parallel(model) is None and not sharded:
+    if world_size() > 1 and _data_parallel(model) is None and not sharded and process_group is None:
         raise DsdError(
             f"torch.distributed runs with {world_size()} processes, and the model is not in DistributedDataParallel, "
             "so the processes would part at the first decision",
-            help="wrap the model first (or shard it with `fully_shard`), and pass the wrapped one to `attach()`; "
-            "processes that train models of their own need no process group",
+            help="wrap the model first (or shard it with `fully_shard`), and pass the wrapped one to `attach()`; if "
+            "something else averages the gradients, `attach(..., process_group=)`; processes that train models of "
+            "their own need no process group",
         )
 
 
@@ -115,13 +119,15 @@ def world_size() -> int:
 class Ranks:
     """The processes that train one model; with one process it costs nothing."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, process_group: dist.ProcessGroup | None = None) -> None:
         wrapped = _data_parallel(model)
         self.is_sharded = any(is_sharded(weight) for weight in model.parameters())
-        group = wrapped.process_group if wrapped is not None else None
+        group = wrapped.process_group if wrapped is not None else process_group
         self.processes = processes_of(model.parameters()) if self.is_sharded else Processes(group)
         self.count = self.processes.count
-        self._left_out = frozenset(getattr(wrapped, "parameters_to_ignore", ()))
+        self._left_out = frozenset(
+            getattr(model, "_ddp_params_and_buffers_to_ignore", ()) if wrapped is None else wrapped.parameters_to_ignore
+        )
 
     def agree(self, what: str, text: str) -> None:
         """Raises :class:`DsdError` on every rank unless a text is the same on all."""

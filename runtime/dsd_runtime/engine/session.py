@@ -20,28 +20,23 @@ from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Phase
-from dsd_runtime.engine.boundary import Boundary
 from dsd_runtime.engine.calibration import batch_norms, calibrate, running_statistics
-from dsd_runtime.engine.distillation import Teacher
-from dsd_runtime.engine.events import Event
 from dsd_runtime.engine.foreign_optimizers import Accelerated
 from dsd_runtime.engine.halves import Halves
 from dsd_runtime.engine.loader_position import PassLoader
-from dsd_runtime.engine.phase_view import PhaseView
 from dsd_runtime.engine.progression import Progression
 from dsd_runtime.engine.session_state import reading_state
-from dsd_runtime.engine.shown import session_html, session_text
-from dsd_runtime.engine.stages import Stage, Timeline
+from dsd_runtime.engine.stages import Stage
+from dsd_runtime.engine.standing import Standing
 from dsd_runtime.masks.shards import whole_tree
 
 T = TypeVar("T")
 
 
-class Session:
+class Session(Standing):
     """Drives one line of phases over a user's loop. Made by :func:`dsd_runtime.attach`."""
 
     def __init__(
@@ -53,113 +48,10 @@ class Session:
         accelerated: Accelerated | None = None,
         is_quick: bool = False,
     ) -> None:
-        self.plan, self.model, self.seed = line.plan, line.model, line.seed
-        self._line, self._ranks, self._guard = line, line.ranks, line.guard
+        super().__init__(line)
         self._halves = Halves(line, enters_by_itself=enters_by_itself, accelerated=accelerated, is_quick=is_quick)
         self._enters_by_itself = enters_by_itself
         self._on_report = on_report
-
-    def __repr__(self) -> str:
-        """One line: the phase, how far it is, the rate, what is pruned."""
-        return session_text(self)
-
-    def _repr_html_(self) -> str:
-        """The plan with how far each phase is, for notebooks."""
-        return session_html(self)
-
-    # --- where it stands ----------------------------------------------------------------------------------------------
-
-    @property
-    def optimizer(self) -> Optimizer:
-        """The current optimizer: the one given to `attach()`, unless the phase's `opt=` names another class."""
-        return self._line.optimizer
-
-    @property
-    def timeline(self) -> Timeline:
-        """The stages of the plan, with their lengths in updates."""
-        return self._line.timeline
-
-    @property
-    def events(self) -> list[Event]:
-        """What has happened so far: phases entered and left, selections, warnings."""
-        return self._line.events
-
-    @property
-    def stage(self) -> Stage:
-        """The stage the session is in (or has just finished)."""
-        return self._line.stage
-
-    @property
-    def phase(self) -> PhaseView:
-        """The current phase."""
-        return PhaseView.of(self.stage, self._line.position.step, self._line.position.rate)
-
-    @property
-    def total_updates(self) -> int:
-        """Updates applied so far over the whole line."""
-        return self._line.position.total
-
-    @property
-    def progress(self) -> float:
-        """The fraction of the planned updates that is done, 0 to 1; phases ended or skipped early count as complete."""
-        if self.is_over:
-            return 1.0
-        return (self.stage.start + self._line.position.step) / max(1, self.timeline.total_updates)
-
-    @property
-    def done(self) -> bool:
-        """True after the last update of the schedule.
-
-        Raises :class:`DsdError` if `optimizer.step()` was called instead of `session.step()`, because the end would
-        never come.
-        """
-        if not self.is_over:
-            self._guard.check()
-        return self.is_over
-
-    @property
-    def is_over(self) -> bool:
-        """The same as `done`, without raising."""
-        return self._line.is_over
-
-    @property
-    def is_phase_over(self) -> bool:
-        """True between the last update of a phase and the first of the next, also if `until` has ended it."""
-        return self._line.is_phase_over
-
-    @property
-    def masks(self) -> dict[str, Tensor]:
-        """The current masks by parameter name, bool tensors of the parameters' shapes; empty in a dense phase.
-
-        Of a sharded parameter it is the mask of this process's rows: of the shape of `parameter.to_local()`.
-        """
-        return self.boundary.store.masks
-
-    @property
-    def is_sharded(self) -> bool:
-        """Whether this process has only some rows of the weights (FSDP2)."""
-        return self._ranks.is_sharded
-
-    def sparsity(self) -> dict[str, float]:
-        """The exact pruned fraction of each selected weight by name, and of all together under `total`."""
-        return self.boundary.sparsity()
-
-    @property
-    def data_position(self) -> tuple[int, int]:
-        """The pass over the data and its batch that are drawn next (both from 0)."""
-        return self._line.data.epoch, self._line.data.batch
-
-    def set_data_position(self, epoch: int, batch: int) -> None:
-        """Sets the position in the data, for a loop that does not draw its batches through :meth:`batches`.
-
-        Checkpoints store it, so that `clock=@ref` can continue from it.
-        """
-        self._line.data.move_to(epoch, batch)
-
-    @property
-    def boundary(self) -> Boundary:
-        """The object that holds masks and selections (for logging)."""
-        return self._line.boundary
 
     def mask_copy(self, model: nn.Module) -> None:
         """Masks the weights of a copy of the model in place: an EMA, an `AveragedModel`, a deepcopy.
@@ -255,6 +147,13 @@ class Session:
             position.batch += 1
             yield batch
 
+    def set_data_position(self, epoch: int, batch: int) -> None:
+        """Sets the position in the data, for a loop that does not draw its batches through :meth:`batches`.
+
+        Checkpoints store it, so that `clock=@ref` can continue from it.
+        """
+        self._line.data.move_to(epoch, batch)
+
     def begin_step(self) -> None:
         """Begins an update: enters the next phase if the current one has ended, and re-selects in a ramp. Idempotent.
 
@@ -298,11 +197,6 @@ class Session:
         ``ValueError`` without :meth:`before_update`, and if the session's optimizer was not stepped since.
         """
         self._halves.after_foreign_step(applied=applied)
-
-    @property
-    def teacher(self) -> Teacher | None:
-        """The teacher of the current phase (`distill=`): its model, `alpha` and `temperature`; None without one."""
-        return self._line.teacher
 
     def distilled_loss(self, loss: Tensor, logits: Tensor, *inputs: Any, valid: Tensor | None = None) -> Tensor:
         """The loss of a phase with `distill=`: alpha T^2 KL(teacher || student) + (1 - alpha) loss; else the loss.
@@ -369,11 +263,6 @@ class Session:
         if self._enters_by_itself and self.is_phase_over:
             line.enter_empty_rest(by_reports=True)
 
-    @property
-    def where(self) -> str:
-        """The current position for the end of a sentence: `at update 3, in phase ...`."""
-        return self._line.where
-
     # --- state --------------------------------------------------------------------------------------------------------
 
     def state_dict(self, *, is_sharded: bool = False) -> dict[str, Any]:
@@ -382,10 +271,10 @@ class Session:
 
         Of a model that is sharded by `fully_shard` every rank calls it and gets whole tensors on the CPU: the same
         state as that of one process, which any number of processes can load. With ``is_sharded`` the tensors of the
-        weights' shapes stay DTensors, for `torch.distributed.checkpoint`.
+        weights' shapes stay DTensors, masks too, and nothing is gathered: for :func:`dsd_runtime.save_checkpoint`.
         """
         self._halves.require_closed("state_dict()")
-        state = self._line.state_dict()
+        state = self._line.state_dict(is_sharded=is_sharded and self._ranks.is_sharded)
         return state if is_sharded or not self._ranks.is_sharded else cast(dict[str, Any], whole_tree(state))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -8,10 +8,10 @@ from dsd_lang.views.notebook import plan_html
 from dsd_lang.views.table import target_text
 
 if TYPE_CHECKING:
-    from dsd_runtime.engine.session import Session
+    from dsd_runtime.engine.standing import Standing
 
 
-def session_text(session: Session) -> str:
+def session_text(session: Standing) -> str:
     """One line: the phase, its progress, the rate, and the pruned share."""
     if not session.events:
         return f"<Session: before the first of {_counted(len(session.plan.phases))}>"
@@ -24,7 +24,7 @@ def session_text(session: Session) -> str:
     return f"<Session: {where}, {done}, {session.progress:.0%} of the schedule, lr {phase.lr:.4g}, {pruned:.4g} pruned>"
 
 
-def session_html(session: Session) -> str:
+def session_html(session: Standing) -> str:
     """The plan's table with the progress of each phase, and its timeline."""
     phase, is_over = session.phase, session.is_phase_over
     states = {}

@@ -38,11 +38,15 @@ class UpdateRule:
         """The rule of a phase; raises :class:`DsdError` for an unknown kind of clipping."""
         return cls(float(exact(phase.l1)) if phase.l1 is not None else 0.0, *_clip(phase.clip))
 
-    def prepare_gradients(self, optimizer: Optimizer, store: MaskStore, clip: float | None) -> None:
-        """Adds the L1 penalty, masks, clips; ``clip`` is the loop's own limit, if the phase has none."""
+    def prepare_gradients(self, optimizer: Optimizer, store: MaskStore | None, clip: float | None) -> None:
+        """Adds the L1 penalty, masks (unless a step does it itself: None), clips.
+
+        ``clip`` is the loop's own limit, if the phase has none.
+        """
         if self.l1:
             add_l1(_parameters(optimizer), self.l1)
-        store.apply_to_gradients()
+        if store is not None:
+            store.apply_to_gradients()
         if self.clip is not None:
             limit = nn.utils.clip_grad_value_ if self.clip_kind == "value" else nn.utils.clip_grad_norm_
             limit(_parameters(optimizer), self.clip)
@@ -57,17 +61,24 @@ def take_step(
     scaler: torch.amp.GradScaler | None,
     clip: float | None,
     closure: Callable[[], Tensor | float] | None,
-    quick: QuickStep | None,
 ) -> bool:
     """Steps the optimizer on prepared gradients; whether it was applied (False: the scaler found infinite ones)."""
     if closure is not None:
         optimizer.step(_prepared(closure, rule, optimizer, store, clip))
         return True
     if scaler is None:
-        if quick is None or not quick(optimizer):
-            optimizer.step()
+        optimizer.step()
         return True
     return _scaled_step(optimizer, scaler)
+
+
+def take_quick_step(quick: QuickStep, optimizer: Optimizer, store: MaskStore, *, are_masked: bool) -> None:
+    """Does the optimizer's step, or has it done by the optimizer, and masks the gradients before if none has yet."""
+    if quick(optimizer, None if are_masked else store):
+        return
+    if not are_masked:
+        store.apply_to_gradients()
+    optimizer.step()
 
 
 def _prepared(

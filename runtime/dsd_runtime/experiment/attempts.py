@@ -20,8 +20,8 @@ from pathlib import Path
 from dsd_runtime.experiment.folder import METRICS, RunFolder
 from dsd_runtime.experiment.leases import holder
 from dsd_runtime.storage.durable import (
-    flush_file,
     flush_folder,
+    flush_together,
     number_of,
     numbered,
     publish,
@@ -74,6 +74,7 @@ def publish_attempt(folder: RunFolder, key: str, *, replaces: bool) -> bool:
         for old in (*numbered(node, "end"), *(node / entry.name for entry in _results(complete))):
             remove(old)
     finish_publishing(folder, key)
+    remove(folder.failure(key))
     del folder.own[key]
     return True
 
@@ -90,8 +91,8 @@ def finish_publishing(folder: RunFolder, key: str) -> None:
         if numbered(attempt, "end") and (attempt / _OWNER).is_file():
             os.rename(attempt, _complete(attempt))
     for complete in sorted(node.glob(f"{_COMPLETE}*")):
-        if (complete / METRICS).is_file():
-            flush_file(complete / METRICS)  # the other records can be done without, after a power cut
+        kept = [path for path in (complete, complete / METRICS) if path.exists()]
+        flush_together(kept)  # the other records can be done without, after a power cut
         for entry in sorted(_results(complete), key=lambda entry: entry.name.startswith("end-")):
             publish(entry, node / entry.name)
         flush_folder(node)
@@ -117,7 +118,7 @@ def _take_over(folder: RunFolder, key: str, attempt: Path) -> None:
     elif numbered(node, "progress") and not numbered(node, "end"):
         attempt.mkdir()
         for entry in sorted(node.iterdir()):
-            if entry not in (attempt, folder.skipped_mark(key), *before):
+            if entry not in (attempt, folder.skipped_mark(key), folder.failure(key), *before):
                 os.rename(entry, attempt / entry.name)
     for other in before:
         if other != farthest:

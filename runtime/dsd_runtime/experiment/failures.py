@@ -11,8 +11,11 @@ from typing import Any
 import torch
 
 from dsd_lang.base.errors import DsdError
-from dsd_runtime.storage.durable import DiskFull, write_failure
+from dsd_runtime.storage.durable import CannotWrite, DiskFull, write_failure
 from dsd_runtime.user_code import ReportedUserError, UserCodeError, users_report
+
+_KINDS = {kind.__name__: kind for kind in (CannotWrite, DiskFull)}
+"""What ends the whole run, also if another process tells it."""
 
 
 class PhasesFailed(DsdError):
@@ -42,9 +45,9 @@ def failure_of(error: Exception, *, is_users: bool) -> DsdError | None:
 
 
 def is_of_one_phase(error: Exception, *, model: str, data: str) -> bool:
-    """Whether phases that do not need the failed one can still be trained: not with a full disk, or after a bug."""
+    """Whether phases that do not need the failed one can still be trained: not without a disk, or after a bug."""
     is_users = users_report(error, model=model, data=data) is not None
-    return is_users or (failure_of(error, is_users=False) is not None and not isinstance(error, DiskFull | OSError))
+    return is_users or (failure_of(error, is_users=False) is not None and not isinstance(error, CannotWrite | OSError))
 
 
 def failure_as_data(error: Exception, *, model: str, data: str) -> dict[str, Any]:
@@ -55,7 +58,7 @@ def failure_as_data(error: Exception, *, model: str, data: str) -> dict[str, Any
     failure = failure_of(error, is_users=False)
     if failure is None:
         return {"bug": "".join(traceback.format_exception(error))}
-    return {"message": failure.message, "help": failure.help, "is_disk_full": isinstance(failure, DiskFull)}
+    return {"message": failure.message, "help": failure.help, "kind": type(failure).__name__}
 
 
 def failure_from_data(data: Mapping[str, Any]) -> Exception:
@@ -64,4 +67,4 @@ def failure_from_data(data: Mapping[str, Any]) -> Exception:
         return FailedElsewhere(data["bug"])
     if "report" in data:
         return ReportedUserError(data["message"], data["report"])
-    return (DiskFull if data["is_disk_full"] else DsdError)(data["message"], help=data["help"])
+    return _KINDS.get(data["kind"], DsdError)(data["message"], help=data["help"])

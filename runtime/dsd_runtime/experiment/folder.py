@@ -7,6 +7,7 @@
     checkpoints/<node key>/entropy.json                         `entropy.relu` by layer, where something reads it
     checkpoints/<node key>/weights.json                         unpruned weights by layer, distributions at boundaries
     checkpoints/<node key>/densities.json                       the masked share of each weight over the updates
+    checkpoints/<node key>/failure.json                         why nobody can train it now, while a run goes on without
     checkpoints/<node key>/attempt-<random>/                    all this of a node that is being trained, and
         progress-<update>/  status.json                         where it is resumed from; who trains it, how far it is
     leases/                                                     who trains in the folder now (see leases.py)
@@ -33,6 +34,12 @@ _FORMAT = "dsd_run"
 METRICS = "metrics.jsonl"
 NODE = re.compile(r"[0-9a-f]{16}")
 """A node's key."""
+
+
+def default_folder(schedule: Path, model: str) -> Path:
+    """`runs/SCHEDULE-MODEL`, with the model's options in a form that is valid in a file name."""
+    name = "".join(char if char.isalnum() or char in "._-" else "-" for char in model)
+    return Path("runs") / f"{schedule.stem}-{name}"
 
 
 class Damaged(DsdError):
@@ -172,6 +179,10 @@ class RunFolder:
     def attempts(self, key: str) -> list[Path]:
         """The folders of the processes that train the node, or trained it and were stopped."""
         return sorted(self.node(key).glob("attempt-*"))
+
+    def failure(self, key: str) -> Path:
+        """The file that says why the node could not be trained (see noted_failures.py)."""
+        return self.node(key) / "failure.json"
 
     def lease(self, key: str) -> Path:
         return self.leases / f"{key}.lock"

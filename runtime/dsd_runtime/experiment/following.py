@@ -61,4 +61,8 @@ def _follow(prepared: Prepared, group: Group, order: dict[str, Any], stop: StopR
     history = History(prepared.plan, keys, folder, table)
     trainer = NodeTrainer(prepared, folder, keys, history, Tracker(()), should_stop=stop, shorter=shorter, group=group)
     while "end" not in (order := group.told()):
-        trainer.follow(order)
+        try:
+            trainer.follow(order)
+        except Exception as error:
+            if not group.all_have_failed(error):
+                raise

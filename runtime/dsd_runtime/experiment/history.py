@@ -11,7 +11,7 @@ from dsd_runtime.engine.conditions import replayed
 from dsd_runtime.engine.metric_table import MetricTable
 from dsd_runtime.engine.session_state import reading_state
 from dsd_runtime.experiment.folder import RunFolder
-from dsd_runtime.storage.checkpoint import load_checkpoint
+from dsd_runtime.storage.checkpoint import load_plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class History:
                 help="run the same command again",
             )
         with reading_state():
-            metrics: dict[str, float] = load_checkpoint(end, ["node"])["node"]["metrics"]
+            metrics: dict[str, float] = load_plain(end, "node")["metrics"]
         return metrics
 
     def _read(self, phase: Phase) -> None:

@@ -18,11 +18,13 @@ from pathlib import Path
 from filelock import SoftFileLease, Timeout
 
 from dsd_lang.base.errors import DsdError
+from dsd_runtime.storage.durable import CannotWrite, remove
 
 LEASE_SECONDS = 30.0
 """After so long without a sign of life a lease is free. All processes on one folder must agree on it."""
 _SECTION_SECONDS = 120.0
 _POLL_SECONDS = 0.05
+_LOOK_SECONDS = 1.0
 
 
 class Lease:
@@ -34,19 +36,46 @@ class Lease:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = SoftFileLease(path, lease_duration=LEASE_SECONDS, poll_interval=_POLL_SECONDS)
+        self._seen_empty: tuple[tuple[int, int], float] | None = None
 
     def take(self, *, wait: float = 0.0) -> bool:
         """Whether it is ours now; waits at most so many seconds. Raises :class:`DsdError` if it cannot be written."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=wait)
-        except Timeout:
-            return False
+            return self._is_taken(time.monotonic() + wait)
         except OSError as error:
             why = (error.strerror or str(error)).lower()
             folder = self._path.parent.parent
-            raise DsdError(f"cannot write to `{folder}`: {why}", help="choose another `--out`") from error
-        return True
+            raise CannotWrite(f"cannot write to `{folder}`: {why}", help="choose another `--out`") from error
+
+    def _is_taken(self, until: float) -> bool:
+        while True:
+            try:
+                self._lock.acquire(timeout=max(0.0, min(_LOOK_SECONDS, until - time.monotonic())))
+            except Timeout:
+                if not self._is_broken_if_nobody_s() and time.monotonic() >= until:
+                    return False
+            else:
+                return True
+
+    def _is_broken_if_nobody_s(self) -> bool:
+        """Takes away a file that has been empty for too long, which filelock never does.
+
+        Its holder was killed, or lost power, between creating the file and writing into it.
+        """
+        try:
+            found = self._path.stat()
+            mark = (found.st_ino, found.st_ctime_ns)
+            if found.st_size:
+                self._seen_empty = None
+            elif self._seen_empty is None or self._seen_empty[0] != mark:
+                self._seen_empty = mark, time.monotonic()
+            elif time.monotonic() - self._seen_empty[1] > LEASE_SECONDS:
+                remove(self._path)
+                return True
+        except FileNotFoundError:
+            return False
+        return False
 
     @property
     def is_lost(self) -> bool:

@@ -19,7 +19,7 @@ from dsd_runtime.engine.references import ReferenceStore
 from dsd_runtime.engine.session import Session
 from dsd_runtime.engine.session_state import reading_state
 from dsd_runtime.experiment.setup import Prepared
-from dsd_runtime.masks.shards import is_sharded, whole_tree
+from dsd_runtime.masks.shards import is_sharded, mesh_of
 from dsd_runtime.models.registry import build_model
 from dsd_runtime.storage.checkpoint import load_checkpoint, save_checkpoint
 from dsd_runtime.training.loop import PhaseRun
@@ -98,9 +98,18 @@ class TrainedLine:
     at: str | None = None
 
     def save(
-        self, checkpoint: Path, run: PhaseRun, metrics: Mapping[str, float], *, open_key: str | None = None
+        self,
+        checkpoint: Path,
+        run: PhaseRun,
+        metrics: Mapping[str, float],
+        *,
+        open_key: str | None = None,
+        is_flushed: bool = True,
     ) -> None:
-        """Writes everything needed to continue from here; ``open_key`` lets a longer phase continue too (longer.py)."""
+        """Writes everything needed to continue from here; ``open_key`` lets a longer phase continue too (longer.py).
+
+        Without ``is_flushed`` the caller sees to it that the checkpoint's name reaches the disk.
+        """
         scaler = self.scaler.state_dict() if self.scaler is not None else None
         loop = {
             "scaler": scaler,
@@ -109,8 +118,8 @@ class TrainedLine:
             "seconds": run.seconds,
         }
         parts: dict[str, Any] = {
-            "weights": whole_tree(dict(self.model.state_dict())),
-            "session": self.session.state_dict(),
+            "weights": dict(self.model.state_dict()),
+            "session": self.session.state_dict(is_sharded=True),
             "loop": loop,
             "node": {
                 "phase": self.session.stage.phase.id,
@@ -119,14 +128,14 @@ class TrainedLine:
                 "keeps_saved": self.session.boundary.keeps_saved,
             },
         }
-        run.sharing.written(lambda: save_checkpoint(checkpoint, parts))
+        run.sharing.saved(lambda: save_checkpoint(checkpoint, parts, is_flushed=is_flushed))
 
     def load(self, checkpoint: Path, *, is_longer: bool = False) -> Mapping[str, Any]:
         """Restores a checkpoint; returns the loop's own state (``pass_loss``, ``pass_updates``, ``seconds``).
 
         With ``is_longer`` it is the end of a shorter version of the phase, and a position inside this one.
         """
-        parts = load_checkpoint(checkpoint, ["weights", "session", "loop"])
+        parts = load_checkpoint(checkpoint, ["weights", "session", "loop"], mesh=mesh_of(self.model.parameters()))
         try:
             load_weights(self.model, parts["weights"])
         except RuntimeError as error:

@@ -11,7 +11,7 @@ from dsd_runtime.engine.session_state import reading_state
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.references import FolderReferences
 from dsd_runtime.experiment.setup import Prepared
-from dsd_runtime.storage.checkpoint import load_checkpoint
+from dsd_runtime.storage.checkpoint import load_plain
 from dsd_runtime.storage.durable import number_of
 
 
@@ -59,13 +59,13 @@ class NodeChecks:
         if key not in self._keys_with_saved:
             return True
         with reading_state():
-            return bool(load_checkpoint(checkpoint, ["node"])["node"].get("keeps_saved", False))
+            return bool(load_plain(checkpoint, "node").get("keeps_saved", False))
 
     def _is_due(self, point: Checkpoint, phase: Phase, progress: Path) -> bool:
         """Whether the moment was before the progress was saved."""
         if point.moment == "best":
             with reading_state():
-                return load_checkpoint(progress, ["session"])["session"]["best"] is not None
+                return load_plain(progress, "session")["best"] is not None
         if point.moment == "at" and point.offset is not None:
             offset = point.offset.length.updates(self._prepared.updates_per_epoch(phase.batch))
             return offset <= number_of(progress)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dsd_lang.base.metrics import RELU_ENTROPY
 from dsd_lang.plan import Phase, Plan
@@ -29,10 +29,12 @@ from dsd_runtime.experiment.leases import Lease
 from dsd_runtime.experiment.line import ReportRelay, TrainedLine, attached, load_weights
 from dsd_runtime.experiment.longer import OpenKeys, Shorter, take_over_records
 from dsd_runtime.experiment.node_checks import NodeChecks
+from dsd_runtime.experiment.noted_failures import note_failure, noted_failure
 from dsd_runtime.experiment.references import FolderReferences
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.experiment.together import SharedReferences, Together, wrapped
 from dsd_runtime.experiment.torchrun import Group
+from dsd_runtime.masks.shards import mesh_of
 from dsd_runtime.storage.durable import numbered, remove, write_json
 from dsd_runtime.tracking.tracker import NodeInTraining, Tracker
 from dsd_runtime.training.loop import (
@@ -79,8 +81,8 @@ class NodeTrainer:
     def train(self, phase: Phase) -> dict[str, float] | None:
         """The last metrics of a node that is trained now, or was meanwhile by another process.
 
-        None if another process trains it. Raises :class:`~dsd_runtime.training.loop.Stopped` after saving the progress
-        if a stop is requested.
+        None if another process trains it. Raises the failure of one that could not train it, and
+        :class:`~dsd_runtime.training.loop.Stopped` after saving the progress if a stop is requested.
         """
         key = self._keys[phase.id]
         lease = self._leases.setdefault(key, Lease(self._folder.lease(key)))
@@ -91,10 +93,14 @@ class NodeTrainer:
             if self._checks.finished(phase) is not None:
                 metrics = self._history.read_metrics(phase)
                 return metrics if not self.lacks_entropy(metrics) else self._measure_entropy(phase, key, metrics)
+            if (failure := noted_failure(self._folder, key)) is not None:
+                raise failure
             with attempted(self._folder, key):
                 return self._train_unless_lost(phase, key, lease)
-        except BaseException:
+        except BaseException as error:
             self._line = None  # the model is somewhere within a phase
+            if isinstance(error, Exception) and not isinstance(error, Stopped) and self._group is None:
+                note_failure(self._prepared, self._folder, key, error)
             raise
         finally:
             lease.give_back()
@@ -117,10 +123,14 @@ class NodeTrainer:
         """Takes part in what the first process of the group does, as it has ordered."""
         phase = self._phases[order.get("train") or order["measure"]]
         key, start = self._keys[phase.id], order.get("start")
-        if "measure" in order:
-            self._measure_entropy(phase, key, {})
-        else:
-            self._train(phase, key, start and (Path(start[0]), bool(start[1])), None)
+        try:
+            if "measure" in order:
+                self._measure_entropy(phase, key, {})
+            else:
+                self._train(phase, key, start and (Path(start[0]), bool(start[1])), None)
+        except BaseException:
+            self._line = None  # as in the first process
+            raise
 
     def lacks_entropy(self, metrics: Mapping[str, float]) -> bool:
         """Whether a node was trained before the schedule read `entropy.relu`."""
@@ -200,14 +210,15 @@ class NodeTrainer:
             session.replay(self._history.past(phase))
         before = len(session.events)
         self._tracker.before_boundary(NodeInTraining(phase, key, session))
-        session.set_data_position(*start_of_phase(phase, session.data_position, self._clock_reading(phase)))
+        session.set_data_position(*start_of_phase(phase, session.data_position, self._clock_reading(phase, line)))
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # they are events, which the console shows
             session.enter_next()
         self._tracker.entered(NodeInTraining(phase, key, session), session.events[before:])
 
-    def _clock_reading(self, phase: Phase) -> ClockReading | None:
+    def _clock_reading(self, phase: Phase, line: TrainedLine) -> ClockReading | None:
         reference = phase.clock.reference
-        return self._references(phase.seed_index).load(reference_key(reference)).reading if reference else None
+        store = self._references(phase.seed_index, line.model)
+        return store.load(reference_key(reference)).reading if reference else None
 
     def _seed_generators(self, phase: Phase, session: Session) -> None:
         """Seeds the global generators (used by dropout and others) for the phase."""
@@ -238,7 +249,7 @@ class NodeTrainer:
         if self._group is not None:
             run.sharing, run.batches = (
                 Together(self._group),
-                parts_of(run.batches, self._group.index, self._group.count),
+                parts_of(run.batches, self._group.share()),
             )
         if prepared.measures_entropy:
             is_writing = self._group is None or self._group.is_first
@@ -276,7 +287,7 @@ class NodeTrainer:
             forward, task = wrapped(model, forward, task, self._group)
         self._line = None
         reports = ReportRelay()
-        references = self._references(first.seed_index)
+        references = self._references(first.seed_index, model)
         shared = None if self._group is None else forward
         session = attached(prepared, plan, model, factory=prepared.build, references=references, on_report=reports,
                            wrapped=shared)  # fmt: skip
@@ -296,9 +307,14 @@ class NodeTrainer:
     def _compiled(self, model: nn.Module) -> nn.Module:
         return cast(nn.Module, torch.compile(model)) if self._prepared.request.is_compiled else model
 
-    def _references(self, seed_index: int) -> ReferenceStore:
-        own = FolderReferences(self._folder, self._keys, lambda: self._initial_model(seed_index).state_dict())
+    def _references(self, seed_index: int, model: nn.Module) -> ReferenceStore:
+        mesh = mesh_of(model.parameters())
+        initial = partial(self._initial_weights, seed_index)
+        own = FolderReferences(self._folder, self._keys, initial, mesh=mesh)
         return own if self._group is None else SharedReferences(own, self._group)
+
+    def _initial_weights(self, seed_index: int) -> Mapping[str, Tensor]:
+        return self._initial_model(seed_index).state_dict()
 
     def _initial_model(self, seed_index: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
@@ -315,7 +331,9 @@ class NodeTrainer:
         line.session.require_finite()
         folder = self._folder.work(key)
         target = folder / f"{kind}-{line.session.phase.step:010d}"
-        line.save(target, run, metrics, open_key=self._open_key(line) if kind == "end" else None)
+        is_end, is_published_next = kind == "end", kind == "end" and key in self._folder.own
+        open_key = self._open_key(line) if is_end else None
+        line.save(target, run, metrics, open_key=open_key, is_flushed=not is_published_next)
         if self._group is None or self._group.is_first:
             for path in numbered(folder, "progress"):
                 if path != target:

@@ -14,7 +14,7 @@ from dsd_runtime.results.report import write_report
 from dsd_runtime.results.results import Results
 from dsd_runtime.tracking.tracker import NodeInTraining, Sink
 
-MOST_SHARE = 0.05
+MOST_SHARE = 0.02
 """The share of a run's time that each of the two may take; a node that ends sooner is in the next."""
 
 

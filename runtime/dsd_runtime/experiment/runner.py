@@ -19,11 +19,12 @@ from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.history import History, NodeResult
 from dsd_runtime.experiment.leases import Lease
 from dsd_runtime.experiment.node_checks import NodeChecks
+from dsd_runtime.experiment.noted_failures import note_failure, noted_failure
 from dsd_runtime.experiment.ready import ReadyQueue
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.experiment.status import read_status
 from dsd_runtime.storage.checkpoint import load_checkpoint, save_weights
-from dsd_runtime.storage.durable import remove
+from dsd_runtime.storage.durable import flush_together, remove
 from dsd_runtime.tracking.console import ConsoleProgress, phase_name
 from dsd_runtime.tracking.tracker import Tracker
 from dsd_runtime.training.loop import Stopped
@@ -65,6 +66,7 @@ class Runner:
         """Phases that wait because another one is training their node, by its key."""
         self._were_trained: set[str] = set()
         self._looked = 0.0
+        self._has_news = False
 
     def run(self) -> list[NodeResult]:
         """Trains what is not trained yet, each node after everything it needs; returns one result per phase, in order.
@@ -77,6 +79,9 @@ class Runner:
             self._hand_out()
             if not self._ready.unfinished:
                 break
+            if self._has_news:  # while the workers train
+                self._has_news = False
+                self._refresh()
             outcomes = self._executor.wait(_LOOK_SECONDS) if self._here else []
             for outcome in outcomes:
                 self._take(outcome)
@@ -115,6 +120,9 @@ class Runner:
                 self._reused(phase, metrics)
                 return False
             self._were_trained.add(phase.id)
+        if (error := noted_failure(self._folder, key)) is not None:
+            self._failed(phase, error)
+            return False
         self._executor.submit(phase.id, after)
         self._here[key] = phase.id
         return True
@@ -142,7 +150,7 @@ class Runner:
         else:
             if not self._executor.is_here:
                 self._console.trained_elsewhere(phase, key, outcome.metrics, by=self._executor.name)
-                self._refresh()
+                self._has_news = True
             self._trained(phase, outcome.metrics)
 
     def _trained(self, phase: Phase, metrics: dict[str, float]) -> None:
@@ -159,6 +167,7 @@ class Runner:
         """Gives up a phase, all phases with the same node, and what needs them; raises what ends the whole run."""
         if not is_of_one_phase(error, model=self._prepared.model_name, data=self._prepared.data_spec):
             raise error
+        note_failure(self._prepared, self._folder, self._keys[phase.id], error)
         lost: list[str] = []
         for failed in (phase.id, *self._same_node.pop(self._keys[phase.id], [])):
             self.failures[failed] = error
@@ -224,8 +233,9 @@ class Runner:
             end = self._folder.latest(self._keys[node.id], "end") if node is not None else None
             if end is not None:
                 target = self._folder.branch(path) if path else self._folder.final
-                save_weights(target, load_checkpoint(end, ["weights"])["weights"])
+                save_weights(target, load_checkpoint(end, ["weights"])["weights"], is_flushed=False)
                 written.append(target)
+        flush_together([*written, *{target.parent for target in written}])
         for stale in sorted({*self._folder.line_ends()} - {*written}):
             remove(stale)
         return written

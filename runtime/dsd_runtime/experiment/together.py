@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from dsd_runtime.engine.references import Snapshot
+from dsd_runtime.experiment.blocks import blocks_of, shard
 from dsd_runtime.experiment.references import FolderReferences
 from dsd_runtime.experiment.torchrun import Group
-from dsd_runtime.masks.shards import whole_tree
 from dsd_runtime.training.parts import Computing, PartTask
 from dsd_runtime.training.shared_dropout import SharedDropout
 from dsd_runtime.training.sharing import Alone
@@ -67,6 +67,13 @@ class Together(Alone):
             return cast(dict[str, float], self._group.told(evaluate()))
         return cast(dict[str, float], self._group.first_does(evaluate))
 
+    def saved(self, save: Callable[[], None]) -> None:
+        """All processes write shards; the first one writes a copy of the model."""
+        if self._group.is_sharded:
+            save()
+        else:
+            self.written(save)
+
     def written(self, write: Callable[[], None]) -> None:
         """The first process writes; an error is that of all."""
         self._group.first_does(write)
@@ -79,12 +86,14 @@ class SharedReferences:
         self._folder, self._group = folder, group
 
     def save(self, key: str, snapshot: Snapshot) -> None:
-        """Every process calls it with its rows."""
-        whole = Snapshot(whole_tree(snapshot.weights), snapshot.reading)
-        self._group.first_does(lambda: self._folder.save(key, whole))
+        """Every process calls it, with its rows of sharded weights."""
+        if self._group.is_sharded:
+            self._folder.save(key, snapshot, is_writing=self._group.is_first)
+        else:
+            self._group.first_does(lambda: self._folder.save(key, snapshot))
 
     def load(self, key: str) -> Snapshot:
-        """Every process reads the file."""
+        """Every process reads what it needs."""
         return self._folder.load(key)
 
 
@@ -98,9 +107,7 @@ def wrapped(model: nn.Module, forward: nn.Module, task: Task, group: Group) -> t
     dropout = SharedDropout(model, group.index)
     computing: nn.Module = Computing(task, model, forward)
     if group.is_sharded:
-        from torch.distributed.fsdp import fully_shard
-
-        fully_shard(computing)
+        shard(computing, blocks_of(model) if forward is model else ())  # a compiled network is one group
     else:
         computing = DistributedDataParallel(computing, find_unused_parameters=True)
     return computing, PartTask(task, computing, model, dropout, is_sharded=group.is_sharded)

@@ -12,18 +12,21 @@ import re
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
 from dsd_lang.base.errors import DsdError
+from dsd_runtime.data.parts import Share
 from dsd_runtime.masks.processes import Processes
 
 _LOOK_SECONDS = 0.02
 _PATIENCE_SECONDS = 20.0
 """How long a process waits for the first one after a signal, which all of them get."""
+_FAILING_SECONDS = 10.0
+"""How long a process that fails in a phase waits for the others to fail there too."""
 _LONGEST = timedelta(days=7)
 _LOST = re.compile(r"connection (closed|reset|refused)|gloo|nccl|processgroup|broken pipe|store", re.IGNORECASE)
 
@@ -37,7 +40,7 @@ class Group:
         self.is_first = self.index == 0
         self.is_stopping: Callable[[], bool] = lambda: False
         self.has_begun = False
-        self._num_told = 0
+        self._num_told = self._num_joined = 0
         self._local = int(os.environ.get("LOCAL_RANK", "0"))
         self._store: Any = None
 
@@ -49,11 +52,20 @@ class Group:
         self._store, _, _ = next(rendezvous("env://"))
 
     def join(self) -> None:
-        """Makes the process group, in which nodes are trained."""
-        store = dist.distributed_c10d.PrefixStore("group", self._store)
+        """Makes the process group, in which nodes are trained; again after a phase has failed."""
+        self.end()
+        self._num_joined += 1
+        store = dist.distributed_c10d.PrefixStore(f"group/{self._num_joined}", self._store)
         backend = "nccl" if self._is_cuda else "gloo"
         dist.init_process_group(backend, store=store, rank=self.index, world_size=self.count, timeout=_LONGEST)
         self.processes = Processes(dist.group.WORLD)
+        self._hosts = self.processes
+        if self._is_cuda:
+            self._hosts = Processes(cast(dist.ProcessGroup, dist.new_group(backend="gloo", timeout=_LONGEST)))
+
+    def share(self) -> Share:
+        """This process's share of each batch; what is exchanged about samples does not wait for a GPU."""
+        return Share(self.index, self.count, self._hosts.gathered)
 
     def end(self) -> None:
         """Leaves the other processes."""
@@ -128,6 +140,28 @@ class Group:
             return bool(self._store is None or self._store.add("dsd/failed", 1) == 1)
         except (RuntimeError, OSError):  # the store has gone with the process that kept it
             return True
+
+    def all_have_failed(self, error: Exception) -> bool:
+        """Whether every process has failed in this phase, so that all can go on with another one, in a new group.
+
+        What all know together, such as a loss that is not finite, is an error of all at the same point. If only some
+        have failed, the others wait for them in an operation, and cannot go on.
+        """
+        if is_lost(error) or isinstance(error, Lost):
+            return False
+        try:
+            self._store.set(f"dsd/failed/{self._num_joined}/{self.index}", str(self._num_told))
+            keys = [f"dsd/failed/{self._num_joined}/{index}" for index in range(self.count)]
+            until = time.monotonic() + _FAILING_SECONDS
+            while not self._store.check(keys):
+                if time.monotonic() > until:
+                    return False
+                time.sleep(_LOOK_SECONDS)
+            self._num_told = max(int(self._store.get(key)) for key in keys)
+            self.join()
+        except (RuntimeError, OSError):  # the store has gone with the process that kept it
+            return False
+        return True
 
     def describe(self) -> dict[str, Any]:
         """For the manifest."""

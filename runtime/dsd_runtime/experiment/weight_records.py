@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,6 +20,7 @@ from dsd_lang.plan import Phase, Plan
 from dsd_runtime.engine.events import Event
 from dsd_runtime.engine.session import Session
 from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.masks.store import unpacked
 from dsd_runtime.storage.checkpoint import load_checkpoint
 from dsd_runtime.storage.durable import write_text
 from dsd_runtime.tracking.tracker import NodeInTraining, Sink
@@ -156,6 +156,7 @@ def _stored_masks(checkpoint: Path) -> Masks:
     packed: Mapping[str, Tensor] = parts["session"]["boundary"]["masks"]
     found: Masks = {}
     for name, bits in packed.items():
-        shape = parts["weights"][name].shape
-        found[name] = torch.from_numpy(np.unpackbits(bits.numpy(), count=shape.numel())).view(torch.bool).view(shape)
+        mask = unpacked(bits, parts["weights"][name].shape)
+        assert mask is not None
+        found[name] = mask
     return found

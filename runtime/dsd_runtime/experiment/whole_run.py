@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from dsd_runtime.engine.metric_table import MetricTable
 from dsd_runtime.engine.support import require_supported
 from dsd_runtime.experiment.earlier import compare_with_earlier, earlier_threads, put_aside
 from dsd_runtime.experiment.executors.choose import workers
-from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.experiment.folder import RunFolder, default_folder
 from dsd_runtime.experiment.head import print_head
 from dsd_runtime.experiment.history import History, NodeResult
 from dsd_runtime.experiment.keys import node_keys
@@ -26,6 +27,7 @@ from dsd_runtime.experiment.leases import Membership
 from dsd_runtime.experiment.longer import Shorter, shorter_forms
 from dsd_runtime.experiment.manifest import build_manifest
 from dsd_runtime.experiment.metric_files import join_metrics, part_metrics
+from dsd_runtime.experiment.noted_failures import forget_failures
 from dsd_runtime.experiment.predicting import keep_predictions
 from dsd_runtime.experiment.preflight import check_tree
 from dsd_runtime.experiment.ready import ReadyQueue
@@ -64,7 +66,7 @@ def carry_out(prepared: Prepared, probe: Probe, saved: LastSaved, command: Seque
     if not prepared.plan.phases:
         raise DsdError(f"`{request.schedule}` has no phases", help="write for instance `dense 10ep`")
     require_supported(prepared.plan)
-    folder = RunFolder(request.out or default_folder(prepared))
+    folder = RunFolder(request.out or default_folder(request.schedule, prepared.model_name))
     folder.require_ours()
     goes_on = request.mode != "fresh"
     found = survey(prepared, probe, earlier_threads=earlier_threads(folder) if goes_on else None)
@@ -99,8 +101,10 @@ def _run_on(
             print(json.dumps({"phases": table, "cost": cost.as_data(), "plan_hash": prepared.plan.hash}))
         return None
     manifest = build_manifest(prepared, keys, command, counted)
-    with membership.joined():
-        _claim(prepared, folder, membership, keys, manifest, shorter)
+    with ExitStack() as stack:
+        with membership.alone():
+            _claim(prepared, folder, membership, keys, manifest, shorter)
+            stack.enter_context(membership.joined())  # who is a member has claimed the folder
         return _train(prepared, folder, membership, saved, manifest, cost.forecast(), rows, shorter)
 
 
@@ -122,26 +126,27 @@ def _claim(
     manifest: dict[str, Any],
     shorter: Mapping[str, Shorter],
 ) -> None:
-    """Makes the folder one of this run, or joins those who train the same in it now."""
-    with membership.alone():
-        others = membership.others()
-        if others and not _is_same(folder, manifest):
-            others = membership.others(watch=True)
-            if others:
-                raise DsdError(
-                    f"another process is training something else in `{folder.root}`",
-                    help="wait for it, or choose another `--out`; with the same command this process joins in",
-                )
+    """Makes the folder one of this run, or joins those who train the same in it now; one process at a time."""
+    others = membership.others()
+    if others and not _is_same(folder, manifest):
+        others = membership.others(watch=True)
         if others:
-            many = f"{others} other processes train" if others > 1 else "another process trains"
-            print(f"note: {many} in `{folder.root}`, and this one joins in", file=sys.stderr)
-            return
-        folder.remove_leftovers()
-        part_metrics(folder)
-        put_aside(prepared, folder, keys, {form.key: key for key, form in shorter.items()})
-        write_json(folder.manifest, manifest)
-        write_json(folder.plan, json.loads(prepared.plan.to_json()))
-        join_metrics(folder, keys.values())
+            raise DsdError(
+                f"another process is training something else in `{folder.root}`",
+                help="wait for it, or choose another `--out`; with the same command this process joins in",
+            )
+    if others:
+        many = f"{others} other processes train" if others > 1 else "another process trains"
+        print(f"note: {many} in `{folder.root}`, and this one joins in", file=sys.stderr)
+        forget_failures(folder, keys.values())
+        return
+    folder.remove_leftovers()
+    forget_failures(folder, keys.values())
+    part_metrics(folder)
+    put_aside(prepared, folder, keys, {form.key: key for key, form in shorter.items()})
+    write_json(folder.manifest, manifest)
+    write_json(folder.plan, json.loads(prepared.plan.to_json()))
+    join_metrics(folder, keys.values())
 
 
 def _is_same(folder: RunFolder, manifest: Mapping[str, Any]) -> bool:
@@ -210,9 +215,3 @@ def _finished(
     if failure is not None:
         raise failure
     return Trained(folder, results, weights, answer)
-
-
-def default_folder(prepared: Prepared) -> Path:
-    """`runs/SCHEDULE-MODEL`, with the model's options in a form that is valid in a file name."""
-    model = "".join(char if char.isalnum() or char in "._-" else "-" for char in prepared.model_name)
-    return Path("runs") / f"{prepared.request.schedule.stem}-{model}"

@@ -23,8 +23,8 @@ from torch.utils.hooks import RemovableHandle
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Plan
-from dsd_runtime.engine.generators import set_generator_states
 from dsd_runtime.integrations.missing import missing_package
+from dsd_runtime.integrations.process_generators import generators_of_all, set_own_generators
 from dsd_runtime.integrations.scheduled import ScheduledTraining
 from dsd_runtime.integrations.trainer_session import TrainerSession, session_metrics
 
@@ -144,14 +144,15 @@ class SparsitySchedule(ScheduledTraining, Callback):  # type: ignore[misc]
     # --- state --------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that Lightning does not save itself; tensors and plain data."""
-        return self._driven.state_dict()
+        """Everything that Lightning does not save itself; tensors and plain data. A collective call, as saving is."""
+        state = self._driven.state_dict()
+        return {**state, "generators": generators_of_all(self._driven.processes)} if state else state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Keeps the state until training starts; the random generators are set now, before a loader draws from them."""
         if state_dict:
             self._driven.load_state_dict(state_dict)
-            set_generator_states(state_dict["session"]["generators"])
+            set_own_generators(state_dict.get("generators") or [state_dict["session"]["generators"]])
 
 
 class _AfterStep:

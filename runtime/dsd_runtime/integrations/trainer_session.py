@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -27,6 +28,7 @@ from dsd_runtime.engine.session import Session
 from dsd_runtime.engine.stages import build_timeline
 from dsd_runtime.integrations.curves import Curves
 from dsd_runtime.integrations.refusals import require_followable, require_time
+from dsd_runtime.masks.processes import Processes
 from dsd_runtime.notices import DsdWarning
 
 _SPLIT = re.compile(r"(train|val|test)[_/](?=.)")
@@ -66,8 +68,16 @@ class TrainerSession:
     def session(self) -> Session:
         """The session; ``ValueError`` before the training starts."""
         if self._session is None:
-            raise ValueError("the session exists from the start of the training on")
+            raise ValueError(
+                "the session exists from the start of the training on, and nothing was trained yet (a checkpoint of "
+                "the trainer's last epoch leaves nothing to train)"
+            )
         return self._session
+
+    @property
+    def processes(self) -> Processes:
+        """The processes that train the model together."""
+        return self.session._ranks.processes
 
     @property
     def is_over(self) -> bool:
@@ -82,11 +92,12 @@ class TrainerSession:
         steps_per_epoch: float,
         planned: Callable[[int, int], tuple[float, str]],
         is_resuming: bool,
+        process_group: torch.distributed.ProcessGroup | None = None,
     ) -> Session:
         """Attaches a session to the trainer's objects, and loads the state that the trainer has loaded.
 
         ``planned`` maps the schedule's updates, and those of an epoch, to the number that the trainer plans and the
-        advice if it is smaller.
+        advice if it is smaller. ``process_group`` has the processes of a trainer that does not show its wrapped model.
         """
         own, updates = usable_optimizer(optimizer), self._updates_per_epoch(steps_per_epoch)
         if is_resuming and self._saved is None:
@@ -108,12 +119,13 @@ class TrainerSession:
             percent_metrics=options.percent_metrics,
             metrics=options.metrics,
             on_report=lambda metrics: self._curves.reported(metrics) if self._curves is not None else None,
+            process_group=process_group,
         )
         self._resume(self._session, state)
         self._is_prepared = self._has_begun = False
         self.is_training = True
         self.rate = self._session.phase.lr
-        if options.events is not None:
+        if options.events is not None and self.processes.index == 0:
             self._curves = Curves(options.events, self._session, options.best_metric)
             self._curves.started()
         return self._session
@@ -179,14 +191,16 @@ class TrainerSession:
         return not self._has_begun
 
     def lost(self, loss: float) -> None:
-        """Draws the mean training loss of the last updates."""
+        """Draws the mean training loss of the last updates, averaged over the processes."""
+        if self.draws:
+            loss = self.session._ranks.averaged({"train.loss": loss})["train.loss"]
         if self._curves is not None:
             self._curves.lost(loss, self.rate)
 
     @property
     def draws(self) -> bool:
-        """Whether curves are drawn, so that losses are worth reading."""
-        return self._curves is not None
+        """Whether curves are drawn, here or by the first process, so that losses are worth reading."""
+        return self.options.events is not None and self.is_training
 
     def report(self, metrics: Mapping[str, float]) -> None:
         """Reports metrics, if there are any."""

@@ -19,19 +19,26 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import torch.distributed as dist
 from torch import nn
+from torch.distributed import ProcessGroup
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from dsd_lang.base.errors import DsdError
+from dsd_runtime.engine.ranks import world_size
 from dsd_runtime.integrations.missing import missing_package
 from dsd_runtime.integrations.scheduled import ScheduledTraining
 from dsd_runtime.integrations.trainer_session import TrainerSession, session_metrics
+from dsd_runtime.masks.shards import is_sharded
 
 try:
+    from accelerate.state import AcceleratorState
     from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 except ModuleNotFoundError as error:
-    raise missing_package("transformers", error) from error
+    raise missing_package("transformers", error, "accelerate") from error
+
+_SHARDING = ("FSDP", "DEEPSPEED", "MEGATRON_LM")
 
 
 class SessionRates(LRScheduler):
@@ -95,6 +102,7 @@ class SparsitySchedule(ScheduledTraining, TrainerCallback):  # type: ignore[misc
         self._driven.start(
             model,
             optimizer,
+            process_group=_process_group(model),
             steps_per_epoch=_updates_per_epoch(args, train_dataloader),
             planned=lambda needed, updates: (
                 state.max_steps,
@@ -166,6 +174,22 @@ class SparsitySchedule(ScheduledTraining, TrainerCallback):  # type: ignore[misc
         if self._driven.is_over:
             control.should_training_stop = True
         return control
+
+
+def _process_group(model: nn.Module) -> ProcessGroup | None:
+    """The processes whose gradients the trainer averages; its callbacks get the model inside of the wrapper."""
+    kind = AcceleratorState().distributed_type.value
+    if any(map(is_sharded, model.parameters())) or kind in _SHARDING:
+        raise DsdError(
+            f"the trainer deals the weights out to several processes ({kind}), which a schedule in it does not follow",
+            help="start it with `torchrun` without `fsdp` and `deepspeed`, or shard the model in a loop of your own",
+        )
+    if kind == "NO" and world_size() > 1:
+        raise DsdError(
+            f"there are {world_size()} processes, and the trainer would train a model of its own in each of them",
+            help="on a machine without GPUs give `TrainingArguments(use_cpu=True)`",
+        )
+    return dist.group.WORLD if kind.startswith("MULTI_") else None
 
 
 def _updates_per_epoch(args: TrainingArguments, loader: Any) -> float:

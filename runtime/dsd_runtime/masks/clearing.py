@@ -77,6 +77,14 @@ class ClearingMask:
         for piece, mask_bytes in zip(torch.split(bits, self._rows), self._pieces, strict=True):
             piece.mul_(mask_bytes)
 
+    def flat_pieces(self, like: Tensor, elements: int) -> tuple[Tensor, ...]:
+        """The mask in the order of memory in pieces of so many elements, for :func:`clear_piece` on pieces of ``like``.
+
+        Mask and tensor have to be contiguous.
+        """
+        wide = self._wide if like.element_size() == 4 else None
+        return torch.split((self._bytes if wide is None else wide).view(-1), elements)
+
     def clear_rows(self, gradient: Tensor) -> None:
         """The same for a sparse COO tensor of the mask's shape: only its stored values are touched."""
         indices, values = gradient._indices(), gradient._values()
@@ -90,3 +98,12 @@ class ClearingMask:
             int(torch.count_nonzero(piece * mask_bytes != piece))
             for piece, mask_bytes in zip(pieces, self._pieces, strict=True)
         )
+
+
+def clear_piece(values: Tensor, piece: Tensor) -> None:
+    """Writes +0.0 into a piece of a tensor where that piece of the mask is false."""
+    bits = bits_of(values)
+    if piece.dtype == bits.dtype == torch.int32:
+        bits.bitwise_and_(piece)
+    else:
+        bits.mul_(piece)

@@ -74,9 +74,20 @@ class Processes:
         speakers = [index for index, length in enumerate(lengths) if length >= 0]
         if not speakers:
             return None
-        padded = encoded.ljust(max(lengths), b"\0")
-        said = self.gathered(torch.frombuffer(bytearray(padded or b"\0"), dtype=torch.uint8))[speakers[0]]
+        said = self._padded(encoded, max(lengths))[speakers[0]]
         return bytes(said.tolist())[: lengths[speakers[0]]].decode()
+
+    def every(self, text: bytes) -> list[bytes]:
+        """The bytes of every process, in their order."""
+        if self.count == 1:
+            return [text]
+        lengths = self.gathered(torch.tensor([len(text)]))[:, 0].tolist()
+        rows = self._padded(text, max(lengths))
+        return [row[:length].numpy().tobytes() for row, length in zip(rows, lengths, strict=True)]
+
+    def _padded(self, text: bytes, length: int) -> Tensor:
+        padded = text.ljust(length, b"\0")
+        return self.gathered(torch.frombuffer(bytearray(padded or b"\0"), dtype=torch.uint8))
 
     @property
     def _device(self) -> torch.device:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from dsd_runtime.masks.processes import ONE, Processes
 
 if TYPE_CHECKING:
+    from torch.distributed.device_mesh import DeviceMesh
     from torch.distributed.tensor import DTensor
 
 _PLAIN = (Tensor, nn.Parameter)
@@ -74,6 +75,11 @@ def processes_of(values: Iterable[Tensor]) -> Processes:
         if is_sharded(value):
             return Processes(cast("DTensor", value).device_mesh.get_group())
     return ONE
+
+
+def mesh_of(values: Iterable[Tensor]) -> DeviceMesh | None:
+    """The mesh of the first sharded tensor; None if none is sharded."""
+    return next((cast("DTensor", value).device_mesh for value in values if is_sharded(value)), None)
 
 
 def own_rows(values: Tensor, like: Tensor) -> Tensor:

@@ -117,6 +117,14 @@ class MaskStore:
         """The exact number of weights that each mask keeps; tied weights count once."""
         return dict(self._alive)
 
+    def by_parameter(self) -> dict[int, ClearingMask]:
+        """What clears tensors of each masked parameter, by its `id`, for a step that masks the gradients itself."""
+        return {
+            id(parameter): self._on_device_of(local_of(parameter), name)
+            for name in self._masks
+            for parameter in self._owners[name].parameters
+        }
+
     @torch.no_grad()
     def apply_to_weights(self) -> None:
         """Sets every masked weight to +0.0."""
@@ -177,20 +185,30 @@ class MaskStore:
             digest.update(_packed(mask).numpy().tobytes())
         return digest.hexdigest()
 
-    def pack(self) -> dict[str, Tensor]:
-        """All masks as uint8 tensors with one bit per weight (the first weight in the highest bit), on the CPU."""
-        return {name: _packed(self._whole(name)) for name in self._masks}
+    def pack(self, *, is_sharded: bool = False) -> dict[str, Tensor]:
+        """All masks as uint8 tensors with one bit per weight (the first weight in the highest bit), on the CPU.
+
+        With ``is_sharded`` those of sharded parameters are bool DTensors like these, and nothing is sent.
+        """
+        return {name: self._sharded(name) if is_sharded else _packed(self._whole(name)) for name in self._masks}
 
     def unpack(self, packed: Mapping[str, Tensor]) -> None:
         """Replaces all masks by those of :meth:`pack`; does not change the weights."""
         self.clear()
         for name, bits in packed.items():
             parameter = self._owners[self.owner(name)].parameters[0]
-            shape = parameter.shape
-            if bits.dtype != torch.uint8 or bits.numel() != (shape.numel() + 7) // 8:
-                raise DsdError(f"the stored mask of `{name}` does not fit its shape {tuple(shape)}")
-            unpacked = np.unpackbits(bits.cpu().numpy(), count=shape.numel())
-            self.set(name, own_rows(torch.from_numpy(unpacked).view(torch.bool).view(shape), parameter))
+            if (mask := unpacked(bits, parameter.shape)) is None:
+                raise DsdError(f"the stored mask of `{name}` does not fit its shape {tuple(parameter.shape)}")
+            self.set(name, own_rows(mask, parameter))
+
+    def _sharded(self, name: str) -> Tensor:
+        """A mask like its parameter: a DTensor, if that is one; else bits."""
+        parameter = self._owners[name].parameters[0]
+        if not is_sharded(parameter):
+            return _packed(self._masks[name].mask)
+        made = torch.empty_like(parameter.detach(), dtype=torch.bool)
+        local_of(made).copy_(self._masks[name].mask)
+        return made
 
     def _whole(self, name: str) -> Tensor:
         """The mask of all processes' rows."""
@@ -209,6 +227,16 @@ def _moved_to(device: torch.device, clearing: ClearingMask) -> ClearingMask:
 
 def _packed(mask: Tensor) -> Tensor:
     return torch.from_numpy(np.packbits(mask.cpu().contiguous().numpy()))
+
+
+def unpacked(stored: Tensor, shape: torch.Size) -> Tensor | None:
+    """A mask as :meth:`MaskStore.pack` has stored it, bool of that shape; None if it does not fit."""
+    if stored.dtype == torch.bool and stored.shape == shape:
+        return stored
+    if stored.dtype != torch.uint8 or stored.numel() != (shape.numel() + 7) // 8:
+        return None
+    bits = np.unpackbits(stored.cpu().numpy(), count=shape.numel())
+    return torch.from_numpy(bits).view(torch.bool).view(shape)
 
 
 def same_shape_buffers(parts: Sequence[torch.optim.Optimizer], parameter: Tensor) -> list[tuple[str, Tensor]]:

@@ -28,6 +28,9 @@ def _log_frequencies(word_counts: Sequence[int]) -> list[float]:
 class NeuralTalk(nn.Module):
     """2,876,138 parameters at V=2538, D=4096, H=256. ``word_counts`` [V] sets the first output bias."""
 
+    dropout_batch_dim = 1
+    """The dimension of samples where it drops: several processes share the dropout of a batch along it."""
+
     def __init__(
         self,
         *,

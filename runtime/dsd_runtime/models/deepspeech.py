@@ -59,11 +59,15 @@ class DeepSpeech1(nn.Module):
     def reset_parameters(self) -> None:
         _initialise((self.conv, self.fc1, self.fc2, self.birnn3, self.fc4), self.ctc)
 
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        """The output frames of samples with so many frames; by them several processes share the dropout of a batch."""
+        return ((lengths - KERNEL_FRAMES) // self.stride + 1).clamp(min=0)
+
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         missing = KERNEL_FRAMES - features.shape[1]
         if missing > 0:
             features = nn.functional.pad(features, (0, 0, 0, missing))
-        lengths = ((lengths - KERNEL_FRAMES) // self.stride + 1).clamp(min=0)
+        lengths = self.output_lengths(lengths)
         convolved = self.conv(features.transpose(1, 2)).transpose(1, 2)
         frames = Frames.of(lengths, convolved.shape[1], features.device)
         rows = clipped_relu(frames.pack(convolved))

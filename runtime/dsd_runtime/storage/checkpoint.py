@@ -1,6 +1,7 @@
 """Writes and reads checkpoints: tensors as safetensors, everything else as JSON, nothing pickled.
 
-A checkpoint is a folder that is written atomically (durable.py). `checksums.json` has the sha256 of every file.
+A checkpoint is a folder that is written atomically (durable.py). `checksums.json` has the sha256 of every file. Of
+sharded tensors each process writes its own rows (shard_files.py).
 """
 
 from __future__ import annotations
@@ -9,50 +10,80 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
-from dsd_lang.base.errors import DsdError
-from dsd_runtime.storage.durable import COMPLETE_MARK, flush_file, write_failure, writing
+from dsd_runtime.masks.shards import is_sharded
+from dsd_runtime.storage.durable import COMPLETE_MARK, flush_file, flush_together, write_failure, writing
+from dsd_runtime.storage.tensor_files import damaged, own_memory, require_sound, sha256_of, write_tensors
+
+if TYPE_CHECKING:
+    from torch.distributed.device_mesh import DeviceMesh
+
+_SHARDS = "shards.json"
 
 
-def save_checkpoint(folder: Path, parts: Mapping[str, Any]) -> None:
+def save_checkpoint(folder: Path | str, parts: Mapping[str, Any], *, is_flushed: bool = True) -> None:
     """Writes each part (a tree of tensors and plain data) as `<name>.safetensors` and `<name>.json` into a new folder.
 
-    Raises :class:`DiskFull` or :class:`DsdError` if writing fails; no incomplete file remains.
+    If a part has sharded tensors (FSDP2), all processes call it: each writes its own rows, by
+    `torch.distributed.checkpoint`, and the first one everything else. The folder gets its name when it is complete.
+
+    Its contents are flushed to the disk before it has its name; its name too, unless the caller sees to that. Raises
+    :class:`DiskFull` or :class:`DsdError` if writing fails, on all processes; no incomplete file remains.
     """
+    folder = Path(folder)
+    encoded = {name: _Encoded(tree) for name, tree in parts.items()}
+    shards = {f"{name}/{key}": value for name, part in encoded.items() for key, value in part.shards.items()}
     try:
-        with writing(folder) as unfinished:
+        if shards:
+            _save_sharded(folder, encoded, shards, is_flushed=is_flushed)
+            return
+        with writing(folder, is_flushed=is_flushed) as unfinished:
             unfinished.mkdir()
-            for name, tree in parts.items():
-                _write_part(unfinished, name, tree)
-            sums = {path.name: _sha256(path) for path in sorted(unfinished.iterdir())}
-            _write_flushed(unfinished / COMPLETE_MARK, json.dumps(sums, indent=1))
+            _write_whole(unfinished, encoded, {})
     except SafetensorError as error:
         raise write_failure(folder, error) from error
 
 
-def load_checkpoint(folder: Path, names: Iterable[str] | None = None) -> dict[str, Any]:
+def load_checkpoint(
+    folder: Path | str, names: Iterable[str] | None = None, *, mesh: DeviceMesh | None = None
+) -> dict[str, Any]:
     """The parts of a checkpoint (all, or those named), each verified against its checksum.
+
+    Tensors are whole, whoever has written them. With the mesh of a sharded model, those that were written as shards,
+    by any number of processes, are shards over it: each process reads its own rows, and nothing is sent.
 
     Raises :class:`DsdError` naming the file that is missing or damaged.
     """
+    folder = Path(folder)
     sums = _read_sums(folder)
-    wanted = list(names) if names is not None else [name[:-5] for name in sums if name.endswith(".json")]
-    return {name: _read_part(folder, name, sums) for name in wanted}
+    parts = [name[:-5] for name in sums if name.endswith(".json") and name != _SHARDS]
+    return {name: _read_part(folder, name, sums, mesh) for name in (parts if names is None else names)}
 
 
-def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
-    """Writes a safetensors file under the weights' own names, atomically; tied weights under each name."""
+def load_plain(folder: Path, name: str) -> Any:
+    """A part of a checkpoint with None for every tensor, verified; no tensor is read."""
+    sums = _read_sums(folder)
+    return _decode(_read_skeleton(folder, name, sums), None)
+
+
+def save_weights(path: Path, weights: Mapping[str, Tensor], *, is_flushed: bool = True) -> None:
+    """Writes a safetensors file under the weights' own names, atomically; tied weights under each name.
+
+    It is flushed to the disk, unless the caller sees to that.
+    """
     try:
-        with writing(path) as unfinished:
-            _write_tensors(
+        with writing(path, is_flushed=is_flushed) as unfinished:
+            write_tensors(
                 unfinished, {name: value.detach().cpu().clone().contiguous() for name, value in weights.items()}
             )
+            if is_flushed:
+                flush_file(unfinished)
     except SafetensorError as error:
         raise write_failure(path, error) from error
 
@@ -60,41 +91,46 @@ def save_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
 # --- trees ------------------------------------------------------------------------------------------------------------
 
 
-def _encode(value: Any, tensors: dict[str, Tensor], seen: set[int]) -> Any:
-    if isinstance(value, Tensor):
-        name = f"t{len(tensors)}"
-        tensors[name] = _own_memory(value, seen)
-        return {"$tensor": name}
-    if isinstance(value, Mapping):
-        if all(isinstance(key, str) and not key.startswith("$") for key in value):
-            return {key: _encode(item, tensors, seen) for key, item in value.items()}
-        return {"$items": [[_encode(key, tensors, seen), _encode(item, tensors, seen)] for key, item in value.items()]}
-    if isinstance(value, tuple):
-        return {"$tuple": [_encode(item, tensors, seen) for item in value]}
-    if isinstance(value, list):
-        return [_encode(item, tensors, seen) for item in value]
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    raise TypeError(f"a checkpoint holds tensors and plain data, not {type(value).__name__}")
+class _Encoded:
+    """A part: plain data with the names of its tensors, its whole tensors, and its shards, by these names."""
+
+    def __init__(self, tree: Any) -> None:
+        self.whole: dict[str, Tensor] = {}
+        self.shards: dict[str, Tensor] = {}
+        self._seen: set[int] = set()
+        self.skeleton = self._encode(tree)
+
+    def _encode(self, value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return {"$tensor": self._named(value)}
+        if isinstance(value, Mapping):
+            if all(isinstance(key, str) and not key.startswith("$") for key in value):
+                return {key: self._encode(item) for key, item in value.items()}
+            return {"$items": [[self._encode(key), self._encode(item)] for key, item in value.items()]}
+        if isinstance(value, tuple):
+            return {"$tuple": [self._encode(item) for item in value]}
+        if isinstance(value, list):
+            return [self._encode(item) for item in value]
+        if value is None or isinstance(value, str | int | float | bool):
+            return value
+        raise TypeError(f"a checkpoint holds tensors and plain data, not {type(value).__name__}")
+
+    def _named(self, value: Tensor) -> str:
+        name = f"t{len(self.whole) + len(self.shards)}"
+        if is_sharded(value):
+            self.shards[name] = value.detach()
+        else:
+            self.whole[name] = own_memory(value, self._seen)
+        return name
 
 
-def _own_memory(value: Tensor, seen: set[int]) -> Tensor:
-    """The tensor on the CPU, contiguous, not sharing memory with another tensor of the file."""
-    result = value.detach().cpu().contiguous()
-    storage = result.untyped_storage()
-    if storage.data_ptr() in seen or storage.nbytes() != result.numel() * result.element_size():
-        result = result.clone()
-    seen.add(result.untyped_storage().data_ptr())
-    return result
-
-
-def _decode(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+def _decode(value: Any, tensors: Mapping[str, Tensor] | None) -> Any:
     if isinstance(value, list):
         return [_decode(item, tensors) for item in value]
     if not isinstance(value, dict):
         return value
     if "$tensor" in value:
-        return tensors[value["$tensor"]]
+        return None if tensors is None else tensors[value["$tensor"]]
     if "$items" in value:
         return {_decode(key, tensors): _decode(item, tensors) for key, item in value["$items"]}
     if "$tuple" in value:
@@ -105,12 +141,27 @@ def _decode(value: Any, tensors: Mapping[str, Tensor]) -> Any:
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-def _write_part(folder: Path, name: str, tree: Any) -> None:
-    tensors: dict[str, Tensor] = {}
-    skeleton = _encode(tree, tensors, set())
-    if tensors:
-        _write_tensors(folder / f"{name}.safetensors", tensors)
-    _write_flushed(folder / f"{name}.json", json.dumps(skeleton))
+def _save_sharded(
+    folder: Path, encoded: Mapping[str, _Encoded], shards: Mapping[str, Tensor], *, is_flushed: bool
+) -> None:
+    from dsd_runtime.storage.shard_files import INDEX, save_shards
+
+    def write_rest(unfinished: Path, index: dict[str, Any], sums: Mapping[str, str]) -> None:
+        (unfinished / INDEX).write_text(json.dumps(index), encoding="utf-8")
+        _write_whole(unfinished, encoded, sums)
+
+    save_shards(folder, shards, write_rest, is_flushed=is_flushed)
+
+
+def _write_whole(unfinished: Path, encoded: Mapping[str, _Encoded], sums: Mapping[str, str]) -> None:
+    """Writes what is not sharded, and the checksums; ``sums`` are those of the shards."""
+    for name, part in encoded.items():
+        if part.whole:
+            write_tensors(unfinished / f"{name}.safetensors", part.whole)
+        (unfinished / f"{name}.json").write_text(json.dumps(part.skeleton), encoding="utf-8")
+    own = {path.name: sha256_of(path) for path in sorted(unfinished.iterdir()) if path.name not in sums}
+    (unfinished / COMPLETE_MARK).write_text(json.dumps({**own, **sums}, indent=1), encoding="utf-8")
+    flush_together([*unfinished.iterdir(), unfinished])
 
 
 def _read_sums(folder: Path) -> dict[str, str]:
@@ -119,48 +170,34 @@ def _read_sums(folder: Path) -> dict[str, str]:
     try:
         sums = json.loads(mark.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise _damaged(mark, str(error)) from error
+        raise damaged(mark, str(error)) from error
     if not isinstance(sums, dict):
-        raise _damaged(mark, "it has no checksums")
+        raise damaged(mark, "it has no checksums")
     for name in sums:
         if not (folder / name).is_file():
-            raise _damaged(mark, f"it names `{name}`, which does not exist")
+            raise damaged(mark, f"it names `{name}`, which does not exist")
     return sums
 
 
-def _read_part(folder: Path, name: str, sums: Mapping[str, str]) -> Any:
+def _read_skeleton(folder: Path, name: str, sums: Mapping[str, str]) -> Any:
+    file = f"{name}.json"
+    if file not in sums:
+        raise damaged(folder / file, "it is missing")
+    require_sound(folder / file, sums[file])
+    return json.loads((folder / file).read_text(encoding="utf-8"))
+
+
+def _read_part(folder: Path, name: str, sums: Mapping[str, str], mesh: DeviceMesh | None) -> Any:
+    skeleton = _read_skeleton(folder, name, sums)
     tensors: dict[str, Tensor] = {}
-    for file in (f"{name}.json", f"{name}.safetensors"):
-        if file in sums and _sha256(folder / file) != sums[file]:
-            raise _damaged(folder / file, "its checksum does not match")
-    if f"{name}.json" not in sums:
-        raise _damaged(folder / f"{name}.json", "it is missing")
-    if f"{name}.safetensors" in sums:
-        tensors = load_file(folder / f"{name}.safetensors")
-    return _decode(json.loads((folder / f"{name}.json").read_text(encoding="utf-8")), tensors)
+    if (file := f"{name}.safetensors") in sums:
+        require_sound(folder / file, sums[file])
+        tensors = load_file(folder / file)
+    if _SHARDS in sums:
+        from dsd_runtime.storage.shard_files import load_shards, read_index
 
-
-def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Writes a safetensors file with the same permissions as other files of this process."""
-    path.touch()
-    mode = path.stat().st_mode
-    save_file(tensors, path)  # replaces the file by one that only the owner can read
-    path.chmod(mode)
-    flush_file(path)
-
-
-def _write_flushed(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-    flush_file(path)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _damaged(path: Path, why: str) -> DsdError:
-    return DsdError(f"the checkpoint file `{path}` is damaged: {why}", help="delete its folder, or use `--fresh`")
+        tensors |= load_shards(folder, name, read_index(folder, sums), sums, mesh)
+    return _decode(skeleton, tensors)
 
 
 def weights_fingerprint(weights: Mapping[str, Tensor]) -> str:

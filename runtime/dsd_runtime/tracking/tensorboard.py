@@ -12,22 +12,23 @@ Hyper-parameters refer to the curves by which runs are compared, and write no va
 
 from __future__ import annotations
 
-import threading
+import math
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
-from torch.utils.tensorboard.summary import hparams
+from torch.utils.tensorboard.summary import histogram_raw, hparams, scalar, text
 
 from dsd_lang.base.layers import select
 from dsd_lang.plan import Plan
 from dsd_runtime.engine.events import Event
 from dsd_runtime.engine.session import Session
 from dsd_runtime.tracking.console import shown_metrics
+from dsd_runtime.tracking.event_file import EventFile
 from dsd_runtime.tracking.tracker import NodeInTraining, Sink
 
 _NUM_BINS = 101
@@ -54,13 +55,11 @@ class TensorBoard(Sink):
         self._plan = plan
         self._hyper_parameters = hyper_parameters
         self._metrics = (best_metric, f"test.{best_metric.partition('.')[2]}")
-        self._writers: dict[str, Any] = {}
+        self._writers: dict[str, EventFile] = {}
         self._drawn: dict[str, dict[str, tuple[float, int]]] = {}
         self._is_plan_written = False
         self._num_events = 0
         self._is_shared = is_shared
-        self._hook_before = threading.excepthook
-        threading.excepthook = self._in_thread
 
     def resumed(self, node: NodeInTraining) -> None:
         self._writer(node)
@@ -75,7 +74,7 @@ class TensorBoard(Sink):
         self._draw_sparsity(node)
         self._jump(node, "curves/lr", node.session.phase.lr)
         name = node.phase.label or node.phase.id
-        writer.add_text("plan/phase", f"`{name}`: {node.phase.mode}, lr {node.session.phase.lr:g}", step)
+        writer.add(_text("plan/phase", f"`{name}`: {node.phase.mode}, lr {node.session.phase.lr:g}"), step)
 
     def advanced(self, node: NodeInTraining, *, update: int) -> None:
         if len(node.session.events) != self._num_events:
@@ -104,7 +103,7 @@ class TensorBoard(Sink):
             compared = {f"curves/{name}": metrics[name] for name in self._metrics if name in metrics}
             summaries = hparams(dict(self._hyper_parameters), compared)  # type: ignore[no-untyped-call]
             for summary in summaries:
-                writer.file_writer.add_summary(summary)
+                writer.add(summary)
             self._drawn.pop(node.phase.path, None)
         if self._is_shared or is_line_over:  # a run may have more lines than a process may have open files
             self._writers.pop(node.phase.path).close()
@@ -112,42 +111,35 @@ class TensorBoard(Sink):
             writer.flush()
 
     def close(self) -> None:
-        try:
+        with ExitStack() as stack:
             for writer in self._writers.values():
-                writer.close()
-        finally:
-            threading.excepthook = self._hook_before
+                stack.callback(writer.close)
 
-    def _in_thread(self, caught: threading.ExceptHookArgs) -> None:
-        """Raises a disk error in tensorboard's thread at the next call of its writer, without a traceback."""
-        if not (isinstance(caught.exc_value, OSError) and type(caught.thread).__module__.startswith("tensorboard")):
-            self._hook_before(caught)
-
-    def _writer(self, node: NodeInTraining) -> Any:
+    def _writer(self, node: NodeInTraining) -> EventFile:
         """The line's writer; events of an earlier run after the first update of this one are purged."""
         path, done = node.phase.path, node.session.total_updates
         if path not in self._writers:
-            writer = SummaryWriter(str(line_folder(self._folder, path)), purge_step=done + 1 if done else 0)
+            writer = EventFile(line_folder(self._folder, path), purge_step=done + 1 if done else 0)
             self._writers[path] = writer
             self._write_plan(writer)
         return self._writers[path]
 
-    def _write_plan(self, writer: Any) -> None:
+    def _write_plan(self, writer: EventFile) -> None:
         """Once for each process, in the first line that it trains: a plan of many branches is large."""
         if self._is_plan_written:
             return
         from dsd_lang.views.graph import PhaseGraph
 
         self._is_plan_written = True
-        writer.add_text("plan/graph", f"```mermaid\n{PhaseGraph(self._plan).to_mermaid()}\n```", 0)
-        writer.add_text("plan/json", f"```json\n{self._plan.to_json()}\n```", 0)
+        writer.add(_text("plan/graph", f"```mermaid\n{PhaseGraph(self._plan).to_mermaid()}\n```"))
+        writer.add(_text("plan/json", f"```json\n{self._plan.to_json()}\n```"))
 
     def _draw(self, node: NodeInTraining, tag: str, value: float) -> None:
         step = node.session.total_updates
         drawn = self._drawn.setdefault(node.phase.path, {})
         if drawn.get(tag) != (value, step):
             drawn[tag] = (value, step)
-            self._writer(node).add_scalar(tag, value, step)
+            self._writer(node).add(scalar(tag, value), step)  # type: ignore[no-untyped-call]
 
     def _jump(self, node: NodeInTraining, tag: str, value: float, *, is_quiet: bool = False) -> None:
         """Adds a new value and repeats the one before at the same update, so that the curve is a step.
@@ -175,21 +167,7 @@ class TensorBoard(Sink):
             return
         writer = self._writer(node)
         for weight, values in _prunable_weights(node.session):
-            if not bool(torch.isfinite(values).all()):
-                writer.add_text(f"weights/{weight}", "not all weights are finite", step)
-                continue
-            counts, limits = _histogram(values)
-            writer.add_histogram_raw(
-                f"weights/{weight}",
-                min=float(values.min()),
-                max=float(values.max()),
-                num=values.numel(),
-                sum=float(values.sum(dtype=torch.float64)),
-                sum_squares=float(torch.linalg.vector_norm(values, dtype=torch.float64)) ** 2,
-                bucket_limits=limits,
-                bucket_counts=counts,
-                global_step=step,
-            )
+            writer.add(_histogram(f"weights/{weight}", values), step)
 
 
 def line_folder(events: Path, path: str) -> Path:
@@ -200,7 +178,7 @@ def line_folder(events: Path, path: str) -> Path:
 def forget_after(folder: Path, updates: int) -> None:
     """Makes TensorBoard ignore the events in a line's files after an update."""
     if folder.is_dir():
-        SummaryWriter(str(folder), purge_step=updates + 1 if updates else 0).close()
+        EventFile(folder, purge_step=updates + 1 if updates else 0).close()
 
 
 def _prunable_weights(session: Session) -> list[tuple[str, Tensor]]:
@@ -209,9 +187,24 @@ def _prunable_weights(session: Session) -> list[tuple[str, Tensor]]:
     return [(weight.name, parameters[weight.name].detach().float()) for weight in weights if weight.made_by is None]
 
 
-def _histogram(values: Tensor) -> tuple[list[float], list[float]]:
+def _text(tag: str, words: str) -> Any:
+    return text(tag, words)  # type: ignore[no-untyped-call]
+
+
+def _histogram(tag: str, values: Tensor) -> Any:
     """Counts in a grid symmetric about zero, so that pruned weights are in the middle bin."""
-    bound = float(values.abs().max()) or 1.0
+    low, high = (float(value) for value in values.aminmax())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return _text(tag, "not all weights are finite")
+    bound = max(-low, high) or 1.0
     counts = torch.histc(values, bins=_NUM_BINS, min=-bound, max=bound)
-    limits = np.linspace(-bound, bound, _NUM_BINS + 1)[1:]
-    return counts.cpu().tolist(), limits.tolist()
+    return histogram_raw(  # type: ignore[no-untyped-call]
+        tag,
+        min=low,
+        max=high,
+        num=values.numel(),
+        sum=float(values.sum(dtype=torch.float64)),
+        sum_squares=float(torch.linalg.vector_norm(values, dtype=torch.float64)) ** 2,
+        bucket_limits=np.linspace(-bound, bound, _NUM_BINS + 1)[1:].tolist(),
+        bucket_counts=counts.tolist(),
+    )

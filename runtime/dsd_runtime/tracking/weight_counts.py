@@ -65,7 +65,7 @@ def _counted(values: Sequence[Tensor], limit: float) -> dict[str, Any]:
         "weights": weights,
         "zeros": zeros,
         "mean_abs": total / weights if weights else 0.0,
-        "counts": [int(count) for count in counts],
+        "counts": counts.long().tolist(),
     }
 
 

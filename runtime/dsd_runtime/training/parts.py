@@ -1,75 +1,53 @@
 """The samples of each batch that one of several processes trains on, and a task that computes with them.
 
-Every process reads the whole batch, which is a function of its key and number, and keeps its rows. So the samples,
-their order and augmentation do not depend on the number of processes.
+The samples of a batch, their order and augmentation do not depend on the number of processes. Each one reads its own
+samples (`data/parts.py`); of a source that cannot do that it reads the whole batch, and keeps its rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
-import torch
 from torch import Tensor, nn
 
-from dsd_runtime.data.batch import Batch
+from dsd_runtime.data.batch import Batch, ImageBatch
+from dsd_runtime.data.parts import Part, Share
+from dsd_runtime.data.source import SourceOfParts
 from dsd_runtime.training.loop import TrainingBatches
 from dsd_runtime.training.shared_dropout import SharedDropout
 from dsd_runtime.training.tasks.task import Prediction, Task
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Rows ``start`` to ``end`` of a batch of ``total`` samples.
-
-    If there are fewer samples than processes, some get one that counts nothing: all must compute.
-    """
-
-    batch: Batch
-    start: int
-    end: int
-    total: int
-    weight: float
-
-    def __len__(self) -> int:
-        return len(self.batch)
-
-    def to(self, device: torch.device | str) -> Part:
-        """The same on a device."""
-        return Part(self.batch.to(device), self.start, self.end, self.total, self.weight)
-
-
-def part_of(batch: Batch, index: int, count: int) -> Part:
-    """The part of process ``index`` of ``count``; they differ by one sample at most.
-
-    The mean over the processes of ``weight`` x the mean over the part is the mean over the batch.
-    """
-    total = len(batch)
-    start, end = total * index // count, total * (index + 1) // count
-    weight = (end - start) * count / total
-    if start == end:
-        start, end = (start, start + 1) if start < total else (total - 1, total)
-    return Part(batch.rows(start, end), start, end, total, weight)
+def part_of(batch: Batch, share: Share) -> Part[Batch]:
+    """The part of a process; they differ by one sample at most."""
+    rows = share.rows(len(batch))
+    lengths = None if isinstance(batch, ImageBatch) else batch.lengths
+    return rows.part(batch.rows(rows.start, rows.end), lengths)
 
 
 @dataclass(frozen=True, slots=True)
 class PartBatches(TrainingBatches):
     """The parts of one process."""
 
-    index: int = 0
-    count: int = 1
+    share: Share = field(kw_only=True)
 
     def read_pass(self, epoch: int, *, skip: int) -> Iterator[Any]:
         """The parts of the batches of a pass from batch ``skip`` on."""
-        whole = TrainingBatches(self.data, self.batch_size, self.key, self.workers)
-        for batch in whole.read_pass(epoch, skip=skip):
-            yield part_of(batch, self.index, self.count)
+        how: dict[str, int] = {
+            "batch_size": self.batch_size, "epoch": epoch, "key": self.key, "skip": skip, "workers": self.workers,
+        }  # fmt: skip
+        if isinstance(self.data, SourceOfParts):
+            yield from self.data.train_parts(**how, share=self.share)
+        else:
+            for batch in self.data.train_batches(**how):
+                yield part_of(batch, self.share)
 
 
-def parts_of(batches: TrainingBatches, index: int, count: int) -> PartBatches:
-    """The parts of process ``index`` of ``count``."""
-    return PartBatches(batches.data, batches.batch_size, batches.key, batches.workers, index, count)
+def parts_of(batches: TrainingBatches, share: Share) -> PartBatches:
+    """The parts of a process."""
+    return PartBatches(batches.data, batches.batch_size, batches.key, batches.workers, share=share)
 
 
 class Computing(nn.Module):
@@ -108,12 +86,12 @@ class PartTask:
 
     def loss(self, model: nn.Module, batch: Any) -> Tensor:
         """The mean over the part."""
-        with self._dropout.of(batch.start, batch.end, batch.total):
+        with self._dropout.of(batch):
             return cast(Tensor, self._computing("loss", batch.batch))
 
     def loss_and_rows(self, model: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
         """The loss, and the logits of the part."""
-        with self._dropout.of(batch.start, batch.end, batch.total):
+        with self._dropout.of(batch):
             return cast(tuple[Tensor, Tensor], self._computing("loss_and_rows", batch.batch))
 
     def rows(self, model: nn.Module, batch: Any) -> Tensor:

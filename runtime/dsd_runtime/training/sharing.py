@@ -35,6 +35,10 @@ class Alone:
         """The metrics that the first process has measured."""
         return evaluate()
 
+    def saved(self, save: Callable[[], None]) -> None:
+        """Writes a checkpoint: the first process, or each one its rows of sharded weights."""
+        save()
+
     def written(self, write: Callable[[], None]) -> None:
         """Writes files, in the first process; all of them go on when they are there."""
         write()

@@ -98,6 +98,16 @@ def test_adams_revived_weights_start_with_a_state_of_their_own() -> None:
     assert "state=reset" not in starter("dsd", Choices("resnet20", optimizer="sgd(momentum=0.9)"))
 
 
+@pytest.mark.parametrize(
+    ("choices", "rate"),
+    [(Choices("resnet50"), "0.01"), (Choices("lenet_300_100", optimizer="adam"), "1e-4"), (Choices("conv4"), "1e-3")],
+)
+def test_fine_tuning_takes_its_mask_from_the_file_and_a_small_rate(choices: Choices, rate: str) -> None:
+    [phase] = dsd_lang.compile(starter("fine-tune", choices)).phases
+    assert (phase.mode, phase.target.kind, str(phase.lr.start)) == ("sparse", "current", rate)
+    assert 'from="pruned.safetensors"' in starter("fine-tune", choices)
+
+
 def test_the_metric_is_that_of_the_task() -> None:
     for choices, metric in (
         (Choices("ds1", "ctc"), "test.wer"),

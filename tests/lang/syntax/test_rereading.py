@@ -12,7 +12,6 @@ from random_programs import Programs, laid_out
 from dsd_lang.analysis import analyse
 from dsd_lang.base.diagnostics import CATALOGUE
 from dsd_lang.lint.checking import check_analysis, check_text
-from dsd_lang.syntax import rereading
 from dsd_lang.syntax.lexer import Lexer
 from dsd_lang.syntax.rereading import read
 
@@ -98,23 +97,66 @@ def test_typing_at_every_statement_of_a_schedule(path: Path) -> None:
                 check([text, text[:place] + piece + text[place:], text])
 
 
-def test_only_what_follows_the_change_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "".join(f"dense {number + 1}ep lr=0.1\n" for number in range(100))
-    before = read(text)
-    starts = []
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(
+            "dense 5ep\nrepeat 2\nsparse 30%\ndense\n", "dense 5ep\nrepeat 2 \\\nsparse 30%\ndense\n", id="continued"
+        ),
+        pytest.param("dense 5ep\nsparse 30%\ndense\n", "dense 5ep;sparse 30%\ndense\n", id="joined lines"),
+        pytest.param("dense 5ep\r\nsparse 30%\r\n", "dense 5ep\nsparse 30%\r\n", id="another line end"),
+        pytest.param("dense 5ep\n\nsparse 30%\n", "dense 5ep\n\r\nsparse 30%\n", id="one line end of two signs"),
+        pytest.param("dense 5ep\nsparse 30%\n", "dense 5ep\nsparse 30%", id="no last line end"),
+        pytest.param("dense 5ep\nsparse 30%\n", "# new\n\ndense 5ep\nsparse 30%\n", id="a comment before all"),
+        pytest.param("dense 5ep\nsparse 30%\n", "", id="nothing left"),
+        pytest.param("dense 5ep\nsparse 30%\n", "\ufeffdense 5ep\nsparse 30%\n", id="byte-order mark"),
+        pytest.param(
+            "dense 5ep\nfork {\n a: dense\n}\ndense\n", "dense 5ep\nfork {\n a: dense\n}\n}\ndense\n", id="stray brace"
+        ),
+    ],
+)
+def test_one_edit(before: str, after: str) -> None:
+    check([before, after, before])
+
+
+def lexed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the lexer reads from now on."""
+    stretches = []
     run = Lexer.run
 
     def noted(lexer: Lexer) -> object:
-        starts.append(lexer.start)
+        stretches.append(lexer.text[lexer.start :])
         return run(lexer)
 
     monkeypatch.setattr(Lexer, "run", noted)
+    return stretches
+
+
+def test_only_what_is_around_the_change_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "".join(f"dense {number + 1}ep lr=0.1\n" for number in range(100))
+    before = read(text)
+    stretches = lexed(monkeypatch)
     read(text + "sparse 50%", before)
     read("sparse 50%\n" + text, before)
-    assert starts == [text.index("dense 100ep"), 0]
+    read(text.replace("dense 50ep lr=0.1", "dense 50ep"), before)
+    assert stretches == [
+        "dense 100ep lr=0.1\nsparse 50%",
+        "sparse 50%\n",
+        "dense 49ep lr=0.1\ndense 50ep\n",
+    ]
 
 
 def test_a_missing_brace_reads_all(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "dense 5ep\nrepeat 2 {\n  dense\n}\ndense\ndense\n"
-    assert rereading._head(read(text), text + "fork {") is None
-    assert rereading._head(read(text), text + "dense") is not None
+    before = read(text)
+    stretches = lexed(monkeypatch)
+    read(text + "fork {", before)
+    assert stretches == [text + "fork {"]
+
+
+def test_a_mistake_that_is_taken_back_costs_only_its_statement(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "".join(f"dense {number + 1}ep lr=0.1\n" for number in range(100))
+    wrong = read(text.replace("dense 50ep", "dens 50ep ("), read(text))
+    stretches = lexed(monkeypatch)
+    read(text.replace("dense 50ep", "dense 51ep"), wrong)
+    assert stretches == ["dense 49ep lr=0.1\ndense 51ep lr=0.1\n"]

@@ -6,7 +6,10 @@ To see augmentation by itself, every sample is the same picture or sound, so tha
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +20,18 @@ import torch
 from PIL import Image
 from speech_folders import RATE, tone, write_manifest_folder
 from torch import Tensor
+from torch.utils.data import Dataset
 
+from dsd_runtime.data import datasets
+from dsd_runtime.data.broken_files import BrokenFiles
 from dsd_runtime.data.captions.source import CaptionSource, captioned_splits
+from dsd_runtime.data.datasets import source_of_datasets
 from dsd_runtime.data.images.augment import CIFAR
 from dsd_runtime.data.images.digits import open_digits
 from dsd_runtime.data.images.imagefolder import open_imagefolder
 from dsd_runtime.data.images.source import ImagesInMemory, LabelledImages, Presentation
+from dsd_runtime.data.parts import Share
+from dsd_runtime.data.speech.augment import SpecAugment
 from dsd_runtime.data.speech.manifest import open_manifest
 
 Open = Callable[[Path], Any]
@@ -100,6 +109,138 @@ def test_evaluation_draws_nothing(name: str, tmp_path: Path) -> None:
     first = list(source.evaluation_batches("val", batch_size=3))
     torch.manual_seed(2)
     assert _is_same(first, list(source.evaluation_batches("val", batch_size=3)))
+
+
+# --- several processes ------------------------------------------------------------------------------------------------
+
+
+class Exchange:
+    """What processes tell each other, here threads: each gets the rows of all."""
+
+    def __init__(self, count: int) -> None:
+        self.rows: dict[int, Tensor] = {}
+        self.barrier = threading.Barrier(count)
+
+    def of(self, index: int) -> Callable[[Tensor], Tensor]:
+        def exchange(row: Tensor) -> Tensor:
+            self.rows[index] = row
+            self.barrier.wait(60)
+            rows = torch.stack([row for _, row in sorted(self.rows.items())])
+            self.barrier.wait(60)
+            return rows
+
+        return exchange
+
+
+def _parts(sources: list[Any], *, batch_size: int = 4, **options: Any) -> list[list[Any]]:
+    """The parts of a pass that each of several processes reads, each from a source of its own."""
+    exchange = Exchange(len(sources))
+
+    def read(index: int) -> list[Any]:
+        share = Share(index, len(sources), exchange.of(index))
+        return list(sources[index].train_parts(batch_size=batch_size, epoch=1, key=5, share=share, **options))
+
+    with ThreadPoolExecutor(len(sources)) as threads:
+        return list(threads.map(read, range(len(sources))))
+
+
+def _rows(batch: Any, start: int, end: int) -> dict[str, Any]:
+    rows = batch.rows(start, end)
+    return {name: getattr(rows, name) for name in rows.__slots__}
+
+
+def _assert_parts_are(parts: list[list[Any]], whole: list[Any]) -> None:
+    for index, batch in enumerate(whole):
+        own = [several[index] for several in parts]
+        counted = [part for part in own if part.weight]
+        assert [part.end - part.start for part in counted] == [
+            round(part.weight * len(batch) / len(own)) for part in counted
+        ]
+        assert sum(len(part) for part in counted) == len(batch)
+        for part in own:
+            assert part.total == len(batch)
+            expected, found = _rows(batch, part.start, part.end), _rows(part.batch, 0, len(part))
+            for name, value in expected.items():
+                is_same = torch.equal(found[name], value) if isinstance(value, Tensor) else found[name] == value
+                assert is_same, (index, name)
+    assert all(len(several) == len(whole) for several in parts)
+
+
+class Squares(Dataset[Any]):
+    """Numbers its samples, and notes which were read."""
+
+    def __init__(self) -> None:
+        self.read: list[int] = []
+
+    def __len__(self) -> int:
+        return 11
+
+    def __getitem__(self, index: int) -> Any:
+        self.read.append(index)
+        return torch.tensor([float(index), float(torch.rand(()))]), index % 2
+
+
+def _broken_pictures(path: Path) -> Any:
+    """Of twelve, three cannot be read."""
+    folder = _pictures(path / "set", 80, lambda i: i)
+    for name in ("class0/00", "class1/03", "class1/05"):
+        (folder / "train" / f"{name}.png").write_bytes(b"no picture")
+    source = open_imagefolder(str(folder), side=16)
+    return replace(source, broken=BrokenFiles("images", num_files=36, allowed=3))
+
+
+OF_PARTS: dict[str, Open] = {
+    **SOURCES,
+    "broken": _broken_pictures,
+    "masked speech": lambda path: _same_sounds(path),
+    "augmented": lambda path: _same_pictures(path),
+    "datasets": lambda _: source_of_datasets((Squares(), Squares()), "squares"),
+}
+
+
+@pytest.fixture
+def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The threads that stand for processes share the global generator, which some samples are drawn from."""
+    lock = threading.Lock()
+
+    def locked(act: Callable[..., Any]) -> Callable[..., Any]:
+        def acted(*arguments: Any, **named: Any) -> Any:
+            with lock:
+                return act(*arguments, **named)
+
+        return acted
+
+    monkeypatch.setattr(SpecAugment, "apply", locked(SpecAugment.apply))
+    monkeypatch.setattr(datasets, "read_sample", locked(datasets.read_sample))
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+@pytest.mark.filterwarnings("ignore::dsd_runtime.data.broken_files.BrokenFileWarning")
+@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("name", OF_PARTS)
+def test_processes_read_the_rows_of_the_batches_of_one(name: str, count: int, tmp_path: Path) -> None:
+    """Every bit, also of uneven batches, of fewer samples than processes, of broken files, and with worker threads."""
+    folders = [tmp_path / str(index) for index in range(count + 1)]
+    for folder in folders:
+        folder.mkdir()
+    one, *sources = [OF_PARTS[name](folder) for folder in folders]
+    whole = _epoch(one)
+    parts = _parts(sources)
+    _assert_parts_are(parts, whole)
+    workers = 0 if name == "datasets" else 2
+    _assert_parts_are(_parts(sources, skip=1, workers=workers), whole[1:])
+
+
+def test_a_process_reads_no_sample_of_another() -> None:
+    train = [Squares(), Squares()]
+    sources = [source_of_datasets({"train": one, "val": Squares(), "fingerprint": "f", "classes": "ab"}, "squares")
+               for one in train]  # fmt: skip
+    for one in train:
+        one.read.clear()
+    _parts(sources)
+    first, second = (set(one.read) for one in train)
+    assert first | second == set(range(11))
+    assert not first & second
 
 
 # --- augmentation -----------------------------------------------------------------------------------------------------

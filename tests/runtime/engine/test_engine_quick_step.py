@@ -13,7 +13,9 @@ from torch import Tensor, nn, optim
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from dsd_runtime import Session
-from dsd_runtime.engine.quick_step import PIECE_ELEMENTS, QuickStep
+from dsd_runtime.engine.quick_pieces import PIECE_ELEMENTS
+from dsd_runtime.engine.quick_step import QuickStep
+from dsd_runtime.masks import MaskStore
 
 SCHEDULE = "dense 3it lr=0.01; sparse 60% 4it state=reset clip=0.5; dense 3it lr=0.02; sparse 40% 3it l1=1e-4"
 QUICK: list[tuple[type[optim.Optimizer], dict[str, Any]]] = [
@@ -109,10 +111,10 @@ def test_a_state_is_continued_by_either(kind: type[optim.Optimizer], options: di
         assert_equal_bits(first[0].optimizer, second[0].optimizer)
 
 
-def weights_of_all_sizes(dtype: torch.dtype) -> list[nn.Parameter]:
+def weights_of_all_sizes(dtype: torch.dtype, largest: int = PIECE_ELEMENTS + 7) -> list[nn.Parameter]:
     """Above and below the size of a piece, of odd lengths, without elements, in channels-last memory."""
     torch.manual_seed(0)
-    shapes = [(PIECE_ELEMENTS + 7,), (517, 1031), (), (0, 3), (3, 3), (1 << 15, 1), (64, 70, 9, 9)]
+    shapes = [(largest,), (517, 1031), (), (0, 3), (3, 3), (1 << 15, 1), (64, 70, 9, 9)]
     values = [torch.randn(shape, dtype=torch.float64).to(dtype) for shape in shapes]
     values[-1] = values[-1].contiguous(memory_format=torch.channels_last)
     return [nn.Parameter(value) for value in values]
@@ -140,6 +142,46 @@ def test_where_a_tensor_is_cut_changes_no_bit(
         assert quick(optimizers[0])
         optimizers[1].step()
     assert_equal_bits(*optimizers)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("kind", "options"), [QUICK[1], QUICK[2], QUICK[4], QUICK[5]])
+def test_gradients_masked_in_pieces_are_those_masked_before(
+    kind: type[optim.Optimizer], options: dict[str, Any], dtype: torch.dtype
+) -> None:
+    """Large and small masks, of all layouts; also NaN, infinity and the sign of zero."""
+    ours, theirs = weights_of_all_sizes(dtype, (1 << 20) + 5), weights_of_all_sizes(dtype, (1 << 20) + 5)
+    stores = [MaskStore((str(number), weight) for number, weight in enumerate(weights)) for weights in (ours, theirs)]
+    for number, weight in enumerate(ours[:-2]):
+        keep = torch.rand(weight.shape) < 0.5
+        for store in stores:
+            store.set(str(number), keep)
+    optimizers = [kind(weights, **{"lr": 0.01, **options}) for weights in (ours, theirs)]
+    quick = QuickStep()
+    for store in stores:
+        store.apply_to_weights()
+    for _ in range(2):
+        for (number, weight), other in zip(enumerate(ours), theirs, strict=True):
+            weight.grad = torch.randn_like(weight)
+            if str(number) in stores[0] and weight.dim():
+                weight.grad[~stores[0].masks[str(number)]] = torch.nan if number % 2 else -torch.inf
+            other.grad = weight.grad.clone(memory_format=torch.preserve_format)
+        assert quick(optimizers[0], stores[0])
+        stores[1].apply_to_gradients()
+        optimizers[1].step()
+    assert_equal_bits(*optimizers)
+    assert not stores[0].off_mask_counts()
+
+
+def test_a_masked_weight_that_the_optimizer_does_not_have_gets_no_gradient() -> None:
+    weights = [nn.Parameter(torch.ones(4)), nn.Parameter(torch.ones(4))]
+    store = MaskStore(zip("ab", weights, strict=True))
+    for name, weight in zip("ab", weights, strict=True):
+        store.set(name, torch.tensor([True, False, True, False]))
+        weight.grad = torch.ones(4)
+    assert QuickStep()(optim.SGD(weights[:1], lr=0.5), store)
+    assert weights[0].tolist() == [0.5, 1.0, 0.5, 1.0]
+    assert [weight.grad.tolist() for weight in weights if weight.grad is not None] == [[1.0, 0.0, 1.0, 0.0]] * 2
 
 
 def _observed(optimizer: optim.Optimizer) -> None:

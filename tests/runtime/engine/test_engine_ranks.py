@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-from engine_loops import begin, network, one_update, samples
+from engine_loops import backward, begin, network, one_update, samples
 from several_ranks import LOOPBACK, in_ranks
 from torch import Tensor, nn, optim
 from torch.nn.parallel import DistributedDataParallel
@@ -249,13 +249,38 @@ def _skipped(rank: int) -> list[bool]:
     return [*applied, session.total_updates == 2]
 
 
+def _averaging(own: tuple[int, ...], add_up: Callable[[Tensor], object], **options: Any) -> list[Tensor]:
+    """A loop that averages gradients itself, on a plain model; an update has two batches, and ``own`` are this
+    process's. Its masks after every update, its weights, and the mean of what the processes report.
+    """
+    model, found, reported = network(), [], []
+    text = "dense 2it lr=0.1; sparse 0->50% every=1it 4it; dense 2it"
+    session = begin(text, model, _sgd(model), on_report=lambda metrics: reported.append(metrics["val.loss"]), **options)
+    while not session.done:
+        session.begin_step()
+        halves = []
+        for number in own:
+            session.optimizer.zero_grad()
+            backward(model, *samples(8, seed=2 * session.total_updates + number))
+            halves.append([weight.grad / 2 for weight in model.parameters() if weight.grad is not None])
+        for weight, *parts in zip(model.parameters(), *halves, strict=True):
+            weight.grad = sum(parts[1:], parts[0])
+            add_up(weight.grad)
+        session.step(clip=0.5)
+        found += [mask.clone() for mask in session.masks.values()]
+    session.report({"val.loss": sum(own) / len(own)})
+    return [*found, *(weight.detach() for weight in model.parameters()), torch.tensor(reported)]
+
+
 def _two_ranks(rank: int) -> dict[str, Any]:
-    return {"ddp": _ddp(rank), "errors": _errors(rank), **_of_shards(rank)}
+    averaging = _averaging((rank,), dist.all_reduce, process_group=dist.group.WORLD)
+    return {"ddp": _ddp(rank), "errors": _errors(rank), "averaging": averaging, **_of_shards(rank)}
 
 
 def test_two_ranks_train_as_one_process_and_part_with_a_sentence(tmp_path: Path) -> None:
     """Under gloo, spawned: decisions on means (rank 0 alone would stay in the first phase), defects put into one rank,
-    and a usual loop on shards, whose gradients are the same on both ranks, so that their mean is exact.
+    gradients that the loop averages, and a usual loop on shards, whose gradients are the same on both ranks, so that
+    their mean is exact.
     """
     first, second = in_ranks(2, _two_ranks, tmp_path)
     assert first["ddp"] == second["ddp"]
@@ -270,6 +295,10 @@ def test_two_ranks_train_as_one_process_and_part_with_a_sentence(tmp_path: Path)
         "broken": "`3.weight` is nan at update 1, in phase `p0`",
         "reported": "the metric `val.loss` must be a number, not `'half'`",
     }
+    alone = _averaging((0, 1), lambda gradient: None)
+    assert len(alone) == 4 * 3 + 6 + 1
+    for averaging in (first["averaging"], second["averaging"]):
+        assert all(map(torch.equal, averaging, alone))
     model = network()
     session = begin(FELT, model, _sgd(model))
     assert all(map(torch.equal, first["felt"], _felt(model, session)))

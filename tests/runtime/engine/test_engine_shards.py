@@ -11,13 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from several_ranks import in_ranks
 from torch import Tensor, nn, optim
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 import dsd_lang
-from dsd_runtime import Session, attach
-from dsd_runtime.masks.shards import local_of, own_rows, sharded_as, whole_tree
+from dsd_lang.base.errors import DsdError
+from dsd_runtime import Session, attach, load_checkpoint, save_checkpoint
+from dsd_runtime.masks.shards import local_of, mesh_of, own_rows, sharded_as, whole_tree
 
 
 class Uneven(nn.Module):
@@ -109,7 +113,9 @@ def after_update(session: Session) -> dict[str, Any]:
     return {"phase": session.phase.index, "masks": session.boundary.store.hash(), "sparsity": session.sparsity()}
 
 
-def trained(model: nn.Module, session: Session, *, save_at: int = -1) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def trained(
+    model: nn.Module, session: Session, *, save_at: int = -1, folder: str | None = None
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Trains to the end, reporting a loss of its own: what was so, all of it whole; and what it saved on the way."""
     found, saved = [], {}
     while not session.done:
@@ -117,6 +123,8 @@ def trained(model: nn.Module, session: Session, *, save_at: int = -1) -> tuple[l
         found.append(after_update(session))
         session.report({"val.loss": 1.0 / session.total_updates})
         if session.total_updates == save_at:
+            if folder is not None:
+                saved_to(folder, model, session)
             saved = copy.deepcopy(whole_tree({"model": dict(model.state_dict()), "session": session.state_dict()}))
     at_end = {"weights": dict(model.state_dict()), "state": session.optimizer.state_dict()["state"]}
     events = [(event.kind, event.update, event.details) for event in session.events]
@@ -152,12 +160,12 @@ def resumed(which: str, saved: dict[str, Any], *, is_sharded: bool) -> list[dict
     return trained(model, session)[0]
 
 
-def _in_shards(rank: int, saved: dict[str, Any]) -> dict[str, Any]:
+def _in_shards(rank: int, saved: dict[str, Any], folder: str) -> dict[str, Any]:
     """All schedules from the start, and from where one process had saved them."""
     found: dict[str, Any] = {}
     for which, at in RESUMED_AT.items():
         model, session = begin(which, is_sharded=True)
-        found[which] = trained(model, session, save_at=at)
+        found[which] = trained(model, session, save_at=at, folder=f"{folder}/{which}")
         shapes = {name: mask.shape for name, mask in session.masks.items()}
         assert shapes == {name: local_of(model.get_parameter(name)).shape for name in session.masks}
         found[f"{which} resumed"] = resumed(which, saved[which], is_sharded=True)
@@ -168,7 +176,7 @@ def test_three_processes_train_shards_as_one_trains_the_whole(tmp_path: Path) ->
     """Every target, scope, tie, tied weight, empty shard, ramp, `restore=`; saved by one or three, resumed by any."""
     alone = {which: trained(*begin(which, is_sharded=False), save_at=at) for which, at in RESUMED_AT.items()}
     saved = {which: it for which, (_, it) in alone.items()}
-    of_ranks = in_ranks(3, _in_shards, tmp_path, saved)
+    of_ranks = in_ranks(3, _in_shards, tmp_path, saved, str(tmp_path))
     for which, (expected, _) in alone.items():
         last = RESUMED_AT[which]
         for found, of_three in (ranks[which] for ranks in of_ranks):
@@ -176,5 +184,121 @@ def test_three_processes_train_shards_as_one_trains_the_whole(tmp_path: Path) ->
             unlike = [line for line in differences(of_three, saved[which]) if ".generators." not in line]
             assert unlike == []
             assert differences(resumed(which, of_three, is_sharded=False), expected[last:]) == []
+        assert differences(trained(*loaded_from(str(tmp_path), which, is_sharded=False))[0], expected[last:]) == []
         for ranks in of_ranks:
             assert differences(ranks[f"{which} resumed"], expected[last:]) == []
+
+
+class Largest(TorchDispatchMode):
+    """The most bytes of a tensor that an operation gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        sizes = [local_of(one).nbytes for one in tree_leaves(made) if isinstance(one, Tensor)]
+        self.bytes = max([self.bytes, *sizes])
+        return made
+
+
+def saved_to(folder: str, model: nn.Module, session: Session) -> None:
+    state = {"model": model.state_dict(), "session": session.state_dict(is_sharded=True)}
+    save_checkpoint(folder, state)
+
+
+def loaded_from(folder: str, which: str, *, is_sharded: bool) -> tuple[Uneven, Session]:
+    model, session = begin(which, is_sharded=is_sharded)
+    parts = load_checkpoint(f"{folder}/{which}", mesh=mesh_of(model.parameters()))
+    model.load_state_dict(parts["model"])
+    session.load_state_dict(parts["session"])
+    return model, session
+
+
+def _train_and_write(rank: int, folder: str) -> None:
+    for which, at in RESUMED_AT.items():
+        model, session = begin(which, is_sharded=True)
+        while session.total_updates < at:
+            one_update(model, session)
+            session.report({"val.loss": 1.0 / session.total_updates})
+        saved_to(f"{folder}/{which}", model, session)
+
+
+def _read_and_write(rank: int, source: str, folder: str) -> dict[str, Any]:
+    """Reads what another number of processes has written, writes it again, and goes on training one of them."""
+    for which in RESUMED_AT:
+        model, session = loaded_from(source, which, is_sharded=True)
+        saved_to(f"{folder}/{which}", model, session)
+    return {"targets": trained(*loaded_from(folder, "targets", is_sharded=True))[0]}
+
+
+@pytest.mark.slow
+def test_shards_are_written_by_two_processes_read_by_three_and_by_one(tmp_path: Path) -> None:
+    """In sparse phases, ramps and after them; bit for bit what one process saves, and ends with."""
+    two, three = str(tmp_path / "two"), str(tmp_path / "three")
+    alone = {which: trained(*begin(which, is_sharded=False), save_at=at) for which, at in RESUMED_AT.items()}
+    in_ranks(2, _train_and_write, tmp_path / "a", two)
+    of_three = in_ranks(3, _read_and_write, tmp_path / "b", two, three)
+    for which, (expected, saved) in alone.items():
+        for folder in (two, three):
+            parts = load_checkpoint(f"{folder}/{which}")
+            assert differences(parts["model"], saved["model"]) == []
+            resumed_by_one = trained(*loaded_from(folder, which, is_sharded=False))[0]
+            assert differences(resumed_by_one, expected[RESUMED_AT[which] :]) == []
+    for found in of_three:
+        assert differences(found["targets"], alone["targets"][0][RESUMED_AT["targets"] :]) == []
+    assert sorted(path.name for path in Path(three, "targets").glob("model*")) == [
+        *(f"model-0000{number}-of-00003.safetensors" for number in (1, 2, 3)), "model.json", "model.safetensors",
+    ]  # fmt: skip
+
+
+def _wide(rank: int, folder: str) -> dict[str, Any]:
+    """The largest tensor that a process makes while it saves and loads, and what one of them says on a full disk."""
+    from torch.distributed.fsdp import fully_shard
+
+    def begun() -> tuple[nn.Linear, Session]:
+        torch.manual_seed(0)
+        model = nn.Linear(40, 100)
+        fully_shard(model)
+        plan = dsd_lang.compile("sparse 50% 4it lr=0.1; dense 2it restore=saved")
+        session = attach(plan, model, optim.AdamW(model.parameters(), lr=0.1), steps_per_epoch=2)
+        one_update(model, session)
+        return model, session
+
+    model, session = begun()
+    other, resumed_session = begun()
+    with Largest() as largest:
+        save_checkpoint(folder, {"model": model.state_dict(), "session": session.state_dict(is_sharded=True)})
+        parts = load_checkpoint(folder, mesh=mesh_of(model.parameters()))
+        other.load_state_dict(parts["model"])
+    resumed_session.load_state_dict(parts["session"])
+    return {"largest": largest.bytes, "full": _full_disk(rank, f"{folder}-full", model)}
+
+
+def _full_disk(rank: int, folder: str, model: nn.Module) -> str:
+    from dsd_runtime.storage import shard_files
+
+    def full(path: Path, tensors: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    if rank == 1:
+        shard_files.write_tensors = full
+    try:
+        save_checkpoint(folder, {"model": model.state_dict()})
+    except DsdError as error:
+        return error.message
+    return ""
+
+
+def test_no_process_has_more_than_its_rows(tmp_path: Path) -> None:
+    """A full disk of one process is an error of all, and leaves nothing."""
+    folder = tmp_path / "wide"
+    for found in in_ranks(2, _wide, tmp_path, str(folder)):
+        assert found == {"largest": 4 * 40 * 50, "full": f"the disk is full: `{folder}-full` could not be written"}
+    assert [path.name for path in tmp_path.glob("*wide*")] == ["wide"]
+    shard = folder / "session-00002-of-00002.safetensors"
+    shard.write_bytes(shard.read_bytes()[:-1] + b"\7")
+    with pytest.raises(DsdError, match=r"session-00002-of-00002.safetensors` is damaged: its checksum does not match"):
+        load_checkpoint(folder)
+    assert load_checkpoint(folder, ["model"])["model"]["weight"].shape == (100, 40)

@@ -10,6 +10,7 @@ import pytest
 
 from dsd_lang.base.data_sets import DATA_SETS
 from dsd_runtime.cli import build_parser, main
+from dsd_runtime.experiment.quiet_threads import quiet_threads
 from dsd_runtime.models.catalogue import MODELS
 
 
@@ -68,6 +69,22 @@ def test_mistakes_are_told_without_torch(
     assert ended.returncode in (1, 2), ended.stderr
     assert words in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "is_alone", "added"),
+    [
+        ({}, True, {"GOMP_SPINCOUNT": "1000"}),
+        ({}, False, {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, False, {}),
+        ({"GOMP_SPINCOUNT": "5"}, True, {}),
+        ({"KMP_BLOCKTIME": "0", "OMP_NUM_THREADS": "2"}, True, {}),
+    ],
+)
+def test_how_threads_wait_is_decided_unless_the_user_has(
+    given: dict[str, str], is_alone: bool, added: dict[str, str]
+) -> None:
+    assert quiet_threads(given, is_alone=is_alone) == added
 
 
 def test_a_schedule_is_needed(capsys: pytest.CaptureFixture[str]) -> None:

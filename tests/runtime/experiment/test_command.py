@@ -151,12 +151,12 @@ def test_a_full_disk_loses_nothing(dsd_run: Run, monkeypatch: pytest.MonkeyPatch
     real: Any = line.save_checkpoint
     calls = iter(range(100))
 
-    def full_at_the_second(*arguments: Any) -> None:
+    def full_at_the_second(*arguments: Any, **named: Any) -> None:
         if next(calls) == 1:
             with monkeypatch.context() as inner:
-                inner.setattr("dsd_runtime.storage.checkpoint.save_file", _no_space)
-                real(*arguments)
-        real(*arguments)
+                inner.setattr("dsd_runtime.storage.tensor_files.save_file", _no_space)
+                real(*arguments, **named)
+        real(*arguments, **named)
 
     with monkeypatch.context() as patch:
         patch.setattr(line, "save_checkpoint", full_at_the_second)

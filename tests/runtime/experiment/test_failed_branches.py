@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dsd_lang.base.errors import DsdError
+from dsd_runtime.experiment import whole_run
 from dsd_runtime.experiment.history import NodeResult
 from dsd_runtime.experiment.node_training import NodeTrainer
 
@@ -28,6 +31,10 @@ fork {{
 def _states(folder: Path) -> dict[str, str]:
     results = json.loads((folder / "results.json").read_text())
     return {phase["label"] or phase["path"]: phase["state"] for phase in results["phases"]}
+
+
+def _told(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith(("warning:", "error:", "  = help"))]
 
 
 def test_the_others_are_trained_and_the_exit_code_says_that_one_failed(dsd_run: Run) -> None:
@@ -68,6 +75,44 @@ def test_phases_with_the_same_node_fail_once(dsd_run: Run, monkeypatch: pytest.M
     assert outcome.code == 1
     assert len(tried) <= 4, "a node that failed in one branch fails in the other as well"
     assert "the loss is" in outcome.err
+
+
+def test_another_process_on_the_folder_is_told_of_a_failure(dsd_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    schedule = FORK.format(bad="1e30", other="0.01")
+    failed = dsd_run(schedule)
+    [note] = failed.folder.glob("checkpoints/*/failure.json")
+    assert json.loads(note.read_text())["message"] in failed.err
+
+    def is_not_tried(self: NodeTrainer, *_: object) -> None:
+        pytest.fail("it is tried once more")
+
+    with monkeypatch.context() as patch:  # as in a process that was there already
+        patch.setattr(whole_run, "forget_failures", lambda *_: None)
+        patch.setattr(NodeTrainer, "_train", is_not_tried)
+        other = dsd_run(schedule)
+    assert other.code == 1
+    assert _told(other.err) == _told(failed.err)
+
+
+def test_a_new_command_tries_again_and_then_nothing_is_left_of_the_failure(
+    dsd_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = "a: dense 1ep lr=0.05\nb: dense 1ep"
+    real = NodeTrainer._train
+
+    def fails(self: NodeTrainer, phase: Any, *arguments: Any) -> dict[str, float] | None:
+        if phase.label == "b":
+            raise DsdError("the machine is out of memory", help="buy some")
+        return real(self, phase, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(NodeTrainer, "_train", fails)
+        for _ in range(2):
+            failed = dsd_run(schedule)
+            assert "error: the machine is out of memory\n  = help: buy some" in failed.err
+            assert len(list(failed.folder.glob("checkpoints/*/failure.json"))) == 1
+    assert dsd_run(schedule).states() == ["reused", "trained"]
+    assert list(failed.folder.glob("checkpoints/*/failure.json")) == []
 
 
 def test_a_full_disk_ends_the_whole_run_at_once(dsd_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +157,6 @@ def test_a_live_model_cannot_be_sent_to_workers(tmp_path: Path) -> None:
     import torch
 
     import dsd_runtime
-    from dsd_lang.base.errors import DsdError
 
     with pytest.raises(DsdError, match="cannot be sent to other processes"):
         dsd_runtime.run("dense 1ep lr=0.1", model=lambda: torch.nn.Linear(64, 10), data="digits", jobs=2,

@@ -32,7 +32,7 @@ time.sleep(60)
 
 
 @contextmanager
-def _holder(repository: Path, path: Path, *host: str) -> Iterator[subprocess.Popen[str]]:
+def holding(repository: Path, path: Path, *host: str) -> Iterator[subprocess.Popen[str]]:
     """A process that holds a lease, as if on a machine of that name."""
     environment = {**os.environ, "PYTHONPATH": f"{repository}{os.pathsep}{repository / 'runtime'}"}
     command = [sys.executable, "-c", HOLD, str(path), *host]
@@ -62,7 +62,7 @@ def test_a_lease_has_one_holder(tmp_path: Path) -> None:
 
 def test_the_lease_of_a_process_that_was_killed_is_free_at_once(repository: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.lock"
-    with _holder(repository, path) as process:
+    with holding(repository, path) as process:
         assert not Lease(path).take()
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -75,7 +75,7 @@ def test_the_lease_of_a_machine_that_is_gone_is_free_when_it_was_watched_for_lon
     repository: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.lock"
-    with _holder(repository, path, "far-away") as process:
+    with holding(repository, path, "far-away") as process:
         lease = Lease(path)
         assert not lease.take(wait=1.5), "its holder touches it"
         process.send_signal(signal.SIGKILL)
@@ -85,12 +85,23 @@ def test_the_lease_of_a_machine_that_is_gone_is_free_when_it_was_watched_for_lon
         lease.give_back()
 
 
+def test_a_lease_whose_holder_was_killed_before_it_wrote_its_name_ends_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    path.write_text("")
+    lease = Lease(path)
+    assert not lease.take(), "it may be about to be written"
+    assert not lease.take(wait=0.5)
+    assert lease.take(wait=5.0)
+    assert not Lease(path).take()
+    lease.give_back()
+
+
 def test_who_stood_still_for_too_long_notices_that_the_lease_is_another_s(repository: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.lock"
     lease = Lease(path)
     assert lease.take()
     path.unlink()  # as if it had expired and been taken
-    with _holder(repository, path):
+    with holding(repository, path):
         until = time.monotonic() + 5.0
         while not lease.is_lost and time.monotonic() < until:
             time.sleep(0.05)
@@ -103,7 +114,7 @@ def test_members_see_each_other_and_not_the_dead(repository: Path, tmp_path: Pat
     membership = Membership(tmp_path)
     with membership.joined():
         assert membership.others() == 0
-        with _holder(repository, tmp_path / "run-0.lock") as process:
+        with holding(repository, tmp_path / "run-0.lock") as process:
             assert membership.others() == 1
             assert is_in_use(tmp_path)
             process.kill()

@@ -91,7 +91,7 @@ def test_two_workers_and_two_commands_end_with_the_numbers_of_one_process(
         for _ in range(2)
     ]  # fmt: skip
     texts = [process.communicate()[0] for process in pair]
-    assert [process.returncode for process in pair] == [0, 0], texts
+    assert [process.returncode for process in pair] == [0, 0], "\n".join(texts)
     assert _hashes(shared) == expected
     assert _without_times(shared) == _without_times(alone)
     assert any("and this one joins in" in text for text in texts)

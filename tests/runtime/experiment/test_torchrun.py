@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from several_ranks import LOOPBACK
 
 from dsd_runtime.cli import main
+from dsd_runtime.masks.store import unpacked
 from dsd_runtime.storage.checkpoint import load_checkpoint
 
 TEXT = "a: dense 1ep lr=0.1\ns: sparse 0->60% ramp=linear every=4it 1ep restart=none\n".replace(" restart=none", "")
@@ -74,7 +75,9 @@ def trained(count: int, *arguments: str) -> None:
     outcomes = ended(started(count, *arguments))
     assert [code for code, _, _ in outcomes] == [0] * count, outcomes
     for _, out, err in outcomes[1:]:
-        assert out == err == "", "only the first process speaks"
+        of_torch = [line for line in err.splitlines() if line.startswith("[rank")]  # what its compiler logs
+        assert out == "", "only the first process speaks"
+        assert len(of_torch) == len(err.splitlines()), err
 
 
 def alone(*arguments: str) -> None:
@@ -86,10 +89,12 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def masks(folder: Path) -> dict[str, Any]:
-    """The packed masks at the end of the last node."""
+    """The masks at the end of the last node."""
     manifest = json.loads((folder / "manifest.json").read_text())
     end = next((folder / "checkpoints" / list(manifest["nodes"].values())[-1]).glob("end-*"))
-    return load_checkpoint(end, ["session"])["session"]["boundary"]["masks"]
+    parts = load_checkpoint(end, ["session", "weights"])
+    stored = parts["session"]["boundary"]["masks"]
+    return {name: unpacked(mask, parts["weights"][name].shape) for name, mask in stored.items()}
 
 
 def assert_close(folder: Path, expected: Path) -> None:
@@ -120,6 +125,36 @@ def test_two_processes_train_what_one_does(
     alone(str(schedule), *model, "--out", str(tmp_path / "two"), "--json")
     phases = json.loads(capsys.readouterr().out)["phases"]
     assert [phase["state"] for phase in phases] == ["reused", "reused", "trained"]
+
+
+TAUGHT = "t: dense 3it lr=1e-2\ns: sparse 50% 3it lr=1e-2 distill=@t(alpha=0.5, T=2)\n"
+TASKS = {
+    "captions": ("--model", "neuraltalk:hidden=16", "--data", "scenes", "--set", "batch=9"),
+    "speech": ("--model", "ds1:hidden=16,dropout=0.3", "--data", "spoken", "--set", "batch=5"),
+    "pictures": ("--model", "lenet_300_100", "--data", "digits", "--set", "batch=33"),
+    "compiled": ("--model", "lenet_300_100", "--data", "digits", "--set", "batch=33", "--compile"),
+}
+
+
+def _slow(task: str, *flags: str) -> Any:
+    return pytest.param(task, flags, marks=pytest.mark.slow, id=f"{task}{''.join(flags)}")
+
+
+@pytest.mark.parametrize(
+    ("task", "flags"),
+    [pytest.param("captions", (), id="captions"), *(_slow(task, "--shard") for task in TASKS),
+     *(_slow(task) for task in TASKS if task != "captions")],
+)  # fmt: skip
+def test_every_task_is_taught_by_two_processes_as_by_one(
+    schedule: Path, tmp_path: Path, task: str, flags: tuple[str, ...]
+) -> None:
+    """With dropout by sample, of packed frames and words too, a teacher, and odd batches."""
+    schedule.write_text(TAUGHT)
+    command = (str(schedule), *TASKS[task], "--device", "cpu", "--threads", "1", "--progress", "plain",
+               "--set", "opt=sgd(momentum=0.9)")  # fmt: skip
+    trained(2, *command, *flags, "--out", str(tmp_path / "two"))
+    alone(*command, "--out", str(tmp_path / "one"))
+    assert_close(tmp_path / "two", tmp_path / "one")
 
 
 @pytest.mark.slow
@@ -168,6 +203,20 @@ def test_a_killed_process_ends_the_others_with_a_sentence(schedule: Path, tmp_pa
     assert err.count("error: another process of this run has ended") == 1, err
     assert time.monotonic() - begun < 60
     alone(*command)
+
+
+@pytest.mark.parametrize("flags", [(), pytest.param(("--shard",), marks=pytest.mark.slow)], ids=["ddp", "fsdp2"])
+def test_a_failed_branch_leaves_the_others_alone(schedule: Path, tmp_path: Path, flags: tuple[str, ...]) -> None:
+    """All processes know of a loss that is not finite: they go on with the next branch, which starts from the trunk."""
+    schedule.write_text("a: dense 1ep lr=0.1\nfork {\n  bad: { b: dense 1ep lr=1e30\n c: dense 1ep }\n"
+                        "  good: sparse 50% 1ep\n}\n")  # fmt: skip
+    command = (str(schedule), "--model", "lenet_300_100", *FLAGS, "--out", str(tmp_path / "run"), *flags)
+    outcomes = ended(started(2, *command))
+    assert outcomes[0][0] == 1, outcomes
+    assert outcomes[0][2].count("error: ") == 1
+    assert "warning: bad/b failed (and 1 after it): " in outcomes[0][2]
+    assert outcomes[1] == (0, "", "")
+    assert [path.stem for path in (tmp_path / "run" / "branches").iterdir()] == ["good"]
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import trainer_loops
+import trainer_ranks
 from torch import Tensor, nn
 from trainer_loops import (
     ACCUMULATION,
@@ -222,6 +223,32 @@ def test_a_checkpoint_without_the_schedule_is_refused(tmp_path: Path) -> None:
     plain.save_checkpoint(tmp_path / "plain.ckpt")
     with pytest.raises(dsd_lang.DsdError, match="no state of a `SparsitySchedule`"):
         trainer(SparsitySchedule(SPARSE)).fit(Module(), loader(), ckpt_path=str(tmp_path / "plain.ckpt"))
+
+
+def test_a_finished_training_goes_on_with_a_longer_schedule(tmp_path: Path) -> None:
+    longer = f"{SPARSE}; dense 4it"
+    expected, _ = plain_loop(longer)
+    keeper = lightning.callbacks.ModelCheckpoint(tmp_path, save_top_k=-1, filename="{epoch}")
+    fit(callbacks=[keeper], enable_checkpointing=True)
+    nothing_left, schedule, module = SparsitySchedule(SPARSE), SparsitySchedule(longer), Module()
+    saved = str(tmp_path / "epoch=2.ckpt")
+    trainer(nothing_left).fit(Module(), loader(), ckpt_path=saved, weights_only=True)
+    with pytest.raises(ValueError, match="leaves nothing to train"):
+        _ = nothing_left.session
+    trainer(schedule, max_epochs=4).fit(module, loader(), ckpt_path=saved, weights_only=True)
+    assert schedule.session.done
+    assert_equal_bits(module.network, expected)
+
+
+@pytest.mark.slow
+def test_two_processes_are_equal_to_one_and_resume_in_the_sparse_phase(tmp_path: Path) -> None:
+    order = trainer_ranks.padded(len(trainer_loops.dataset()))
+    rows = [order[rank :: trainer_ranks.RANKS] for rank in range(trainer_ranks.RANKS)]  # by Lightning's sampler
+    expected = trainer_ranks.one_process(rows, last_accumulation=ACCUMULATION, has_own_generator=True)
+    trainer_ranks.assert_equal(trainer_ranks.trained("lightning", tmp_path), expected)
+    saved = str(tmp_path / "epoch=1.ckpt")
+    trainer_ranks.assert_equal(trainer_ranks.trained("lightning", tmp_path, saved), expected)
+    assert len(list((tmp_path / "events").rglob("events.out.*"))) == 2  # of the first process, in either run
 
 
 def test_before_the_training_there_is_no_session() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 import trainer_loops
+import trainer_ranks
 from torch import Tensor, nn
 from trainer_loops import (
     ACCUMULATION,
@@ -61,7 +63,7 @@ class Seeded(transformers.TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if not state.global_step:
-            torch.manual_seed(5)
+            torch.manual_seed(trainer_ranks.seed(args.process_index))
 
 
 @pytest.fixture(autouse=True)
@@ -135,6 +137,28 @@ def test_it_resumes_bit_identical_from_the_trainers_own_checkpoint(tmp_path: Pat
     assert_equal_bits(resumed.model.network, expected)
 
 
+def test_a_finished_training_goes_on_with_a_longer_schedule(tmp_path: Path) -> None:
+    longer = f"{SPARSE}; dense 4it"
+    expected, _ = plain_loop(longer)
+    train(tmp_path, save_strategy="epoch")
+    schedule = SparsitySchedule(longer)
+    trainer = build(schedule, tmp_path, num_train_epochs=4)
+    trainer.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{3 * UPDATES}"))
+    assert schedule.session.done
+    assert_equal_bits(trainer.model.network, expected)
+
+
+@pytest.mark.slow
+def test_two_processes_are_equal_to_one_and_resume_in_the_sparse_phase(tmp_path: Path) -> None:
+    order, ranks = trainer_ranks.padded(len(rows())), trainer_ranks.RANKS
+    batches = [order[first : first + trainer_ranks.BATCH] for first in range(0, len(order), trainer_ranks.BATCH)]
+    own = [[index for batch in batches[rank::ranks] for index in batch] for rank in range(ranks)]  # by accelerate
+    expected = trainer_ranks.one_process(own, last_accumulation=1, has_own_generator=False)
+    trainer_ranks.assert_equal(trainer_ranks.trained("transformers", tmp_path), expected)
+    saved = str(tmp_path / f"checkpoint-{2 * UPDATES - 1}")
+    trainer_ranks.assert_equal(trainer_ranks.trained("transformers", tmp_path, saved), expected)
+
+
 def test_the_clip_of_a_phase_and_restored_weights(tmp_path: Path) -> None:
     text = "sparse 50% 5it lr=1e-2 clip=0.02; dense 3it restore=saved"
     expected, _ = plain_loop(text, clip=None)
@@ -202,6 +226,24 @@ def test_what_a_trainer_cannot_follow_is_refused(tmp_path: Path, text: str, opti
     with pytest.raises(dsd_lang.DsdError) as refused:
         train(tmp_path, text, **options)
     assert told in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", ["FSDP", "DEEPSPEED"])
+def test_weights_that_the_trainer_deals_out_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    state = SimpleNamespace(distributed_type=SimpleNamespace(value=kind))
+    monkeypatch.setattr("dsd_runtime.integrations.transformers.AcceleratorState", lambda: state)
+    with pytest.raises(dsd_lang.DsdError, match=rf"deals the weights out to several processes \({kind}\)"):
+        train(tmp_path)
+
+
+def test_processes_that_the_trainer_does_not_see_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine without GPUs the trainer ignores `torchrun`, unless it is told to use CPUs."""
+    monkeypatch.setattr("dsd_runtime.integrations.transformers.world_size", lambda: 2)
+    with pytest.raises(dsd_lang.DsdError, match="2 processes, and the trainer would train a model of its own") as told:
+        train(tmp_path)
+    assert "use_cpu=True" in str(told.value)
 
 
 @pytest.mark.parametrize("saved", [{"save_only_model": True}, {}])

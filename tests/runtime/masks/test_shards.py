@@ -174,7 +174,7 @@ def test_masks_of_three_processes_are_those_of_one(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_masks_are_those_of_one_process_with_all_weights(tmp_path: Path) -> None:
     """The same, with every request on weights of every kind."""
-    assert in_ranks(3, _every_choice, tmp_path) == [[], [], []]
+    assert in_ranks(3, _every_choice, tmp_path, seconds=600) == [[], [], []]
 
 
 def test_a_plain_tensor_is_all_rows() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,15 @@ from several_ranks import in_ranks
 from torch import Tensor, nn
 
 from dsd_runtime.data.batch import CaptionBatch, ImageBatch, SpeechBatch
-from dsd_runtime.training.parts import part_of
+from dsd_runtime.data.parts import Part, Share
+from dsd_runtime.models.captioning import NeuralTalk
+from dsd_runtime.models.deepspeech import DeepSpeech1
+from dsd_runtime.training import parts
 from dsd_runtime.training.shared_dropout import SharedDropout
+
+
+def part_of(batch: Any, index: int, count: int) -> Part[Any]:
+    return parts.part_of(batch, Share(index, count, lambda row: row[None]))
 
 
 def images(count: int) -> ImageBatch:
@@ -22,11 +30,11 @@ def images(count: int) -> ImageBatch:
 
 @pytest.mark.parametrize(("total", "count"), [(8, 2), (7, 3), (1, 2), (2, 5), (77, 4)])
 def test_weighted_parts_are_the_batch(total: int, count: int) -> None:
-    parts = [part_of(images(total), index, count) for index in range(count)]
-    counted = [part for part in parts if part.weight]
+    several = [part_of(images(total), index, count) for index in range(count)]
+    counted = [part for part in several if part.weight]
     assert torch.equal(torch.cat([part.batch.labels for part in counted]), torch.arange(total))
-    assert all(len(part) >= 1 and len(part) == part.end - part.start for part in parts), "all must compute"
-    mean = sum(part.weight * float(part.batch.images.mean()) for part in parts) / count
+    assert all(len(part) >= 1 and len(part) == part.end - part.start for part in several), "all must compute"
+    mean = sum(part.weight * float(part.batch.images.mean()) for part in several) / count
     assert mean == pytest.approx((total - 1) / 2)
 
 
@@ -52,6 +60,10 @@ def test_rows_of_captions() -> None:
     assert (part.words.tolist(), part.targets.tolist(), part.references) == ([[4, 5]], [[5, 6]], (("c",),))
 
 
+def rows_of(start: int, end: int, total: int, lengths: Tensor | None = None) -> Part[Any]:
+    return Part(images(end - start), start, end, total, 1.0, lengths)
+
+
 def dropped(layer: nn.Module, values: Tensor, rows: tuple[int, int, int] | None, index: int = 0) -> Tensor:
     """What a layer lets through, for some rows of a batch; always from the same generator."""
     torch.manual_seed(3)
@@ -59,7 +71,7 @@ def dropped(layer: nn.Module, values: Tensor, rows: tuple[int, int, int] | None,
     if rows is None:
         return model(values)
     shared = SharedDropout(model, index)
-    with shared.of(*rows):
+    with shared.of(rows_of(*rows)):
         return model(values)
 
 
@@ -71,6 +83,44 @@ def test_rows_are_dropped_as_in_the_whole_batch(layer: nn.Module, dim: int) -> N
     for start, end in ((0, 3), (3, 7)):
         part = dropped(layer, values.narrow(dim, start, end - start), (start, end, 7))
         assert torch.equal(part, whole.narrow(dim, start, end - start))
+
+
+def _speech_network() -> nn.Module:
+    torch.manual_seed(0)
+    return DeepSpeech1(features=4, hidden=3, symbols=5, dropout=0.5)
+
+
+def _caption_network() -> nn.Module:
+    torch.manual_seed(0)
+    return NeuralTalk(features=4, hidden=6, vocabulary=7)
+
+
+def _inputs(network: nn.Module) -> tuple[tuple[Tensor, Tensor], Tensor]:
+    """Five samples; a part of three has as many samples as the speech has hidden units, and the captions words."""
+    lengths = torch.tensor([15, 12, 30, 21, 11])
+    drawn = torch.Generator().manual_seed(1)
+    if isinstance(network, DeepSpeech1):
+        return (torch.randn(5, 30, 4, generator=drawn), lengths), lengths
+    return (torch.randn(5, 4, generator=drawn), torch.randint(0, 7, (5, 2), generator=drawn)), lengths
+
+
+@pytest.mark.parametrize("build", [_speech_network, _caption_network])
+def test_packed_frames_and_words_are_dropped_as_in_the_whole_batch(build: Callable[[], nn.Module]) -> None:
+    """What the network gives for these samples in one process, and the generators are left alike."""
+    network = build()
+    inputs, lengths = _inputs(network)
+    torch.manual_seed(3)
+    output = network(*inputs)
+    whole, after = (output[0] if isinstance(output, tuple) else output), torch.get_rng_state()
+    shared = SharedDropout(network, 1)
+    for start, end in ((0, 3), (3, 5), (2, 5), (4, 5)):
+        torch.manual_seed(3)
+        with shared.of(rows_of(start, end, 5, lengths)):
+            output = network(*(one[start:end] for one in inputs))
+        part = output[0] if isinstance(output, tuple) else output
+        assert torch.allclose(part, whole[start:end], atol=1e-6), "products of another number of rows round otherwise"
+        assert torch.equal(part == 0, whole[start:end] == 0)
+        assert torch.equal(torch.get_rng_state(), after)
 
 
 def test_rows_that_are_no_samples_are_dropped_by_each_process_alone() -> None:
@@ -85,7 +135,7 @@ def test_a_copy_of_the_model_has_layers_of_its_own() -> None:
     model = nn.Sequential(nn.Dropout(0.5))
     shared = SharedDropout(model, 0)
     teacher = copy.deepcopy(model).eval()
-    with shared.of(0, 2, 4):
+    with shared.of(rows_of(0, 2, 4)):
         assert torch.equal(teacher(torch.ones(2, 3)), torch.ones(2, 3))
     assert torch.equal(model.eval()(torch.ones(2, 3)), torch.ones(2, 3))
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from dsd_runtime.data.batch import CaptionBatch
 from dsd_runtime.data.captions.text import WordList, build_vocabulary
 from dsd_runtime.data.draws import generator
+from dsd_runtime.data.parts import Part, Share
 from dsd_runtime.data.prefetch import ordered_map
 from dsd_runtime.data.preprocessing import FeaturePreprocessing
 from dsd_runtime.data.splits import fingerprint_of, num_batches, sizes_of, split_named
@@ -95,18 +96,27 @@ class CaptionSource:
     def train_batches(
         self, *, batch_size: int, epoch: int, key: int, skip: int = 0, workers: int = 0
     ) -> Iterator[CaptionBatch]:
+        alone = Share(0, 1, lambda row: row[None])
+        parts = self.train_parts(batch_size=batch_size, epoch=epoch, key=key, share=alone, skip=skip, workers=workers)
+        yield from (part.batch for part in parts)
+
+    def train_parts(
+        self, *, batch_size: int, epoch: int, key: int, share: Share, skip: int = 0, workers: int = 0
+    ) -> Iterator[Part[CaptionBatch]]:
+        """What one of several processes trains on: it prepares its own samples only, as long as the whole batch."""
         train = self.splits["train"]
 
-        def batch(index: int) -> CaptionBatch:
+        def part(index: int) -> Part[CaptionBatch]:
             draws = generator(key, "captions", epoch, index)
             images = torch.randint(0, len(train), (batch_size,), generator=draws).tolist()
             shares = torch.rand(batch_size, generator=draws, dtype=torch.float64).tolist()
             chosen = [
                 (image, int(share * len(train.tokens[image]))) for image, share in zip(images, shares, strict=True)
             ]
-            return self._batch(train, chosen)
+            rows, longest = share.rows(len(chosen)), max(len(train.tokens[image][one]) for image, one in chosen)
+            return rows.part(self._batch(train, chosen[rows.start : rows.end], longest=longest))
 
-        yield from ordered_map(batch, range(skip, self.updates_per_epoch(batch_size)), workers=workers)
+        yield from ordered_map(part, range(skip, self.updates_per_epoch(batch_size)), workers=workers)
 
     def evaluation_batches(self, split: str, *, batch_size: int, workers: int = 0) -> Iterator[CaptionBatch]:
         chosen = split_named(self.splits, split)
@@ -118,9 +128,14 @@ class CaptionSource:
         yield from ordered_map(batch, range(num_batches(len(pairs), batch_size)), workers=workers)
 
     def _batch(
-        self, split: CaptionedImages, pairs: Sequence[tuple[int, int]], *, with_references: bool = False
+        self,
+        split: CaptionedImages,
+        pairs: Sequence[tuple[int, int]],
+        *,
+        longest: int = 0,
+        with_references: bool = False,
     ) -> CaptionBatch:
-        words, targets, lengths = padded([split.tokens[image][caption] for image, caption in pairs])
+        words, targets, lengths = padded([split.tokens[image][caption] for image, caption in pairs], longest=longest)
         rows = torch.tensor([split.rows[image] for image, _ in pairs])
         references: tuple[tuple[str, ...], ...] = ()
         if with_references:
@@ -128,15 +143,17 @@ class CaptionSource:
         return CaptionBatch(self.features[rows].to(torch.float32), words, targets, lengths, references)
 
 
-def padded(captions: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, Tensor]:
+def padded(captions: Sequence[Sequence[int]], *, longest: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     """Input words [N, L] (START first, then 0s), targets [N, L] (END last, then IGNORED) and lengths [N].
+
+    They are as long as the longest of these captions, or of ``longest`` words.
 
     >>> padded([[5, 6], [7]])
     (tensor([[0, 5, 6],
             [0, 7, 0]]), tensor([[   5,    6,    0],
             [   7,    0, -100]]), tensor([3, 2]))
     """
-    longest = max(len(caption) for caption in captions) + 1
+    longest = max(longest, *(len(caption) for caption in captions)) + 1
     words = torch.tensor([[0, *caption] + [0] * (longest - 1 - len(caption)) for caption in captions])
     targets = torch.tensor([[*caption, 0] + [IGNORED] * (longest - 1 - len(caption)) for caption in captions])
     return words, targets, torch.tensor([len(caption) + 1 for caption in captions])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from dsd_runtime.data.draws import epoch_order, generator
 from dsd_runtime.data.images.encoded import DECODING_ERRORS, opened_image
 from dsd_runtime.data.images.recipes import ImageRecipe, recipe_named
 from dsd_runtime.data.images.source import IMAGE_RECIPE_VERSION
+from dsd_runtime.data.parts import Part, Share, read_parts
 from dsd_runtime.data.prefetch import ordered_map
 from dsd_runtime.data.preprocessing import PhotoPreprocessing
 from dsd_runtime.data.splits import fingerprint_of, num_batches, sizes_of, split_named
@@ -91,32 +92,72 @@ class ImagesOnDisk:
         train = self.splits["train"]
         order = epoch_order(len(train), key=key, epoch=epoch).tolist()
 
-        def sample(position: int) -> Tensor | None:
-            image = self._open(train[order[position]].path)
-            return None if image is None else self.recipe.training(image, generator(key, "sample", epoch, position))
-
+        samples = _Pictures(self, [train[index] for index in order], key, epoch)
         positions = range(skip * batch_size, len(train))
-        pictures = ordered_map(sample, positions, workers=workers, ahead=_ahead(batch_size, workers))
+        pictures = ordered_map(samples.read, positions, workers=workers, ahead=_ahead(batch_size, workers))
         labels = [train[index].label for index in order[skip * batch_size :]]
         yield from _batches(pictures, labels, batch_size)
+
+    def train_parts(
+        self, *, batch_size: int, epoch: int, key: int, share: Share, skip: int = 0, workers: int = 0
+    ) -> Iterator[Part[ImageBatch]]:
+        """What one of several processes trains on: it opens the files of its own samples only."""
+        train = self.splits["train"]
+        order = epoch_order(len(train), key=key, epoch=epoch).tolist()
+        samples = _Pictures(self, [train[index] for index in order], key, epoch)
+        starts = range(skip * batch_size, len(train), batch_size)
+        batches = [range(start, min(start + batch_size, len(train))) for start in starts]
+        parts = read_parts(samples, batches, share, workers=workers, ahead=_ahead(batch_size, workers))
+        yield from (part for part in parts if part is not None)
 
     def evaluation_batches(self, split: str, *, batch_size: int, workers: int = 0) -> Iterator[ImageBatch]:
         files = split_named(self.splits, split)
 
         def sample(file: ImageFile) -> Tensor | None:
-            image = self._open(file.path)
+            image = self.open(file.path)
             return None if image is None else self.recipe.evaluation(image)
 
         pictures = ordered_map(sample, files, workers=workers, ahead=_ahead(batch_size, workers))
         yield from _batches(pictures, [file.label for file in files], batch_size)
 
-    def _open(self, path: str) -> Image.Image | None:
+    def open(self, path: str) -> Image.Image | None:
+        """A photograph; None if it is broken, which is reported."""
         try:
             with opened_image(self.root / path) as image:
                 return image.convert("RGB")
         except DECODING_ERRORS as error:
             self.broken.report(self.root / path, f"the image `{path}` cannot be read: {error}")
             return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Pictures:
+    """The training samples of one pass, in its order."""
+
+    source: ImagesOnDisk
+    files: Sequence[ImageFile]
+    key: int
+    epoch: int
+
+    def read(self, position: int) -> Tensor | None:
+        """The picture at a position, augmented."""
+        image = self.source.open(self.files[position].path)
+        if image is None:
+            return None
+        return self.source.recipe.training(image, generator(self.key, "sample", self.epoch, position))
+
+    def size(self, sample: Tensor) -> int:
+        """All are of one size."""
+        return 0
+
+    def report_broken(self, position: int) -> None:
+        """Another process could not read it."""
+        path = self.files[position].path
+        self.source.broken.report(self.source.root / path, f"the image `{path}` cannot be read")
+
+    def batch(self, positions: Sequence[int], samples: Sequence[Tensor], sizes: Tensor) -> ImageBatch:
+        """Pictures with their classes."""
+        return ImageBatch(torch.stack(list(samples)), torch.tensor([self.files[one].label for one in positions]))
 
 
 def _ahead(batch_size: int, workers: int) -> int:

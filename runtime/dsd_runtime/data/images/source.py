@@ -16,6 +16,7 @@ from dsd_lang.base.errors import DsdError
 from dsd_runtime.data.batch import ImageBatch
 from dsd_runtime.data.draws import epoch_order, generator
 from dsd_runtime.data.images.augment import PLAIN, Augmentation, augment
+from dsd_runtime.data.parts import Part, Share
 from dsd_runtime.data.prefetch import ordered_map
 from dsd_runtime.data.preprocessing import PixelPreprocessing
 from dsd_runtime.data.splits import fingerprint_of, num_batches, sizes_of, split_named
@@ -129,16 +130,26 @@ class ImagesInMemory:
     def train_batches(
         self, *, batch_size: int, epoch: int, key: int, skip: int = 0, workers: int = 0
     ) -> Iterator[ImageBatch]:
+        alone = Share(0, 1, lambda row: row[None])
+        parts = self.train_parts(batch_size=batch_size, epoch=epoch, key=key, share=alone, skip=skip, workers=workers)
+        yield from (part.batch for part in parts)
+
+    def train_parts(
+        self, *, batch_size: int, epoch: int, key: int, share: Share, skip: int = 0, workers: int = 0
+    ) -> Iterator[Part[ImageBatch]]:
+        """What one of several processes trains on: it prepares its own samples only."""
         train = self.splits["train"]
         order = epoch_order(len(train), key=key, epoch=epoch)
 
-        def batch(index: int) -> ImageBatch:
-            chosen = train.take(order[index * batch_size : (index + 1) * batch_size])
-            shown = self.presentation(chosen.images)
+        def part(index: int) -> Part[ImageBatch]:
+            members = order[index * batch_size : (index + 1) * batch_size]
+            rows = share.rows(len(members))
+            chosen = train.take(members[rows.start : rows.end])
             draws = generator(key, "augment", epoch, index)
-            return ImageBatch(augment(shown, self.augmentation, draws), chosen.labels)
+            images = augment(self.presentation(chosen.images), self.augmentation, draws, rows)
+            return rows.part(ImageBatch(images, chosen.labels))
 
-        yield from ordered_map(batch, range(skip, self.updates_per_epoch(batch_size)), workers=workers)
+        yield from ordered_map(part, range(skip, self.updates_per_epoch(batch_size)), workers=workers)
 
     def evaluation_batches(self, split: str, *, batch_size: int, workers: int = 0) -> Iterator[ImageBatch]:
         chosen = split_named(self.splits, split)

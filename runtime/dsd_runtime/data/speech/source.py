@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import accumulate
 from typing import Any, TypedDict, TypeVar
 
 import torch
@@ -21,6 +22,7 @@ from dsd_lang.base.errors import DsdError
 from dsd_lang.base.metrics import SPLITS
 from dsd_runtime.data.batch import SpeechBatch
 from dsd_runtime.data.broken_files import BrokenFiles
+from dsd_runtime.data.parts import Part, Share, read_parts
 from dsd_runtime.data.prefetch import ordered_map
 from dsd_runtime.data.preprocessing import SoundPreprocessing
 from dsd_runtime.data.speech.alphabet import Alphabet
@@ -177,6 +179,14 @@ class SpeechSource:
         """The transcripts of a split, in the order of its files."""
         return tuple(utterance.text for utterance in split_named(self._splits, split))
 
+    def training_utterance(self, index: int) -> Utterance:
+        """An utterance of the training split."""
+        return self._splits["train"][index]
+
+    def features(self, utterance: Utterance) -> Tensor | None:
+        """Normalised features [T, F]; None for a broken file, which has been reported."""
+        return self._store.features(utterance)
+
     def updates_per_epoch(self, batch_size: int) -> int:
         return num_batches(len(self._splits["train"]), batch_size)
 
@@ -184,19 +194,36 @@ class SpeechSource:
         self, *, batch_size: int, epoch: int, key: int, skip: int = 0, workers: int = 0, device: str = "cpu"
     ) -> Iterator[SpeechBatch]:
         """One epoch in the order of (key, epoch); the first ``skip`` batches are skipped without being loaded."""
-        train = self._splits["train"]
-        order = training_batches(
-            [utterance.seconds for utterance in train],
-            batch_size,
-            key=key,
-            epoch=epoch,
-            sorta_grad=self._settings.sorta_grad,
-        )
-        augment = (
-            None if self._settings.augment is None else partial(self._settings.augment.apply, key=key, epoch=epoch)
-        )
+        train, order = self._splits["train"], self._order(batch_size, key=key, epoch=epoch)
+        augment = self._augment(key=key, epoch=epoch)
         for batch in self._batches(train, order[skip:], workers=workers, augment=augment):
             yield batch.to(device)
+
+    def train_parts(
+        self, *, batch_size: int, epoch: int, key: int, share: Share, skip: int = 0, workers: int = 0
+    ) -> Iterator[Part[SpeechBatch]]:
+        """What one of several processes trains on: it decodes its own utterances only, as long as the whole batch."""
+        self._store.prepare()
+        order = self._order(batch_size, key=key, epoch=epoch)[skip:]
+        flat = [index for batch in order for index in batch]
+        samples = _Utterances(self, flat, self._augment(key=key, epoch=epoch))
+        ends = list(accumulate(map(len, order)))
+        batches = [range(end - len(batch), end) for batch, end in zip(order, ends, strict=True)]
+        for part in read_parts(samples, batches, share, workers=workers, ahead=2 * batch_size):
+            if part is None:
+                raise self._all_broken()
+            yield part
+
+    def _order(self, batch_size: int, *, key: int, epoch: int) -> list[Indices]:
+        seconds = [utterance.seconds for utterance in self._splits["train"]]
+        return training_batches(seconds, batch_size, key=key, epoch=epoch, sorta_grad=self._settings.sorta_grad)
+
+    def _augment(self, *, key: int, epoch: int) -> Callable[..., Tensor] | None:
+        how = self._settings.augment
+        return None if how is None else partial(how.apply, key=key, epoch=epoch)
+
+    def _all_broken(self) -> DsdError:
+        return DsdError(f"a whole batch of `{self.name}` is broken, from `{self.broken.paths[0]}` on")
 
     def evaluation_batches(
         self, split: str, *, batch_size: int, workers: int = 0, device: str = "cpu"
@@ -223,21 +250,62 @@ class SpeechSource:
 
         for loaded in ordered_map(load, order, workers=workers):
             if not loaded:
-                raise DsdError(f"a whole batch of `{self.name}` is broken, from `{self.broken.paths[0]}` on")
+                raise self._all_broken()
             # Masks are drawn here, in the caller's thread: torchaudio draws from the process-wide generator.
             features = [frames if augment is None else augment(frames, utterance=index) for index, frames in loaded]
-            yield self._collate(features, [utterances[index] for index, _ in loaded])
+            yield self.collate(features, [utterances[index] for index, _ in loaded])
 
-    def _collate(self, features: Sequence[Tensor], utterances: Sequence[Utterance]) -> SpeechBatch:
+    def collate(self, features: Sequence[Tensor], utterances: Sequence[Utterance], *, longest: int = 0) -> SpeechBatch:
+        """Utterances as a batch, as long as the longest of them, or of ``longest`` frames."""
         encoded = [self._alphabet.encode(utterance.text) for utterance in utterances]
         return SpeechBatch(
-            features=torch.nn.utils.rnn.pad_sequence(list(features), batch_first=True),
+            features=_as_long_as(torch.nn.utils.rnn.pad_sequence(list(features), batch_first=True), longest),
             lengths=torch.tensor([frames.shape[0] for frames in features]),
             targets=torch.tensor([symbol for symbols in encoded for symbol in symbols], dtype=torch.int64),
             target_lengths=torch.tensor([len(symbols) for symbols in encoded]),
             texts=tuple(utterance.text for utterance in utterances),
             speakers=tuple(utterance.speaker for utterance in utterances),
         )
+
+
+def _as_long_as(features: Tensor, longest: int) -> Tensor:
+    """Features [N, T, F] with zeros up to that many frames."""
+    missing = longest - features.shape[1]
+    return features if missing <= 0 else torch.nn.functional.pad(features, (0, 0, 0, missing))
+
+
+@dataclass(frozen=True, slots=True)
+class _Utterances:
+    """Training samples by their position in the rest of a pass."""
+
+    source: SpeechSource
+    order: Sequence[int]
+    augment: Callable[..., Tensor] | None
+
+    def utterance(self, position: int) -> Utterance:
+        """The utterance at a position."""
+        return self.source.training_utterance(self.order[position])
+
+    def read(self, position: int) -> Tensor | None:
+        """Features [T, F], not augmented: this is called in threads, and torchaudio draws from the global generator."""
+        return self.source.features(self.utterance(position))
+
+    def size(self, sample: Tensor) -> int:
+        """The frames."""
+        return int(sample.shape[0])
+
+    def report_broken(self, position: int) -> None:
+        """Another process could not read it."""
+        path = self.utterance(position).audio
+        self.source.broken.report(path, f"`{path}` cannot be read")
+
+    def batch(self, positions: Sequence[int], samples: Sequence[Tensor], sizes: Tensor) -> SpeechBatch:
+        """Augmented, and as long as the whole batch."""
+        augment = self.augment
+        pairs = zip(positions, samples, strict=True)
+        shown = [one if augment is None else augment(one, utterance=self.order[position]) for position, one in pairs]
+        utterances = [self.utterance(position) for position in positions]
+        return self.source.collate(shown, utterances, longest=int(sizes.max()))
 
 
 def _fingerprint(settings: SpeechSettings, alphabet: Alphabet, content: str) -> str:

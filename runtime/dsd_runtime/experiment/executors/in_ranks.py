@@ -11,7 +11,7 @@ from dsd_runtime.training.loop import Stopped
 
 
 class InRanks(Here):
-    """As a plain `dsd-run`, but a failure ends the run: the processes may be at different points of it."""
+    """As a plain `dsd-run`; a failure of some processes alone ends the run, as they are at different points of it."""
 
     def __init__(self, plan: Plan, trainer: NodeTrainer, group: Group) -> None:
         super().__init__(plan, trainer)
@@ -29,5 +29,10 @@ class InRanks(Here):
             metrics = self._trainer.train(self._phases[phase])
         except Stopped:
             return Outcome(phase, "stopped")
+        except Exception as error:
+            if not self._group.all_have_failed(error):
+                raise
+            self._is_together = True
+            return Outcome(phase, "failed", error=error)
         self._is_together = True
         return Outcome(phase, "elsewhere") if metrics is None else Outcome(phase, "trained", metrics)

@@ -15,6 +15,8 @@ from dsd_runtime.experiment.executors.workplace import train_for_another
 
 _MOST_WAITING = 256
 _POLL_SECONDS = 0.1
+_MOST_TIMEOUTS = 10_000
+"""How often a job is queued again whose time has ended: each time it has trained some more. submitit's default is 3."""
 _NAMES = {"time": "timeout_min", "mem": "mem_gb", "cpus": "cpus_per_task", "gpus": "gpus_per_node"}
 """Options that every cluster of submitit has, in minutes, gigabytes, and numbers; the others are Slurm's own."""
 
@@ -52,7 +54,10 @@ class OnSlurm:
         self._begun: dict[Any, str] = {}
         is_local = options == "local"
         try:
-            self._executor = submitit.AutoExecutor(logs, cluster="local" if is_local else "slurm")
+            cluster = "local" if is_local else "slurm"
+            self._executor = submitit.AutoExecutor(
+                logs, cluster=cluster, local_max_num_timeout=_MOST_TIMEOUTS, slurm_max_num_timeout=_MOST_TIMEOUTS
+            )
             self._executor.update_parameters(name="dsd", **({} if is_local else parameters_of(options)))
         except (RuntimeError, NameError, ValueError, TypeError) as error:
             told = " ".join(str(error).split())

@@ -7,30 +7,27 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from dsd_lang.base.errors import DsdError
 from dsd_runtime.experiment.executors.executor import Outcome
 from dsd_runtime.experiment.executors.order import WorkOrder
+from dsd_runtime.experiment.executors.starting import WorkerProcess, worker_process
 from dsd_runtime.experiment.failures import failure_from_data
 
 MOST_TRIES = 3
 """How often a phase is begun whose workers are killed; its progress is kept."""
 _END_SECONDS = 30.0
-_QUIET_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
-"""Threads that wait for each other do not keep another worker from its core."""
 
 
 @dataclass(slots=True, eq=False)
 class _Worker:
     number: int
-    process: subprocess.Popen[str]
+    process: WorkerProcess
     last: str | None = None
     busy: str | None = None
     is_ready: bool = False
@@ -107,27 +104,19 @@ class Processes:
     # --- workers ------------------------------------------------------------------------------------------------------
 
     def _started(self, number: int) -> _Worker:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "dsd_runtime.experiment.executors.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=self._environment(number),
-            start_new_session=True,  # Ctrl-C is for this process, which tells its workers
-        )
-        worker = _Worker(number, process)
+        worker = _Worker(number, worker_process())
         threading.Thread(target=self._listen, args=(worker,), daemon=True).start()
+        worker.tell(self._environment(number))
         worker.tell(self._order.to_json())
         return worker
 
     def _environment(self, number: int) -> dict[str, str]:
-        """Where the packages are, quiet threads, and one GPU for each worker in turn."""
-        environment = {**_QUIET_THREADS, **os.environ, "PYTHONPATH": _package_path()}
-        if self._devices:
-            visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(self._devices)))
-            names = visible.split(",")
-            environment["CUDA_VISIBLE_DEVICES"] = names[number % len(names)]
-        return environment
+        """What a worker puts into its environment: one GPU for each in turn."""
+        if not self._devices:
+            return {}
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(self._devices)))
+        names = visible.split(",")
+        return {"CUDA_VISIBLE_DEVICES": names[number % len(names)]}
 
     def _listen(self, worker: _Worker) -> None:
         assert worker.process.stdout is not None
@@ -153,7 +142,7 @@ class Processes:
 
     def _lost(self, worker: _Worker) -> list[Outcome]:
         """A worker has ended: its phase is tried again in a new one, which resumes it."""
-        phase, code = worker.busy, worker.process.returncode
+        phase, code = worker.busy, worker.process.wait()
         worker.busy = None
         if self._is_cancelled:
             return [] if phase is None else [Outcome(phase, "stopped")]
@@ -187,13 +176,3 @@ def _end_input(worker: _Worker) -> None:
 
 def _how(code: int) -> str:
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-
-
-def _package_path() -> str:
-    """PYTHONPATH with the folders of the packages that this process uses."""
-    import dsd_lang
-    import dsd_runtime
-
-    own = [str(Path(package.__file__).parent.parent) for package in (dsd_lang, dsd_runtime) if package.__file__]
-    given = os.environ.get("PYTHONPATH", "")
-    return os.pathsep.join(dict.fromkeys([*own, *(part for part in given.split(os.pathsep) if part)]))
