@@ -61,12 +61,14 @@ class _Tracing:
             if rule is not None and name in draft.derived:
                 statement = draft.item.repeat_span if source is not None and source is draft.original else None
                 yield Derivation(name, rule, statement, self.origins[draft.index, name])
-            elif rule is None:
+            elif rule is None and (name != "target" or draft.mode == "sparse"):
                 yield from self.computed(draft, name)
 
     def length_rule(self, draft: Draft) -> tuple[Draft | None, str | None]:
         if "duration" not in draft.derived:
             return None, None
+        if draft.item.whole is not None and draft.given.length is None:
+            return None, f"the rest of the {draft.item.whole.length} of its `within`"
         source = draft.original or draft.length_from
         assert source is not None, "a length is written, copied or inherited"
         words = "copied" if source is draft.original else "inherited"
@@ -83,6 +85,9 @@ class _Tracing:
             setting = self.settings.get("lr")
             whose = "the optimizer's own rate" if setting is None else f"from {_ORIGINS[setting.origin]}"
             return None, whose
+        if draft.block is not None and draft.block.head is not draft:
+            head = draft.block.head
+            return head, f"the one rate of the `within`, from phase {head.index} ({_short(head.lr)})"
         if draft.mode == "dense" and parent.mode == "sparse" and parent.lr == draft.lr:
             return parent, f"the one rate of `clock=global`, from phase {parent.index} ({_short(parent.lr)})"
         if draft.mode == "dense" and parent.mode == "sparse":

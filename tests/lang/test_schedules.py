@@ -12,7 +12,8 @@ from dsd_lang.base.units import exact
 from dsd_lang.plan import Phase, Plan
 
 FOLDER = Path(__file__).resolve().parents[2] / "schedules"
-FILES = sorted(FOLDER.rglob("*.dsd"))
+PARTS = FOLDER / "common.dsd"  # `def`s for the others
+FILES = sorted(set(FOLDER.rglob("*.dsd")) - {PARTS})
 
 
 def plan_of(name: str) -> Plan:
@@ -53,7 +54,13 @@ def test_schedule_compiles_round_trips_and_is_headed(file: Path) -> None:
         assert any(line.startswith(word) for line in head), word
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(FOLDER).as_posix())
+def test_the_parts_of_tables_are_used() -> None:
+    assert dsd_lang.compile_file(PARTS).phases == ()
+    users = [file.stem for file in FILES if 'use "common.dsd"' in file.read_text("utf-8")]
+    assert users == ["googlenet", "resnet", "vgg16"]
+
+
+@pytest.mark.parametrize("file", [*FILES, PARTS], ids=lambda file: file.relative_to(FOLDER).as_posix())
 def test_schedule_lints_clean(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from dsd_lang.cli.lint import main
 

@@ -88,3 +88,16 @@ def test_all_that_the_plan_marks_is_explained(repository) -> None:
         plan = plan_of(resolved)
         for phase, some in zip(plan.phases, explained(text), strict=True):
             assert set(phase.derived) <= set(some), (path.name, phase.id)
+
+
+def test_a_within_says_where_its_lengths_and_rates_come_from() -> None:
+    text = "within 9ep { dense 3ep lr=0.1; sparse 50% }\nlet n = 2ep\ndef f(s) { sparse s n }\nf(50%)"
+    resolved = analyse(text).resolved
+    assert resolved is not None
+    rules = [[(one.name, one.rule) for one in some] for some in derivations(resolved.book, resolved.settings, text)]
+    assert rules[1][:2] == [
+        ("duration", "the rest of the 9ep of its `within`"),
+        ("lr", "the one rate of the `within`, from phase 0 (0.1)"),
+    ]
+    assert ("target", "written as `s`") in rules[2]
+    assert ("duration", "written as `n`") in rules[2]
