@@ -64,7 +64,8 @@ def carry_out(prepared: Prepared, probe: Probe, saved: LastSaved, command: Seque
     """
     request = prepared.request
     if not prepared.plan.phases:
-        raise DsdError(f"`{request.schedule}` has no phases", help="write for instance `dense 10ep`")
+        help = "write for instance `dense 10ep`; `def`s and `let`s alone are for other schedules, by `use`"
+        raise DsdError(f"`{request.schedule}` has no phases", help=help)
     require_supported(prepared.plan)
     folder = RunFolder(request.out or default_folder(request.schedule, prepared.model_name))
     folder.require_ours()

@@ -77,6 +77,18 @@ def test_the_global_clock_runs_over_the_whole_line() -> None:
     assert [rate for _, _, rate in _used(text)] == pytest.approx([0.2 * (1 - t / 20) for t in range(20)])
 
 
+@pytest.mark.parametrize("decay", ["cosine", "linear", "step(33%, 66%, by=0.1)", "exp(0.5)"])
+def test_one_rate_runs_through_a_within(decay: str) -> None:
+    """A block of three phases uses the rates of one phase as long as all of them, to the bit."""
+    block = f"dense 1it lr=1; within 40it {{ dense 25% lr=0.2 decay={decay}; sparse 50% 40%; dense }}"
+    alone = f"dense 1it lr=1; dense 40it lr=0.2 decay={decay}"
+    assert [rate for _, _, rate in _used(block)] == [rate for _, _, rate in _used(alone)]
+    own = f"within 40it {{ dense 25% lr=0.2 decay={decay}; sparse 50% 40% lr=0.1; dense }}"
+    used = _used(own)
+    assert {rate for phase, _, rate in used if phase == 1} == {0.1}
+    assert [rate for phase, _, rate in used if phase == 2] == [rate for _, _, rate in _used(alone)][27:]
+
+
 def test_a_reference_clock_goes_on_from_its_moment() -> None:
     """Row 16: `clock=@warm.4it` continues the shape where that moment stood."""
     text = "warm: dense 10it lr=0.2 decay=linear; sparse 50% 6it lr=0.2 decay=linear from=@warm.4it clock=@warm.4it"
