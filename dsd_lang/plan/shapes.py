@@ -176,6 +176,8 @@ class SpanData(TypedDict):
     column: int
     end_line: int
     end_column: int
+    called: NotRequired[str]
+    defined: NotRequired[str]
 
 
 class ComparisonData(TypedDict):
