@@ -23,7 +23,7 @@ class _Note:
     """One line for each node: when it began and ended, the seconds of checkpoints since the node before it."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / f"{os.getpid()}.jsonl"
+        self._folder = folder
         self._storing = 0.0
         self._depth = 0
 
@@ -35,7 +35,8 @@ class _Note:
             result = function(*arguments, **named)
             line |= {"ended": time.monotonic(), "cpu_ended": time.process_time()}
             self._storing = 0.0
-            with self._path.open("a", encoding="utf-8") as file:
+            path = self._folder / f"{os.getpid()}.jsonl"  # of this process, which may have been forked off
+            with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
             return result
 

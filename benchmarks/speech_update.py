@@ -67,10 +67,9 @@ def main() -> None:
         task.loss(model, batch).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
-    found = update_flops(model, lambda: task.loss(model, batch))
-    flops = sum(found.forward.values()) + sum(found.backward.values())
     with FlopCounterMode(display=False) as counter:
-        update()
+        found = update_flops(model, lambda: task.loss(model, batch))
+    flops = sum(found.forward.values()) + sum(found.backward.values())
     left, right = torch.randn(ROWS, SIZE), torch.randn(SIZE, SIZE)
     seconds_of_products(left, right)
     rounds: list[tuple[float, float, float]] = []

@@ -16,7 +16,6 @@ from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.source import SourceText
 from dsd_lang.syntax.nodes import Comment, Statement
 from dsd_lang.syntax.terminals import Token
-from dsd_lang.syntax.token_runs import TokenRuns
 
 DIRECTIVE = re.compile(r"#\s*dsd:\s*ignore\b(?:\[([^\]]*)\])?")
 
@@ -94,7 +93,10 @@ class Reach:
 
     def _tokens_of(self, index: int) -> Sequence[Token]:
         """The tokens of a statement."""
-        if isinstance(self._tokens, TokenRuns):
+        if not isinstance(self._tokens, list):
+            from dsd_lang.syntax.token_runs import TokenRuns
+
+            assert isinstance(self._tokens, TokenRuns), "an editor's text has runs"
             return self._tokens.of_statement(index)
         start, end = (
             bisect_left(self._tokens, offset, key=lambda token: token.span.start)

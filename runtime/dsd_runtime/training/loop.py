@@ -163,7 +163,7 @@ def _train_pass(run: PhaseRun) -> None:
         rate = phase.lr
         loss = _update(run, batch.to(run.precision.device))
         if loss is not None:
-            window += loss.double()
+            window += loss  # in float64
             updates, samples = updates + 1, samples + run.sharing.samples(batch)
         update = phase.step + (loss is not None)
         run.listener.advanced(update=update)

@@ -101,6 +101,7 @@ def _assert_one_sentence(text: str) -> None:
     assert "Traceback" not in text
 
 
+@pytest.mark.slow  # a command that loads torch
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="modes bind root only where it can give up its rights")
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_run_folder_that_is_read_only(dsd_run: Run, tmp_path: Path, environment: dict[str, str], jobs: int) -> None:
@@ -159,6 +160,7 @@ def test_a_folder_that_is_so_slow_that_leases_are_lost(tmp_path: Path, environme
     assert not [path for pattern in ("attempt-*", "complete-*", "*.lock") for path in shared.rglob(pattern)]
 
 
+@pytest.mark.slow  # waits for the leases
 def test_the_leases_of_a_machine_that_is_gone_do_not_hold_a_run_up(
     dsd_run: Run, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
