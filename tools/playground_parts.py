@@ -58,13 +58,18 @@ def _entry_points(repository: Path) -> str:
     )
 
 
+_OTHER_FILES = re.compile(r"^(?:use |def )", re.MULTILINE)
+
+
 def examples(repository: Path) -> list[dict[str, str]]:
     """README's schedule, the repository's, and the language page's, each with a group and a name for a menu."""
     readme = _FENCE.search((repository / "README.md").read_text(encoding="utf-8"))
     assert readme is not None, "README begins with a schedule"
     found = [{"group": "Start", "name": "dense, sparse, dense", "text": readme["body"]}]
     for path in sorted((repository / "schedules").glob("*.dsd")):
-        found.append({"group": "Schedules", "name": path.stem, "text": path.read_text(encoding="utf-8")})
+        text = path.read_text(encoding="utf-8")
+        if not _OTHER_FILES.search(text):  # the page has one file
+            found.append({"group": "Schedules", "name": path.stem, "text": text})
     return [*found, *_of_language_page((repository / "docs" / "language.md").read_text(encoding="utf-8"))]
 
 

@@ -69,7 +69,6 @@ class _Expansion:
             return scope if bound is None else scope.with_names({let.name.text: bound})
         if not is_top:
             self.diagnostics.report(unusable_file.in_block(statement, statement.span))
-            return scope
         if isinstance(statement, nodes.Use):
             used = self.compilation.used.get(id(statement))
             return scope if used is None else joined(scope, used)

@@ -81,7 +81,8 @@ class _PhaseReader:
 
     def read(self, node: nodes.Phase, names: Names, *, is_override: bool, whole: Whole | None) -> GivenArguments:
         words = sorted(self.words(node)) if names else ()
-        key = (id(node), whole and whole.length, *((name, str(names[name])) for name in words if name in names))
+        bound = tuple((name, str(names[name])) for name in words if name in names)
+        key = (id(node), *bound) if whole is None else (id(node), whole.length, *bound)
         given = self._read.get(key)
         if given is None:
             if self.notes is None or isinstance(node.span, CalledSpan):

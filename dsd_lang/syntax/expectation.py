@@ -1,8 +1,8 @@
 """Determines what the grammar accepts at a position, by running the parser up to it.
 
 >>> from dsd_lang.syntax.parser import scan
->>> sorted(expected_at(scan("compare a")[0], 9).accepted)
-['VS']
+>>> sorted(expected_at(scan("for x")[0], 5).accepted)
+['IN']
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def test_selection(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main([path, *arguments]) == status, arguments
     capsys.readouterr()
     assert failure(capsys, path, "--select", "DSD9999") == (
-        "`--select`: unknown rule `DSD9999`\n  = help: did you mean `DSD903`?\n"
+        "`--select`: unknown rule `DSD9999`\n  = help: did you mean `DSD904`?\n"
     )
     assert "did you mean `ends-sparse`?" in failure(capsys, path, "--ignore", "ends-spars")
     assert failure(capsys, path, "--select", " ,").startswith("`--select`: expected a rule\n")

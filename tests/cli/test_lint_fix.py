@@ -188,7 +188,7 @@ def test_a_file_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, capsys: 
 
 def test_a_safe_fix_that_lies_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     Path("a.dsd").write_text(UNUSED)
-    monkeypatch.setattr("dsd_lang.lint.fixes.keeps_meaning", lambda before, after: False)
+    monkeypatch.setattr("dsd_lang.lint.fixes.keeps_meaning", lambda before, after, source=None: False)
     assert main(["a.dsd", "--fix"]) == 2
     told = capsys.readouterr().err
     assert told.startswith("dsd-lint: `a.dsd`: internal error: the fix of DSD903 on line 1 calls itself safe")

@@ -41,6 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "EQUAL": {"assignment"},
     "COMMA": {"comma"},
     "COLON": {"colon"},
+    "RATIO": {"colon"},
     "_SEPARATOR": {"separator"},
     **{kind: {"operator"} for kind in ("PLUS", "MINUS", "STAR", "SLASH", "CARET")},
     **{kind: {"brace"} for kind in ("LBRACE", "RBRACE")},

@@ -20,9 +20,9 @@ ODD = (
 )
 
 
-@pytest.mark.parametrize("text", [*(path.read_text(encoding="utf-8") for path in SCHEDULES), *ODD, ""])
-def test_a_written_plan_is_what_json_writes_and_reads_back(text: str) -> None:
-    plan = dsd_lang.compile(text)
+@pytest.mark.parametrize("schedule", [*SCHEDULES, *ODD, ""], ids=lambda one: getattr(one, "stem", None))
+def test_a_written_plan_is_what_json_writes_and_reads_back(schedule: Path | str) -> None:
+    plan = dsd_lang.compile(schedule) if isinstance(schedule, str) else dsd_lang.compile_file(schedule)
     data = as_data(plan)
     assert plan.model_dump(mode="json") == data
     assert plan.to_json() == json.dumps(data, indent=2, ensure_ascii=False)
