@@ -83,10 +83,10 @@ def test_all_that_the_plan_marks_is_explained(repository) -> None:
 
     for path in sorted((repository / "schedules").glob("*.dsd")):
         text = path.read_text(encoding="utf-8")
-        resolved = analyse(text).resolved
+        resolved = analyse(text, source=str(path)).resolved
         assert resolved is not None
         plan = plan_of(resolved)
-        for phase, some in zip(plan.phases, explained(text), strict=True):
+        for phase, some in zip(plan.phases, explained(text, source=str(path)), strict=True):
             assert set(phase.derived) <= set(some), (path.name, phase.id)
 
 
