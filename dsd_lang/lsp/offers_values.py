@@ -100,7 +100,10 @@ def _fits(cursor: Cursor, kinds: frozenset[str]) -> bool:
         if cursor.statement not in ("DENSE", "SPARSE") or cursor.clause is not None:
             return False
         is_target = cursor.statement == "SPARSE" and kinds <= _TARGETS and not has_target(cursor)
-        has_length = any(isinstance(part, nodes.LengthLiteral) for part in positional(cursor))
+        written = positional(cursor)
+        names = [part for part in written if isinstance(part, nodes.Name)]
+        has_length = any(isinstance(part, nodes.LengthLiteral) for part in written)
+        has_length = has_length or len(names) > (0 if cursor.statement == "DENSE" else 1)
         return is_target or (kinds <= {"length", "any"} and not has_length)
     row = BY_NAME.get(cursor.argument or "") if cursor.call is None else None
     if row is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -109,18 +110,19 @@ def test_what_keeps_the_meaning(before: str, after: str, is_kept: bool) -> None:
     assert keeps_meaning(before, after) is is_kept
 
 
-def schedules(repository: Path) -> list[str]:
-    return [path.read_text("utf-8") for path in sorted((repository / "schedules").glob("*.dsd"))]
+def schedules(repository: Path) -> list[tuple[str, str]]:
+    return [(path.read_text("utf-8"), str(path)) for path in sorted((repository / "schedules").glob("*.dsd"))]
 
 
 def test_safe_fixes_keep_the_hash_of_every_schedule(repository: Path) -> None:
     """With every rule on, derived values and canonical form too; what is left has no safe fix."""
     num_applied = 0
-    for text in schedules(repository):
+    for text, source in schedules(repository):
         spread = text.replace("\nsparse", "\n# dsd: ignore[DSD101]\nsparse").replace("  ", " ")
-        mended = mend(spread, lambda text: check_text(text, selected=ALL), unsafe=False)
+        check = partial(check_text, selected=ALL, source=source)
+        mended = mend(spread, check, unsafe=False, source=source)
         num_applied += len(mended.applied)
-        assert compile(mended.text).hash == compile(text).hash
+        assert compile(mended.text, source=source).hash == compile(text, source=source).hash
         assert not [item for item in mended.diagnostics if item.fix is not None and item.fix.applicability == "safe"]
     assert num_applied > 30
 
