@@ -141,7 +141,7 @@ def broken(text: str) -> list[str]:
 
 def test_fixes_of_broken_schedules_end_and_never_raise(repository: Path) -> None:
     num_mended = 0
-    for schedule in schedules(repository)[:8]:
+    for schedule, _ in schedules(repository)[:8]:
         text = "\n".join(line.partition("#")[0].rstrip() for line in schedule.splitlines())
         for wrong in broken(text)[::7]:
             mended = mend(wrong, lambda text: check_text(text, selected=ALL - {"DSD902"}), unsafe=True)
