@@ -47,7 +47,9 @@ def find(text: str, error: int) -> FoundHabit | None:
     for habit in HABITS:
         for match in habit.pattern.finditer(text):
             if match.start() <= error and not text[match.end() : error].strip(" \t"):
-                return _filled(habit, match)
+                found = _filled(habit, match)
+                if found.fix is None or found.fix != text[found.start : found.end]:  # else it is right as it is
+                    return found
     return None
 
 
