@@ -18,20 +18,20 @@ from fractions import Fraction
 
 from dsd_lang.base.units import exact
 
-_DOT_OUTSIDE = re.compile(r"\.(?![^\[\]]*\])")
-_COMMA = re.compile(r",(?![^()]*\))")
+_DOT_OUTSIDE = r"\.(?![^\[\]]*\])"
+_COMMA = r",(?![^()]*\))"
 
 
 def split_path(path: str) -> list[str]:
     """The parts of a dotted path; what stands in brackets is part of its name."""
-    return _DOT_OUTSIDE.split(path) if "[" in path else path.split(".")
+    return re.split(_DOT_OUTSIDE, path) if "[" in path else path.split(".")
 
 
 def split_index(part: str) -> tuple[str, dict[str, str]]:
     """The name and the values in brackets; a single value without its variable has the name ``""``."""
     name, _, index = part.partition("[")
     values: dict[str, str] = {}
-    for item in _COMMA.split(index.removesuffix("]")) if index else ():
+    for item in re.split(_COMMA, index.removesuffix("]")) if index else ():
         variable, equals, value = item.partition("=")
         values[variable if equals else ""] = value if equals else variable
     return name, values

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 ValueReader = Callable[[Argument, nodes.Value, Names, Diagnostics], "Value | None"]
 
+_NO_VALUES = (nodes.SelectorList, nodes.SelectorNode, *nodes.TARGETS)
 _PLAN_NAMES = {"T": "temperature"}  # as written -> as in the plan
 
 
@@ -51,7 +52,7 @@ def read_value(
         return None
     if isinstance(value, nodes.Name):
         bound = names.get(value.text)
-        if isinstance(bound, (nodes.SelectorList, nodes.SelectorNode, *nodes.TARGETS)):
+        if isinstance(bound, _NO_VALUES):
             if argument.kind == "lr" and isinstance(bound, nodes.ListTarget):
                 return WrittenRate(bound, names)
             diagnostics.report(wrong_value.not_taken(argument, value))
@@ -60,7 +61,7 @@ def read_value(
             value = bound
     if isinstance(value, nodes.ListTarget) and argument.kind == "lr":
         return WrittenRate(value, names)
-    if isinstance(value, (nodes.SelectorNode, *nodes.TARGETS)):
+    if isinstance(value, _NO_VALUES):
         diagnostics.report(wrong_value_names.takes_no_list(argument, value.span))
         return None
     return _READERS[argument.kind](argument, value, names, diagnostics)

@@ -43,6 +43,14 @@ _BODIES: dict[type, Callable[[Any], tuple[tuple[nodes.Statement, ...], ...]]] = 
     nodes.Fork: lambda statement: tuple([branch.body for branch in statement.branches]),
 }
 
+_BOUND: dict[type, Callable[[Any], tuple[nodes.Name, ...]]] = {
+    nodes.RepeatBlock: lambda statement: () if statement.variable is None else (statement.variable,),
+    nodes.ForBlock: lambda statement: statement.variables,
+    nodes.Sweep: lambda statement: tuple([name for one in statement.bindings for name in one.variables]),
+    nodes.Def: lambda statement: tuple([parameter.name for parameter in statement.parameters]),
+    nodes.Let: lambda statement: (statement.name,),
+}
+
 
 def children(node: object) -> tuple[object, ...]:
     """The values directly below a value, target, condition or argument."""
@@ -144,15 +152,8 @@ def words_in(root: object) -> Iterator[str]:
 
 def names_bound_by(statement: nodes.Statement) -> tuple[nodes.Name, ...]:
     """The variables, parameters or name that a statement gives a value."""
-    if isinstance(statement, nodes.RepeatBlock):
-        return () if statement.variable is None else (statement.variable,)
-    if isinstance(statement, nodes.ForBlock):
-        return statement.variables
-    if isinstance(statement, nodes.Sweep):
-        return tuple(name for binding in statement.bindings for name in binding.variables)
-    if isinstance(statement, nodes.Def):
-        return tuple(parameter.name for parameter in statement.parameters)
-    return (statement.name,) if isinstance(statement, nodes.Let) else ()
+    read = _BOUND.get(type(statement))
+    return () if read is None else read(statement)
 
 
 def names_in(statement: nodes.Statement) -> set[str]:

@@ -32,7 +32,7 @@ _SELECTORS = "[ \t]*(?::[ \t]*|[ \t]+)(?=[A-Za-z\"'])"
 _MODULE = r"\w+(?:\.\w+)*\.\d\w*(?:\.\w+)*(?![\w.])"
 _HALF_PATTERN = r"[ \t]+:(\d+)(?![\w.%])"
 _FOLLOWING = r"[ \t]*(\w+|\{)?"
-_DEFINITION = re.compile(r"(?:^|[;{}\r])[ \t]*(?:def[ \t]+[\w\\]|use[ \t]*[\"'\\])", re.MULTILINE)
+_DEFINITION = r"(?m)(?:^|[;{}\r])[ \t]*(?:def[ \t]+[\w\\]|use[ \t]*[\"'\\])"
 
 
 class WordTokens:
@@ -107,7 +107,7 @@ class WordTokens:
     def _is_behind_definition(self, offset: int) -> bool:
         """Whether a `def` or `use` is before it, so that something can be called."""
         if self._first_definition is None:
-            found = _DEFINITION.search(self.text)
+            found = re.search(_DEFINITION, self.text)
             self._first_definition = len(self.text) if found is None else found.start()
         return offset > self._first_definition
 
