@@ -16,7 +16,7 @@ from dsd_lang.passes.quantities import Bound, Names, Quantity, evaluate
 from dsd_lang.rules import wrong_value_names
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.describe import describe
-from dsd_lang.syntax.named_selectors import as_selectors
+from dsd_lang.syntax.named_selectors import as_selectors, selectors_of
 from dsd_lang.syntax.walk import below
 
 MAX_ROUNDS = 100_000
@@ -95,15 +95,17 @@ def closed(node: nodes.Domain, names: Names) -> nodes.Domain:
     if isinstance(node, nodes.RampTarget):
         return nodes.RampTarget(_value(node.start, names), _value(node.end, names), node.span)
     if isinstance(node, nodes.ListTarget):
-        return nodes.ListTarget(tuple(_closed_item(item, names) for item in node.items), node.span)
+        return nodes.ListTarget(tuple(one for item in node.items for one in _closed_items(item, names)), node.span)
     return node
 
 
-def _closed_item(item: nodes.SelectorTarget, names: Names) -> nodes.SelectorTarget:
+def _closed_items(item: nodes.SelectorTarget, names: Names) -> list[nodes.SelectorTarget]:
+    """The item, once for each selector that its name stands for; what stands for none is reported later."""
     target = closed(item.target, names)
     if isinstance(target, (nodes.HeldTarget, nodes.ListTarget, nodes.SelectorNode)):
-        target = item.target  # a name that stands for no target of one selector, which is reported later
-    return nodes.SelectorTarget(item.selector, target, item.span)
+        target = item.target
+    selectors = selectors_of(item.selector, names) or (item.selector,)
+    return [nodes.SelectorTarget(selector, target, item.span) for selector in selectors]
 
 
 def _value(node: nodes.Value, names: Names) -> nodes.Value:

@@ -38,6 +38,8 @@ def told(text: str, **options: object) -> list[tuple[str, str]]:
         ("let r = prev / 10\nsparse 50% lr=r; dense lr=r", "sparse 50% lr=prev/10; dense lr=prev/10"),
         ("let w = @init\nsparse 50% from=w", "sparse 50% from=@init"),
         ("let c = conv\nsparse [c: 30%, fc: 10%]", "sparse [conv: 30%, fc: 10%]"),
+        ("let c = conv, rnn; let q = [c: 30%, fc: 10%]\nfor c in 1, 2 { sparse q c*1ep }",
+         "for i in 1, 2 { sparse [conv: 30%, rnn: 30%, fc: 10%] i*1ep }"),
         ("let o = magnitude(order=largest)\nsparse 50% by=o", "sparse 50% by=magnitude(order=largest)"),
         ("for k in conv, fc { sparse 50% layers=k; dense }",
          "sparse 50% layers=conv; dense; sparse 50% layers=fc; dense"),
