@@ -144,14 +144,7 @@ ARGUMENTS: tuple[Argument, ...] = (
         example="first_conv",
     ),
     Argument(
-        "freeze",
-        PHASE,
-        "selectors",
-        "none",
-        "layers that are not trained: no gradient, no optimizer state, no decay",
-        "overrides",
-        example="embed",
-        is_supported=False,
+        "freeze", PHASE, "selectors", "none", "layers not trained", "overrides", example="embed", is_supported=False
     ),
     Argument("others", SPARSE_OR_SET, "choice", "none", "masks of unselected layers", "pruning", words("none", "hold")),
     Argument(
