@@ -68,7 +68,7 @@ def _same_value(one: str, other: str) -> bool:
         return True
     try:
         return parse_number(one) == parse_number(other)
-    except ValueError:
+    except (ValueError, ZeroDivisionError):
         return False
 
 

@@ -37,9 +37,7 @@ class LiteralTokens:
 
             return self.output.mended(*with_plain_digits(Token(kind, text, span)))
         if text not in self.in_range:
-            try:
-                exact(text[:-2] if kind == "LENGTH" else text)
-            except ValueError:
+            if not _is_in_range(text):
                 from dsd_lang.syntax.number_tokens import out_of_range
 
                 return self.output.mended(*out_of_range(text, Token(kind, text, span)))
@@ -50,7 +48,12 @@ class LiteralTokens:
         """`12abc`: begins like a number but is not one."""
         from dsd_lang.syntax.number_tokens import mend_number
 
-        return self.output.mended(*mend_number(self.text, text, span))
+        token, diagnostic = mend_number(self.text, text, span)
+        if token.kind in ("NUMBER", "LENGTH") and not _is_in_range(token.text):
+            from dsd_lang.syntax.number_tokens import out_of_range
+
+            token, diagnostic = out_of_range(token.text, token)
+        return self.output.mended(token, diagnostic)
 
     def _bare_moment(self, text: str, span: Span) -> int:
         """`@a.1000`: a moment in a phase without its unit."""
@@ -106,3 +109,12 @@ class LiteralTokens:
             self.output.report("DSD101", message, whole, help=error.help or "")
             return self.output.add("REGEX", "/./", whole)
         return self.output.add("REGEX", found[0], whole)
+
+
+def _is_in_range(text: str) -> bool:
+    """Whether a number or length is one that a plan can store."""
+    try:
+        exact(text[:-2] if text[-1:] in "pt" else text)
+    except ValueError:
+        return False
+    return True

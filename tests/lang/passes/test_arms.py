@@ -53,6 +53,7 @@ def test_one_seed_of_a_branch() -> None:
     [
         (f"{GRID}compare grid[60%] vs grid[25%] on=test.err", "DSD203", None),
         (f"{GRID}dense from=@grid[60%].end", "DSD203", "`grid` has no arm `grid[60%]`"),
+        (f"{GRID}dense from=@grid[1/0].end", "DSD203", "`grid` has no arm `grid[1/0]`"),
         (f"{GRID}compare gird on=test.err", "DSD203", "`gird` is not the label of a sweep with several arms"),
         (f"{GRID}grid: sweep s in 5%, 6% {{ sparse s; dense }}", "DSD204", "the label `grid` is taken"),
         ("dense 4ep lr=0.1\nfork { a: dense  b: dense }\nfork { a: dense }", "DSD204", "the label `a` is taken"),
