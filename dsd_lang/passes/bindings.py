@@ -34,6 +34,12 @@ def bind(value: nodes.Domain, names: Names, diagnostics: Diagnostics) -> tuple[B
         quantity = evaluate(value, names, diagnostics)
         return None if quantity is None else (quantity, str(quantity))
     made: Bound = closed(value, names)
+    if isinstance(made, (nodes.RampTarget, nodes.ListTarget)):
+        unknown = [part for part in below(made) if isinstance(part, nodes.Name) and part.text not in RATE_WORDS]
+        for name in unknown:
+            evaluate(name, {}, diagnostics)  # says that it is unknown
+        if unknown:
+            return None
     return made, written(made)
 
 

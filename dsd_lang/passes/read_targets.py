@@ -35,7 +35,11 @@ def read_target(
     if isinstance(node, nodes.ListTarget):
         items: list[ItemData] = []
         for item in node.items:
-            target = read_target(target_of_name(item.target, names), names, given, diagnostics)
+            written = target_of_name(item.target, names)
+            if isinstance(written, (nodes.ListTarget, nodes.HeldTarget)):
+                diagnostics.report(wrong_value_names.not_a_target_of_one(item.target.span))
+                return None
+            target = read_target(written, names, given, diagnostics)
             selectors = selectors_of(item.selector, names)
             if selectors is None:
                 diagnostics.report(wrong_value_names.name_of_no_selector(item.selector))

@@ -211,3 +211,13 @@ def rates_not_comparable(span: Span) -> Diagnostic:
         label="no common measure",
         help="write all of them as numbers, or all as multiples of one earlier rate",
     )
+
+
+def not_a_target_of_one(span: Span) -> Diagnostic:
+    """`[conv: q]` where `q` is a list itself."""
+    return Diagnostic(
+        CODE,
+        "each item of a list has a target of its own: a share, `2:4` or a ramp",
+        span,
+        label="not a target of one selector",
+    )
