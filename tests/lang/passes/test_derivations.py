@@ -21,7 +21,7 @@ def explained(text: str, **options) -> list[dict[str, tuple[str, str | None]]]:
     assert resolved is not None
     return [
         {one.name: (one.rule, f"{one.written.line}:{one.written.column}" if one.written else None) for one in some}
-        for some in derivations(resolved.book, resolved.settings, text)
+        for some in derivations(resolved.book, resolved.settings, text, resolved.used_texts)
     ]
 
 
