@@ -10,11 +10,13 @@ from typing import Literal
 
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.options import (
+    ALLOCATIONS,
     CLIPS,
     DECAYS,
     ENFORCEMENTS,
     NOISES,
     OPTIMIZERS,
+    SCOPES,
     SCORES,
     UNITS,
     UPDATES,
@@ -189,7 +191,7 @@ ARGUMENTS: tuple[Argument, ...] = (
         "layer",
         "where scores compete",
         "pruning",
-        (*words("layer", "global"), *words("row", "group", is_supported=False)),
+        SCOPES,
     ),
     Argument(
         "alloc",
@@ -198,7 +200,7 @@ ARGUMENTS: tuple[Argument, ...] = (
         "uniform",
         "how the target is spread over layers",
         "pruning",
-        (Option("uniform"), *words("erk", "er", is_supported=False)),
+        ALLOCATIONS,
     ),
     Argument("unit", SPARSE_OR_SET, "function", "weight", "what is pruned as one", "pruning", UNITS),
     Argument(

@@ -32,11 +32,15 @@ class Parameter(NamedTuple):
 
 
 class Option(NamedTuple):
-    """One value of an argument, with its parameters; ``is_supported`` says whether `dsd-run` executes it."""
+    """One value of an argument, with its parameters.
+
+    ``is_supported`` says whether `dsd-run` executes it, and ``source`` is the publication of a method.
+    """
 
     name: str
     parameters: tuple[Parameter, ...] = ()
     is_supported: bool = True
+    source: str = ""
 
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of that name."""
@@ -48,39 +52,46 @@ class Option(NamedTuple):
         return tuple(parameter.name for parameter in self.parameters if parameter.is_named)
 
 
-def words(*names: str, is_supported: bool = True) -> tuple[Option, ...]:
+def words(*names: str) -> tuple[Option, ...]:
     """Options without parameters."""
-    return tuple(Option(name, is_supported=is_supported) for name in names)
+    return tuple(Option(name) for name in names)
 
 
 _EPS = Parameter("eps", "number", "1e-8")
 _BETAS = (Parameter("beta1", "ratio", "0.9"), Parameter("beta2", "ratio", "0.999"), _EPS)
 _AMSGRAD = Parameter("amsgrad", "switch", "on")
 _MOMENTUM = Parameter("momentum", "number", "0.9")
-_BATCHES = Parameter("batches", "whole", "1")
-_SAMPLES = Parameter("samples", "whole", "128")
+_BATCHES = Parameter("batches", "whole", "1", "1")
+_SAMPLES = Parameter("samples", "whole", "128", "128")
 _EVERY = Parameter("every", "length", "100it")
 _DROP = Parameter("drop", "share", "30%")
 _UNTIL = Parameter("until", "share", "75%")
 _FLOOR = Parameter("floor", "number", "1e-6")
 _NOISE = (Parameter("0", "share", "20%", is_required=True),)
+_MOVEMENT = (Parameter("score_lr", "positive", "1e-2"),)
+_SPARSEGPT = (_SAMPLES, Parameter("block", "whole", "128", "128"), Parameter("damp", "positive", "0.01", "0.01"))
 
 SCORES = (
-    Option("magnitude", (Parameter("order", "choice", "largest", "smallest", ("smallest", "largest")),)),
-    Option("random"),
-    Option("gradient", (_BATCHES,), is_supported=False),
-    Option("snip", (_BATCHES,), is_supported=False),
-    Option("grasp", (_BATCHES, _SAMPLES, Parameter("temperature", "positive", "200")), is_supported=False),
-    Option("synflow", (Parameter("rounds", "whole", "100"),), is_supported=False),
-    Option("taylor", (_BATCHES,), is_supported=False),
-    Option("fisher", (_BATCHES,), is_supported=False),
-    Option("movement", (Parameter("score_lr", "positive", "1e-2"),), is_supported=False),
-    Option("wanda", (_SAMPLES,), is_supported=False),
     Option(
-        "sparsegpt",
-        (_SAMPLES, Parameter("block", "whole", "128"), Parameter("damping", "number", "0.01")),
-        is_supported=False,
+        "magnitude",
+        (Parameter("order", "choice", "largest", "smallest", ("smallest", "largest")),),
+        source="Han et al. 2015; Algorithm 1 of Han et al. 2017",
     ),
+    Option("random", source="the control of Frankle & Carbin 2019"),
+    Option("gradient", (_BATCHES,), is_supported=False, source="the score of new weights in Evci et al. 2020"),
+    Option("snip", (_BATCHES,), is_supported=False, source="Lee et al. 2019"),
+    Option(
+        "grasp",
+        (_BATCHES, Parameter("T", "positive", "200", "200")),
+        is_supported=False,
+        source="Wang et al. 2020",
+    ),
+    Option("synflow", (Parameter("rounds", "whole", "100", "100"),), is_supported=False, source="Tanaka et al. 2020"),
+    Option("taylor", (_BATCHES._replace(default="8"),), is_supported=False, source="Molchanov et al. 2019"),
+    Option("fisher", (_BATCHES._replace(default="8"),), is_supported=False, source="Theis et al. 2018"),
+    Option("movement", _MOVEMENT, is_supported=False, source="Sanh et al. 2020"),
+    Option("wanda", (_SAMPLES,), is_supported=False, source="Sun et al. 2023"),
+    Option("sparsegpt", _SPARSEGPT, is_supported=False, source="Frantar & Alistarh 2023"),
 )
 OPTIMIZERS = (
     Option("sgd", (_MOMENTUM, Parameter("nesterov", "switch", "on"), Parameter("dampening", "number", "0"))),
@@ -113,12 +124,26 @@ DECAYS = (
 )
 UNITS = (
     Option("weight"),
-    *words("row", "filter", "channel", is_supported=False),
+    Option("row", is_supported=False, source="He et al. 2014"),
+    Option("filter", is_supported=False, source="Li et al. 2017"),
+    Option("channel", is_supported=False, source="He et al. 2017"),
     Option(
         "block",
         (Parameter("0", "whole", "4", is_required=True), Parameter("1", "whole", "1", is_required=True)),
         is_supported=False,
+        source="Narang et al. 2017",
     ),
+)
+SCOPES = (
+    Option("layer"),
+    Option("global"),
+    Option("row", is_supported=False, source="Sun et al. 2023"),
+    Option("group", is_supported=False),
+)
+ALLOCATIONS = (
+    Option("uniform"),
+    Option("erk", is_supported=False, source="Evci et al. 2020"),
+    Option("er", is_supported=False, source="Mocanu et al. 2018"),
 )
 CLIPS = (
     Option("none"),
@@ -131,15 +156,18 @@ UPDATES = (
         "set",
         (_DROP._replace(is_required=True), _EVERY._replace(is_required=True), _UNTIL),
         is_supported=False,
+        source="Mocanu et al. 2018",
     ),
-    Option("rigl", (_DROP, _EVERY, _UNTIL), is_supported=False),
-    Option("magnitude", (_EVERY, _UNTIL), is_supported=False),
+    Option("rigl", (_DROP, _EVERY, _UNTIL), is_supported=False, source="Evci et al. 2020"),
+    Option("magnitude", (_EVERY, _UNTIL), is_supported=False, source="Guo et al. 2016"),
 )
 ENFORCEMENTS = (
-    Option("hard"),
-    Option("ste", is_supported=False),
-    Option("srste", (Parameter("decay", "number", "2e-4"),), is_supported=False),
-    Option("topkast", (Parameter("backward", "share", "50%"), _EVERY), is_supported=False),
+    Option("hard", source="Han et al. 2015"),
+    Option("ste", is_supported=False, source="Bengio et al. 2013"),
+    Option("srste", (Parameter("decay", "number", "2e-4"),), is_supported=False, source="Zhou et al. 2021"),
+    Option(
+        "topkast", (Parameter("backward", "share", "50%"), _EVERY), is_supported=False, source="Jayakumar et al. 2020"
+    ),
 )
 NOISES = (
     Option("none"),

@@ -35,7 +35,8 @@ def option_page(row: Argument, option: Option) -> str:
     takes = f"; takes {', '.join(named)}" if named else ""
     refused = "" if option.is_supported else "; not executed yet: `dsd-run` refuses it (DSD207)"
     default = "; the default" if row.default == option.name else ""
-    return f"**`{option.name}`** a value of `{row.name}=` ({row.meaning}){default}{takes}{refused}"
+    source = f"; source: {option.source}" if option.source else ""
+    return f"**`{option.name}`** a value of `{row.name}=` ({row.meaning}){default}{takes}{refused}{source}"
 
 
 def rule_page(code: str) -> str | None:

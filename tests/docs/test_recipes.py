@@ -156,12 +156,16 @@ assert lint_text("set warp=3\\ndense 2ep lr=0.1\\n") == 0
 
 @pytest.mark.parametrize("tree", ["A score"], indirect=True)
 def test_a_score(tree: Tree) -> None:
-    tree.edit("dsd_lang/base/options.py", '    Option("random"),\n', '    Option("random"),\n    Option("tallest"),\n')
+    tree.edit(
+        "dsd_lang/base/options.py",
+        "SCORES = (\n",
+        'SCORES = (\n    Option("tallest", source="this test"),\n',
+    )
     tree.edit(
         "runtime/dsd_runtime/masks/scores.py",
         "SCORES: dict[str, ScoreMethod] = {\n",
         "SCORES: dict[str, ScoreMethod] = {\n"
-        '    "tallest": ScoreMethod(lambda request: Scores(-request.weights.detach(), "value"), "this test"),\n',
+        '    "tallest": ScoreMethod(lambda request: Scores(-request.weights.detach(), "value")),\n',
     )
     said = tree.run(
         """
@@ -173,6 +177,7 @@ print(hover("sparse 50% 1it by=tal|lest lr=0.1"))
 assert "tallest" in completion("sparse 50% 1it by=|")
 import docs_tables
 assert "`tallest`" in docs_tables.arguments_table("pruning")
+assert "| `by=tallest` | this test | yes |" in docs_tables.methods_table()
 model = torch.nn.Linear(4, 1)
 with torch.no_grad():
     model.weight.copy_(torch.tensor([[1.0, -2.0, 3.0, -4.0]]))
@@ -184,6 +189,7 @@ assert model.weight.tolist() == [[0.0, -2.0, 0.0, -4.0]], model.weight
     assert "by=tallest" in said, "the plan's table has it"
     assert "did you mean `tallest`?" in said
     assert "**`tallest`** a value of `by=`" in said
+    assert "source: this test" in said
 
 
 @pytest.mark.parametrize("tree", ["A metric"], indirect=True)

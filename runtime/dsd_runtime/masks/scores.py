@@ -61,12 +61,17 @@ class ScoreRequest:
     key: int
 
 
+Need = Literal["nothing", "model", "gradients", "batches", "phase"]
+"""What a score is computed from besides the weight: the whole model; the gradients of the loss on some batches; the
+inputs of its layer on some batches; or every update of its phase."""
+
+
 @dataclass(frozen=True, slots=True)
 class ScoreMethod:
-    """One score: the function, and its publication."""
+    """One score: the function, and what it needs besides the weights. `dsd_lang.base.options` has its publication."""
 
     function: Callable[[ScoreRequest], Scores]
-    source: str
+    needs: Need = "nothing"
 
 
 def _by_magnitude(request: ScoreRequest) -> Scores:
@@ -81,8 +86,8 @@ def _by_random(request: ScoreRequest) -> Scores:
 
 
 SCORES: dict[str, ScoreMethod] = {
-    "magnitude": ScoreMethod(_by_magnitude, "Han et al. 2015; Algorithm 1 of Han et al. 2017"),
-    "random": ScoreMethod(_by_random, "the control of Frankle & Carbin 2019"),
+    "magnitude": ScoreMethod(_by_magnitude),
+    "random": ScoreMethod(_by_random),
 }
 
 

@@ -255,7 +255,7 @@ def test_two_codes_at_one_span_are_in_the_order_of_their_numbers() -> None:
         ("dense 9ep clip=norm(5, 6)", "`norm` takes no further unnamed value", "`norm` takes 1 unnamed value"),
         ("dense 9ep clip=norm(5, by=6)", "`norm` takes no `by=`", "`norm` takes 1 unnamed value"),
         ("sparse 9% 9ep by=grasp(1)", "`grasp` takes no unnamed value",
-         "`grasp` takes `batches=`, `samples=`, `temperature=`"),
+         "`grasp` takes `batches=`, `T=`"),
         ("sparse 9% 9ep enforce=hard(1)", "`hard` takes no unnamed value", "`hard` takes nothing between parentheses"),
     ],
 )  # fmt: skip
