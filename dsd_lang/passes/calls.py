@@ -5,7 +5,7 @@ The statements of a body are copied for every call, so that a diagnostic about o
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from dsd_lang.base.diagnostics import CalledSpan, Span
 from dsd_lang.passes.bindings import bind
@@ -14,6 +14,7 @@ from dsd_lang.passes.quantities import Bound
 from dsd_lang.passes.scopes import Definition, Scope
 from dsd_lang.rules import duplicate_argument, unknown_argument, unknown_reference, wrong_value_names
 from dsd_lang.syntax import nodes
+from dsd_lang.syntax.node_copies import NodeCopies
 
 T = TypeVar("T")
 
@@ -84,16 +85,12 @@ def _given(
 
 def respanned(node: T, call: Span, name: str, file: str | None) -> T:
     """A copy of a node, or of a tuple of them, whose spans know the call that brought them in."""
-    copied: Any = node
-    if isinstance(node, Span):
-        inner = file
-        if isinstance(node, CalledSpan):
-            inner = node.file
-        copied = CalledSpan.of(node, call, name, inner)
-    elif isinstance(node, tuple):
-        copied = tuple([respanned(item, call, name, file) for item in node])
-    elif type(node).__module__ == nodes.__name__:
-        slots: tuple[str, ...] = type(node).__slots__  # type: ignore[attr-defined]
-        copied = type(node)(*[respanned(getattr(node, slot), call, name, file) for slot in slots])
-    made: T = copied
-    return made
+    copied: T = _called(node, call, name, file)
+    return copied
+
+
+def _called_span(span: Span, call: Span, name: str, file: str | None) -> CalledSpan:
+    return CalledSpan.of(span, call, name, span.file if isinstance(span, CalledSpan) else file)
+
+
+_called = NodeCopies("call, name, file", "called({0}, call, name, file)", called=_called_span)
