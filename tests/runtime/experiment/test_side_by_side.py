@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from dsd_runtime.experiment.folder import RunFolder
+from dsd_runtime.experiment.leases import Membership
+
 SCHEDULE = """
 base: dense 1ep lr=0.05
 sweep s in 30%, 60%, 90% {
@@ -69,6 +72,11 @@ def _run(command: list[str], environment: dict[str, str]) -> str:
     return done.stdout + done.stderr
 
 
+def _read_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
 @pytest.mark.slow  # five commands that load torch; `.ci/run` runs it
 def test_two_workers_and_two_commands_end_with_the_numbers_of_one_process(
     schedule: Path, tmp_path: Path, environment: dict[str, str]
@@ -85,16 +93,21 @@ def test_two_workers_and_two_commands_end_with_the_numbers_of_one_process(
     assert _leftovers(tmp_path / "jobs") == []
 
     shared = tmp_path / "shared"
-    pair = [
-        subprocess.Popen(_command(schedule, shared), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                         text=True)
-        for _ in range(2)
-    ]  # fmt: skip
-    texts = [process.communicate()[0] for process in pair]
+    with Membership(RunFolder(shared).leases).alone():  # both wait for their turn to claim the folder
+        pair = [
+            subprocess.Popen(_command(schedule, shared), env=environment, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True)
+            for _ in range(2)
+        ]  # fmt: skip
+        heads = [_read_line(process) for process in pair]
+    assert all(head.startswith("model ") for head in heads), heads
+    texts = [process.stdout.read() for process in pair if process.stdout is not None]
+    for process in pair:
+        process.wait()
     assert [process.returncode for process in pair] == [0, 0], "\n".join(texts)
     assert _hashes(shared) == expected
     assert _without_times(shared) == _without_times(alone)
-    assert any("and this one joins in" in text for text in texts)
+    assert sum("and this one joins in" in text for text in texts) == 1
     assert _leftovers(shared) == []
 
 
