@@ -14,12 +14,11 @@ from dsd_lang.base.units import format_exact
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.quantities import Bound, Names, Quantity, evaluate
 from dsd_lang.rules import wrong_value_names
+from dsd_lang.rules.program_too_large import MAX_PHASES
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.describe import describe
 from dsd_lang.syntax.named_selectors import as_selectors, selectors_of
 from dsd_lang.syntax.walk import below
-
-MAX_ROUNDS = 100_000
 
 
 def bind(value: nodes.Domain, names: Names, diagnostics: Diagnostics) -> tuple[Bound, str] | None:
@@ -164,7 +163,7 @@ def _steps(node: nodes.Range, names: Names, diagnostics: Diagnostics) -> list[Qu
     if found is None:
         return []
     start, count, step = found
-    return [start._replace(value=start.value + index * step) for index in range(min(count, MAX_ROUNDS + 1))]
+    return [start._replace(value=start.value + index * step) for index in range(min(count, MAX_PHASES + 1))]
 
 
 def _count(node: nodes.Range, names: Names, diagnostics: Diagnostics) -> tuple[Quantity, int, Fraction] | None:

@@ -13,10 +13,10 @@ from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.expand_loops import whole_count
-from dsd_lang.passes.measure_program import MAX_PHASES
 from dsd_lang.passes.outline import Element, ForkItem, Group, OutlineItem, Round, TailItem
 from dsd_lang.passes.quantities import evaluate, is_too_long
 from dsd_lang.rules import lr_not_positive, program_too_large, repeat_without_pair
+from dsd_lang.rules.program_too_large import MAX_PHASES
 from dsd_lang.syntax import nodes
 
 
@@ -84,7 +84,7 @@ class _Expansion:
             count = whole_count(tail.node.count, tail.names, "the number of repeats", self.diagnostics) or 1
         self.num_copies += count * len(pair)
         if self.num_copies > MAX_PHASES:
-            self.diagnostics.report(program_too_large.too_many_phases(MAX_PHASES, tail.node.span))
+            self.diagnostics.report(program_too_large.too_many_phases(tail.node.span))
             return []
         scale = self.scale(tail)
         loop = f"tail{self.num_tails}"

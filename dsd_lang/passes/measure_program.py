@@ -17,11 +17,10 @@ from dsd_lang.passes.quantities import Quantity, evaluate
 from dsd_lang.passes.read_used_files import joined
 from dsd_lang.passes.scopes import NO_SCOPE, Definition, Scope
 from dsd_lang.rules import program_too_large
+from dsd_lang.rules.program_too_large import MAX_PHASES
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import MAX_NESTING
 from dsd_lang.syntax.walk import bodies, names_in, statements
-
-MAX_PHASES = 100_000
 
 
 def is_measurable(program: nodes.Program, diagnostics: Diagnostics) -> bool:
@@ -56,7 +55,7 @@ def count_phases(
     total = counter.body(program.statements, NO_SCOPE)
     if total > MAX_PHASES:
         span = counter.culprit or (program.statements[-1].span if program.statements else program.span)
-        diagnostics.report(program_too_large.product_too_large(MAX_PHASES, here(span)))
+        diagnostics.report(program_too_large.product_too_large(here(span)))
         return None
     return total
 

@@ -32,16 +32,18 @@ from dsd_lang.base.diagnostics import Diagnostic, Span
 from dsd_lang.base.units import MAX_DIGITS, RANGE_WORDS
 
 CODE = "DSD405"
+MAX_PHASES = 100_000
+"""The phases that a plan may have, and the values that a range may."""
 
 
-def too_many_phases(most: int, span: Span, *, help: str = "") -> Diagnostic:
+def too_many_phases(span: Span, *, help: str = "") -> Diagnostic:
     """More phases than a plan may have."""
-    return Diagnostic(CODE, f"the program expands past {most:,} phases", span, label="too many phases", help=help)
+    return Diagnostic(CODE, f"the program expands past {MAX_PHASES:,} phases", span, label="too many phases", help=help)
 
 
-def product_too_large(most: int, span: Span) -> Diagnostic:
+def product_too_large(span: Span) -> Diagnostic:
     """More phases than a plan may have, detected before anything is expanded."""
-    return too_many_phases(most, span, help="lower the counts of the loops, forks and sweeps that multiply here")
+    return too_many_phases(span, help="lower the counts of the loops, forks and sweeps that multiply here")
 
 
 def blocks_too_deep(most: int, span: Span) -> Diagnostic:

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from dsd_lang.base.errors import DsdError
-from dsd_runtime.engine.metric_table import MetricTable
 from dsd_runtime.experiment.folder import RunFolder
-from dsd_runtime.experiment.history import History
-from dsd_runtime.experiment.keys import node_keys
 from dsd_runtime.experiment.longer import Shorter
 from dsd_runtime.experiment.node_training import NodeTrainer
+from dsd_runtime.experiment.open_run import OpenRun
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.experiment.stopping import StopRequest
 from dsd_runtime.experiment.threads import Threads, computing_on
@@ -54,12 +52,9 @@ def follow(prepared: Prepared, group: Group) -> int:
 
 
 def _follow(prepared: Prepared, group: Group, order: dict[str, Any], stop: StopRequest) -> None:
-    folder = RunFolder(Path(order["out"]))
-    keys = node_keys(prepared.plan, prepared.setting)
-    table = MetricTable(prepared.percent_metrics, prepared.own_directions)
+    run = OpenRun.of(prepared, RunFolder(Path(order["out"])))
     shorter = {key: Shorter(Path(path), short, updates) for key, (path, short, updates) in order["shorter"].items()}
-    history = History(prepared.plan, keys, folder, table)
-    trainer = NodeTrainer(prepared, folder, keys, history, Tracker(()), should_stop=stop, shorter=shorter, group=group)
+    trainer = NodeTrainer(run, Tracker(()), should_stop=stop, shorter=shorter, group=group)
     while "end" not in (order := group.told()):
         try:
             trainer.follow(order)

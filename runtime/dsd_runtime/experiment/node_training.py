@@ -23,15 +23,13 @@ from dsd_runtime.engine.references import ClockReading, ReferenceStore, put_buff
 from dsd_runtime.engine.session import Session
 from dsd_runtime.engine.session_state import reading_state
 from dsd_runtime.experiment.attempts import attempted, finish_publishing, is_lost, publish_attempt
-from dsd_runtime.experiment.folder import RunFolder
-from dsd_runtime.experiment.history import History
 from dsd_runtime.experiment.leases import Lease
 from dsd_runtime.experiment.line import ReportRelay, TrainedLine, attached, load_weights
 from dsd_runtime.experiment.longer import OpenKeys, Shorter, take_over_records
 from dsd_runtime.experiment.node_checks import NodeChecks
 from dsd_runtime.experiment.noted_failures import note_failure, noted_failure
+from dsd_runtime.experiment.open_run import OpenRun
 from dsd_runtime.experiment.references import FolderReferences
-from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.experiment.together import SharedReferences, Together, wrapped
 from dsd_runtime.experiment.torchrun import Group
 from dsd_runtime.masks.shards import mesh_of
@@ -54,10 +52,7 @@ class NodeTrainer:
 
     def __init__(
         self,
-        prepared: Prepared,
-        folder: RunFolder,
-        keys: Mapping[str, str],
-        history: History,
+        run: OpenRun,
         tracker: Tracker,
         *,
         should_stop: Callable[[], bool],
@@ -66,17 +61,17 @@ class NodeTrainer:
     ) -> None:
         """``group``: the processes that train each node together; the first one's trainer orders, and writes."""
         self._group = group
-        self.plan: Plan = prepared.plan
-        self._prepared, self._folder, self._keys, self._history = prepared, folder, keys, history
+        self.plan: Plan = run.prepared.plan
+        self._prepared, self._folder, self._keys, self._history = run.prepared, run.folder, run.keys, run.history
         self._tracker, self._should_stop, self._shorter = tracker, should_stop, shorter
-        self._checks = NodeChecks(prepared, keys, folder)
+        self._checks = NodeChecks(run.prepared, run.keys, run.folder)
         self._plans: dict[str, Plan] = {}
         self._lines = self.plan.lines()
         self._line: TrainedLine | None = None
         self._phases = {phase.id: phase for phase in self.plan.phases}
         self._has_loops = any(phase.cycles for phase in self.plan.phases)
         self._leases: dict[str, Lease] = {}
-        self._open_keys = OpenKeys(self.plan, prepared.setting, keys)
+        self._open_keys = OpenKeys(self.plan, run.prepared.setting, run.keys)
 
     def train(self, phase: Phase) -> dict[str, float] | None:
         """The last metrics of a node that is trained now, or was meanwhile by another process.

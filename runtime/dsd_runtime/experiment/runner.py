@@ -7,7 +7,7 @@ failed node gives up what needs it; the others are trained.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from dsd_lang.base.errors import DsdError
@@ -15,13 +15,12 @@ from dsd_lang.base.metrics import RELU_ENTROPY
 from dsd_lang.plan import Phase, Plan
 from dsd_runtime.experiment.executors.executor import Executor, Outcome
 from dsd_runtime.experiment.failures import PhasesFailed, is_of_one_phase
-from dsd_runtime.experiment.folder import RunFolder
-from dsd_runtime.experiment.history import History, NodeResult
+from dsd_runtime.experiment.history import NodeResult
 from dsd_runtime.experiment.leases import Lease
 from dsd_runtime.experiment.node_checks import NodeChecks
 from dsd_runtime.experiment.noted_failures import note_failure, noted_failure
+from dsd_runtime.experiment.open_run import OpenRun
 from dsd_runtime.experiment.ready import ReadyQueue
-from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.experiment.status import read_status
 from dsd_runtime.storage.checkpoint import load_checkpoint, save_weights
 from dsd_runtime.storage.durable import flush_together, remove
@@ -39,10 +38,7 @@ class Runner:
 
     def __init__(
         self,
-        prepared: Prepared,
-        folder: RunFolder,
-        keys: Mapping[str, str],
-        history: History,
+        run: OpenRun,
         tracker: Tracker,
         console: ConsoleProgress,
         executor: Executor,
@@ -51,12 +47,12 @@ class Runner:
         should_stop: Callable[[], bool],
         refresh: Callable[[], None],
     ) -> None:
-        self.plan: Plan = prepared.plan
+        self.plan: Plan = run.prepared.plan
         self.failures: dict[str, Exception] = {}
-        self._prepared, self._folder, self._keys, self._history = prepared, folder, keys, history
+        self._prepared, self._folder, self._keys, self._history = run.prepared, run.folder, run.keys, run.history
         self._tracker, self._console, self._executor, self._ready = tracker, console, executor, ready
         self._should_stop, self._refresh = should_stop, refresh
-        self._checks = NodeChecks(prepared, keys, folder)
+        self._checks = NodeChecks(run.prepared, run.keys, run.folder)
         self._phases = {phase.id: phase for phase in self.plan.phases}
         self._here: dict[str, str] = {}
         """What this run's executor trains: the phase by its node's key."""

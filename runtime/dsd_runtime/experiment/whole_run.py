@@ -15,19 +15,18 @@ from typing import Any
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.layers_file import layers_as_data
-from dsd_runtime.engine.metric_table import MetricTable
 from dsd_runtime.engine.support import require_supported
 from dsd_runtime.experiment.earlier import compare_with_earlier, earlier_threads, put_aside
 from dsd_runtime.experiment.executors.choose import workers
 from dsd_runtime.experiment.folder import RunFolder, default_folder
 from dsd_runtime.experiment.head import print_head
-from dsd_runtime.experiment.history import History, NodeResult
-from dsd_runtime.experiment.keys import node_keys
+from dsd_runtime.experiment.history import NodeResult
 from dsd_runtime.experiment.leases import Membership
 from dsd_runtime.experiment.longer import Shorter, shorter_forms
 from dsd_runtime.experiment.manifest import build_manifest
 from dsd_runtime.experiment.metric_files import join_metrics, part_metrics
 from dsd_runtime.experiment.noted_failures import forget_failures
+from dsd_runtime.experiment.open_run import OpenRun
 from dsd_runtime.experiment.predicting import keep_predictions
 from dsd_runtime.experiment.preflight import check_tree
 from dsd_runtime.experiment.ready import ReadyQueue
@@ -80,7 +79,8 @@ def _run_on(
     prepared: Prepared, folder: RunFolder, found: Survey, saved: LastSaved, command: Sequence[str]
 ) -> Trained | None:
     request = prepared.request
-    keys = node_keys(prepared.plan, prepared.setting)
+    run = OpenRun.of(prepared, folder)
+    keys = run.keys
     if request.write_layers is not None:
         write_json(request.write_layers, layers_as_data(found.layers))
     assert found.probe.model is not None
@@ -104,9 +104,9 @@ def _run_on(
     manifest = build_manifest(prepared, keys, command, counted)
     with ExitStack() as stack:
         with membership.alone():
-            _claim(prepared, folder, membership, keys, manifest, shorter)
+            _claim(run, membership, manifest, shorter)
             stack.enter_context(membership.joined())  # who is a member has claimed the folder
-        return _train(prepared, folder, membership, saved, manifest, cost.forecast(), rows, shorter)
+        return _train(run, membership, saved, manifest, cost.forecast(), rows, shorter)
 
 
 def _clear(folder: RunFolder, membership: Membership) -> None:
@@ -120,14 +120,13 @@ def _clear(folder: RunFolder, membership: Membership) -> None:
 
 
 def _claim(
-    prepared: Prepared,
-    folder: RunFolder,
+    run: OpenRun,
     membership: Membership,
-    keys: Mapping[str, str],
     manifest: dict[str, Any],
     shorter: Mapping[str, Shorter],
 ) -> None:
     """Makes the folder one of this run, or joins those who train the same in it now; one process at a time."""
+    prepared, folder, keys = run.prepared, run.folder, run.keys
     others = membership.others()
     if others and not _is_same(folder, manifest):
         others = membership.others(watch=True)
@@ -164,8 +163,7 @@ def _flops(prepared: Prepared, folder: RunFolder, found: Survey) -> dict[str, An
 
 
 def _train(
-    prepared: Prepared,
-    folder: RunFolder,
+    run: OpenRun,
     membership: Membership,
     saved: LastSaved,
     manifest: dict[str, Any],
@@ -173,16 +171,14 @@ def _train(
     rows: Sequence[PhaseRow],
     shorter: Mapping[str, Shorter],
 ) -> Trained:
+    prepared, folder = run.prepared, run.folder
     stop = StopRequest()
-    keys: Mapping[str, str] = manifest["nodes"]
     console = ConsoleProgress(prepared.request.progress, forecast, prepared.data.sizes)
-    history = History(prepared.plan, keys, folder, MetricTable(prepared.percent_metrics, prepared.own_directions))
-    refreshed = UpToDate(folder, keys.values())
-    place = workers(prepared, folder, keys, history, shorter, stop, (saved, console), refreshed)
+    refreshed = UpToDate(folder, run.keys.values())
+    place = workers(run, shorter, stop, (saved, console), refreshed)
     lengths = {prepared.plan.phases[row.index].id: row.updates for row in rows}
     ready = ReadyQueue(prepared.plan, None if place.executor.is_here else lengths)
-    runner = Runner(prepared, folder, keys, history, place.tracker, console, place.executor, ready,
-                    should_stop=stop, refresh=refreshed.refresh)  # fmt: skip
+    runner = Runner(run, place.tracker, console, place.executor, ready, should_stop=stop, refresh=refreshed.refresh)
     try:
         with stop.listening():
             results = runner.run()
@@ -194,21 +190,20 @@ def _train(
         raise Interrupted(number) from None
     finally:
         place.close()
-        join_metrics(folder, keys.values())
+        join_metrics(folder, run.keys.values())
     with membership.alone():
-        return _finished(prepared, folder, runner, manifest, results)
+        return _finished(run, runner, manifest, results)
 
 
-def _finished(
-    prepared: Prepared, folder: RunFolder, runner: Runner, manifest: Mapping[str, Any], results: list[NodeResult]
-) -> Trained:
+def _finished(run: OpenRun, runner: Runner, manifest: Mapping[str, Any], results: list[NodeResult]) -> Trained:
     """Writes the last weights, the results and the report; raises the error of phases that failed after it."""
+    prepared, folder = run.prepared, run.folder
     runner.mark_skipped()
     weights = runner.write_line_ends()
     failure = runner.failure()
     if failure is None:
         if prepared.request.keeps_predictions:
-            keep_predictions(prepared, folder, manifest["nodes"])
+            keep_predictions(prepared, folder, run.keys)
         write_json(folder.manifest, {**manifest, "finished": True})
     answer = read_results(folder.root)
     write_text(folder.results, answer.to_json())

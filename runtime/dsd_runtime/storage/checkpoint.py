@@ -17,14 +17,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from dsd_runtime.masks.shards import is_sharded
 from dsd_runtime.storage.durable import COMPLETE_MARK, flush_file, flush_together, write_failure, writing
-from dsd_runtime.storage.tensor_files import damaged, own_memory, require_sound, sha256_of, write_tensors
+from dsd_runtime.storage.tensor_files import SHARD_INDEX, damaged, require_sound, sha256_of, write_tensors
+from dsd_runtime.storage.trees import EncodedTree, decoded
 
 if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
-
-_SHARDS = "shards.json"
 
 
 def save_checkpoint(folder: Path | str, parts: Mapping[str, Any], *, is_flushed: bool = True) -> None:
@@ -37,7 +35,7 @@ def save_checkpoint(folder: Path | str, parts: Mapping[str, Any], *, is_flushed:
     :class:`DiskFull` or :class:`DsdError` if writing fails, on all processes; no incomplete file remains.
     """
     folder = Path(folder)
-    encoded = {name: _Encoded(tree) for name, tree in parts.items()}
+    encoded = {name: EncodedTree(tree) for name, tree in parts.items()}
     shards = {f"{name}/{key}": value for name, part in encoded.items() for key, value in part.shards.items()}
     try:
         if shards:
@@ -62,14 +60,14 @@ def load_checkpoint(
     """
     folder = Path(folder)
     sums = _read_sums(folder)
-    parts = [name[:-5] for name in sums if name.endswith(".json") and name != _SHARDS]
+    parts = [name[:-5] for name in sums if name.endswith(".json") and name != SHARD_INDEX]
     return {name: _read_part(folder, name, sums, mesh) for name in (parts if names is None else names)}
 
 
 def load_plain(folder: Path, name: str) -> Any:
     """A part of a checkpoint with None for every tensor, verified; no tensor is read."""
     sums = _read_sums(folder)
-    return _decode(_read_skeleton(folder, name, sums), None)
+    return decoded(_read_skeleton(folder, name, sums), None)
 
 
 def save_weights(path: Path, weights: Mapping[str, Tensor], *, is_flushed: bool = True) -> None:
@@ -88,72 +86,22 @@ def save_weights(path: Path, weights: Mapping[str, Tensor], *, is_flushed: bool 
         raise write_failure(path, error) from error
 
 
-# --- trees ------------------------------------------------------------------------------------------------------------
-
-
-class _Encoded:
-    """A part: plain data with the names of its tensors, its whole tensors, and its shards, by these names."""
-
-    def __init__(self, tree: Any) -> None:
-        self.whole: dict[str, Tensor] = {}
-        self.shards: dict[str, Tensor] = {}
-        self._seen: set[int] = set()
-        self.skeleton = self._encode(tree)
-
-    def _encode(self, value: Any) -> Any:
-        if isinstance(value, Tensor):
-            return {"$tensor": self._named(value)}
-        if isinstance(value, Mapping):
-            if all(isinstance(key, str) and not key.startswith("$") for key in value):
-                return {key: self._encode(item) for key, item in value.items()}
-            return {"$items": [[self._encode(key), self._encode(item)] for key, item in value.items()]}
-        if isinstance(value, tuple):
-            return {"$tuple": [self._encode(item) for item in value]}
-        if isinstance(value, list):
-            return [self._encode(item) for item in value]
-        if value is None or isinstance(value, str | int | float | bool):
-            return value
-        raise TypeError(f"a checkpoint holds tensors and plain data, not {type(value).__name__}")
-
-    def _named(self, value: Tensor) -> str:
-        name = f"t{len(self.whole) + len(self.shards)}"
-        if is_sharded(value):
-            self.shards[name] = value.detach()
-        else:
-            self.whole[name] = own_memory(value, self._seen)
-        return name
-
-
-def _decode(value: Any, tensors: Mapping[str, Tensor] | None) -> Any:
-    if isinstance(value, list):
-        return [_decode(item, tensors) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if "$tensor" in value:
-        return None if tensors is None else tensors[value["$tensor"]]
-    if "$items" in value:
-        return {_decode(key, tensors): _decode(item, tensors) for key, item in value["$items"]}
-    if "$tuple" in value:
-        return tuple(_decode(item, tensors) for item in value["$tuple"])
-    return {key: _decode(item, tensors) for key, item in value.items()}
-
-
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
 def _save_sharded(
-    folder: Path, encoded: Mapping[str, _Encoded], shards: Mapping[str, Tensor], *, is_flushed: bool
+    folder: Path, encoded: Mapping[str, EncodedTree], shards: Mapping[str, Tensor], *, is_flushed: bool
 ) -> None:
-    from dsd_runtime.storage.shard_files import INDEX, save_shards
+    from dsd_runtime.storage.shard_files import save_shards
 
     def write_rest(unfinished: Path, index: dict[str, Any], sums: Mapping[str, str]) -> None:
-        (unfinished / INDEX).write_text(json.dumps(index), encoding="utf-8")
+        (unfinished / SHARD_INDEX).write_text(json.dumps(index), encoding="utf-8")
         _write_whole(unfinished, encoded, sums)
 
     save_shards(folder, shards, write_rest, is_flushed=is_flushed)
 
 
-def _write_whole(unfinished: Path, encoded: Mapping[str, _Encoded], sums: Mapping[str, str]) -> None:
+def _write_whole(unfinished: Path, encoded: Mapping[str, EncodedTree], sums: Mapping[str, str]) -> None:
     """Writes what is not sharded, and the checksums; ``sums`` are those of the shards."""
     for name, part in encoded.items():
         if part.whole:
@@ -193,11 +141,11 @@ def _read_part(folder: Path, name: str, sums: Mapping[str, str], mesh: DeviceMes
     if (file := f"{name}.safetensors") in sums:
         require_sound(folder / file, sums[file])
         tensors = load_file(folder / file)
-    if _SHARDS in sums:
+    if SHARD_INDEX in sums:
         from dsd_runtime.storage.shard_files import load_shards, read_index
 
         tensors |= load_shards(folder, name, read_index(folder, sums), sums, mesh)
-    return _decode(skeleton, tensors)
+    return decoded(skeleton, tensors)
 
 
 def weights_fingerprint(weights: Mapping[str, Tensor]) -> str:

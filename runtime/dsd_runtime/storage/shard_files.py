@@ -38,12 +38,11 @@ from torch.futures import Future
 from dsd_lang.base.errors import DsdError
 from dsd_runtime.masks.shards import processes_of
 from dsd_runtime.storage.durable import flush_file, write_failure, writing
-from dsd_runtime.storage.tensor_files import damaged, own_memory, require_sound, sha256_of, write_tensors
+from dsd_runtime.storage.tensor_files import SHARD_INDEX, damaged, own_memory, require_sound, sha256_of, write_tensors
 
 if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
 
-INDEX = "shards.json"
 Sums = Mapping[str, str]
 
 
@@ -252,8 +251,8 @@ def _metadata_of(entry: Mapping[str, Any]) -> TensorStorageMetadata:
 
 def read_index(folder: Path, sums: Sums) -> dict[str, Any]:
     """Which sharded tensors a checkpoint has; none in one of a whole model."""
-    if INDEX not in sums:
+    if SHARD_INDEX not in sums:
         return {}
-    require_sound(folder / INDEX, sums[INDEX])
-    index: dict[str, Any] = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    require_sound(folder / SHARD_INDEX, sums[SHARD_INDEX])
+    index: dict[str, Any] = json.loads((folder / SHARD_INDEX).read_text(encoding="utf-8"))
     return index

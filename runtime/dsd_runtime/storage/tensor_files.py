@@ -10,6 +10,9 @@ from torch import Tensor
 
 from dsd_lang.base.errors import DsdError
 
+SHARD_INDEX = "shards.json"
+"""Which process has written which rows of the sharded tensors of a checkpoint."""
+
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Writes a safetensors file with the same permissions as other files of this process."""

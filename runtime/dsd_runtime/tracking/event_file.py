@@ -8,15 +8,14 @@ from __future__ import annotations
 import itertools
 import os
 import socket
-import struct
 import time
 from pathlib import Path
 from typing import Any
 
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from dsd_runtime.storage.durable import write_failure
-from dsd_runtime.tracking.crc32c import masked_crc32c
 
 _VERSION = "brain.Event:2"
 _numbers = itertools.count()
@@ -31,7 +30,7 @@ class EventFile:
         self._path = folder / f"events.out.tfevents.{name}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("xb")
+            self._records = RecordWriter(self._path.open("xb"))
         except OSError as error:
             raise write_failure(self._path, error) from error
         self._write(Event(file_version=_VERSION))
@@ -45,26 +44,20 @@ class EventFile:
     def flush(self) -> None:
         """Gives what is buffered to the operating system, so that TensorBoard sees it."""
         try:
-            self._file.flush()
+            self._records.flush()
         except OSError as error:
             raise write_failure(self._path, error) from error
 
     def close(self) -> None:
         """Writes the rest."""
         try:
-            self._file.close()
+            self._records.close()
         except OSError as error:
             raise write_failure(self._path, error) from error
 
     def _write(self, event: Any) -> None:
         event.wall_time = time.time()
-        data = event.SerializeToString()
-        length = struct.pack("<Q", len(data))
         try:
-            self._file.write(b"".join((length, _checksum(length), data, _checksum(data))))
+            self._records.write(event.SerializeToString())
         except OSError as error:
             raise write_failure(self._path, error) from error
-
-
-def _checksum(data: bytes) -> bytes:
-    return struct.pack("<I", masked_crc32c(data))

@@ -16,9 +16,9 @@ from dsd_runtime.experiment.executors.order import WorkOrder
 from dsd_runtime.experiment.executors.processes import Processes
 from dsd_runtime.experiment.folder import RunFolder
 from dsd_runtime.experiment.following import first_order
-from dsd_runtime.experiment.history import History
 from dsd_runtime.experiment.longer import Shorter
 from dsd_runtime.experiment.node_training import NodeTrainer
+from dsd_runtime.experiment.open_run import OpenRun
 from dsd_runtime.experiment.recorders import recorders
 from dsd_runtime.experiment.reporting import UpToDate
 from dsd_runtime.experiment.setup import Prepared
@@ -46,22 +46,20 @@ class Workers:
 
 
 def workers(
-    prepared: Prepared,
-    folder: RunFolder,
-    keys: Mapping[str, str],
-    history: History,
+    run: OpenRun,
     shorter: Mapping[str, Shorter],
     stop: StopRequest,
     shown: tuple[LastSaved, ConsoleProgress],
     up_to_date: UpToDate,
 ) -> Workers:
     """This process, or those that `--jobs`, `--ray` or `--slurm` ask for."""
+    prepared, folder = run.prepared, run.folder
     request = prepared.request
     mark = folder.leases / f"stop-{secrets.token_hex(8)}"
     if not request.is_shared:
-        tracker = Tracker((*shown, *recorders(prepared, folder, keys), up_to_date))
+        tracker = Tracker((*shown, *recorders(prepared, folder, run.keys), up_to_date))
         group = prepared.group
-        trainer = NodeTrainer(prepared, folder, keys, history, tracker, should_stop=stop, shorter=shorter, group=group)
+        trainer = NodeTrainer(run, tracker, should_stop=stop, shorter=shorter, group=group)
         if group is not None:
             group.begins(first_order(folder, prepared, dict(shorter)))
             return Workers(InRanks(prepared.plan, trainer, group), tracker, mark)

@@ -11,13 +11,11 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from dsd_lang.base.errors import DsdError
-from dsd_runtime.engine.metric_table import MetricTable
 from dsd_runtime.experiment.executors.order import WorkOrder
 from dsd_runtime.experiment.failures import failure_as_data
 from dsd_runtime.experiment.folder import RunFolder
-from dsd_runtime.experiment.history import History
-from dsd_runtime.experiment.keys import node_keys
 from dsd_runtime.experiment.node_training import NodeTrainer
+from dsd_runtime.experiment.open_run import OpenRun
 from dsd_runtime.experiment.recorders import recorders
 from dsd_runtime.experiment.setup import prepare
 from dsd_runtime.experiment.threads import Threads, computing_on
@@ -56,15 +54,10 @@ class Workplace:
         prepared = replace(prepared, setting=setting)
         self._open.enter_context(computing_on(Threads(threads, threads or 1, "")))
         assert order.request.out is not None
-        folder = RunFolder(order.request.out)
-        keys = node_keys(prepared.plan, setting)
-        self._tracker = Tracker((LinesOnly(self._say), *recorders(prepared, folder, keys, is_shared=True)))
+        run = OpenRun.of(prepared, RunFolder(order.request.out))
+        self._tracker = Tracker((LinesOnly(self._say), *recorders(prepared, run.folder, run.keys, is_shared=True)))
         self._open.callback(self._tracker.close)
-        table = MetricTable(prepared.percent_metrics, prepared.own_directions)
-        self._trainer = NodeTrainer(
-            prepared, folder, keys, History(prepared.plan, keys, folder, table), self._tracker,
-            should_stop=self._should_stop, shorter=order.shorter,
-        )  # fmt: skip
+        self._trainer = NodeTrainer(run, self._tracker, should_stop=self._should_stop, shorter=order.shorter)
         self._phases = {phase.id: phase for phase in prepared.plan.phases}
 
     def train(self, phase: str) -> dict[str, Any]:
