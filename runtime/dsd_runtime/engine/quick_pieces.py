@@ -31,6 +31,9 @@ Masks = Mapping[int, ClearingMask]
 class Operations(NamedTuple):
     """The operations of the formulas, on a tensor or on lists of tensors: the same kernels."""
 
+    can_be_fused: bool
+    """Whether the tensors have their elements in the same order in memory, as torch's fused kernels take for granted.
+    """
     add_: Callable[..., object]
     mul_: Callable[..., object]
     div_: Callable[..., object]
@@ -39,8 +42,10 @@ class Operations(NamedTuple):
     addcdiv_: Callable[..., object]
 
 
-_ON_TENSOR = Operations(Tensor.add_, Tensor.mul_, Tensor.div_, Tensor.lerp_, Tensor.addcmul_, Tensor.addcdiv_)
+ON_TENSOR = Operations(True, Tensor.add_, Tensor.mul_, Tensor.div_, Tensor.lerp_, Tensor.addcmul_, Tensor.addcdiv_)
+_ON_TENSORS_IN_ANY_ORDER = ON_TENSOR._replace(can_be_fused=False)
 _ON_LISTS = Operations(
+    True,
     torch._foreach_add_,
     torch._foreach_mul_,
     torch._foreach_div_,
@@ -82,6 +87,12 @@ class Scratch:
         return space
 
 
+def dtype_of(values: Any) -> torch.dtype:
+    """The dtype of a tensor, or of the first in a list."""
+    dtype: torch.dtype = (values if isinstance(values, Tensor) else values[0]).dtype
+    return dtype
+
+
 def gradients_of(parameters: Sequence[Tensor]) -> list[Tensor]:
     """The gradients of parameters that all have one."""
     return [parameter.grad for parameter in parameters if parameter.grad is not None]
@@ -95,14 +106,18 @@ def pieces(
     size, most = 0, PIECE_ELEMENTS * torch.get_num_threads()
     for row in zip(parameters, gradients_of(parameters), *moments, strict=True):
         numel, mask = row[0].numel(), masks.get(id(row[0]))
-        if numel > most and _is_contiguous(row, mask):
+        is_contiguous = all(tensor.is_contiguous() for tensor in row)
+        if numel > most and is_contiguous and (mask is None or mask.mask.is_contiguous()):
             for piece in _cut(row, mask, most):
-                yield _ON_TENSOR, piece
+                yield ON_TENSOR, piece
             continue
         if mask is not None:
             mask.clear(row[1])
+        if not (is_contiguous or _are_channels_last(row)):
+            yield _ON_TENSORS_IN_ANY_ORDER, row
+            continue
         if numel > _SMALL_ELEMENTS:
-            yield _ON_TENSOR, row
+            yield ON_TENSOR, row
             continue
         rows.append(row)
         size += numel
@@ -113,8 +128,8 @@ def pieces(
         yield _ON_LISTS, tuple(map(list, zip(*rows, strict=True)))
 
 
-def _is_contiguous(row: tuple[Tensor, ...], mask: ClearingMask | None) -> bool:
-    return all(tensor.is_contiguous() for tensor in row) and (mask is None or mask.mask.is_contiguous())
+def _are_channels_last(row: tuple[Tensor, ...]) -> bool:
+    return all(tensor.is_contiguous(memory_format=torch.channels_last) for tensor in row)
 
 
 def _cut(row: tuple[Tensor, ...], mask: ClearingMask | None, most: int) -> Iterator[tuple[Tensor, ...]]:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dsd_runtime.engine.quick_pieces import Group, Masks, Operations, Scratch, State, gradients_of, pieces
+from dsd_runtime.engine.quick_pieces import Group, Masks, Operations, Scratch, State, dtype_of, gradients_of, pieces
 
 
 class QuickSgd:
@@ -40,7 +40,8 @@ class QuickSgd:
 
     def _rest(self, on: Operations, group: Group, weights: Any, gradients: Any, moments: Any) -> None:
         """The step, after the buffer was multiplied by the momentum; ``moments`` is None without momentum."""
-        if not (group["nesterov"] or group["dampening"]) and _has_same_bits(_dtype_of(weights)):
+        is_other = group["nesterov"] or group["dampening"]
+        if on.can_be_fused and not is_other and _has_same_bits(dtype_of(weights)):
             _fused(group, weights, gradients, moments)
             return
         if group["weight_decay"]:
@@ -92,11 +93,6 @@ def _agree(group: Group, weights: Tensor, gradients: Tensor, moments: Tensor) ->
         and torch.equal(with_momentum, weights.add(moments, alpha=-group["lr"]))
         and torch.equal(plain, weights.add(direction, alpha=-group["lr"]))
     )
-
-
-def _dtype_of(values: Any) -> torch.dtype:
-    dtype: torch.dtype = (values if isinstance(values, Tensor) else values[0]).dtype
-    return dtype
 
 
 def _start(state: State, group: Group, parameters: list[Tensor], masks: Masks) -> None:

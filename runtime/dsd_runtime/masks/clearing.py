@@ -55,7 +55,7 @@ def rows_in_a_piece(shape: Sequence[int], numel: int, device: torch.device) -> i
 class ClearingMask:
     """A bool mask and its bytes cut into pieces, ready to clear tensors of its shape at every update."""
 
-    __slots__ = ("_bytes", "_pieces", "_rows", "_wide", "mask")
+    __slots__ = ("_bytes", "_flat", "_pieces", "_rows", "_wide", "mask")
 
     def __init__(self, mask: Tensor) -> None:
         self.mask = mask
@@ -64,6 +64,7 @@ class ClearingMask:
         self._pieces = torch.split(self._bytes, self._rows) if self._rows else (self._bytes,)
         is_small = mask.device.type == "cpu" and mask.numel() <= WIDE_ELEMENTS
         self._wide = self._bytes.to(torch.int32).neg_() if is_small else None
+        self._flat: dict[tuple[int, int], tuple[Tensor, ...]] = {}
 
     def clear(self, values: Tensor) -> None:
         """Writes +0.0 where the mask is false; `values` has the mask's shape and device. Needs `torch.no_grad`."""
@@ -82,8 +83,12 @@ class ClearingMask:
 
         Mask and tensor have to be contiguous.
         """
-        wide = self._wide if like.element_size() == 4 else None
-        return torch.split((self._bytes if wide is None else wide).view(-1), elements)
+        key = (like.element_size(), elements)
+        pieces = self._flat.get(key)
+        if pieces is None:
+            whole = self._bytes if self._wide is None or key[0] != 4 else self._wide
+            pieces = self._flat[key] = torch.split(whole.view(-1), elements)
+        return pieces
 
     def clear_rows(self, gradient: Tensor) -> None:
         """The same for a sparse COO tensor of the mask's shape: only its stored values are touched."""

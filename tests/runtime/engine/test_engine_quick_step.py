@@ -144,6 +144,61 @@ def test_where_a_tensor_is_cut_changes_no_bit(
     assert_equal_bits(*optimizers)
 
 
+def _channels_last(values: Tensor) -> Tensor:
+    return values.contiguous(memory_format=torch.channels_last)
+
+
+def _with_gaps(values: Tensor) -> Tensor:
+    """The same values in every second element of memory."""
+    wide = torch.zeros(*values.shape[:-1], 2 * values.shape[-1])
+    wide[..., ::2] = values
+    return wide[..., ::2]
+
+
+@pytest.mark.parametrize("shape", [(8, 7, 3, 3), (64, 70, 9, 9)], ids=["small", "large"])
+@pytest.mark.parametrize(("kind", "options"), [QUICK[0], QUICK[2], QUICK[7]])
+@pytest.mark.parametrize(
+    ("of_weight", "of_gradient"),
+    [(_channels_last, torch.clone), (torch.clone, _channels_last), (_channels_last, _channels_last),
+     (_with_gaps, torch.clone), (_with_gaps, _with_gaps)],
+)  # fmt: skip
+def test_how_weights_and_gradients_lie_in_memory_changes_no_bit(
+    of_weight: Callable[[Tensor], Tensor],
+    of_gradient: Callable[[Tensor], Tensor],
+    kind: type[optim.Optimizer],
+    options: dict[str, Any],
+    shape: tuple[int, ...],
+) -> None:
+    """Torch's fused kernels walk through memory, so they would add a weight's gradient to another weight."""
+    torch.manual_seed(0)
+    drawn = torch.randn(shape)
+    weights = [nn.Parameter(of_weight(drawn)) for _ in range(2)]
+    quick, own = (kind([weight], **{"lr": 0.01, **options}) for weight in weights)
+    for _ in range(3):
+        gradient = torch.randn(shape)
+        for weight in weights:
+            weight.grad = of_gradient(gradient)
+        assert QuickStep()(quick)
+        own.step()
+    assert_equal_bits(quick, own)
+
+
+@pytest.mark.parametrize("kind", [optim.Adam, optim.AdamW])
+def test_zeros_keep_the_sign_that_the_optimizer_gives_them(kind: type[optim.Optimizer]) -> None:
+    """The step of Adam is made in two: the first must not turn -0 into 0."""
+    zeros = torch.tensor([0.0, -0.0, -0.0, -0.0, -0.0, 1e-45]).repeat(50_000)
+    gradients = torch.tensor([-0.0, 0.0, -0.0, 1e-42, -1e-42, 0.0]).repeat(50_000)
+    found = []
+    for is_quick in (True, False):
+        weight = nn.Parameter(zeros.clone())
+        optimizer = kind([weight], lr=1e-9, eps=1.0)
+        for _ in range(2):
+            weight.grad = gradients.clone()
+            assert QuickStep()(optimizer) if is_quick else optimizer.step() is None
+        found.append(weight.detach().view(torch.int32))
+    assert torch.equal(*found)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(("kind", "options"), [QUICK[1], QUICK[2], QUICK[4], QUICK[5]])
 def test_gradients_masked_in_pieces_are_those_masked_before(
