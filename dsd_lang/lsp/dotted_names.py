@@ -9,14 +9,16 @@ from dsd_lang.base.diagnostics import Span
 from dsd_lang.base.named_tuples import NamedTuple
 
 _VARIABLE = re.compile(r"(?:^|,)[ \t]*([^\W\d]\w*)[ \t]*=")
+_VALUE = re.compile(r"(?:^|[,=])[ \t]*([^\W\d]\w*)[ \t]*(?=[,\]])")
 
 
 class NamePart(NamedTuple):
-    """A label, its span, and the variables that the brackets behind it name."""
+    """A label, its span, and the variables and values that the brackets behind it name."""
 
     name: str
     span: Span
     variables: tuple[tuple[str, Span], ...] = ()
+    values: tuple[tuple[str, Span], ...] = ()
 
 
 def parts_of(path: str, span: Span) -> tuple[NamePart, ...]:
@@ -27,13 +29,14 @@ def parts_of(path: str, span: Span) -> tuple[NamePart, ...]:
     """
     placed: list[NamePart] = []
     skipped = 0
-    for part in split_path(path) if path else ():
+    for part in split_path(path):
         name, bracket, index = part.partition("[")
         inside = skipped + len(name) + len(bracket)
-        variables = tuple(
-            (found[1], _moved(span, inside + found.start(1), len(found[1]))) for found in _VARIABLE.finditer(index)
+        variables, values = (
+            tuple((found[1], _moved(span, inside + found.start(1), len(found[1]))) for found in pattern.finditer(index))
+            for pattern in (_VARIABLE, _VALUE)
         )
-        placed.append(NamePart(name, _moved(span, skipped, len(name)), variables))
+        placed.append(NamePart(name.strip(), _moved(span, skipped, len(name)), variables, values))
         skipped += len(part) + 1
     return tuple(placed)
 

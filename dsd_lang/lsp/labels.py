@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from dsd_lang.base.arms import split_path
 from dsd_lang.base.diagnostics import Span
 from dsd_lang.base.layers import KINDS, ROLES
 from dsd_lang.base.metrics import split_metric
@@ -133,7 +134,7 @@ class LabelTable:
         for compare in compares_in(statement):
             for name in (compare.left, compare.right):
                 if name is not None:
-                    self._paths.append(_Path(parts_of(name.text, name.span), scope))
+                    self._path(name.text, name.span, scope, names)
         if isinstance(statement, nodes.Let):
             made = self._made("let", statement.name, statement, statement.span.end, end)
             return names.with_values({made.name: made})
@@ -261,18 +262,25 @@ class LabelTable:
             if isinstance(node, nodes.Call) and isinstance(node.callee, nodes.Reference):
                 node = node.callee
             if isinstance(node, nodes.Reference):
-                self._reference(node, scope)
+                self._reference(node, scope, names)
             elif isinstance(node, nodes.Name) and node.text in names.values:
                 self._value(node.text, node.span, names)
             elif isinstance(node, nodes.Name) and has_arms:
                 arm, _ = split_metric(node.text)
-                self._paths.append(_Path(parts_of(arm, node.span), scope))
+                self._path(arm, node.span, scope, names)
 
     def _value(self, name: str, span: Span, names: Names) -> None:
         if name in names.values:
             self.uses.append(Use(span, names.values[name]))
 
-    def _reference(self, node: nodes.Reference, scope: LabelScope) -> None:
+    def _path(self, path: str, span: Span, scope: LabelScope, names: Names) -> None:
+        """Notes a path as it is written at the head of a span, where blanks may stand in brackets."""
+        parts = parts_of(self.text[span.start : span.end], span)[: len(split_path(path))] if path else ()
+        for name, where in (value for part in parts for value in part.values):
+            self._value(name, where, names)
+        self._paths.append(_Path(parts, scope))
+
+    def _reference(self, node: nodes.Reference, scope: LabelScope, names: Names) -> None:
         path = node.path
         if path[0] == "init":
             return
@@ -280,7 +288,7 @@ class LabelTable:
         if len(path) > 1 and (path[-1] in MOMENTS or path[-1][:1].isdecimal()):
             path = path[:-1]
         start = node.span._replace(column=node.span.column + 1, start=node.span.start + 1)
-        self._paths.append(_Path(parts_of(".".join(path), start), scope))
+        self._path(".".join(path), start, scope, names)
 
     def _resolve(self, path: _Path) -> None:
         """One use for each part that refers to something."""

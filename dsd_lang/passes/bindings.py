@@ -9,6 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from dsd_lang.base.arguments import RATE_WORDS
+from dsd_lang.base.arms import split_index
 from dsd_lang.base.diagnostics import Span
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.collected_diagnostics import Diagnostics
@@ -79,6 +80,21 @@ def written(bound: Bound) -> str:
     return describe(bound).strip("`")
 
 
+def named_arm(part: str, names: Names) -> str:
+    """One part of a path with the values of the names in its brackets: `grid[s]` is `grid[25%]` where `s` is 25%."""
+    label, values = split_index(part)
+    if not any(value in names for value in values.values()):
+        return part
+    meant = [(name, written(names[value]) if value in names else value) for name, value in values.items()]
+    return f"{label}[{','.join(f'{name}={value}' if name else value for name, value in meant)}]"
+
+
+def named_reference(node: nodes.Reference, names: Names) -> nodes.Reference:
+    """A reference with the values of the names in its brackets."""
+    path = tuple([named_arm(part, names) for part in node.path])
+    return node if path == node.path else nodes.Reference(path, node.span)
+
+
 def _part(value: nodes.Value) -> str:
     return value.text if isinstance(value, (nodes.Number, nodes.LengthLiteral, nodes.Name)) else describe(value)
 
@@ -90,6 +106,8 @@ def closed(node: nodes.Domain, names: Names) -> nodes.Domain:
         if isinstance(bound, Quantity):
             return literal_node(bound, node.span)
         return node if bound is None or isinstance(bound, nodes.SelectorList) else bound
+    if isinstance(node, nodes.Reference):
+        return named_reference(node, names)
     if isinstance(node, nodes.Unary):
         return nodes.Unary(node.operator, _value(node.operand, names), node.span)
     if isinstance(node, nodes.Binary):

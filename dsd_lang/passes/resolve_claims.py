@@ -6,6 +6,7 @@ loop is resolved once for each of its branches; a metric without an arm is that 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
@@ -13,6 +14,7 @@ from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.base.arms import split_index, split_path
 from dsd_lang.base.diagnostics import CalledSpan, Span, here
 from dsd_lang.base.metrics import split_metric
+from dsd_lang.passes.bindings import named_arm
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import ClaimDraft, NamedThing, NameScope
@@ -24,6 +26,8 @@ from dsd_lang.syntax import nodes
 
 if TYPE_CHECKING:
     from dsd_lang.plan.shapes import ComparisonData, ExpectationData, SpanData
+
+_ARM = re.compile(r"\w+\[[^\[\]]*\]")
 
 
 def resolve_claims(compilation: Compilation) -> None:
@@ -99,7 +103,7 @@ class _Claims:
 
     def arms_of(self, label: nodes.Name) -> tuple[str, ...]:
         """The names of a sweep's arms, in order; none after reporting a word that names no sweep of two arms."""
-        *path, name = split_path(label.text)
+        *path, name = self.parts(label.text)
         scope: NameScope | None = self.claim.scope
         if path:
             entry = find(self.claim.scope, path[0], self.claim.position)
@@ -154,6 +158,7 @@ class _Claims:
             return None
         written = node.condition.span
         said = " ".join(text[written.start : written.end].split())
+        said = _ARM.sub(lambda arm: named_arm("".join(arm[0].split()), self.claim.names), said)
         return {
             "condition": condition,
             "text": f"{self.claim.arm}: {said}" if self.claim.arm else said,
@@ -169,14 +174,18 @@ class _Claims:
         return None if path is None else f"{path}.{metric}"
 
     def arm(self, name: str, node: nodes.Name) -> str | None:
-        parts = split_path(name)
+        parts = self.parts(name)
         entry = find(self.claim.scope, parts[0], self.claim.position)
         for part in parts[1:]:
             entry = self.inside(entry, part)
         if entry is not None and entry.branch:
             return entry.branch[0].arm
-        self.unknown(name, entry, node)
+        self.unknown(".".join(parts), entry, node)
         return None
+
+    def parts(self, path: str) -> list[str]:
+        """The parts of a path, with the values of the names in brackets."""
+        return [named_arm(part, self.claim.names) for part in split_path(path)]
 
     def inside(self, entry: NamedThing | None, name: str) -> NamedThing | None:
         if entry is None or not entry.branch:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from dsd_lang.base.arguments import ARGUMENTS
 from dsd_lang.base.arms import names_arm, split_index
 from dsd_lang.base.units import parse_length
+from dsd_lang.passes.bindings import named_reference
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import Draft, Draftbook, Instance, NamedThing, NameScope
@@ -91,7 +92,7 @@ class _Resolver:
             return
         if not isinstance(node, nodes.Reference):
             return
-        reference = self.reference(draft, node)
+        reference = self.reference(draft, named_reference(node, draft.item.names))
         if reference is None:
             return
         if isinstance(value, WrittenTeacher):

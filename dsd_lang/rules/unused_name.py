@@ -33,7 +33,7 @@ import re
 
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
-from dsd_lang.syntax.walk import statements, values_of, words_in
+from dsd_lang.syntax.walk import compares_in, statements, values_of, words_in
 
 CODE = "DSD904"
 
@@ -60,6 +60,9 @@ def check(subject: Subject) -> None:
 def _words(statement: nodes.Statement) -> set[str]:
     """All words that may be a use of a name."""
     words = {word for root in values_of(statement) for word in words_in(root)}
+    words |= {
+        arm.text for compare in compares_in(statement) for arm in (compare.left, compare.right) if arm is not None
+    }
     return words | {part for word in words if "[" in word for part in re.findall(r"\w+", word)}
 
 

@@ -98,6 +98,37 @@ def test_references_are_those_of_the_scope(editor: Editor, mark: str, lines: lis
     assert sorted(item.range.start.line for item in marks) == lines
 
 
+ARMS = """let few = 20%
+base: dense 5ep lr=0.1
+grid: sweep (t, w) in (few, 0), (40%, 0) { sparse t wd=w 1ep; dense 1ep }
+compare grid[t = few, w=0] vs grid[t=40%, w=0] on=test.err
+for x in few, 40% { dense from=@grid[ t=x, w = 0 ].end; expect grid[t=few,w=0].test.err < 3 }
+"""
+
+
+@pytest.mark.parametrize(
+    ("mark", "lines"),
+    [
+        ("let |few", [0, 2, 3, 4, 4]),
+        ("for |x", [4, 4]),
+        ("(t, |w)", [2, 2, 3, 3, 4, 4]),
+        ("|grid:", [2, 3, 3, 4, 4]),
+    ],
+)
+def test_names_in_the_brackets_of_arms(editor: Editor, mark: str, lines: list[int]) -> None:
+    text, position = at(ARMS.replace(mark.replace("|", ""), mark, 1))
+    editor.open(text)
+    context = types.ReferenceContext(include_declaration=True)
+    found = editor.at(types.TEXT_DOCUMENT_REFERENCES, position, context=context)
+    spans = words(text, [item.range for item in found])
+    assert [line for line, _ in spans] == lines
+    assert len({word for _, word in spans}) == 1
+    [of_document] = editor.at(types.TEXT_DOCUMENT_RENAME, position, new_name="renamed").document_changes
+    renamed = edited(text, of_document.edits)
+    assert renamed.count("renamed") == len(lines)
+    assert dsd_lang.compile(renamed).hash == dsd_lang.compile(text).hash
+
+
 @pytest.mark.parametrize(
     "mark", ["let |s =", "again(|t,", "for (|s,", "sweep |t in", "def |again", "|grid:", "let |t2"]
 )
