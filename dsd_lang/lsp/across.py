@@ -1,4 +1,4 @@
-"""Finds what refers to a definition, in a document and in every file that is known through `use`."""
+"""Finds what refers to a definition: in a document, in files that `use` connects with it, in the editor's folders."""
 
 from __future__ import annotations
 
@@ -28,14 +28,25 @@ def home_of(document: Document, definition: Definition) -> Home:
     return Home(document.other(definition.file) if definition.file else document, definition.span)
 
 
-def known_documents(document: Document) -> list[Document]:
-    """A document, all open ones, and the files that these use, directly or not."""
+def known_documents(document: Document, home: Home) -> list[Document]:
+    """A document, all open ones, those in the editor's folders that may use the home, and the files that these use.
+
+    Raises :class:`DsdError` if they are too many.
+    """
     found: list[Document] = []
     waiting = [document, *(item for item in document.files.opened() if item.uri != document.uri)]
     seen = {item.path or item.uri for item in waiting}
-    while waiting and len(found) < MAX_FILES:
+    closed = document.files.naming(home.document.path) if home.document.path is not None else []
+    waiting += [document.other(path) for path in closed if path not in seen]
+    seen.update(closed)
+    while waiting:
         current = waiting.pop(0)
         found.append(current)
+        if len(found) > MAX_FILES:
+            raise DsdError(
+                f"more than {MAX_FILES} files may use `{home.document.source}`",
+                help="open a smaller folder in the editor",
+            )
         for other in used_documents(current):
             if other.path is not None and other.path not in seen:
                 seen.add(other.path)
@@ -57,6 +68,6 @@ def used_documents(document: Document) -> list[Document]:
 
 def uses_across(document: Document, home: Home) -> list[tuple[Document, list[Span]]]:
     """Every document that refers to a definition, with the spans that do; the one that has it comes first."""
-    own = [home.document, *(item for item in known_documents(document) if item is not home.document)]
+    own = [home.document, *(item for item in known_documents(document, home) if item is not home.document)]
     listed = [(item, item.labels.uses_of(home.key_in(item))) for item in own]
     return [pair for pair in listed if pair[1] or pair[0] is home.document]

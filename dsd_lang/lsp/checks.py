@@ -27,9 +27,12 @@ class Checks:
         self._pauses: dict[str, float] = {}
         self._collection: asyncio.TimerHandle | None = None
         self._checked_seconds = 0.0
+        self._has_ended = False
 
     def later(self, uri: str) -> None:
         """Checks a document unless another change follows shortly."""
+        if self._has_ended:
+            return
         self.cancel(uri)
         pause = self._pauses.get(uri, QUIET_SECONDS)
         self._waiting[uri] = asyncio.get_running_loop().call_later(pause, self.now, uri)
@@ -48,6 +51,12 @@ class Checks:
         handle = self._waiting.pop(uri, None)
         if handle is not None:
             handle.cancel()
+
+    def end(self) -> None:
+        """Cancels all pending checks, and takes no more: nobody is told what they find."""
+        for uri in list(self._waiting):
+            self.cancel(uri)
+        self._has_ended = True
 
     def forget(self, uri: str) -> None:
         """Forgets a closed document."""

@@ -175,12 +175,12 @@ class Document:
 class Documents:
     """All open documents, by URI."""
 
-    def __init__(self, say: Callable[[DsdError], None]) -> None:
+    def __init__(self, say: Callable[[DsdError], None], folders: Callable[[], Iterable[str]]) -> None:
         self.client = Client()
         self.wishes = Wishes()
         self._say = say
         self._open: dict[str, Document] = {}
-        self.files = Files(self.all)
+        self.files = Files(self.all, folders=folders)
 
     def get(self, uri: str) -> Document | None:
         """The document of a URI, if it is open."""

@@ -10,6 +10,7 @@ from pygls.uris import to_fs_path
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.files import read_schedule
+from dsd_lang.lint.project import find_schedules
 
 if TYPE_CHECKING:
     from dsd_lang.lsp.documents import Document
@@ -19,9 +20,13 @@ class Files:
     """Reads files by their absolute paths; ``changed`` has texts that take precedence over all."""
 
     def __init__(
-        self, opened: Callable[[], Iterable[Document]] = tuple, changed: Mapping[str, str] | None = None
+        self,
+        opened: Callable[[], Iterable[Document]] = tuple,
+        changed: Mapping[str, str] | None = None,
+        folders: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         self._opened = opened
+        self._folders = folders
         self._changed = changed or {}
         self._kept: dict[str, Document] = {}  # of files that are not open
 
@@ -53,7 +58,19 @@ class Files:
 
     def with_texts(self, changed: Mapping[str, str]) -> Files:
         """The same files, some with other texts."""
-        return Files(self._opened, {**self._changed, **changed})
+        return Files(self._opened, {**self._changed, **changed}, self._folders)
+
+    def naming(self, path: str) -> list[str]:
+        """The schedules in the editor's folders, open or not, whose text has the name of a file."""
+        name = os.path.basename(path)
+        found = [os.path.abspath(one) for one in find_schedules(self._folders(), problems=[])]
+        return [one for one in found if name in self._text_or_nothing(one)]
+
+    def _text_or_nothing(self, path: str) -> str:
+        try:
+            return self.text(path)
+        except DsdError:
+            return ""  # it cannot be read, so it uses nothing; `dsd-lint` says so
 
     def _open_document(self, path: str) -> Document | None:
         return next((item for item in self._opened() if item.path == path), None)

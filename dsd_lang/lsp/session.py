@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
@@ -28,8 +28,12 @@ from dsd_lang.lsp import (
 from dsd_lang.lsp.checks import Checks
 from dsd_lang.lsp.client import client_of
 from dsd_lang.lsp.documents import Documents
+from dsd_lang.lsp.files import path_of_uri
 from dsd_lang.lsp.protocol import DsdProtocol
 from dsd_lang.lsp.settings import forget, read_wishes
+
+if TYPE_CHECKING:
+    from pygls.server import ServerErrors
 
 PROGRAM = "dsd-lsp"
 Feature = Callable[[Any, Any], Any]
@@ -67,9 +71,10 @@ class EditorSession(LanguageServer):
 
     def __init__(self) -> None:
         super().__init__(PROGRAM, __version__, protocol_cls=DsdProtocol)
-        self.documents = Documents(self.say)
+        self.documents = Documents(self.say, self.folders)
         self.checks = Checks(self.check)
         self.is_shut_down = False
+        self._is_reporting = False
 
     def check(self, uri: str) -> None:
         """Pushes the diagnostics of a document to an editor that does not pull them."""
@@ -84,6 +89,20 @@ class EditorSession(LanguageServer):
             self.checks.later(user)
         if users and self.documents.client.can_be_told_to_pull:
             self.workspace_diagnostic_refresh(None)
+
+    def report_server_error(self, error: Exception, source: ServerErrors) -> None:
+        """Tells the editor about a failure of the server, but not about a failure to tell it one."""
+        if not self._is_reporting:
+            self._is_reporting = True
+            try:
+                super().report_server_error(error, source)
+            finally:
+                self._is_reporting = False
+
+    def folders(self) -> list[str]:
+        """The folders that the editor shows."""
+        uris = [self.workspace.root_uri, *self.workspace.folders]
+        return list(dict.fromkeys(path for uri in uris if uri and (path := path_of_uri(uri)) is not None))
 
     def say(self, error: DsdError) -> None:
         """Shows the user one sentence and a help line."""
@@ -131,6 +150,7 @@ def _initialize(ls: EditorSession, params: types.InitializeParams) -> None:
 
 def _shutdown(ls: EditorSession, *_: Any) -> None:
     ls.is_shut_down = True
+    ls.checks.end()
 
 
 def _open(ls: EditorSession, params: types.DidOpenTextDocumentParams) -> None:

@@ -7,9 +7,12 @@ import gc
 import time
 
 import pytest
+from lsprotocol import types
+from pygls.exceptions import JsonRpcInternalError
 
 from dsd_lang.lsp import checks
 from dsd_lang.lsp.checks import Checks
+from dsd_lang.lsp.session import new_session
 
 
 def test_changes_that_come_together_are_checked_once() -> None:
@@ -38,6 +41,34 @@ def test_a_closed_document_is_not_checked() -> None:
 
     asyncio.run(close())
     assert checked == []
+
+
+def test_nothing_is_checked_after_the_end() -> None:
+    checked: list[str] = []
+
+    async def end() -> None:
+        waiting = Checks(checked.append)
+        waiting.later("a")
+        waiting.end()
+        waiting.later("b")
+        await asyncio.sleep(0.05)
+
+    asyncio.run(end())
+    assert checked == []
+
+
+def test_a_failure_to_tell_the_editor_is_not_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The editor has gone: telling it so would fail for ever."""
+    editor = new_session()
+    told: list[str] = []
+
+    def fails(params: types.ShowMessageParams) -> None:
+        told.append(params.message)
+        editor.report_server_error(ValueError("write to closed file"), JsonRpcInternalError)
+
+    monkeypatch.setattr(editor, "window_show_message", fails)
+    editor.report_server_error(ValueError("a defect"), JsonRpcInternalError)
+    assert told == ["Error in server: a defect"]
 
 
 def test_a_slow_check_makes_the_next_pause_longer() -> None:

@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
-from lsp_editor import ALL_CAPABILITIES, EVERYTHING, Editor, edited, place_of
+from lsp_editor import ALL_CAPABILITIES, EVERYTHING, Editor, edited, place_of, session
 from lsprotocol import types
 
 import dsd_lang
@@ -289,6 +289,25 @@ def test_rename_across_files(editor: Editor, folder: Path, mark: str, is_open: b
     assert dsd_lang.compile_file(folder / "main.dsd").hash == before
 
 
+def test_rename_reaches_files_of_the_folder_that_are_not_open(folder: Path) -> None:
+    common = folder / "parts" / "common.dsd"
+    (folder / "parts" / "beside.dsd").write_text('use "common.dsd"\ndense 5ep lr=rate\nagain(50%)\n')
+    (folder / "parts" / "other.dsd").write_text("# common.dsd\ndef again(x) { dense x lr=1 }\nagain(1ep)\n")
+    (folder / "broken.dsd").write_bytes(b'\xffuse "parts/common.dsd"')
+    text, position = at(COMMON.replace("def ", "def |"))
+    uri = common.as_uri()
+    with session(root_uri=folder.as_uri()) as editor:
+        editor.open(text, uri=uri)
+        changes = editor.at(types.TEXT_DOCUMENT_RENAME, position, uri=uri, new_name="anew").document_changes
+    hashes = {path: dsd_lang.compile_file(path).hash for path in (folder / "main.dsd", folder / "parts" / "beside.dsd")}
+    assert {item.text_document.uri for item in changes} == {path.as_uri() for path in (common, *hashes)}
+    for item in changes:
+        path = next(path for path in (common, *hashes) if path.as_uri() == item.text_document.uri)
+        path.write_text(edited(path.read_text(), item.edits))
+        assert "anew" in path.read_text()
+    assert {path: dsd_lang.compile_file(path).hash for path in hashes} == hashes
+
+
 def test_a_name_taken_in_the_other_file_is_refused(editor: Editor, folder: Path) -> None:
     main = (folder / "main.dsd").as_uri()
     text, position = at(
@@ -381,8 +400,6 @@ def test_a_diagnostic_names_the_other_file(folder: Path) -> None:
             publish_diagnostics=types.PublishDiagnosticsClientCapabilities(related_information=True)
         )
     )
-    from lsp_editor import session
-
     main, common = (folder / "main.dsd").as_uri(), (folder / "parts" / "common.dsd").as_uri()
     with session(capabilities=capabilities) as editor:
         editor.open(MAIN.replace("50%", "150%"), uri=main)

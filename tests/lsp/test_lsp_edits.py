@@ -188,7 +188,7 @@ def answers(document: Document, random: Random) -> dict[str, Any]:
 def test_any_edits(seed: int) -> None:
     random = Random(seed)
     edits = Edits(random)
-    documents = Documents(lambda error: None)
+    documents = Documents(lambda error: None, tuple)
     documents.open(URI, 1, edits.text)
     for version in range(2, 14):
         edits.apply(documents, version)
