@@ -6,7 +6,7 @@ and the caller reports those that matched nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 from dsd_lang.base.records import record
@@ -219,14 +219,7 @@ def _named(selector: Selector, layers: Sequence[LayerInfo]) -> list[WeightInfo]:
         else:
             weights = [weight for layer in _layers_for_word(word, layers) for weight in _own_weights(layer)]
         return [weight for weight in weights if not part or weight.part == part]
-    if selector.form == "glob":
-        from dsd_lang.base.patterns import glob
-
-        matches = glob(selector.text).fullmatch
-    else:
-        from dsd_lang.base.patterns import regular_expression
-
-        matches = regular_expression(selector.text).search
+    matches = _matcher(selector)
     found: list[WeightInfo] = []
     for layer in layers:
         if matches(layer.name):
@@ -236,9 +229,48 @@ def _named(selector: Selector, layers: Sequence[LayerInfo]) -> list[WeightInfo]:
     return found
 
 
+def _matcher(selector: Selector) -> Callable[[str], object]:
+    """Whether a glob or a regular expression matches a name."""
+    if selector.form == "glob":
+        from dsd_lang.base.patterns import glob
+
+        return glob(selector.text).fullmatch
+    from dsd_lang.base.patterns import regular_expression
+
+    return regular_expression(selector.text).search
+
+
 def selected_by(selector: Selector, layers: Sequence[LayerInfo]) -> tuple[WeightInfo, ...]:
     """The weights that one item of `layers=` selects: a word leaves out frozen weights, a name in quotes does not."""
     return tuple(weight for weight in match(selector, layers) if weight.is_trainable or selector.form != "word")
+
+
+def trained_together(selector: Selector, layers: Sequence[LayerInfo]) -> tuple[WeightInfo, ...]:
+    """The weights that one selector names in `freeze=` and `lr=[...]`, in the model's order, frozen ones too.
+
+    There a layer is trained as a whole: a kind, a role or a layer's name means its biases and scales as well, and `all`
+    every weight of the model. A part (`lstm.hh`) and the name of a weight mean just these. Tied weights are returned
+    under their first name.
+    """
+    named = dict.fromkeys(weight.first_name for weight in _whole(selector, layers))
+    known = {weight.name: weight for layer in layers for weight in layer.weights} if named else {}
+    return tuple(known[name] for name in named)
+
+
+def _whole(selector: Selector, layers: Sequence[LayerInfo]) -> list[WeightInfo]:
+    word = selector.text
+    if selector.form != "word":
+        matches = _matcher(selector)
+        return [weight for layer in layers for weight in layer.weights if matches(layer.name) or matches(weight.name)]
+    if "." in word:
+        return _named(selector, layers)
+    if word == "prunable":
+        chosen = {weight.name for weight in _prunable(layers)}
+        owners = [layer for layer in layers if any(weight.name in chosen for weight in layer.weights)]
+        return [weight for layer in owners for weight in layer.weights if weight.name in chosen or not weight.is_matrix]
+    return [
+        weight for layer in (layers if word == "all" else _layers_for_word(word, layers)) for weight in layer.weights
+    ]
 
 
 def select(

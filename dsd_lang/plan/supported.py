@@ -48,8 +48,6 @@ def unsupported_in_phase(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]
     """What a phase uses that is not supported, and the argument that contains it (`until` for conditions)."""
     for row, written in unsupported_arguments(fields):
         yield written, row.name
-    if (fields.get("lr") or {}).get("groups"):
-        yield "lr=[...]", "lr"
     cycles = [cycle["until"] for cycle in fields.get("cycles", ())]
     for condition in (fields.get("until"), *cycles):
         for metric in unsupported_metrics(condition):

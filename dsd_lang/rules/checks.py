@@ -30,6 +30,7 @@ from dsd_lang.rules import (
     unequal_budgets,
     unknown_argument,
     unknown_layer,
+    unknown_layer_trained,
     unknown_metric,
     untrusted_code,
     unused_name,
@@ -47,7 +48,7 @@ STATEMENT_RULES = (
     unknown_layer.check_words,
 )
 TREE_RULES = (duplicate_label.check, unknown_metric.check, unused_name.check)
-MODEL_RULES = (unknown_layer.check, pattern_does_not_fit.check)
+MODEL_RULES = (unknown_layer.check, unknown_layer_trained.check, pattern_does_not_fit.check)
 ORDER_RULES = (
     ends_sparse.check,
     redense_lr_not_lower.check,

@@ -2,12 +2,12 @@
 
 What it does
 ------------
-Reports a word in `layers=`, `except=` or a list target that is neither a kind (`conv fc rnn lstm gru birnn embed norm
-attention`) nor a role (`first_conv output ctc prunable all`). If a model is given (`--model`, `--layers`), every
-selector, including globs and regular expressions, must match at least one of its layers, and a word in `layers=` must
-match a weight that is not frozen. A weight that the model computes from others (`weight_norm`) cannot be selected. Also
-reports items of a list target that can match no weight: `layers=` or `except=` excludes it, or earlier items match all
-its weights.
+Reports a word in `layers=`, `except=`, `freeze=`, a list target or `lr=[...]` that is neither a kind (`conv fc rnn lstm
+gru birnn embed norm attention`) nor a role (`first_conv output ctc prunable all`). If a model is given (`--model`,
+`--layers`), every selector, including globs and regular expressions, must match at least one of its layers, and a word
+in `layers=` must match a weight that is not frozen. A weight that the model computes from others (`weight_norm`) cannot
+be selected. Also reports items of a list target or of `lr=[...]` that can match no weight (`layers=` or `except=`
+excludes it, or earlier items match all its weights), and a `freeze=` that leaves nothing to train.
 
 Why is this bad
 ---------------
@@ -33,7 +33,7 @@ Unsafe: the nearest name is a guess.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from dsd_lang.base.computed_weights import refusal
 from dsd_lang.base.diagnostics import replacement
@@ -48,6 +48,7 @@ from dsd_lang.base.layers import (
     match,
     parse_selector,
     select,
+    trained_together,
     why_nothing,
 )
 from dsd_lang.plan.fitting import unreachable_items
@@ -62,13 +63,17 @@ if TYPE_CHECKING:
 
 CODE = "DSD201"
 
+Use = Literal["pruned", "excluded", "trained"]
+"""What a selector is for: `layers=` or a list target; `except=`; `freeze=` or `lr=[...]`, which take whole layers."""
+
+_USES: dict[str, Use] = {"layers": "pruned", "except": "excluded", "freeze": "trained"}
+
 
 def check_words(subject: Subject) -> None:
     """Checks every selector in the statements; one that is a name is checked where it is used."""
-    for selector, is_exclusion in _selectors(subject):
-        if is_name(selector, subject):
-            continue
-        _check(subject, selector, is_exclusion=is_exclusion)
+    for selector, use in _selectors(subject):
+        if not is_name(selector, subject):
+            _check(subject, selector, use)
 
 
 def is_name(node: nodes.SelectorNode, subject: Subject) -> bool:
@@ -79,13 +84,14 @@ def is_name(node: nodes.SelectorNode, subject: Subject) -> bool:
     return word in subject.names or (subject.uses_files and word.isidentifier())
 
 
-def _check(subject: Subject, selector: nodes.SelectorNode, *, is_exclusion: bool) -> None:
+def _check(subject: Subject, selector: nodes.SelectorNode, use: Use) -> None:
     if subject.layers is not None:
-        frozen = None if is_exclusion else why_nothing(selector.selector, subject.layers)
+        matches = trained_together if use == "trained" else match
+        frozen = why_nothing(selector.selector, subject.layers) if use == "pruned" else None
         if frozen is not None:
             message, advice = frozen
             subject.diagnostics.add(CODE, message, selector.span, label="all frozen", help=advice)
-        elif not match(selector.selector, subject.layers):
+        elif not matches(selector.selector, subject.layers):
             _report(subject, selector, _names(subject.layers), f"this model has: {describe_inventory(subject.layers)}")
     elif selector.selector.form == "word" and not _is_known(selector.selector.text):
         kinds, roles = ", ".join(KINDS), ", ".join(ROLES)
@@ -94,8 +100,8 @@ def _check(subject: Subject, selector: nodes.SelectorNode, *, is_exclusion: bool
 
 def check(subject: Subject) -> None:
     """Checks what the phases select."""
-    for selector, is_exclusion in _named(subject):
-        _check(subject, selector, is_exclusion=is_exclusion)
+    for selector, use in _named(subject):
+        _check(subject, selector, use)
     if subject.book is not None:
         _check_lists(subject, subject.book)
     if subject.layers is not None and subject.book is not None:
@@ -142,27 +148,35 @@ def _check_selections(subject: Subject, layers: Sequence[LayerInfo], book: Draft
             )
 
 
-def _selectors(subject: Subject) -> Iterator[tuple[nodes.SelectorNode, bool]]:
-    """Every selector, and whether it is in `except=`."""
+def _selectors(subject: Subject) -> Iterator[tuple[nodes.SelectorNode, Use]]:
+    """Every selector, and what it is for."""
     for statement in subject.statements:
         for root in values_of(statement):
-            if isinstance(root, nodes.Argument) and isinstance(root.value, tuple) and root.name in SELECTING_WORDS:
-                yield from ((selector, root.name == "except") for selector in root.value)
+            if isinstance(root, nodes.Argument) and root.name in SELECTING_WORDS and isinstance(root.value, tuple):
+                yield from ((selector, _USES[root.name]) for selector in root.value)
             elif isinstance(root, nodes.ListTarget):
-                yield from ((item.selector, False) for item in root.items)
+                yield from ((item.selector, "pruned") for item in root.items)
+            elif isinstance(root, nodes.Argument) and isinstance(root.value, nodes.ListTarget):
+                yield from ((item.selector, "trained") for item in root.value.items)
 
 
-def _named(subject: Subject) -> Iterator[tuple[nodes.SelectorNode, bool]]:
+def _named(subject: Subject) -> Iterator[tuple[nodes.SelectorNode, Use]]:
     """The selectors that names stand for, in the phases that use them."""
     if subject.book is None or not (subject.names or subject.uses_files):
         return
     for draft in subject.book.phases:
         for item in draft.node.items:
-            if isinstance(item, nodes.Argument) and isinstance(item.value, tuple) and item.name in SELECTING_WORDS:
-                for selector in item.value:
-                    if is_name(selector, subject):
-                        stands_for = selectors_of(selector, draft.item.names) or ()
-                        yield from ((one, item.name == "except") for one in stands_for)
+            if not isinstance(item, nodes.Argument):
+                continue
+            if isinstance(item.value, tuple) and item.name in SELECTING_WORDS:
+                written, use = item.value, _USES[item.name]
+            elif isinstance(item.value, nodes.ListTarget):
+                written, use = tuple(one.selector for one in item.value.items), "trained"
+            else:
+                continue
+            for selector in written:
+                if is_name(selector, subject):
+                    yield from ((one, use) for one in selectors_of(selector, draft.item.names) or ())
 
 
 def _is_known(word: str) -> bool:

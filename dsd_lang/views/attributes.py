@@ -67,7 +67,7 @@ def value_text(value: object) -> str:
     if isinstance(value, Cycle):
         return f"{value.index} until {condition_text(value.until)}"
     if isinstance(value, tuple):
-        return "; ".join(value_text(item) for item in value)
+        return ("," if all(isinstance(item, str) for item in value) else "; ").join(map(value_text, value))
     if isinstance(value, (str, int)):
         return str(value)
     raise TypeError(f"an attribute of type {type(value).__name__} has no text: add it to `value_text`")

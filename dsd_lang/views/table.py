@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.units import exact, format_percent, format_short
@@ -136,16 +137,22 @@ def layers_text(phase: Phase) -> str:
 
 
 def rate_text(lr: LearningRate) -> str:
-    """`8e-4`, `0.1 x optimizer`, `0.5 x last of p3`, with the shape if there is one."""
+    """`8e-4`, `0.1 x optimizer`, `0.5 x last of p3`, `1e-4 [embed: 1e-5]`, with the shape if there is one."""
     return start_text(lr) + ("" if lr.decay.kind == "constant" else f" {lr.decay.kind}")
 
 
 def start_text(lr: LearningRate) -> str:
-    """The start of a learning rate, without its shape."""
+    """The start of a learning rate, without its shape: that of most layers, then of the groups that have their own."""
+    own = [f"{group.selector}: {_start_text(lr, exact(group.scale))}" for group in lr.groups]
+    return _start_text(lr, Fraction(1)) + (f" [{', '.join(own)}]" if own else "")
+
+
+def _start_text(lr: LearningRate, factor: Fraction) -> str:
     if lr.start is not None:
-        return format_short(exact(lr.start))
-    scale = "" if lr.scale in (None, "1") else f"{format_short(exact(lr.scale))} x "
-    return f"{scale}{'optimizer' if lr.of == 'optimizer' else f'last of {lr.phase}'}"
+        return format_short(exact(lr.start) * factor)
+    scale = exact(lr.scale or "1") * factor
+    of = "optimizer" if lr.of == "optimizer" else f"last of {lr.phase}"
+    return of if scale == 1 else f"{format_short(scale)} x {of}"
 
 
 def more_text(phase: Phase, settings: Mapping[str, str]) -> str:

@@ -74,6 +74,15 @@ def inventory(model: nn.Module, optimizer: Optimizer | None = None) -> tuple[Lay
     return with_inferred_roles(layers)
 
 
+def parameters_by_weight(model: nn.Module) -> dict[str, tuple[nn.Parameter, ...]]:
+    """The parameters of each weight of the inventory: itself, or those that a computed weight is made of."""
+    found: dict[str, tuple[nn.Parameter, ...]] = {}
+    found |= {name: (parameter,) for name, parameter in model.named_parameters(remove_duplicate=False)}
+    for name, module in model.named_modules(remove_duplicate=False):
+        found |= {_joined(name, weight.name): weight.sources for weight in computed_weights(module)}
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Marks:
     """Properties of a parameter that depend on all others: the first name of its memory, and if it is trained."""

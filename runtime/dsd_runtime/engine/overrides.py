@@ -19,6 +19,7 @@ from dsd_lang.base.errors import DsdError, nearest
 from dsd_lang.base.units import exact
 from dsd_lang.plan import Function, Phase, Plan
 from dsd_runtime.engine.optimizer_state import forget_all_state
+from dsd_runtime.engine.rate_groups import RateGroups
 from dsd_runtime.engine.update import UpdateRule
 from dsd_runtime.engine.without_compiler import construct, method
 from dsd_runtime.masks.shards import is_sharded, sharded_as
@@ -91,15 +92,17 @@ def build_optimizer(
 
 @dataclass(slots=True)
 class WeightDecay:
-    """The original weight decay of each group, and the current override."""
+    """The original weight decay of each group as given, and the current override; ``parents`` is that of `groups`."""
 
     own: list[float]
+    parents: tuple[int, ...]
     applied_to: Optimizer
     is_overridden: bool = False
 
     @classmethod
-    def of(cls, optimizer: Optimizer) -> WeightDecay:
-        return cls([float(group.get("weight_decay", 0.0)) for group in optimizer.param_groups], optimizer)
+    def of(cls, optimizer: Optimizer, groups: RateGroups) -> WeightDecay:
+        given = optimizer.param_groups[: len(groups.own)]
+        return cls([float(group.get("weight_decay", 0.0)) for group in given], groups.parents, optimizer)
 
     def apply(self, optimizer: Optimizer, override: str | None) -> None:
         """Sets the override on every group that has weight decay (on all, if none has); None undoes it."""
@@ -108,7 +111,8 @@ class WeightDecay:
         self.is_overridden, self.applied_to = override is not None, optimizer
         decays = any(self.own)
         value = float(exact(override)) if override is not None else None
-        for group, own in zip(optimizer.param_groups, self.own, strict=True):
+        for group, parent in zip(optimizer.param_groups, self.parents, strict=True):
+            own = self.own[parent]
             if "weight_decay" in group:
                 group["weight_decay"] = value if value is not None and (own or not decays) else own
 
@@ -203,9 +207,10 @@ class DropoutRates:
 class Overrides:
     """All overrides of phases, on one model and its optimizer."""
 
-    def __init__(self, model: nn.Module, optimizer: Optimizer) -> None:
+    def __init__(self, model: nn.Module, optimizer: Optimizer, groups: RateGroups) -> None:
+        self._groups = groups
         self._choice = OptimizerChoice(optimizer)
-        self._weight_decay = WeightDecay.of(optimizer)
+        self._weight_decay = WeightDecay.of(optimizer, groups)
         self._dropout = DropoutRates.of(model)
 
     @property
@@ -222,7 +227,9 @@ class Overrides:
 
     def apply(self, phase: Phase) -> None:
         """Applies the overrides of a phase, and undoes those of the previous one."""
-        self._weight_decay.apply(self._choice.apply(phase.opt), phase.wd)
+        optimizer = self._choice.apply(phase.opt)
+        self._groups.follow(optimizer)
+        self._weight_decay.apply(optimizer, phase.wd)
         self._dropout.apply(phase.dropout)
 
     def release(self) -> None:
@@ -231,7 +238,7 @@ class Overrides:
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "optimizer": method(self.optimizer, "state_dict")(),
+            "optimizer": self._groups.as_given(method(self.optimizer, "state_dict")()),
             "optimizer_class": type(self.optimizer).__name__,
             "weight_decay": list(self._weight_decay.own),
             "dropout": [own for _, _, own in self._dropout.own],
@@ -247,7 +254,7 @@ class Overrides:
                 help=f"resume with `torch.optim.{state['optimizer_class']}`",
             )
         try:
-            method(optimizer, "load_state_dict")(_sharded(state["optimizer"], optimizer))
+            method(optimizer, "load_state_dict")(_sharded(self._groups.split(state["optimizer"]), optimizer))
         except ValueError as error:
             message = f"the saved optimizer does not fit this one: {error}"
             raise DsdError(message, help="resume with the same model") from error

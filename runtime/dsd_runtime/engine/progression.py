@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -18,7 +18,7 @@ from dsd_runtime.engine.events import Event, EventKind, packed, record_event, un
 from dsd_runtime.engine.finiteness import Finiteness
 from dsd_runtime.engine.generators import generator_states, set_generator_states
 from dsd_runtime.engine.layers import inventory
-from dsd_runtime.engine.learning_rate import RateOwner, RateSchedule
+from dsd_runtime.engine.learning_rate import GroupSchedules, RateOwner
 from dsd_runtime.engine.loader_position import LoaderPosition
 from dsd_runtime.engine.metric_table import MetricTable
 from dsd_runtime.engine.moments import Moments
@@ -27,6 +27,7 @@ from dsd_runtime.engine.overrides import Overrides
 from dsd_runtime.engine.phase_view import Position
 from dsd_runtime.engine.preflight import check_moments, check_optimizers, check_rates, check_sources
 from dsd_runtime.engine.ranks import Ranks, reshard
+from dsd_runtime.engine.rate_groups import split_groups
 from dsd_runtime.engine.rates import phase_rate, reading_of
 from dsd_runtime.engine.references import (
     ClockReading,
@@ -75,7 +76,8 @@ class Progression:
         self.plan, self.model, self.seed = plan, model, seed
         self.timeline = build_timeline(plan, steps_per_epoch)
         self.references = references if references is not None else MemoryReferences()
-        self.overrides = Overrides(model, optimizer)
+        self.groups = split_groups(plan, model, optimizer)
+        self.overrides = Overrides(model, optimizer, self.groups)
         self.overrides.check(plan)
         self.teachers = Teachers(model, self.references, build_teacher, factory)
         self.teacher: Teacher | None = None
@@ -90,7 +92,7 @@ class Progression:
             origins=origins,
             keeps_saved=keeps_saved,
         )
-        self.rate_owner = RateOwner(optimizer)
+        self.rate_owner = RateOwner(optimizer, self.groups)
         self.succession = Succession(self.timeline, table)
         self.moments = Moments(plan, model, self.references, best_metric, table)
         self.reports = Reports(plan, best_metric, table)
@@ -102,7 +104,7 @@ class Progression:
         self.guard = StepGuard(self)
         self.guard.watch(optimizer)
         self.prefix = Prefix(plan, self.timeline)
-        self._schedule: RateSchedule | None = None
+        self._schedule: GroupSchedules | None = None
         self._has_offsets = False
         self._entry: EntryUndo | None = None
 
@@ -198,7 +200,7 @@ class Progression:
         self.teacher, self.is_teacher_asked = teacher, False
         self.boundary.clock_reading, self._schedule = clock_reading, schedule
         details = self.boundary.enter(stage, entry, self.optimizer)
-        self._set_rate(schedule(0))
+        self._set_rate(schedule(0), schedule.of_groups(0))
         self.moments.save("entered", stage, self.reading())
         self.moments.save_offsets(stage, self.reading())
         self._agree_on_masks()
@@ -258,7 +260,7 @@ class Progression:
     def renew_rate(self) -> None:
         """Sets the rate of the next update."""
         assert self._schedule is not None
-        self._set_rate(self._schedule(self.position.step))
+        self._set_rate(self._schedule(self.position.step), self._schedule.of_groups(self.position.step))
 
     def require_finite(self, *, gradients: bool = False) -> None:
         """Raises :class:`DsdError` naming the first weight or buffer that is NaN or infinite, on all ranks."""
@@ -291,14 +293,15 @@ class Progression:
         self.rule = UpdateRule.of(stage.phase)
         self._has_offsets = self.moments.has_offsets(stage)
 
-    def _schedule_of(self, stage: Stage) -> tuple[RateSchedule, ClockReading | None]:
+    def _schedule_of(self, stage: Stage) -> tuple[GroupSchedules, ClockReading | None]:
         own_rate = self.rate_owner.own_rate
         reading = reading_of(stage, self.references)
-        return phase_rate(stage, self.timeline, self.position.last_rates, own_rate, reading), reading
+        schedule = phase_rate(stage, self.timeline, self.position.last_rates, own_rate, reading)
+        return GroupSchedules(schedule, self.groups.factors_of(stage.phase)), reading
 
-    def _set_rate(self, rate: float) -> None:
+    def _set_rate(self, rate: float, of_groups: Sequence[float]) -> None:
         self.position.rate = rate
-        self.rate_owner.set(rate)
+        self.rate_owner.set(rate, of_groups)
 
     def _agree_on_masks(self) -> None:
         """Raises :class:`DsdError` on all ranks unless they have the same masks: of shards, as many kept weights."""
@@ -362,7 +365,8 @@ class Progression:
         self.events = unpacked(state["events"])
         self._schedule, self.boundary.clock_reading = self._schedule_of(self.stage)
         self._follow(self.stage)
-        self._set_rate(self.position.rate)
+        update = min(self.position.step, max(0, self.stage.length - 1))  # the last one's rate stays after a phase
+        self._set_rate(self.position.rate, self._schedule.of_groups(update))
         self.teacher = None if self.is_phase_over else self.teachers.of(self.stage.phase)
         self.is_teacher_asked = False
         set_generator_states(state["generators"])

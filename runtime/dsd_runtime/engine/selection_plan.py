@@ -29,7 +29,8 @@ class Selection:
     assignment: dict[str, int]
 
 
-def _unmatched(selector: Selector, layers: Sequence[LayerInfo]) -> DsdError:
+def unmatched(selector: Selector, layers: Sequence[LayerInfo]) -> DsdError:
+    """The error (DSD201) for a selector that selects nothing in the model."""
     frozen = why_nothing(selector, layers)
     if frozen is not None:
         return DsdError(f"DSD201: {frozen[0]}", help=frozen[1])
@@ -47,7 +48,7 @@ def select_weights(phase: Phase, layers: Sequence[LayerInfo]) -> Selection:
     selectors = tuple(item.selector for item in items)
     division = divide(phase.layers, phase.except_, selectors, layers)
     for selector in division.missing:
-        raise _unmatched(selector, layers)
+        raise unmatched(selector, layers)
     for misfit in unreachable_items(phase.layers, phase.except_, selectors, layers):
         raise DsdError(f"{misfit.code}: {misfit.message}", help=misfit.help)
     chosen = {weight.name: part.item for part in division.parts for weight in part.weights}

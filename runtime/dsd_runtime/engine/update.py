@@ -18,7 +18,9 @@ from torch.optim import Optimizer
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.units import exact
 from dsd_lang.plan import Function, Phase
+from dsd_runtime.engine.optimizer_state import parameters_of
 from dsd_runtime.engine.quick_step import QuickStep
+from dsd_runtime.engine.rate_groups import given_parameters
 from dsd_runtime.masks import MaskStore
 
 _SMALLEST_SCALE = float(torch.finfo(torch.float32).tiny)
@@ -44,14 +46,14 @@ class UpdateRule:
         ``clip`` is the loop's own limit, if the phase has none.
         """
         if self.l1:
-            add_l1(_parameters(optimizer), self.l1)
+            add_l1(parameters_of(optimizer), self.l1)
         if store is not None:
             store.apply_to_gradients()
         if self.clip is not None:
             limit = nn.utils.clip_grad_value_ if self.clip_kind == "value" else nn.utils.clip_grad_norm_
-            limit(_parameters(optimizer), self.clip)
+            limit(given_parameters(optimizer), self.clip)
         elif clip is not None:
-            nn.utils.clip_grad_norm_(_parameters(optimizer), clip)
+            nn.utils.clip_grad_norm_(given_parameters(optimizer), clip)
 
 
 def take_step(
@@ -124,7 +126,7 @@ def _scaled_step(optimizer: Optimizer, scaler: torch.amp.GradScaler) -> bool:
 
 def stateless_parameters(optimizer: Optimizer) -> list[nn.Parameter]:
     """The parameters that have no optimizer state yet."""
-    return [parameter for parameter in _parameters(optimizer) if not optimizer.state.get(parameter)]
+    return [parameter for parameter in parameters_of(optimizer) if not optimizer.state.get(parameter)]
 
 
 def forget_skipped(optimizer: Optimizer, stateless: list[nn.Parameter]) -> None:
@@ -138,10 +140,6 @@ def add_l1(parameters: list[nn.Parameter], strength: float) -> None:
     for parameter in parameters:
         if parameter.grad is not None and parameter.dim() >= 2:
             parameter.grad.add_(parameter.detach().sign(), alpha=strength)
-
-
-def _parameters(optimizer: Optimizer) -> list[nn.Parameter]:
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def _clip(choice: Function | None) -> tuple[float | None, Literal["norm", "value"]]:

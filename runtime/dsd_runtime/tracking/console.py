@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.table import Column
 from rich.text import Text
 
+from dsd_lang.base.units import exact
 from dsd_lang.plan import Phase
 from dsd_lang.views.table import aligned
 from dsd_runtime.engine.events import Event
@@ -119,8 +120,10 @@ class ConsoleProgress(Sink):
         self._begin(node)
         phase = node.session.phase
         pruned = node.session.sparsity()["total"]
+        own = [f"{group.selector}: {phase.lr * float(exact(group.scale)):.4g}" for group in node.phase.lr.groups]
+        rates = f"{phase.lr:.4g}" + (f" [{', '.join(own)}]" if own else "")
         weights = f", {pruned:.2%} of the selected weights pruned" if phase.mode == "sparse" else ""
-        self.say(f"{phase_name(node.phase)}: {phase.mode}, {phase.length} updates, lr {phase.lr:.4g}{weights}")
+        self.say(f"{phase_name(node.phase)}: {phase.mode}, {phase.length} updates, lr {rates}{weights}")
         for event in events:
             if event.kind == "warning":
                 self.relay(f"warning: {event.details['text']}")

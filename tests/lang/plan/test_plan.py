@@ -51,6 +51,18 @@ def test_the_example_resolves_to_its_table() -> None:
     ]  # fmt: skip
 
 
+def test_the_rates_of_groups_are_multiples_of_the_last_items() -> None:
+    text = "dense 1ep lr=[embed: 1e-5, norm: 3e-5, all: 1e-4] decay=cosine; sparse 50%; dense; "
+    text += "dense lr=[fc: last/4, all: last]"
+    plan = dsd_lang.compile(text)
+    assert [rate_text(phase.lr) for phase in plan.phases] == [
+        "1e-4 [embed: 1e-5, norm: 3e-5] cosine",
+        "1e-4 [embed: 1e-5, norm: 3e-5]",
+        "1e-5 [embed: 1e-6, norm: 3e-6]",
+        "1e-5 [fc: 2.5e-6]",
+    ]
+
+
 @pytest.mark.parametrize("text", SPELLINGS)
 def test_every_spelling_has_one_hash(text: str) -> None:
     assert dsd_lang.compile(text).hash == dsd_lang.compile(EXAMPLE).hash

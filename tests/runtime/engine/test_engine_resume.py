@@ -30,6 +30,8 @@ SCHEDULES = {
     "dense 1ep restore=@init state=reset",
     "overrides": "dense 1ep lr=0.05 dropout=0.5 wd=0.1; sparse 50% 1ep opt=adagrad l1=1e-3; "
     "dense 1ep opt=sgd(momentum=0.5); dense 2it",
+    "groups": "dense 1ep lr=[output: 1e-3, all: 0.05] decay=linear; sparse 50% 1ep clip=0.1 opt=adagrad; "
+    'dense 3it lr=["0": last/2, fc: 0.3*last, all: last] state=reset; dense 2it lr=0.01',
     "loop": "repeat 3 until gain(val.loss) < 0.001 { dense 1ep lr=0.05; sparse 50% 3it state=reset }; "
     "dense 1ep state=reset",
 }

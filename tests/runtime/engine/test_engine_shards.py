@@ -67,6 +67,10 @@ SCHEDULES: dict[str, tuple[str, Callable[[Any], optim.Optimizer]]] = {
         'sparse 2:4 layers="up","fc" 2it; sparse held 2it; sparse 90% layers="out","small" others=hold 2it; '
         "dense 2it from=@a.end; sparse 95% scope=global 2it restart=none".replace(" restart=none", ""), adam,
     ),
+    "groups": (
+        "dense 3it lr=[embed: 0.01, norm: 0.001, all: 0.1] decay=linear; sparse 50% 3it clip=value(0.5); "
+        'dense 3it lr=["fc": 0.3, all: 0.1] opt=adamw', sgd,
+    ),
     "conditions": (
         "a: dense 6it lr=0.1 until val.loss < 0.5; repeat 3 until gain(val.loss) < 0.1 "
         "{ sparse 30% of=remaining 2it }; dense 2it restore=random state=reset opt=adagrad; "
@@ -148,7 +152,7 @@ def differences(found: Any, expected: Any, at: str = "") -> list[str]:
     return [] if found == expected else [f"{at}: {found} is not {expected}"]
 
 
-RESUMED_AT = {"targets": 8, "lists": 5, "conditions": 4}
+RESUMED_AT = {"targets": 8, "lists": 5, "groups": 7, "conditions": 4}
 
 
 def resumed(which: str, saved: dict[str, Any], *, is_sharded: bool) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from trainer_loops import (
     ACCUMULATION,
     BATCH,
     CLIP,
+    GROUPED,
     SPARSE,
     UPDATES,
     adamw,
@@ -30,13 +31,13 @@ accelerate = pytest.importorskip("accelerate", reason="needs the extra `accelera
 class Loop:
     """A user's loop with Accelerate, as the how-to page writes it."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str = SPARSE) -> None:
         self.accelerator = accelerate.Accelerator(cpu=True, gradient_accumulation_steps=ACCUMULATION)
         loader = torch.utils.data.DataLoader(dataset(), batch_size=BATCH)
         model = network()
         prepared = self.accelerator.prepare(model, adamw(model), loader)
         self.model, self.optimizer, self.loader = prepared
-        plan = dsd_lang.compile(SPARSE)
+        plan = dsd_lang.compile(text)
         self.session = attach(plan, self.model, self.optimizer, steps_per_epoch=UPDATES)
         self.accelerator.register_for_checkpointing(self.session)
 
@@ -53,9 +54,12 @@ class Loop:
                 self.optimizer.zero_grad()
 
 
-def test_the_loop_is_equal_to_the_plain_loop_and_resumes_from_accelerates_own_checkpoint(tmp_path: Path) -> None:
-    expected, masks = plain_loop()
-    loop = Loop()
+@pytest.mark.parametrize("text", [SPARSE, GROUPED])
+def test_the_loop_is_equal_to_the_plain_loop_and_resumes_from_accelerates_own_checkpoint(
+    tmp_path: Path, text: str
+) -> None:
+    expected, masks = plain_loop(text)
+    loop = Loop(text)
     torch.manual_seed(5)
     for _ in range(2):
         loop.train_pass()
@@ -66,7 +70,7 @@ def test_the_loop_is_equal_to_the_plain_loop_and_resumes_from_accelerates_own_ch
     assert_equal_bits(loop.model, expected)
     assert all(torch.equal(loop.session.masks[name], mask) for name, mask in masks.items())
 
-    again = Loop()
+    again = Loop(text)
     again.accelerator.load_state(str(tmp_path))
     assert again.session.total_updates == 2 * UPDATES
     again.train_pass()

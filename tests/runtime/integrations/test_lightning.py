@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from trainer_loops import (
     ACCUMULATION,
     CLIP,
+    GROUPED,
     SPARSE,
     UPDATES,
     adamw,
@@ -86,21 +87,23 @@ def fit(text: str = SPARSE, module: Module | None = None, **options: Any) -> tup
     return schedule, module, runs
 
 
-def test_it_is_equal_to_the_plain_loop() -> None:
-    expected, masks = plain_loop()
-    schedule, module, _ = fit()
+@pytest.mark.parametrize("text", [SPARSE, GROUPED])
+def test_it_is_equal_to_the_plain_loop(text: str) -> None:
+    expected, masks = plain_loop(text)
+    schedule, module, _ = fit(text)
     assert schedule.session.done
     assert_equal_bits(module.network, expected)
     found = schedule.session.masks
     assert all(torch.equal(found[f"network.{name}"], mask) for name, mask in masks.items())
 
 
-def test_it_resumes_bit_identical_from_lightnings_own_checkpoint(tmp_path: Path) -> None:
-    _, whole, _ = fit()
+@pytest.mark.parametrize("text", [SPARSE, GROUPED])
+def test_it_resumes_bit_identical_from_lightnings_own_checkpoint(tmp_path: Path, text: str) -> None:
+    _, whole, _ = fit(text)
     keeper = lightning.callbacks.ModelCheckpoint(tmp_path, save_top_k=-1, filename="{epoch}")
-    fit(callbacks=[keeper], enable_checkpointing=True)
+    fit(text, callbacks=[keeper], enable_checkpointing=True)
     torch.manual_seed(99)  # a fresh process has other random numbers
-    schedule, module = SparsitySchedule(SPARSE), Module()
+    schedule, module = SparsitySchedule(text), Module()
     resumed = trainer(schedule)
     resumed.fit(module, loader(), ckpt_path=str(tmp_path / "epoch=1.ckpt"), weights_only=True)
     assert schedule.session.done

@@ -17,6 +17,7 @@ from trainer_loops import (
     ACCUMULATION,
     BATCH,
     CLIP,
+    GROUPED,
     SPARSE,
     UPDATES,
     adamw,
@@ -98,9 +99,10 @@ def train(folder: Path, text: str = SPARSE, **options: Any) -> tuple[SparsitySch
     return schedule, trainer
 
 
-def test_it_is_equal_to_the_plain_loop(tmp_path: Path) -> None:
-    expected, masks = plain_loop()
-    schedule, trainer = train(tmp_path)
+@pytest.mark.parametrize("text", [SPARSE, GROUPED])
+def test_it_is_equal_to_the_plain_loop(tmp_path: Path, text: str) -> None:
+    expected, masks = plain_loop(text)
+    schedule, trainer = train(tmp_path, text)
     assert schedule.session.done
     assert_equal_bits(trainer.model.network, expected)
     found = schedule.session.masks
@@ -124,13 +126,13 @@ def test_the_trainers_own_optimizer_is_driven_by_the_schedule_alone(tmp_path: Pa
     assert schedule.session.done
 
 
-@pytest.mark.parametrize("at", [2 * UPDATES, 2 * UPDATES - 1])
-def test_it_resumes_bit_identical_from_the_trainers_own_checkpoint(tmp_path: Path, at: int) -> None:
+@pytest.mark.parametrize(("text", "at"), [(SPARSE, 2 * UPDATES), (SPARSE, 2 * UPDATES - 1), (GROUPED, 2 * UPDATES - 1)])
+def test_it_resumes_bit_identical_from_the_trainers_own_checkpoint(tmp_path: Path, text: str, at: int) -> None:
     """At the end of an epoch and within one, in the sparse phase."""
-    expected, _ = plain_loop()
-    train(tmp_path, save_strategy="steps", save_steps=at)
+    expected, _ = plain_loop(text)
+    train(tmp_path, text, save_strategy="steps", save_steps=at)
     torch.manual_seed(99)
-    schedule = SparsitySchedule(SPARSE)
+    schedule = SparsitySchedule(text)
     resumed = build(schedule, tmp_path)
     resumed.train(resume_from_checkpoint=str(tmp_path / f"checkpoint-{at}"))
     assert schedule.session.done

@@ -16,6 +16,9 @@ UPDATES = 4
 SPARSE = "dense 3it lr=1e-2 decay=cosine; sparse 50% 9it state=reset"
 """Three passes; the end of the second is in the middle of the sparse phase."""
 
+GROUPED = SPARSE.replace("lr=1e-2", "lr=[output: 1e-3, all: 1e-2]")
+"""The same, with a rate of its own for the last layer."""
+
 
 def network(seed: int = 0) -> nn.Sequential:
     """A perceptron with dropout, so that the random generators matter."""
