@@ -13,9 +13,10 @@ from pathlib import Path
 
 from docs_catalogue import CATALOGUE_TABLES
 from docs_notebook import as_markdown
+from docs_peers import PEER_TABLES
 from docs_tables import TABLES
 
-ALL_TABLES = {**TABLES, **CATALOGUE_TABLES}
+ALL_TABLES = {**TABLES, **CATALOGUE_TABLES, **PEER_TABLES}
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 _MARKED = re.compile(r"<!-- (?P<kind>table|file|notebook): (?P<name>\S+) -->\n.*?<!-- end -->", re.DOTALL)
