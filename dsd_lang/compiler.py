@@ -94,10 +94,10 @@ def plan_of(resolved: ResolvedProgram, *, source: str | None = None) -> Plan:
 
 
 class _PhaseBuilder:
-    """Builds the phases of a plan; lengths, targets and rates that the rounds of a loop share are built once."""
+    """Builds the phases of a plan; equal lengths, targets and rates are built once."""
 
     def __init__(self) -> None:
-        self._targets: dict[int, tuple[TargetData, Target]] = {}
+        self._targets: dict[str, Target] = {}
         self._durations: dict[Quantity, Duration] = {}
         self._rates: dict[str, LearningRate] = {}
         self._spans: dict[int, SpanInfo] = {}
@@ -149,9 +149,10 @@ class _PhaseBuilder:
         return self._rates[key]
 
     def target(self, data: TargetData) -> Target:
-        if id(data) not in self._targets:
-            self._targets[id(data)] = (data, Target.model_validate(data))
-        return self._targets[id(data)][1]
+        key = repr(data)
+        if key not in self._targets:
+            self._targets[key] = Target.model_validate(data)
+        return self._targets[key]
 
     def condition(self, data: ConditionData) -> Condition:
         if id(data) not in self._conditions:

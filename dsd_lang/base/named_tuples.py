@@ -44,7 +44,10 @@ else:
         return f"{type(self).__name__}({values})"
 
     def _replace(self: Any, /, **changes: Any) -> Any:
-        return type(self)(**{**self._asdict(), **changes})
+        made = tuple.__new__(type(self), map(changes.pop, self._fields, self))
+        if changes:
+            raise TypeError(f"{type(self).__name__} has no field {', '.join(map(repr, changes))}")
+        return made
 
     def _asdict(self: Any) -> dict[str, Any]:
         return dict(zip(self._fields, self, strict=True))

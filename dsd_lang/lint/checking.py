@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import ERRORS, Diagnostic
 from dsd_lang.base.layers import LayerInfo
+from dsd_lang.base.source import SourceText
 
 if TYPE_CHECKING:
     from dsd_lang.analysis import Analysis
@@ -42,23 +43,37 @@ def check_analysis(text: str, analysis: Analysis, *, selected: frozenset[str]) -
         from dsd_lang.rules import not_canonical
 
         kept = sorted([*kept, *not_canonical.find(text)], key=lambda diagnostic: diagnostic.span.start)
-    if "dsd:" not in text and "fmt:" not in text:
-        return tuple(kept)
-    from dsd_lang.base.source import SourceText
-    from dsd_lang.lint.format_comments import without_effect
-    from dsd_lang.lint.suppressions import apply_suppressions
-    from dsd_lang.syntax.directives import Reach, stretches
+    comments = analysis.program.comments
+    if any("dsd:" in comment.text for comment in comments):
+        kept = _not_suppressed(text, analysis, kept, selected)
+    if "DSD903" in selected and any("fmt:" in comment.text for comment in comments):
+        from dsd_lang.lint.format_comments import without_effect
+        from dsd_lang.syntax.directives import stretches
 
-    source, comments = SourceText(text), analysis.program.comments
+        found = without_effect(SourceText(text), comments, stretches(_tokens(text, analysis.parsed)))
+        kept = sorted([*kept, *found], key=lambda diagnostic: diagnostic.span.start)
+    return tuple(kept)
+
+
+def _not_suppressed(
+    text: str, analysis: Analysis, diagnostics: Sequence[Diagnostic], selected: frozenset[str]
+) -> list[Diagnostic]:
+    """The diagnostics that no `# dsd: ignore` silences, and those about these comments."""
+    from dsd_lang.lint.suppressions import apply_suppressions
+    from dsd_lang.syntax.directives import Reach
+
     reach = Reach(_tokens(text, analysis.parsed), () if analysis.parsed.diagnostics else analysis.program.statements)
     looked_for = selected if analysis.resolved is not None else frozenset()  # errors may hide diagnostics
-    told = apply_suppressions(
-        source, comments, kept, around=reach.on, looked_for=looked_for, reports="DSD903" in selected
+    return list(
+        apply_suppressions(
+            SourceText(text),
+            analysis.program.comments,
+            diagnostics,
+            around=reach.on,
+            looked_for=looked_for,
+            reports="DSD903" in selected,
+        )
     )
-    if "fmt:" not in text or "DSD903" not in selected:
-        return told
-    found = without_effect(source, comments, stretches(_tokens(text, analysis.parsed)))
-    return tuple(sorted([*told, *found], key=lambda diagnostic: diagnostic.span.start))
 
 
 def _tokens(text: str, parsed: ParseResult) -> Sequence[Token]:

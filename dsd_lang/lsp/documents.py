@@ -204,9 +204,11 @@ class Documents:
         document = self._open.get(uri)
         if document is None:
             return False
-        text = document.text
+        text, positions = document.text, document.positions
         for change in changes:
-            text = self._changed(text, change)
+            if text is not document.text:
+                positions = Positions(SourceText(text), self.client.encoding)
+            text = _changed(text, change, positions)
         self._open[uri] = Document(
             uri,
             version,
@@ -235,13 +237,6 @@ class Documents:
         for document in self.all():
             self.open(document.uri, document.version, document.text)
 
-    def _changed(self, text: str, change: types.TextDocumentContentChangeEvent) -> str:
-        if isinstance(change, types.TextDocumentContentChangeWholeDocument):
-            return change.text
-        positions = Positions(SourceText(text), self.client.encoding)
-        start, end = sorted((positions.offset(change.range.start), positions.offset(change.range.end)))
-        return text[:start] + change.text + text[end:]
-
     def _settings(self, uri: str) -> ClientSettings:
         """The settings of a document; if they are invalid, shows the error and uses the defaults."""
         try:
@@ -249,3 +244,11 @@ class Documents:
         except DsdError as error:
             self._say(error)
             return ClientSettings()
+
+
+def _changed(text: str, change: types.TextDocumentContentChangeEvent, positions: Positions) -> str:
+    """The text after one change."""
+    if isinstance(change, types.TextDocumentContentChangeWholeDocument):
+        return change.text
+    start, end = sorted((positions.offset(change.range.start), positions.offset(change.range.end)))
+    return text[:start] + change.text + text[end:]

@@ -36,6 +36,12 @@ if TYPE_CHECKING:
     from dsd_lang.syntax.notes import Notes
 
 _RESERVED = ("held", "until", "then", "and", "or")
+_COMPANIONS = (  # arguments, the kinds of target that they go with, and those in words
+    ("ramp", {"ramp"}, "a ramp such as `0->90%`"),
+    ("every", {"ramp"}, "a ramp such as `0->90%`"),
+    ("of", {"fraction", "remaining"}, "a share such as `20%`"),
+    ("masks", {"held", "current"}, "`held`"),
+)
 
 
 def read_phases(compilation: Compilation) -> None:
@@ -274,11 +280,6 @@ class _PhaseReader:
         kinds: set[str] = {target["kind"]}
         if target["kind"] == "list":
             kinds.update(item["target"]["kind"] for item in target["items"])
-        for name, fitting, what in (
-            ("ramp", {"ramp"}, "a ramp such as `0->90%`"),
-            ("every", {"ramp"}, "a ramp such as `0->90%`"),
-            ("of", {"fraction", "remaining"}, "a share such as `20%`"),
-            ("masks", {"held", "current"}, "`held`"),
-        ):
+        for name, fitting, what in _COMPANIONS:
             if given.said(name) is not None and not kinds & fitting:
                 self.diagnostics.report(unknown_argument.without_companion(node, name, what))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dsd_lang.plan.shapes import DecayData, LengthData, RateData
 
 REDENSE = Fraction(1, 10)
+_RATES = frozenset(RATE_WORDS)
 _CONSTANT: DecayData = {"kind": "constant"}
 _ORIGINS = {"set": "`set`", "flag": "`--set`", "preset": "the model preset"}
 
@@ -182,14 +183,14 @@ class _Rates:
             return self.checked(draft, Quantity(expression.value))
         names: dict[str, Bound] = {}
         if draft.parent is not None:
-            for name in self.words_of(expression):
+            for name in self.words_of(expression) & _RATES:
                 rate = {"prev": draft.parent.lr, "base": draft.root.lr}.get(name) or (
                     self.final(draft.parent) if name == "last" else None
                 )
                 if rate is None:
                     return None
                 names[name] = rate
-        if self.is_misspelt(expression, item_names):
+        if not self.words_of(expression) <= _RATES and self.is_misspelt(expression, item_names):
             return None
         quantity = evaluate(expression, {**names, **item_names}, self.diagnostics)
         if quantity is None:
@@ -206,7 +207,7 @@ class _Rates:
 
     def is_misspelt(self, expression: nodes.Value, names: Names) -> bool:
         """Whether an expression has a word that looks like `prev`, `last` or `base`; reports it."""
-        for part in below(expression) if not isinstance(expression, nodes.Number) else ():
+        for part in below(expression):
             if isinstance(part, nodes.Name) and part.text not in (*names, *RATE_WORDS):
                 from dsd_lang.base.foreign_words import FOREIGN_RATES
 
@@ -224,11 +225,10 @@ class _Rates:
         return False
 
     def words_of(self, expression: nodes.Value) -> frozenset[str]:
-        """Which of `prev`, `last` and `base` an expression uses."""
+        """The names that an expression uses: `prev`, `last`, `base`, and variables."""
         key = id(expression)
         if key not in self._words:
-            names = {part.text for part in below(expression) if isinstance(part, nodes.Name)}
-            self._words[key] = frozenset(names & set(RATE_WORDS))
+            self._words[key] = frozenset([part.text for part in below(expression) if isinstance(part, nodes.Name)])
         return self._words[key]
 
     def checked(self, draft: Draft, rate: Quantity) -> Quantity | None:

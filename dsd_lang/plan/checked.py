@@ -64,8 +64,9 @@ def check_target(target: Target) -> None:
         raise ValueError(f"a target of kind `{target.kind}` needs `{missing[0]}`")
     if target.kind == "nm" and not 0 < (target.n or 0) < (target.m or 0):
         raise ValueError(f"`{target.n}:{target.m}` keeps no share of its weights")
-    if any(item.target.kind == "list" for item in target.items):
-        raise ValueError("a list has no lists in it")
+    for item in target.items:
+        if item.target.kind == "list":
+            raise ValueError("a list has no lists in it")
 
 
 def check_rate(rate: LearningRate) -> None:

@@ -10,17 +10,18 @@ from typing import Any
 
 from dsd_lang.base.arguments import ARGUMENTS
 from dsd_lang.plan.parts import Phase
-from dsd_lang.plan.written import as_data
+from dsd_lang.plan.written import kept_items, plain
 
 _NOT_MEANT = ("id", "label", "path", "span", "derived", "why", "variables")
 _OTHERS = itemgetter(*(name for name in Phase.model_fields if name not in (*_NOT_MEANT, "parent", "layers", "except_")))
 _WITH_PHASES = ("lr", *(row.name for row in ARGUMENTS if row.kind in ("source", "distill")))
 
 
-def meaning(phase: Phase, position: dict[str, int]) -> dict[str, Any]:
+def meaning(phase: Phase, position: dict[str, int], shared: dict[int, Any] | None = None) -> dict[str, Any]:
     """What a phase does, as plain JSON data: no label, id, span, derivation; references as positions in the plan.
 
-    A phase that is not in the plan (a branch's reference to another branch) keeps its id.
+    A phase that is not in the plan (a branch's reference to another branch) keeps its id. ``shared`` keeps the data of
+    parts that phases share, as in :func:`dsd_lang.plan.written.plain`.
     """
 
     def positions(value: Any) -> Any:
@@ -33,19 +34,17 @@ def meaning(phase: Phase, position: dict[str, int]) -> dict[str, Any]:
             return [positions(item) for item in value]
         return value
 
-    data = as_data(phase)
+    data = {key: plain(value, shared) for key, value in kept_items(phase) if key not in _NOT_MEANT}
     for key in _WITH_PHASES:
         if key in data:
             data[key] = positions(data[key])
     data["parent"] = None if phase.parent is None else position.get(phase.parent, phase.parent)
-    for key in _NOT_MEANT:
-        data.pop(key, None)
     data["layers"] = sorted(set(phase.layers))
     data["except"] = sorted(set(phase.except_))
-    loops = {cycle["loop"]: index for index, cycle in enumerate(data.get("cycles", ()))}
-    for cycle in data.get("cycles", ()):
-        cycle["loop"] = loops[cycle["loop"]]
-    return dict(data)
+    if "cycles" in data:
+        loops = {cycle["loop"]: index for index, cycle in enumerate(data["cycles"])}
+        data["cycles"] = [{**cycle, "loop": loops[cycle["loop"]]} for cycle in data["cycles"]]
+    return data
 
 
 def semantic_hash(phases: Iterable[Phase]) -> str:
@@ -53,11 +52,12 @@ def semantic_hash(phases: Iterable[Phase]) -> str:
     ordered = tuple(phases)
     position = {phase.id: index for index, phase in enumerate(ordered)}
     alike: dict[tuple[Any, ...], dict[str, Any]] = {}
+    shared: dict[int, Any] = {}
     meanings: list[dict[str, Any]] = []
     for phase in ordered:
         key = meaning_without_parent(phase)
         if key not in alike:
-            alike[key] = meaning(phase, position)
+            alike[key] = meaning(phase, position, shared)
         parent = None if phase.parent is None else position.get(phase.parent, phase.parent)
         meanings.append({**alike[key], "parent": parent})
     payload = json.dumps(meanings, sort_keys=True, separators=(",", ":"))

@@ -21,7 +21,7 @@ _REQUIRED = object()
 
 def as_data(part: PlanPart) -> dict[str, Any]:
     """The part as plain JSON data, equal to `model_dump(mode="json")`."""
-    return {key: _plain(value) for key, value in kept_items(part)}
+    return {key: plain(value) for key, value in kept_items(part)}
 
 
 def kept_items(part: PlanPart) -> list[tuple[str, Any]]:
@@ -49,13 +49,24 @@ def _defaults_of(part: type[PlanPart]) -> tuple[tuple[str, str, Any], ...]:
     )
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any, shared: dict[int, Any] | None = None) -> Any:
+    """A value of a part as plain JSON data.
+
+    ``shared`` keeps the data of parts by their id, for a caller that keeps the parts and does not change the data.
+    """
+    if value is None or isinstance(value, (str, int)):  # most are; whether it is a model takes longer to ask
+        return value
     if isinstance(value, BaseModel):
-        return {key: _plain(item) for key, item in kept_items(cast("PlanPart", value))}
+        if shared is not None and id(value) in shared:
+            return shared[id(value)]
+        data = {key: plain(item, shared) for key, item in kept_items(cast("PlanPart", value))}
+        if shared is not None:
+            shared[id(value)] = data
+        return data
     if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
+        return [plain(item, shared) for item in value]
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item, shared) for key, item in value.items()}
     return value
 
 

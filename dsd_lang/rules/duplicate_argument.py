@@ -28,6 +28,8 @@ is removed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dsd_lang.base.diagnostics import Diagnostic, Span
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
@@ -45,10 +47,12 @@ def check(subject: Subject) -> None:
         for compare in compares_in(statement):
             _check(subject, compare.arguments, None)
         for phase in phases_of(statement):
-            _check(subject, tuple(item for item in phase.items if isinstance(item, nodes.Argument)), phase)
+            _check(subject, [item for item in phase.items if isinstance(item, nodes.Argument)], phase)
 
 
-def _check(subject: Subject, arguments: tuple[nodes.Argument, ...], phase: nodes.Phase | None) -> None:
+def _check(subject: Subject, arguments: Sequence[nodes.Argument], phase: nodes.Phase | None) -> None:
+    if len(arguments) < 2:
+        return
     seen: dict[str, nodes.Argument] = {}
     for argument in arguments:
         first = seen.setdefault(argument.name, argument)

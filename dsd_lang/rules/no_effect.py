@@ -73,23 +73,23 @@ def check(subject: Subject) -> None:
 
 def _check_phases(subject: Subject) -> None:
     """Reports an argument that has no effect in any round or copy of its phase."""
-    judged: dict[int, tuple[Draft, nodes.Argument | nodes.Until, Reason | None]] = {}
+    judged: dict[int, tuple[Draft, nodes.Argument | nodes.Until, Reason]] = {}
+    effective: set[int] = set()
     assert subject.book is not None
     for draft in subject.book.phases:
         for item in draft.node.items:
-            if not isinstance(item, (nodes.Argument, nodes.Until)):
+            if id(item) in effective or not isinstance(item, (nodes.Argument, nodes.Until)):
                 continue
             name = item.name if isinstance(item, nodes.Argument) else "until"
-            if name not in CHECKED:
-                continue
-            before = judged.get(id(item))
-            if before is not None and before[2] is None:
-                continue
-            judged[id(item)] = (draft, item, reason_without_effect(draft, name, subject.layers))
+            reason = reason_without_effect(draft, name, subject.layers) if name in CHECKED else None
+            if reason is None:
+                effective.add(id(item))
+                judged.pop(id(item), None)
+            else:
+                judged[id(item)] = (draft, item, reason)
     for draft, item, reason in judged.values():
-        if reason is not None:
-            fix = without_argument(draft.node, item.name) if isinstance(item, nodes.Argument) else None
-            _report(subject, item.span, reason, fix=fix if "keep one" not in reason[1] else None)
+        fix = without_argument(draft.node, item.name) if isinstance(item, nodes.Argument) else None
+        _report(subject, item.span, reason, fix=fix if "keep one" not in reason[1] else None)
     for draft in subject.book.phases:
         _check_ramp(subject, draft)
 

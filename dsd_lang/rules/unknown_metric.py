@@ -29,65 +29,57 @@ Unsafe: the nearest name is a guess.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 from typing import TypeGuard
 
 from dsd_lang.base.diagnostics import Diagnostic, replacement
 from dsd_lang.base.metrics import MEASURES, SPLITS, problem_of_metric, split_metric
-from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
-from dsd_lang.syntax.walk import below, compares_in, names_bound_by, values_of
+from dsd_lang.syntax.walk import below, compares_in, untils_of
 
 CODE = "DSD205"
 
 
 def check(subject: Subject) -> None:
     """Checks every metric in `until`, `expect` and `compare on=`."""
-    known = _known(subject.statements)
+    branches = _branches(subject.statements)
     for statement in subject.statements:
-        for root in values_of(statement):
-            if type(root) is nodes.Until:
-                _check_condition(subject, root.condition, known, has_arms=False)
+        for until in untils_of(statement):
+            _check_condition(subject, until.condition)
         if isinstance(statement, nodes.Expect):
-            _check_condition(subject, statement.condition, known, has_arms=True)
-        for argument in chain.from_iterable(compare.arguments for compare in compares_in(statement)):
-            if argument.name == "on" and isinstance(argument.value, nodes.Name):
-                _check_name(subject, argument.value, argument.value.text)
+            _check_condition(subject, statement.condition, branches)
+        for compare in compares_in(statement):
+            for argument in compare.arguments:
+                if argument.name == "on" and isinstance(argument.value, nodes.Name):
+                    _check_name(subject, argument.value, argument.value.text)
 
 
-class _Known(NamedTuple):
-    """The variables and the branches of a program."""
-
-    variables: frozenset[str]
-    branches: frozenset[str]
-
-
-def _known(statements: Sequence[nodes.Statement]) -> _Known:
-    variables: set[str] = set()
-    branches: set[str] = set()
+def _branches(statements: Sequence[nodes.Statement]) -> frozenset[str]:
+    """The names of a program's branches."""
+    found: set[str] = set()
     for statement in statements:
-        variables.update(name.text for name in names_bound_by(statement))
         if isinstance(statement, nodes.Sweep) and statement.label is not None:
-            branches.add(statement.label.name)
+            found.add(statement.label.name)
         elif isinstance(statement, nodes.Fork):
-            branches.update(branch.label.name for branch in statement.branches if branch.label is not None)
-    return _Known(frozenset(variables), frozenset(branches))
+            found.update(branch.label.name for branch in statement.branches if branch.label is not None)
+    return frozenset(found)
 
 
-def _check_condition(subject: Subject, condition: nodes.Condition, known: _Known, *, has_arms: bool) -> None:
-    quotients = [node for node in below(condition) if isinstance(node, nodes.Binary) and _is_split(node)]
-    arms = {id(item.value) for node in below(condition) if _lacks_vs(node) for item in node.arguments}
+def _check_condition(subject: Subject, condition: nodes.Condition, branches: frozenset[str] | None = None) -> None:
+    """Checks a condition; ``branches`` are given where metrics belong to one, as in `expect`."""
+    parts = list(below(condition))
+    quotients = [node for node in parts if isinstance(node, nodes.Binary) and _is_split(node)]
+    arms = {id(item.value) for node in parts if _lacks_vs(node) for item in node.arguments}
     slashed = {id(side) for node in quotients for side in (node.left, node.right)}
     for quotient in quotients:
         if isinstance(quotient.left, nodes.Name) and isinstance(quotient.right, nodes.Name):
             _report_slash(subject, quotient, f"{quotient.left.text}.{quotient.right.text}")
-    for node in below(condition):
+    for node in parts:
         if id(node) in slashed or id(node) in arms:
             continue
-        if isinstance(node, nodes.Name) and node.text not in known.variables:
-            metric = split_metric(node.text)[1] if has_arms else node.text
-            if has_arms and _is_arm_alone(subject, node, known.branches):
+        if isinstance(node, nodes.Name) and node.text not in subject.names:
+            metric = node.text if branches is None else split_metric(node.text)[1]
+            if branches is not None and _is_arm_alone(subject, node, branches):
                 continue
             _check_name(subject, node, metric)
 

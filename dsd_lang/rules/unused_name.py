@@ -40,7 +40,7 @@ CODE = "DSD904"
 
 def check(subject: Subject) -> None:
     """Checks every `let`, and every parameter."""
-    if not subject.names:
+    if not any(isinstance(statement, (nodes.Let, nodes.Def)) for statement in subject.statements):
         return
     top = {id(statement) for statement in subject.program.statements}
     brings = any(isinstance(statement, nodes.Phase) for statement in subject.program.statements)

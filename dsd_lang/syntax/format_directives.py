@@ -66,7 +66,7 @@ class _Blocks:
         while self.index < len(self.statements) and self.statements[self.index].end <= offset:
             one = self.statements[self.index]
             self.index += 1
-            if text[one.start] == "}":
+            if text.startswith("}", one.start):  # one that the lexer put in has no text
                 self._end(self._before_brace(one))
                 if len(self.off) > 1:
                     self.off.pop()

@@ -88,8 +88,8 @@ class _Layout:
         directives = format_directives(self._source, comments, found) if "fmt:" in text else []
         self._regions = {one.comment.span.start: one.region for one in directives if one.region is not None}
         self._region_end = 0  # of the last part that was left as it is because of a `# fmt: off`
-        self._kept_together = _kept_together(self._source, comments, found)
-        self._skipped = _skipped(directives, found)
+        kept, skipped = _kept_together(self._source, comments, found), _skipped(directives, found)
+        self._held = sorted([*((one, False) for one in kept), *((one, True) for one in skipped)])
 
     def block(
         self, body: Sequence[nodes.Statement | nodes.Branch], *, depth: int, end: int, last_line: int | None
@@ -108,7 +108,7 @@ class _Layout:
                 position += 1
                 continue
             self._gap(last_line, statement.span.line, is_first=is_first)
-            num_kept, is_skipped = self._num_kept(body[position:])
+            num_kept, is_skipped = self._num_kept(body, position)
             if num_kept:
                 position += num_kept - 1
                 write = self._verbatim if is_skipped else self._as_written
@@ -121,21 +121,20 @@ class _Layout:
 
     # --- statements that stay as they are -----------------------------------------------------------------------------
 
-    def _num_kept(self, body: Sequence[nodes.Statement | nodes.Branch]) -> tuple[int, bool]:
-        """How many statements, from the first one on, stay as they are, and whether because of a `# fmt: skip`.
+    def _num_kept(self, body: Sequence[nodes.Statement | nodes.Branch], first: int) -> tuple[int, bool]:
+        """How many statements, from the ``first`` on, stay as they are, and whether because of a `# fmt: skip`.
 
         Otherwise they share a line that a `# dsd: ignore` applies to: on separate lines it would not apply to all.
         """
-        count, is_skipped = 0, False
-        ranges = [(one, False) for one in self._kept_together] + [(one, True) for one in self._skipped]
-        for (start, end), is_skip in sorted(ranges):
-            if not any(self._is_held(statement, start, end) for statement in body[: max(1, count)]):
+        behind, is_skipped = first, False
+        for (start, end), is_skip in self._held:
+            if not any(self._is_held(statement, start, end) for statement in body[first : max(first + 1, behind)]):
                 continue
             is_skipped |= is_skip
-            count = max(count, 1)
-            while count < len(body) and body[count].span.start < end:
-                count += 1
-        return count, is_skipped
+            behind = max(behind, first + 1)
+            while behind < len(body) and body[behind].span.start < end:
+                behind += 1
+        return behind - first, is_skipped
 
     def _is_held(self, statement: nodes.Statement | nodes.Branch, start: int, end: int) -> bool:
         """Whether a range reaches into the statement, and not only into its block."""
@@ -338,7 +337,8 @@ def _written(lines: Sequence[TokenLine | _Verbatim | None], newline: str) -> Ite
 def _run(lines: Sequence[TokenLine | _Verbatim | None], start: int) -> list[TokenLine]:
     """The neighbouring lines of the same indentation, from there on, that have code and a comment."""
     run: list[TokenLine] = []
-    for line in lines[start:]:
+    for index in range(start, len(lines)):
+        line = lines[index]
         if not isinstance(line, TokenLine) or not (line.code and line.comment):
             break
         if run and line.indent != run[0].indent:

@@ -19,6 +19,8 @@ _CALLABLE = frozenset({"NAME", "CALLED", "REFERENCE", "STRING"})
 _NEVER_AFTER = frozenset({"LPAR", "LSQB", "EQUAL", "ARROW", "DOTS", "STAR", "SLASH", "CARET"})
 _NEVER_BEFORE = frozenset({"COMMA", "RPAR", "RSQB", "EQUAL", "COLON", "ARROW", "DOTS", "STAR", "SLASH", "CARET"})
 _SIGNS = frozenset({"PLUS", "MINUS"})
+_DEPTHS = {"LPAR": 1, "LSQB": 1, "RPAR": -1, "RSQB": -1}
+_KEEPS_SELECTORS = frozenset({"", "SELECTING", "EQUAL", "COMMA"})
 _BREAKS_FREELY = frozenset({"COMMA", "ARROW"})
 _QUOTED = re.compile("(\"[^\"]*\"|'[^']*')")
 
@@ -76,7 +78,7 @@ class _Spacing:
 
     def __init__(self) -> None:
         self.depth = 0
-        self._before: Token | None = None
+        self._before = ""  # the kind of the last token
         self._is_unary = False
         self._in_selectors = False
         self._colon_is_ratio = False
@@ -84,35 +86,35 @@ class _Spacing:
 
     def has_blank(self, left: Token, right: Token, is_condition: bool) -> bool:
         """Whether there is a blank between two neighbours."""
-        if right.kind in _SIGNS and left.kind in _ENDS_AN_OPERAND:
+        before, after = left.kind, right.kind
+        if after in _SIGNS and before in _ENDS_AN_OPERAND:
             return is_condition
-        if left.kind in _SIGNS:
+        if before in _SIGNS:
             return is_condition and not self._is_unary
-        if self._names_value and "EQUAL" in (left.kind, right.kind):
+        if self._names_value and "EQUAL" in (before, after):
             return True
-        if left.kind == "DOTS" and right.text[:1] == ".":
+        if before == "DOTS" and right.text[:1] == ".":
             return True  # `1.. .5`
-        if left.kind in _NEVER_AFTER or right.kind in _NEVER_BEFORE:
+        if before in _NEVER_AFTER or after in _NEVER_BEFORE:
             return False
-        if left.kind == "COMMA":
+        if before == "COMMA":
             return not self._in_selectors
-        if left.kind == "COLON":
+        if before == "COLON":
             return not self._colon_is_ratio
-        return not (right.kind == "LPAR" and left.kind in _CALLABLE)
+        return not (after == "LPAR" and before in _CALLABLE)
 
     def seen(self, token: Token) -> None:
         """Updates the state after a token is written."""
-        before = self._before
-        self.depth += (token.kind in ("LPAR", "LSQB")) - (token.kind in ("RPAR", "RSQB"))
-        self._is_unary = token.kind in _SIGNS and (before is None or before.kind not in _ENDS_AN_OPERAND)
-        self._colon_is_ratio = token.kind == "COLON" and before is not None and before.kind == "NUMBER"
-        if token.kind == "SELECTING" and self.depth == 0:
+        before, kind = self._before, token.kind
+        self.depth += _DEPTHS.get(kind, 0)
+        self._is_unary = kind in _SIGNS and before not in _ENDS_AN_OPERAND
+        self._colon_is_ratio = kind == "COLON" and before == "NUMBER"
+        if kind == "SELECTING" and self.depth == 0:
             self._in_selectors = True
-        elif before is not None and before.kind not in ("SELECTING", "EQUAL", "COMMA") and token.kind != "COMMA":
+        elif before not in _KEEPS_SELECTORS and kind != "COMMA":
             self._in_selectors = False
-        is_name = before is not None and before.kind == "LET"
-        self._names_value = is_name or (self._names_value and token.kind == "EQUAL")
-        self._before = token
+        self._names_value = before == "LET" or (self._names_value and kind == "EQUAL")
+        self._before = kind
 
 
 class _Writer:

@@ -101,12 +101,21 @@ def arguments_of(statement: nodes.Statement) -> tuple[nodes.Argument, ...]:
     return ()
 
 
-def compares_in(statement: nodes.Statement) -> Iterator[nodes.Compare]:
+def compares_in(statement: nodes.Statement) -> tuple[nodes.Compare, ...]:
     """The comparison that a statement is, or those of its p values."""
     if isinstance(statement, nodes.Compare):
-        yield statement
-    elif isinstance(statement, nodes.Expect):
-        yield from (part.compare for part in below(statement.condition) if isinstance(part, nodes.PValue))
+        return (statement,)
+    if isinstance(statement, nodes.Expect):
+        return tuple([part.compare for part in below(statement.condition) if isinstance(part, nodes.PValue)])
+    return ()
+
+
+def untils_of(statement: nodes.Statement) -> list[nodes.Until]:
+    """Every `until` of a statement itself, without those in its blocks."""
+    found = [item for phase in phases_of(statement) for item in phase.items if isinstance(item, nodes.Until)]
+    if isinstance(statement, (nodes.RepeatTail, nodes.RepeatBlock)) and statement.until is not None:
+        found.append(statement.until)
+    return found
 
 
 def values_of(statement: nodes.Statement) -> tuple[object, ...]:

@@ -414,3 +414,8 @@ def test_a_comment_without_effect_is_reported(text: str, message: str, fixed: st
 def test_a_comment_with_effect_is_not_reported() -> None:
     text = "# fmt: off\ndense  5ep\n# fmt: on\ndense   5ep  # fmt: skip\n"
     assert check_text(text, selected=frozenset({"DSD902", "DSD903"})) == ()
+
+
+@pytest.mark.parametrize("text", ["repeat 2 {\n# fmt: off\ndense 5ep lr=0.1", "dense 5ep lr=1 # fmt: skip\nfork {"])
+def test_comments_of_a_text_with_an_open_block(text: str) -> None:
+    assert [found.code for found in check_text(text, selected=frozenset({"DSD903"}))] == ["DSD104"]
