@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from dsd_lang.base.named_tuples import NamedTuple
@@ -46,6 +47,12 @@ class Option(NamedTuple):
         """The parameter of that name."""
         return next((parameter for parameter in self.parameters if parameter.name == name), None)
 
+    def value(self, name: str, arguments: Mapping[str, str | bool]) -> str:
+        """The written value of a parameter, else its default, else its example."""
+        parameter = self.parameter(name)
+        assert parameter is not None
+        return str(arguments.get(name, parameter.default or parameter.example))
+
     @property
     def named(self) -> tuple[str, ...]:
         """The names of the parameters that are not positional."""
@@ -68,7 +75,7 @@ _DROP = Parameter("drop", "share", "30%")
 _UNTIL = Parameter("until", "share", "75%")
 _FLOOR = Parameter("floor", "number", "1e-6")
 _NOISE = (Parameter("0", "share", "20%", is_required=True),)
-_MOVEMENT = (Parameter("score_lr", "positive", "1e-2"),)
+_MOVEMENT = (Parameter("score_lr", "positive", "1e-2", "1e-2"),)
 _SPARSEGPT = (_SAMPLES, Parameter("block", "whole", "128", "128"), Parameter("damp", "positive", "0.01", "0.01"))
 
 SCORES = (
@@ -89,7 +96,7 @@ SCORES = (
     Option("synflow", (Parameter("rounds", "whole", "100", "100"),), is_supported=False, source="Tanaka et al. 2020"),
     Option("taylor", (_BATCHES._replace(default="8"),), is_supported=False, source="Molchanov et al. 2019"),
     Option("fisher", (_BATCHES._replace(default="8"),), is_supported=False, source="Theis et al. 2018"),
-    Option("movement", _MOVEMENT, is_supported=False, source="Sanh et al. 2020"),
+    Option("movement", _MOVEMENT, source="Sanh et al. 2020"),
     Option("wanda", (_SAMPLES,), is_supported=False, source="Sun et al. 2023"),
     Option("sparsegpt", _SPARSEGPT, is_supported=False, source="Frantar & Alistarh 2023"),
 )
@@ -163,11 +170,9 @@ UPDATES = (
 )
 ENFORCEMENTS = (
     Option("hard", source="Han et al. 2015"),
-    Option("ste", is_supported=False, source="Bengio et al. 2013"),
-    Option("srste", (Parameter("decay", "number", "2e-4"),), is_supported=False, source="Zhou et al. 2021"),
-    Option(
-        "topkast", (Parameter("backward", "share", "50%"), _EVERY), is_supported=False, source="Jayakumar et al. 2020"
-    ),
+    Option("ste", source="Bengio et al. 2013"),
+    Option("srste", (Parameter("decay", "number", "2e-4", "2e-4"),), source="Zhou et al. 2021"),
+    Option("topkast", (Parameter("backward", "share", "50%", "50%"), _EVERY), source="Jayakumar et al. 2020"),
 )
 NOISES = (
     Option("none"),

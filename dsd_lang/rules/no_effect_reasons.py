@@ -134,6 +134,12 @@ def _from_the_beginning(context: Context, name: str, value: object) -> Reason | 
 def _restored_zero(context: Context, name: str, value: object) -> Reason | None:
     if value == {"kind": "zero"} and _starts_elsewhere(context.draft):
         return "`restore=zero` has no effect with `from=`, which gives the revived weights their values", _LEAVE_OUT
+    before = context.draft.parent
+    if value == {"kind": "zero"} and before is not None and before.mode == "sparse" and "enforce" in before.attributes:
+        return (
+            "`restore=zero` has no effect: the phase before has trained the pruned weights on",
+            "leave it out, or drop their values first: `sparse held 0it` before it",
+        )
     return None
 
 

@@ -2,8 +2,9 @@
 
 What it does
 ------------
-Reports arguments, values and metrics that `dsd-run` does not execute in this version. The schedule still compiles:
-`dsd-plan` shows it, and `dsd-run` refuses it before anything is trained.
+Reports arguments, values and metrics that `dsd-run` does not execute in this version, and an `enforce=` or
+`by=movement` that cannot be followed with the other arguments of its phase. The schedule still compiles: `dsd-plan`
+shows it, and `dsd-run` refuses it before anything is trained.
 
 Why is this bad
 ---------------
@@ -13,13 +14,13 @@ Example
 -------
 ::
 
-    sparse 50% by=movement(score_lr=0.1) 50ep
+    sparse 50% by=movement 50ep   # nothing selects again, so the scores of movement are never used
 
 Use instead
 -----------
 ::
 
-    sparse 50% by=magnitude 50ep
+    sparse 0->50% by=movement 50ep
 
 Fix safety
 ----------
@@ -32,6 +33,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import Diagnostic, Span
+from dsd_lang.plan.enforcing import Conflict, conflicts
 from dsd_lang.plan.supported import unsupported_arguments, unsupported_in_phase
 from dsd_lang.syntax import nodes
 
@@ -47,6 +49,9 @@ def find(resolved: ResolvedProgram) -> tuple[Diagnostic, ...]:
     found: dict[tuple[str, Span], Diagnostic] = {}
     for written, span in _unsupported(resolved):
         found.setdefault((written, span), _diagnostic(written, span))
+    for conflict, span in _conflicts(resolved):
+        refused = Diagnostic(CODE, conflict.message, span, label="`dsd-run` refuses this", help=conflict.help)
+        found.setdefault((conflict.message, span), refused)
     return tuple(found.values())
 
 
@@ -64,9 +69,21 @@ def _unsupported(resolved: ResolvedProgram) -> Iterator[tuple[str, Span]]:
                 yield written, span or draft.node.mode_span
 
 
+def _conflicts(resolved: ResolvedProgram) -> Iterator[tuple[Conflict, Span]]:
+    for draft in resolved.book.phases:
+        for conflict in conflicts(_asked_for(draft)):
+            yield conflict, _span_of(draft, conflict.argument) or draft.node.mode_span
+
+
 def _asked_for(draft: Draft) -> dict[str, object]:
     """The parts of a phase that may be unsupported, in plan form."""
-    return {**draft.attributes, "until": draft.until, "cycles": draft.rounds, "lr": draft.rate}
+    return {
+        **draft.attributes,
+        "target": draft.target,
+        "until": draft.until,
+        "cycles": draft.rounds,
+        "lr": draft.rate,
+    }
 
 
 def _span_of(draft: Draft, name: str) -> Span | None:

@@ -18,7 +18,9 @@ from torch.optim import LBFGS, Optimizer
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.layers import LayerInfo, select
 from dsd_lang.plan import Phase, Plan
+from dsd_lang.plan.enforcing import Enforcing
 from dsd_lang.plan.fitting import require_fit
+from dsd_runtime.engine.acting_masks import ActingMasks
 from dsd_runtime.engine.optimizer_state import forget_all_state, forget_state, largest_update_ratio, zero_state
 from dsd_runtime.engine.origins import Origins, Weights, copy_into
 from dsd_runtime.engine.randomness import stream_key
@@ -29,16 +31,20 @@ from dsd_runtime.engine.suitability import require_maskable
 from dsd_runtime.engine.wrappers import named_alike
 from dsd_runtime.masks import Held, MaskStore, Ramp, Target, choose_masks, input_axes, preserves_zero, resolve_ramps
 from dsd_runtime.masks.shards import local_of, own_rows, processes_of, sharded_as
-from dsd_runtime.masks.targets import Current, PerSelector
+from dsd_runtime.masks.targets import Current, PerSelector, least_pruned
 
 _LARGE_FIRST_UPDATE = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What entering a phase will do: its new masks (None: the current ones, or none), and the weights to load."""
+    """What entering a phase will do: its new masks (None: the current ones, or none), and the weights to load.
+
+    ``backward`` has the masks of the gradient, of a phase that trains more weights than its forward pass has.
+    """
 
     masks: dict[str, Tensor] | None
+    backward: dict[str, Tensor]
     kept_by_minimum: tuple[str, ...]
     weights: Weights | None
     restored: Weights | None
@@ -63,6 +69,7 @@ class Boundary:
         self._take_inventory = take_inventory
         self.layers = take_inventory()
         self.store = MaskStore(model.named_parameters(remove_duplicate=False))
+        self.acting = ActingMasks(self.store, MaskStore(model.named_parameters(remove_duplicate=False)))
         self.clock_reading: ClockReading | None = None
         self._parameters = dict(model.named_parameters(remove_duplicate=False))
         self._views = _views_by_owner(self._parameters, self.store)
@@ -104,6 +111,7 @@ class Boundary:
         if is_same and layers == self.layers:
             return
         self.store.rebind(parameters.items())
+        self.acting.rebind(parameters.items())
         self.layers, self._parameters = layers, parameters
         self._views = _views_by_owner(parameters, self.store)
         self._selections = self._resolve_all(self.plan)
@@ -128,38 +136,54 @@ class Boundary:
         self.follow_model()
         phase = stage.phase
         masks: dict[str, Tensor] | None = None
+        backward: dict[str, Tensor] = {}
         forced: tuple[str, ...] = ()
         weights = self._origins.starting(stage)
         if phase.mode == "sparse":
             assert phase.target is not None
             target = runtime_target(phase.target, stage.updates_per_epoch)
             if not isinstance(target, Held):
-                masks, forced = self._choose(stage, target, 0, update, starting=weights)
+                masks, backward, forced = self._choose_at_entry(stage, target, update, weights)
             elif not len(self.store):
                 message = f"phase `{phase.label or phase.id}` uses `held`, but no masks are active before it"
                 raise DsdError(message, help="prune first")
-        return Entry(masks, forced, weights, self._restored(stage))
+        return Entry(masks, backward, forced, weights, self._restored(stage))
+
+    def _choose_at_entry(
+        self, stage: Stage, target: Target, update: int, weights: Weights | None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor], tuple[str, ...]]:
+        """Chooses from all values that the weights have, also those that an `enforce=` keeps beside the model."""
+        if not self.acting.rule.is_soft or isinstance(target, Current):
+            masks, forced = self._choose(stage, target, 0, update, starting=weights)
+            return masks, self._choose_backward(stage, target, 0, update), forced
+        with self.acting.hidden.all_revealed():
+            masks, forced = self._choose(stage, target, 0, update, starting=weights)
+            return masks, self._choose_backward(stage, target, 0, update), forced
 
     def enter(self, stage: Stage, entry: Entry, optimizer: Optimizer) -> dict[str, Any]:
         """Enters a prepared phase; returns what happened as plain data."""
         phase = stage.phase
         before = self.store.masks
+        lives_on = self.acting.leave()
         self._stage, self._selected_at = stage, 0
         self._target, self._ramps = _target_of(stage)
         if entry.masks is not None:
-            self._keep_saved(before, entry.masks)
+            self._keep_saved({} if lives_on else before, entry.masks)
             self._install(entry.masks, others_hold=phase.others == "hold")
         elif phase.mode == "dense":
             self.store.clear()
         revived, num_revived = self._revived_by(before)
+        takes_values = lives_on and _keeps_values(phase)
+        if takes_values:
+            revived = {}
         if entry.weights is not None:
             copy_into(self.model, entry.weights)
         if entry.weights is None or entry.restored is not None:
             self._restore(revived, entry.restored)
         if phase.mode == "dense":
             self._saved = {}
-        self.store.apply_to_weights()
-        self._follow_state(phase, before, optimizer)
+        self.acting.enter(self._enforcing(stage), self._acting_names(phase), entry.backward)
+        self._follow_state(phase, before, optimizer, is_pruned_zero=not takes_values)
         self._masks_everything = self._must_mask_everything(phase, optimizer)
         self._revived = tuple(revived)
         details: dict[str, Any] = {"revived": num_revived}
@@ -167,18 +191,34 @@ class Boundary:
             details["kept_by_minimum"] = list(entry.kept_by_minimum)
         return {**details, **self.counts()}
 
+    def _enforcing(self, stage: Stage) -> Enforcing:
+        return Enforcing.of(stage.phase, stage.updates_per_epoch)
+
+    def _acting_names(self, phase: Phase) -> tuple[str, ...]:
+        """The masks that act as the phase's `enforce=` says: those that it selects, or all that it holds."""
+        selection = self._selections.get(phase.id)
+        return tuple(self.store.masks) if selection is None else selection.names
+
+    def _choose_backward(self, stage: Stage, target: Target, step: int, update: int) -> dict[str, Tensor]:
+        """The masks of Top-KAST's gradient; none for other phases."""
+        share = self._enforcing(stage).backward
+        if share is None:
+            return {}
+        return self._choose(stage, least_pruned(resolve_ramps(target, step, stage.length), share), step, update)[0]
+
     def _choose(
         self, stage: Stage, target: Target, step: int, update: int, *, starting: Weights | None = None
     ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
         phase = stage.phase
         selection = self._selections[phase.id]
+        weights, by, arguments = self._ranked(selection, phase, step, starting if isinstance(target, Current) else None)
         position = f"{phase.path if phase.rng == 'distinct' else ''}:{update - step}"
         chosen = choose_masks(
-            weights=self._weights_of(selection, starting if isinstance(target, Current) else None),
+            weights=weights,
             target=resolve_ramps(target, step, stage.length),
             scope=cast(Literal["layer", "global"], phase.scope),
-            by=phase.by.name,
-            arguments=phase.by.arguments,
+            by=by,
+            arguments=arguments,
             key=stream_key(self._seed, phase.seed_index, "mask", position),
             alive=self.store.masks,
             selectors=selection.assignment or None,
@@ -190,6 +230,17 @@ class Boundary:
             sizes = {name: self._parameters[name].numel() for name in selection.names}
             require_zeros(phase, sizes, chosen.alive_counts)
         return chosen.masks, chosen.kept_by_minimum
+
+    def _ranked(
+        self, selection: Selection, phase: Phase, step: int, loaded: Weights | None
+    ) -> tuple[dict[str, Tensor], str, Mapping[str, str | bool]]:
+        """What is ranked, by which score: the weights; with `by=movement` its scores, once there are some."""
+        if phase.by.name != "movement":
+            return self._weights_of(selection, loaded), phase.by.name, phase.by.arguments
+        if step == 0:
+            return self._weights_of(selection, loaded), "magnitude", {}
+        values = self.acting.scores.values
+        return {name: values[self.store.owner(name)] for name in selection.names}, "movement", {}
 
     def _weights_of(self, selection: Selection, loaded: Weights | None) -> dict[str, Tensor]:
         """The selected weights: the model's, or those that the phase starts from."""
@@ -216,6 +267,8 @@ class Boundary:
     def _restored(self, stage: Stage) -> Mapping[str, Tensor] | None:
         """The values that `restore=` gives revived weights; None for zero."""
         if stage.phase.mode == "sparse" or not len(self.store):
+            return None
+        if self.acting.rule.is_soft and _keeps_values(stage.phase):
             return None
         if stage.phase.restore.kind != "saved":
             return self._origins.restoring(stage)
@@ -246,7 +299,10 @@ class Boundary:
             else:
                 self._saved[name] = weights.to("cpu", copy=True)
 
-    def _follow_state(self, phase: Phase, before: Mapping[str, Tensor], optimizer: Optimizer) -> None:
+    def _follow_state(
+        self, phase: Phase, before: Mapping[str, Tensor], optimizer: Optimizer, *, is_pruned_zero: bool
+    ) -> None:
+        """``is_pruned_zero``: what the masks before have pruned was not trained."""
         now = self.store.masks
         if phase.from_.kind != "last":
             forget_all_state(optimizer)
@@ -259,14 +315,14 @@ class Boundary:
                 for parameter in self._views[name]:
                     if phase.state == "reset":
                         forget_state(optimizer, parameter)
-                    elif name in before:
+                    elif name in before and is_pruned_zero:
                         zero_state(optimizer, parameter, ~before[name])
-        self.store.apply_to_optimizer_state(optimizer)
+        self.acting.trained.apply_to_optimizer_state(optimizer)
 
     def _must_mask_everything(self, phase: Phase, optimizer: Optimizer) -> bool:
         """Whether weights and state must be masked after every update, and not only the gradients before it."""
         own = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
-        masked = [view for name in self.store.masks for view in self._views[name]]
+        masked = [view for name in self.acting.trained.masks for view in self._views[name]]
         has_other_owner = any(id(view) not in own and view.requires_grad for view in masked)
         return phase.state == "keep" or has_other_owner or not preserves_zero(optimizer)
 
@@ -282,24 +338,41 @@ class Boundary:
         """Selects again in a ramp, before update ``step`` of its phase."""
         assert self._stage is not None
         assert self._target is not None
-        before = self.store.masks
-        masks, forced = self._choose(self._stage, self._target, step, update)
-        self._keep_saved(before, masks)
-        self._install(masks, others_hold=True)
+        forced = self._choose_again(step, update, optimizer)
         self._selected_at = step
-        self.store.apply_to_weights()
-        self.store.apply_to_optimizer_state(optimizer)
         return {**self.counts(), **({"kept_by_minimum": list(forced)} if forced else {})}
 
-    def after_update(self, optimizer: Optimizer) -> None:
-        """Masks weights and state after an applied update, if the optimizer does not keep zeros at zero.
+    def _choose_again(self, step: int, update: int, optimizer: Optimizer) -> tuple[str, ...]:
+        """Sets new masks of the current phase, from all values that its weights have; after an error the old ones."""
+        assert self._stage is not None
+        assert self._target is not None
+        before = self.store.masks
+        with self.acting.hidden.all_revealed():
+            masks, forced = self._choose(self._stage, self._target, step, update)
+            backward = self._choose_backward(self._stage, self._target, step, update)
+            if not self.acting.rule.is_soft:
+                self._keep_saved(before, masks)
+            self._install(masks, others_hold=True)
+            self.acting.set_trained(backward)
+        if not self.acting.rule.is_soft:
+            self.store.apply_to_weights()
+        self.acting.trained.apply_to_optimizer_state(optimizer)
+        return forced
+
+    def after_update(self, optimizer: Optimizer, step: int, update: int) -> None:
+        """Masks weights and state after an applied update, the ``step``-th of its phase, and follows `enforce=`.
 
         Gradients were masked before the update, and weights and state when the masks were set, so with an optimizer
-        that maps zeros to zeros (:func:`dsd_runtime.masks.preserves_zero`) there is nothing to do.
+        that maps zeros to zeros (:func:`dsd_runtime.masks.preserves_zero`) there is nothing to do where pruned weights
+        are just zero.
         """
-        if self._masks_everything and len(self.store):
-            self.store.apply_to_weights()
-            self.store.apply_to_optimizer_state(optimizer)
+        trained = self.acting.trained
+        if self._masks_everything and len(trained):
+            trained.apply_to_weights()
+            trained.apply_to_optimizer_state(optimizer)
+        self.acting.scores.commit()
+        if self.acting.is_refresh_due(step):
+            self._choose_again(step, update, optimizer)
 
     def mask_copy(self, model: nn.Module) -> None:
         """Masks a copy of the model; raises ``ValueError`` if it lacks a masked weight."""
@@ -359,11 +432,13 @@ class Boundary:
     # --- state --------------------------------------------------------------------------------------------------------
 
     def state_dict(self, *, is_sharded: bool = False) -> dict[str, Any]:
+        kept = self.acting.state_dict(is_sharded=is_sharded)
         return {
             "masks": self.store.pack(is_sharded=is_sharded),
             "hash": self.store.hash(),
             "saved": dict(self._saved),
             "selected_at": self._selected_at,
+            **({"acting": kept} if kept else {}),
         }
 
     def load_state_dict(self, state: Mapping[str, Any], stage: Stage, optimizer: Optimizer) -> None:
@@ -375,8 +450,14 @@ class Boundary:
         self._selected_at = int(state["selected_at"])
         self._stage, self._revived = stage, ()
         self._target, self._ramps = _target_of(stage)
+        self.acting.load_state_dict(state.get("acting", {}), self._enforcing(stage), self._acting_names(stage.phase))
         self._masks_everything = self._must_mask_everything(stage.phase, optimizer)
         self.store.apply_to_weights()
+
+
+def _keeps_values(phase: Phase) -> bool:
+    """Whether a phase after one that trains pruned weights takes their values; else it restores them as it says."""
+    return phase.mode == "sparse" or phase.restore.kind in ("zero", "saved")
 
 
 def _views_by_owner(parameters: Mapping[str, nn.Parameter], store: MaskStore) -> dict[str, list[nn.Parameter]]:

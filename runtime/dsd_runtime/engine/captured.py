@@ -63,7 +63,8 @@ class CapturedMasks:
 
         Returns whether the optimizer's state or the gradients are other tensors than at the last call (the first
         update makes them, `state=reset`, `from=` and `opt=` drop them): then a graph must be captured again. Raises
-        :class:`DsdError` in a phase with `clip=`, `l1=` or `distill=`, which are not part of :meth:`apply`.
+        :class:`DsdError` in a phase with `clip=`, `l1=`, `distill=`, `by=movement` or an `enforce=` other than `hard`,
+        which are not part of :meth:`apply`.
         """
         self._require_simple()
         store = self._line.boundary.store
@@ -101,3 +102,9 @@ class CapturedMasks:
                     f"phase `{phase.label or phase.id}` has `{name}=`, which a captured update does not do",
                     help=f"leave out `{name}=` and do it in your update, or call `session.step()`",
                 )
+        if not self._line.boundary.acting.is_plain:
+            name = "by=movement" if phase.enforce.name == "hard" else f"enforce={phase.enforce.name}"
+            raise DsdError(
+                f"phase `{phase.label or phase.id}` has `{name}`, whose weights change around each step",
+                help="call `session.step()` in this phase",
+            )

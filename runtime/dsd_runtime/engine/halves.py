@@ -1,8 +1,8 @@
 """One update in two halves, around the optimizer's step.
 
-before()   [unscale] -> l1 -> mask gradients -> clip
+before()   [unscale] -> [values of pruned weights] -> l1 -> mask gradients -> clip
   optimizer.step()                                    (by `Session.step()`, or by the trainer that keeps its own)
-after()    [applied?] mask weights and state -> clocks -> next rate
+after()    [applied?] mask weights and state, with new masks where they are due -> clocks -> next rate
 """
 
 from __future__ import annotations
@@ -68,12 +68,14 @@ class Halves:
             self._gradients.require(call, optimizer, has_begun=self._guard.has_begun, is_scaled=scaler is not None)
         if scaler is not None:
             unscale(optimizer, scaler)
-        line.rule.prepare_gradients(optimizer, None if masks_later else line.boundary.store, clip)
+        line.boundary.acting.begin_update(optimizer)
+        line.rule.prepare_gradients(optimizer, None if masks_later else line.boundary.acting.trained, clip)
         self._guard.open()
         self.is_open = True
 
     def before_foreign_step(self, *, clip: float | None) -> None:
         """The first half, for a trainer that steps the optimizer itself."""
+        self._line.boundary.acting.require_no_line_search(self._line.optimizer, self._line.stage.phase)
         self.before("before_update()", clip=clip, scaler=self._accelerated.scaler if self._accelerated else None)
         optimizer = self._line.optimizer
         is_fused = any(group.get("fused") for group in optimizer.param_groups)
@@ -103,15 +105,18 @@ class Halves:
 
     def after(self, *, applied: bool) -> None:
         """The second half: masks, clocks and the next rate, unless the step was skipped."""
-        self.close()
+        line = self._line
+        try:
+            if applied:
+                line.boundary.after_update(line.optimizer, line.position.step + 1, line.position.total + 1)
+        finally:
+            self.close()
         if not applied:
             return
-        line = self._line
         optimizer = line.optimizer
         line.is_teacher_asked = line.is_calibrated = False
         self._guard.applied()
         self._gradients.remember(optimizer)
-        line.boundary.after_update(optimizer)
         line.advance()
         if self._enters_by_itself and line.is_phase_over:
             line.enter_empty_rest(by_reports=False)
@@ -131,12 +136,12 @@ class Halves:
         line, quick = self._line, self._quick if scaler is None and closure is None else None
         masks_later = quick is not None and clip is None and line.rule.clip is None
         self.before("step()", clip=clip, scaler=scaler, has_closure=closure is not None, masks_later=masks_later)
-        applied, store = True, line.boundary.store
+        applied, acting = True, line.boundary.acting
         try:
             if quick is not None:
-                take_quick_step(quick, line.optimizer, store, are_masked=not masks_later)
+                take_quick_step(quick, line.optimizer, acting.trained, are_masked=not masks_later)
             else:
-                applied = take_step(line.rule, line.optimizer, store, scaler, clip, closure)
+                applied = take_step(line.rule, line.optimizer, acting, scaler, clip, closure)
         except BaseException:
             self.close()
             raise
@@ -147,6 +152,7 @@ class Halves:
         """Forgets a first half whose second will not come."""
         self.is_open = False
         self._guard.close()
+        self._line.boundary.acting.hidden.hide()
 
     def require_closed(self, call: str) -> None:
         """Raises ``ValueError`` between the halves."""

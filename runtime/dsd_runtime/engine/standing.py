@@ -95,6 +95,17 @@ class Standing:
         """
         return self.boundary.store.masks
 
+    def dense_weights(self) -> dict[str, Tensor]:
+        """Copies of the masked weights with the values that pruned ones keep, by parameter name.
+
+        They differ from the model's in a phase with `by=movement` or an `enforce=` other than `hard`. Of a sharded
+        parameter these are this process's rows. Raises ``ValueError`` between the halves of an update.
+        """
+        acting = self.boundary.acting
+        if acting.hidden.is_open:
+            raise ValueError("dense_weights() between before_update() and after_update(): end the update first")
+        return {name: acting.hidden.dense(name) for name in self.masks}
+
     @property
     def is_sharded(self) -> bool:
         """Whether this process has only some rows of the weights (FSDP2)."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.plan import Plan, SpanInfo
+from dsd_lang.plan.enforcing import conflicts
 from dsd_lang.plan.supported import unsupported_arguments, unsupported_in_phase
 
 
@@ -39,6 +40,9 @@ def require_supported(plan: Plan) -> None:
     if found:
         message = "; ".join(str(item) for item in found)
         raise DsdError(message, help="remove it from the schedule, or use a later version")
+    for phase in plan.phases:
+        for conflict in conflicts(phase.model_dump()):
+            raise DsdError(f"DSD207: phase `{phase.label or phase.id}`: {conflict.message}", help=conflict.help)
 
 
 def check_line(plan: Plan) -> None:

@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.units import exact
 from dsd_lang.plan import Function, Phase
+from dsd_runtime.engine.acting_masks import ActingMasks
 from dsd_runtime.engine.optimizer_state import parameters_of
 from dsd_runtime.engine.quick_step import QuickStep
 from dsd_runtime.engine.rate_groups import given_parameters
@@ -59,14 +60,14 @@ class UpdateRule:
 def take_step(
     rule: UpdateRule,
     optimizer: Optimizer,
-    store: MaskStore,
+    acting: ActingMasks,
     scaler: torch.amp.GradScaler | None,
     clip: float | None,
     closure: Callable[[], Tensor | float] | None,
 ) -> bool:
     """Steps the optimizer on prepared gradients; whether it was applied (False: the scaler found infinite ones)."""
     if closure is not None:
-        optimizer.step(_prepared(closure, rule, optimizer, store, clip))
+        optimizer.step(_prepared(closure, rule, optimizer, acting, clip))
         return True
     if scaler is None:
         optimizer.step()
@@ -84,15 +85,20 @@ def take_quick_step(quick: QuickStep, optimizer: Optimizer, store: MaskStore, *,
 
 
 def _prepared(
-    closure: Callable[[], Tensor | float], rule: UpdateRule, optimizer: Optimizer, store: MaskStore, clip: float | None
+    closure: Callable[[], Tensor | float],
+    rule: UpdateRule,
+    optimizer: Optimizer,
+    acting: ActingMasks,
+    clip: float | None,
 ) -> Callable[[], float]:
     """The closure, whose gradients are prepared each time that the optimizer computes them."""
 
     def prepared() -> float:
-        store.apply_to_weights()  # a line search moves the weights before it computes gradients
+        acting.before_closure()  # a line search moves the weights before it computes gradients
         with torch.enable_grad():
             loss = closure()
-        rule.prepare_gradients(optimizer, store, clip)
+        acting.begin_update(optimizer)
+        rule.prepare_gradients(optimizer, acting.trained, clip)
         return float(loss.detach()) if isinstance(loss, Tensor) else float(loss)
 
     return prepared

@@ -208,7 +208,8 @@ def _non_finite(names: list[str], error: NonFiniteScore, request: _Request) -> D
     name = names[error.tensor]
     when = "" if request.update is None else f" at update {request.update}"
     value = _weight_at(request.weights[name].detach(), error.index, request.processes)
-    what = f"`{name}` has the weight {value} at index {error.index}{when}, so it cannot be ranked"
+    kind = "movement score" if request.by == "movement" else "weight"
+    what = f"`{name}` has the {kind} {value} at index {error.index}{when}, so it cannot be ranked"
     return DsdError(what, help="lower the learning rate or clip the gradients; no mask was changed")
 
 

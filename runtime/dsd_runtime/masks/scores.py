@@ -85,9 +85,15 @@ def _by_random(request: ScoreRequest) -> Scores:
     return random(request.weights, name=request.name, key=request.key)
 
 
+def _by_movement(request: ScoreRequest) -> Scores:
+    """The request's "weights" are the scores that the phase has collected (engine/movement.py)."""
+    return Scores(local_of(request.weights), "value")
+
+
 SCORES: dict[str, ScoreMethod] = {
     "magnitude": ScoreMethod(_by_magnitude),
     "random": ScoreMethod(_by_random),
+    "movement": ScoreMethod(_by_movement, needs="phase"),
 }
 
 

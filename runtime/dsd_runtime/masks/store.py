@@ -126,6 +126,11 @@ class MaskStore:
         }
 
     @torch.no_grad()
+    def mask_tensor(self, name: str, values: Tensor) -> None:
+        """Sets a tensor of the shape of a masked weight (of its rows here) to +0.0 outside of the mask."""
+        self._on_device_of(values, name).clear(values)
+
+    @torch.no_grad()
     def apply_to_weights(self) -> None:
         """Sets every masked weight to +0.0."""
         for name in self._masks:

@@ -59,10 +59,11 @@ class Current:
 class PerSelector:
     """`sparse [conv: 30%, fc: 50%]`: one target per selector, in the order of the list."""
 
-    targets: tuple[Pruned | Remaining | NofM | Ramp | Held | Current, ...]
+    targets: tuple[Single, ...]
 
 
-Target = Pruned | Remaining | NofM | Ramp | Held | Current | PerSelector
+Single = Pruned | Remaining | NofM | Ramp | Held | Current
+Target = Single | PerSelector
 
 
 def remaining_keep_count(alive: int, pruned: Fraction, *, minimum: int = 1) -> int:
@@ -106,3 +107,20 @@ def resolve_ramps(target: Target, update: int, length: int) -> Target:
             tuple(Pruned(ramp_sparsity(t, update, length)) if isinstance(t, Ramp) else t for t in target.targets)
         )
     return target
+
+
+def least_pruned(target: Target, share: Fraction) -> Target:
+    """A target of shares with each of them lowered to at most ``share``.
+
+    >>> least_pruned(Pruned(Fraction(4, 5)), Fraction(1, 2))
+    Pruned(pruned=Fraction(1, 2))
+    """
+    if isinstance(target, PerSelector):
+        return PerSelector(tuple(_lowered(single, share) for single in target.targets))
+    return _lowered(target, share)
+
+
+def _lowered(target: Single, share: Fraction) -> Pruned:
+    if not isinstance(target, Pruned):
+        raise ValueError(f"{target} is not a share")
+    return Pruned(min(target.pruned, share))

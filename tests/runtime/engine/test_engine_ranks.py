@@ -249,12 +249,20 @@ def _skipped(rank: int) -> list[bool]:
     return [*applied, session.total_updates == 2]
 
 
-def _averaging(own: tuple[int, ...], add_up: Callable[[Tensor], object], **options: Any) -> list[Tensor]:
+MOVING = "dense 2it lr=0.1; sparse 0->50% every=1it 4it; dense 2it"
+ENFORCED = (
+    "sparse 60% 3it lr=0.1 enforce=ste scope=global; sparse 2:4 2it enforce=srste(decay=0.1); sparse 80% 4it wd=0.1 "
+    "enforce=topkast(every=2it); sparse 0->60% every=1it 3it by=movement; dense 1it"
+)
+
+
+def _averaging(
+    own: tuple[int, ...], add_up: Callable[[Tensor], object], text: str = MOVING, **options: Any
+) -> list[Tensor]:
     """A loop that averages gradients itself, on a plain model; an update has two batches, and ``own`` are this
     process's. Its masks after every update, its weights, and the mean of what the processes report.
     """
     model, found, reported = network(), [], []
-    text = "dense 2it lr=0.1; sparse 0->50% every=1it 4it; dense 2it"
     session = begin(text, model, _sgd(model), on_report=lambda metrics: reported.append(metrics["val.loss"]), **options)
     while not session.done:
         session.begin_step()
@@ -274,7 +282,9 @@ def _averaging(own: tuple[int, ...], add_up: Callable[[Tensor], object], **optio
 
 def _two_ranks(rank: int) -> dict[str, Any]:
     averaging = _averaging((rank,), dist.all_reduce, process_group=dist.group.WORLD)
-    return {"ddp": _ddp(rank), "errors": _errors(rank), "averaging": averaging, **_of_shards(rank)}
+    enforced = _averaging((rank,), dist.all_reduce, ENFORCED, process_group=dist.group.WORLD)
+    found = {"ddp": _ddp(rank), "errors": _errors(rank), "averaging": averaging, "enforced": enforced}
+    return {**found, **_of_shards(rank), "enforced felt": _felt(*_shards(ENFORCED))}
 
 
 def test_two_ranks_train_as_one_process_and_part_with_a_sentence(tmp_path: Path) -> None:
@@ -297,8 +307,12 @@ def test_two_ranks_train_as_one_process_and_part_with_a_sentence(tmp_path: Path)
     }
     alone = _averaging((0, 1), lambda gradient: None)
     assert len(alone) == 4 * 3 + 6 + 1
-    for averaging in (first["averaging"], second["averaging"]):
-        assert all(map(torch.equal, averaging, alone))
+    enforced = _averaging((0, 1), lambda gradient: None, ENFORCED)
+    for rank in (first, second):
+        assert all(map(torch.equal, rank["averaging"], alone))
+        assert all(map(torch.equal, rank["enforced"], enforced))
+    model = network()
+    assert all(map(torch.equal, first["enforced felt"], _felt(model, begin(ENFORCED, model, _sgd(model)))))
     model = network()
     session = begin(FELT, model, _sgd(model))
     assert all(map(torch.equal, first["felt"], _felt(model, session)))

@@ -78,6 +78,11 @@ SCHEDULES: dict[str, tuple[str, Callable[[Any], optim.Optimizer]]] = {
         "sparse held masks=current layers=fc from=@s.end 1it",
         sgd,
     ),
+    "enforced": (
+        'dense 1it lr=0.1; sparse 60% 3it enforce=ste scope=global; sparse 2:4 layers="up","fc" 3it '
+        "enforce=srste(decay=0.01); sparse 80% 4it wd=0.01 enforce=topkast(backward=50%, every=2it); "
+        "sparse 0->70% every=1it 4it by=movement; dense 1it; sparse 60% 3it by=movement enforce=ste; dense 1it", sgd,
+    ),
 }  # fmt: skip
 
 
@@ -152,7 +157,7 @@ def differences(found: Any, expected: Any, at: str = "") -> list[str]:
     return [] if found == expected else [f"{at}: {found} is not {expected}"]
 
 
-RESUMED_AT = {"targets": 8, "lists": 5, "groups": 7, "conditions": 4}
+RESUMED_AT = {"targets": 8, "lists": 5, "groups": 7, "conditions": 4, "enforced": 10}
 
 
 def resumed(which: str, saved: dict[str, Any], *, is_sharded: bool) -> list[dict[str, Any]]:
