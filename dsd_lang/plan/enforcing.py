@@ -61,6 +61,17 @@ class Enforcing(NamedTuple):
         """Whether pruned weights keep values, beside the model, with which they may come back."""
         return self.is_soft or self.score_lr is not None
 
+    @property
+    def num_copies(self) -> int:
+        """How many more tensors of the masked weights' shapes there are: their values, and scores."""
+        return int(self.keeps_values) + (self.score_lr is not None)
+
+    def without_gradient(self, pruned: float) -> float:
+        """The share of a weight, of which ``pruned`` is masked, whose gradient nothing needs."""
+        if self.score_lr is not None or self.name in ("ste", "srste"):
+            return 0.0
+        return pruned if self.backward is None else min(pruned, float(self.backward))
+
 
 class Conflict(NamedTuple):
     """Two arguments of a phase that cannot be followed together, and what to write instead."""

@@ -449,8 +449,8 @@ class Boundary:
         self._saved = {name: sharded_as(self._parameters[name], value).cpu() for name, value in state["saved"].items()}
         self._selected_at = int(state["selected_at"])
         self._stage, self._revived = stage, ()
-        self._target, self._ramps = _target_of(stage)
         self.acting.load_state_dict(state.get("acting", {}), self._enforcing(stage), self._acting_names(stage.phase))
+        self._target, self._ramps = _target_of(stage)
         self._masks_everything = self._must_mask_everything(stage.phase, optimizer)
         self.store.apply_to_weights()
 

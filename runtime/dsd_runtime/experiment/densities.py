@@ -18,7 +18,8 @@ Change = tuple[int, dict[str, float]]
 class DensityFile(Sink):
     """Keeps `densities.json` of the node in training up to date (see :mod:`dsd_runtime.results.flops`).
 
-    Masks change at the begin of a phase, and where the session records an event.
+    Masks change at the begin of a phase, where the session records an event, and with `enforce=` after every update:
+    then the shares are those at the last evaluation.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -41,6 +42,7 @@ class DensityFile(Sink):
             self._look(node, update - 1)
 
     def evaluated(self, node: NodeInTraining, metrics: dict[str, float], *, epoch: float, update: int) -> None:
+        self._look(node, update)
         self._write()
 
     def saved(self, path: Path) -> None:

@@ -17,6 +17,7 @@ from torch import nn
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.layers import LayerInfo
+from dsd_lang.plan.enforcing import Enforcing
 from dsd_runtime.data.batch import Batch
 from dsd_runtime.engine.layers import inventory
 from dsd_runtime.engine.overrides import build_optimizer
@@ -82,7 +83,8 @@ def survey(prepared: Prepared, probe: Probe, *, earlier_threads: int | None) -> 
         threads = choose_threads(prepared, lambda: _loss(prepared, model, batch), earlier=earlier_threads)
     size = sum(value.numel() * value.element_size() for value in model.state_dict().values())
     num_parameters = sum(value.numel() for value in model.parameters())
-    return Survey(layers, num_parameters, 2 * size, threads, probe)
+    kept = max(Enforcing.of(phase, 1).num_copies for phase in prepared.plan.phases)
+    return Survey(layers, num_parameters, (2 + kept) * size, threads, probe)
 
 
 def measure_speed(prepared: Prepared, probe: Probe) -> Speed:

@@ -2,8 +2,9 @@
 
 *Executed* FLOPs are those of the dense kernels that ran, pruned weights included. *Theoretical* FLOPs leave out the
 pruned weights: those of each layer times the share of its weights that is not masked (Evci et al., *Rigging the
-Lottery*, ICML 2020, appendix H). Both are of training updates, with the forward passes of a teacher, which counts as
-dense; evaluations are not counted.
+Lottery*, ICML 2020, appendix H); the gradients of weights, as many products as the forward pass, only leave out those
+that the phase's `enforce=` does not need. Both are of training updates, with the forward passes of a teacher, which
+counts as dense; evaluations are not counted.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dsd_lang.plan import Phase
+from dsd_lang.plan.enforcing import Enforcing
 from dsd_runtime.results.parts import LayerFlops, MetricRow
 
 TEACHER = "(teacher)"
@@ -61,7 +63,8 @@ class CountedUpdate:
         if phase.id not in self.samples_per_epoch:
             return None
         batches = last.epoch * self.samples_per_epoch[phase.id] / self.samples
-        found = {name or WHOLE: _layer_flops(batches, layer, masked) for name, layer in self.layers.items()}
+        enforcing = Enforcing.of(phase, 1)
+        found = {name or WHOLE: _layer_flops(batches, layer, masked, enforcing) for name, layer in self.layers.items()}
         if phase.distill is not None:
             of_teacher = round(batches * self._forward_of_teacher(phase.distill.model))
             found[TEACHER] = LayerFlops(executed=of_teacher, theoretical=of_teacher)
@@ -122,9 +125,13 @@ def _plus(one: LayerFlops, other: LayerFlops) -> LayerFlops:
 _NONE = LayerFlops(executed=0, theoretical=0)
 
 
-def _layer_flops(batches: float, layer: CountedLayer, masked: Mapping[str, float] | None) -> LayerFlops:
+def _layer_flops(
+    batches: float, layer: CountedLayer, masked: Mapping[str, float] | None, enforcing: Enforcing
+) -> LayerFlops:
     executed, size = batches * (layer.forward + layer.backward), sum(layer.weights.values())
     if masked is None:
         return LayerFlops(executed=round(executed))
     pruned = sum(masked.get(name, 0.0) * count for name, count in layer.weights.items()) / max(1, size)
-    return LayerFlops(executed=round(executed), theoretical=round(executed * (1 - pruned)))
+    of_gradients = min(layer.forward, layer.backward)
+    needed = batches * of_gradients * (pruned - enforcing.without_gradient(pruned))
+    return LayerFlops(executed=round(executed), theoretical=round(executed * (1 - pruned) + needed))

@@ -148,6 +148,15 @@ def test_a_ramp_counts_each_of_its_masks_also_after_a_stop(dsd_run: Run) -> None
     assert read_results(dsd_run(text).folder).phases[0].flops_by_layer == whole.flops_by_layer
 
 
+def test_gradients_that_enforce_needs_are_counted(dsd_run: Run) -> None:
+    """The gradients of weights cost a third of the update: all with `ste`, half of them with `topkast`."""
+    outcome = dsd_run("sparse 80% 1ep lr=0.05 enforce=ste; sparse 80% 1ep enforce=topkast(backward=50%)")
+    gradients, rest = 2 * 1259 * 50_200, PASS - 2 * 1259 * 50_200
+    ste, topkast = read_results(outcome.folder).phases
+    assert ste.flops_theoretical == pytest.approx(0.2 * rest + gradients, rel=1e-3)
+    assert topkast.flops_theoretical == pytest.approx(0.2 * rest + 0.5 * gradients, rel=1e-3)
+
+
 def test_counting_changes_nothing_and_is_done_once(dsd_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "dense 1ep lr=0.05"
     counted = dsd_run(text, out="counted")
