@@ -50,25 +50,27 @@ HEADERS = ("tool", "version", "plain network", "resume", "recurrent layers", "de
 
 def main() -> int:
     """Prints one row for each tool that is installed, and the names of those that are not."""
-    warnings.simplefilter("ignore")
-    logging.disable(logging.WARNING)
-    torch.set_num_threads(1)
     sys.stdout.write(_row(HEADERS) + _row(["---"] * len(HEADERS)))
-    missing = []
-    for tool, (package, probes) in TOOLS.items():
-        if _version(package) is None:
-            missing.append(f"skipped: {tool} (`{package}` is not installed)\n")
-        else:
-            sys.stdout.write(_row([tool, str(_version(package)), *(_seen(probes, claim) for claim in CLAIMS)]))
+    missing = [name for name, (package, _) in TOOLS.items() if _version(package) is None]
+    for name, (package, probes) in TOOLS.items():
+        if name not in missing:
+            sys.stdout.write(_row([name, str(_version(package)), *(_seen(probes, claim) for claim in CLAIMS)]))
             sys.stdout.flush()
-    sys.stdout.write("".join(["\n", *missing]) if missing else "")
+    lines = [f"skipped: {name} (`{TOOLS[name][0]}` is not installed)\n" for name in missing]
+    sys.stdout.write("".join(["\n", *lines]) if lines else "")
     return 0
 
 
 def _seen(probes: type[Probes], claim: str) -> str:
+    """What a tool does, without what it prints, warns and logs on the way."""
     torch.manual_seed(0)
-    with contextlib.redirect_stdout(io.StringIO()):
-        return str(getattr(probes(), claim)())
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            return str(getattr(probes(), claim)())
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _version(package: str) -> str | None:
@@ -83,4 +85,5 @@ def _row(cells: list[str] | tuple[str, ...]) -> str:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)
     sys.exit(main())
