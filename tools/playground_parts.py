@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 from playground_downloads import run
 
-from dsd_lang import __version__
+from dsd_lang import __version__, compile_file
 from dsd_lang.editors.patterns import PatternPart, PatternRule, patterns
 from dsd_lang.editors.vocabulary import vocabulary
 
@@ -58,18 +58,23 @@ def _entry_points(repository: Path) -> str:
     )
 
 
-_OTHER_FILES = re.compile(r"^(?:use |def )", re.MULTILINE)
+_USED = re.compile(r'^use "([^"/]+)"', re.MULTILINE)
 
 
-def examples(repository: Path) -> list[dict[str, str]]:
-    """README's schedule, the repository's, and the language page's, each with a group and a name for a menu."""
+def examples(repository: Path) -> list[dict[str, Any]]:
+    """README's schedule, the repository's, and the language page's, each with a group and a name for a menu.
+
+    A schedule that uses others has their texts in ``files``, by name.
+    """
     readme = _FENCE.search((repository / "README.md").read_text(encoding="utf-8"))
     assert readme is not None, "README begins with a schedule"
     found = [{"group": "Start", "name": "dense, sparse, dense", "text": readme["body"]}]
     for path in sorted((repository / "schedules").glob("*.dsd")):
         text = path.read_text(encoding="utf-8")
-        if not _OTHER_FILES.search(text):  # the page has one file
-            found.append({"group": "Schedules", "name": path.stem, "text": text})
+        if compile_file(path).phases:  # a file of definitions alone has no plan
+            example: dict[str, Any] = {"group": "Schedules", "name": path.stem, "text": text}
+            used = {name: (path.parent / name).read_text(encoding="utf-8") for name in _USED.findall(text)}
+            found.append({**example, "files": used} if used else example)
     return [*found, *_of_language_page((repository / "docs" / "language.md").read_text(encoding="utf-8"))]
 
 

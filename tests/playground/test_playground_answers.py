@@ -11,6 +11,8 @@ from answers import MAX_CHARACTERS, MAX_DIAGNOSTICS, MAX_PHASES, MAX_ROWS, Place
 import dsd_lang
 from dsd_lang.views.table import table_rows
 
+FILES = {"common.dsd": "let rate = 0.1\ndef cycle(s) { sparse s 5ep; dense }\n"}
+USING = 'use "common.dsd"\ndense 5ep lr=rate\ncycle(50%)\n'
 README = "dense 50ep lr=8e-4\nsparse 50% layers=fc,birnn\ndense lr=3e-4\nrepeat sparse 25%\n"
 
 
@@ -34,6 +36,25 @@ class TestPlaces:
 
     def test_plain_text_counts_as_it_is(self) -> None:
         assert Places("abc\ndef").of(2, 5) == {"from": 2, "to": 5}
+
+
+class TestFiles:
+    def test_a_schedule_uses_the_files_beside_it(self) -> None:
+        assert ask("check", USING, files=FILES)["findings"] == []
+        plan = ask("plan", USING, files=FILES)["plan"]
+        assert [row["mode"] for row in plan["rows"]] == ["dense", "sparse", "dense"]
+        assert dsd_lang.compile(FILES["common.dsd"] + USING.split("\n", 1)[1]).hash in dict(plan["totals"])["hash"]
+        labels = [offer["label"] for offer in ask("complete", USING, files=FILES, line=3)["offers"]]
+        assert "cycle" in labels
+        assert "0.1" in ask("hover", USING, files=FILES, line=1, character=15)["page"]
+
+    def test_a_file_that_is_not_there_is_told(self) -> None:
+        [found] = ask("check", 'use "common.dsd"\ndense 5ep lr=0.1\n')["findings"]
+        assert found["code"] == "DSD211"
+
+    @pytest.mark.parametrize("name", ["../common.dsd", "/tmp/common.dsd", "common.txt", ""])
+    def test_a_name_with_a_folder_is_refused(self, name: str) -> None:
+        assert "is not the name of a schedule" in ask("check", README, files={name: ""})["problem"]["message"]
 
 
 class TestCheck:

@@ -130,6 +130,49 @@ class TestReadme:
         marked = page.locator(".pg-table td.pg-derived").all_inner_texts()
         assert marked == ["50ep*", "8e-4*", "50ep*", "fc, birnn*", "50ep*", "8e-5*", "50ep*", "3e-5*"]
 
+    def test_a_schedule_with_the_file_that_it_uses(self, page: Any) -> None:
+        tabs = page.locator("#pg-files [role=tab]")
+        write(page, PLAIN)
+        page.once("dialog", lambda dialog: dialog.accept("parts.dsd"))
+        page.click(".pg-add")
+        assert tabs.all_inner_texts() == ["schedule", "parts.dsd"]
+        write(page, "def cycle(s) { sparse s 3ep; dense }\n")
+        assert len(cells(page)) == 3, "the plan is that of the schedule"
+        tabs.nth(0).click()
+        assert text_of(page).strip() == PLAIN.strip()
+        write(page, 'use "parts.dsd"\ndense 5ep lr=0.1\ncycle(30%)\n')
+        assert [row[1] for row in cells(page)] == ["dense", "sparse", "dense"]
+        assert codes(page) == []
+        page.click("#pg-share")
+        page.wait_for_function("location.hash.includes('&files=')")
+        fragment = page.evaluate("location.hash")
+        tabs.nth(1).click()
+        write(page, "def cycle(s) { sparse 3ep }\n")
+        assert codes(page) != []
+        page.once("dialog", lambda dialog: dialog.accept())
+        page.click(".pg-remove")
+        settle(page)
+        assert tabs.all_inner_texts() == ["schedule"]
+        assert codes(page)[0] == "DSD211"
+        page.evaluate("location.hash = ''")
+        page.evaluate("(fragment) => { location.hash = fragment }", fragment)
+        page.wait_for_function("document.querySelectorAll('#pg-files [role=tab]').length === 2")
+        settle(page)
+        assert [row[1] for row in cells(page)] == ["dense", "sparse", "dense"]
+        page.select_option("#pg-example", "0")
+        settle(page)
+        assert tabs.all_inner_texts() == ["schedule"]
+
+    @pytest.mark.parametrize("name", ["parts", "a/b.dsd", "playground.dsd"])
+    def test_a_name_that_is_no_file_is_refused(self, page: Any, name: str) -> None:
+        settle(page)
+        page.once("dialog", lambda dialog: dialog.accept(name))
+        page.click(".pg-add")
+        assert page.locator("#pg-files [role=tab]").count() == 1
+        assert name in page.locator("#pg-problem").inner_text()
+        page.select_option("#pg-example", "1")
+        settle(page)
+
     def test_every_schedule_compiles(self, page: Any) -> None:
         for number, example in enumerate(examples(REPOSITORY)):
             if example["group"] == "Schedules":

@@ -8,7 +8,12 @@ because a browser has little space for it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from answer_parts import (
@@ -41,12 +46,14 @@ MAX_PHASES = 1_000
 MAX_CHARACTERS = 200_000
 MAX_DIAGNOSTICS = 200
 MAX_ROWS = 300
+_NAME = re.compile(r"[\w-]+\.dsd")
 _DEFAULT_CODES = frozenset(entry.code for entry in CATALOGUE.values() if entry.default)
 
 
 class Question(NamedTuple):
     """A question about a text; ``model`` is the name of a model to check against, ``width`` that of a picture.
 
+    ``name`` is the text's file, and ``files`` are the texts of those beside it, which it may use, by name.
     ``line`` and ``character`` are a position as editors count it: both from 0, characters in UTF-16 units.
     """
 
@@ -56,13 +63,16 @@ class Question(NamedTuple):
     width: int = 800
     line: int = 0
     character: int = 0
+    name: str = "playground.dsd"
+    files: Mapping[str, str] = {}
 
 
 def answer(question: str) -> str:
     """The entry point: a JSON object with the question, to a JSON object. A user's mistake is a `problem` in it."""
     asked = Question(**json.loads(question))
     try:
-        reply = ANSWERS[asked.ask](asked)
+        with _beside(asked.files):
+            reply = ANSWERS[asked.ask](asked)
     except DsdError as error:
         reply = {"problem": {"message": error.message, "help": error.help}}
     return json.dumps(reply, ensure_ascii=False)
@@ -184,7 +194,7 @@ ANSWERS: Mapping[str, Callable[[Question], Answer]] = {
 
 def _diagnostics(asked: Question, text: str) -> tuple[Diagnostic, ...]:
     _refuse_large(text)
-    return check_text(text, selected=_DEFAULT_CODES, layers=_layers(asked))
+    return check_text(text, selected=_DEFAULT_CODES, layers=_layers(asked), source=asked.name)
 
 
 def _layers(asked: Question) -> tuple[LayerInfo, ...] | None:
@@ -194,7 +204,7 @@ def _layers(asked: Question) -> tuple[LayerInfo, ...] | None:
 def _compiled(asked: Question) -> Compiled | None:
     _refuse_large(asked.text)
     values = {} if asked.model is None else {"--model": [asked.model]}
-    found = compiled(asked.text, "playground.dsd", circumstances_of(Given(values, [])))
+    found = compiled(asked.text, asked.name, circumstances_of(Given(values, [])))
     return None if isinstance(found, tuple) else found
 
 
@@ -204,7 +214,27 @@ def _document(asked: Question) -> Document:
     from dsd_lang.lsp.settings import ClientSettings
 
     _refuse_large(asked.text)
-    return Document("playground.dsd", None, asked.text, settings=ClientSettings(layers=_layers(asked)))
+    return Document(
+        Path(asked.name).absolute().as_uri(), None, asked.text, settings=ClientSettings(layers=_layers(asked))
+    )
+
+
+@contextmanager
+def _beside(files: Mapping[str, str]) -> Iterator[None]:
+    """Has the files in the working folder, as the tools read them."""
+    for name, text in files.items():
+        if not _NAME.fullmatch(name):
+            raise DsdError(f"`{name}` is not the name of a schedule", help="call it for instance `common.dsd`")
+        _refuse_large(text)
+    before = Path.cwd()
+    with TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            for name, text in files.items():
+                Path(name).write_text(text, encoding="utf-8")
+            yield
+        finally:
+            os.chdir(before)
 
 
 def _refuse_large(text: str) -> None:

@@ -15,8 +15,11 @@ import {rendered} from "./pages.js"
 
 const SEVERITIES = {error: "error", warning: "warning", advice: "info"}
 
-/** An editor in `parent`; `onText` is called at every change, `onPlace` when the cursor moves. */
-export function createEditor({parent, text, onText, onPlace, onFormat, complete, hover}) {
+/**
+ * An editor in `parent`, and what makes the state of a text in it; `onText` is called at every change, `onPlace` when
+ * the cursor moves.
+ */
+export function createEditor({parent, onText, onPlace, onFormat, complete, hover}) {
   const heard = EditorView.updateListener.of((update) => {
     if (update.docChanged) onText(update.state.doc.toString())
     if (update.docChanged || update.selectionSet) onPlace(update.state.selection.main.head)
@@ -31,7 +34,8 @@ export function createEditor({parent, text, onText, onPlace, onFormat, complete,
     EditorView.contentAttributes.of({"aria-label": "Schedule", autocapitalize: "off", autocorrect: "off", spellcheck: "false"}),
     heard,
   ]
-  return new EditorView({parent, state: EditorState.create({doc: text, extensions})})
+  const newState = (text) => EditorState.create({doc: text, extensions})
+  return {view: new EditorView({parent, state: newState("")}), newState}
 }
 
 /** Marks diagnostics in the text: squiggles, the gutter, a box on hover with the rule's page and the fix. */

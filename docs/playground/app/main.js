@@ -4,6 +4,7 @@
 import {Compiler} from "./compiler.js"
 import {element, marked} from "./elements.js"
 import {applyFix, createEditor, goTo, replaceText, showFindings} from "./editor.js"
+import {Files, MAIN} from "./files.js"
 import {showCurrent, showList, showPicture, showTable, showTotals} from "./panes.js"
 import {rendered} from "./pages.js"
 import {fromFragment, toFragment} from "./share.js"
@@ -16,6 +17,9 @@ const place = (state, position) => {
   return {line: line.number - 1, character: position - line.from}
 }
 const part = (name) => document.getElementById(`pg-${name}`)
+const filesOf = ({text, files = {}}) => [
+  {name: MAIN, text}, ...Object.entries(files).map(([name, used]) => ({name, text: used})),
+]
 
 /** Starts the playground in its element, once. */
 export async function mount(root) {
@@ -39,25 +43,50 @@ class Playground {
   async begin() {
     this.say("loading the compiler…", "busy")
     this.fillExamples()
-    const first = await this.linked() ?? this.draft() ?? {text: this.examples[0].text, model: ""}
+    const first = await this.linked() ?? this.draft() ?? {files: filesOf(this.examples[0]), model: ""}
     this.model = first.model
-    this.view = createEditor({
+    const {view, newState} = createEditor({
       parent: part("editor"),
-      text: first.text,
-      onText: () => this.changed(),
-      onPlace: (place) => showCurrent(this.root, this.rows, place),
+      onText: (text) => this.typed(text),
+      onPlace: () => this.showCurrent(),
       onFormat: () => this.rewrite("format"),
       complete: (context) => this.complete(context),
       hover: (view, position) => this.hover(view, position),
     })
+    this.view = view
+    this.files = new Files(part("files"), {
+      turn: (file) => this.edit(file, newState),
+      refuse: (message) => this.problem({message}),
+    })
+    this.files.replace(first.files)
     this.listen()
     const {models} = await this.compiler.ask({ask: "models"})
     this.fillModels(models)
     this.compile()
   }
 
-  get text() {
-    return this.view.state.doc.toString()
+  /** Shows a file in the editor, with its own history of changes. */
+  edit(file, newState) {
+    if (this.edited) this.edited.state = this.view.state
+    this.edited = file
+    this.view.setState(file.state ?? newState(file.text))
+    this.changed()
+  }
+
+  typed(text) {
+    this.files.open.text = text
+    this.changed()
+  }
+
+  /** Marks the row of the phase at the cursor. */
+  showCurrent() {
+    showCurrent(this.root, this.rows, this.files.open === this.files.main ? this.view.state.selection.main.head : -1)
+  }
+
+  /** Goes to a phase, in the schedule. */
+  goToRow(row) {
+    if (this.files.open !== this.files.main) this.files.turnTo(this.files.main)
+    goTo(this.view, row)
   }
 
   listen() {
@@ -99,7 +128,15 @@ class Playground {
     const example = this.examples[Number(select.value)]
     if (select.value === "") return
     this.model = part("model").value = ""
-    this.view.dispatch({changes: {from: 0, to: this.view.state.doc.length, insert: example.text}, selection: {anchor: 0}})
+    this.take(filesOf(example))
+  }
+
+  /** Takes other files; a single text in place of a single one is a change that can be undone. */
+  take(files) {
+    if (files.length > 1 || this.files.all.length > 1) return this.files.replace(files)
+    this.view.dispatch({
+      changes: {from: 0, to: this.view.state.doc.length, insert: files[0].text}, selection: {anchor: 0},
+    })
   }
 
   takeModel(name) {
@@ -124,13 +161,14 @@ class Playground {
   async follow() {
     const linked = await this.linked()
     if (linked === null) return
-    replaceText(this.view, linked.text)
+    if (linked.files.length === 1 && this.files.all.length === 1) replaceText(this.view, linked.files[0].text)
+    else this.files.replace(linked.files)
     part("model").value = linked.model
     this.takeModel(part("model").value)
   }
 
   async share() {
-    const fragment = await toFragment({text: this.text, model: this.model})
+    const fragment = await toFragment({files: this.files.kept(), model: this.model})
     history.replaceState(history.state, "", fragment)
     const link = new URL(fragment, location.href).href
     try {
@@ -146,8 +184,8 @@ class Playground {
   changed() {
     this.version += 1
     this.root.dataset.settled = "false"
-    const {text, model} = this
-    if (text.length <= MAX_DRAFT) sessionStorage.setItem(DRAFT, JSON.stringify({text, model}))
+    const draft = JSON.stringify({files: this.files.kept(), model: this.model})
+    if (draft.length <= MAX_DRAFT) sessionStorage.setItem(DRAFT, draft)
     clearTimeout(this.pause)
     this.pause = setTimeout(() => this.compile(), PAUSE_MS)
   }
@@ -180,7 +218,7 @@ class Playground {
     if (checked.findings) this.showFindings(checked)
     if (checked.problem) return this.planIsStale(true)
     if (checked.findings.some(({severity}) => severity === "error")) return this.planIsStale(true)
-    const planned = await this.ask("plan", {width: this.width()})
+    const planned = await this.askOfMain("plan", {width: this.width()})
     if (version !== this.version) return
     this.problem(planned.problem)
     if (planned.plan) this.showPlan(planned.plan)
@@ -189,8 +227,19 @@ class Playground {
     this.learnWords()
   }
 
+  /** A question about the file in the editor. */
   ask(ask, more = {}) {
-    return this.compiler.ask({ask, text: this.text, model: this.model || null, ...more})
+    return this.askOf(this.files?.open ?? {name: MAIN, text: ""}, ask, more)
+  }
+
+  /** A question about the schedule. */
+  askOfMain(ask, more = {}) {
+    return this.askOf(this.files.main, ask, more)
+  }
+
+  askOf(file, ask, more) {
+    const {name, text} = file
+    return this.compiler.ask({ask, name, text, files: this.files?.beside(file) ?? {}, model: this.model || null, ...more})
   }
 
   width() {
@@ -216,8 +265,8 @@ class Playground {
   showPlan(plan) {
     this.rows = plan.rows
     this.drawnWidth = this.width()
-    showPicture(part("timeline"), plan.timeline, (row) => this.rows[row] && goTo(this.view, this.rows[row]))
-    showTable(part("table"), plan, (row) => goTo(this.view, row))
+    showPicture(part("timeline"), plan.timeline, (row) => this.rows[row] && this.goToRow(this.rows[row]))
+    showTable(part("table"), plan, (row) => this.goToRow(row))
     showTotals(part("totals"), plan.totals)
     part("counts").textContent = plan.counts
     part("counts").hidden = plan.counts === ""
@@ -227,7 +276,7 @@ class Playground {
     part("marked").hidden = !plan.is_derived
     part("download").disabled = false
     this.hasPlan = true
-    showCurrent(this.root, this.rows, this.view.state.selection.main.head)
+    this.showCurrent()
   }
 
   planIsStale(isStale) {
@@ -238,7 +287,7 @@ class Playground {
 
   async showGraph() {
     const {version} = this
-    const {graph} = await this.ask("graph")
+    const {graph} = await this.askOfMain("graph")
     if (graph && version === this.version) showPicture(part("graph"), graph)
   }
 
@@ -258,7 +307,7 @@ class Playground {
   }
 
   async download() {
-    const {json} = await this.ask("json")
+    const {json} = await this.askOfMain("json")
     const link = document.createElement("a")
     link.href = URL.createObjectURL(new Blob([json], {type: "application/json"}))
     link.download = "plan.json"

@@ -1,12 +1,24 @@
-// Converts a schedule to the fragment of a link and back: compressed, in characters valid in a URL. No server sees it.
+// Converts files and the model to the fragment of a link and back: compressed, in characters valid in a URL. No server sees it.
+
+import {MAIN} from "./files.js"
 
 const MAX_LENGTH = 1_000_000
 
-/** `#text=...` with the model, if any. */
-export async function toFragment({text, model}) {
-  const packed = await through(new Blob([text]).stream(), new CompressionStream("deflate-raw"), Infinity)
-  const letters = btoa(Array.from(packed, (byte) => String.fromCharCode(byte)).join("")).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")
-  return `#text=${letters}${model ? `&model=${encodeURIComponent(model)}` : ""}`
+/** `#text=...` with the other files and the model, if any. */
+export async function toFragment({files: [{text}, ...others], model}) {
+  const used = others.length > 0 ? `&files=${await packed(JSON.stringify(others.map((file) => [file.name, file.text])))}` : ""
+  return `#text=${await packed(text)}${used}${model ? `&model=${encodeURIComponent(model)}` : ""}`
+}
+
+async function packed(text) {
+  const bytes = await through(new Blob([text]).stream(), new CompressionStream("deflate-raw"), Infinity)
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join("")).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")
+}
+
+async function unpacked(letters) {
+  const bytes = Uint8Array.from(atob(letters.replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0))
+  const text = await through(new Blob([bytes]).stream(), new DecompressionStream("deflate-raw"), MAX_LENGTH)
+  return new TextDecoder("utf-8", {fatal: true}).decode(text)
 }
 
 /** The contents of a fragment, null if it has no schedule; throws if it is damaged. */
@@ -15,9 +27,9 @@ export async function fromFragment(fragment) {
   const letters = fields.get("text")
   if (letters === null) return null
   try {
-    const bytes = Uint8Array.from(atob(letters.replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0))
-    const unpacked = await through(new Blob([bytes]).stream(), new DecompressionStream("deflate-raw"), MAX_LENGTH)
-    return {text: new TextDecoder("utf-8", {fatal: true}).decode(unpacked), model: fields.get("model") ?? ""}
+    const others = JSON.parse(fields.has("files") ? await unpacked(fields.get("files")) : "[]")
+    const used = others.map(([name, text]) => ({name: String(name), text: String(text)}))
+    return {files: [{name: MAIN, text: await unpacked(letters)}, ...used], model: fields.get("model") ?? ""}
   } catch (error) {
     throw new Error("the link is damaged: it holds no whole schedule", {cause: error})
   }
