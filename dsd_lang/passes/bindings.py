@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from dsd_lang import rules
 from dsd_lang.base.arguments import RATE_WORDS
 from dsd_lang.base.arms import split_index
 from dsd_lang.base.diagnostics import Span
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.quantities import Bound, Names, Quantity, evaluate
-from dsd_lang.rules import wrong_value_names
 from dsd_lang.rules.program_too_large import MAX_PHASES
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.describe import describe
@@ -53,7 +53,7 @@ def bind_all(values: tuple[nodes.Domain, ...], names: Names, diagnostics: Diagno
         bound = bind(value, names, diagnostics)
         selectors = None if bound is None else as_selectors(bound[0], value.span)
         if selectors is None:
-            diagnostics.report(wrong_value_names.not_a_selector(value.span))
+            diagnostics.report(rules.wrong_value_names.not_a_selector(value.span))
             return None
         found += selectors
     return nodes.SelectorList(tuple(found), values[0].span.to(values[-1].span))
@@ -193,13 +193,13 @@ def _count(node: nodes.Range, names: Names, diagnostics: Diagnostics) -> tuple[Q
         return None
     step = written_step or Quantity(Fraction(1), start.unit)
     if node.step is None and start.unit == "%":
-        diagnostics.report(wrong_value_names.range_without_step(node))
+        diagnostics.report(rules.wrong_value_names.range_without_step(node))
         return None
     if len({start.unit, end.unit, step.unit}) > 1:
-        diagnostics.report(wrong_value_names.range_of_units(node, *map(str, (start, end, step))))
+        diagnostics.report(rules.wrong_value_names.range_of_units(node, *map(str, (start, end, step))))
         return None
     size = (end.value - start.value) / step.value if step.value else Fraction(-1)
     if size < 0:
-        diagnostics.report(wrong_value_names.empty_range(node, *map(str, (start, end, step))))
+        diagnostics.report(rules.wrong_value_names.empty_range(node, *map(str, (start, end, step))))
         return None
     return start, int(size) + 1, step.value

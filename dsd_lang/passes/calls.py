@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from dsd_lang import rules
 from dsd_lang.base.diagnostics import CalledSpan, Span
 from dsd_lang.passes.bindings import bind
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.quantities import Bound
 from dsd_lang.passes.scopes import Definition, Scope
-from dsd_lang.rules import duplicate_argument, unknown_argument, unknown_reference, wrong_value_names
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.node_copies import NodeCopies
 
@@ -29,7 +29,7 @@ def find_definition(
         own = [item for item in program.statements if isinstance(item, nodes.Def) and item.name.text == name]
         is_own = any(item.span.start <= start < item.span.end for item in own)
         diagnostics.report(
-            unknown_reference.unknown_definition(
+            rules.unknown_reference.unknown_definition(
                 call.callee, tuple(scope.definitions), is_later=bool(own), is_own=is_own
             )
         )
@@ -60,7 +60,7 @@ def called_scope(
             return None
         names[parameter.name.text] = bound[0]
     if missing:
-        diagnostics.report(wrong_value_names.parameter_missing(call, tuple(missing)))
+        diagnostics.report(rules.wrong_value_names.parameter_missing(call, tuple(missing)))
         return None
     inner_scope = definition.scope.with_names(names)
     return inner_scope._replace(texts=scope.texts, whole=scope.whole)
@@ -74,10 +74,10 @@ def _given(
     for index, item in enumerate(call.given):
         name = item.name.text if item.name is not None else known[index] if index < len(known) else ""
         if name not in known:
-            diagnostics.report(unknown_argument.unknown_given(call.callee.text, item, known))
+            diagnostics.report(rules.unknown_argument.unknown_given(call.callee.text, item, known))
             return None
         if name in given:
-            diagnostics.report(duplicate_argument.given_twice(item, name))
+            diagnostics.report(rules.duplicate_argument.given_twice(item, name))
             return None
         given[name] = item
     return given

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from dsd_lang import rules
 from dsd_lang.base.units import round_half_even
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
@@ -15,7 +16,6 @@ from dsd_lang.passes.draft import Block, Draft
 from dsd_lang.passes.quantities import Quantity
 from dsd_lang.passes.scopes import Whole
 from dsd_lang.passes.values import FAILED
-from dsd_lang.rules import shares_past_whole
 
 
 def divide_wholes(compilation: Compilation) -> None:
@@ -39,21 +39,23 @@ def _divide(drafts: list[Draft], whole: Whole, diagnostics: Diagnostics) -> bool
         return False
     second = next((draft for draft in rests if draft.item.node is not rests[0].item.node), None)
     if second is not None:
-        diagnostics.report(shares_past_whole.second_rest(second.node.mode_span))
+        diagnostics.report(rules.shares_past_whole.second_rest(second.node.mode_span))
         return False
     taken = Fraction(0)
     for draft in drafts:
         if draft.length is not None and draft.length.unit != whole.length.unit:
-            diagnostics.report(shares_past_whole.other_unit(draft.node.span, str(draft.length), str(whole.length)))
+            diagnostics.report(
+                rules.shares_past_whole.other_unit(draft.node.span, str(draft.length), str(whole.length))
+            )
             return False
         taken += draft.length.value if draft.length is not None else 0
     left = whole.length.value - taken
     if left < 0:
         given = str(whole.length._replace(value=taken))
-        diagnostics.report(shares_past_whole.too_much(drafts[-1].node.span, given, str(whole.length)))
+        diagnostics.report(rules.shares_past_whole.too_much(drafts[-1].node.span, given, str(whole.length)))
         return False
     if rests and not left:
-        diagnostics.report(shares_past_whole.nothing_left(rests[0].node.mode_span, str(whole.length)))
+        diagnostics.report(rules.shares_past_whole.nothing_left(rests[0].node.mode_span, str(whole.length)))
         return False
     for draft in rests:
         draft.length = whole.length._replace(value=left / len(rests))

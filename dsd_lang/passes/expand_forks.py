@@ -6,12 +6,12 @@ A branch's path is its label; `seeds=N` adds `seed0` ... (`dsd.seed3`); forks in
 
 from __future__ import annotations
 
+from dsd_lang import rules
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import ClaimDraft, Draft, Draftbook, Instance, NamedThing, NameScope
 from dsd_lang.passes.outline import Claim, ForkItem, Group, OutlineItem, Round, last_on_line
-from dsd_lang.rules import program_too_large
 from dsd_lang.rules.program_too_large import MAX_PHASES
 
 
@@ -80,7 +80,7 @@ class _Layout:
     def phase(self, item: OutlineItem, line: _Line, position: _Position) -> None:
         index = len(self.phases)
         if index >= MAX_PHASES:
-            self.diagnostics.report(program_too_large.too_many_phases(item.node.span))
+            self.diagnostics.report(rules.program_too_large.too_many_phases(item.node.span))
         draft = Draft(
             index,
             item,

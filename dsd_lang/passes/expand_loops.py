@@ -9,6 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import product
 
+from dsd_lang import rules
 from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.base.arms import arm_name
 from dsd_lang.passes.bindings import bind_all, each_value
@@ -21,7 +22,6 @@ from dsd_lang.passes.quantities import Bound, Names, Quantity, evaluate
 from dsd_lang.passes.read_used_files import joined
 from dsd_lang.passes.read_values import read_value
 from dsd_lang.passes.scopes import NO_SCOPE, Definition, Scope, Whole
-from dsd_lang.rules import shares_past_whole, unknown_argument, unusable_file, wrong_value, wrong_value_names
 from dsd_lang.syntax import nodes
 
 _NAMING = (nodes.Let, nodes.Def, nodes.Use)
@@ -39,7 +39,7 @@ def whole_count(value: nodes.Value, names: Names, what: str, diagnostics: Diagno
     if quantity is None:
         return None
     if quantity.unit != "" or quantity.value.denominator != 1 or quantity.value < 1:
-        diagnostics.report(wrong_value.not_a_count(what, str(quantity), value.span))
+        diagnostics.report(rules.wrong_value.not_a_count(what, str(quantity), value.span))
         return None
     return int(quantity.value)
 
@@ -68,7 +68,7 @@ class _Expansion:
             bound = bind_all(let.values, scope.names, self.diagnostics)
             return scope if bound is None else scope.with_names({let.name.text: bound})
         if not is_top:
-            self.diagnostics.report(unusable_file.in_block(statement, statement.span))
+            self.diagnostics.report(rules.unusable_file.in_block(statement, statement.span))
         if isinstance(statement, nodes.Use):
             used = self.compilation.used.get(id(statement))
             return scope if used is None else joined(scope, used)
@@ -93,11 +93,11 @@ class _Expansion:
         if isinstance(statement, (nodes.Fork, nodes.Sweep)):
             if scope.whole is not None:
                 word = "fork" if isinstance(statement, nodes.Fork) else "sweep"
-                self.diagnostics.report(shares_past_whole.branches_inside(statement.span, word))
+                self.diagnostics.report(rules.shares_past_whole.branches_inside(statement.span, word))
                 return []
             return self.fork(statement, scope) if isinstance(statement, nodes.Fork) else self.sweep(statement, scope)
         if not is_top:
-            self.diagnostics.report(unknown_argument.set_in_block(statement))
+            self.diagnostics.report(rules.unknown_argument.set_in_block(statement))
         return []
 
     def repeat(self, statement: nodes.RepeatBlock, scope: Scope) -> list[Element]:
@@ -128,7 +128,9 @@ class _Expansion:
         for value in values:
             for row in each_value(value, scope.names, self.diagnostics):
                 if len(row) != len(variables):
-                    self.diagnostics.report(wrong_value_names.row_of_other_size(value.span, len(row), len(variables)))
+                    self.diagnostics.report(
+                        rules.wrong_value_names.row_of_other_size(value.span, len(row), len(variables))
+                    )
                     break
                 pairs = list(zip((name.text for name in variables), row, strict=True))
                 found.append(({name: bound for name, (bound, _) in pairs}, {name: text for name, (_, text) in pairs}))
@@ -150,10 +152,10 @@ class _Expansion:
     def within(self, statement: nodes.Within, scope: Scope) -> list[Element]:
         length = evaluate(statement.length, scope.names, self.diagnostics)
         if length is not None and (not length.is_length or length.value <= 0):
-            self.diagnostics.report(shares_past_whole.not_a_whole(statement.length.span, f"`{length}`"))
+            self.diagnostics.report(rules.shares_past_whole.not_a_whole(statement.length.span, f"`{length}`"))
             length = None
         if scope.whole is not None:
-            self.diagnostics.report(shares_past_whole.nested(statement.span))
+            self.diagnostics.report(rules.shares_past_whole.nested(statement.span))
             length = None
         if length is None:
             return []

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from dsd_lang import rules
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.expand_loops import whole_count
 from dsd_lang.passes.outline import Element, ForkItem, Group, OutlineItem, Round, TailItem
 from dsd_lang.passes.quantities import evaluate, is_too_long
-from dsd_lang.rules import lr_not_positive, program_too_large, repeat_without_pair
 from dsd_lang.rules.program_too_large import MAX_PHASES
 from dsd_lang.syntax import nodes
 
@@ -77,14 +77,14 @@ class _Expansion:
     def cycles(self, tail: TailItem, line: _Line | None) -> list[Group]:
         pair = pair_before(line)
         if not pair:
-            self.diagnostics.report(repeat_without_pair.no_pair(tail.node))
+            self.diagnostics.report(rules.repeat_without_pair.no_pair(tail.node))
             return []
         count = 1
         if tail.node.count is not None:
             count = whole_count(tail.node.count, tail.names, "the number of repeats", self.diagnostics) or 1
         self.num_copies += count * len(pair)
         if self.num_copies > MAX_PHASES:
-            self.diagnostics.report(program_too_large.too_many_phases(tail.node.span))
+            self.diagnostics.report(rules.program_too_large.too_many_phases(tail.node.span))
             return []
         scale = self.scale(tail)
         loop = f"tail{self.num_tails}"
@@ -125,7 +125,7 @@ class _Expansion:
                 if quantity is not None and quantity.is_number and quantity.value > 0:
                     return quantity.value
                 if quantity is not None:
-                    self.diagnostics.report(lr_not_positive.scale_not_positive(argument.value.span))
+                    self.diagnostics.report(rules.lr_not_positive.scale_not_positive(argument.value.span))
         return Fraction(1, 10)
 
     def factors(self, tail: TailItem, scale: Fraction, count: int, num_copied: int) -> list[Fraction]:
@@ -139,7 +139,7 @@ class _Expansion:
         for _ in range(count):
             factor = factor if is_final else factor * scale
             if is_too_long(factor):
-                self.diagnostics.report(lr_not_positive.scaled_too_often(tail.node.span))
+                self.diagnostics.report(rules.lr_not_positive.scaled_too_often(tail.node.span))
                 break
             factors.append(factor)
         return factors

@@ -7,6 +7,7 @@ from fractions import Fraction
 from itertools import product
 from math import prod
 
+from dsd_lang import rules
 from dsd_lang.base.diagnostics import Span, here
 from dsd_lang.passes.bindings import bind_all, each_value, num_values
 from dsd_lang.passes.calls import called_scope
@@ -16,7 +17,6 @@ from dsd_lang.passes.overrides import overridden
 from dsd_lang.passes.quantities import Quantity, evaluate
 from dsd_lang.passes.read_used_files import joined
 from dsd_lang.passes.scopes import NO_SCOPE, Definition, Scope
-from dsd_lang.rules import program_too_large
 from dsd_lang.rules.program_too_large import MAX_PHASES
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import MAX_NESTING
@@ -31,7 +31,7 @@ def is_measurable(program: nodes.Program, diagnostics: Diagnostics) -> bool:
     """
     too_deep = next((statement for statement, depth in statements(program.statements) if depth > MAX_NESTING), None)
     if too_deep is not None:
-        diagnostics.report(program_too_large.blocks_too_deep(MAX_NESTING, too_deep.span))
+        diagnostics.report(rules.program_too_large.blocks_too_deep(MAX_NESTING, too_deep.span))
     return too_deep is None
 
 
@@ -55,7 +55,7 @@ def count_phases(
     total = counter.body(program.statements, NO_SCOPE)
     if total > MAX_PHASES:
         span = counter.culprit or (program.statements[-1].span if program.statements else program.span)
-        diagnostics.report(program_too_large.product_too_large(here(span)))
+        diagnostics.report(rules.program_too_large.product_too_large(here(span)))
         return None
     return total
 

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, TypeGuard
 
+from dsd_lang import rules
 from dsd_lang.base.arguments import RATE_WORDS
 from dsd_lang.base.diagnostics import Diagnostic
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.units import MAX_BITS, MAX_DIGITS, exact, format_exact, format_short, has_magnitude
 from dsd_lang.passes.collected_diagnostics import Diagnostics
-from dsd_lang.rules import lr_not_positive, program_too_large, wrong_value
 from dsd_lang.syntax import nodes
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def evaluate(value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Quan
         operand = evaluate(value.operand, names, diagnostics)
         return operand._replace(value=-operand.value) if operand is not None else None
     if isinstance(value, nodes.Binary):
-        problem = wrong_value.misplaced_exponent(value, names)
+        problem = rules.wrong_value.misplaced_exponent(value, names)
         if problem is not None:
             diagnostics.report(problem)
             return None
@@ -149,9 +149,9 @@ def evaluate(value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Quan
             return None
         return _combine(value, left, right, diagnostics)
     if is_accidental_call(value, names):
-        diagnostics.report(wrong_value.reads_as_call(value))
+        diagnostics.report(rules.wrong_value.reads_as_call(value))
         return None
-    diagnostics.report(wrong_value.not_a_number(value))
+    diagnostics.report(rules.wrong_value.not_a_number(value))
     return None
 
 
@@ -170,9 +170,9 @@ def is_accidental_call(value: object, names: Names) -> TypeGuard[nodes.Call]:
 def _report_unknown_name(value: nodes.Name, names: Names, diagnostics: Diagnostics) -> None:
     known = tuple(name for name, bound in names.items() if isinstance(bound, Quantity))
     if value.text in RATE_WORDS and value.text not in names:
-        diagnostics.report(lr_not_positive.nothing_before(value))
+        diagnostics.report(rules.lr_not_positive.nothing_before(value))
     else:
-        diagnostics.report(wrong_value.word_for_number(value, known, is_bound=value.text in names))
+        diagnostics.report(rules.wrong_value.word_for_number(value, known, is_bound=value.text in names))
 
 
 def _combine(node: nodes.Binary, left: Quantity, right: Quantity, diagnostics: Diagnostics) -> Quantity | None:
@@ -181,7 +181,7 @@ def _combine(node: nodes.Binary, left: Quantity, right: Quantity, diagnostics: D
         diagnostics.report(result)
         return None
     if is_too_long(result.value):
-        diagnostics.report(program_too_large.number_too_long(node.span))
+        diagnostics.report(rules.program_too_large.number_too_long(node.span))
         return None
     return result
 
@@ -194,8 +194,8 @@ def _refused(node: nodes.Binary, left: Quantity, right: Quantity) -> Diagnostic:
     """A diagnostic about quantities that cannot be combined; DSD403 if one is a rate known only at run time."""
     words = _UNIT_WORDS[left.unit], _UNIT_WORDS[right.unit]
     if _is_symbolic(left) or _is_symbolic(right):
-        return lr_not_positive.rate_not_computable(node, *words)
-    return wrong_value.not_computable(node, *words)
+        return rules.lr_not_positive.rate_not_computable(node, *words)
+    return rules.wrong_value.not_computable(node, *words)
 
 
 def _is_symbolic(quantity: Quantity) -> bool:
@@ -222,7 +222,7 @@ def _multiply(node: nodes.Binary, left: Quantity, right: Quantity) -> Quantity |
 
 def _divide(node: nodes.Binary, left: Quantity, right: Quantity) -> Quantity | Diagnostic:
     if right.value == 0:
-        return wrong_value.division_by_zero(node.span)
+        return rules.wrong_value.division_by_zero(node.span)
     if _like(left, right):
         keep_percent = left.unit == "%" and right.unit == ""
         return Quantity(left.value / right.value, "%" if keep_percent else "")
@@ -235,9 +235,9 @@ def _raise(node: nodes.Binary, left: Quantity, right: Quantity) -> Quantity | Di
     if not left.is_number or not right.is_number:
         return _refused(node, left, right)
     if right.value.denominator != 1:
-        return wrong_value.broken_exponent(node.span)
+        return rules.wrong_value.broken_exponent(node.span)
     exponent = right.value.numerator
     if left.value == 0 and exponent < 0:
-        return wrong_value.division_by_zero(node.span)
+        return rules.wrong_value.division_by_zero(node.span)
     raised = power(left.value, exponent)
-    return program_too_large.power_too_long(node.span) if raised is None else Quantity(raised)
+    return rules.program_too_large.power_too_long(node.span) if raised is None else Quantity(raised)

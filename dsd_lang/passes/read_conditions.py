@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from dsd_lang import rules
 from dsd_lang.base.conditions import CONDITION_FUNCTIONS
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.quantities import Names, Quantity, evaluate, written
 from dsd_lang.passes.read_functions import fits
-from dsd_lang.rules import duplicate_argument, unknown_argument, wrong_condition, wrong_value
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.walk import below
 
@@ -55,7 +55,7 @@ class _Reader:
             return {"kind": "compare", "op": node.operator, "args": (left, right)}
         call = self.call(node)
         if call is not None and not CONDITION_FUNCTIONS[call["name"]].is_condition:
-            self.diagnostics.report(wrong_condition.not_a_condition(call["name"], node.span))
+            self.diagnostics.report(rules.wrong_condition.not_a_condition(call["name"], node.span))
             return None
         return call
 
@@ -100,7 +100,7 @@ class _Reader:
 
     def number(self, quantity: Quantity, node: nodes.Value) -> ConditionData | None:
         if not quantity.is_number:
-            self.diagnostics.report(wrong_condition.compared_with_length(str(quantity), node.span))
+            self.diagnostics.report(rules.wrong_condition.compared_with_length(str(quantity), node.span))
             return None
         data: ConditionData = {"kind": "number", "value": format_exact(quantity.value)}
         if quantity.unit == "%":
@@ -109,7 +109,7 @@ class _Reader:
 
     def arithmetic(self, node: nodes.Binary) -> ConditionData | None:
         if node.operator == "^":
-            self.diagnostics.report(wrong_condition.power_in_condition(node.span))
+            self.diagnostics.report(rules.wrong_condition.power_in_condition(node.span))
             return None
         left, right = self.operand(node.left), self.operand(node.right)
         if left is None or right is None:
@@ -118,7 +118,7 @@ class _Reader:
 
     def p_value(self, node: nodes.PValue) -> ConditionData | None:
         if self.expected is None:
-            self.diagnostics.report(wrong_condition.only_in_expect("p", node))
+            self.diagnostics.report(rules.wrong_condition.only_in_expect("p", node))
             return None
         index = self.expected.comparison(node.compare)
         return None if index is None else {"kind": "p", "comparison": index}
@@ -128,13 +128,13 @@ class _Reader:
         statement = "until" if self.expected is None else "expect"
         known = tuple(row.name for row in CONDITION_FUNCTIONS.values() if row.statement == statement)
         if name not in CONDITION_FUNCTIONS:
-            self.diagnostics.report(wrong_condition.unknown_condition_function(node.callee, known))
+            self.diagnostics.report(rules.wrong_condition.unknown_condition_function(node.callee, known))
             return None
         if self.expected is None and CONDITION_FUNCTIONS[name].statement == "expect":
-            self.diagnostics.report(wrong_condition.only_in_expect(name, node))
+            self.diagnostics.report(rules.wrong_condition.only_in_expect(name, node))
             return None
         if name == "p":
-            self.diagnostics.report(wrong_condition.not_two_arms(node))
+            self.diagnostics.report(rules.wrong_condition.not_two_arms(node))
             return None
         arguments: list[ConditionData] = []
         options: dict[str, str] = {}
@@ -149,10 +149,10 @@ class _Reader:
         unnamed = [item.value for item in node.arguments if item.name is None]
         if len(unnamed) == 2 and CONDITION_FUNCTIONS[name].parameters and isinstance(unnamed[1], nodes.Number):
             option = CONDITION_FUNCTIONS[name].parameters[0].name
-            self.diagnostics.report(wrong_condition.second_value_unnamed(name, option, unnamed[1]))
+            self.diagnostics.report(rules.wrong_condition.second_value_unnamed(name, option, unnamed[1]))
             return None
         if len(arguments) != 1 or arguments[0]["kind"] != "metric":
-            self.diagnostics.report(wrong_condition.watches_one_metric(name, node.span))
+            self.diagnostics.report(rules.wrong_condition.watches_one_metric(name, node.span))
             return None
         data: ConditionData = {"kind": "call", "name": name, "args": tuple(arguments)}
         if options:
@@ -165,16 +165,16 @@ class _Reader:
         name = item.name or ""
         parameter = row.parameter(name)
         if parameter is None:
-            self.diagnostics.report(unknown_argument.unknown_condition_argument(function, known, item))
+            self.diagnostics.report(rules.unknown_argument.unknown_condition_argument(function, known, item))
             return False
         if name in options:
-            self.diagnostics.report(duplicate_argument.parameter_twice(f"`{name}=`", item, help="keep one"))
+            self.diagnostics.report(rules.duplicate_argument.parameter_twice(f"`{name}=`", item, help="keep one"))
             return False
         quantity = evaluate(item.value, self.names, self.diagnostics)
         if quantity is None:
             return False
         if not quantity.is_number or not fits(parameter, format_exact(quantity.value)):
-            self.diagnostics.report(wrong_value.parameter_outside(name, parameter, item.value.span))
+            self.diagnostics.report(rules.wrong_value.parameter_outside(name, parameter, item.value.span))
             return False
         options[name] = written(quantity)
         return True

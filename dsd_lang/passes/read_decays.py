@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from dsd_lang import rules
 from dsd_lang.base.arguments import Argument
 from dsd_lang.base.units import exact, format_exact, format_percent
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
 from dsd_lang.passes.read_functions import is_parameter
 from dsd_lang.plan.setting_text import milestone_text
-from dsd_lang.rules import duplicate_argument, length_without_unit, milestones_out_of_order, wrong_value
 from dsd_lang.syntax import nodes
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def read_decay(argument: Argument, value: nodes.Value, names: Names, diagnostics
     """The plan data of `decay=value`, or None after reporting what is wrong with it."""
     callee = value.callee if isinstance(value, nodes.Call) else value
     if not isinstance(callee, nodes.Name) or argument.option(callee.text) is None:
-        diagnostics.report(wrong_value.not_taken(argument, callee if isinstance(callee, nodes.Name) else value))
+        diagnostics.report(rules.wrong_value.not_taken(argument, callee if isinstance(callee, nodes.Name) else value))
         return None
     reader = _DecayReader(argument, callee.text, names, diagnostics)
     items = value.arguments if isinstance(value, nodes.Call) else ()
@@ -73,7 +73,7 @@ class _DecayReader:
         if name not in data:
             return False
         what = f"`{item.name}=`" if item.name is not None else "the factor"
-        self.diagnostics.report(duplicate_argument.parameter_twice(what, item))
+        self.diagnostics.report(rules.duplicate_argument.parameter_twice(what, item))
         return True
 
     def is_factor(
@@ -92,7 +92,7 @@ class _DecayReader:
         if last["unit"] == "ratio" and exact(point["value"]) > exact(last["value"]):
             return False
         self.diagnostics.report(
-            wrong_value.factor_among_milestones(
+            rules.wrong_value.factor_among_milestones(
                 item, item.value, format_percent(exact(point["value"])), has_by=any(one.name == "by" for one in items)
             )
         )
@@ -104,7 +104,7 @@ class _DecayReader:
             if first["unit"] != second["unit"] or exact(first["value"]) < exact(second["value"]):
                 continue
             self.diagnostics.report(
-                milestones_out_of_order.not_after(
+                rules.milestones_out_of_order.not_after(
                     milestone_text(second), milestone_text(first), item.span, is_twice=first["value"] == second["value"]
                 )
             )
@@ -113,7 +113,7 @@ class _DecayReader:
         is_bare = quantity.unit == "" and quantity.is_at_least_one
         if quantity.is_negative or is_bare:
             self.diagnostics.report(
-                length_without_unit.not_a_milestone(
+                rules.length_without_unit.not_a_milestone(
                     item, str(quantity), format_exact(quantity.value) if is_bare else None
                 )
             )
@@ -123,21 +123,21 @@ class _DecayReader:
 
     def is_fit(self, name: str, item: nodes.CallArgument, quantity: Quantity) -> bool:
         if item.name is None and self.kind != "exp":
-            self.diagnostics.report(wrong_value.unnamed_in_decay(self.kind, item.span))
+            self.diagnostics.report(rules.wrong_value.unnamed_in_decay(self.kind, item.span))
             return False
         number = quantity.value
         if quantity.is_number and (0 < number <= 1 if name == "factor" else number >= 0):
             return True
-        self.diagnostics.report(wrong_value.decay_parameter(name, item.span))
+        self.diagnostics.report(rules.wrong_value.decay_parameter(name, item.span))
         return False
 
     def complete(self, data: DecayData, value: nodes.Value) -> DecayData | None:
         if self.kind == "step":
             if "milestones" not in data:
-                self.diagnostics.report(wrong_value.no_milestones(value.span))
+                self.diagnostics.report(rules.wrong_value.no_milestones(value.span))
                 return None
             data.setdefault("factor", "0.1")
         if self.kind == "exp" and "factor" not in data:
-            self.diagnostics.report(wrong_value.no_factor(value.span))
+            self.diagnostics.report(rules.wrong_value.no_factor(value.span))
             return None
         return data

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from dsd_lang import rules
 from dsd_lang.base.arguments import Argument
 from dsd_lang.base.options import Option, Parameter
 from dsd_lang.base.units import exact, parse_length
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.quantities import NO_NAMES, Names, Quantity, evaluate, written
-from dsd_lang.rules import duplicate_argument, unknown_argument, wrong_value
 from dsd_lang.syntax import nodes
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ def function_data(
     """Reads `word` or `word(...)`, one of the argument's options, as a plan `Function`."""
     callee = value.callee if isinstance(value, nodes.Call) else value
     if not isinstance(callee, nodes.Name):
-        diagnostics.report(wrong_value.not_taken(argument, value))
+        diagnostics.report(rules.wrong_value.not_taken(argument, value))
         return None
     option = argument.option(callee.text)
     if option is None:
-        diagnostics.report(wrong_value.not_taken(argument, callee))
+        diagnostics.report(rules.wrong_value.not_taken(argument, callee))
         return None
     arguments: dict[str, str | bool] = {}
     if isinstance(value, nodes.Call):
@@ -47,10 +47,10 @@ def function_data(
             arguments[name] = data
     absent = next((one for one in option.parameters if one.is_required and one.name not in arguments), None)
     if absent is not None:
-        diagnostics.report(wrong_value.parameter_absent(option, absent, value.span))
+        diagnostics.report(rules.wrong_value.parameter_absent(option, absent, value.span))
         return None
     if arguments.get("nesterov") is True and not _is_nesterov(arguments):
-        diagnostics.report(wrong_value.nesterov_without_momentum(value.span))
+        diagnostics.report(rules.wrong_value.nesterov_without_momentum(value.span))
         return None
     return {"name": option.name, "arguments": arguments}
 
@@ -66,11 +66,11 @@ def is_parameter(
 ) -> bool:
     """Whether an option has that parameter; reports unknown and repeated ones."""
     if name in given:
-        diagnostics.report(duplicate_argument.parameter_twice(f"`{name}=`", item))
+        diagnostics.report(rules.duplicate_argument.parameter_twice(f"`{name}=`", item))
         return False
     if option.parameter(name) is not None:
         return True
-    diagnostics.report(unknown_argument.unknown_parameter(option, name, item))
+    diagnostics.report(rules.unknown_argument.unknown_parameter(option, name, item))
     return False
 
 
@@ -79,7 +79,7 @@ def is_fit(option: Option, name: str, item: nodes.CallArgument, data: str | bool
     parameter = option.parameter(name)
     if parameter is None or fits(parameter, data):
         return True
-    diagnostics.report(wrong_value.parameter_not_taken(option, parameter, data, item.value.span))
+    diagnostics.report(rules.wrong_value.parameter_not_taken(option, parameter, data, item.value.span))
     return False
 
 
@@ -121,13 +121,13 @@ def argument_data(value: nodes.Value, names: Names, diagnostics: Diagnostics) ->
     if isinstance(value, nodes.Name):
         bound = names.get(value.text)
         if isinstance(bound, (nodes.SelectorList, nodes.SelectorNode, *nodes.TARGETS)):
-            diagnostics.report(wrong_value.not_a_number(value))
+            diagnostics.report(rules.wrong_value.not_a_number(value))
             return None
         if bound is not None and not isinstance(bound, Quantity):
             return argument_data(bound, NO_NAMES, diagnostics)
         if bound is None and value.text not in SWITCHES and value.text.lower() in SWITCHES:
             word = "on" if SWITCHES[value.text.lower()] else "off"
-            diagnostics.report(wrong_value.not_a_switch(value, word))
+            diagnostics.report(rules.wrong_value.not_a_switch(value, word))
             return None
         if bound is None:
             return SWITCHES.get(value.text, value.text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dsd_lang import rules
 from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.base.diagnostics import CalledSpan
 from dsd_lang.base.errors import nearest
@@ -20,14 +21,6 @@ from dsd_lang.passes.read_targets import TargetNode, read_target, target_of_name
 from dsd_lang.passes.read_values import read_selectors, read_value
 from dsd_lang.passes.scopes import Whole
 from dsd_lang.passes.values import FAILED, GivenArguments, is_length
-from dsd_lang.rules import (
-    duplicate_argument,
-    length_without_unit,
-    shares_past_whole,
-    target_out_of_range,
-    unknown_argument,
-    wrong_value,
-)
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.walk import words_in
 
@@ -180,7 +173,7 @@ class _PhaseReader:
 
     def until(self, item: nodes.Until, names: Names, given: GivenArguments) -> None:
         if given.until is not None:
-            self.diagnostics.report(duplicate_argument.second_until(item))
+            self.diagnostics.report(rules.duplicate_argument.second_until(item))
             return
         condition = read_condition(item.condition, names, self.diagnostics)
         given.until = FAILED if condition is None else condition
@@ -194,9 +187,9 @@ class _PhaseReader:
         if not quantity.is_length:
             return quantity
         if isinstance(given.length, Quantity):
-            self.diagnostics.report(duplicate_argument.second_length(node, item, str(quantity)))
+            self.diagnostics.report(rules.duplicate_argument.second_length(node, item, str(quantity)))
         elif quantity.is_negative:
-            self.diagnostics.report(length_without_unit.negative(item.span))
+            self.diagnostics.report(rules.length_without_unit.negative(item.span))
             given.length = FAILED
         else:
             given.length = quantity
@@ -207,9 +200,9 @@ class _PhaseReader:
     ) -> None:
         """Takes a length that is a share of the block around it."""
         if isinstance(given.length, Quantity):
-            self.diagnostics.report(duplicate_argument.second_length(node, item, str(quantity)))
+            self.diagnostics.report(rules.duplicate_argument.second_length(node, item, str(quantity)))
         elif quantity.is_negative or quantity.value > 1:
-            self.diagnostics.report(shares_past_whole.too_much(item.span, str(quantity), str(whole.length)))
+            self.diagnostics.report(rules.shares_past_whole.too_much(item.span, str(quantity), str(whole.length)))
             given.length = FAILED
         else:
             given.length = whole.length._replace(value=whole.length.value * quantity.value)
@@ -221,13 +214,13 @@ class _PhaseReader:
         from dsd_lang.base.foreign_words import item_meant
 
         if item.text in BY_NAME:
-            self.diagnostics.report(wrong_value.no_value(item, BY_NAME[item.text].meaning))
+            self.diagnostics.report(rules.wrong_value.no_value(item, BY_NAME[item.text].meaning))
             return True
         meant = item_meant(item.text)
         word = meant.word if meant is not None else nearest(item.text.lower(), (*_RESERVED, *names))
         if meant is None and word not in _RESERVED:
             return False
-        self.diagnostics.report(wrong_value.no_item_of_phase(item, word, meant.help if meant is not None else ""))
+        self.diagnostics.report(rules.wrong_value.no_item_of_phase(item, word, meant.help if meant is not None else ""))
         return True
 
     def one_target(
@@ -240,13 +233,13 @@ class _PhaseReader:
         is_whole = quantity is not None and quantity.unit == "" and quantity.is_at_least_one
         if is_whole and (node.mode == "dense" or before is not None):
             assert quantity is not None
-            self.diagnostics.report(length_without_unit.no_unit(item, format_exact(quantity.value)[:20]))
+            self.diagnostics.report(rules.length_without_unit.no_unit(item, format_exact(quantity.value)[:20]))
             return before
         if node.mode == "dense":
-            self.diagnostics.report(unknown_argument.target_of_dense(item.span))
+            self.diagnostics.report(rules.unknown_argument.target_of_dense(item.span))
             return before
         if before is not None:
-            self.diagnostics.report(duplicate_argument.second_target(item.span))
+            self.diagnostics.report(rules.duplicate_argument.second_target(item.span))
             return before
         return (item, quantity)
 
@@ -263,7 +256,7 @@ class _PhaseReader:
             if any(is_accidental_call(value, names) for value in values):
                 given.target = FAILED  # inside of parentheses that read as a call, which is reported
             elif not is_override and given.target is None:
-                self.diagnostics.report(target_out_of_range.no_target(node))
+                self.diagnostics.report(rules.target_out_of_range.no_target(node))
                 given.target = FAILED
             return
         data = read_target(target[0], names, given, self.diagnostics, value=target[1])
@@ -282,4 +275,4 @@ class _PhaseReader:
             kinds.update(item["target"]["kind"] for item in target["items"])
         for name, fitting, what in _COMPANIONS:
             if given.said(name) is not None and not kinds & fitting:
-                self.diagnostics.report(unknown_argument.without_companion(node, name, what))
+                self.diagnostics.report(rules.unknown_argument.without_companion(node, name, what))

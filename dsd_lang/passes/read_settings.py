@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+from dsd_lang import rules
 from dsd_lang.base.arguments import BY_NAME, Argument, allowed_at
 from dsd_lang.base.errors import DsdError, nearest
 from dsd_lang.base.named_tuples import NamedTuple
@@ -18,7 +19,6 @@ from dsd_lang.passes.read_used_files import joined
 from dsd_lang.passes.read_values import read_value
 from dsd_lang.passes.scopes import NO_SCOPE, Scope
 from dsd_lang.passes.values import NONE, is_decay, is_function, is_length, is_source
-from dsd_lang.rules import duplicate_argument, lr_not_positive, unknown_reference, wrong_value_names
 from dsd_lang.syntax import nodes
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def effective_settings(
             if row is None or "set" not in row.places:
                 continue
             if argument.name in first:
-                diagnostics.report(duplicate_argument.set_twice(argument, first[argument.name].span.line))
+                diagnostics.report(rules.duplicate_argument.set_twice(argument, first[argument.name].span.line))
                 continue
             first[argument.name] = argument
             setting = _setting(row, argument, "set", scope.names, diagnostics)
@@ -99,7 +99,7 @@ def _setting(
     if row.kind == "lr":
         return _rate(argument, origin, names, diagnostics)
     if isinstance(argument.value, nodes.Reference):
-        diagnostics.report(unknown_reference.in_setting(row.name, argument.value.span))
+        diagnostics.report(rules.unknown_reference.in_setting(row.name, argument.value.span))
         return None
     data = read_value(row, argument.value, names, diagnostics)
     return None if data is None else Setting(data, _shown(row, data), origin, argument)
@@ -109,14 +109,14 @@ def _rate(argument: nodes.Argument, origin: Origin, names: Names, diagnostics: D
     if isinstance(argument.value, tuple):
         return None
     if isinstance(argument.value, nodes.ListTarget):
-        diagnostics.report(wrong_value_names.rates_of_groups_in_setting(argument.value.span))
+        diagnostics.report(rules.wrong_value_names.rates_of_groups_in_setting(argument.value.span))
         return None
     quantity = evaluate(argument.value, names, diagnostics)
     if quantity is None:
         return None
     if not quantity.is_number or quantity.value <= 0 or is_too_long(quantity.value):
         diagnostics.report(
-            lr_not_positive.setting_not_positive(str(quantity), argument.value.span, is_number=quantity.is_number)
+            rules.lr_not_positive.setting_not_positive(str(quantity), argument.value.span, is_number=quantity.is_number)
         )
         return None
     return Setting(Quantity(quantity.value), format_exact(quantity.value), origin, argument)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, TypeVar
 
+from dsd_lang import rules
 from dsd_lang.base.units import format_exact
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.quantities import Names, Quantity, evaluate
 from dsd_lang.passes.values import GivenArguments, is_length
-from dsd_lang.rules import bad_ramp, target_out_of_range, wrong_value_names
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.named_selectors import selectors_of
 
@@ -37,12 +37,12 @@ def read_target(
         for item in node.items:
             written = target_of_name(item.target, names)
             if isinstance(written, (nodes.ListTarget, nodes.HeldTarget)):
-                diagnostics.report(wrong_value_names.not_a_target_of_one(item.target.span))
+                diagnostics.report(rules.wrong_value_names.not_a_target_of_one(item.target.span))
                 return None
             target = read_target(written, names, given, diagnostics)
             selectors = selectors_of(item.selector, names)
             if selectors is None:
-                diagnostics.report(wrong_value_names.name_of_no_selector(item.selector))
+                diagnostics.report(rules.wrong_value_names.name_of_no_selector(item.selector))
             if target is None or selectors is None:
                 return None
             items += [{"selector": str(one.selector), "target": target} for one in selectors]
@@ -63,14 +63,14 @@ def target_of_name(item: Item, names: Names) -> Item | nodes.WrittenTarget:
 def _share(quantity: Quantity, node: nodes.Value, diagnostics: Diagnostics) -> Fraction | None:
     """A share of at least 0 and below 1; otherwise DSD401 with the hint `50%?`."""
     if quantity.is_length:
-        diagnostics.report(target_out_of_range.target_is_a_length(str(quantity), node.span))
+        diagnostics.report(rules.target_out_of_range.target_is_a_length(str(quantity), node.span))
         return None
     if not quantity.is_negative and not quantity.is_at_least_one:
         return quantity.value
     if isinstance(node, nodes.Binary) and _report_subtraction(node, diagnostics):
         return None
     diagnostics.report(
-        target_out_of_range.not_a_share(quantity.value, str(quantity), node, is_percent=quantity.unit == "%")
+        rules.target_out_of_range.not_a_share(quantity.value, str(quantity), node, is_percent=quantity.unit == "%")
     )
     return None
 
@@ -80,17 +80,17 @@ def _report_subtraction(node: nodes.Binary, diagnostics: Diagnostics) -> bool:
     left, right = node.left, node.right
     if node.operator != "-" or not isinstance(left, nodes.Number) or not isinstance(right, nodes.Number):
         return False
-    diagnostics.report(target_out_of_range.subtracts(node, left, right))
+    diagnostics.report(rules.target_out_of_range.subtracts(node, left, right))
     return True
 
 
 def _n_of_m(node: nodes.NofMTarget, diagnostics: Diagnostics) -> PatternData | None:
     keep, total = node.keep, node.of
     if 0 <= keep < total < 1:
-        diagnostics.report(target_out_of_range.pattern_of_shares(node))
+        diagnostics.report(rules.target_out_of_range.pattern_of_shares(node))
         return None
     if keep.denominator != 1 or total.denominator != 1 or not 0 < keep < total:
-        diagnostics.report(target_out_of_range.not_a_pattern(node))
+        diagnostics.report(rules.target_out_of_range.not_a_pattern(node))
         return None
     return {"kind": "nm", "n": int(keep), "m": int(total)}
 
@@ -102,7 +102,7 @@ def _ramp(node: nodes.RampTarget, names: Names, given: GivenArguments, diagnosti
     if first is None or final is None:
         return None
     if final < first:
-        diagnostics.report(bad_ramp.falls(node, first, final))
+        diagnostics.report(rules.bad_ramp.falls(node, first, final))
         return None
     shape, every = given.said("ramp"), given.said("every")
     return {

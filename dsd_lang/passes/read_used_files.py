@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from dsd_lang import rules
 from dsd_lang.base.diagnostics import ERRORS
 from dsd_lang.base.errors import DsdError
 from dsd_lang.passes.bindings import bind_all
@@ -15,7 +16,6 @@ from dsd_lang.passes.calls import respanned
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.scopes import NO_SCOPE, Definition, Scope
-from dsd_lang.rules import unusable_file
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.parser import parse
 
@@ -51,7 +51,7 @@ class _Library:
         """The names of a used file; None after reporting why it cannot be used."""
         path = path_of(use, source)
         if path in map(os.path.normpath, users):
-            self.diagnostics.report(unusable_file.cycle(use, (*users[-1:], path)))
+            self.diagnostics.report(rules.unusable_file.cycle(use, (*users[-1:], path)))
             return None
         if path not in self._scopes:
             self._scopes[path] = self._read(use, path, users)
@@ -61,7 +61,7 @@ class _Library:
         try:
             text = self.texts[path] = self.read(path)
         except DsdError as error:
-            self.diagnostics.report(unusable_file.unreadable(use, error.message, error.help or ""))
+            self.diagnostics.report(rules.unusable_file.unreadable(use, error.message, error.help or ""))
             return None
         parsed = parse(text)
         errors = [item for item in parsed.diagnostics if item.code in ERRORS]
@@ -70,7 +70,7 @@ class _Library:
         scope = self._scope(program, path, users, inner) if not errors else NO_SCOPE
         errors += [item for item in inner if item.code in ERRORS]
         if errors:
-            self.diagnostics.report(unusable_file.has_errors(use, errors, path))
+            self.diagnostics.report(rules.unusable_file.has_errors(use, errors, path))
             return None
         return scope
 

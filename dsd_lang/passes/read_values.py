@@ -10,6 +10,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from dsd_lang import rules
 from dsd_lang.base.arguments import Argument
 from dsd_lang.base.options import DISTILL_PARAMETERS
 from dsd_lang.base.units import format_exact
@@ -24,7 +25,6 @@ from dsd_lang.passes.quantities import (
 from dsd_lang.passes.read_decays import read_decay
 from dsd_lang.passes.read_functions import argument_data, fits, function_data
 from dsd_lang.passes.values import NONE, WrittenRate, WrittenTeacher
-from dsd_lang.rules import duplicate_argument, length_without_unit, unknown_argument, wrong_value, wrong_value_names
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.named_selectors import selectors_of
 
@@ -48,21 +48,21 @@ def read_value(
         if argument.kind == "selectors":
             return read_selectors(value, names, diagnostics)
         first = value[0]
-        diagnostics.report(wrong_value.takes_no_selectors(argument, first.span))
+        diagnostics.report(rules.wrong_value.takes_no_selectors(argument, first.span))
         return None
     if isinstance(value, nodes.Name):
         bound = names.get(value.text)
         if isinstance(bound, _NO_VALUES):
             if argument.kind == "lr" and isinstance(bound, nodes.ListTarget):
                 return WrittenRate(bound, names)
-            diagnostics.report(wrong_value.not_taken(argument, value))
+            diagnostics.report(rules.wrong_value.not_taken(argument, value))
             return None
         if bound is not None and not isinstance(bound, Quantity):
             value = bound
     if isinstance(value, nodes.ListTarget) and argument.kind == "lr":
         return WrittenRate(value, names)
     if isinstance(value, _NO_VALUES):
-        diagnostics.report(wrong_value_names.takes_no_list(argument, value.span))
+        diagnostics.report(rules.wrong_value_names.takes_no_list(argument, value.span))
         return None
     return _READERS[argument.kind](argument, value, names, diagnostics)
 
@@ -75,7 +75,7 @@ def read_selectors(
     for node in value:
         selectors = selectors_of(node, names)
         if selectors is None:
-            diagnostics.report(wrong_value_names.name_of_no_selector(node))
+            diagnostics.report(rules.wrong_value_names.name_of_no_selector(node))
             return None
         found += [str(one.selector) for one in selectors]
     return tuple(dict.fromkeys(found))
@@ -83,10 +83,10 @@ def read_selectors(
 
 def _read_lr(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Value | None:
     if is_accidental_call(value, names):
-        diagnostics.report(wrong_value.reads_as_call(value))
+        diagnostics.report(rules.wrong_value.reads_as_call(value))
         return None
     if isinstance(value, (nodes.Text, nodes.Reference, nodes.Call, nodes.LengthLiteral)):
-        diagnostics.report(wrong_value.not_taken(argument, value))
+        diagnostics.report(rules.wrong_value.not_taken(argument, value))
         return None
     return WrittenRate(value, names)
 
@@ -94,7 +94,7 @@ def _read_lr(argument: Argument, value: nodes.Value, names: Names, diagnostics: 
 def _quantity(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Quantity | None:
     is_word = isinstance(value, nodes.Name) and value.text not in names
     if is_word or isinstance(value, (nodes.Text, nodes.Reference, nodes.Call)):
-        diagnostics.report(wrong_value.not_taken(argument, value))
+        diagnostics.report(rules.wrong_value.not_taken(argument, value))
         return None
     return evaluate(value, names, diagnostics)
 
@@ -106,7 +106,7 @@ def _number_in(
     if quantity is None:
         return None
     if not quantity.is_number or not fits(quantity.value):
-        diagnostics.report(wrong_value.outside(argument, str(quantity), value.span))
+        diagnostics.report(rules.wrong_value.outside(argument, str(quantity), value.span))
         return None
     return quantity
 
@@ -142,26 +142,26 @@ def _read_length(argument: Argument, value: nodes.Value, names: Names, diagnosti
         return None
     if not quantity.is_length:
         diagnostics.report(
-            length_without_unit.not_a_length(
+            rules.length_without_unit.not_a_length(
                 argument.name, value, str(quantity), format_exact(quantity.value) if quantity.unit == "" else None
             )
         )
         return None
     if quantity.is_negative:
-        diagnostics.report(length_without_unit.negative(value.span))
+        diagnostics.report(rules.length_without_unit.negative(value.span))
         return None
     return length_data(quantity)
 
 
 def _read_selectors(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Value | None:
-    diagnostics.report(wrong_value.not_taken(argument, value))
+    diagnostics.report(rules.wrong_value.not_taken(argument, value))
     return None
 
 
 def _read_choice(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Value | None:
     if isinstance(value, nodes.Name) and argument.option(value.text) is not None:
         return value.text
-    diagnostics.report(wrong_value.not_taken(argument, value))
+    diagnostics.report(rules.wrong_value.not_taken(argument, value))
     return None
 
 
@@ -178,26 +178,26 @@ def _read_distill(argument: Argument, value: nodes.Value, names: Names, diagnost
     if isinstance(value, (nodes.Reference, nodes.Text)):
         return WrittenTeacher(value, {})
     if not isinstance(value, nodes.Call) or isinstance(value.callee, nodes.Name):
-        diagnostics.report(wrong_value.not_taken(argument, value))
+        diagnostics.report(rules.wrong_value.not_taken(argument, value))
         return None
     options: dict[str, str] = {}
     for item in value.arguments:
         parameter = next((one for one in DISTILL_PARAMETERS if one.name == item.name), None)
         if parameter is None:
-            diagnostics.report(unknown_argument.unknown_in_distill(item))
+            diagnostics.report(rules.unknown_argument.unknown_in_distill(item))
             return None
         if parameter.name == "model" and isinstance(value.callee, nodes.Reference):
-            diagnostics.report(unknown_argument.model_of_checkpoint(item))
+            diagnostics.report(rules.unknown_argument.model_of_checkpoint(item))
             return None
         name = _PLAN_NAMES.get(parameter.name, parameter.name)
         if name in options:
-            diagnostics.report(duplicate_argument.parameter_twice(f"`{item.name}=`", item, help="keep one"))
+            diagnostics.report(rules.duplicate_argument.parameter_twice(f"`{item.name}=`", item, help="keep one"))
             return None
         data = argument_data(item.value, names, diagnostics)
         if data is None:
             return None
         if isinstance(data, bool) or not fits(parameter, data):
-            diagnostics.report(wrong_value.parameter_outside(parameter.name, parameter, item.value.span))
+            diagnostics.report(rules.wrong_value.parameter_outside(parameter.name, parameter, item.value.span))
             return None
         options[name] = data
     return WrittenTeacher(value.callee, options)
@@ -209,7 +209,7 @@ def _read_clip(argument: Argument, value: nodes.Value, names: Names, diagnostics
     if isinstance(value, nodes.Call):
         function = function_data(argument, value, names, diagnostics)
         if function is not None and len(value.arguments) != 1:
-            diagnostics.report(wrong_value.several_bounds(value.span))
+            diagnostics.report(rules.wrong_value.several_bounds(value.span))
             return None
         return function
     number = _read_positive(argument, value, names, diagnostics)
@@ -226,7 +226,7 @@ def _read_text(argument: Argument, value: nodes.Value, names: Names, diagnostics
         return value.value
     if isinstance(value, nodes.Name):
         return value.text
-    diagnostics.report(wrong_value.not_taken(argument, value))
+    diagnostics.report(rules.wrong_value.not_taken(argument, value))
     return None
 
 

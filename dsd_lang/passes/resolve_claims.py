@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
+from dsd_lang import rules
 from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.base.arms import split_index, split_path
 from dsd_lang.base.diagnostics import CalledSpan, Span, here
@@ -21,7 +22,6 @@ from dsd_lang.passes.draft import ClaimDraft, NamedThing, NameScope
 from dsd_lang.passes.read_conditions import ExpectNames, read_condition
 from dsd_lang.passes.read_values import read_value
 from dsd_lang.passes.resolve_references import entries_of, find
-from dsd_lang.rules import unknown_metric, unknown_reference
 from dsd_lang.syntax import nodes
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class _Claims:
             if len(arms) > 1:
                 return tuple(".".join((*path, arm)) for arm in arms)
             scope = scope.around
-        self.diagnostics.report(unknown_reference.not_a_sweep(label, self.branches()))
+        self.diagnostics.report(rules.unknown_reference.not_a_sweep(label, self.branches()))
         return ()
 
     def comparison(self, node: nodes.Compare) -> int | None:
@@ -125,7 +125,7 @@ class _Claims:
 
     def compared(self, node: nodes.Compare) -> ComparisonData | None:
         if node.right is None:
-            self.diagnostics.report(unknown_reference.one_arm(node))
+            self.diagnostics.report(rules.unknown_reference.one_arm(node))
             return None
         left, right = self.arm(node.left.text, node.left), self.arm(node.right.text, node.right)
         data: dict[str, object] = {"left": left, "right": right}
@@ -140,7 +140,7 @@ class _Claims:
         if "on" not in data and any(argument.name not in BY_NAME for argument in node.arguments):
             return None  # `metric=test.err`: the rule `unknown_argument` reports it
         if "on" not in data:
-            self.diagnostics.report(unknown_metric.no_metric(node))
+            self.diagnostics.report(rules.unknown_metric.no_metric(node))
             return None
         if left is None or right is None:
             return None
@@ -196,7 +196,9 @@ class _Claims:
     def unknown(self, name: str, entry: NamedThing | None, node: nodes.Name) -> None:
         is_later = name.split(".")[0] in self.all_names and "." not in name
         self.diagnostics.report(
-            unknown_reference.not_an_arm(node, name, self.branches(), is_phase=entry is not None, is_later=is_later)
+            rules.unknown_reference.not_an_arm(
+                node, name, self.branches(), is_phase=entry is not None, is_later=is_later
+            )
         )
 
     def branches(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from dsd_lang import rules
 from dsd_lang.base.arguments import RATE_WORDS
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.units import exact, format_exact, format_short
@@ -20,7 +21,6 @@ from dsd_lang.passes.quantities import Bound, Names, Quantity, evaluate, is_too_
 from dsd_lang.passes.read_settings import Settings
 from dsd_lang.passes.values import FAILED, WrittenRate, is_decay, is_length, is_source
 from dsd_lang.plan.rates import final_exponent
-from dsd_lang.rules import lr_not_positive, unknown_argument, wrong_value, wrong_value_names
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.named_selectors import selectors_of
 from dsd_lang.syntax.walk import below
@@ -120,21 +120,21 @@ class _Rates:
             rate = self.of_group(draft, item, names)
             selectors = selectors_of(item.selector, names)
             if selectors is None:
-                self.diagnostics.report(wrong_value_names.name_of_no_selector(item.selector))
+                self.diagnostics.report(rules.wrong_value_names.name_of_no_selector(item.selector))
             if rate is None or selectors is None:
                 return None
             rates += [(selector, rate) for selector in selectors]
         _, last = rates[-1]
         for selector, rate in rates[:-1]:
             if (rate.unit, rate.phase) != (last.unit, last.phase):
-                self.diagnostics.report(wrong_value_names.rates_not_comparable(written.span))
+                self.diagnostics.report(rules.wrong_value_names.rates_not_comparable(written.span))
                 return None
             draft.groups += ((str(selector.selector), rate.value / last.value),)
         return last
 
     def of_group(self, draft: Draft, item: nodes.SelectorTarget, names: Names) -> Quantity | None:
         if isinstance(item.target, nodes.TARGETS):
-            self.diagnostics.report(wrong_value_names.not_a_rate(item.target.span))
+            self.diagnostics.report(rules.wrong_value_names.not_a_rate(item.target.span))
             return None
         return self.evaluated(draft, item.target, names)
 
@@ -196,12 +196,12 @@ class _Rates:
         if quantity is None:
             return None
         if quantity.is_length:
-            self.diagnostics.report(lr_not_positive.rate_is_a_length(str(quantity), expression.span))
+            self.diagnostics.report(rules.lr_not_positive.rate_is_a_length(str(quantity), expression.span))
             return None
         if quantity.is_negative or quantity.value == 0:
             shown = "0" if quantity.value == 0 else str(quantity)
             is_decayed = quantity.value == 0 and "last" in self.words_of(expression)
-            self.diagnostics.report(lr_not_positive.not_above_zero(shown, expression.span, is_decayed=is_decayed))
+            self.diagnostics.report(rules.lr_not_positive.not_above_zero(shown, expression.span, is_decayed=is_decayed))
             return None
         return self.checked(draft, quantity._replace(unit="") if quantity.unit == "%" else quantity)
 
@@ -215,7 +215,7 @@ class _Rates:
                 guess = meant.word if meant is not None else nearest(part.text.lower(), RATE_WORDS)
                 if guess is not None or meant is not None:
                     self.diagnostics.report(
-                        wrong_value.word_for_rate(
+                        rules.wrong_value.word_for_rate(
                             part,
                             guess,
                             meant.help if meant is not None else "`prev`, `last` and `base` mean earlier rates",
@@ -233,7 +233,7 @@ class _Rates:
 
     def checked(self, draft: Draft, rate: Quantity) -> Quantity | None:
         if is_too_long(rate.value):
-            self.diagnostics.report(lr_not_positive.too_long(draft.node.span))
+            self.diagnostics.report(rules.lr_not_positive.too_long(draft.node.span))
             return None
         return rate
 
@@ -261,7 +261,7 @@ class _Rates:
         if isinstance(floor, str) and decay["kind"] != "constant":
             return decay if "floor" in decay else {**decay, "floor": floor}
         if isinstance(draft.given.said("floor"), str):
-            self.diagnostics.report(unknown_argument.floor_without_decay(draft.node, draft.span_of("floor")))
+            self.diagnostics.report(rules.unknown_argument.floor_without_decay(draft.node, draft.span_of("floor")))
         return decay
 
     def data(self, draft: Draft) -> RateData:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dsd_lang import rules
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import Draft
 from dsd_lang.passes.quantities import Quantity
 from dsd_lang.passes.values import FAILED
-from dsd_lang.rules import missing_first_length
 
 
 def resolve_lengths(compilation: Compilation) -> None:
@@ -24,7 +24,7 @@ def resolve_lengths(compilation: Compilation) -> None:
         elif own is FAILED or draft.item.whole is not None:
             pass  # already reported, or the rest of a `within`
         elif draft.length_from is None:
-            compilation.diagnostics.report(missing_first_length.no_length(draft.node))
+            compilation.diagnostics.report(rules.missing_first_length.no_length(draft.node))
         else:
             draft.length = draft.length_from.length
             draft.derived.append("duration")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dsd_lang import rules
 from dsd_lang.base.arguments import ARGUMENTS
 from dsd_lang.base.arms import names_arm, split_index
 from dsd_lang.base.units import parse_length
@@ -19,7 +20,6 @@ from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import Draft, Draftbook, Instance, NamedThing, NameScope
 from dsd_lang.passes.quantities import Quantity, length_data
 from dsd_lang.passes.values import WrittenTeacher
-from dsd_lang.rules import unknown_reference
 from dsd_lang.syntax import nodes
 
 if TYPE_CHECKING:
@@ -117,19 +117,19 @@ class _Resolver:
         if not is_moment or find(draft.scope, path[0], draft.index) is None:
             return False
         meant = f"@{'.'.join(path)}"
-        self.diagnostics.report(unknown_reference.quoted(node, path[0], meant))
+        self.diagnostics.report(rules.unknown_reference.quoted(node, path[0], meant))
         return True
 
     def reference(self, draft: Draft, node: nodes.Reference) -> ReferenceData | None:
         if node.path == ("init",):
             return self.checkpoint(None, "init", None)
         if node.path[0] == "init":
-            self.diagnostics.report(unknown_reference.moment_of_init(node))
+            self.diagnostics.report(rules.unknown_reference.moment_of_init(node))
             return None
         try:
             path, moment, offset = _split(node.path)
         except ValueError:
-            self.diagnostics.report(unknown_reference.offset_too_long(node))
+            self.diagnostics.report(rules.unknown_reference.offset_too_long(node))
             return None
         phase = self.phase(draft, path, node)
         if phase is None:
@@ -156,7 +156,7 @@ class _Resolver:
         length = phase.length
         if length is None or length.unit != offset.unit or offset.value <= length.value:
             return True
-        self.diagnostics.report(unknown_reference.behind_the_end(node, str(length)))
+        self.diagnostics.report(rules.unknown_reference.behind_the_end(node, str(length)))
         return False
 
     def phase(self, draft: Draft, path: tuple[str, ...], node: nodes.Reference) -> int | None:
@@ -173,11 +173,11 @@ class _Resolver:
             return entry.phase
         if len(entry.branch) > 1:
             name = ".".join(path)
-            self.diagnostics.report(unknown_reference.which_seed(node, name, len(entry.branch)))
+            self.diagnostics.report(rules.unknown_reference.which_seed(node, name, len(entry.branch)))
             return None
         end = entry.branch[0].end
         if end is None:
-            self.diagnostics.report(unknown_reference.empty_branch(node, ".".join(path)))
+            self.diagnostics.report(rules.unknown_reference.empty_branch(node, ".".join(path)))
         return end
 
     def inside(
@@ -185,7 +185,7 @@ class _Resolver:
     ) -> NamedThing | None:
         """One component of a path: a seed of a branch, or a name in it."""
         if entry.phase is not None:
-            self.diagnostics.report(unknown_reference.no_moment(node, path, component, MOMENTS))
+            self.diagnostics.report(rules.unknown_reference.no_moment(node, path, component, MOMENTS))
             return None
         for instance in entry.branch:
             if instance.seed is not None and component == f"seed{instance.seed}":
@@ -197,14 +197,14 @@ class _Resolver:
             known = tuple(entry.branch[0].scope.names)
         else:
             known = tuple(f"seed{instance.seed}" for instance in entry.branch)
-        self.diagnostics.report(unknown_reference.not_in_branch(node, path, component, known))
+        self.diagnostics.report(rules.unknown_reference.not_in_branch(node, path, component, known))
         return None
 
     def unknown(self, draft: Draft, name: str, node: nodes.Reference) -> None:
         label, index = split_index(name)
         arms = self.arms(draft, label) if index else ()
         if index and (arms or find(draft.scope, label, draft.index) is not None):
-            self.diagnostics.report(unknown_reference.no_arm_of_it(node, name, label, arms))
+            self.diagnostics.report(rules.unknown_reference.no_arm_of_it(node, name, label, arms))
             return
         known: list[str] = []
         scope: NameScope | None = draft.scope
@@ -212,7 +212,7 @@ class _Resolver:
             known += [word for word, entries in scope.names.items() if entries[0].position < draft.index]
             scope = scope.around
         self.diagnostics.report(
-            unknown_reference.unknown_name(node, name, tuple(known), is_later=name in self.all_names)
+            rules.unknown_reference.unknown_name(node, name, tuple(known), is_later=name in self.all_names)
         )
 
 
