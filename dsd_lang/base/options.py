@@ -16,7 +16,8 @@ class Parameter(NamedTuple):
     """A parameter of an option, in parentheses: `momentum=`, or `0`, `1` for positional ones.
 
     ``kind`` says which values are valid, ``words`` are those of a choice. ``default`` is the default if the language
-    and not torch defines it. An editor inserts ``example``, and a required parameter with it.
+    and not torch defines it; an interval without one is ``example`` where it is not written (a default is left out of
+    the hash, so it cannot be added later). An editor inserts ``example``, and a required parameter with it.
     """
 
     name: str
@@ -71,8 +72,8 @@ _MOMENTUM = Parameter("momentum", "number", "0.9")
 _BATCHES = Parameter("batches", "whole", "1", "1")
 _SAMPLES = Parameter("samples", "whole", "128", "128")
 _EVERY = Parameter("every", "length", "100it")
-_DROP = Parameter("drop", "share", "30%")
-_UNTIL = Parameter("until", "share", "75%")
+_DROP = Parameter("drop", "share", "30%", "30%")
+_UNTIL = Parameter("until", "share", "75%", "75%")
 _FLOOR = Parameter("floor", "number", "1e-6")
 _NOISE = (Parameter("0", "share", "20%", is_required=True),)
 _MOVEMENT = (Parameter("score_lr", "positive", "1e-2", "1e-2"),)
@@ -161,12 +162,11 @@ UPDATES = (
     Option("none"),
     Option(
         "set",
-        (_DROP._replace(is_required=True), _EVERY._replace(is_required=True), _UNTIL),
-        is_supported=False,
-        source="Mocanu et al. 2018",
+        (_DROP._replace(is_required=True), _EVERY._replace(is_required=True), _UNTIL._replace(default="100%")),
+        source="Mocanu et al. 2018; the falling share of Evci et al. 2020",
     ),
-    Option("rigl", (_DROP, _EVERY, _UNTIL), is_supported=False, source="Evci et al. 2020"),
-    Option("magnitude", (_EVERY, _UNTIL), is_supported=False, source="Guo et al. 2016"),
+    Option("rigl", (_DROP, _EVERY, _UNTIL), source="Evci et al. 2020"),
+    Option("magnitude", (_EVERY, _UNTIL._replace(default="100%")), source="Jin et al. 2016 (hard thresholding)"),
 )
 ENFORCEMENTS = (
     Option("hard", source="Han et al. 2015"),

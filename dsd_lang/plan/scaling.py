@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dsd_lang.base.errors import DsdError
-from dsd_lang.base.units import exact, format_exact
+from dsd_lang.base.units import exact, format_exact, parse_length
 from dsd_lang.plan.model import Plan
 from dsd_lang.plan.written import as_data
 
@@ -24,10 +24,19 @@ def scaled_plan(plan: Plan, scale: str) -> Plan:
     if factor == 1:
         return plan
 
+    def scaled_length(value: Any) -> Any:
+        try:
+            length = parse_length(value) if isinstance(value, str) else None
+        except ValueError:
+            return value
+        return value if length is None else f"{format_exact(length.value * factor)}{length.unit}"
+
     def scaled(value: Any) -> Any:
         if isinstance(value, dict):
             if value.get("unit") in ("ep", "it") and "value" in value:
                 return {**value, "value": format_exact(exact(value["value"]) * factor)}
+            if "arguments" in value:  # of a method: `rigl(every=100it)`
+                return {**value, "arguments": {key: scaled_length(item) for key, item in value["arguments"].items()}}
             return {key: scaled(item) for key, item in value.items()}
         if isinstance(value, list):
             return [scaled(item) for item in value]

@@ -2,8 +2,8 @@
 
 What it does
 ------------
-Reports arguments, values and metrics that `dsd-run` does not execute in this version, and an `enforce=` or
-`by=movement` that cannot be followed with the other arguments of its phase. The schedule still compiles: `dsd-plan`
+Reports arguments, values and metrics that `dsd-run` does not execute in this version, and an `enforce=`, `by=movement`
+or `update=` that cannot be followed with the other arguments of its phase. The schedule still compiles: `dsd-plan`
 shows it, and `dsd-run` refuses it before anything is trained.
 
 Why is this bad
@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import Diagnostic, Span
 from dsd_lang.plan.enforcing import Conflict, conflicts
+from dsd_lang.plan.moving import why_fixed
 from dsd_lang.plan.supported import unsupported_arguments, unsupported_in_phase
 from dsd_lang.syntax import nodes
 
@@ -52,6 +53,9 @@ def find(resolved: ResolvedProgram) -> tuple[Diagnostic, ...]:
     for conflict, span in _conflicts(resolved):
         refused = Diagnostic(CODE, conflict.message, span, label="`dsd-run` refuses this", help=conflict.help)
         found.setdefault((conflict.message, span), refused)
+    for (message, help), span in _fixed_masks(resolved):
+        refused = Diagnostic(CODE, message, span, label="`dsd-run` refuses this", help=help)
+        found.setdefault((message, span), refused)
     return tuple(found.values())
 
 
@@ -73,6 +77,20 @@ def _conflicts(resolved: ResolvedProgram) -> Iterator[tuple[Conflict, Span]]:
     for draft in resolved.book.phases:
         for conflict in conflicts(_asked_for(draft)):
             yield conflict, _span_of(draft, conflict.argument) or draft.node.mode_span
+
+
+def _fixed_masks(resolved: ResolvedProgram) -> Iterator[tuple[tuple[str, str], Span]]:
+    for draft in resolved.book.phases:
+        if "update" in draft.attributes and (reason := why_fixed(_line_of(draft))) is not None:
+            yield reason, _span_of(draft, "update") or draft.node.mode_span
+
+
+def _line_of(draft: Draft) -> Iterator[dict[str, object]]:
+    """The phase and those before it, the nearest first."""
+    now: Draft | None = draft
+    while now is not None:
+        yield {**now.attributes, "target": now.target}
+        now = now.parent
 
 
 def _asked_for(draft: Draft) -> dict[str, object]:

@@ -191,6 +191,8 @@ class WordTokens:
         after = self._after(span.end)
         if text == "set" and after == "(":  # `update=set(drop=30%)`: the one reserved word that is also a method
             return self.output.add("NAME", text, span)
+        if text == "until" and after == "=" and self.brackets.in_parentheses:  # `rigl(until=75%)`, a parameter
+            return self.output.add("NAME", text, span)
         if after == "=" and self._after(span.end, skip=1) != "=":
             advice = {
                 "until": "a condition has no `=`: write `until val.err < 10%`",

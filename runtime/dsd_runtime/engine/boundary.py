@@ -25,13 +25,13 @@ from dsd_runtime.engine.optimizer_state import forget_all_state, forget_state, l
 from dsd_runtime.engine.origins import Origins, Weights, copy_into
 from dsd_runtime.engine.randomness import stream_key
 from dsd_runtime.engine.references import ClockReading
-from dsd_runtime.engine.selection_plan import Selection, require_zeros, runtime_target, select_weights
+from dsd_runtime.engine.selection_plan import Selection, require_zeros, runtime_target, select_weights, target_of
 from dsd_runtime.engine.stages import Stage
 from dsd_runtime.engine.suitability import require_maskable
 from dsd_runtime.engine.wrappers import named_alike
 from dsd_runtime.masks import Held, MaskStore, Ramp, Target, choose_masks, input_axes, preserves_zero, resolve_ramps
 from dsd_runtime.masks.shards import local_of, own_rows, processes_of, sharded_as
-from dsd_runtime.masks.targets import Current, PerSelector, least_pruned
+from dsd_runtime.masks.targets import Current, least_pruned
 
 _LARGE_FIRST_UPDATE = 1.5
 
@@ -121,6 +121,10 @@ class Boundary:
         require_maskable({name: self._parameters[name] for name in chosen.names})
         return chosen
 
+    def selection_of(self, phase: Phase) -> Selection | None:
+        """The weights that a phase prunes; None if it holds the masks that are there, or is dense."""
+        return self._selections.get(phase.id)
+
     def selected_names(self) -> tuple[str, ...]:
         """The weights that some phase of the plan prunes, and those that are pruned now."""
         selected = (name for selection in self._selections.values() for name in selection.names)
@@ -166,7 +170,7 @@ class Boundary:
         before = self.store.masks
         lives_on = self.acting.leave()
         self._stage, self._selected_at = stage, 0
-        self._target, self._ramps = _target_of(stage)
+        self._target, self._ramps = target_of(stage)
         if entry.masks is not None:
             self._keep_saved({} if lives_on else before, entry.masks)
             self._install(entry.masks, others_hold=phase.others == "hold")
@@ -342,6 +346,13 @@ class Boundary:
         self._selected_at = step
         return {**self.counts(), **({"kept_by_minimum": list(forced)} if forced else {})}
 
+    def change_masks(self, masks: Mapping[str, Tensor], optimizer: Optimizer) -> None:
+        """Replaces some masks within a phase; weights and optimizer state outside of them become 0."""
+        self._keep_saved(self.store.masks, masks)
+        self._install(masks, others_hold=True)
+        self.store.apply_to_weights()
+        self.store.apply_to_optimizer_state(optimizer)
+
     def _choose_again(self, step: int, update: int, optimizer: Optimizer) -> tuple[str, ...]:
         """Sets new masks of the current phase, from all values that its weights have; after an error the old ones."""
         assert self._stage is not None
@@ -450,7 +461,7 @@ class Boundary:
         self._selected_at = int(state["selected_at"])
         self._stage, self._revived = stage, ()
         self.acting.load_state_dict(state.get("acting", {}), self._enforcing(stage), self._acting_names(stage.phase))
-        self._target, self._ramps = _target_of(stage)
+        self._target, self._ramps = target_of(stage)
         self._masks_everything = self._must_mask_everything(stage.phase, optimizer)
         self.store.apply_to_weights()
 
@@ -468,12 +479,3 @@ def _views_by_owner(parameters: Mapping[str, nn.Parameter], store: MaskStore) ->
         if not any(parameter is other for other in known):
             known.append(parameter)
     return views
-
-
-def _target_of(stage: Stage) -> tuple[Target | None, tuple[Ramp, ...]]:
-    """A stage's target in the form of the mask code, and its ramps."""
-    if stage.phase.mode == "dense" or stage.phase.target is None:
-        return None, ()
-    target = runtime_target(stage.phase.target, stage.updates_per_epoch)
-    parts = target.targets if isinstance(target, PerSelector) else (target,)
-    return target, tuple(part for part in parts if isinstance(part, Ramp))

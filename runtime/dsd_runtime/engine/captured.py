@@ -63,8 +63,8 @@ class CapturedMasks:
 
         Returns whether the optimizer's state or the gradients are other tensors than at the last call (the first
         update makes them, `state=reset`, `from=` and `opt=` drop them): then a graph must be captured again. Raises
-        :class:`DsdError` in a phase with `clip=`, `l1=`, `distill=`, `by=movement` or an `enforce=` other than `hard`,
-        which are not part of :meth:`apply`.
+        :class:`DsdError` in a phase with `clip=`, `l1=`, `distill=`, `update=`, `by=movement` or an `enforce=` other than
+        `hard`, which are not part of :meth:`apply`.
         """
         self._require_simple()
         store = self._line.boundary.store
@@ -96,7 +96,8 @@ class CapturedMasks:
 
     def _require_simple(self) -> None:
         phase = self._line.stage.phase
-        for name, value in (("clip", phase.clip), ("l1", phase.l1), ("distill", phase.distill)):
+        for name in ("clip", "l1", "distill", "update"):
+            value = getattr(phase, name)
             if value is not None:
                 raise DsdError(
                     f"phase `{phase.label or phase.id}` has `{name}=`, which a captured update does not do",

@@ -3,6 +3,9 @@
 before()   [unscale] -> [values of pruned weights] -> l1 -> mask gradients -> clip
   optimizer.step()                                    (by `Session.step()`, or by the trainer that keeps its own)
 after()    [applied?] mask weights and state, with new masks where they are due -> clocks -> next rate
+
+At a mask update (`update=`) gradients are not masked, and after() moves the masks. Where it replaces the step there is
+none, and a trainer's own finds no gradients, with which no optimizer of torch changes anything.
 """
 
 from __future__ import annotations
@@ -15,9 +18,17 @@ from torch import Tensor, nn
 from dsd_runtime.engine.distillation import require_asked
 from dsd_runtime.engine.foreign_optimizers import Accelerated
 from dsd_runtime.engine.fresh_gradients import FreshGradients
+from dsd_runtime.engine.moving_masks import Gradients, gradients_of
 from dsd_runtime.engine.progression import Progression
 from dsd_runtime.engine.quick_step import QuickStep
-from dsd_runtime.engine.update import forget_skipped, stateless_parameters, take_quick_step, take_step, unscale
+from dsd_runtime.engine.update import (
+    forget_skipped,
+    stateless_parameters,
+    take_no_step,
+    take_quick_step,
+    take_step,
+    unscale,
+)
 
 
 class Halves:
@@ -37,6 +48,7 @@ class Halves:
         self._enters_by_itself = enters_by_itself
         self._accelerated = accelerated
         self._stateless: list[nn.Parameter] = []
+        self._hidden: Gradients = {}
         self.is_open = False
         """Whether the first half was done and the second was not."""
 
@@ -69,7 +81,10 @@ class Halves:
         if scaler is not None:
             unscale(optimizer, scaler)
         line.boundary.acting.begin_update(optimizer)
-        line.rule.prepare_gradients(optimizer, None if masks_later else line.boundary.acting.trained, clip)
+        moving = line.mask_update
+        if moving is None or not moving.replaces_step:
+            is_masked = not masks_later and moving is None
+            line.rule.prepare_gradients(optimizer, line.boundary.acting.trained if is_masked else None, clip)
         self._guard.open()
         self.is_open = True
 
@@ -77,7 +92,9 @@ class Halves:
         """The first half, for a trainer that steps the optimizer itself."""
         self._line.boundary.acting.require_no_line_search(self._line.optimizer, self._line.stage.phase)
         self.before("before_update()", clip=clip, scaler=self._accelerated.scaler if self._accelerated else None)
-        optimizer = self._line.optimizer
+        optimizer, moving = self._line.optimizer, self._line.mask_update
+        if moving is not None and moving.replaces_step:
+            self._hidden = gradients_of(optimizer, hide=True)
         is_fused = any(group.get("fused") for group in optimizer.param_groups)
         self._stateless = stateless_parameters(optimizer) if is_fused else []
 
@@ -106,8 +123,11 @@ class Halves:
     def after(self, *, applied: bool) -> None:
         """The second half: masks, clocks and the next rate, unless the step was skipped."""
         line = self._line
+        moving = line.mask_update
         try:
-            if applied:
+            if applied and moving is not None:
+                line.move_masks(moving, self._hidden or gradients_of(line.optimizer))
+            elif applied:
                 line.boundary.after_update(line.optimizer, line.position.step + 1, line.position.total + 1)
         finally:
             self.close()
@@ -136,10 +156,13 @@ class Halves:
         line, quick = self._line, self._quick if scaler is None and closure is None else None
         masks_later = quick is not None and clip is None and line.rule.clip is None
         self.before("step()", clip=clip, scaler=scaler, has_closure=closure is not None, masks_later=masks_later)
-        applied, acting = True, line.boundary.acting
+        applied, moving = True, line.mask_update
+        acting = line.boundary.acting if moving is None else None
         try:
-            if quick is not None:
-                take_quick_step(quick, line.optimizer, acting.trained, are_masked=not masks_later)
+            if moving is not None and moving.replaces_step:
+                applied = take_no_step(scaler, closure)
+            elif quick is not None:
+                take_quick_step(quick, line.optimizer, acting and acting.trained, are_masked=not masks_later)
             else:
                 applied = take_step(line.rule, line.optimizer, acting, scaler, clip, closure)
         except BaseException:
@@ -150,7 +173,7 @@ class Halves:
 
     def close(self) -> None:
         """Forgets a first half whose second will not come."""
-        self.is_open = False
+        self.is_open, self._hidden = False, {}
         self._guard.close()
         self._line.boundary.acting.hidden.hide()
 

@@ -22,6 +22,7 @@ from dsd_runtime.engine.learning_rate import GroupSchedules, RateOwner
 from dsd_runtime.engine.loader_position import LoaderPosition
 from dsd_runtime.engine.metric_table import MetricTable
 from dsd_runtime.engine.moments import Moments
+from dsd_runtime.engine.moving_masks import Gradients, MovingMasks
 from dsd_runtime.engine.origins import Origins
 from dsd_runtime.engine.overrides import Overrides
 from dsd_runtime.engine.phase_view import Position
@@ -100,6 +101,7 @@ class Progression:
         self.data = LoaderPosition()
         self.position = Position(rate=self.rate_owner.own_rate)
         self.rule = UpdateRule(0.0, None, "norm")
+        self._moving: MovingMasks | None = None
         self.events: list[Event] = []
         self.guard = StepGuard(self)
         self.guard.watch(optimizer)
@@ -140,6 +142,11 @@ class Progression:
     def is_selection_due(self) -> bool:
         """Whether a ramp selects again before the next update."""
         return self.boundary.is_selection_due(self.position.step)
+
+    @property
+    def mask_update(self) -> MovingMasks | None:
+        """What moves the masks at the current update; None if nothing does."""
+        return self._moving if self._moving is not None and self._moving.is_due(self.position.step) else None
 
     @property
     def where(self) -> str:
@@ -205,7 +212,7 @@ class Progression:
         self.moments.save_offsets(stage, self.reading())
         self._agree_on_masks()
         self.record("enter", {"lr": self.position.rate, **details})
-        self.warn(self.boundary.advice(self.optimizer))
+        self.warn([*self.boundary.advice(self.optimizer), *(self._moving.advice() if self._moving else ())])
         if stage.length == 0:
             self.finish_phase()
 
@@ -215,6 +222,14 @@ class Progression:
         details = self.boundary.select_again(self.position.step, self.position.total, self.optimizer)
         self._agree_on_masks()
         self.record("select", details)
+
+    def move_masks(self, moving: MovingMasks, gradients: Gradients) -> None:
+        """Moves the masks at the current update, by its gradients."""
+        self._reshard()
+        step, update = self.position.step, self.position.total
+        details = self.ranks.together(lambda: moving.move(step, update, gradients, self.optimizer))
+        self._agree_on_masks()
+        self.record("move", details)
 
     def advance(self) -> None:
         """Counts an applied update; then ends the phase, or sets the rate of its next update."""
@@ -291,6 +306,7 @@ class Progression:
         self.rate_owner.follow(self.optimizer)
         self.guard.watch(self.optimizer)
         self.rule = UpdateRule.of(stage.phase)
+        self._moving = MovingMasks.of(stage, self.boundary, self.seed)
         self._has_offsets = self.moments.has_offsets(stage)
 
     def _schedule_of(self, stage: Stage) -> tuple[GroupSchedules, ClockReading | None]:

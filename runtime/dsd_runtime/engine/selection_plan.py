@@ -16,6 +16,7 @@ from dsd_lang.plan import Phase
 from dsd_lang.plan import Target as PlanTarget
 from dsd_lang.plan.division import divide
 from dsd_lang.plan.fitting import unreachable_items
+from dsd_runtime.engine.stages import Stage
 from dsd_runtime.masks.targets import Current, Held, NofM, PerSelector, Pruned, Ramp, Remaining, Target
 
 _DEFAULT_EVERY_UPDATES = 100
@@ -82,6 +83,15 @@ def runtime_target(target: PlanTarget, updates_per_epoch: int) -> Target:
     parts = tuple(runtime_target(item.target, updates_per_epoch) for item in target.items)
     assert all(not isinstance(part, PerSelector) for part in parts)
     return PerSelector(parts)  # type: ignore[arg-type]
+
+
+def target_of(stage: Stage) -> tuple[Target | None, tuple[Ramp, ...]]:
+    """A stage's target in the form of the mask code, and its ramps."""
+    if stage.phase.mode == "dense" or stage.phase.target is None:
+        return None, ()
+    target = runtime_target(stage.phase.target, stage.updates_per_epoch)
+    parts = target.targets if isinstance(target, PerSelector) else (target,)
+    return target, tuple(part for part in parts if isinstance(part, Ramp))
 
 
 def require_zeros(phase: Phase, sizes: Mapping[str, int], alive: Mapping[str, int]) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from dsd_lang.base.errors import DsdError
-from dsd_lang.plan import Plan, SpanInfo
+from dsd_lang.plan import Phase, Plan, SpanInfo
 from dsd_lang.plan.enforcing import conflicts
+from dsd_lang.plan.moving import why_fixed
 from dsd_lang.plan.supported import unsupported_arguments, unsupported_in_phase
 
 
@@ -43,6 +46,24 @@ def require_supported(plan: Plan) -> None:
     for phase in plan.phases:
         for conflict in conflicts(phase.model_dump()):
             raise DsdError(f"DSD207: phase `{phase.label or phase.id}`: {conflict.message}", help=conflict.help)
+    _require_movable(plan)
+
+
+def _require_movable(plan: Plan) -> None:
+    """Raises :class:`DsdError` for a phase whose `update=` cannot move its masks."""
+    phases = {phase.id: phase for phase in plan.phases}
+    for phase in plan.phases:
+        if phase.update is not None and (reason := why_fixed(_line_of(phase, phases))) is not None:
+            message, advice = reason
+            raise DsdError(f"DSD207: phase `{phase.label or phase.id}`: {message}", help=advice)
+
+
+def _line_of(phase: Phase, phases: Mapping[str, Phase]) -> Iterator[dict[str, Any]]:
+    """The phase and those before it, the nearest first."""
+    now: Phase | None = phase
+    while now is not None:
+        yield now.model_dump()
+        now = phases.get(now.parent) if now.parent is not None else None
 
 
 def check_line(plan: Plan) -> None:

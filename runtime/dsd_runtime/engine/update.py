@@ -60,12 +60,15 @@ class UpdateRule:
 def take_step(
     rule: UpdateRule,
     optimizer: Optimizer,
-    acting: ActingMasks,
+    acting: ActingMasks | None,
     scaler: torch.amp.GradScaler | None,
     clip: float | None,
     closure: Callable[[], Tensor | float] | None,
 ) -> bool:
-    """Steps the optimizer on prepared gradients; whether it was applied (False: the scaler found infinite ones)."""
+    """Steps the optimizer on prepared gradients; whether it was applied (False: the scaler found infinite ones).
+
+    Without ``acting`` masks the gradients of a closure are not masked.
+    """
     if closure is not None:
         optimizer.step(_prepared(closure, rule, optimizer, acting, clip))
         return True
@@ -75,11 +78,31 @@ def take_step(
     return _scaled_step(optimizer, scaler)
 
 
-def take_quick_step(quick: QuickStep, optimizer: Optimizer, store: MaskStore, *, are_masked: bool) -> None:
-    """Does the optimizer's step, or has it done by the optimizer, and masks the gradients before if none has yet."""
-    if quick(optimizer, None if are_masked else store):
+def take_no_step(scaler: torch.amp.GradScaler | None, closure: Callable[[], Tensor | float] | None) -> bool:
+    """What an update without a step does: the closure computes the gradients, the scaler follows what it found.
+
+    Whether the update counts (False: the scaler has found infinite gradients).
+    """
+    if closure is not None:
+        with torch.enable_grad():
+            closure()
+    if scaler is None:
+        return True
+    scale = scaler.get_scale()
+    scaler.update()
+    return scaler.get_scale() >= scale
+
+
+def take_quick_step(quick: QuickStep, optimizer: Optimizer, store: MaskStore | None, *, are_masked: bool) -> None:
+    """Does the optimizer's step, or has it done by the optimizer, and masks the gradients before if none has yet.
+
+    Without a ``store`` they are not masked at all.
+    """
+    if are_masked:
+        store = None
+    if quick(optimizer, store):
         return
-    if not are_masked:
+    if store is not None:
         store.apply_to_gradients()
     optimizer.step()
 
@@ -88,17 +111,19 @@ def _prepared(
     closure: Callable[[], Tensor | float],
     rule: UpdateRule,
     optimizer: Optimizer,
-    acting: ActingMasks,
+    acting: ActingMasks | None,
     clip: float | None,
 ) -> Callable[[], float]:
     """The closure, whose gradients are prepared each time that the optimizer computes them."""
 
     def prepared() -> float:
-        acting.before_closure()  # a line search moves the weights before it computes gradients
+        if acting is not None:
+            acting.before_closure()  # a line search moves the weights before it computes gradients
         with torch.enable_grad():
             loss = closure()
-        acting.begin_update(optimizer)
-        rule.prepare_gradients(optimizer, acting.trained, clip)
+        if acting is not None:
+            acting.begin_update(optimizer)
+        rule.prepare_gradients(optimizer, None if acting is None else acting.trained, clip)
         return float(loss.detach()) if isinstance(loss, Tensor) else float(loss)
 
     return prepared

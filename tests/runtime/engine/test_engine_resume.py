@@ -28,6 +28,8 @@ SCHEDULES = {
     "dense 1ep state=reset",
     "references": "a: dense 1ep lr=0.05; dense 1ep; sparse 60% from=@a.2it 1.25ep clock=@a.2it decay=linear; "
     "dense 1ep restore=@init state=reset",
+    "moving masks": "sparse 60% 2ep lr=0.05 update=rigl(every=2it); sparse held 1ep update=set(drop=50%, every=1it) "
+    "state=reset; sparse 0->70% every=2it 1.5ep update=magnitude(every=1it); dense 2it restore=saved state=reset",
     "overrides": "dense 1ep lr=0.05 dropout=0.5 wd=0.1; sparse 50% 1ep opt=adagrad l1=1e-3; "
     "dense 1ep opt=sgd(momentum=0.5); dense 2it",
     "groups": "dense 1ep lr=[output: 1e-3, all: 0.05] decay=linear; sparse 50% 1ep clip=0.1 opt=adagrad; "

@@ -83,6 +83,12 @@ SCHEDULES: dict[str, tuple[str, Callable[[Any], optim.Optimizer]]] = {
         "enforce=srste(decay=0.01); sparse 80% 4it wd=0.01 enforce=topkast(backward=50%, every=2it); "
         "sparse 0->70% every=1it 4it by=movement; dense 1it; sparse 60% 3it by=movement enforce=ste; dense 1it", sgd,
     ),
+    "moving masks": (
+        "sparse 60% 7it lr=0.1 update=rigl(drop=60%, every=2it, until=100%); "
+        "sparse held 4it update=set(drop=50%, every=1it); "
+        'sparse 2:4 layers="up","fc" 4it update=magnitude(every=1it); dense 2it restore=saved',
+        adam,
+    ),
 }  # fmt: skip
 
 
@@ -157,7 +163,7 @@ def differences(found: Any, expected: Any, at: str = "") -> list[str]:
     return [] if found == expected else [f"{at}: {found} is not {expected}"]
 
 
-RESUMED_AT = {"targets": 8, "lists": 5, "groups": 7, "conditions": 4, "enforced": 10}
+RESUMED_AT = {"targets": 8, "lists": 5, "groups": 7, "conditions": 4, "enforced": 10, "moving masks": 5}
 
 
 def resumed(which: str, saved: dict[str, Any], *, is_sharded: bool) -> list[dict[str, Any]]:
