@@ -1,9 +1,9 @@
 """Continues a lengthened phase from the end of its shorter version, if the updates would be the same.
 
 With a constant rate, the first 8 of 10 epochs are the same as a phase of 8 epochs. The same is true for every phase
-whose results do not depend on its length (no `cosine`, `linear`, share of the length, ramp, `until` or `clock=`), if
-its shorter version ended with a pass over the data, because nothing is evaluated in between. Everything else about a
-phase is in its open key, which is its content key without the length; a finished node stores it.
+whose results do not depend on its length (no `cosine`, `linear`, share of the length, ramp, `update=`, `until` or
+`clock=`), if its shorter version ended with a pass over the data, because nothing is evaluated in between. Everything
+else about a phase is in its open key, which is its content key without the length; a finished node stores it.
 """
 
 from __future__ import annotations
@@ -96,7 +96,9 @@ def _longest(nodes: Iterable[Shorter], updates: int, updates_per_epoch: int) -> 
 
 def _is_open(phase: Phase) -> bool:
     is_ramp = phase.target is not None and phase.target.kind in ("ramp", "list")
-    return not is_ramp and phase.clock.kind == "phase" and _is_absolute(phase.lr.decay) and phase.lr.warmup is None
+    is_moving = phase.update is not None  # the share of weights that moves falls over the length
+    is_fixed = not is_ramp and not is_moving and phase.clock.kind == "phase"
+    return is_fixed and _is_absolute(phase.lr.decay) and phase.lr.warmup is None
 
 
 def _is_absolute(decay: Decay) -> bool:

@@ -210,9 +210,9 @@ def _require_one_clip(trainer: Trainer, plan: Plan, optimizer: Optimizer) -> Non
         )
     is_scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
     if is_scaled and getattr(optimizer, "_step_supports_amp_scaling", False):
-        scaled = next((phase for phase in plan.phases if phase.clip is not None or phase.l1 is not None), None)
+        names = ((phase, name) for phase in plan.phases for name in ("clip", "l1", "update"))
+        scaled, name = next(((phase, name) for phase, name in names if getattr(phase, name) is not None), (None, ""))
         if scaled is not None:
-            name = "clip" if scaled.clip is not None else "l1"
             raise DsdError(
                 f"phase `{scaled.label or scaled.id}` has `{name}=`, and a fused optimizer unscales its gradients only "
                 "in its step",
