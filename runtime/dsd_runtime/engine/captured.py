@@ -63,8 +63,8 @@ class CapturedMasks:
 
         Returns whether the optimizer's state or the gradients are other tensors than at the last call (the first
         update makes them, `state=reset`, `from=` and `opt=` drop them): then a graph must be captured again. Raises
-        :class:`DsdError` in a phase with `clip=`, `l1=`, `distill=`, `update=`, `by=movement` or an `enforce=` other than
-        `hard`, which are not part of :meth:`apply`.
+        :class:`DsdError` in a phase with `clip=`, `l1=`, `distill=`, `update=`, `by=movement` or an `enforce=` that is
+        not `hard`, which are not part of :meth:`apply`.
         """
         self._require_simple()
         store = self._line.boundary.store

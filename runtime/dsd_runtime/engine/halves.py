@@ -162,7 +162,8 @@ class Halves:
             if moving is not None and moving.replaces_step:
                 applied = take_no_step(scaler, closure)
             elif quick is not None:
-                take_quick_step(quick, line.optimizer, acting and acting.trained, are_masked=not masks_later)
+                trained = None if acting is None else acting.trained
+                take_quick_step(quick, line.optimizer, trained, are_masked=not masks_later)
             else:
                 applied = take_step(line.rule, line.optimizer, acting, scaler, clip, closure)
         except BaseException:
