@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import tempfile
 from typing import Any
 
 import torch
@@ -188,3 +190,53 @@ class CoreAi(LoopTool):
 
     def count(self, run: Run) -> int:
         return sum(mask.numel() for name, mask in run.model.named_buffers() if name.endswith(".mask"))
+
+
+class SparseMl(LoopTool):
+    """A recipe of SparseML with `MagnitudePruningModifier`, which prunes at the first step."""
+
+    recipe = """
+modifiers:
+  - !EpochRangeModifier
+    start_epoch: 0.0
+    end_epoch: 99.0
+  - !MagnitudePruningModifier
+    init_sparsity: 0.5
+    final_sparsity: 0.5
+    start_epoch: 0.0
+    end_epoch: 99.0
+    update_frequency: 99.0
+    params: PARAMS
+"""
+    parameters = "__ALL_PRUNABLE__"
+
+    def prune(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Run:
+        from sparseml.pytorch.optim import ScheduledModifierManager
+
+        chosen = "['re:.*weight']" if isinstance(model, Tied) else self.parameters
+        manager = ScheduledModifierManager.from_yaml(self.recipe.replace("PARAMS", chosen))
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):  # it writes a log where it runs
+            run = Run(model, manager.modify(model, optimizer, steps_per_epoch=UPDATES), manager)
+        run.optimizer.zero_grad()
+        model(example(model)).sum().backward()
+        run.optimizer.step()
+        return run
+
+    def save(self, run: Run) -> Any:
+        return copy.deepcopy((*super().save(run), run.tool.state_dict()))
+
+    def load(self, run: Run, saved: Any) -> None:
+        super().load(run, saved)
+        run.tool.load_state_dict(saved[2])
+
+    def recurrent(self) -> str:
+        by_default = super().recurrent()
+        self.parameters = "['re:.*weight.*']"
+        return f"{by_default}; named: {super().recurrent()}"
+
+    def lifted(self, run: Run) -> Tensor:
+        run.tool.finalize(run.model)
+        return run.model.first.weight
+
+    def count(self, run: Run) -> int:
+        return sum(mask.numel() for masks in run.tool.state_dict().values() for mask in masks.values())

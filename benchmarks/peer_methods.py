@@ -12,7 +12,7 @@ installed is skipped with a line that says so.
   tool wants it, 10 more updates; then once more. How many of the pruned weights are 0 after each, and whether the
   first matrix has the bits of the training that was not cut;
 * recurrent layers: which share of an `nn.LSTM`'s two matrices (`ih`, `hh`) and of a classifier (`out`) is 0 if nothing
-  else is said (`torch.nn.utils.prune` and PAT have no default, and are told all three);
+  else is said (`torch.nn.utils.prune` and PAT have no default, and are told all three; "named": those that a tool is told);
 * dense after sparse: the largest value of a pruned weight on the return to dense, and its largest momentum; for
   fasterai how many of 640 weights are alive in the updates of the falling half of its schedule;
 * tied weights: which share of an embedding and of a classifier tied to it is 0 in the forward pass, and how many
@@ -30,7 +30,7 @@ import warnings
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
-from peer_loops import CoreAi, Dsd, Nncf, TorchAo, TorchaoPat, TorchPrune
+from peer_loops import CoreAi, Dsd, Nncf, SparseMl, TorchAo, TorchaoPat, TorchPrune
 from peer_probes import Probes
 from peer_trainers import Fasterai, Lightning
 
@@ -42,6 +42,7 @@ TOOLS: dict[str, tuple[str, type[Probes]]] = {
     "NNCF": ("nncf", Nncf),
     "coreai-opt": ("coreai-opt", CoreAi),
     "Lightning": ("lightning", Lightning),
+    "SparseML": ("sparseml", SparseMl),
     "fasterai": ("fasterai", Fasterai),
 }
 CLAIMS = ("plain", "resume", "recurrent", "redense", "tied")

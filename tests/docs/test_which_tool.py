@@ -60,5 +60,5 @@ def test_figures_and_versions_stand_in_the_results() -> None:
     assert len(figures) > 2
     assert [figure for figure in figures if figure not in RESULTS] == []
     run = [tool["version"].split()[-1] for tool in peers()["tool"] if tool["checked"].startswith(("run", "PAT run"))]
-    assert len(run) == 7
+    assert len(run) == 8
     assert [version for version in run if f"| {version} |" not in RESULTS] == []
