@@ -12,7 +12,7 @@ installed is skipped with a line that says so.
   tool wants it, 10 more updates; then once more. How many of the pruned weights are 0 after each, and whether the
   first matrix has the bits of the training that was not cut;
 * recurrent layers: which share of an `nn.LSTM`'s two matrices (`ih`, `hh`) and of a classifier (`out`) is 0 if nothing
-  else is said (`torch.nn.utils.prune` and PAT have no default, and are told all three; "named": those that a tool is told);
+  else is said (`torch.nn.utils.prune` and PAT have no default, and are told all three), and "named", if it is;
 * dense after sparse: the largest value of a pruned weight on the return to dense, and its largest momentum; for
   fasterai how many of 640 weights are alive in the updates of the falling half of its schedule;
 * tied weights: which share of an embedding and of a classifier tied to it is 0 in the forward pass, and how many

@@ -55,7 +55,7 @@ def test_what_dsd_says_of_itself_compiles_or_is_there() -> None:
 
 
 def test_figures_and_versions_stand_in_the_results() -> None:
-    seen = PAGE.partition("## What was seen")[2].partition("## Versions")[0]
+    seen = " ".join(PAGE.partition("## What was seen")[2].partition("## Versions")[0].split())
     figures = re.findall(r"\b\d+ of \d+\b|\b\d\.\d+\b", seen.replace("320 weights of 192", "counts 320"))
     assert len(figures) > 2
     assert [figure for figure in figures if figure not in RESULTS] == []
