@@ -146,6 +146,7 @@ CATALOGUE: dict[str, Code] = {
         Code("DSD410", "warmup-past-end", "warning"),
         Code("DSD411", "floor-above-start", "warning"),
         Code("DSD412", "milestones-out-of-order", "warning"),
+        Code("DSD413", "undefined-unit", "error"),
         Code("DSD501", "unequal-budgets", "warning"),
         Code("DSD502", "one-seed-compare", "warning"),
         Code("DSD503", "fork-without-labels", "error"),

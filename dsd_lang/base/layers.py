@@ -43,7 +43,8 @@ class WeightInfo:
     ``is_trainable`` is false for a frozen weight: `requires_grad=False`, or in no group of the optimizer. ``tied_to``
     is the first name of a weight that has several. Its inputs lie along dimension ``input_dim``, in ``input_blocks``
     separate groups. ``made_by`` names the function that computes a weight that is not a parameter (`weight_norm`) and
-    so cannot be masked.
+    so cannot be masked. The outputs of a grouped convolution lie in ``output_blocks`` groups along dimension 0, each
+    with inputs of its own.
     """
 
     name: str
@@ -54,6 +55,7 @@ class WeightInfo:
     input_dim: int = 1
     input_blocks: int = 1
     made_by: str | None = None
+    output_blocks: int = 1
 
     @property
     def size(self) -> int:

@@ -57,7 +57,7 @@ def layers_as_data(layers: Sequence[LayerInfo]) -> dict[str, Any]:
 def _weight_as_data(weight: WeightInfo) -> dict[str, Any]:
     plain = WeightInfo(weight.name, weight.shape, weight.part)
     data: dict[str, Any] = {"name": weight.name, "shape": list(weight.shape), "part": weight.part}
-    further = ("is_trainable", "tied_to", "input_dim", "input_blocks", "made_by")
+    further = ("is_trainable", "tied_to", "input_dim", "input_blocks", "made_by", "output_blocks")
     return data | {key: getattr(weight, key) for key in further if getattr(weight, key) != getattr(plain, key)}
 
 
@@ -91,10 +91,12 @@ def _weight(item: Any, json_path: str, path: str) -> WeightInfo:
     if not isinstance(is_trainable, bool):
         raise _wrong(path, f"{json_path}.is_trainable", "must be true or false")
     tied_to, made_by = (_text_or_none(item, key, json_path, path) for key in ("tied_to", "made_by"))
-    dim, blocks = (_whole(item, key, json_path, path) for key in ("input_dim", "input_blocks"))
+    dim, blocks, groups = (_whole(item, key, json_path, path) for key in ("input_dim", "input_blocks", "output_blocks"))
     if len(shape) >= 2 and not (dim < len(shape) and 0 < blocks <= shape[dim]):
         raise _wrong(path, json_path, f"has no {blocks} blocks of inputs along dim {dim} of its shape")
-    return WeightInfo(name, tuple(shape), part, is_trainable, tied_to, dim, blocks, made_by)
+    if groups < 1 or (shape and shape[0] % groups):
+        raise _wrong(path, json_path, f"has no {groups} equal blocks of outputs along dim 0 of its shape")
+    return WeightInfo(name, tuple(shape), part, is_trainable, tied_to, dim, blocks, made_by, groups)
 
 
 def _whole(item: Any, key: str, json_path: str, path: str) -> int:

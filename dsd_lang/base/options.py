@@ -132,26 +132,25 @@ DECAYS = (
 )
 UNITS = (
     Option("weight"),
-    Option("row", is_supported=False, source="He et al. 2014"),
-    Option("filter", is_supported=False, source="Li et al. 2017"),
-    Option("channel", is_supported=False, source="He et al. 2017"),
+    Option("row", source="He et al. 2014"),
+    Option("filter", source="Li et al. 2017"),
+    Option("channel", source="He et al. 2017"),
     Option(
         "block",
         (Parameter("0", "whole", "4", is_required=True), Parameter("1", "whole", "1", is_required=True)),
-        is_supported=False,
         source="Narang et al. 2017",
     ),
 )
 SCOPES = (
     Option("layer"),
     Option("global"),
-    Option("row", is_supported=False, source="Sun et al. 2023"),
-    Option("group", is_supported=False),
+    Option("row", source="Sun et al. 2023"),
+    Option("group"),
 )
 ALLOCATIONS = (
     Option("uniform"),
-    Option("erk", is_supported=False, source="Evci et al. 2020"),
-    Option("er", is_supported=False, source="Mocanu et al. 2018"),
+    Option("erk", source="Evci et al. 2020"),
+    Option("er", source="Mocanu et al. 2018"),
 )
 CLIPS = (
     Option("none"),

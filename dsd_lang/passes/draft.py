@@ -15,7 +15,7 @@ from dsd_lang.base.diagnostics import Span
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.passes.outline import OutlineItem, Round
 from dsd_lang.passes.quantities import Names, Quantity
-from dsd_lang.passes.values import GivenArguments, is_source
+from dsd_lang.passes.values import GivenArguments, is_function, is_source
 from dsd_lang.syntax import nodes
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         AttributeData,
         ConditionData,
         CycleData,
+        FunctionData,
         RateData,
         SourceData,
         TargetData,
@@ -189,6 +190,12 @@ class Draft:
     def clock(self) -> SourceData | None:
         """The clock, if not the phase's own."""
         return self._source("clock")
+
+    @property
+    def unit(self) -> FunctionData | None:
+        """What is pruned as one, if not single weights."""
+        value = self.attributes.get("unit")
+        return value if is_function(value) else None
 
     def _source(self, name: str) -> SourceData | None:
         value = self.attributes.get(name)

@@ -78,7 +78,7 @@ def is_length(value: Value | None) -> TypeGuard[LengthData]:
     return isinstance(value, dict) and "unit" in value
 
 
-def is_function(value: Value | None) -> TypeGuard[FunctionData]:
+def is_function(value: object) -> TypeGuard[FunctionData]:
     """Whether it is a word with arguments in plan form."""
     return isinstance(value, dict) and "arguments" in value
 

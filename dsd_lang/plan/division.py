@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dsd_lang.base.layers import LayerInfo, Selector, WeightInfo, parse_selector, select, selected_by
+from dsd_lang.base.layers import LayerInfo, Selector, WeightInfo, match, parse_selector, select, selected_by
 from dsd_lang.base.named_tuples import NamedTuple
 
 
@@ -49,3 +49,24 @@ def divide(
         parts.append(Share(index, tuple(weight for weight in left if weight.name in names)))
         left = tuple(weight for weight in left if weight.name not in names)
     return Division(tuple(parts), tuple(dict.fromkeys((*missing, *unmatched))), left)
+
+
+def groups_of(layers: Sequence[str], weights: Sequence[WeightInfo], inventory: Sequence[LayerInfo]) -> dict[str, str]:
+    """The group of each of the selected weights, for `scope=group`: those that the same selectors of ``layers`` select.
+
+    `prunable` and `all`, and no selector at all, stand for the kinds of the layers that they select. With a list target
+    ``layers`` is one item's selector. The order of selectors does not matter.
+    """
+    kinds = {weight.first_name: layer.kind for layer in reversed(inventory) for weight in layer.weights}
+    wide = [parse_selector(text) for text in layers if text in _KINDLESS]
+    narrow = {text: {weight.name for weight in match(parse_selector(text), inventory)} for text in layers}
+    by_kind = {weight.name for selector in wide for weight in match(selector, inventory)}
+    found = {}
+    for weight in weights:
+        named = sorted(text for text, names in narrow.items() if text not in _KINDLESS and weight.name in names)
+        is_of_kind = not layers or weight.name in by_kind
+        found[weight.name] = ",".join([*([kinds[weight.name]] if is_of_kind else []), *named])
+    return found
+
+
+_KINDLESS = ("prunable", "all")

@@ -14,6 +14,7 @@ from dsd_lang.base.errors import DsdError
 from dsd_lang.base.layers import LayerInfo, Selector, WeightInfo, are_disjoint, covers, match, parse_selector
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.plan.division import divide
+from dsd_lang.plan.weight_units import Unit, undefined_unit
 
 if TYPE_CHECKING:
     from dsd_lang.plan.model import Plan
@@ -57,7 +58,8 @@ def misfits(
     for phase in plan.phases:
         if phase.target is None:
             continue
-        key = (phase.target, phase.layers, phase.except_, phase.duration, phase.batch)
+        unit = Unit.of(phase.unit.name, phase.unit.arguments)
+        key = (phase.target, phase.layers, phase.except_, phase.duration, phase.batch, unit, phase.scope)
         if key in seen:
             continue
         seen.add(key)
@@ -82,6 +84,10 @@ def _of_phase(phase: Phase, target: Target, inventory: Sequence[LayerInfo]) -> I
     singles = target.items or ()
     items = tuple(item.selector for item in singles)
     yield from unreachable_items(phase.layers, phase.except_, items, inventory)
+    unit = Unit.of(phase.unit.name, phase.unit.arguments)
+    misfit = unit_misfit(unit, phase.scope, [one.target.kind for one in singles] or [target.kind])
+    if misfit is not None:
+        yield misfit
     patterns = [one.target if one.target.kind == "nm" else None for one in singles] or [target]
     for part in divide(phase.layers, phase.except_, items, inventory).parts:
         pattern = patterns[part.item or 0]
@@ -105,6 +111,13 @@ def _of_ramps(phase: Phase, updates_per_epoch: int) -> Iterator[Misfit]:
                 "write a shorter `every=`, or a longer phase",
             )
             return
+
+
+def unit_misfit(unit: Unit, scope: str, kinds: Sequence[str]) -> Misfit | None:
+    """Why `unit=` is not defined for targets of these kinds with `scope=`; None if it is."""
+    chosen = [kind for kind in kinds if kind not in ("held", "current")]
+    undefined = undefined_unit(unit, scope, is_pattern="nm" in chosen) if chosen else None
+    return None if undefined is None else Misfit("DSD413", *undefined)
 
 
 def misfitting(m: int, weights: Sequence[WeightInfo]) -> tuple[WeightInfo, ...]:

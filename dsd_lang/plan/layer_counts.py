@@ -2,8 +2,8 @@
 
 The rules are in section 3 of the language reference: `N - round_half_even(s N)` weights of a tensor (with
 `scope=global`, of all selected tensors together) are kept. Counts that depend on the weights' values are unknown before
-training: how a global selection is distributed over its tensors, and so what a later phase finds in one of them. A tied
-weight is counted once.
+training: how a global selection is distributed over its tensors, and so what a later phase finds in one of them; and
+how many weights units of different sizes have. A tied weight is counted once. unit_counts.py counts units and rows.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from fractions import Fraction
 
 from dsd_lang.base.layers import LayerInfo, WeightInfo
 from dsd_lang.base.named_tuples import NamedTuple
-from dsd_lang.base.units import exact, keep_count
+from dsd_lang.base.units import exact
 from dsd_lang.plan import Phase, Plan, Target
 from dsd_lang.plan.cost import Densities
-from dsd_lang.plan.division import Share, divide
+from dsd_lang.plan.division import Share, divide, groups_of
 from dsd_lang.plan.fitting import misfitting
 from dsd_lang.plan.ramps import ramp_mean
+from dsd_lang.plan.unit_counts import Rule, Standing, count_kept
+from dsd_lang.plan.weight_units import Unit
 
 Alive = int | None
 
@@ -36,11 +38,15 @@ class PhaseCounts(NamedTuple):
 
 
 class _Group(NamedTuple):
-    """Weights whose number alive is known only in total: one tensor, or the tensors of a global selection."""
+    """Weights whose number alive is known only in total: one tensor, or the tensors of a global selection.
+
+    ``structure`` tells what the alive are, if not single weights (:mod:`dsd_lang.plan.unit_counts`).
+    """
 
     names: frozenset[str]
     size: int
     alive: Alive
+    structure: str = ""
 
 
 Masks = tuple[_Group, ...]
@@ -95,8 +101,9 @@ class _Counter:
         ends: list[_Group] = []
         for index, weights in self.selected(phase):
             target = phase.target if index is None else phase.target.items[index].target
-            starts += _competition(phase, target, weights, before, is_end=False)
-            ends += _competition(phase, target, weights, before, is_end=True)
+            pools = self.pools(phase, index, weights)
+            starts += _competition(phase, target, pools, before, is_end=False)
+            ends += _competition(phase, target, pools, before, is_end=True)
         kept = _others(before, ends) if phase.others == "hold" else ()
         return (*kept, *ends), self.counts((*kept, *starts), (*kept, *ends))
 
@@ -108,6 +115,19 @@ class _Counter:
         if key not in self._selected:
             self._selected[key] = divide(phase.layers, phase.except_, selectors, self.layers).parts
         return self._selected[key]
+
+    def pools(self, phase: Phase, index: int | None, weights: Sequence[WeightInfo]) -> list[list[WeightInfo]]:
+        """The weights of one target, those in one list that compete with each other."""
+        if phase.scope == "global":
+            return [list(weights)] if weights else []
+        if phase.scope != "group":
+            return [[weight] for weight in weights]
+        assert phase.target is not None
+        selectors = phase.layers if index is None else (phase.target.items[index].selector,)
+        found: dict[str, list[WeightInfo]] = {}
+        for weight, group in zip(weights, groups_of(selectors, weights, self.layers).values(), strict=True):
+            found.setdefault(group, []).append(weight)
+        return list(found.values())
 
     def counts(self, first: Masks, last: Masks) -> PhaseCounts:
         names = {name for group in last for name in group.names}
@@ -125,11 +145,10 @@ def _alive(masks: Masks) -> Alive:
 
 
 def _competition(
-    phase: Phase, target: Target, weights: Sequence[WeightInfo], before: Masks, *, is_end: bool
+    phase: Phase, target: Target, pools: Sequence[Sequence[WeightInfo]], before: Masks, *, is_end: bool
 ) -> list[_Group]:
     """The groups that remain of one target's weights, at the start or at the end of the phase."""
-    if not weights:
-        return []
+    weights = [weight for pool in pools for weight in pool]
     if target.kind == "held":
         return [_found(before, [weight]) for weight in weights]
     if target.kind == "current":
@@ -137,19 +156,11 @@ def _competition(
     if target.kind == "nm":
         return [_patterned(weight, target.n or 1, target.m or 1) for weight in weights]
     pruned = exact((target.end if is_end else target.start) or "0" if target.kind == "ramp" else target.pruned or "0")
-    competing = [weights] if phase.scope == "global" else [[weight] for weight in weights]
-    return [_kept(phase, target, group, before, pruned) for group in competing]
-
-
-def _kept(phase: Phase, target: Target, weights: Sequence[WeightInfo], before: Masks, pruned: Fraction) -> _Group:
-    found = _found(before, weights)
-    competitors = found.alive if target.kind == "remaining" else found.size
-    if competitors is None:
-        return found
-    least = phase.minimum * len(weights)
-    if len(weights) > 1 and keep_count(competitors, pruned, minimum=0) < least:
-        return found._replace(alive=None)
-    return found._replace(alive=keep_count(competitors, pruned, minimum=phase.minimum if len(weights) == 1 else 0))
+    found = [_found(before, pool) for pool in pools]
+    rule = Rule(phase.scope, phase.alloc, Unit.of(phase.unit.name, phase.unit.arguments), phase.minimum, pruned)
+    standing = [Standing(tuple(pool), one.alive, one.structure) for pool, one in zip(pools, found, strict=True)]
+    kept = count_kept(rule, standing, is_remaining=target.kind == "remaining")
+    return [one._replace(alive=alive, structure=how) for one, (alive, how) in zip(found, kept, strict=True)]
 
 
 def _found(before: Masks, weights: Sequence[WeightInfo]) -> _Group:
@@ -157,11 +168,13 @@ def _found(before: Masks, weights: Sequence[WeightInfo]) -> _Group:
     names = frozenset(weight.name for weight in weights)
     size = sum(weight.size for weight in weights)
     alive: Alive = size
+    structures = set()
     for group in before:
         if group.names & names:
             is_inside = group.names <= names and group.alive is not None and alive is not None
             alive = alive - group.size + group.alive if is_inside else None  # type: ignore[operator]
-    return _Group(names, size, alive)
+            structures.add(group.structure)
+    return _Group(names, size, alive, structures.pop() if len(structures) == 1 else "")
 
 
 def _patterned(weight: WeightInfo, n: int, m: int) -> _Group:

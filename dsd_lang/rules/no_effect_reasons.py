@@ -73,21 +73,20 @@ def _on_current(context: Context, name: str, value: object) -> Reason | None:
 def _on_pattern(context: Context, name: str, value: object) -> Reason | None:
     if not context.kinds or not context.kinds <= {"nm", "held"}:
         return None
-    if name == "min" or value not in ("layer", "uniform", _WEIGHT):
+    if name == "min" or value not in ("layer", "uniform"):
         return f"`{name}=` has no effect on a pattern `N:M`, which keeps N of each M inputs everywhere", _LEAVE_OUT
     return None
 
 
-_WEIGHT = {"name": "weight", "arguments": {}}
-
-
-def _alloc_with_global(context: Context, name: str, value: object) -> Reason | None:
-    if value != "uniform" and context.draft.attributes.get("scope") == "global":
-        return (
-            "`alloc=` has no effect with `scope=global`, where all layers compete for one target",
-            "keep one of the two",
-        )
+def _alloc_of_one_competition(context: Context, name: str, value: object) -> Reason | None:
+    scope = context.draft.attributes.get("scope")
+    if value != "uniform" and scope in _SCOPES_OVER_LAYERS:
+        who = _SCOPES_OVER_LAYERS[str(scope)]
+        return f"`alloc=` has no effect with `scope={scope}`, where {who} compete for one target", "keep one of the two"
     return None
+
+
+_SCOPES_OVER_LAYERS = {"global": "all layers", "group": "the layers of a group"}
 
 
 def _flat_ramp(context: Context, name: str, value: object) -> Reason | None:
@@ -251,8 +250,8 @@ _Check = Callable[[Context, str, object], Reason | None]
 _CHECKED: tuple[tuple[_Check, tuple[str, ...]], ...] = (
     (_on_held, _SELECTING),
     (_on_current, ("by", "scope", "alloc", "unit", "min")),
-    (_on_pattern, ("min", "scope", "alloc", "unit")),
-    (_alloc_with_global, ("alloc",)),
+    (_on_pattern, ("min", "scope", "alloc")),
+    (_alloc_of_one_competition, ("alloc",)),
     (_flat_ramp, ("ramp",)),
     (_others_without_masks, ("others",)),
     (_state, ("state",)),

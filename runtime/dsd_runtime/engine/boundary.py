@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from dsd_lang.base.layers import LayerInfo, select
 from dsd_lang.plan import Phase, Plan
 from dsd_lang.plan.enforcing import Enforcing
 from dsd_lang.plan.fitting import require_fit
+from dsd_lang.plan.weight_units import Unit
 from dsd_runtime.engine.acting_masks import ActingMasks
 from dsd_runtime.engine.optimizer_state import forget_all_state, forget_state, largest_update_ratio, zero_state
 from dsd_runtime.engine.origins import Origins, Weights, copy_into
@@ -92,7 +93,8 @@ class Boundary:
         for phase in plan.phases:
             if phase.mode == "dense" or phase.target is None or phase.target.kind == "held":
                 continue
-            key = (phase.layers, phase.except_, tuple(item.selector for item in phase.target.items))
+            items = tuple(item.selector for item in phase.target.items)
+            key = (phase.layers, phase.except_, items, phase.scope == "group")
             if key not in known:
                 known[key] = self._resolve(phase)
             found[phase.id] = known[key]
@@ -220,7 +222,10 @@ class Boundary:
         chosen = choose_masks(
             weights=weights,
             target=resolve_ramps(target, step, stage.length),
-            scope=cast(Literal["layer", "global"], phase.scope),
+            scope=phase.scope,
+            alloc=phase.alloc,
+            unit=Unit.of(phase.unit.name, phase.unit.arguments),
+            groups=selection.groups,
             by=by,
             arguments=arguments,
             key=stream_key(self._seed, phase.seed_index, "mask", position),

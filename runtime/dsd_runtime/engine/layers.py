@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.layers import RECURRENT_KINDS, LayerInfo, WeightInfo, with_inferred_roles
-from dsd_runtime.engine.module_kinds import inferred_kind, input_axis_of
+from dsd_runtime.engine.module_kinds import inferred_kind, input_axis_of, output_blocks_of
 from dsd_runtime.engine.optimizer_state import parameters_of
 from dsd_runtime.engine.parametrizations import computed_weights, own_parameters
 from dsd_runtime.masks.store import memory_of
@@ -151,7 +151,8 @@ def _info(name: str, key: str, shape: tuple[int, ...], module: nn.Module, *, is_
     dim, blocks = input_axis_of(module, key)
     if declared.input_dim is not None and declared.input_dim < len(shape) >= 2:
         dim, blocks = declared.input_dim, 1
-    return WeightInfo(name, shape, part, is_trainable, input_dim=dim, input_blocks=blocks)
+    outputs = output_blocks_of(module, key) if dim else 1
+    return WeightInfo(name, shape, part, is_trainable, input_dim=dim, input_blocks=blocks, output_blocks=outputs)
 
 
 def _joined(owner: str, key: str) -> str:

@@ -43,6 +43,13 @@ def input_axis_of(module: nn.Module, parameter: str) -> tuple[int, int]:
     return 1, 1
 
 
+def output_blocks_of(module: nn.Module, parameter: str) -> int:
+    """The number of groups of outputs along dimension 0, each with inputs of its own: the groups of a convolution."""
+    if parameter == "weight" and isinstance(module, _ConvNd) and not isinstance(module, _ConvTransposeNd):
+        return module.groups
+    return 1
+
+
 def _is_conv1d(module: nn.Module) -> bool:
     """Whether it is the `Conv1D` of transformers (GPT-2), which may not be installed."""
     return any(

@@ -14,7 +14,7 @@ from dsd_lang.base.layers import LayerInfo, Selector, describe_inventory, why_no
 from dsd_lang.base.units import exact
 from dsd_lang.plan import Phase
 from dsd_lang.plan import Target as PlanTarget
-from dsd_lang.plan.division import divide
+from dsd_lang.plan.division import divide, groups_of
 from dsd_lang.plan.fitting import unreachable_items
 from dsd_runtime.engine.stages import Stage
 from dsd_runtime.masks.targets import Current, Held, NofM, PerSelector, Pruned, Ramp, Remaining, Target
@@ -24,10 +24,14 @@ _DEFAULT_EVERY_UPDATES = 100
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The parameters that a sparse phase prunes, by name in the model's order, with their index in a list target."""
+    """The parameters that a sparse phase prunes, by name in the model's order, with their index in a list target.
+
+    ``groups`` has the group of each, for `scope=group`.
+    """
 
     names: tuple[str, ...]
     assignment: dict[str, int]
+    groups: dict[str, str]
 
 
 def unmatched(selector: Selector, layers: Sequence[LayerInfo]) -> DsdError:
@@ -62,7 +66,10 @@ def select_weights(phase: Phase, layers: Sequence[LayerInfo]) -> Selection:
     if refused is not None:
         raise DsdError(refused[0], help=refused[1])
     names = tuple(weight.name for layer in layers for weight in layer.weights if weight.name in chosen)
-    return Selection(names, {name: item for name in names if (item := chosen[name]) is not None})
+    groups: dict[str, str] = {}
+    for part in division.parts if phase.scope == "group" else ():
+        groups |= groups_of(phase.layers if part.item is None else (selectors[part.item],), part.weights, layers)
+    return Selection(names, {name: item for name in names if (item := chosen[name]) is not None}, groups)
 
 
 def runtime_target(target: PlanTarget, updates_per_epoch: int) -> Target:

@@ -7,24 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dsd_lang.base.errors import DsdError
-from dsd_runtime.masks import allocation
+from dsd_lang.plan.weight_units import WEIGHT, Unit, undefined_unit
+from dsd_runtime.masks.competitors import Entrants, Units, Weights
 from dsd_runtime.masks.input_axes import COLUMNS, InputAxis
 from dsd_runtime.masks.n_of_m import select_n_of_m, select_n_of_m_of_rows
 from dsd_runtime.masks.processes import Processes
+from dsd_runtime.masks.scopes import SCOPES, Contest, Outcome
 from dsd_runtime.masks.scores import ScoreRequest, Scores, score
-from dsd_runtime.masks.selection import NonFiniteScore, select_exactly_global
+from dsd_runtime.masks.selection import NonFiniteScore
 from dsd_runtime.masks.shards import is_sharded, local_of, processes_of, rows_of
 from dsd_runtime.masks.targets import Current, Held, NofM, PerSelector, Pruned, Ramp, Remaining, Target
-
-Competition = Literal["layer", "global"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,10 @@ class _Request:
     """The inputs of one competition besides its target."""
 
     weights: Mapping[str, Tensor]
-    scope: Competition
+    scope: str
+    alloc: str
+    unit: Unit
+    groups: Mapping[str, str]
     by: str
     arguments: Mapping[str, str | bool]
     key: int
@@ -61,7 +62,10 @@ def choose_masks(
     *,
     weights: Mapping[str, Tensor],
     target: Target,
-    scope: Competition = "layer",
+    scope: str = "layer",
+    alloc: str = "uniform",
+    unit: Unit = WEIGHT,
+    groups: Mapping[str, str] | None = None,
     by: str = "magnitude",
     arguments: Mapping[str, str | bool] | None = None,
     key: int = 0,
@@ -74,18 +78,19 @@ def choose_masks(
     """The masks of all of `weights` (by name, in the model's order, tied weights once) under a target.
 
     `alive` has the current masks (a parameter not in it is not pruned); :class:`Remaining` and :class:`Held` use them.
-    `selectors` gives for :class:`PerSelector` the target of each parameter; with ``scope="global"`` the parameters of
-    one target compete with each other. `by` names a score of `masks.scores.SCORES`, and `arguments` are its options
-    (`order`). `key` seeds ``by="random"``. At least `minimum` weights of each tensor are kept. `input_axes` has the
-    parameters whose inputs are not along dimension 1, for :class:`NofM`. Ramps must be resolved before
-    (`targets.resolve_ramps`).
+    `selectors` gives for :class:`PerSelector` the target of each parameter. `scope` names one of `masks.scopes.SCOPES`:
+    the parameters of one target compete each for itself, all with each other, by `groups`, or in each row. `alloc`
+    names one of `dsd_lang.plan.allocation.ALLOCATIONS`. `unit` is what is kept or pruned as one. `by` names a score of
+    `masks.scores.SCORES`, and `arguments` are its options (`order`). `key` seeds ``by="random"``. At least `minimum`
+    weights (or units) of each tensor are kept. `input_axes` has the parameters that are not [out, in, ...]. Ramps must
+    be resolved before (`targets.resolve_ramps`).
 
     Raises :class:`DsdError` with the parameter's name (and `update`) if a score is NaN or infinite or a pattern does
-    not fit; nothing is changed then.
+    not fit, and if the unit is not defined for the target or the scope; nothing is changed then.
     """
     request = _Request(
-        weights, scope, by, arguments or {}, key, alive or {}, minimum, update, input_axes or {},
-        processes_of(weights.values()),
+        weights, scope, alloc, unit, groups or {}, by, arguments or {}, key, alive or {}, minimum, update,
+        input_axes or {}, processes_of(weights.values()),
     )  # fmt: skip
     chosen: dict[str, Tensor] = {}
     raised: set[str] = set()
@@ -111,19 +116,19 @@ def _competitions(
     return [(single, [n for n in weights if selectors[n] == i]) for i, single in enumerate(target.targets)]
 
 
-def _choose(target: SingleTarget, names: list[str], request: _Request) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+def _choose(target: SingleTarget, names: list[str], request: _Request) -> Outcome:
     if isinstance(target, Ramp):
         raise ValueError("a ramp has no masks of its own: get its target at an update first")
     if isinstance(target, Held):
         return {name: _alive_or_all(name, request).clone() for name in names}, ()
     if isinstance(target, Current):
         return {name: local_of(request.weights[name]) != 0 for name in names}, ()
+    undefined = undefined_unit(request.unit, request.scope, is_pattern=isinstance(target, NofM))
+    if undefined is not None:
+        raise DsdError(f"DSD413: {undefined[0]}", help=undefined[1])
     if isinstance(target, NofM):
         return {name: _choose_n_of_m(target, name, request) for name in names}, ()
-    among = {name: _alive_or_all(name, request) for name in names} if isinstance(target, Remaining) else None
-    if request.scope == "layer":
-        return _choose_by_layer(target.pruned, names, among, request)
-    return _choose_globally(target.pruned, names, among, request)
+    return _compete(target, names, request)
 
 
 def _choose_n_of_m(target: NofM, name: str, request: _Request) -> Tensor:
@@ -135,68 +140,34 @@ def _choose_n_of_m(target: NofM, name: str, request: _Request) -> Tensor:
             return select_n_of_m_of_rows(scores, rows, processes, target.n, target.m, name=name, axis=axis)
         return select_n_of_m(scores, target.n, target.m, name=name, axis=axis)
     except NonFiniteScore as error:
-        raise _non_finite([name], error, request) from error
+        raise _non_finite(name, error.index, request) from error
 
 
-def _choose_by_layer(
-    pruned: Fraction, names: list[str], among: Mapping[str, Tensor] | None, request: _Request
+def _compete(
+    target: Pruned | Remaining, names: list[str], request: _Request
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    plan = allocation.uniform(_competing(names, among, request), pruned, minimum=request.minimum)
-    masks: dict[str, Tensor] = {}
-    for name in names:
-        masks |= _compete([name], plan.keep[name], among, request)
-    return masks, plan.kept_by_minimum
+    """The masks of the parameters of one target, by scope, allocation and unit."""
+    entrants = Entrants(
+        weights={name: request.weights[name] for name in names},
+        score=lambda name: _score(name, request),
+        alive={name: _alive_or_all(name, request) for name in names} if isinstance(target, Remaining) else None,
+        axes=request.input_axes,
+        processes=request.processes,
+        refusal=lambda name, index: _non_finite(name, index, request),
+    )
+    if request.unit == WEIGHT and request.scope != "row":
+        return SCOPES[request.scope](_contest(Weights(entrants), target, request))
+    units = Units(entrants, request.unit)
+    masks, kept_by_minimum = SCOPES[request.scope](_contest(units, target, request))
+    return units.spread(masks), kept_by_minimum
 
 
-def _choose_globally(
-    pruned: Fraction, names: list[str], among: Mapping[str, Tensor] | None, request: _Request
-) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """One competition; a tensor that would be empty keeps its best `minimum` weights, within the same total."""
-    competing = _competing(names, among, request)
-    keep = allocation.total(competing, pruned)
-    reserved: dict[str, int] = {}
-    while True:
-        open_names = [name for name in names if name not in reserved]
-        masks = _compete(open_names, max(0, keep - sum(reserved.values())), among, request)
-        least = {name: min(request.minimum, competing[name]) for name in open_names}
-        kept = request.counts(masks)
-        emptied = [name for name in open_names if kept[name] < least[name]]
-        if not emptied:
-            break
-        reserved |= {name: least[name] for name in emptied}
-    for name, count in reserved.items():
-        masks |= _compete([name], count, among, request)
-    return masks, tuple(reserved)
-
-
-def _compete(names: list[str], keep: int, among: Mapping[str, Tensor] | None, request: _Request) -> dict[str, Tensor]:
-    """The masks of one competition over the named parameters."""
-    if not names:
-        return {}
-    scores = [_score(name, request) for name in names]
-    candidates = None if among is None else [among[name] for name in names]
-    try:
-        masks = select_exactly_global(
-            [s.values for s in scores],
-            keep,
-            among=candidates,
-            ranking=scores[0].ranking,
-            starts=[_start(request.weights[name]) for name in names],
-            processes=request.processes,
-        )
-    except NonFiniteScore as error:
-        raise _non_finite(names, error, request) from error
-    return dict(zip(names, masks, strict=True))
+def _contest(competitors: Weights | Units, target: Pruned | Remaining, request: _Request) -> Contest:
+    return Contest(competitors, target.pruned, request.minimum, request.alloc, request.groups)
 
 
 def _score(name: str, request: _Request) -> Scores:
     return score(request.by, ScoreRequest(request.weights[name], name, request.arguments, request.key))
-
-
-def _competing(names: list[str], among: Mapping[str, Tensor] | None, request: _Request) -> dict[str, int]:
-    if among is None:
-        return {name: request.weights[name].numel() for name in names}
-    return request.counts({name: among[name] for name in names})
 
 
 def _alive_or_all(name: str, request: _Request) -> Tensor:
@@ -204,19 +175,12 @@ def _alive_or_all(name: str, request: _Request) -> Tensor:
     return torch.ones_like(local_of(request.weights[name]), dtype=torch.bool) if mask is None else mask
 
 
-def _non_finite(names: list[str], error: NonFiniteScore, request: _Request) -> DsdError:
-    name = names[error.tensor]
+def _non_finite(name: str, index: int, request: _Request) -> DsdError:
     when = "" if request.update is None else f" at update {request.update}"
-    value = _weight_at(request.weights[name].detach(), error.index, request.processes)
+    value = _weight_at(request.weights[name].detach(), index, request.processes)
     kind = "movement score" if request.by == "movement" else "weight"
-    what = f"`{name}` has the {kind} {value} at index {error.index}{when}, so it cannot be ranked"
+    what = f"`{name}` has the {kind} {value} at index {index}{when}, so it cannot be ranked"
     return DsdError(what, help="lower the learning rate or clip the gradients; no mask was changed")
-
-
-def _start(weight: Tensor) -> int:
-    """The flat index of this process's first element in the whole weight."""
-    rows = rows_of(weight)
-    return rows.start * rows.row_size
 
 
 def _weight_at(weight: Tensor, index: int, processes: Processes) -> float:

@@ -22,10 +22,14 @@ Order = Literal["smallest", "largest"]
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """A tensor and the order in which its elements are kept; of a sharded weight this process's rows."""
+    """A tensor and the order in which its elements are kept; of a sharded weight this process's rows.
+
+    The score of a unit (`unit=`) is the sum of those of its weights, or if the scores ``is_drawn`` that of its first.
+    """
 
     values: Tensor
     ranking: Ranking
+    is_drawn: bool = False
 
     def as_values(self) -> Tensor:
         """The same order as plain scores, the largest kept first; a copy unless they already have that form."""
@@ -48,7 +52,7 @@ def random(weights: Tensor, *, name: str, key: int) -> Scores:
     digest = hashlib.sha256(f"{key}\0{name}".encode()).digest()
     generator = torch.Generator(device="cpu").manual_seed(int.from_bytes(digest[:8], "big", signed=True))
     values = torch.rand(weights.numel(), generator=generator, dtype=torch.float32).view(weights.shape)
-    return Scores(own_rows(values, weights).to(local_of(weights).device), "value")
+    return Scores(own_rows(values, weights).to(local_of(weights).device), "value", is_drawn=True)
 
 
 @dataclass(frozen=True, slots=True)

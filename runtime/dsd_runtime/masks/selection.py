@@ -75,7 +75,7 @@ def select_exactly_global(
     ]
     high = processes.sum(_sum([keys.high_histogram() for keys in tensors]))
     if _has_non_finite(high, ranking):
-        raise NonFiniteScore(*first_of_all(_first_non_finite(flat, candidates), starts, processes))
+        raise NonFiniteScore(*first_of_all(first_non_finite(flat, candidates), starts, processes))
     if keep == 0:
         return masks
     high_bin, above = _bin_of_rank(high, keep)
@@ -151,10 +151,10 @@ def _num_competing(scores: Sequence[Tensor], among: Sequence[Tensor] | None) -> 
     return sum(int(torch.count_nonzero(mask)) for mask in among)
 
 
-def _first_non_finite(scores: Sequence[Tensor], among: Sequence[Tensor] | None) -> tuple[int, int] | None:
-    """The first tensor with a competing score that is not finite, and its first index there."""
+def first_non_finite(scores: Sequence[Tensor], among: Sequence[Tensor] | None) -> tuple[int, int] | None:
+    """The first tensor with a competing score that is not finite, and its first flat index there."""
     for i, score in enumerate(scores):
-        bad = ~torch.isfinite(score.float())
+        bad = ~torch.isfinite(score.reshape(-1).float())
         if among is not None:
             bad &= among[i]
         if bool(bad.any()):
