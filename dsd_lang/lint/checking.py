@@ -35,10 +35,12 @@ def check_text(
 def check_analysis(text: str, analysis: Analysis, *, selected: frozenset[str]) -> tuple[Diagnostic, ...]:
     """The same for a text that has already been analysed."""
     kept = [item for item in analysis.diagnostics if item.code in selected or item.code in ERRORS]
-    if "DSD207" in selected and analysis.resolved is not None:
-        from dsd_lang.rules import unsupported_yet
+    if analysis.resolved is not None:
+        from dsd_lang.rules import undefined_unit, unsupported_yet
 
-        kept = sorted([*kept, *unsupported_yet.find(analysis.resolved)], key=lambda diagnostic: diagnostic.span.start)
+        rules = [rule for rule in (unsupported_yet, undefined_unit) if rule.CODE in selected]
+        found = [diagnostic for rule in rules for diagnostic in rule.find(analysis.resolved)]
+        kept = sorted([*kept, *found], key=lambda diagnostic: diagnostic.span.start)
     if "DSD902" in selected:
         from dsd_lang.rules import not_canonical
 
@@ -50,8 +52,8 @@ def check_analysis(text: str, analysis: Analysis, *, selected: frozenset[str]) -
         from dsd_lang.lint.format_comments import without_effect
         from dsd_lang.syntax.directives import stretches
 
-        found = without_effect(SourceText(text), comments, stretches(_tokens(text, analysis.parsed)))
-        kept = sorted([*kept, *found], key=lambda diagnostic: diagnostic.span.start)
+        idle = without_effect(SourceText(text), comments, stretches(_tokens(text, analysis.parsed)))
+        kept = sorted([*kept, *idle], key=lambda diagnostic: diagnostic.span.start)
     return tuple(kept)
 
 

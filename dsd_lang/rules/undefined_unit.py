@@ -8,7 +8,8 @@ value may be inherited from `set`.
 
 Why is this bad
 ---------------
-There is no selection that fits both. `dsd-run` and `attach()` refuse the plan.
+There is no selection that fits both. The schedule still compiles: `dsd-plan` shows it, and `dsd-run` and `attach()`
+refuse it before anything is trained.
 
 Example
 -------
@@ -28,43 +29,38 @@ Use instead
 
 Fix safety
 ----------
-There is no automatic fix: either of the two may be what was meant.
+There is no automatic fix. Either of the two may be what was meant.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dsd_lang.base.diagnostics import Span
+from dsd_lang.base.diagnostics import Diagnostic, Span
 from dsd_lang.plan.fitting import unit_misfit
 from dsd_lang.plan.weight_units import Unit
-from dsd_lang.rules.subject import Subject
 
 if TYPE_CHECKING:
+    from dsd_lang.analysis import ResolvedProgram
     from dsd_lang.passes.draft import Draft
 
 CODE = "DSD413"
 
 
-def check(subject: Subject) -> None:
-    """Checks the unit of every sparse phase, written or inherited."""
-    if subject.book is None:
-        return
-    for draft in subject.book.phases:
-        unit = draft.unit
-        if draft.target is None or unit is None:
+def find(resolved: ResolvedProgram) -> tuple[Diagnostic, ...]:
+    """Reports the unit of every sparse phase, written or inherited; this does not prevent compilation."""
+    found: dict[tuple[str, Span], Diagnostic] = {}
+    for draft in resolved.book.phases:
+        unit, target = draft.unit, draft.target
+        if target is None or unit is None:
             continue
-        scope = draft.attributes.get("scope", "layer")
-        misfit = unit_misfit(Unit.of(unit["name"], unit["arguments"]), str(scope), _kinds(draft))
+        kinds = [item["target"]["kind"] for item in target["items"]] if target["kind"] == "list" else [target["kind"]]
+        scope = str(draft.attributes.get("scope", "layer"))
+        misfit = unit_misfit(Unit.of(unit["name"], unit["arguments"]), scope, kinds)
         if misfit is not None:
-            subject.diagnostics.add(CODE, misfit.message, _span(draft), label="not defined here", help=misfit.help)
-
-
-def _kinds(draft: Draft) -> Sequence[str]:
-    target = draft.target
-    assert target is not None
-    return [item["target"]["kind"] for item in target["items"]] if target["kind"] == "list" else [target["kind"]]
+            span, label = _span(draft), "`dsd-run` refuses this"
+            found[misfit.message, span] = Diagnostic(CODE, misfit.message, span, label=label, help=misfit.help)
+    return tuple(found.values())
 
 
 def _span(draft: Draft) -> Span:

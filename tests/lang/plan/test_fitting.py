@@ -18,6 +18,7 @@ from dsd_lang.base.layers import (
     parse_selector,
     with_inferred_roles,
 )
+from dsd_lang.lint.checking import check_text
 from dsd_lang.plan.division import divide
 from dsd_lang.plan.fitting import misfits, pattern_misfit, require_fit, unreachable_items
 from dsd_lang.plan.layer_counts import count_weights
@@ -67,6 +68,34 @@ def test_a_plan_and_the_linter_tell_the_same(phase: str, expected: list[str]) ->
     if expected:
         with pytest.raises(DsdError, match=r"DSD\d{3}: .*\(line 1\)"):
             require_fit(plan, LAYERS)
+
+
+@pytest.mark.parametrize(
+    ("phase", "expected"),
+    [
+        ("sparse [fc: 1:2, conv: 50%] unit=filter", "`unit=filter` is not defined for a pattern `N:M`"),
+        ("sparse 50% scope=row unit=block(2, 1)", "`unit=block(2, 1)` is not defined with `scope=row`"),
+        ("sparse 50% scope=row unit=row", "one unit is the whole row"),
+        ("sparse 50% scope=row unit=block(1, 2)", None),
+        ("sparse [fc: 50%, conv: 50%] scope=global unit=channel", None),
+        ("sparse 1:2 unit=weight scope=row", None),
+        ("sparse held unit=filter", None),
+    ],
+)
+def test_a_unit_that_is_not_defined_is_told_by_both(phase: str, expected: str | None) -> None:
+    text = f"dense 1ep lr=0.1; sparse 10% 1ep; {phase} 1ep; dense"
+    found = [item for item in check_text(text, selected=frozenset(("DSD413",))) if item.code == "DSD413"]
+    plan = dsd_lang.compile(text)
+    assert [(one.code, one.message) for one in found] == [
+        (one.misfit.code, one.misfit.message) for one in misfits(plan, LAYERS)
+    ]
+    assert [expected in one.message for one in found] == ([True] if expected else [])
+
+
+def test_a_unit_may_be_inherited() -> None:
+    text = "set unit=filter scope=row\ndense 1ep lr=0.1\nsparse 2:4 1ep\nsparse 50% unit=weight\nsparse 50%\ndense"
+    found = [item for item in check_text(text, selected=frozenset(("DSD413",))) if item.code == "DSD413"]
+    assert [(item.span.line, item.span.column) for item in found] == [(3, 1), (5, 1)]
 
 
 def test_a_pattern_that_fits_is_counted_exactly() -> None:

@@ -41,6 +41,17 @@ def counts(text: str) -> list[PhaseCounts]:
         ("sparse 2:4 layers=fc 1ep", (2, 58, None, None)),  # 11 inputs are no multiple of 4
         ("sparse [output: 0%, fc: 20%] 1ep", (2, 58, 47, 47)),
         ("sparse 0->90% layers=conv except=first_conv 1ep", (1, 100, 100, 10)),
+        ("sparse 50% scope=row 1ep", (3, 158, 78, 78)),  # of 20 inputs 10 go, of 11 the even 6, and of 1 none
+        ("sparse 50% scope=row unit=block(1, 5) layers=conv except=first_conv 1ep", (1, 100, 50, 50)),
+        ("sparse 50% scope=group 1ep", (3, 158, 79, 79)),
+        ("sparse 40% unit=filter layers=conv except=first_conv 1ep", (1, 100, 60, 60)),
+        ("sparse 50% unit=channel layers=conv except=first_conv 1ep", (1, 100, 50, 50)),
+        (
+            "sparse 50% unit=block(5, 4) layers=all except=output 1ep",
+            (3, 165, None, None),
+        ),  # the last ones are narrower
+        ("sparse 50% alloc=erk 1ep", (3, 158, 79, 79)),
+        ("sparse 20->60% alloc=er scope=row layers=fc 1ep".replace("20-", "20%-"), (2, 58, 46, 23)),
     ],
 )
 def test_one_phase(text: str, expected: tuple[int | None, ...]) -> None:
@@ -58,6 +69,12 @@ def test_one_phase(text: str, expected: tuple[int | None, ...]) -> None:
         ("sparse 50% layers=fc 1ep; sparse 20% layers=conv except=first_conv others=hold", [28, 108]),
         ("sparse 50% layers=fc 1ep; sparse 20% layers=conv except=first_conv", [28, 80]),
         ("sparse 50% scope=global 1ep; sparse 20% layers=fc others=hold", [79, None]),
+        ("sparse 40% unit=filter layers=conv except=first_conv 1ep; sparse 34% of=remaining unit=filter; "
+         "sparse 10% of=remaining", [60, 40, 36]),
+        ("sparse 50% scope=row 1ep; sparse 50% of=remaining scope=row; sparse 50% of=remaining scope=global",
+         [78, 43, 21]),
+        ("sparse 50% layers=fc 1ep; sparse 50% of=remaining scope=row", [28, None]),
+        ("sparse 50% layers=fc 1ep; sparse 50% of=remaining unit=row", [28, None]),
     ],
 )  # fmt: skip
 def test_what_follows_what(text: str, alive: list[int | None]) -> None:

@@ -137,6 +137,32 @@ def _ddp(rank: int) -> dict[str, Any]:
     return {"phases": phases, "masks": masks, "sums": [float(weight.sum()) for weight in model.parameters()]}
 
 
+UNITS = (
+    "dense 1it lr=0.1; sparse 50% unit=filter 2it; sparse 40% scope=row 2it; sparse 50% alloc=erk by=random 2it; "
+    "sparse 0->60% unit=block(2, 3) scope=global every=1it 3it; sparse 20% of=remaining scope=group 1it"
+)
+
+
+def _with_units(rank: int) -> list[str]:
+    """The masks after every update of a training in copies, on the same data as one process."""
+    return _masks_of(*_copies(UNITS))
+
+
+def _masks_of(model: nn.Module, session: Session) -> list[str]:
+    found = []
+    while not session.done:
+        one_update(session, model)
+        found.append(session.boundary.store.hash())
+    return found
+
+
+def test_units_rows_and_allocations_of_two_ranks_are_those_of_one_process(tmp_path: Path) -> None:
+    model = network()
+    expected = _masks_of(model, begin(UNITS, model, _sgd(model)))
+    assert len(set(expected)) >= 6
+    assert in_ranks(2, _with_units, tmp_path) == [expected, expected]
+
+
 def _errors(rank: int) -> dict[str, str]:
     """What is said on this rank if one rank is other than the rest."""
 

@@ -71,6 +71,10 @@ SCHEDULES: dict[str, tuple[str, Callable[[Any], optim.Optimizer]]] = {
         "dense 3it lr=[embed: 0.01, norm: 0.001, all: 0.1] decay=linear; sparse 50% 3it clip=value(0.5); "
         'dense 3it lr=["fc": 0.3, all: 0.1] opt=adamw', sgd,
     ),
+    "units": (
+        "sparse 50% unit=channel layers=conv,fc,embed 1it lr=0.1; sparse 40% of=remaining scope=row alloc=erk "
+        "layers=all 1it; sparse [conv: 0->60%, fc: 30%] unit=block(2, 3) scope=global every=1it 2it", adam,
+    ),
     "conditions": (
         "a: dense 6it lr=0.1 until val.loss < 0.5; repeat 3 until gain(val.loss) < 0.1 "
         "{ sparse 30% of=remaining 2it }; dense 2it restore=random state=reset opt=adagrad; "
@@ -163,7 +167,9 @@ def differences(found: Any, expected: Any, at: str = "") -> list[str]:
     return [] if found == expected else [f"{at}: {found} is not {expected}"]
 
 
-RESUMED_AT = {"targets": 8, "lists": 5, "groups": 7, "conditions": 4, "enforced": 10, "moving masks": 5}
+RESUMED_AT = {
+    "targets": 8, "lists": 5, "groups": 7, "units": 2, "conditions": 4, "enforced": 10, "moving masks": 5,
+}  # fmt: skip
 
 
 def resumed(which: str, saved: dict[str, Any], *, is_sharded: bool) -> list[dict[str, Any]]:
@@ -176,9 +182,10 @@ def resumed(which: str, saved: dict[str, Any], *, is_sharded: bool) -> list[dict
 
 
 def _in_shards(rank: int, saved: dict[str, Any], folder: str) -> dict[str, Any]:
-    """All schedules from the start, and from where one process had saved them."""
+    """The schedules that were saved from the start, and from where one process had saved them."""
     found: dict[str, Any] = {}
-    for which, at in RESUMED_AT.items():
+    for which in saved:
+        at = RESUMED_AT[which]
         model, session = begin(which, is_sharded=True)
         found[which] = trained(model, session, save_at=at, folder=f"{folder}/{which}")
         shapes = {name: mask.shape for name, mask in session.masks.items()}
@@ -187,9 +194,12 @@ def _in_shards(rank: int, saved: dict[str, Any], folder: str) -> dict[str, Any]:
     return found
 
 
-def test_three_processes_train_shards_as_one_trains_the_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "schedules", [("targets", "lists"), ("groups", "units", "conditions"), ("enforced", "moving masks")], ids=" ".join
+)
+def test_three_processes_train_shards_as_one_trains_the_whole(schedules: tuple[str, ...], tmp_path: Path) -> None:
     """Every target, scope, tie, tied weight, empty shard, ramp, `restore=`; saved by one or three, resumed by any."""
-    alone = {which: trained(*begin(which, is_sharded=False), save_at=at) for which, at in RESUMED_AT.items()}
+    alone = {which: trained(*begin(which, is_sharded=False), save_at=RESUMED_AT[which]) for which in schedules}
     saved = {which: it for which, (_, it) in alone.items()}
     of_ranks = in_ranks(3, _in_shards, tmp_path, saved, str(tmp_path))
     for which, (expected, _) in alone.items():

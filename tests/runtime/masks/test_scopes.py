@@ -38,7 +38,15 @@ AXES = {
     name: InputAxis(0 if is_turned else 1, groups if is_turned else 1, 1 if is_turned else groups)
     for name, (_, is_turned, groups) in FORMS.items()
 }
-UNITS = (WEIGHT, Unit("row"), Unit("filter"), Unit("channel"), Unit("block", 2, 3), Unit("block", 1, 4), Unit("block", 3))
+UNITS = (
+    WEIGHT,
+    Unit("row"),
+    Unit("filter"),
+    Unit("channel"),
+    Unit("block", 2, 3),
+    Unit("block", 1, 4),
+    Unit("block", 3),
+)
 
 
 def test_the_registries_have_the_words_of_the_language() -> None:
@@ -238,7 +246,9 @@ def test_a_sum_past_the_largest_number_is_named() -> None:
 def test_other_number_formats(dtype: torch.dtype) -> None:
     weight = torch.randint(-8, 9, (6, 10), generator=torch.Generator().manual_seed(0)).to(dtype)
     for how in ({"scope": "row"}, {"unit": Unit("row")}, {"unit": Unit("block", 4, 4), "scope": "global"}):
-        masks = [choose_masks(weights={"w": w}, target=Pruned(HALF), **how).masks["w"] for w in (weight, weight.float())]
+        masks = [
+            choose_masks(weights={"w": w}, target=Pruned(HALF), **how).masks["w"] for w in (weight, weight.float())
+        ]
         assert torch.equal(*masks)
 
 

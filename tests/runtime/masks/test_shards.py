@@ -14,6 +14,7 @@ from several_ranks import in_ranks
 from torch import Tensor, nn
 
 from dsd_lang.base.errors import DsdError
+from dsd_lang.plan.weight_units import Unit
 from dsd_runtime.masks import Held, InputAxis, MaskStore, NofM, PerSelector, Pruned, Remaining, choose_masks
 from dsd_runtime.masks.shards import Rows, gathered, is_sharded, local_of, own_rows, rows_of, sharded_as, whole
 
@@ -41,6 +42,7 @@ def sharded(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def requests() -> Iterator[dict[str, Any]]:
     """Every target, scope and score."""
+    half = Pruned(Fraction(1, 2))
     targets = [Pruned(Fraction(share)) for share in ("0", "0.3", "0.99", "1")] + [Remaining(Fraction(1, 3))]
     for target in targets:
         for scope in ("layer", "global"):
@@ -51,6 +53,19 @@ def requests() -> Iterator[dict[str, Any]]:
     selectors = {name: number % 2 for number, name in enumerate(SHAPES)}
     yield {"target": two, "selectors": selectors, "scope": "global"}
     yield {"target": Pruned(Fraction(9, 10)), "scope": "global", "minimum": 3}
+    yield {"target": half, "scope": "group", "groups": {name: name[0] for name in SHAPES}}
+    for target in (half, Remaining(Fraction(1, 3))):
+        yield {"target": target, "scope": "row", "input_axes": {"tall": InputAxis(0)}}
+        for alloc in ("er", "erk"):
+            yield {"target": target, "alloc": alloc}
+        for unit in (Unit("row"), Unit("channel"), Unit("block", 2, 3)):
+            for scope in ("layer", "global"):
+                yield {
+                    "target": target,
+                    "scope": scope,
+                    "unit": unit,
+                    "by": "random" if scope == "layer" else "magnitude",
+                }
 
 
 def patterns() -> Iterator[tuple[tuple[int, ...], dict[str, Any]]]:
@@ -113,6 +128,8 @@ def _choices(rank: int) -> dict[str, Any]:
         errors(in_tensor="tall", index=150, value=float("nan"), target=half, scope="global", update=3),
         errors(in_tensor="two", index=13, value=float("-inf"), target=half),
         errors(in_tensor="flat", index=0, value=float("inf"), target=half, by="magnitude"),
+        errors(in_tensor="tall", index=150, value=float("nan"), target=half, scope="row"),
+        errors(in_tensor="wide", index=300, value=float("nan"), target=half, unit=Unit("block", 2, 2), update=3),
     ]
     with pytest.raises(DsdError, match=r"`2:4` does not fit `w`: its shape \(8, 6\) has 6 inputs") as raised:
         choose_masks(weights=sharded({"w": torch.ones(8, 6)}), target=NofM(2, 4), **columns)
