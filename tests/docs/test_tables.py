@@ -47,7 +47,7 @@ def test_a_row_says_all_that_the_code_knows_of_an_argument(group: ReferenceTable
 def test_refused_values_are_marked() -> None:
     scope = BY_NAME["scope"]
     partly = scope._replace(options=tuple(one._replace(is_supported=len(one.name) > 5) for one in scope.options))
-    assert docs_tables._values_and_meaning(partly)[1] == "`global`; *refused:* `layer`, `row`, `group`"
+    assert docs_tables._values_and_meaning(partly)[0] == "`global`; *refused:* `layer`, `row`, `group`"
     assert "refused" not in docs_tables.arguments_table("rate")
     refused = [line for line in docs_tables.arguments_table("overrides").split("\n") if "refused" in line]
     assert [line.split("`")[1] for line in refused] == ["freeze="]

@@ -65,7 +65,7 @@ def keep_count(count: int, pruned: Fraction) -> int:
 def densities(shapes: Mapping[str, tuple[int, ...]], sizes: Mapping[str, int], keep: int, method: str,
               turned: Callable[[str], bool], limits: Mapping[str, int]) -> dict[str, Fraction]:  # fmt: skip
     """Evci's loop: what exceeds its limit is full, and epsilon is solved again for the rest; weights, not densities."""
-    full: set[str] = set()
+    full = {name for name in shapes if not limits[name]}
     while True:
         raw = {}
         for name in (name for name in shapes if name not in full):
@@ -79,7 +79,7 @@ def densities(shapes: Mapping[str, tuple[int, ...]], sizes: Mapping[str, int], k
             raw[name] = density * sizes[name]
         left = keep - sum(limits[name] for name in full)
         epsilon = Fraction(left) / sum(raw.values()) if raw else Fraction(0)
-        over = {name: epsilon * raw[name] / limits[name] for name in raw if limits[name]}
+        over = {name: epsilon * raw[name] / limits[name] for name in raw}
         if not over or max(over.values()) <= 1:
             return {name: Fraction(limits[name]) if name in full else epsilon * raw[name] for name in shapes}
         full |= {name for name, ratio in over.items() if ratio == max(over.values())}
