@@ -19,6 +19,7 @@ from dsd_runtime.engine.progression import Progression
 from dsd_runtime.engine.ranks import require_sharded_optimizer
 from dsd_runtime.engine.ranks import require_supported_wrapper as require_supported_ranks
 from dsd_runtime.engine.references import ReferenceStore
+from dsd_runtime.engine.scoring import measured_method
 from dsd_runtime.engine.session import Session
 from dsd_runtime.engine.stages import UpdatesPerEpoch
 from dsd_runtime.engine.support import check_line
@@ -57,6 +58,9 @@ def attach(
 
     With ``keeps_saved`` the values of pruned weights are kept even where no later phase of this plan has
     `restore=saved`: the checkpoint may be the start of another plan that does.
+
+    If the first phase ranks by a score that needs a loss or batches (`by=snip`), it is entered by `session.score()`,
+    and not yet.
 
     With ``enters_by_itself=False`` no phase is entered yet, and the loop enters each one with `session.enter_next()`.
 
@@ -107,7 +111,8 @@ def attach(
         warnings.warn(note, DsdWarning, stacklevel=2)
     if enters_by_itself:
         session.check_ahead(factory)
-        session.begin()
+        if measured_method(plan.phases[0]) is None:
+            session.begin()
     return session
 
 

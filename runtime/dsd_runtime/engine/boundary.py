@@ -7,6 +7,7 @@ zero masked weights; for `dense`, drop the masks and `restore` the weights they 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,17 +21,18 @@ from dsd_lang.base.layers import LayerInfo, select
 from dsd_lang.plan import Phase, Plan
 from dsd_lang.plan.enforcing import Enforcing
 from dsd_lang.plan.fitting import require_fit
-from dsd_lang.plan.weight_units import Unit
 from dsd_runtime.engine.acting_masks import ActingMasks
+from dsd_runtime.engine.choosing import Occasion, adapt, choose_for
 from dsd_runtime.engine.optimizer_state import forget_all_state, forget_state, largest_update_ratio, zero_state
 from dsd_runtime.engine.origins import Origins, Weights, copy_into
-from dsd_runtime.engine.randomness import stream_key
 from dsd_runtime.engine.references import ClockReading
-from dsd_runtime.engine.selection_plan import Selection, require_zeros, runtime_target, select_weights, target_of
+from dsd_runtime.engine.scoring import Scoring
+from dsd_runtime.engine.selection_plan import Selection, runtime_target, select_weights, target_of
 from dsd_runtime.engine.stages import Stage
 from dsd_runtime.engine.suitability import require_maskable
 from dsd_runtime.engine.wrappers import named_alike
-from dsd_runtime.masks import Held, MaskStore, Ramp, Target, choose_masks, input_axes, preserves_zero, resolve_ramps
+from dsd_runtime.masks import Chosen, Held, MaskStore, Ramp, Target, input_axes, preserves_zero, resolve_ramps
+from dsd_runtime.masks.input_axes import COLUMNS
 from dsd_runtime.masks.shards import local_of, own_rows, processes_of, sharded_as
 from dsd_runtime.masks.targets import Current, least_pruned
 
@@ -44,9 +46,8 @@ class Entry:
     ``backward`` has the masks of the gradient, of a phase that trains more weights than its forward pass has.
     """
 
-    masks: dict[str, Tensor] | None
+    chosen: Chosen | None
     backward: dict[str, Tensor]
-    kept_by_minimum: tuple[str, ...]
     weights: Weights | None
     restored: Weights | None
 
@@ -62,6 +63,7 @@ class Boundary:
         *,
         seed: int,
         origins: Origins,
+        scoring: Scoring,
         keeps_saved: bool = False,
     ) -> None:
         """``keeps_saved``: values that are pruned are kept even if this plan never restores them."""
@@ -71,6 +73,7 @@ class Boundary:
         self.layers = take_inventory()
         self.store = MaskStore(model.named_parameters(remove_duplicate=False))
         self.acting = ActingMasks(self.store, MaskStore(model.named_parameters(remove_duplicate=False)))
+        self.scoring = scoring
         self.clock_reading: ClockReading | None = None
         self._parameters = dict(model.named_parameters(remove_duplicate=False))
         self._views = _views_by_owner(self._parameters, self.store)
@@ -94,7 +97,8 @@ class Boundary:
             if phase.mode == "dense" or phase.target is None or phase.target.kind == "held":
                 continue
             items = tuple(item.selector for item in phase.target.items)
-            key = (phase.layers, phase.except_, items, phase.scope == "group")
+            scored = (phase.by.name, phase.from_.kind, phase.enforce.name)
+            key = (phase.layers, phase.except_, items, phase.scope == "group", scored)
             if key not in known:
                 known[key] = self._resolve(phase)
             found[phase.id] = known[key]
@@ -121,6 +125,8 @@ class Boundary:
     def _resolve(self, phase: Phase) -> Selection:
         chosen = select_weights(phase, self.layers)
         require_maskable({name: self._parameters[name] for name in chosen.names})
+        axes = input_axes(self.layers)
+        self.scoring.require_possible(phase, {name: axes.get(name, COLUMNS) for name in chosen.names})
         return chosen
 
     def selection_of(self, phase: Phase) -> Selection | None:
@@ -141,30 +147,27 @@ class Boundary:
         """
         self.follow_model()
         phase = stage.phase
-        masks: dict[str, Tensor] | None = None
+        chosen: Chosen | None = None
         backward: dict[str, Tensor] = {}
-        forced: tuple[str, ...] = ()
         weights = self._origins.starting(stage)
         if phase.mode == "sparse":
             assert phase.target is not None
             target = runtime_target(phase.target, stage.updates_per_epoch)
             if not isinstance(target, Held):
-                masks, backward, forced = self._choose_at_entry(stage, target, update, weights)
+                chosen, backward = self._choose_at_entry(stage, target, update, weights)
             elif not len(self.store):
                 message = f"phase `{phase.label or phase.id}` uses `held`, but no masks are active before it"
                 raise DsdError(message, help="prune first")
-        return Entry(masks, backward, forced, weights, self._restored(stage))
+        return Entry(chosen, backward, weights, self._restored(stage))
 
     def _choose_at_entry(
         self, stage: Stage, target: Target, update: int, weights: Weights | None
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor], tuple[str, ...]]:
+    ) -> tuple[Chosen, dict[str, Tensor]]:
         """Chooses from all values that the weights have, also those that an `enforce=` keeps beside the model."""
-        if not self.acting.rule.is_soft or isinstance(target, Current):
-            masks, forced = self._choose(stage, target, 0, update, starting=weights)
-            return masks, self._choose_backward(stage, target, 0, update), forced
-        with self.acting.hidden.all_revealed():
-            masks, forced = self._choose(stage, target, 0, update, starting=weights)
-            return masks, self._choose_backward(stage, target, 0, update), forced
+        is_soft = self.acting.rule.is_soft and not isinstance(target, Current)
+        with self.acting.hidden.all_revealed() if is_soft else nullcontext():
+            chosen = self._choose(stage, target, 0, update, starting=weights)
+            return chosen, self._choose_backward(stage, target, 0, update)
 
     def enter(self, stage: Stage, entry: Entry, optimizer: Optimizer) -> dict[str, Any]:
         """Enters a prepared phase; returns what happened as plain data."""
@@ -173,9 +176,10 @@ class Boundary:
         lives_on = self.acting.leave()
         self._stage, self._selected_at = stage, 0
         self._target, self._ramps = target_of(stage)
-        if entry.masks is not None:
-            self._keep_saved({} if lives_on else before, entry.masks)
-            self._install(entry.masks, others_hold=phase.others == "hold")
+        chosen = entry.chosen
+        if chosen is not None:
+            self._keep_saved({} if lives_on else before, chosen.masks)
+            self._install(chosen.masks, others_hold=phase.others == "hold")
         elif phase.mode == "dense":
             self.store.clear()
         revived, num_revived = self._revived_by(before)
@@ -188,14 +192,12 @@ class Boundary:
             self._restore(revived, entry.restored)
         if phase.mode == "dense":
             self._saved = {}
+        details = adapt(chosen, self._parameters, self.store)
         self.acting.enter(self._enforcing(stage), self._acting_names(phase), entry.backward)
         self._follow_state(phase, before, optimizer, is_pruned_zero=not takes_values)
         self._masks_everything = self._must_mask_everything(phase, optimizer)
         self._revived = tuple(revived)
-        details: dict[str, Any] = {"revived": num_revived}
-        if entry.kept_by_minimum:
-            details["kept_by_minimum"] = list(entry.kept_by_minimum)
-        return {**details, **self.counts()}
+        return {"revived": num_revived, **details, **self.counts()}
 
     def _enforcing(self, stage: Stage) -> Enforcing:
         return Enforcing.of(stage.phase, stage.updates_per_epoch)
@@ -210,53 +212,22 @@ class Boundary:
         share = self._enforcing(stage).backward
         if share is None:
             return {}
-        return self._choose(stage, least_pruned(resolve_ramps(target, step, stage.length), share), step, update)[0]
+        return self._choose(stage, least_pruned(resolve_ramps(target, step, stage.length), share), step, update).masks
 
     def _choose(
         self, stage: Stage, target: Target, step: int, update: int, *, starting: Weights | None = None
-    ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-        phase = stage.phase
-        selection = self._selections[phase.id]
-        weights, by, arguments = self._ranked(selection, phase, step, starting if isinstance(target, Current) else None)
-        position = f"{phase.path if phase.rng == 'distinct' else ''}:{update - step}"
-        chosen = choose_masks(
-            weights=weights,
-            target=resolve_ramps(target, step, stage.length),
-            scope=phase.scope,
-            alloc=phase.alloc,
-            unit=Unit.of(phase.unit.name, phase.unit.arguments),
-            groups=selection.groups,
-            by=by,
-            arguments=arguments,
-            key=stream_key(self._seed, phase.seed_index, "mask", position),
-            alive=self.store.masks,
-            selectors=selection.assignment or None,
-            minimum=phase.minimum,
-            update=update,
-            input_axes=input_axes(self.layers),
+    ) -> Chosen:
+        return choose_for(
+            Occasion(stage, step, update, self._seed),
+            target,
+            self._selections[stage.phase.id],
+            self._parameters,
+            self.store,
+            input_axes(self.layers),
+            self.scoring,
+            loaded=starting,
+            collected=self.acting.scores.values if step else None,
         )
-        if isinstance(target, Current):
-            sizes = {name: self._parameters[name].numel() for name in selection.names}
-            require_zeros(phase, sizes, chosen.alive_counts)
-        return chosen.masks, chosen.kept_by_minimum
-
-    def _ranked(
-        self, selection: Selection, phase: Phase, step: int, loaded: Weights | None
-    ) -> tuple[dict[str, Tensor], str, Mapping[str, str | bool]]:
-        """What is ranked, by which score: the weights; with `by=movement` its scores, once there are some."""
-        if phase.by.name != "movement":
-            return self._weights_of(selection, loaded), phase.by.name, phase.by.arguments
-        if step == 0:
-            return self._weights_of(selection, loaded), "magnitude", {}
-        values = self.acting.scores.values
-        return {name: values[self.store.owner(name)] for name in selection.names}, "movement", {}
-
-    def _weights_of(self, selection: Selection, loaded: Weights | None) -> dict[str, Tensor]:
-        """The selected weights: the model's, or those that the phase starts from."""
-        own = {name: self._parameters[name].detach() for name in selection.names}
-        if loaded is None:
-            return own
-        return {name: sharded_as(weight, loaded[name].to(weight.device)) for name, weight in own.items()}
 
     def _install(self, masks: Mapping[str, Tensor], *, others_hold: bool) -> None:
         if not others_hold:
@@ -347,9 +318,9 @@ class Boundary:
         """Selects again in a ramp, before update ``step`` of its phase."""
         assert self._stage is not None
         assert self._target is not None
-        forced = self._choose_again(step, update, optimizer)
+        details = self._choose_again(step, update, optimizer)
         self._selected_at = step
-        return {**self.counts(), **({"kept_by_minimum": list(forced)} if forced else {})}
+        return {**self.counts(), **details}
 
     def change_masks(self, masks: Mapping[str, Tensor], optimizer: Optimizer) -> None:
         """Replaces some masks within a phase; weights and optimizer state outside of them become 0."""
@@ -358,22 +329,23 @@ class Boundary:
         self.store.apply_to_weights()
         self.store.apply_to_optimizer_state(optimizer)
 
-    def _choose_again(self, step: int, update: int, optimizer: Optimizer) -> tuple[str, ...]:
+    def _choose_again(self, step: int, update: int, optimizer: Optimizer) -> dict[str, Any]:
         """Sets new masks of the current phase, from all values that its weights have; after an error the old ones."""
         assert self._stage is not None
         assert self._target is not None
         before = self.store.masks
         with self.acting.hidden.all_revealed():
-            masks, forced = self._choose(self._stage, self._target, step, update)
+            chosen = self._choose(self._stage, self._target, step, update)
             backward = self._choose_backward(self._stage, self._target, step, update)
             if not self.acting.rule.is_soft:
-                self._keep_saved(before, masks)
-            self._install(masks, others_hold=True)
+                self._keep_saved(before, chosen.masks)
+            self._install(chosen.masks, others_hold=True)
+            details = adapt(chosen, self._parameters, self.store)
             self.acting.set_trained(backward)
         if not self.acting.rule.is_soft:
             self.store.apply_to_weights()
         self.acting.trained.apply_to_optimizer_state(optimizer)
-        return forced
+        return details
 
     def after_update(self, optimizer: Optimizer, step: int, update: int) -> None:
         """Masks weights and state after an applied update, the ``step``-th of its phase, and follows `enforce=`.

@@ -40,6 +40,7 @@ from dsd_runtime.engine.references import (
     unsaved_buffers,
 )
 from dsd_runtime.engine.reports import Reports
+from dsd_runtime.engine.scoring import Scoring
 from dsd_runtime.engine.session_state import STATE_VERSION, Prefix, require_same_seed
 from dsd_runtime.engine.stages import Stage, UpdatesPerEpoch, build_timeline
 from dsd_runtime.engine.step_guard import StepGuard
@@ -91,6 +92,7 @@ class Progression:
             plan,
             seed=seed,
             origins=origins,
+            scoring=Scoring(model, self.ranks.processes, is_sharded=self.ranks.is_sharded),
             keeps_saved=keeps_saved,
         )
         self.rate_owner = RateOwner(optimizer, self.groups)
@@ -167,6 +169,11 @@ class Progression:
         check_sources(self.plan, self.model, factory)
         self.teachers.check(self.plan)
         self.ranks.agree("schedules or seeds", f"{self.plan.hash} {self.seed}")
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a phase was entered, here or in the run that the state comes from."""
+        return self.position.index >= 0
 
     def begin(self) -> None:
         """Enters the first phase; until an update, the original weights are kept."""

@@ -28,6 +28,7 @@ from dsd_runtime.engine.foreign_optimizers import Accelerated
 from dsd_runtime.engine.halves import Halves
 from dsd_runtime.engine.loader_position import PassLoader
 from dsd_runtime.engine.progression import Progression
+from dsd_runtime.engine.scoring import Batches, ScoreSource
 from dsd_runtime.engine.session_state import reading_state
 from dsd_runtime.engine.stages import Stage
 from dsd_runtime.engine.standing import Standing
@@ -85,6 +86,27 @@ class Session(Standing):
     def begin(self) -> None:
         """Enters the first phase; until an update, the original weights are kept (see :meth:`load_state_dict`)."""
         self._line.begin()
+
+    def score(
+        self, loss_fn: Callable[[nn.Module, Any], Tensor], batches: Batches, *, same_on_all_ranks: bool = False
+    ) -> None:
+        """Gives the loss and the batches for scores that need them (`by=snip`, `by=wanda`, ...).
+
+        ``loss_fn(model, batch)`` is the mean loss of a batch, a tensor with one number; ``batches`` are training
+        batches that can be read again: a DataLoader of their own, a list, or a function that makes them from a random
+        key. They are read at every entry and selection that ranks by such a score, as many as it asks for, from the
+        first on. The model is in training mode then (`wanda`, `sparsegpt`: in evaluation mode), and the random
+        generators start from the key of the phase; buffers, modes, gradients and generators are afterwards as before.
+
+        If the first phase needs them, `attach()` leaves it to this call to enter it. With data parallelism every rank
+        gives its own batches, and the result is the mean over the ranks; with ``same_on_all_ranks`` all have the same
+        batches, and nothing is averaged. Raises ``ValueError`` for batches that can be read only once, and
+        :class:`DsdError` as `begin_step()` does.
+        """
+        self._halves.require_closed("score()")
+        self.boundary.scoring.source = ScoreSource(loss_fn, batches, same_on_all_ranks)
+        if self._enters_by_itself and not self._line.has_begun:
+            self.begin()
 
     def enter_next(self) -> Stage:
         """Enters the next phase that no ended loop skips, and returns it.

@@ -45,6 +45,7 @@ from dsd_runtime.training.loop import (
 )
 from dsd_runtime.training.parts import parts_of
 from dsd_runtime.training.relu_entropy import LayerEntropy
+from dsd_runtime.training.score_batches import give_scores
 
 
 class NodeTrainer:
@@ -249,6 +250,7 @@ class NodeTrainer:
         if prepared.measures_entropy:
             is_writing = self._group is None or self._group.is_first
             run.keep_entropies = partial(self._write_entropies, key) if is_writing else lambda layers: None
+        give_scores(run, prepared.task)
         run.save_progress = lambda: self._save(line, run, key, "progress", {})
         return run
 

@@ -9,8 +9,10 @@ from torch import nn
 
 from dsd_lang.plan import Plan
 from dsd_runtime.engine.metric_table import Better
+from dsd_runtime.engine.scoring import Batches
 from dsd_runtime.engine.session import Session
 from dsd_runtime.integrations.trainer_session import ScheduleOptions, TrainerSession
+from dsd_runtime.masks.measuring import LossOf
 
 
 class ScheduledTraining:
@@ -27,11 +29,17 @@ class ScheduledTraining:
         metrics: Mapping[str, Better] | None = None,
         steps_per_epoch: int | None = None,
         events: str | Path | None = None,
+        score: tuple[LossOf, Batches] | None = None,
     ) -> None:
-        """``events`` is a folder for TensorBoard; the other options are those of :func:`dsd_runtime.attach`."""
+        """``events`` is a folder for TensorBoard, ``score`` the arguments of :meth:`dsd_runtime.Session.score`.
+
+        The other options are those of :func:`dsd_runtime.attach`.
+        """
         super().__init__()
         folder = Path(events) if events is not None else None
-        options = ScheduleOptions(seed, factory, best_metric, tuple(percent_metrics), metrics, steps_per_epoch, folder)
+        options = ScheduleOptions(
+            seed, factory, best_metric, tuple(percent_metrics), metrics, steps_per_epoch, folder, score
+        )
         self._driven = TrainerSession(plan, options)
         self._set_up()
 

@@ -24,10 +24,12 @@ from dsd_runtime.engine.attachment import attach
 from dsd_runtime.engine.foreign_optimizers import usable_optimizer
 from dsd_runtime.engine.generators import generator_states, set_generator_states
 from dsd_runtime.engine.metric_table import Better
+from dsd_runtime.engine.scoring import Batches
 from dsd_runtime.engine.session import Session
 from dsd_runtime.engine.stages import build_timeline
 from dsd_runtime.integrations.curves import Curves
 from dsd_runtime.integrations.refusals import require_followable, require_time
+from dsd_runtime.masks.measuring import LossOf
 from dsd_runtime.masks.processes import Processes
 from dsd_runtime.notices import DsdWarning
 
@@ -46,6 +48,7 @@ class ScheduleOptions:
     metrics: Mapping[str, Better] | None
     steps_per_epoch: int | None
     events: Path | None
+    score: tuple[LossOf, Batches] | None = None
 
 
 class TrainerSession:
@@ -122,6 +125,8 @@ class TrainerSession:
             process_group=process_group,
         )
         self._resume(self._session, state)
+        if options.score is not None:
+            self._session.score(*options.score)
         self._is_prepared = self._has_begun = False
         self.is_training = True
         self.rate = self._session.phase.lr

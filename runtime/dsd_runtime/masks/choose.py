@@ -6,7 +6,7 @@ Weights may be sharded: then each process gets the masks of its own rows, and al
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -22,16 +22,20 @@ from dsd_runtime.masks.scopes import SCOPES, Contest, Outcome
 from dsd_runtime.masks.scores import ScoreRequest, Scores, score
 from dsd_runtime.masks.selection import NonFiniteScore
 from dsd_runtime.masks.shards import is_sharded, local_of, processes_of, rows_of
-from dsd_runtime.masks.targets import Current, Held, NofM, PerSelector, Pruned, Ramp, Remaining, Target
+from dsd_runtime.masks.targets import Current, Held, NofM, PerSelector, Pruned, Ramp, Remaining, SingleTarget, Target
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The masks of one selection, how many weights each keeps, and the tensors kept from becoming empty."""
+    """The masks of one selection, how many weights each keeps, and the tensors kept from becoming empty.
+
+    ``weights`` are new values of weights that are kept, of a score that adapts them.
+    """
 
     masks: dict[str, Tensor]
     alive_counts: dict[str, int]
     kept_by_minimum: tuple[str, ...]
+    weights: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class _Request:
     update: int | None
     input_axes: Mapping[str, InputAxis]
     processes: Processes
+    measured: Mapping[str, Tensor] | None
 
     def counts(self, masks: Mapping[str, Tensor]) -> dict[str, int]:
         """How many weights each mask keeps, over the rows of all processes."""
@@ -74,6 +79,7 @@ def choose_masks(
     minimum: int = 1,
     update: int | None = None,
     input_axes: Mapping[str, InputAxis] | None = None,
+    measured: Mapping[str, Tensor] | None = None,
 ) -> Chosen:
     """The masks of all of `weights` (by name, in the model's order, tied weights once) under a target.
 
@@ -83,14 +89,15 @@ def choose_masks(
     names one of `dsd_lang.plan.allocation.ALLOCATIONS`. `unit` is what is kept or pruned as one. `by` names a score of
     `masks.scores.SCORES`, and `arguments` are its options (`order`). `key` seeds ``by="random"``. At least `minimum`
     weights (or units) of each tensor are kept. `input_axes` has the parameters that are not [out, in, ...]. Ramps must
-    be resolved before (`targets.resolve_ramps`).
+    be resolved before (`targets.resolve_ramps`). `measured` has the scores, by name, of a method that measures them on
+    the whole model.
 
     Raises :class:`DsdError` with the parameter's name (and `update`) if a score is NaN or infinite or a pattern does
     not fit, and if the unit is not defined for the target or the scope; nothing is changed then.
     """
     request = _Request(
         weights, scope, alloc, unit, groups or {}, by, arguments or {}, key, alive or {}, minimum, update,
-        input_axes or {}, processes_of(weights.values()),
+        input_axes or {}, processes_of(weights.values()), measured,
     )  # fmt: skip
     chosen: dict[str, Tensor] = {}
     raised: set[str] = set()
@@ -100,9 +107,6 @@ def choose_masks(
         raised |= set(kept_by_minimum)
     ordered = {name: chosen[name] for name in weights}
     return Chosen(ordered, request.counts(ordered), tuple(name for name in weights if name in raised))
-
-
-SingleTarget = Pruned | Remaining | NofM | Ramp | Held | Current
 
 
 def _competitions(
@@ -167,7 +171,8 @@ def _contest(competitors: Weights | Units, target: Pruned | Remaining, request: 
 
 
 def _score(name: str, request: _Request) -> Scores:
-    return score(request.by, ScoreRequest(request.weights[name], name, request.arguments, request.key))
+    measured = None if request.measured is None else request.measured[name]
+    return score(request.by, ScoreRequest(request.weights[name], name, request.arguments, request.key, measured))
 
 
 def _alive_or_all(name: str, request: _Request) -> Tensor:
@@ -177,6 +182,10 @@ def _alive_or_all(name: str, request: _Request) -> Tensor:
 
 def _non_finite(name: str, index: int, request: _Request) -> DsdError:
     when = "" if request.update is None else f" at update {request.update}"
+    if request.measured is not None:
+        value = float(request.measured[name].reshape(-1)[index])
+        what = f"`{name}` has the score {value} at index {index}{when}, so it cannot be ranked by `{request.by}`"
+        return DsdError(what, help="look at the loss and its gradients on the batches; no mask was changed")
     value = _weight_at(request.weights[name].detach(), index, request.processes)
     kind = "movement score" if request.by == "movement" else "weight"
     what = f"`{name}` has the {kind} {value} at index {index}{when}, so it cannot be ranked"

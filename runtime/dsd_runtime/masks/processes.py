@@ -38,6 +38,16 @@ class Processes:
         dist.all_reduce(total, group=self.group)
         return total.cpu().numpy()
 
+    def total(self, values: Tensor) -> Tensor:
+        """The sum of a tensor over all processes, the same on each; a tensor of its own if there are several."""
+        if self.count == 1:
+            return values
+        import torch.distributed as dist
+
+        own = values.to(self._device, copy=True)
+        dist.all_reduce(own, group=self.group)
+        return own.to(values.device)
+
     def is_equal(self, row: Tensor) -> bool:
         """Whether a row of int64 numbers is the same on all processes: its largest and smallest values agree."""
         if self.count == 1:

@@ -8,14 +8,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import Literal, Protocol, cast, get_args
 
 import torch
 from torch import Tensor
 
 from dsd_lang.base.errors import DsdError
+from dsd_runtime.masks.flow_scores import Flow
+from dsd_runtime.masks.gradient_scores import fisher, gradient, grasp, snip, taylor
+from dsd_runtime.masks.input_scores import wanda
+from dsd_runtime.masks.measuring import Measuring, number_of
 from dsd_runtime.masks.radix import Ranking
 from dsd_runtime.masks.shards import local_of, own_rows
+from dsd_runtime.masks.sparsegpt import Reconstruction
 
 Order = Literal["smallest", "largest"]
 
@@ -63,6 +68,8 @@ class ScoreRequest:
     name: str
     arguments: Mapping[str, str | bool]
     key: int
+    measured: Tensor | None = None
+    """The scores of this parameter, if they were measured on the whole model."""
 
 
 Need = Literal["nothing", "model", "gradients", "batches", "phase"]
@@ -70,12 +77,43 @@ Need = Literal["nothing", "model", "gradients", "batches", "phase"]
 inputs of its layer on some batches; or every update of its phase."""
 
 
+class Measured(Protocol):
+    """The scores of all selected weights, measured on the model at one entry."""
+
+    def scores(self, masks: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The scores under these masks (none in the first round), by name; float64 where float32 has too few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """Scores that do not depend on the masks."""
+
+    values: Mapping[str, Tensor]
+
+    def scores(self, masks: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The same under any masks."""
+        return self.values
+
+
+def _as_measured(request: ScoreRequest) -> Scores:
+    assert request.measured is not None
+    return Scores(request.measured, "value")
+
+
 @dataclass(frozen=True, slots=True)
 class ScoreMethod:
-    """One score: the function, and what it needs besides the weights. `dsd_lang.base.options` has its publication."""
+    """One score: the function, and what it needs besides the weights. `dsd_lang.base.options` has its publication.
 
-    function: Callable[[ScoreRequest], Scores]
+    A score that needs more is measured on the whole model at an entry; ``rounds`` names the argument that says how many
+    selections lead to the target, each with scores under the masks so far. With ``is_by_row`` single weights are
+    compared within their row (the inputs of an output), unless `scope=` says otherwise.
+    """
+
+    function: Callable[[ScoreRequest], Scores] = _as_measured
     needs: Need = "nothing"
+    measure: Callable[[Measuring], Measured] | None = None
+    rounds: str = ""
+    is_by_row: bool = False
 
 
 def _by_magnitude(request: ScoreRequest) -> Scores:
@@ -94,9 +132,21 @@ def _by_movement(request: ScoreRequest) -> Scores:
     return Scores(local_of(request.weights), "value")
 
 
+def _from_gradients(measure: Callable[[Measuring], Mapping[str, Tensor]]) -> ScoreMethod:
+    return ScoreMethod(needs="gradients", measure=lambda measuring: Fixed(measure(measuring)))
+
+
 SCORES: dict[str, ScoreMethod] = {
     "magnitude": ScoreMethod(_by_magnitude),
     "random": ScoreMethod(_by_random),
+    "gradient": _from_gradients(gradient),
+    "snip": _from_gradients(snip),
+    "taylor": _from_gradients(taylor),
+    "fisher": _from_gradients(fisher),
+    "grasp": _from_gradients(grasp),
+    "synflow": ScoreMethod(needs="model", measure=Flow, rounds="rounds"),
+    "wanda": ScoreMethod(needs="batches", measure=lambda measuring: Fixed(wanda(measuring)), is_by_row=True),
+    "sparsegpt": ScoreMethod(needs="batches", measure=Reconstruction.of),
     "movement": ScoreMethod(_by_movement, needs="phase"),
 }
 
@@ -110,3 +160,9 @@ def score(by: str, request: ScoreRequest) -> Scores:
     if method is None:
         raise DsdError(f"unknown score `by={by}`; expected one of {', '.join(f'`{name}`' for name in SCORES)}")
     return method.function(request)
+
+
+def num_rounds(by: str, arguments: Mapping[str, str | bool]) -> int:
+    """How many selections lead to a target."""
+    method = SCORES[by]
+    return int(number_of(by, arguments, method.rounds)) if method.rounds else 1

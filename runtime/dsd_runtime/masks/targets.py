@@ -6,6 +6,7 @@ weights).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -55,15 +56,20 @@ class Current:
     """`sparse held masks=current`: the zeros of the weights are the masks."""
 
 
+SingleTarget = Pruned | Remaining | NofM | Ramp | Held | Current
+
+
 @dataclass(frozen=True, slots=True)
 class PerSelector:
     """`sparse [conv: 30%, fc: 50%]`: one target per selector, in the order of the list."""
 
-    targets: tuple[Single, ...]
+    targets: tuple[SingleTarget, ...]
 
 
-Single = Pruned | Remaining | NofM | Ramp | Held | Current
-Target = Single | PerSelector
+Target = SingleTarget | PerSelector
+
+
+_STEPS = 10**9
 
 
 def remaining_keep_count(alive: int, pruned: Fraction, *, minimum: int = 1) -> int:
@@ -120,7 +126,35 @@ def least_pruned(target: Target, share: Fraction) -> Target:
     return _lowered(target, share)
 
 
-def _lowered(target: Single, share: Fraction) -> Pruned:
+def _lowered(target: SingleTarget, share: Fraction) -> Pruned:
     if not isinstance(target, Pruned):
         raise ValueError(f"{target} is not a share")
     return Pruned(min(target.pruned, share))
+
+
+def target_of(target: Target, name: str, selectors: Mapping[str, int]) -> SingleTarget:
+    """The target of one parameter; ``selectors`` says which one of a list each parameter takes."""
+    return target.targets[selectors[name]] if isinstance(target, PerSelector) else target
+
+
+def is_chosen(target: SingleTarget) -> bool:
+    """Whether scores choose what is kept."""
+    return not isinstance(target, (Held, Current))
+
+
+def eased(target: Target, share: float) -> Target:
+    """A target on the way to this one: density d becomes d^share; what is no density prunes nothing yet.
+
+    >>> eased(Pruned(Fraction(99, 100)), 0.5)
+    Pruned(pruned=Fraction(9, 10))
+    """
+    if isinstance(target, PerSelector):
+        return PerSelector(tuple(_eased(one, share) for one in target.targets))
+    return _eased(target, share)
+
+
+def _eased(target: SingleTarget, share: float) -> SingleTarget:
+    if isinstance(target, (Pruned, Remaining)):
+        density = Fraction(round(float(1 - target.pruned) ** share * _STEPS), _STEPS)
+        return type(target)(1 - density)
+    return target if isinstance(target, (Held, Current)) else Pruned(Fraction(0))

@@ -6,7 +6,8 @@ the others' outputs. (`torch.nn.SyncBatchNorm` does the same on GPUs only, by an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import MethodType
 from typing import cast
 
@@ -22,6 +23,21 @@ def sync_batch_norms(model: nn.Module, processes: Processes) -> None:
     for module in model.modules():
         if isinstance(module, _BatchNorm):
             setattr(module, "forward", MethodType(_synced(processes), module))  # noqa: B010  (a method, for mypy)
+
+
+@contextmanager
+def by_own_samples(model: nn.Module) -> Iterator[None]:
+    """Within the block the layers use the samples of this process only, as if nothing was synchronised."""
+    synced = {
+        module: module.__dict__.pop("forward")
+        for module in model.modules()
+        if isinstance(module, _BatchNorm) and "forward" in module.__dict__
+    }
+    try:
+        yield
+    finally:
+        for module, forward in synced.items():
+            setattr(module, "forward", forward)  # noqa: B010  (a method, for mypy)
 
 
 def _synced(processes: Processes) -> Callable[[_BatchNorm, Tensor], Tensor]:

@@ -25,6 +25,7 @@ from trainer_loops import (
 
 import dsd_lang
 from dsd_runtime import DsdWarning
+from dsd_runtime.masks.selection import select_exactly
 
 lightning = pytest.importorskip("lightning.pytorch", reason="needs the extra `lightning`")
 
@@ -269,3 +270,17 @@ def test_the_curves_have_the_names_of_dsd_run(tmp_path: Path) -> None:
     assert {"curves/loss", "curves/lr", "curves/val.loss", "sparsity/network.0.weight"} <= set(read.Tags()["scalars"])
     assert "weights/network.0.weight" in read.Tags()["histograms"]
     assert read.Scalars("curves/loss")[-1].step == 12
+
+
+def test_a_score_that_needs_batches_prunes_before_the_first_update() -> None:
+    def loss_of(module: nn.Module, batch: Any) -> Tensor:
+        return module.training_step(batch, 0)  # type: ignore[no-any-return, operator]
+
+    batches = list(trainer_loops.loader(generator=torch.Generator()))
+    schedule, module = SparsitySchedule("sparse 50% 12it lr=1e-2 by=snip", score=(loss_of, batches)), Module()
+    weight = module.network[0].weight.detach().clone()
+    trainer(schedule).fit(module, loader())
+    assert schedule.session.done
+    mask = schedule.session.masks["network.0.weight"]
+    assert int(mask.sum()) == weight.numel() // 2
+    assert not torch.equal(mask, select_exactly(weight.abs(), weight.numel() // 2))

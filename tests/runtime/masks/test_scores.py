@@ -55,7 +55,7 @@ def test_an_unknown_order_raises() -> None:
         score("magnitude", ScoreRequest(torch.randn(3), "w", {"order": "middle"}, 0))
 
 
-@pytest.mark.parametrize("name", ["snip", "", "Magnitude"])
+@pytest.mark.parametrize("name", ["height", "", "Magnitude"])
 def test_an_unknown_score_raises(name: str) -> None:
     with pytest.raises(DsdError, match="unknown score"):
         score(name, ScoreRequest(torch.randn(3), "w", {}, 0))
