@@ -10,6 +10,8 @@ from __future__ import annotations
 from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
+from dsd_runtime.engine.named_classes import descends_from
+
 _KINDS: tuple[tuple[tuple[type[nn.Module], ...], str], ...] = (
     ((nn.MultiheadAttention, nn.modules.linear.NonDynamicallyQuantizableLinear), "attention"),
     ((nn.Linear, nn.Bilinear), "fc"),
@@ -52,10 +54,7 @@ def output_blocks_of(module: nn.Module, parameter: str) -> int:
 
 def _is_conv1d(module: nn.Module) -> bool:
     """Whether it is the `Conv1D` of transformers (GPT-2), which may not be installed."""
-    return any(
-        parent.__name__ == "Conv1D" and parent.__module__.partition(".")[0] == "transformers"
-        for parent in type(module).__mro__
-    )
+    return descends_from(type(module), "transformers", "Conv1D")
 
 
 def _linear_input_dim(module: nn.Module) -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -42,6 +43,12 @@ def optimizer_class(name: str) -> type[Optimizer]:
     )
 
 
+@cache
+def _parameters_of(kind: type[Optimizer]) -> Mapping[str, inspect.Parameter]:
+    """The parameters of an optimizer's constructor, by name."""
+    return inspect.signature(kind).parameters
+
+
 def plain_value(value: str | bool) -> str | bool | float:
     """An argument of the plan as Python data: numbers as floats, anything else unchanged."""
     if isinstance(value, bool):
@@ -58,7 +65,7 @@ def optimizer_options(choice: Function) -> dict[str, Any]:
     `beta1=` and `beta2=` become `betas`; an option that the class does not have is an error.
     """
     options: dict[str, Any] = {name: plain_value(value) for name, value in choice.arguments.items()}
-    known = inspect.signature(optimizer_class(choice.name)).parameters
+    known = _parameters_of(optimizer_class(choice.name))
     if "beta1" in options or "beta2" in options:
         default = known["betas"].default if "betas" in known else (0.9, 0.999)
         options["betas"] = (options.pop("beta1", default[0]), options.pop("beta2", default[1]))
@@ -82,7 +89,7 @@ def build_optimizer(
     """Builds an optimizer of `torch.optim` from a function of the plan."""
     chosen = optimizer_class(choice.name)
     options = optimizer_options(choice)
-    if "weight_decay" in inspect.signature(chosen).parameters:
+    if "weight_decay" in _parameters_of(chosen):
         options.setdefault("weight_decay", weight_decay)
     try:
         return construct(chosen, parameters, lr=rate, **options)
@@ -138,7 +145,7 @@ class OptimizerChoice:
             raise DsdError(f"`{choice.name}` takes no `weight_decay` here", help="write `wd=` on the phase")
         chosen = type(self.own) if choice is None else optimizer_class(choice.name)
         own_decays = chosen is type(self.own) and all("weight_decay" in group for group in self.own.param_groups)
-        if weight_decay is not None and not own_decays and "weight_decay" not in inspect.signature(chosen).parameters:
+        if weight_decay is not None and not own_decays and "weight_decay" not in _parameters_of(chosen):
             raise DsdError(f"`{chosen.__name__}` has no weight decay to set with `wd=`", help="remove `wd=`")
 
     def apply(self, choice: Function | None) -> Optimizer:

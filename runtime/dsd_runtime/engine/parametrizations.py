@@ -16,6 +16,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from dsd_lang.base.computed_weights import NEW_STYLE, STANDARDIZED
+from dsd_runtime.engine.named_classes import descends_from
 
 _STANDARDIZED = ("StdConv2d", "StdConv2dSame", "ScaledStdConv2d", "ScaledStdConv2dSame")
 
@@ -84,11 +85,7 @@ def _hooked(module: nn.Module) -> list[Computed]:
 def _standardized(module: nn.Module) -> list[Computed]:
     """The convolutions of timm that subtract a mean from their weight in each forward pass, so zeros do not last."""
     weight = module._parameters.get("weight")
-    is_standardized = any(
-        parent.__module__.partition(".")[0] == "timm" and parent.__name__ in _STANDARDIZED
-        for parent in type(module).__mro__
-    )
-    if weight is None or not is_standardized:
+    if weight is None or not descends_from(type(module), "timm", *_STANDARDIZED):
         return []
     return [Computed("weight", tuple(weight.shape), STANDARDIZED, (weight,))]
 

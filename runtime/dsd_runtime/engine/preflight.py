@@ -59,12 +59,11 @@ def check_rates(timeline: Timeline, own_rate: float) -> None:
 
 def check_sources(plan: Plan, model: nn.Module, factory: Callable[[], nn.Module] | None) -> None:
     """Checks the sources of weights: names and shapes in files, and whether random initialisation is possible."""
-    wanted = shapes_of(tensors_of(model))
     for phase in plan.phases:
         reference = phase.from_.reference
         if reference is not None and reference.moment == "file":
             assert reference.file is not None
-            require_fitting(file_shapes(reference.file), wanted, phase)
+            require_fitting(file_shapes(reference.file), shapes_of(tensors_of(model)), phase)
     drawing = [phase for phase in plan.phases if "random" in (phase.from_.kind, phase.restore.kind)]
     if drawing and factory is None:
         require_resettable(model)
