@@ -73,7 +73,7 @@ def _elsewhere(prepared: Prepared, folder: RunFolder, order: WorkOrder, console:
     if request.ray is not None:
         from dsd_runtime.experiment.executors.on_ray import OnRay
 
-        return OnRay(order, request.ray, is_on_gpu=is_on_gpu)
+        return OnRay(order, request.ray, is_on_gpu=is_on_gpu, say=console.relay)
     if request.slurm is not None:
         from dsd_runtime.experiment.executors.on_slurm import OnSlurm
 

@@ -10,6 +10,9 @@ from dsd_runtime.experiment.failures import failure_from_data
 
 Kind = Literal["trained", "elsewhere", "stopped", "failed"]
 
+MOST_TRIES = 3
+"""How often a phase is begun whose workers are killed; its progress is kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

@@ -14,13 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from dsd_lang.base.errors import DsdError
-from dsd_runtime.experiment.executors.executor import Outcome
+from dsd_runtime.experiment.executors.executor import MOST_TRIES, Outcome
 from dsd_runtime.experiment.executors.order import WorkOrder
 from dsd_runtime.experiment.executors.starting import WorkerProcess, worker_process
 from dsd_runtime.experiment.failures import failure_from_data
 
-MOST_TRIES = 3
-"""How often a phase is begun whose workers are killed; its progress is kept."""
 _END_SECONDS = 30.0
 
 
