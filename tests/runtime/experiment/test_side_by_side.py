@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -120,6 +121,69 @@ def test_a_cluster_ends_with_the_numbers_of_one_process(
     _run(_command(schedule, tmp_path / "alone"), environment)
     _run(_command(schedule, tmp_path / "cluster", *cluster), environment)
     assert _hashes(tmp_path / "cluster") == _hashes(tmp_path / "alone")
+
+
+def _descendants(ancestor: int) -> list[tuple[int, str]]:
+    """The processes that a process has begun, directly or not, with their titles."""
+    parents, titles = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            titles[int(folder.name)] = (folder / "cmdline").read_bytes().partition(b"\0")[0].decode()
+    found, added = {ancestor}, {ancestor}
+    while added:
+        added = {process for process, parent in parents.items() if parent in added}
+        found |= added
+    return [(process, titles[process]) for process in found if process in titles]
+
+
+def _kill_who_trains(command: subprocess.Popen[str]) -> None:
+    """Kills a worker of Ray that has a task."""
+    while command.poll() is None:
+        for process, title in _descendants(command.pid):
+            if title.startswith("ray::train_for_another"):
+                os.kill(process, signal.SIGKILL)
+                return
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the workers are found in /proc")
+def test_a_phase_whose_ray_worker_was_killed_goes_on_with_the_same_numbers(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    pytest.importorskip("ray", reason="the extra is not installed")
+    schedule = tmp_path / "long.dsd"
+    schedule.write_text("base: dense 1ep lr=0.05\nfork { a: sparse 50% 30ep; b: dense 30ep }")
+    _run(_command(schedule, tmp_path / "alone"), environment)
+    folder = tmp_path / "cluster"
+    command = subprocess.Popen(_command(schedule, folder, "--ray", "local"), env=environment, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True)  # fmt: skip
+    while command.poll() is None and not list(folder.rglob("progress-*")):
+        time.sleep(0.02)
+    _kill_who_trains(command)
+    told = command.communicate()[0]
+    assert command.returncode == 0, told
+    assert "note: a worker of Ray was lost; phase `" in told
+    assert _hashes(folder) == _hashes(tmp_path / "alone")
+    assert _leftovers(folder) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the workers are found in /proc")
+def test_a_phase_whose_ray_workers_are_all_killed_fails_with_one_sentence(
+    schedule: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    pytest.importorskip("ray", reason="the extra is not installed")
+    command = subprocess.Popen(_command(schedule, tmp_path / "cluster", "--ray", "local"), env=environment,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
+    while command.poll() is None:
+        _kill_who_trains(command)
+        time.sleep(0.1)
+    told = command.communicate()[0]
+    assert command.returncode == 1, told
+    assert "error: phase `p0`: 3 workers of Ray in turn were lost" in told
+    assert "Traceback" not in told
 
 
 @pytest.mark.slow
