@@ -106,7 +106,7 @@ def pieces(
     size, most = 0, PIECE_ELEMENTS * torch.get_num_threads()
     for row in zip(parameters, gradients_of(parameters), *moments, strict=True):
         numel, mask = row[0].numel(), masks.get(id(row[0]))
-        is_contiguous = all(tensor.is_contiguous() for tensor in row)
+        is_contiguous = all(map(Tensor.is_contiguous, row))
         if numel > most and is_contiguous and (mask is None or mask.mask.is_contiguous()):
             for piece in _cut(row, mask, most):
                 yield ON_TENSOR, piece
