@@ -43,12 +43,6 @@ def optimizer_class(name: str) -> type[Optimizer]:
     )
 
 
-@cache
-def _parameters_of(kind: type[Optimizer]) -> Mapping[str, inspect.Parameter]:
-    """The parameters of an optimizer's constructor, by name."""
-    return inspect.signature(kind).parameters
-
-
 def plain_value(value: str | bool) -> str | bool | float:
     """An argument of the plan as Python data: numbers as floats, anything else unchanged."""
     if isinstance(value, bool):
@@ -59,13 +53,19 @@ def plain_value(value: str | bool) -> str | bool | float:
         return value
 
 
+@cache
+def _parameters_of(name: str) -> Mapping[str, inspect.Parameter]:
+    """The parameters of an optimizer's constructor, by name."""
+    return inspect.signature(optimizer_class(name)).parameters
+
+
 def optimizer_options(choice: Function) -> dict[str, Any]:
     """The keyword arguments of the class for a choice such as `sgd(momentum=0.9, nesterov=on)`.
 
     `beta1=` and `beta2=` become `betas`; an option that the class does not have is an error.
     """
     options: dict[str, Any] = {name: plain_value(value) for name, value in choice.arguments.items()}
-    known = _parameters_of(optimizer_class(choice.name))
+    known = _parameters_of(choice.name)
     if "beta1" in options or "beta2" in options:
         default = known["betas"].default if "betas" in known else (0.9, 0.999)
         options["betas"] = (options.pop("beta1", default[0]), options.pop("beta2", default[1]))
@@ -89,7 +89,7 @@ def build_optimizer(
     """Builds an optimizer of `torch.optim` from a function of the plan."""
     chosen = optimizer_class(choice.name)
     options = optimizer_options(choice)
-    if "weight_decay" in _parameters_of(chosen):
+    if "weight_decay" in _parameters_of(choice.name):
         options.setdefault("weight_decay", weight_decay)
     try:
         return construct(chosen, parameters, lr=rate, **options)
@@ -145,7 +145,7 @@ class OptimizerChoice:
             raise DsdError(f"`{choice.name}` takes no `weight_decay` here", help="write `wd=` on the phase")
         chosen = type(self.own) if choice is None else optimizer_class(choice.name)
         own_decays = chosen is type(self.own) and all("weight_decay" in group for group in self.own.param_groups)
-        if weight_decay is not None and not own_decays and "weight_decay" not in _parameters_of(chosen):
+        if weight_decay is not None and not own_decays and "weight_decay" not in inspect.signature(chosen).parameters:
             raise DsdError(f"`{chosen.__name__}` has no weight decay to set with `wd=`", help="remove `wd=`")
 
     def apply(self, choice: Function | None) -> Optimizer:
