@@ -201,7 +201,7 @@ class Progression:
         """
         self._reshard()
         self.require_finite()
-        self.ranks.agree_on_weights(self.model.named_parameters())
+        self.ranks.agree_on_weights([*self.model.named_parameters(), *self.boundary.acting.hidden.state_dict().items()])
         self._warn_of_what_was_not_reported(stage.phase)
         entry = self.ranks.together(lambda: self.boundary.prepare(stage, self.position.total))
         schedule, clock_reading = self._schedule_of(stage)

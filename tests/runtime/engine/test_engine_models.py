@@ -231,14 +231,16 @@ def test_restore_from_a_reference() -> None:
         assert torch.equal(model.get_parameter(name)[~mask], end[name][~mask])
 
 
+@pytest.mark.parametrize("enforce", ["", "enforce=ste"])
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
-def test_compiled_models_are_compiled_once(backend: str) -> None:
+def test_compiled_models_are_compiled_once(backend: str, enforce: str) -> None:
     """Zero recompiles over dense, sparse and dense; the compiled and the plain model are one."""
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
     model = network()
     compiled = torch.compile(model, backend=backend)
-    session = begin("dense 3it lr=0.1; sparse 50% 3it; dense 3it", compiled, optim.SGD(model.parameters(), lr=0.1))
+    text = f"dense 3it lr=0.1; sparse 50% 3it {enforce}; dense 3it"
+    session = begin(text, compiled, optim.SGD(model.parameters(), lr=0.1))
     frames: list[int] = []
     while not session.done:
         one_update(session, compiled)  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from trainer_loops import (
     ACCUMULATION,
     BATCH,
     CLIP,
+    ENFORCED,
     GROUPED,
     SPARSE,
     UPDATES,
@@ -54,7 +55,7 @@ class Loop:
                 self.optimizer.zero_grad()
 
 
-@pytest.mark.parametrize("text", [SPARSE, GROUPED])
+@pytest.mark.parametrize("text", [SPARSE, GROUPED, ENFORCED])
 def test_the_loop_is_equal_to_the_plain_loop_and_resumes_from_accelerates_own_checkpoint(
     tmp_path: Path, text: str
 ) -> None:

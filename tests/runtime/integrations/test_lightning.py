@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from trainer_loops import (
     ACCUMULATION,
     CLIP,
+    ENFORCED,
     GROUPED,
     SPARSE,
     UPDATES,
@@ -88,7 +89,7 @@ def fit(text: str = SPARSE, module: Module | None = None, **options: Any) -> tup
     return schedule, module, runs
 
 
-@pytest.mark.parametrize("text", [SPARSE, GROUPED])
+@pytest.mark.parametrize("text", [SPARSE, GROUPED, ENFORCED])
 def test_it_is_equal_to_the_plain_loop(text: str) -> None:
     expected, masks = plain_loop(text)
     schedule, module, _ = fit(text)
@@ -98,7 +99,7 @@ def test_it_is_equal_to_the_plain_loop(text: str) -> None:
     assert all(torch.equal(found[f"network.{name}"], mask) for name, mask in masks.items())
 
 
-@pytest.mark.parametrize("text", [SPARSE, GROUPED])
+@pytest.mark.parametrize("text", [SPARSE, GROUPED, ENFORCED])
 def test_it_resumes_bit_identical_from_lightnings_own_checkpoint(tmp_path: Path, text: str) -> None:
     _, whole, _ = fit(text)
     keeper = lightning.callbacks.ModelCheckpoint(tmp_path, save_top_k=-1, filename="{epoch}")

@@ -17,6 +17,7 @@ from trainer_loops import (
     ACCUMULATION,
     BATCH,
     CLIP,
+    ENFORCED,
     GROUPED,
     SPARSE,
     UPDATES,
@@ -99,7 +100,7 @@ def train(folder: Path, text: str = SPARSE, **options: Any) -> tuple[SparsitySch
     return schedule, trainer
 
 
-@pytest.mark.parametrize("text", [SPARSE, GROUPED])
+@pytest.mark.parametrize("text", [SPARSE, GROUPED, ENFORCED])
 def test_it_is_equal_to_the_plain_loop(tmp_path: Path, text: str) -> None:
     expected, masks = plain_loop(text)
     schedule, trainer = train(tmp_path, text)
@@ -126,7 +127,10 @@ def test_the_trainers_own_optimizer_is_driven_by_the_schedule_alone(tmp_path: Pa
     assert schedule.session.done
 
 
-@pytest.mark.parametrize(("text", "at"), [(SPARSE, 2 * UPDATES), (SPARSE, 2 * UPDATES - 1), (GROUPED, 2 * UPDATES - 1)])
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [(SPARSE, 2 * UPDATES), (SPARSE, 2 * UPDATES - 1), (GROUPED, 2 * UPDATES - 1), (ENFORCED, 2 * UPDATES)],
+)
 def test_it_resumes_bit_identical_from_the_trainers_own_checkpoint(tmp_path: Path, text: str, at: int) -> None:
     """At the end of an epoch and within one, in the sparse phase."""
     expected, _ = plain_loop(text)

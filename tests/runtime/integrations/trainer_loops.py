@@ -19,6 +19,9 @@ SPARSE = "dense 3it lr=1e-2 decay=cosine; sparse 50% 9it state=reset"
 GROUPED = SPARSE.replace("lr=1e-2", "lr=[output: 1e-3, all: 1e-2]")
 """The same, with a rate of its own for the last layer."""
 
+ENFORCED = f"{SPARSE} enforce=srste(decay=0.01)"
+"""The same, with pruned weights that train on."""
+
 
 def network(seed: int = 0) -> nn.Sequential:
     """A perceptron with dropout, so that the random generators matter."""
