@@ -31,6 +31,8 @@ def _bleu(order: int, suffix: str, how: str) -> Metric:
 
 
 RELU_ENTROPY = "entropy.relu"
+MOVED = "masks.moved"
+"""The name under which a run records how many weights a mask update (`update=`) has moved; no condition reads it."""
 
 METRICS: tuple[Metric, ...] = (
     Metric("loss", "", False, "the loss"),

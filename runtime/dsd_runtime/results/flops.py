@@ -3,8 +3,8 @@
 *Executed* FLOPs are those of the dense kernels that ran, pruned weights included. *Theoretical* FLOPs leave out the
 pruned weights: those of each layer times the share of its weights that is not masked (Evci et al., *Rigging the
 Lottery*, ICML 2020, appendix H); the gradients of weights, as many products as the forward pass, only leave out those
-that the phase's `enforce=` does not need. Both are of training updates, with the forward passes of a teacher, which
-counts as dense; evaluations are not counted.
+that the phase's `enforce=` does not need, and none at mask updates (`update=`) that look at all. Both are of training
+updates, with the forward passes of a teacher, which counts as dense; evaluations are not counted.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 from dsd_lang.plan import Phase
 from dsd_lang.plan.enforcing import Enforcing
+from dsd_lang.plan.moving import MaskUpdates
 from dsd_runtime.results.parts import LayerFlops, MetricRow
 
 TEACHER = "(teacher)"
@@ -63,8 +64,10 @@ class CountedUpdate:
         if phase.id not in self.samples_per_epoch:
             return None
         batches = last.epoch * self.samples_per_epoch[phase.id] / self.samples
-        enforcing = Enforcing.of(phase, 1)
-        found = {name or WHOLE: _layer_flops(batches, layer, masked, enforcing) for name, layer in self.layers.items()}
+        enforcing, dense = Enforcing.of(phase, 1), _share_with_all_gradients(phase, last)
+        found = {
+            name or WHOLE: _layer_flops(batches, layer, masked, enforcing, dense) for name, layer in self.layers.items()
+        }
         if phase.distill is not None:
             of_teacher = round(batches * self._forward_of_teacher(phase.distill.model))
             found[TEACHER] = LayerFlops(executed=of_teacher, theoretical=of_teacher)
@@ -125,13 +128,20 @@ def _plus(one: LayerFlops, other: LayerFlops) -> LayerFlops:
 _NONE = LayerFlops(executed=0, theoretical=0)
 
 
+def _share_with_all_gradients(phase: Phase, last: MetricRow) -> float:
+    """The share of a phase's updates that need the gradients of pruned weights: mask updates, but not those of SET."""
+    moves = MaskUpdates.of(phase, max(1, round(last.update / last.epoch))) if last.epoch else None
+    return 0.0 if moves is None or moves.name == "set" else moves.count(last.update) / max(1, last.update)
+
+
 def _layer_flops(
-    batches: float, layer: CountedLayer, masked: Mapping[str, float] | None, enforcing: Enforcing
+    batches: float, layer: CountedLayer, masked: Mapping[str, float] | None, enforcing: Enforcing, dense: float
 ) -> LayerFlops:
+    """``dense``: the share of updates that need all gradients."""
     executed, size = batches * (layer.forward + layer.backward), sum(layer.weights.values())
     if masked is None:
         return LayerFlops(executed=round(executed))
     pruned = sum(masked.get(name, 0.0) * count for name, count in layer.weights.items()) / max(1, size)
     of_gradients = min(layer.forward, layer.backward)
-    needed = batches * of_gradients * (pruned - enforcing.without_gradient(pruned))
+    needed = batches * of_gradients * (pruned - (1 - dense) * enforcing.without_gradient(pruned))
     return LayerFlops(executed=round(executed), theoretical=round(executed * (1 - pruned) + needed))

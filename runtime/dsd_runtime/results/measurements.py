@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from dsd_lang.base.metrics import MOVED
 from dsd_lang.plan import Phase, Plan
 from dsd_lang.plan.seeds import phases_by_arm
 from dsd_runtime.experiment.folder import RunFolder
@@ -71,9 +72,9 @@ class Measurements:
         return self.series.get(self.nodes.get(phase.id, ""), {}).get(name, [])
 
     def at_end(self, phase: Phase) -> dict[str, float | None]:
-        """The last measurement of each metric, without the training's own `loss` and `lr`."""
+        """The last measurement of each metric, without the training's own `loss` and `lr`, and mask updates."""
         found = self.series.get(self.nodes.get(phase.id, ""), {})
-        return {name: rows[-1].value for name, rows in found.items() if name not in ("loss", "lr", SECONDS)}
+        return {name: rows[-1].value for name, rows in found.items() if name not in ("loss", "lr", MOVED, SECONDS)}
 
     def last_row(self, phase: Phase) -> MetricRow | None:
         """The latest measurement of any kind: how far the phase's training is."""

@@ -12,8 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dsd_lang.base.metrics import MOVED
 from dsd_runtime.engine.events import Event
 from dsd_runtime.storage.durable import write_failure, write_text
+from dsd_runtime.tracking.moved_weights import moved_since
 from dsd_runtime.tracking.tracker import NodeInTraining, Sink
 
 
@@ -22,16 +24,25 @@ class MetricsFile(Sink):
 
     def __init__(self, path_of: Callable[[str], Path]) -> None:
         self._path_of = path_of
+        self._num_events = 0
 
     def resumed(self, node: NodeInTraining) -> None:
+        self._num_events = len(node.session.events)
         step = node.session.phase.step
         kept = [entry for entry in entries(self._path_of(node.key)) if entry.get("update", 0) <= step]
         write_text(self._path_of(node.key), "".join(json.dumps(entry) + "\n" for entry in kept))
 
     def entered(self, node: NodeInTraining, events: Sequence[Event]) -> None:
+        self._num_events = len(node.session.events)
         write_text(self._path_of(node.key), "", is_flushed=False)
         phase = node.session.phase
         self._write(node, {"lr": phase.lr, "sparsity": node.session.sparsity()["total"]}, epoch=0.0, update=0)
+
+    def advanced(self, node: NodeInTraining, *, update: int) -> None:
+        events, known = node.session.events, self._num_events
+        self._num_events = len(events)
+        if len(events) != known and (moved := moved_since(events, known)) is not None:
+            self._write(node, {MOVED: moved}, epoch=update / node.session.stage.updates_per_epoch, update=update)
 
     def updated(self, node: NodeInTraining, *, update: int, loss: float, rate: float, samples: int) -> None:
         epoch = update / node.session.stage.updates_per_epoch

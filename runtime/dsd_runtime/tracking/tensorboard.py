@@ -24,11 +24,13 @@ from torch import Tensor
 from torch.utils.tensorboard.summary import histogram_raw, hparams, scalar, text
 
 from dsd_lang.base.layers import select
+from dsd_lang.base.metrics import MOVED
 from dsd_lang.plan import Plan
 from dsd_runtime.engine.events import Event
 from dsd_runtime.engine.session import Session
 from dsd_runtime.tracking.console import shown_metrics
 from dsd_runtime.tracking.event_file import EventFile
+from dsd_runtime.tracking.moved_weights import moved_since
 from dsd_runtime.tracking.tracker import NodeInTraining, Sink
 
 _NUM_BINS = 101
@@ -78,7 +80,10 @@ class TensorBoard(Sink):
 
     def advanced(self, node: NodeInTraining, *, update: int) -> None:
         if len(node.session.events) != self._num_events:
+            moved = moved_since(node.session.events, self._num_events)
             self._draw_sparsity(node)  # a ramp has selected again
+            if moved is not None:
+                self._draw(node, f"curves/{MOVED}", moved)
         if node.phase.lr.decay.kind == "step" and not node.session.is_phase_over:
             self._jump(node, "curves/lr", node.session.phase.lr, is_quiet=True)
 

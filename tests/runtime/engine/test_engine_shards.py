@@ -88,9 +88,9 @@ SCHEDULES: dict[str, tuple[str, Callable[[Any], optim.Optimizer]]] = {
         "sparse 0->70% every=1it 4it by=movement; dense 1it; sparse 60% 3it by=movement enforce=ste; dense 1it", sgd,
     ),
     "moving masks": (
-        "sparse 60% 7it lr=0.1 update=rigl(drop=60%, every=2it, until=100%); "
-        "sparse held 4it update=set(drop=50%, every=1it); "
-        'sparse 2:4 layers="up","fc" 4it update=magnitude(every=1it); dense 2it restore=saved',
+        "sparse 60% 5it lr=0.1 update=rigl(drop=60%, every=2it, until=100%); "
+        "sparse held 2it update=set(drop=50%, every=1it); "
+        'sparse 2:4 layers="up","fc" 2it update=magnitude(every=1it); dense 1it restore=saved',
         adam,
     ),
 }  # fmt: skip
@@ -168,7 +168,7 @@ def differences(found: Any, expected: Any, at: str = "") -> list[str]:
 
 
 RESUMED_AT = {
-    "targets": 8, "lists": 5, "groups": 7, "units": 2, "conditions": 4, "enforced": 10, "moving masks": 5,
+    "targets": 8, "lists": 5, "groups": 7, "units": 2, "conditions": 4, "enforced": 10, "moving masks": 3,
 }  # fmt: skip
 
 

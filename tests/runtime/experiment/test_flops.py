@@ -157,6 +157,19 @@ def test_gradients_that_enforce_needs_are_counted(dsd_run: Run) -> None:
     assert topkast.flops_theoretical == pytest.approx(0.2 * rest + 0.5 * gradients, rel=1e-3)
 
 
+def test_gradients_that_a_mask_update_needs_are_counted(dsd_run: Run) -> None:
+    """RigL needs all gradients at its mask updates, here every second one but the first; SET none."""
+    outcome = dsd_run(
+        "sparse 80% 1ep lr=0.05 update=rigl(every=2it, until=100%); sparse 80% 1ep update=set(drop=30%, every=2it)"
+    )
+    gradients, rest = 2 * 1259 * 50_200, PASS - 2 * 1259 * 50_200
+    rigl, at_random = read_results(outcome.folder).phases
+    assert rigl.updates is not None
+    dense = (rigl.updates - 1) // 2 / rigl.updates
+    assert rigl.flops_theoretical == pytest.approx(0.2 * rest + (0.2 + 0.8 * dense) * gradients, rel=1e-3)
+    assert at_random.flops_theoretical == pytest.approx(0.2 * PASS, rel=1e-3)
+
+
 def test_counting_changes_nothing_and_is_done_once(dsd_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "dense 1ep lr=0.05"
     counted = dsd_run(text, out="counted")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dsd_lang.base.metrics import metric_meaning
+from dsd_lang.base.metrics import MOVED, metric_meaning
 from dsd_lang.plan.seeds import arm_of, grouped_by_seed
 from dsd_runtime.results.figures.parts import MAIN_LINE, Figure, Row, cell_text, chart, lines_with_band, without_rounds
 from dsd_runtime.results.parts import MetricRow, PhaseResult
@@ -12,6 +12,7 @@ from dsd_runtime.results.results import Results
 from dsd_runtime.results.tables import NamedResults, main_metric, spread
 
 MOST_ARMS, MOST_POINTS = 10, 40
+_MEANINGS = {MOVED: "weights that a mask update has dropped, and as many that it has grown"}
 MOST_ROWS = 400
 """Rows of a figure: a run of hundreds of phases has fewer points in each, so that its report stays small."""
 
@@ -27,7 +28,7 @@ def curves(runs: NamedResults) -> Iterator[Figure]:
 def _metrics(runs: Sequence[Results]) -> list[str]:
     main = next((name for results in runs if (name := main_metric(results)) is not None), None)
     measure = "" if main is None else main.partition(".")[2]
-    wanted = [f"val.{measure}", main, f"train.{measure}", "val.loss", "train.loss", "entropy.relu"]
+    wanted = [f"val.{measure}", main, f"train.{measure}", "val.loss", "train.loss", "entropy.relu", MOVED]
     names = {row.name for results in runs for row in results.metrics}
     return [name for name in dict.fromkeys(wanted) if name in names]
 
@@ -41,7 +42,7 @@ def _curve(runs: NamedResults, metric: str) -> Figure | None:
         return None
     shown = [row for row in rows if row["arm"] in names[:MOST_ARMS]]
     more = f" The first {MOST_ARMS} of {len(names)} arms are drawn." if len(names) > MOST_ARMS else ""
-    meaning = metric_meaning(metric) or "a metric of the user's own"
+    meaning = _MEANINGS.get(metric) or metric_meaning(metric) or "a metric of the user's own"
     x = {"field": "epoch", "type": "quantitative", "title": "epochs",
          "axis": {"grid": False, "tickCount": 6, "labelOverlap": True}}  # fmt: skip
     has_seeds = any(row["seeds"] > 1 for row in shown)
