@@ -396,11 +396,14 @@ def test_a_phase_that_is_too_short_says_so() -> None:
 # --- several processes, saved events ----------------------------------------------------------------------------------
 
 
+SHORT = {name: text.replace("20it", "6it").replace("every=4it", "every=2it") for name, text in METHODS.items()}
+
+
 def _two_ranks(rank: int) -> dict[str, Any]:
     """Under DDP on the same batches, and on halves of one batch."""
     found: dict[str, Any] = {}
-    for name, text in METHODS.items():
-        for data in ("same", "halves"):
+    for name, text in SHORT.items():
+        for data in ("same", "halves") if name == "rigl" else ("same",):
             model = DistributedDataParallel(network())
             session = begin(text, model, BUILDS["sgd"](list(model.parameters())))
             while not session.done:
@@ -413,14 +416,14 @@ def _two_ranks(rank: int) -> dict[str, Any]:
 
 def test_two_ranks_move_the_masks_of_one_process(tmp_path: Path) -> None:
     first, second = in_ranks(2, _two_ranks, tmp_path)
-    for name, text in METHODS.items():
+    for key, (weights, moved) in first.items():
+        others, moved_there = second[key]
+        assert all(map(torch.equal, weights, others))
+        assert moved == moved_there
+    for name, text in SHORT.items():
         session, model = begun(text)
         while not session.done:
             one_update(session, model, samples(16, seed=session.total_updates))
-        for data in ("same", "halves"):
-            (weights, moved), (others, moved_there) = first[f"{name} {data}"], second[f"{name} {data}"]
-            assert all(map(torch.equal, weights, others))
-            assert moved == moved_there
         weights, moved = first[f"{name} same"]
         assert all(map(torch.equal, weights, model.parameters()))
         assert moved == moves(session)
