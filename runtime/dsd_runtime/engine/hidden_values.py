@@ -70,11 +70,13 @@ class HiddenValues:
                 own.add_(hidden)
                 hidden.zero_()
 
-    @torch.no_grad()
     def hide(self) -> None:
-        """Takes the values of pruned weights out of the model; nothing if they are."""
-        if not self.is_open:
-            return
+        """Takes the values of pruned weights out of the model; nothing if they are (as after most updates)."""
+        if self.is_open:
+            self._hide()
+
+    @torch.no_grad()
+    def _hide(self) -> None:
         for name, own, hidden in self._pairs():
             pruned = own.clone() if name in self._trained else hidden.copy_(own)
             self._store.mask_tensor(name, own)

@@ -47,9 +47,13 @@ class MovementScores:
                 moved = self._hidden.dense(name).to(torch.float32).mul_(gradient)
                 self._added[name] = moved.mul_(-self._rate)
 
-    @torch.no_grad()
     def commit(self) -> None:
-        """Adds it, because the update was applied."""
+        """Adds it, because the update was applied; with other scores there is nothing to add."""
+        if self._added:
+            self._commit()
+
+    @torch.no_grad()
+    def _commit(self) -> None:
         for name, added in self._added.items():
             if self.values[name].device != added.device:
                 self.values[name] = self.values[name].to(added.device)
