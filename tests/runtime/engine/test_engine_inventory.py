@@ -485,6 +485,7 @@ def test_plain_weights_are_written_as_before(tmp_path: Path) -> None:
         '"is_trainable": 1': "true or false",
         '"input_dim": 2': "no 1 blocks of inputs along dim 2",
         '"made_by": 3': "must be",
+        '"output_blocks": 3': "no 3 equal blocks of outputs",
     }
     for field, said in wrong.items():
         path.write_text(path.read_text().replace('"shape": [4, 3]', f'"shape": [4, 3], {field}'))

@@ -9,10 +9,17 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+import dsd_lang
+from dsd_lang.base.layers import LayerInfo
+from dsd_lang.base.units import exact
+from dsd_lang.plan.allocation import Tensor as AllocatedTensor
+from dsd_lang.plan.allocation import allocate
 from dsd_runtime.engine.layers import inventory
+from dsd_runtime.engine.selection_plan import select_weights
 from dsd_runtime.experiment import run_flops
 from dsd_runtime.experiment.flops import forward_flops, update_flops, weights_of_layers
 from dsd_runtime.experiment.products import multiplications
+from dsd_runtime.models.torchvision_models import torchvision_model
 from dsd_runtime.results.reading import read_results
 
 from .conftest import Run, stopping_after
@@ -183,3 +190,36 @@ def test_counting_changes_nothing_and_is_done_once(dsd_run: Run, monkeypatch: py
     assert uncounted.weights() == counted.weights()
     assert uncounted.result["phases"] == counted.result["phases"]
     assert "not counted" not in dsd_run(text, out="counted").err
+
+
+@pytest.mark.parametrize(
+    ("selection", "published"),
+    [
+        ("80%", 0.23),
+        ("80% alloc=erk layers=conv,fc", 0.42),
+        ("90% alloc=erk layers=conv,fc", 0.24),
+        ("90% layers=conv,fc", 0.10),  # no layer dense: with the first one it would be 0.126
+    ],
+)
+def test_sparse_resnet50_has_the_published_share_of_the_flops(
+    resnet50: tuple[dict[str, int], tuple[LayerInfo, ...]], selection: str, published: float
+) -> None:
+    """Figure 2 of Evci et al., *Rigging the Lottery*, ICML 2020, from counts alone: layers, as planned, and FLOPs."""
+    flops, layers = resnet50
+    assert sum(flops.values()) == pytest.approx(8.2e9, rel=0.005)
+    phase = dsd_lang.compile(f"dense 1ep lr=1; sparse {selection} 1ep").phases[1]
+    weights = {weight.name: weight for layer in layers for weight in layer.weights if weight.is_matrix}
+    names = select_weights(phase, layers).names
+    tensors = {name: AllocatedTensor(weights[name].size, weights[name].size, weights[name].shape) for name in names}
+    assert phase.target is not None
+    keep = allocate(phase.alloc, tensors, exact(phase.target.pruned or ""), minimum=1).keep
+    left = sum(flops[name.removesuffix(".weight")] * keep.get(name, w.size) / w.size for name, w in weights.items())
+    assert left / sum(flops.values()) == pytest.approx(published, abs=0.0075)
+
+
+@pytest.fixture(scope="module")
+def resnet50() -> tuple[dict[str, int], tuple[LayerInfo, ...]]:
+    """The FLOPs of a forward pass by layer, and the layers; without memory."""
+    with torch.device("meta"):
+        model, image = torchvision_model("resnet50"), torch.empty(1, 3, 224, 224)
+    return dict(update_flops(model, lambda: model(image).sum()).forward), inventory(model)
