@@ -208,7 +208,7 @@ ARGUMENTS: tuple[Argument, ...] = (
         SPARSE_OR_SET,
         "whole",
         "1",
-        "weights of a tensor kept in any case",
+        "weights (or units) of a tensor kept in any case",
         "pruning",
         field="minimum",
         example="0",

@@ -43,7 +43,7 @@ def tag(
     """Declares a module's kind or role if it cannot be inferred, and returns the module.
 
     ``parts`` maps the module's own parameter names to `ih` or `hh`, for selectors such as `birnn.hh`. ``input_dim`` is
-    the dimension of the inputs of its weights, for `N:M`: 1 by default, 0 for a weight that is [in, out].
+    the dimension of the inputs of its weights, for `N:M` and `unit=`: 1 by default, 0 for a weight that is [in, out].
     """
     roles = (role,) if role else ()
     setattr(module, TAG_ATTRIBUTE, LayerTag(kind, roles, bidirectional, dict(parts or {}), input_dim))

@@ -157,13 +157,13 @@ def test_input_channels_of_grouped_convolutions_are_those_of_the_layer() -> None
     for layer in (nn.Conv1d(6, 9, 2, groups=3), nn.ConvTranspose1d(6, 9, 2, groups=3), nn.ConvTranspose1d(6, 9, 2)):
         axes = input_axes(inventory(layer))
         chosen = choose_masks(
-            weights={"weight": layer.weight}, target=Pruned(HALF), unit=Unit("channel"), input_axes=axes
+            weights={"weight": layer.weight}, target=Pruned(Fraction(1, 3)), unit=Unit("channel"), input_axes=axes
         )
         with torch.no_grad():
             layer.weight.mul_(chosen.masks["weight"])
         x = torch.randn(1, 6, 5)
         dead = [i for i in range(6) if torch.equal(layer(x), layer(x * (torch.arange(6) != i)[None, :, None]))]
-        assert len(dead) == 3
+        assert len(dead) == 2
 
 
 def test_filters_of_transposed_convolutions_are_their_outputs() -> None:
