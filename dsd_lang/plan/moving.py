@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -70,31 +70,37 @@ def why_fixed(line: Iterable[Mapping[str, Any]]) -> tuple[str, str] | None:
     """
     phases = iter(line)
     phase = next(phases)
-    name, unit = ((phase.get(argument) or {}).get("name") for argument in ("update", "unit"))
+    name = _word(phase, "update")
     kinds = _kinds(phase)
     if name in (None, "none") or not kinds:
         return None
-    if unit not in (None, "weight"):
+    chosen_by = [phase, *_held(phases)] if "held" in kinds else [phase]
+    units = {_word(one, "unit") for one in chosen_by if _kinds(one) != {"held"}} - {None, "weight"}
+    for unit in sorted(map(str, units)):
         return f"`update={name}` moves single weights, and `unit={unit}` prunes several as one", "keep one of the two"
     if (phase.get("by") or {}).get("name") == "movement":
         return f"`update={name}` and `by=movement` both choose masks while the phase trains", "keep one of the two"
-    if "held" in kinds:
-        kinds |= _held_kinds(phases)
+    kinds = {kind for one in chosen_by for kind in _kinds(one)}
     if "nm" in kinds and (name != "magnitude" or "held" in kinds):
         advice = "prune a share (`sparse 50%`); on `sparse 2:4` itself `update=magnitude` keeps the pattern"
         return f"`update={name}` moves single weights, which would break a pattern `N:M`", advice
     return None
 
 
-def _held_kinds(earlier: Iterable[Mapping[str, Any]]) -> set[str]:
-    """The kinds of the targets that chose the masks which a phase holds."""
-    found: set[str] = set()
+def _held(earlier: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The phases that chose, or held, the masks which a phase after them holds."""
     for phase in earlier:
         kinds = _kinds(phase)
-        found |= kinds
-        if kinds != {"held"} and (not kinds or phase.get("others") != "hold"):
-            break
-    return found
+        if not kinds:
+            return
+        yield phase
+        if kinds != {"held"} and phase.get("others") != "hold":
+            return
+
+
+def _word(phase: Mapping[str, Any], argument: str) -> str | None:
+    """The word of an argument that may have parameters."""
+    return (phase.get(argument) or {}).get("name")
 
 
 def _kinds(phase: Mapping[str, Any]) -> set[str]:

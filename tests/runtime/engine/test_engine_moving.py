@@ -33,6 +33,7 @@ SET = RIGL.replace("rigl", "set")
 MAGNITUDE = RIGL.replace("rigl(drop=40%, ", "magnitude(")
 STATIC = "sparse 75% 20it lr=0.05; dense 2it state=reset"
 METHODS = {"rigl": RIGL, "set": SET, "magnitude": MAGNITUDE}
+ALLOTTED = {**METHODS, "erk": RIGL.replace("75%", "75% alloc=erk"), "global": SET.replace("75%", "75% scope=global")}
 
 
 def begun(text: str, build: str = "sgd", **options: object) -> tuple[Session, nn.Module]:
@@ -88,9 +89,9 @@ def test_a_scaled_plan_moves_masks_as_often() -> None:
 
 
 @pytest.mark.parametrize("build", BUILDS)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ALLOTTED)
 def test_counts_stay_and_nothing_is_off_the_masks(method: str, build: str) -> None:
-    session, model = begun(METHODS[method], build)
+    session, model = begun(ALLOTTED[method], build)
     before = session.sparsity()
     for number in updates(session, model):
         if not session.masks:

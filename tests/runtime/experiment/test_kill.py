@@ -14,7 +14,10 @@ from safetensors.torch import load_file
 
 from dsd_runtime.storage.checkpoint import weights_fingerprint
 
-SCHEDULE = "dense 2ep lr=0.05 decay=cosine\nsparse 50% 2ep\ndense 2ep\nsparse 0->80% every=5it 1ep\ndense 1ep\n"
+SCHEDULE = (
+    "dense 2ep lr=0.05 decay=cosine\nsparse 50% 2ep update=rigl(every=3it)\ndense 2ep\n"
+    "sparse 0->80% every=5it 1ep\ndense 1ep\n"
+)
 
 
 def _command(folder: Path, schedule: Path) -> list[str]:

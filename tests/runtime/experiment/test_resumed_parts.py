@@ -55,6 +55,8 @@ SCHEDULES = {
     "gain": "dense 1ep lr=0.05\nrepeat 5 until gain(val.acc) < 2% { sparse 30% of=remaining 1ep lr=0.05 }\ndense 1ep",
     "moments": "a: dense 25it lr=0.05\nsparse 60% from=@a.15it 15it clock=@a.15it\ndense 5it restore=@a.end",
     "global clock": "set clock=global decay=cosine lr=0.05\ndense 15it\nsparse 50% 15it\ndense 5it",
+    "moving masks": "sparse 80% 30it lr=0.05 update=rigl(every=4it, until=100%)\n"
+    "sparse held 10it update=set(drop=50%, every=3it)\nsparse 2:4 except=output 10it update=magnitude(every=3it)",
     "ramp": "sparse 0->80% every=4it 25it lr=0.05\ndense 1ep restore=saved",
 }
 
@@ -83,5 +85,5 @@ def _evaluations(outcome: Outcome) -> list[tuple[str, int, str, float]]:
     return [
         (line["label"], line["update"], line["name"], line["value"])
         for line in lines
-        if line["name"].partition(".")[0] in ("val", "test", "train")
+        if line["name"].partition(".")[0] in ("val", "test", "train", "masks")
     ]

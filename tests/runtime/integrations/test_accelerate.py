@@ -14,6 +14,7 @@ from trainer_loops import (
     CLIP,
     ENFORCED,
     GROUPED,
+    MOVING,
     SPARSE,
     UPDATES,
     adamw,
@@ -55,7 +56,7 @@ class Loop:
                 self.optimizer.zero_grad()
 
 
-@pytest.mark.parametrize("text", [SPARSE, GROUPED, ENFORCED])
+@pytest.mark.parametrize("text", [SPARSE, GROUPED, ENFORCED, MOVING])
 def test_the_loop_is_equal_to_the_plain_loop_and_resumes_from_accelerates_own_checkpoint(
     tmp_path: Path, text: str
 ) -> None:

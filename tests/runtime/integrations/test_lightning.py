@@ -17,6 +17,7 @@ from trainer_loops import (
     CLIP,
     ENFORCED,
     GROUPED,
+    MOVING,
     SPARSE,
     UPDATES,
     adamw,
@@ -89,7 +90,7 @@ def fit(text: str = SPARSE, module: Module | None = None, **options: Any) -> tup
     return schedule, module, runs
 
 
-@pytest.mark.parametrize("text", [SPARSE, GROUPED, ENFORCED])
+@pytest.mark.parametrize("text", [SPARSE, GROUPED, ENFORCED, MOVING])
 def test_it_is_equal_to_the_plain_loop(text: str) -> None:
     expected, masks = plain_loop(text)
     schedule, module, _ = fit(text)
@@ -99,7 +100,7 @@ def test_it_is_equal_to_the_plain_loop(text: str) -> None:
     assert all(torch.equal(found[f"network.{name}"], mask) for name, mask in masks.items())
 
 
-@pytest.mark.parametrize("text", [SPARSE, GROUPED, ENFORCED])
+@pytest.mark.parametrize("text", [SPARSE, GROUPED, ENFORCED, MOVING])
 def test_it_resumes_bit_identical_from_lightnings_own_checkpoint(tmp_path: Path, text: str) -> None:
     _, whole, _ = fit(text)
     keeper = lightning.callbacks.ModelCheckpoint(tmp_path, save_top_k=-1, filename="{epoch}")
@@ -171,6 +172,17 @@ def test_an_update_that_the_scaler_skips_advances_nothing(fused: bool | None) ->
     skipped = runs.global_step - schedule.session.total_updates
     assert skipped >= 1
     assert schedule.session.phase.mode == "sparse"
+
+
+def test_masks_move_where_gradients_are_unscaled_before_the_step() -> None:
+    text = "dense 4it lr=1e-2; sparse 50% 8it update=rigl(every=2it)"
+    with pytest.warns(DsdWarning, match="ended after"):
+        schedule, _, _ = fit(text, Overflowing(), **scaled(torch.amp.GradScaler("cpu", init_scale=64.0)))
+    assert [event.update for event in schedule.session.events if event.kind == "move"] == [6, 8]
+    fused = Overflowing()
+    fused.fused = True
+    with pytest.raises(dsd_lang.DsdError, match="has `update=`, and a fused optimizer unscales its gradients only"):
+        fit(text, fused, **scaled(torch.amp.GradScaler("cpu", init_scale=64.0)))
 
 
 def with_scheduler(optimizer: Any) -> Any:

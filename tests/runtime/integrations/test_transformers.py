@@ -19,6 +19,7 @@ from trainer_loops import (
     CLIP,
     ENFORCED,
     GROUPED,
+    MOVING,
     SPARSE,
     UPDATES,
     adamw,
@@ -100,7 +101,7 @@ def train(folder: Path, text: str = SPARSE, **options: Any) -> tuple[SparsitySch
     return schedule, trainer
 
 
-@pytest.mark.parametrize("text", [SPARSE, GROUPED, ENFORCED])
+@pytest.mark.parametrize("text", [SPARSE, GROUPED, ENFORCED, MOVING])
 def test_it_is_equal_to_the_plain_loop(tmp_path: Path, text: str) -> None:
     expected, masks = plain_loop(text)
     schedule, trainer = train(tmp_path, text)
@@ -129,7 +130,13 @@ def test_the_trainers_own_optimizer_is_driven_by_the_schedule_alone(tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("text", "at"),
-    [(SPARSE, 2 * UPDATES), (SPARSE, 2 * UPDATES - 1), (GROUPED, 2 * UPDATES - 1), (ENFORCED, 2 * UPDATES)],
+    [
+        (SPARSE, 2 * UPDATES),
+        (SPARSE, 2 * UPDATES - 1),
+        (GROUPED, 2 * UPDATES - 1),
+        (ENFORCED, 2 * UPDATES),
+        (MOVING, 2 * UPDATES - 1),
+    ],
 )
 def test_it_resumes_bit_identical_from_the_trainers_own_checkpoint(tmp_path: Path, text: str, at: int) -> None:
     """At the end of an epoch and within one, in the sparse phase."""

@@ -23,6 +23,10 @@ ENFORCED = f"{SPARSE} enforce=srste(decay=0.01)"
 """The same, with pruned weights that train on."""
 
 
+MOVING = f"{SPARSE} update=rigl(drop=50%, every=2it, until=100%)"
+"""The same, with masks that move."""
+
+
 def network(seed: int = 0) -> nn.Sequential:
     """A perceptron with dropout, so that the random generators matter."""
     torch.manual_seed(seed)
