@@ -66,6 +66,4 @@ def semantic_hash(phases: Iterable[Phase]) -> str:
 
 def meaning_without_parent(phase: Phase) -> tuple[Any, ...]:
     """Equal only for phases that do the same, apart from their parent; the rounds of a loop share their parts."""
-    values = _OTHERS(phase.__dict__)
-    others = [value if isinstance(value, (str, int)) else id(value) for value in values]
-    return (phase.layers, phase.except_, *others)
+    return (phase.layers, phase.except_, *map(id, _OTHERS(phase.__dict__)))

@@ -328,6 +328,19 @@ def test_the_lint_path_is_light() -> None:
     assert result.stdout.strip() == "[]"
 
 
+def test_messages_of_rules_are_loaded_for_the_first_mistake() -> None:
+    import subprocess
+    import sys
+
+    program = (
+        "import sys; from dsd_lang.analysis import analyse; "
+        "told = ['dsd_lang.rules.wrong_value' in sys.modules for text in sys.argv[1:] if analyse(text)]; print(told)"
+    )
+    texts = ["dense 9ep lr=0.1; sparse 50%; dense lr=prev", "dense 9ep lr=x"]
+    result = subprocess.run([sys.executable, "-c", program, *texts], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[False, True]"
+
+
 def test_thousands_of_phases_with_one_label_are_told_at_once() -> None:
     text = "dense 1ep lr=1\n" + "a: dense\n" * 3000
     found = [item for item in analyse(text).diagnostics if item.code == "DSD204"]
