@@ -42,12 +42,12 @@ class Enforcing(NamedTuple):
         option, every, decay, backward = _ENFORCEMENTS[name], None, 0.0, None
         if name == "topkast":
             backward = exact(option.value("backward", arguments))
-            every = parse_length(option.value("every", arguments)).updates(updates_per_epoch)
+            every = max(1, parse_length(option.value("every", arguments)).updates(updates_per_epoch))
         elif name != "hard" and phase.target.kind not in _FIXED_TARGETS and not _has_ramp(phase.target.model_dump()):
             every = 1
         if name == "srste":
             decay = float(exact(option.value("decay", arguments)))
-        is_moving = phase.by.name == "movement"
+        is_moving = phase.by.name == "movement" and phase.target.kind not in _FIXED_TARGETS
         rate = float(exact(_MOVEMENT.value("score_lr", phase.by.arguments))) if is_moving else None
         return cls(name, every, decay, backward, rate)
 

@@ -2,9 +2,9 @@
 
     hard      pruned weights are 0 and stay 0; with `by=movement` their last values are kept for their return
     ste       the forward pass has w M, and the gradient goes straight to all of w (Bengio et al. 2013)
-    srste     plus the gradient decay (1 - M) w (Zhou et al. 2021, equation 7)
+    srste     plus the gradient decay (1 - M) w (Zhou et al. 2021)
     topkast   the gradient goes to the largest weights of a second, larger share; the rest stands still
-              (Jayakumar et al. 2020, section 2)
+              (Jayakumar et al. 2020)
 
 An update is: backward, :meth:`ActingMasks.begin_update`, clip, optimizer step, `hide()` with the same or new masks.
 """
@@ -12,6 +12,7 @@ An update is: backward, :meth:`ActingMasks.begin_update`, clip, optimizer step, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -25,6 +26,42 @@ from dsd_runtime.engine.hidden_values import HiddenValues
 from dsd_runtime.engine.movement import MovementScores, gradient_of
 from dsd_runtime.masks import MaskStore
 from dsd_runtime.masks.shards import local_of
+
+Strength = Callable[[str], float]
+"""By the name of a mask."""
+
+
+def _decay(rule: Enforcing, store: MaskStore, optimizer: Optimizer) -> Strength:
+    """SR-STE's lambda."""
+    return lambda name: rule.decay
+
+
+def _exploration(rule: Enforcing, store: MaskStore, optimizer: Optimizer) -> Strength:
+    """Top-KAST's exploration loss: weight decay over the share in use; the optimizer itself adds it once."""
+    groups = optimizer.param_groups
+    decays = {id(weight): float(group.get("weight_decay", 0)) for group in groups for weight in group["params"]}
+    alive = store.alive_counts()
+
+    def strength(name: str) -> float:
+        weight = store.parameters(name)[0]
+        return decays.get(id(weight), 0.0) * (weight.numel() / max(1, alive[name]) - 1)
+
+    return strength
+
+
+@dataclass(frozen=True, slots=True)
+class Enforcement:
+    """One `enforce=`: what the values of pruned weights that a step trains are multiplied by in their gradients."""
+
+    pull: Callable[[Enforcing, MaskStore, Optimizer], Strength] | None = None
+
+
+ENFORCEMENTS: dict[str, Enforcement] = {
+    "hard": Enforcement(),
+    "ste": Enforcement(),
+    "srste": Enforcement(_decay),
+    "topkast": Enforcement(_exploration),
+}
 
 
 class ActingMasks:
@@ -129,33 +166,15 @@ class ActingMasks:
     @torch.no_grad()
     def _add_decay(self, optimizer: Optimizer) -> None:
         """Adds SR-STE's decay of pruned weights, or Top-KAST's of those that only the gradient reaches."""
-        strength = self._strength(optimizer)
-        if strength is None:
+        pull = ENFORCEMENTS[self.rule.name].pull
+        if pull is None:
             return
+        strength = pull(self.rule, self.store, optimizer)
         for name, values in self.hidden.trained_parts():
             alpha = strength(name)
             if alpha and gradient_of(self.store, name, f"enforce={self.rule.name}") is not None:
                 first = next(weight.grad for weight in self.store.parameters(name) if weight.grad is not None)
                 local_of(first).add_(values, alpha=alpha)
-
-    def _strength(self, optimizer: Optimizer) -> Callable[[str], float] | None:
-        """The factor of a weight's hidden values in its gradient."""
-        if self.rule.name == "srste":
-            return lambda name: self.rule.decay
-        if self.rule.name != "topkast":
-            return None
-        decays = {
-            id(weight): float(group.get("weight_decay", 0))
-            for group in optimizer.param_groups
-            for weight in group["params"]
-        }
-        alive = self.store.alive_counts()
-
-        def exploring(name: str) -> float:
-            weight = self.store.parameters(name)[0]
-            return decays.get(id(weight), 0.0) * (weight.numel() / max(1, alive[name]) - 1)
-
-        return exploring
 
     # --- state --------------------------------------------------------------------------------------------------------
 

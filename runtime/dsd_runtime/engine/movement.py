@@ -1,6 +1,6 @@
 """The scores of `by=movement`: S = -score_lr x the sum of w dL/dw over the updates of a phase.
 
-Sanh et al. 2020, *Movement Pruning*, equation (4): the gradient of S is that of the mask, w times the gradient at the
+Sanh et al. 2020, *Movement Pruning*: the gradient of S is that of the mask, w times the gradient at the
 masked weight, passed straight through the selection. So weights that move away from zero have the largest scores.
 """
 

@@ -15,8 +15,10 @@ from engine_loops import backward, begin, is_positive_zero, network, one_update,
 from torch import Tensor, nn, optim
 
 import dsd_lang
+from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.base.errors import DsdError
 from dsd_runtime import CapturedMasks, Session, load_checkpoint, save_checkpoint
+from dsd_runtime.engine.acting_masks import ENFORCEMENTS
 
 START = [1.0, -0.5, 0.25, 2.0]
 
@@ -429,6 +431,10 @@ def test_halves_that_are_left_open_mask_the_model_again() -> None:
     session.after_update(applied=False)
     for name, value in before.items():
         assert torch.equal(model.state_dict()[name], value)
+
+
+def test_every_way_of_the_language_is_here() -> None:
+    assert {option.name for option in BY_NAME["enforce"].options if option.is_supported} == set(ENFORCEMENTS)
 
 
 def test_the_plan_reads_defaults_from_the_registry() -> None:

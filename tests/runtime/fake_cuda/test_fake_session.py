@@ -27,6 +27,9 @@ PLANS = {
     "remaining": "sparse 50% scope=global 1it lr=0.1; sparse 20% of=remaining 1it; sparse held 1it; dense 1it",
     "by layer": 'sparse ["fc.0": 30%, "fc.2": 60%] 1it lr=0.1; sparse 50% layers="fc.0" others=hold 1it',
     "largest": "sparse 50% by=magnitude(order=largest) 2it lr=0.1 clip=value(1) l1=1e-4",
+    "topkast": "sparse 80% enforce=topkast(backward=50%, every=9it) 4it lr=0.1 wd=0.1; dense 1it",
+    "movement": "sparse 0->60% every=2it by=movement 5it lr=0.1; dense 1it",
+    "held ste": "sparse 50% 1it lr=0.1; sparse held enforce=srste 3it; dense 1it",
     "rates": "dense 4it lr=0.1 decay=cosine warmup=2it clip=norm(1); sparse 30% 2it lr=0.01",
 }
 OPTIMIZERS: dict[str, Callable[[Iterator[nn.Parameter]], Optimizer]] = {
@@ -75,6 +78,15 @@ def test_every_kind_of_phase(plan: str) -> None:
     with fake_cuda() as reads:
         work = work_of("lenet_300_100")
         assert reads_within_phases(attached(plan, work), work, reads) == []
+
+
+@pytest.mark.parametrize("phase", ["2:4 enforce=srste", "50% enforce=ste", "50% by=movement enforce=ste"])
+def test_new_masks_after_every_update_read_what_a_selection_reads(phase: str) -> None:
+    with fake_cuda() as reads:
+        work = work_of("lenet_300_100")
+        found = reads_within_phases(attached(f"sparse {phase} 3it lr=0.1", work), work, reads)
+    assert found
+    assert all(" in masks/" in read for read in found)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
