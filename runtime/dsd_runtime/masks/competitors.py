@@ -137,12 +137,11 @@ class Units:
         found, grid = self._entrants.score(name), self._grids[name]
         alive = next(iter(self._alive(name)), None)
         values = self._whole(name, found.as_values())
-        broken = first_non_finite([values], None if alive is None else [alive.reshape(-1)])
-        if broken is not None:
-            raise self._entrants.refusal(name, broken[1])
+        if (broken := _first_broken(values, alive)) is not None:
+            raise self._entrants.refusal(name, broken)
         scores = grid.firsts(values) if found.is_drawn else grid.sums(values, alive)
-        if (too_large := first_non_finite([scores], None)) is not None:
-            raise self._entrants.refusal(name, grid.first_weight(too_large[1]))
+        if (too_large := _first_broken(scores, None)) is not None:
+            raise self._entrants.refusal(name, grid.first_weight(too_large))
         if self._unit != WEIGHT:
             self._scores[name] = scores
         return scores
@@ -157,6 +156,15 @@ class Units:
     def _whole(self, name: str, own: Tensor) -> Tensor:
         weight = self._entrants.weights[name]
         return gathered(own, weight) if is_sharded(weight) else own
+
+
+def _first_broken(scores: Tensor, among: Tensor | None) -> int | None:
+    """The first flat index of a competing score that is not finite."""
+    is_fine = torch.isfinite(scores)
+    if bool((is_fine if among is None else is_fine.logical_or_(~among)).all()):
+        return None
+    found = first_non_finite([scores], None if among is None else [among.reshape(-1)])
+    return None if found is None else found[1]
 
 
 def _axis(entrants: Entrants, name: str) -> InputAxis:

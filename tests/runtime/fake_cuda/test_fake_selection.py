@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import pytest
 import torch
 from fake_cuda import devices_of, fake_cuda
 from torch import Tensor
 
+from dsd_lang.plan.weight_units import Unit
 from dsd_runtime.masks import NofM, PerSelector, Pruned, Remaining, Target, choose_masks
-from dsd_runtime.masks.choose import Competition
 
 HALF = Fraction(1, 2)
 READS_OF_A_COMPETITION, READS_OF_A_TENSOR = 8, 8
@@ -25,12 +26,33 @@ def weights(*, elements: int = 1 << 16, dtype: torch.dtype = torch.float32) -> d
 @pytest.mark.parametrize("scope", ["layer", "global"])
 @pytest.mark.parametrize("score", ["magnitude", "random"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_every_target(target: Target, scope: Competition, score: str, dtype: torch.dtype) -> None:
+def test_every_target(target: Target, scope: str, score: str, dtype: torch.dtype) -> None:
     with fake_cuda():
         ours = weights(dtype=dtype)
         alive = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in ours.items()}
         selectors = {"first": 0, "second": 1}
         chosen = choose_masks(weights=ours, target=target, scope=scope, by=score, alive=alive, selectors=selectors)
+        assert devices_of(chosen.masks) == {"cuda"}
+        assert [mask.shape for mask in chosen.masks.values()] == [weight.shape for weight in ours.values()]
+
+
+@pytest.mark.parametrize("target", [Pruned(HALF), Remaining(HALF)])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"scope": "row"},
+        {"scope": "row", "alloc": "erk"},
+        {"unit": Unit("row")},
+        {"unit": Unit("channel"), "scope": "global"},
+        {"unit": Unit("block", 3, 5), "scope": "group"},
+        {"unit": Unit("filter"), "by": "random"},
+    ],
+)
+def test_rows_and_units(target: Target, how: dict[str, Any]) -> None:
+    with fake_cuda():
+        ours = weights()
+        alive = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in ours.items()}
+        chosen = choose_masks(weights=ours, target=target, alive=alive, **how)
         assert devices_of(chosen.masks) == {"cuda"}
         assert [mask.shape for mask in chosen.masks.values()] == [weight.shape for weight in ours.values()]
 
