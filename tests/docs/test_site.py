@@ -104,6 +104,12 @@ def test_every_marker_of_a_page_is_known(site: Path) -> None:
         assert "INCLUDE " not in page.read_text(encoding="utf-8")
 
 
+def test_no_page_shows_its_settings_as_text(site: Path) -> None:
+    """What stands between `---` at the head of a page is read by the site, and not shown."""
+    shown = [page for page in site.rglob("*.html") if re.search(r"<p>-{3}\s", page.read_text(encoding="utf-8"))]
+    assert shown == []
+
+
 def test_reports_are_small_and_have_their_script_beside_them(site: Path) -> None:
     reports = sorted((site / "reports").glob("*.html"))
     assert reports
