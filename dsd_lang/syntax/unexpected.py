@@ -64,9 +64,11 @@ def _advice(recovery: Recovery, index: int, token: Token, accepted: set[str]) ->
     after = recovery.kind(index + 1)
     previous = recovery.kind(index - 1) if index else ""
     if token.kind == "LBRACE" and "SET" in accepted:
-        return "", "a block follows `repeat`, `for`, `sweep`, `fork` or the label of a branch"
+        return "", "a block follows `repeat`, `for`, `sweep`, `fork`, `def`, `within` or the label of a branch"
     if token.kind in STATEMENT_WORDS and previous == "COLON":
-        return "", "only phases and branches of a `fork` have labels"
+        if token.kind == "SWEEP":
+            return "", "a branch of a `fork` is a phase, a call or a block: write `label: { sweep ... }`"
+        return "", "only phases, calls, sweeps, `within` and branches of a `fork` have labels"
     if token.kind == "COMPARATOR" and token.text == "==" and "SELECTING" in accepted:
         return "did you mean `=`?", ""
     if token.kind == "DOTTED" and after == "COLON":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dsd_lang.base.arms import split_index, split_path
 from dsd_lang.plan.seeds import arm_of
 from dsd_runtime.results.figures.parts import (
     Figure,
@@ -113,25 +114,29 @@ def heat_map(results: Results) -> Figure | None:
 def _measured(results: Results, names: Sequence[str], metric: str) -> list[tuple[str, list[PhaseResult], MeanOfSeeds]]:
     """Each arm's ends that share the swept values, with the mean of their metric, in the order of the sweep."""
     groups: dict[tuple[str, ...], list[PhaseResult]] = {}
-    for phases in ends_by_arm(results).values():
-        for phase in phases:
-            if all(name in phase.variables for name in names):
-                values = (phase.variables[name] for name in names)
-                groups.setdefault((_arm_within(phase.path), *values), []).append(phase)
+    ends = [phase for phases in ends_by_arm(results).values() for phase in phases if phase.variables.keys() >= set(names)]
+    arms = _arms_within([phase.path for phase in ends])
+    for arm, phase in zip(arms, ends, strict=True):
+        groups.setdefault((arm, *(phase.variables[name] for name in names)), []).append(phase)
     found = [
         (key[0], phases, mean_of([phase.metrics.get(metric) for phase in phases])) for key, phases in groups.items()
     ]
     return [(arm, phases, mean) for arm, phases, mean in found if mean is not None]
 
 
-def _arm_within(path: str) -> str:
-    """The arm without its swept values; what begins with a digit is the rest of a value.
+def _arms_within(paths: Sequence[str]) -> list[str]:
+    """The arms without their swept values; with the labels of sweeps only where these tell arms apart.
 
-    >>> _arm_within("s=25%.dsd.seed0"), _arm_within("dsd.s=0.5,w=1e-4"), _arm_within("s=25%")
-    ('dsd', 'dsd', '')
+    >>> _arms_within(["s=25%.dsd.seed0", "dsd.s=0.5,w=1e-4", "s=25%", "dsd.grid[0.5].seed1"])
+    ['dsd', 'dsd', '', 'dsd']
+    >>> _arms_within(["a[25%]", "b[25%]"])
+    ['a', 'b']
     """
-    parts = arm_of(path).split(".")
-    return ".".join(part for part in parts if "=" not in part and not part[:1].isdigit())
+    split = [[split_index(part) for part in split_path(arm_of(path))] for path in paths]
+    named = [[(name, index) for name, index in parts if "=" not in name and not name[:1].isdigit()] for parts in split]
+    whole = [".".join(name for name, _ in parts) for parts in named]
+    short = [".".join(name for name, index in parts if not index) for parts in named]
+    return short if len(set(short)) == len(set(whole)) else whole
 
 
 def _value(phase: PhaseResult, name: str) -> float | str:
