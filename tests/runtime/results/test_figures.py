@@ -110,6 +110,15 @@ def test_each_arm_within_a_sweep_has_a_line_of_its_own(tmp_path: Path) -> None:
     assert figure.headers[:2] == ("arm", "s")
 
 
+def test_arms_of_labelled_sweeps_are_lines_under_the_names_of_their_branches(tmp_path: Path) -> None:
+    text = """def grid(b) { grid: sweep s in 25%, 50% { dense 1ep lr=0.1; sparse s 1ep by=b } }
+fork seeds=2 { magnitude: grid(magnitude); random: grid(random); no: dense 2ep lr=0.1 }"""
+    figure = figure_of(run_of(tmp_path, text), "sensitivity")
+    assert [(row["arm"], row["label"], row["seeds"]) for row in drawn(figure)] == [
+        ("magnitude", "0.25", 2), ("magnitude", "0.5", 2), ("random", "0.25", 2), ("random", "0.5", 2),
+    ]  # fmt: skip
+
+
 def test_a_heat_map_has_a_cell_for_each_pair(tmp_path: Path) -> None:
     cells = drawn(figure_of(run_of(tmp_path, GRID), "heat map"))
     assert [(cell["x"], cell["y"]) for cell in cells] == [

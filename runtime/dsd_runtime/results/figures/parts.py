@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from dsd_lang.base.arms import names_arm, split_index, split_path
 from dsd_lang.plan.seeds import arm_of
 from dsd_runtime.results.parts import PhaseResult
 from dsd_runtime.results.results import Results
@@ -132,9 +133,19 @@ def ends_by_arm(results: Results) -> dict[str, list[PhaseResult]]:
 
 def swept(results: Results) -> tuple[str, ...]:
     """The names of the values that a `sweep` varies, in order; a loop's number is none."""
-    names = dict.fromkeys(name for phase in results.phases for name in phase.variables)
-    paths = {phase.path for phase in results.phases}
-    return tuple(name for name in names if any(re.search(rf"(^|[/.,\[]){re.escape(name)}=", path) for path in paths))
+    values = {(name, text, phase.path) for phase in results.phases for name, text in phase.variables.items()}
+    found = {name for name, text, path in values if _is_swept(name, text, path)}
+    return tuple(
+        name for name in dict.fromkeys(n for phase in results.phases for n in phase.variables) if name in found
+    )
+
+
+def _is_swept(name: str, value: str, path: str) -> bool:
+    """Whether an arm on a path is named by the value of a variable: `s=25%`, `grid[s=25%,w=0]` or `grid[25%]`."""
+    if re.search(rf"(^|[/.,\[]){re.escape(name)}=", path):
+        return True
+    labelled = ((part, split_index(part)) for part in split_path(path))
+    return any("" in index and names_arm(f"{label}[{name}={value}]", part) for part, (label, index) in labelled)
 
 
 def rounds(results: Results) -> dict[str, list[PhaseResult]]:

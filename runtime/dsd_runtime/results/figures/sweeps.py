@@ -114,7 +114,9 @@ def heat_map(results: Results) -> Figure | None:
 def _measured(results: Results, names: Sequence[str], metric: str) -> list[tuple[str, list[PhaseResult], MeanOfSeeds]]:
     """Each arm's ends that share the swept values, with the mean of their metric, in the order of the sweep."""
     groups: dict[tuple[str, ...], list[PhaseResult]] = {}
-    ends = [phase for phases in ends_by_arm(results).values() for phase in phases if phase.variables.keys() >= set(names)]
+    ends = [
+        phase for phases in ends_by_arm(results).values() for phase in phases if phase.variables.keys() >= set(names)
+    ]
     arms = _arms_within([phase.path for phase in ends])
     for arm, phase in zip(arms, ends, strict=True):
         groups.setdefault((arm, *(phase.variables[name] for name in names)), []).append(phase)
@@ -127,10 +129,10 @@ def _measured(results: Results, names: Sequence[str], metric: str) -> list[tuple
 def _arms_within(paths: Sequence[str]) -> list[str]:
     """The arms without their swept values; with the labels of sweeps only where these tell arms apart.
 
-    >>> _arms_within(["s=25%.dsd.seed0", "dsd.s=0.5,w=1e-4", "s=25%", "dsd.grid[0.5].seed1"])
-    ['dsd', 'dsd', '', 'dsd']
-    >>> _arms_within(["a[25%]", "b[25%]"])
-    ['a', 'b']
+    >>> _arms_within(["s=25%.dsd.seed0", "dsd.s=0.5,w=1e-4", "s=25%"]), _arms_within(["a[25%]", "b[25%]"])
+    (['dsd', 'dsd', ''], ['a', 'b'])
+    >>> _arms_within(["dsd.grid[0.5].seed0", "dsd.grid[25%].seed0", "no.grid[25%].seed0"])
+    ['dsd', 'dsd', 'no']
     """
     split = [[split_index(part) for part in split_path(arm_of(path))] for path in paths]
     named = [[(name, index) for name, index in parts if "=" not in name and not name[:1].isdigit()] for parts in split]
