@@ -119,6 +119,16 @@ fork seeds=2 { magnitude: grid(magnitude); random: grid(random); no: dense 2ep l
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("count", "mark"), [(8, "line"), (9, "rect")])
+def test_many_arms_are_rows_of_cells_and_not_lines(tmp_path: Path, count: int, mark: str) -> None:
+    arms = "; ".join(f"a{number}: grid()" for number in range(count))
+    text = f"def grid() {{ sweep s in 25%, 50% {{ sparse s 1ep lr=0.1 }} }}\nfork {{ {arms} }}"
+    figure = figure_of(run_of(tmp_path, text), "sensitivity")
+    marks = [layer["mark"]["type"] for layer in figure.spec["layer"]]
+    assert mark in marks
+    assert len(drawn(figure)) == 2 * count
+
+
 def test_a_heat_map_has_a_cell_for_each_pair(tmp_path: Path) -> None:
     cells = drawn(figure_of(run_of(tmp_path, GRID), "heat map"))
     assert [(cell["x"], cell["y"]) for cell in cells] == [

@@ -24,6 +24,8 @@ from dsd_runtime.results.parts import PhaseResult
 from dsd_runtime.results.results import Results
 from dsd_runtime.results.tables import direction, main_metric
 
+_MOST_LINES = 8
+
 
 def sensitivity(results: Results) -> Figure | None:
     """The metric at the end over one swept value for each arm of the sweep, with a 95% interval over the seeds."""
@@ -36,28 +38,16 @@ def sensitivity(results: Results) -> Figure | None:
     ]
     if len({row["label"] for row in rows}) < 2:
         return None
-    several = len({row["arm"] for row in rows}) > 1
-    hue = {"color": colour()} if several else {}
-    is_numeric = all(isinstance(row["x"], float) for row in rows)
-    x = quantity("x", names[0]) if is_numeric else {"field": "x", "type": "ordinal", "title": names[0], "sort": None}
-    interval = {
-        "transform": [{"filter": "isValid(datum.low)"}],
-        "mark": {"type": "errorbar", "ticks": True},
-        "encoding": {"x": x, "y": quantity("low", metric), "y2": {"field": "high"}, **hue},
-    }
-    line = {
-        "mark": {"type": "line", "point": {"filled": True, "size": 40}},
-        "encoding": {"x": x, "y": quantity("mean", metric), **hue},
-    }
+    num_arms = len({row["arm"] for row in rows})
     return Figure(
         name="sensitivity",
         title=f"Sensitivity to {names[0]}",
         caption=f"{metric} at the end over {names[0]}{_intervals(rows)}; {direction(metric, results)}.",
-        spec=chart(rows, layer=[*([interval] if has_interval(rows) else []), line]),
-        headers=(*(("arm",) if several else ()), names[0], metric, "95% from", "to", "seeds"),
+        spec=_lines(rows, names[0], metric) if num_arms <= _MOST_LINES else _cells_of_arms(rows, names[0], metric),
+        headers=(*(("arm",) if num_arms > 1 else ()), names[0], metric, "95% from", "to", "seeds"),
         rows=tuple(
             (
-                *((row["arm"],) if several else ()),
+                *((row["arm"],) if num_arms > 1 else ()),
                 row["label"],
                 cell_text(row["mean"]),
                 cell_text(row["low"]),
@@ -67,6 +57,34 @@ def sensitivity(results: Results) -> Figure | None:
             for row in rows
         ),
     )
+
+
+def _lines(rows: Sequence[Row], name: str, metric: str) -> Row:
+    """A line for each arm, with its interval."""
+    several = len({row["arm"] for row in rows}) > 1
+    hue = {"color": colour()} if several else {}
+    is_numeric = all(isinstance(row["x"], float) for row in rows)
+    x = quantity("x", name) if is_numeric else {"field": "x", "type": "ordinal", "title": name, "sort": None}
+    interval = {
+        "transform": [{"filter": "isValid(datum.low)"}],
+        "mark": {"type": "errorbar", "ticks": True},
+        "encoding": {"x": x, "y": quantity("low", metric), "y2": {"field": "high"}, **hue},
+    }
+    line = {
+        "mark": {"type": "line", "point": {"filled": True, "size": 40}},
+        "encoding": {"x": x, "y": quantity("mean", metric), **hue},
+    }
+    return chart(rows, layer=[*([interval] if has_interval(rows) else []), line])
+
+
+def _cells_of_arms(rows: Sequence[Row], name: str, metric: str) -> Row:
+    """A row of cells for each arm: more arms than a reader can tell apart by the colours of lines."""
+    axes = {
+        "x": {"field": "label", "type": "ordinal", "title": name, "sort": None, "axis": {"labelAngle": 0}},
+        "y": {"field": "arm", "type": "ordinal", "title": None, "sort": None},
+    }
+    cells = heat_cells(axes, "mean", metric, [row["mean"] for row in rows])
+    return chart(rows, layer=cells, height=26 * len({row["arm"] for row in rows}))
 
 
 def heat_map(results: Results) -> Figure | None:
