@@ -84,7 +84,10 @@ def _over_batches(measuring: Measuring, batches: list[Any], each: Callable[[str,
 def _divided_outputs(measuring: Measuring, temperature: float) -> Iterator[None]:
     """Within the block the model's outputs, its logits, are divided by the temperature."""
 
+    calls: list[nn.Module] = []
+
     def divide(module: nn.Module, inputs: object, output: object) -> object:
+        calls.append(module)
         if isinstance(output, Mapping) and output.get("loss") is not None and temperature != 1:
             raise DsdError(
                 f"`by={measuring.by}` divides the logits by `T={temperature:g}`, and the model computes its loss "
@@ -98,6 +101,12 @@ def _divided_outputs(measuring: Measuring, temperature: float) -> Iterator[None]
         yield
     finally:
         hook.remove()
+    if not calls and temperature != 1:
+        raise DsdError(
+            f"`by={measuring.by}` divides the logits by `T={temperature:g}`, and the loss function does not call the "
+            "model that it is given",
+            help="call the model itself and not a part of it, or write `grasp(T=1)`",
+        )
 
 
 def _divided(output: object, temperature: float) -> Any:

@@ -20,13 +20,33 @@ from dsd_runtime.training.synced_batch_norm import by_own_samples
 from dsd_runtime.training.tasks.task import Task
 
 
+class _ByForward(nn.Module):
+    """A model of which a task sees the forward pass and no shorter way: scores look at what goes in and out."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.whole = model
+
+    def forward(self, *arguments: Any, **named: Any) -> Any:
+        """The model's own."""
+        return self.whole(*arguments, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "states":  # what a captioning model has for a loss that leaves out padding
+            raise AttributeError(name)
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self.whole, name)
+
+
 def give_scores(run: PhaseRun, task: Task) -> None:
     """Gives them to the session of a phase; ``task`` computes on whole batches."""
     own, device = run.batches, run.precision.device
 
     def loss(model: nn.Module, batch: Any) -> Tensor:
         with by_own_samples(model):
-            return task.loss(model, batch.to(device))
+            return task.loss(_ByForward(model), batch.to(device))
 
     def batches(key: int) -> Iterator[Batch]:
         order = TrainingBatches(own.data, own.batch_size, derived_seed(key, "score"))

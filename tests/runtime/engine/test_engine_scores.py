@@ -466,3 +466,21 @@ def test_an_update_after_the_entry_is_that_of_a_given_mask() -> None:
     optimizer.step()
     for found, expected in zip(trained("snip"), fresh.parameters(), strict=True):
         torch.testing.assert_close(found, expected.detach())
+
+
+@pytest.mark.parametrize("more", ["scope=row", "alloc=erk", "scope=global unit=row", "unit=block(4, 2)"])
+@pytest.mark.parametrize("by", ["snip", "wanda(samples=16)", "sparsegpt(samples=16)"])
+def test_scopes_allocations_and_units_take_measured_scores(by: str, more: str) -> None:
+    """With as many weights as by magnitude; and where masks are of whole units, they are whole."""
+    counts = []
+    for score in (by, "magnitude"):
+        model = network()
+        session = begin(f"sparse 50% 2it lr=0.1 by={score} {more}", model, sgd(model))
+        session.score(loss_of, batches())
+        run(session, model)
+        assert_masked(session, model)
+        if "unit=row" in more:
+            assert all(mask.eq(mask[:, :1]).all() for mask in session.masks.values())
+        counts.append([int(mask.sum()) for mask in session.masks.values()])
+    if "global" not in more:  # where rows of layers compete, some have more weights than others
+        assert counts[0] == counts[1]

@@ -16,7 +16,7 @@ from dsd_runtime.storage.checkpoint import weights_fingerprint
 
 SCHEDULE = (
     "dense 2ep lr=0.05 decay=cosine\nsparse 50% 2ep update=rigl(every=3it)\ndense 2ep\n"
-    "sparse 0->80% every=5it 1ep\ndense 1ep\n"
+    "sparse 0->80% every=5it 1ep by=snip\ndense 1ep\n"
 )
 
 
