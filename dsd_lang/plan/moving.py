@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.options import UPDATES
-from dsd_lang.base.units import exact, parse_length
+from dsd_lang.base.units import Length, exact, parse_length
 from dsd_lang.plan.ramps import ramp_value
 
 if TYPE_CHECKING:
-    from dsd_lang.plan.parts import Function, Phase
+    from dsd_lang.plan.parts import Phase
 
 _OPTIONS = {option.name: option for option in UPDATES}
 
@@ -36,9 +36,10 @@ class MaskUpdates(NamedTuple):
         if choice is None or choice.name == "none":
             return None
         length = phase.duration.length.updates(updates_per_epoch)
-        every = parse_length(_argument(choice, "every")).updates(updates_per_epoch)
-        drop = exact(_argument(choice, "drop")) if _OPTIONS[choice.name].parameter("drop") is not None else Fraction(1)
-        return cls(choice.name, drop, every, exact(_argument(choice, "until")) * length)
+        name, given = choice.name, choice.arguments
+        every = parse_length(_argument(name, given, "every")).updates(updates_per_epoch)
+        drop = exact(_argument(name, given, "drop")) if _OPTIONS[name].parameter("drop") is not None else Fraction(1)
+        return cls(name, drop, every, exact(_argument(name, given, "until")) * length)
 
     def is_due(self, step: int) -> bool:
         """Whether update ``step`` of the phase (from 0) moves the masks."""
@@ -56,11 +57,22 @@ class MaskUpdates(NamedTuple):
         return max(0, min(updates, math.ceil(self.end)) - 1) // self.every
 
 
-def _argument(choice: Function, name: str) -> str:
+def moves_nothing(choice: Mapping[str, Any], length: Length) -> bool:
+    """Whether a phase of that length, in the unit of `every=`, has no mask update; ``choice`` is plain data.
+
+    >>> moves_nothing({"name": "rigl", "arguments": {}}, parse_length("120it"))
+    True
+    """
+    name, given = choice["name"], choice["arguments"]
+    every = parse_length(_argument(name, given, "every"))
+    return every.unit == length.unit and every.value >= exact(_argument(name, given, "until")) * length.value
+
+
+def _argument(method: str, given: Mapping[str, Any], name: str) -> str:
     """An argument of `update=`, or its default."""
-    parameter = _OPTIONS[choice.name].parameter(name)
+    parameter = _OPTIONS[method].parameter(name)
     assert parameter is not None
-    return str(choice.arguments.get(name, parameter.default or parameter.example))
+    return str(given.get(name, parameter.default or parameter.example))
 
 
 def why_fixed(line: Iterable[Mapping[str, Any]]) -> tuple[str, str] | None:

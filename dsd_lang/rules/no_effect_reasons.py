@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dsd_lang.base.conditions import CONDITION_FUNCTIONS
 from dsd_lang.base.layers import LayerInfo, Selector, are_disjoint, match, parse_selector
 from dsd_lang.base.named_tuples import NamedTuple
-from dsd_lang.base.units import exact
+from dsd_lang.base.units import Length, exact
 
 if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draft
@@ -174,6 +174,20 @@ def _no_update(context: Context, name: str, value: object) -> Reason | None:
     return None
 
 
+def _moves_nothing(context: Context, name: str, value: object) -> Reason | None:
+    from dsd_lang.plan.moving import moves_nothing  # few schedules need it
+
+    length = context.draft.length
+    if length is None or not length.value or not isinstance(value, dict) or value["name"] == "none":
+        return None
+    if (length.unit != "ep" and length.unit != "it") or not moves_nothing(value, Length(length.value, length.unit)):
+        return None
+    return (
+        f"`update=` has no effect: no mask update fits into {length.short}",
+        "write a shorter `every=`, or a longer phase",
+    )
+
+
 def _excluded_already(context: Context, name: str, value: object) -> Reason | None:
     """`except=` of layers that `layers=` of the same phase does not select."""
     if "layers" not in context.draft.given.arguments or context.kinds == {"held"}:
@@ -260,6 +274,7 @@ _CHECKED: tuple[tuple[_Check, tuple[str, ...]], ...] = (
     (_floor_twice, ("floor",)),
     (_decay_without_fall, ("decay",)),
     (_no_update, _TRAINING),
+    (_moves_nothing, ("update",)),
     (_excluded_already, ("except",)),
     (_without_target, ("layers",)),
     (_until_of_a_loop, ("until",)),

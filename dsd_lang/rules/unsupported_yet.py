@@ -34,7 +34,6 @@ from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import Diagnostic, Span
 from dsd_lang.plan.enforcing import Conflict, conflicts
-from dsd_lang.plan.moving import why_fixed
 from dsd_lang.plan.supported import unsupported_arguments, unsupported_in_phase
 from dsd_lang.syntax import nodes
 
@@ -80,8 +79,13 @@ def _conflicts(resolved: ResolvedProgram) -> Iterator[tuple[Conflict, Span]]:
 
 
 def _fixed_masks(resolved: ResolvedProgram) -> Iterator[tuple[tuple[str, str], Span]]:
-    for draft in resolved.book.phases:
-        if "update" in draft.attributes and (reason := why_fixed(_line_of(draft))) is not None:
+    moving = [draft for draft in resolved.book.phases if "update" in draft.attributes]
+    if not moving:
+        return
+    from dsd_lang.plan.moving import why_fixed  # few schedules need it
+
+    for draft in moving:
+        if (reason := why_fixed(_line_of(draft))) is not None:
             yield reason, _span_of(draft, "update") or draft.node.mode_span
 
 

@@ -129,6 +129,7 @@ BAD = [
     ("DSD209", "for s in 20%, 30% { sparse s (1/3) 5ep }", "s (1/3)", "not a function"),
     ("DSD210", "dense 9ep; sparse 50%; sparse held layers=fc; dense", "layers=fc", "changes nothing"),
     ("DSD210", "dense 9ep; sparse 50%; sparse held by=random; dense", "by=random", ""),
+    ("DSD210", "dense 9ep; sparse 50% 120it update=rigl; dense", "update=rigl", ""),
     ("DSD210", "dense 9ep; sparse 50%; sparse held scope=global; dense", "scope=global", ""),
     ("DSD210", "dense 9ep; sparse 50%; sparse held others=hold; dense", "others=hold", ""),
     ("DSD210", "dense 9ep; sparse 2:4 scope=global; dense", "scope=global", ""),
