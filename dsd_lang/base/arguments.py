@@ -145,9 +145,7 @@ ARGUMENTS: tuple[Argument, ...] = (
         home="selection",
         example="first_conv",
     ),
-    Argument(
-        "freeze", PHASE, "selectors", "none", "layers not trained", "overrides", example="embed", is_supported=False
-    ),
+    Argument("freeze", PHASE, "selectors", "none", "layers not trained", "overrides", example="embed"),
     Argument("others", SPARSE_OR_SET, "choice", "none", "masks of unselected layers", "pruning", words("none", "hold")),
     Argument(
         "lr",

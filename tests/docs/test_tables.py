@@ -49,8 +49,9 @@ def test_refused_values_are_marked() -> None:
     partly = scope._replace(options=tuple(one._replace(is_supported=len(one.name) > 5) for one in scope.options))
     assert docs_tables._values_and_meaning(partly)[0] == "`global`; *refused:* `layer`, `row`, `group`"
     assert "refused" not in docs_tables.arguments_table("rate")
-    refused = [line for line in docs_tables.arguments_table("overrides").split("\n") if "refused" in line]
-    assert [line.split("`")[1] for line in refused] == ["freeze="]
+    assert "refused" not in docs_tables.arguments_table("overrides")
+    unsupported = BY_NAME["freeze"]._replace(is_supported=False)
+    assert docs_tables._values_and_meaning(unsupported)[0] == "selectors; *refused* but for the default"
 
 
 def test_every_kind_of_value_has_words() -> None:

@@ -5,7 +5,7 @@ In training mode a batch norm does not read its running statistics, so no weight
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count as count_from_one
 from itertools import islice
@@ -20,12 +20,23 @@ from dsd_runtime.engine.stages import Stage
 Item = TypeVar("Item")
 
 
-def calibrate(model: nn.Module, stage: Stage, batches: Iterable[Item], forward: Callable[[Item], object]) -> None:
-    """Refreshes the statistics from as many batches as the phase's `calibrate=` asks for; does nothing without it."""
+def calibrate(
+    model: nn.Module,
+    stage: Stage,
+    batches: Iterable[Item],
+    forward: Callable[[Item], object],
+    *,
+    kept: Sequence[nn.Module] = (),
+) -> None:
+    """Refreshes the statistics from as many batches as the phase's `calibrate=` asks for; does nothing without it.
+
+    Those of the norms ``kept``, which the phase freezes, stay as they are.
+    """
     length = stage.phase.calibrate
-    if length is None or not batch_norms(model):
+    norms = [norm for norm in batch_norms(model) if all(norm is not one for one in kept)]
+    if length is None or not norms:
         return
-    with collecting_statistics(model):
+    with collecting_statistics(model, norms):
         for item in islice(batches, length.length.updates(stage.updates_per_epoch)):
             forward(item)
 
@@ -53,12 +64,11 @@ def _averages_over_calls() -> Callable[[nn.Module, object], None]:
 
 
 @contextmanager
-def collecting_statistics(model: nn.Module) -> Iterator[None]:
-    """Within the block each forward pass adds a batch to new statistics: their cumulative average.
+def collecting_statistics(model: nn.Module, norms: Sequence[_BatchNorm]) -> Iterator[None]:
+    """Within the block each forward pass adds a batch to new statistics of those norms: their cumulative average.
 
     The other layers are in evaluation mode, so dropout draws nothing. Modes and momentum are restored at the end.
     """
-    norms = batch_norms(model)
     modes = {module: module.training for module in model.modules()}
     momenta = [norm.momentum for norm in norms]
     hooks = [norm.register_forward_pre_hook(_averages_over_calls()) for norm in norms]

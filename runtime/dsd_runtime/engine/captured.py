@@ -109,3 +109,9 @@ class CapturedMasks:
                 f"phase `{phase.label or phase.id}` has `{name}`, whose weights change around each step",
                 help="call `session.step()` in this phase",
             )
+        if self._line.frozen.drops_gradients and self._line.frozen.names:
+            raise DsdError(
+                f"phase `{phase.label or phase.id}` has `freeze=`, and a captured update cannot leave gradients out "
+                "that processes average",
+                help="call `session.step()`",
+            )

@@ -78,6 +78,7 @@ class Halves:
         if not has_closure:
             require_asked(line.teacher, line.is_teacher_asked, line.stage.phase)
             self._gradients.require(call, optimizer, has_begun=self._guard.has_begun, is_scaled=scaler is not None)
+        line.frozen.drop_gradients()
         if scaler is not None:
             unscale(optimizer, scaler)
         line.boundary.acting.begin_update(optimizer)
@@ -158,6 +159,7 @@ class Halves:
         self.before("step()", clip=clip, scaler=scaler, has_closure=closure is not None, masks_later=masks_later)
         applied, moving = True, line.mask_update
         acting = line.boundary.acting if moving is None else None
+        closure = line.frozen.without_gradients(closure) if closure is not None else None
         try:
             if moving is not None and moving.replaces_step:
                 applied = take_no_step(scaler, closure)

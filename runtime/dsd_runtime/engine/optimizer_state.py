@@ -7,6 +7,7 @@ count; keep: nothing.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -47,6 +48,22 @@ def _forget(optimizer: Optimizer, parameter: Tensor) -> None:
         optimizer.state[parameter] = {
             name: torch.zeros_like(value) for name, value in state.items() if isinstance(value, Tensor)
         }
+
+
+def fill_missing_state(optimizer: Optimizer, parameters: Iterable[Parameter]) -> None:
+    """Gives parameters that were left out of updates the state that others of their group have, where torch needs it.
+
+    Its fused SGD fails if some weights have a buffer and others have none.
+    """
+    left_out = {id(parameter) for parameter in parameters}
+    for part in parts_of(optimizer):
+        groups = part.param_groups if isinstance(part, SGD) else []
+        for group in groups:
+            if not (group.get("fused") and any(part.state.get(one) for one in group["params"])):
+                continue
+            for one in group["params"]:
+                if id(one) in left_out and not part.state.get(one):
+                    part.state[one] = {"momentum_buffer": torch.zeros_like(one)}
 
 
 def _group_of(optimizer: Optimizer, parameter: Tensor) -> dict[str, Any]:

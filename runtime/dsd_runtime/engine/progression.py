@@ -16,6 +16,7 @@ from dsd_runtime.engine.distillation import BuildTeacher, Teacher, Teachers
 from dsd_runtime.engine.entry_undo import EntryUndo
 from dsd_runtime.engine.events import Event, EventKind, packed, record_event, unpacked
 from dsd_runtime.engine.finiteness import Finiteness
+from dsd_runtime.engine.frozen import Frozen
 from dsd_runtime.engine.generators import generator_states, set_generator_states
 from dsd_runtime.engine.layers import inventory
 from dsd_runtime.engine.learning_rate import GroupSchedules, RateOwner
@@ -95,6 +96,8 @@ class Progression:
             scoring=Scoring(model, self.ranks.processes, is_sharded=self.ranks.is_sharded),
             keeps_saved=keeps_saved,
         )
+        self.frozen = Frozen(model, drops_gradients=self.ranks.averages_gradients)
+        self.frozen.check(plan, self.boundary.layers)
         self.rate_owner = RateOwner(optimizer, self.groups)
         self.succession = Succession(self.timeline, table)
         self.moments = Moments(plan, model, self.references, best_metric, table)
@@ -204,6 +207,7 @@ class Progression:
         self.ranks.agree_on_weights([*self.model.named_parameters(), *self.boundary.acting.hidden.state_dict().items()])
         self._warn_of_what_was_not_reported(stage.phase)
         entry = self.ranks.together(lambda: self.boundary.prepare(stage, self.position.total))
+        frozen = self.ranks.together(lambda: self.frozen.choose(stage.phase, self.boundary.layers))
         schedule, clock_reading = self._schedule_of(stage)
         teacher = self.teachers.of(stage.phase)
         self.succession.cross(self.position.index, stage)
@@ -214,6 +218,7 @@ class Progression:
         self.teacher, self.is_teacher_asked = teacher, False
         self.boundary.clock_reading, self._schedule = clock_reading, schedule
         details = self.boundary.enter(stage, entry, self.optimizer)
+        self.frozen.enter(frozen, self.optimizer)
         self._set_rate(schedule(0), schedule.of_groups(0))
         self.moments.save("entered", stage, self.reading())
         self.moments.save_offsets(stage, self.reading())
@@ -269,6 +274,7 @@ class Progression:
         self._reshard()
         self.check_invariants()
         self.require_finite(gradients=has_gradients)
+        self.frozen.leave()
         self.moments.save("end", self.stage, self.reading())
         details = {"mask_hash": self.boundary.store.hash(), **self.boundary.counts()}
         self.record("exit", {"step": self.position.step, **details})
@@ -315,6 +321,14 @@ class Progression:
         self.rule = UpdateRule.of(stage.phase)
         self._moving = MovingMasks.of(stage, self.boundary, self.seed)
         self._has_offsets = self.moments.has_offsets(stage)
+
+    def _freeze_again(self) -> None:
+        """After loading: what the phase freezes, unless it is over."""
+        chosen = self.frozen.choose(self.stage.phase, self.boundary.layers)
+        if self.position.exited:
+            self.frozen.remember(chosen)
+        else:
+            self.frozen.enter(chosen, self.optimizer)
 
     def _schedule_of(self, stage: Stage) -> tuple[GroupSchedules, ClockReading | None]:
         own_rate = self.rate_owner.own_rate
@@ -371,6 +385,7 @@ class Progression:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Loads a state that `check_state()` has accepted."""
+        self.frozen.leave()
         if self._entry is not None:
             self._entry.undo_if_untouched()
             self._entry = None
@@ -390,6 +405,7 @@ class Progression:
         self._follow(self.stage)
         update = min(self.position.step, max(0, self.stage.length - 1))  # the last one's rate stays after a phase
         self._set_rate(self.position.rate, self._schedule.of_groups(update))
+        self._freeze_again()
         self.teacher = None if self.is_phase_over else self.teachers.of(self.stage.phase)
         self.is_teacher_asked = False
         set_generator_states(state["generators"])

@@ -51,7 +51,8 @@ class QuickStep:
         masks = _masks_of(optimizer, store) if store is not None else {}
         with torch.no_grad():
             for group in optimizer.param_groups:
-                update(optimizer.state, group, [one for one in group["params"] if one.grad is not None], masks)
+                if parameters := [one for one in group["params"] if one.grad is not None]:
+                    update(optimizer.state, group, parameters, masks)
         return True
 
 

@@ -125,6 +125,8 @@ class Ranks:
         group = wrapped.process_group if wrapped is not None else process_group
         self.processes = processes_of(model.parameters()) if self.is_sharded else Processes(group)
         self.count = self.processes.count
+        self.averages_gradients = self.is_sharded or group is not None
+        """Whether gradients of all weights that were trained at the start are expected in every backward pass."""
         self._left_out = frozenset(
             getattr(model, "_ddp_params_and_buffers_to_ignore", ()) if wrapped is None else wrapped.parameters_to_ignore
         )

@@ -124,6 +124,11 @@ def split_groups(plan: Plan, model: nn.Module, optimizer: Optimizer) -> RateGrou
             "`lr=[...]` gives groups of layers rates of their own, and `LBFGS` has one rate for all weights",
             help="write one rate, or use another optimizer",
         )
+    if getattr(optimizer.step, "_wrapped_by_lr_sched", False):
+        raise DsdError(
+            "the optimizer has a learning-rate scheduler, which does not know the groups of `lr=[...]`",
+            help="the schedule sets the learning rate: remove the scheduler",
+        )
     found = [_factors_by_memory(groups, model, optimizer) for groups in lists]
     parts = [_by_factors(group, found) for group in own]
     added = [(index, factors) for index, part in enumerate(parts) for factors in list(part)[1:]]

@@ -130,6 +130,7 @@ class Session(Standing):
     def release(self) -> None:
         """Undoes the overrides of phases on the model, for a caller that continues with another session on it."""
         self._line.overrides.release()
+        self._line.frozen.leave()
 
     def epochs(self) -> Iterator[int]:
         """Yields the numbers of the passes over the data, from 0 (or the position of a resumed run) to the end."""
@@ -248,7 +249,13 @@ class Session(Standing):
         """
         self._line.is_calibrated = True
         model = self.model
-        calibrate(model, self.stage, inputs, lambda item: model(*item) if isinstance(item, tuple) else model(item))
+        calibrate(
+            model,
+            self.stage,
+            inputs,
+            lambda item: model(*item) if isinstance(item, tuple) else model(item),
+            kept=self.kept_norms,
+        )
         if self.stage.phase.calibrate is not None:
             self._ranks.average_in_place(running_statistics(model))
 

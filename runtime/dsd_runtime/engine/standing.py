@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dsd_runtime.engine.boundary import Boundary
@@ -110,6 +110,16 @@ class Standing:
     def is_sharded(self) -> bool:
         """Whether this process has only some rows of the weights (FSDP2)."""
         return self._ranks.is_sharded
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """The names of the parameters that the phase's `freeze=` keeps from being trained now."""
+        return self._line.frozen.names
+
+    @property
+    def kept_norms(self) -> tuple[nn.Module, ...]:
+        """The batch norms that it freezes, whose running statistics stay."""
+        return self._line.frozen.norms
 
     def sparsity(self) -> dict[str, float]:
         """The exact pruned fraction of each selected weight by name, and of all together under `total`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import partial
 from typing import Any
@@ -13,10 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from dsd_lang.base.layers import LayerInfo
+from dsd_lang.plan import Phase, Plan
 from dsd_runtime.data.batch import Batch
+from dsd_runtime.engine.frozen import Frozen
 from dsd_runtime.experiment.flops import forward_flops, update_flops, weights_of_layers
 from dsd_runtime.experiment.setup import Prepared
 from dsd_runtime.models.registry import build_model
+from dsd_runtime.results.flops import frozen_key
 from dsd_runtime.training.tasks.choose import task_for
 
 
@@ -49,6 +52,10 @@ def _counted(prepared: Prepared, model: nn.Module, layers: Sequence[LayerInfo]) 
     batch = first.to(prepared.precision.device)
     with prepared.precision.autocast():
         found = update_flops(model, lambda: task.loss(model, batch))
+        frozen = {
+            frozen_key(phase): dict(update_flops(part, lambda: task.loss(model, batch)).backward)
+            for phase, part in _partly_frozen(plan, model, layers)
+        }
         teachers = {
             name: forward_flops(partial(task.rows, teacher, batch)) for name, teacher in _teachers(prepared).items()
         }
@@ -61,8 +68,20 @@ def _counted(prepared: Prepared, model: nn.Module, layers: Sequence[LayerInfo]) 
             for name in weights
         },
         "teachers": teachers,
+        **({"frozen": frozen} if frozen else {}),
         "samples_per_epoch": {phase.id: _samples_per_epoch(prepared, phase.batch) for phase in plan.phases},
     }
+
+
+def _partly_frozen(plan: Plan, model: nn.Module, layers: Sequence[LayerInfo]) -> Iterator[tuple[Phase, nn.Module]]:
+    """The model as each different `freeze=` of the plan leaves it."""
+    frozen = Frozen(model, drops_gradients=False)
+    for phase in {phase.freeze: phase for phase in plan.phases if phase.freeze}.values():
+        frozen.enter(frozen.choose(phase, layers), None)
+        try:
+            yield phase, model
+        finally:
+            frozen.leave()
 
 
 def _teachers(prepared: Prepared) -> dict[str, nn.Module]:

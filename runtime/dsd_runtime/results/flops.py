@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +39,17 @@ class CountedLayer:
 
 @dataclass(frozen=True, slots=True)
 class CountedUpdate:
-    """What was counted for one batch of ``samples``; ``batch`` says its shapes, ``teachers`` their forward passes."""
+    """What was counted for one batch of ``samples``; ``batch`` says its shapes, ``teachers`` their forward passes.
+
+    ``frozen`` has the backward passes by layer under each `freeze=`.
+    """
 
     samples: int
     batch: str
     layers: Mapping[str, CountedLayer]
     teachers: Mapping[str, int]
     samples_per_epoch: Mapping[str, int]
+    frozen: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @classmethod
     def of_manifest(cls, manifest: Mapping[str, Any]) -> CountedUpdate | None:
@@ -66,17 +70,29 @@ class CountedUpdate:
         batches = last.epoch * self.samples_per_epoch[phase.id] / self.samples
         enforcing, dense = Enforcing.of(phase, 1), _share_with_all_gradients(phase, last)
         found = {
-            name or WHOLE: _layer_flops(batches, layer, masked, enforcing, dense) for name, layer in self.layers.items()
+            name or WHOLE: _layer_flops(batches, layer, masked, enforcing, dense)
+            for name, layer in self._layers_of(phase).items()
         }
         if phase.distill is not None:
             of_teacher = round(batches * self._forward_of_teacher(phase.distill.model))
             found[TEACHER] = LayerFlops(executed=of_teacher, theoretical=of_teacher)
         return found
 
+    def _layers_of(self, phase: Phase) -> Mapping[str, CountedLayer]:
+        backward = self.frozen.get(frozen_key(phase))
+        if backward is None:
+            return self.layers
+        return {name: replace(layer, backward=backward.get(name, 0)) for name, layer in self.layers.items()}
+
     def _forward_of_teacher(self, model: str | None) -> int:
         if model is not None:
             return self.teachers.get(model, 0)
         return sum(layer.forward for layer in self.layers.values())
+
+
+def frozen_key(phase: Phase) -> str:
+    """A phase's `freeze=` as a key of JSON data."""
+    return json.dumps(phase.freeze)
 
 
 def masked_shares(densities: Path, *, updates: int) -> dict[str, float] | None:

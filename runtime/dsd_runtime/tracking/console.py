@@ -122,8 +122,9 @@ class ConsoleProgress(Sink):
         pruned = node.session.sparsity()["total"]
         own = [f"{group.selector}: {phase.lr * float(exact(group.scale)):.4g}" for group in node.phase.lr.groups]
         rates = f"{phase.lr:.4g}" + (f" [{', '.join(own)}]" if own else "")
+        frozen = f", {','.join(node.phase.freeze)} frozen" if node.phase.freeze else ""
         weights = f", {pruned:.2%} of the selected weights pruned" if phase.mode == "sparse" else ""
-        self.say(f"{phase_name(node.phase)}: {phase.mode}, {phase.length} updates, lr {rates}{weights}")
+        self.say(f"{phase_name(node.phase)}: {phase.mode}, {phase.length} updates, lr {rates}{weights}{frozen}")
         for event in events:
             if event.kind == "warning":
                 self.relay(f"warning: {event.details['text']}")

@@ -276,6 +276,7 @@ def _calibrate(run: PhaseRun) -> None:
             run.session.stage,
             _calibrating_batches(run),
             lambda batch: run.task.rows(run.model, batch.to(device)),
+            kept=run.session.kept_norms,
         )
 
 

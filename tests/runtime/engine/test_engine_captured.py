@@ -42,9 +42,13 @@ def captured_update(session: Session, model: nn.Module, masks: CapturedMasks) ->
     return must_capture
 
 
+TUNED = 'dense 3it lr=[output: 0.01, all: 0.05]; sparse 50% 3it freeze="0"; dense 3it freeze=output; dense 2it'
+
+
+@pytest.mark.parametrize("text", [LINE, TUNED], ids=["line", "tuned"])
 @pytest.mark.parametrize("build", OPTIMIZERS)
-def test_it_is_equal_to_the_step(build: str) -> None:
-    (session, model), (twin, other) = begun(build), begun(build)
+def test_it_is_equal_to_the_step(build: str, text: str) -> None:
+    (session, model), (twin, other) = begun(build, text), begun(build, text)
     masks = CapturedMasks(session)
     while not session.done:
         captured_update(session, model, masks)

@@ -306,17 +306,38 @@ def _averaging(
     return [*found, *(weight.detach() for weight in model.parameters()), torch.tensor(reported)]
 
 
+FROZEN = 'dense 2it lr=[norm: 0.01, all: 0.1]; sparse 50% 3it freeze="0",norm; dense 2it freeze=output; dense 2it'
+
+
+def _frozen(how: str) -> list[Tensor]:
+    """Trains with frozen layers on the same samples in every process, so that the mean of the gradients is exact."""
+    torch.manual_seed(0)
+    layers = [nn.Linear(12, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 4)]
+    model: nn.Module = nn.Sequential(*layers)
+    if how == "shards":
+        from torch.distributed.fsdp import fully_shard
+
+        fully_shard(model)
+    elif how != "alone":
+        model = DistributedDataParallel(model, static_graph=how == "static", gradient_as_bucket_view=how == "views")
+    session = begin(FROZEN, model, optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1))
+    while not session.done:
+        one_update(session, model, samples(16, seed=session.total_updates))
+    return [whole(value).clone() for value in session.model.state_dict().values()]
+
+
 def _two_ranks(rank: int) -> dict[str, Any]:
+    frozen = {how: _frozen(how) for how in ("copies", "static", "views", "shards")}
     averaging = _averaging((rank,), dist.all_reduce, process_group=dist.group.WORLD)
     enforced = _averaging((rank,), dist.all_reduce, ENFORCED, process_group=dist.group.WORLD)
-    found = {"ddp": _ddp(rank), "errors": _errors(rank), "averaging": averaging, "enforced": enforced}
+    found = {"ddp": _ddp(rank), "errors": _errors(rank), "averaging": averaging, "enforced": enforced, "frozen": frozen}
     return {**found, **_of_shards(rank), "enforced felt": _felt(*_shards(ENFORCED))}
 
 
 def test_two_ranks_train_as_one_process_and_part_with_a_sentence(tmp_path: Path) -> None:
     """Under gloo, spawned: decisions on means (rank 0 alone would stay in the first phase), defects put into one rank,
-    gradients that the loop averages, and a usual loop on shards, whose gradients are the same on both ranks, so that
-    their mean is exact.
+    gradients that the loop averages, frozen layers, and a usual loop on shards, whose gradients are the same on both
+    ranks, so that their mean is exact.
     """
     first, second = in_ranks(2, _two_ranks, tmp_path)
     assert first["ddp"] == second["ddp"]
@@ -331,6 +352,9 @@ def test_two_ranks_train_as_one_process_and_part_with_a_sentence(tmp_path: Path)
         "broken": "`3.weight` is nan at update 1, in phase `p0`",
         "reported": "the metric `val.loss` must be a number, not `'half'`",
     }
+    expected = _frozen("alone")
+    for found in (first["frozen"], second["frozen"]):
+        assert [how for how, ends in found.items() if not all(map(torch.equal, ends, expected))] == []
     alone = _averaging((0, 1), lambda gradient: None)
     assert len(alone) == 4 * 3 + 6 + 1
     enforced = _averaging((0, 1), lambda gradient: None, ENFORCED)

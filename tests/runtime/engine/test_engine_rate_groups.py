@@ -222,6 +222,14 @@ def test_an_optimizer_with_one_rate_is_refused() -> None:
         begin("dense 1it lr=[norm: 1e-3, all: 1]", model, optim.LBFGS(model.parameters()))
 
 
+def test_a_scheduler_of_the_given_groups_is_refused() -> None:
+    model = normed()
+    optimizer = BUILDS["sgd"](model.parameters())
+    optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
+    with pytest.raises(DsdError, match="a learning-rate scheduler, which does not know the groups"):
+        begin("dense 2it lr=[norm: 1e-3, all: 1]", model, optimizer)
+
+
 def test_another_group_after_attach_is_refused() -> None:
     model = normed()
     optimizer = BUILDS["sgd"](model.parameters())

@@ -36,6 +36,8 @@ SCHEDULES = {
     'dense 3it lr=["0": last/2, fc: 0.3*last, all: last] state=reset; dense 2it lr=0.01',
     "units": "sparse 20%->60% unit=block(2, 3) every=2it 1ep lr=0.05; sparse 50% scope=row 3it; "
     "sparse 30% of=remaining alloc=erk 3it; sparse 40% unit=filter scope=group layers=fc 2it; dense 2it state=reset",
+    "freeze": 'dense 1ep lr=0.05 freeze="0"; sparse 50% 1ep freeze=output,"3.bias"; '
+    'dense 2it freeze="3" opt=adagrad; dense 2it',
     "loop": "repeat 3 until gain(val.loss) < 0.001 { dense 1ep lr=0.05; sparse 50% 3it state=reset }; "
     "dense 1ep state=reset",
 }

@@ -69,7 +69,7 @@ SCHEDULES: dict[str, tuple[str, Callable[[Any], optim.Optimizer]]] = {
     ),
     "groups": (
         "dense 3it lr=[embed: 0.01, norm: 0.001, all: 0.1] decay=linear; sparse 50% 3it clip=value(0.5); "
-        'dense 3it lr=["fc": 0.3, all: 0.1] opt=adamw', sgd,
+        'dense 3it lr=["fc": 0.3, all: 0.1] opt=adamw; dense 2it freeze=embed,norm,"up.bias"; dense 2it', sgd,
     ),
     "units": (
         "sparse 50% unit=channel layers=conv,fc,embed 1it lr=0.1; sparse 40% of=remaining scope=row alloc=erk "

@@ -144,6 +144,19 @@ def test_a_run_says_what_its_phases_cost(dsd_run: Run) -> None:
     assert read_results(outcome.folder).cost.flops_counted_on == "images 60 x 1 x 8 x 8"
 
 
+def test_frozen_layers_need_no_gradient(dsd_run: Run) -> None:
+    """What is before the first trained layer needs none at all, what is behind it only that of its inputs."""
+    text = 'dense 1ep lr=0.05; dense 1ep freeze="fc.0"; dense 1ep freeze=output'
+    trained, first, last = read_results(dsd_run(text).folder).phases
+    whole, of_first, of_last = (phase.flops_by_layer for phase in (trained, first, last))
+    products = {name: layer.executed / (2 if name == "fc.0" else 3) for name, layer in whole.items()}
+    assert of_first["fc.0"].executed == pytest.approx(products["fc.0"], rel=1e-3)
+    assert of_first["fc.2"].executed == pytest.approx(2 * products["fc.2"], rel=1e-3)
+    assert of_first["fc.4"].executed == whole["fc.4"].executed
+    assert of_last["fc.4"].executed == pytest.approx(2 * products["fc.4"], rel=1e-3)
+    assert of_last["fc.0"].executed == whole["fc.0"].executed
+
+
 def test_a_ramp_counts_each_of_its_masks_also_after_a_stop(dsd_run: Run) -> None:
     text = "sparse 0->80% every=4it 1ep lr=0.05"
     whole = read_results(dsd_run(text, out="whole").folder).phases[0]

@@ -39,6 +39,24 @@ def test_a_stop_at_the_end_of_a_pass_loses_no_evaluation(dsd_run: Run, updates: 
     assert _evaluations(outcome.folder) == _evaluations(whole.folder)
 
 
+@pytest.mark.parametrize("updates", [25, 35])
+def test_groups_and_frozen_layers_go_on_within_a_phase(dsd_run: Run, updates: int) -> None:
+    """A branch whose schedule has other groups later shares the first phase, and ends as on its own."""
+    head, frozen = "dense 1ep lr=0.05 clip=0.1", 'sparse 50% 1ep lr=[output: 0.005, all: 0.05] freeze="fc.0"'
+    text = f"{head}\nfork {{ a: {frozen}\nb: dense 1ep lr=[output: 0.01, all: 0.02] }}"
+    whole = dsd_run(text, out="whole")
+    _stopped_after(updates, dsd_run, text)
+    outcome, alone = dsd_run(text), dsd_run(f"{head}\n{frozen}", out="alone")
+    assert _bytes(outcome, 0) == _bytes(whole, 0) == _bytes(alone, 0)
+    assert _bytes(outcome, 1) == _bytes(whole, 1) == _bytes(alone, 1)
+    assert _bytes(outcome, 2) == _bytes(whole, 2)
+
+
+def _bytes(outcome: Outcome, index: int) -> list[bytes]:
+    """The weights, masks, optimizer state and clocks at the end of a phase."""
+    return [(_end(outcome, index) / f"{part}.safetensors").read_bytes() for part in ("weights", "session")]
+
+
 def test_progress_without_a_reference_that_was_added_later_is_not_gone_on_with(dsd_run: Run) -> None:
     text = "full: dense 3ep lr=0.05\nsparse 50% 1ep{}"
     for later, is_kept in ((" from=@full.5it", False), (" from=@full.25it", True)):

@@ -16,8 +16,8 @@ UPDATES = 4
 SPARSE = "dense 3it lr=1e-2 decay=cosine; sparse 50% 9it state=reset"
 """Three passes; the end of the second is in the middle of the sparse phase."""
 
-GROUPED = SPARSE.replace("lr=1e-2", "lr=[output: 1e-3, all: 1e-2]")
-"""The same, with a rate of its own for the last layer."""
+GROUPED = SPARSE.replace("lr=1e-2", "lr=[output: 1e-3, all: 1e-2]") + " freeze=output"
+"""The same, with a rate of its own for the last layer, which is frozen in the sparse phase."""
 
 ENFORCED = f"{SPARSE} enforce=srste(decay=0.01)"
 """The same, with pruned weights that train on."""
