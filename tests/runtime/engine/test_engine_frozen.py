@@ -188,6 +188,43 @@ def test_a_ramp_goes_on_pruning_frozen_layers() -> None:
     assert int(mask.sum()) == 256 - round(0.8 * 256)
 
 
+MOVING = "sparse 50% layers=fc update={}(every=1it, drop=50%) 4it lr=0.1 freeze=output"
+
+
+@pytest.mark.parametrize("method", ["rigl", "set", "magnitude"])
+def test_masks_of_frozen_layers_do_not_move(method: str) -> None:
+    model = normed()
+    text = MOVING.format(method) if method != "magnitude" else MOVING.format(method).replace(", drop=50%", "")
+    session = begin(text, model, BUILDS["sgd"](model.parameters()))
+    before, kept = {name: mask.clone() for name, mask in session.masks.items()}, model[5].weight.detach().clone()
+    run(session, model)
+    assert torch.equal(session.masks["5.weight"], before["5.weight"])
+    assert torch.equal(model[5].weight.detach(), kept)
+    assert method == "magnitude" or not torch.equal(session.masks["3.weight"], before["3.weight"])
+
+
+@pytest.mark.parametrize("said", ["enforce=srste(decay=0.1)", "enforce=ste", "enforce=topkast(backward=20%)"])
+def test_other_ways_of_masking_leave_frozen_layers_alone(said: str) -> None:
+    """The hidden values stay too: they come back as they were."""
+    model = normed()
+    dense = model[5].weight.detach().clone()
+    session = begin(f"sparse 50% layers=fc {said} 3it lr=0.1 freeze=output; dense 1it restore=saved",
+                    model, BUILDS["sgd"](model.parameters()))  # fmt: skip
+    run_until(session, model, 3)
+    mask = session.masks["5.weight"]
+    assert torch.equal(model[5].weight.detach(), torch.where(mask, dense, torch.zeros(())))
+
+
+def test_a_ramp_measures_frozen_layers_by_the_loss() -> None:
+    model = normed()
+    session = begin("dense 1it lr=0.1; sparse 0->60% layers=fc by=snip every=1it 4it freeze=output",
+                    model, BUILDS["sgd"](model.parameters()))  # fmt: skip
+    session.score(lambda network, batch: nn.functional.cross_entropy(network(batch[0]), batch[1]), [samples()])
+    run(session, model)
+    assert session.sparsity()["5.weight"] == pytest.approx(0.6, abs=0.01)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
 def test_words_select_what_an_earlier_phase_has_frozen() -> None:
     """What a session freezes for a phase is trained in the plan; what the user has frozen stays frozen."""
     model = normed()
