@@ -115,7 +115,7 @@ def _values_and_meaning(argument: Argument) -> tuple[str, str, str]:
     refused = [option for option in argument.options if not option.is_supported]
     values = [_option(option) for option in argument.options if option.is_supported]
     if VALUES[argument.kind]:
-        values.append(VALUES[argument.kind])
+        values.append(VALUES[argument.kind] + (", a share of the phase" if argument.may_be_share else ""))
     text = ", ".join(values)
     if refused:
         text += f"; *refused:* {', '.join(_option(option) for option in refused)}"

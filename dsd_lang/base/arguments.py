@@ -61,7 +61,7 @@ class Argument(NamedTuple):
     ``home`` says where the plan stores the value: in an attribute of the phase (``field``, if its name differs), its
     target, its selectors, its learning rate, or elsewhere. ``group`` is its table in the language reference.
     ``example`` is a value to start from if the default cannot be written. ``least`` is the minimum of whole numbers.
-    ``is_supported`` is false if `dsd-run` executes only the default.
+    ``is_supported`` is false if `dsd-run` executes only the default. ``may_be_share``: also a share of the phase.
     """
 
     name: str
@@ -76,6 +76,7 @@ class Argument(NamedTuple):
     example: str = ""
     least: int = 1
     is_supported: bool = True
+    may_be_share: bool = False
 
     def option(self, name: str) -> Option | None:
         """The option of that name."""
@@ -180,6 +181,7 @@ ARGUMENTS: tuple[Argument, ...] = (
         words("none"),
         home="lr",
         example="100it",
+        may_be_share=True,
     ),
     Argument("by", SPARSE_OR_SET, "function", "magnitude", "the score; smallest are pruned", "pruning", SCORES),
     Argument(

@@ -12,7 +12,7 @@ def expected(argument: Argument) -> str:
         words = ", ".join(f"`{option.name}`" for option in argument.options)
         more = {
             "source": " or a reference such as `@label.end`",
-            "length": " or a length such as `5ep`",
+            "length": " or a length such as `5ep`" + (" or a share such as `3%`" if argument.may_be_share else ""),
             "distill": ", a reference such as `@teacher.end` or the path of a file in quotes",
             "clip": " or a number",
         }

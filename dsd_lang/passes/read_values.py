@@ -140,6 +140,8 @@ def _read_length(argument: Argument, value: nodes.Value, names: Names, diagnosti
     quantity = _quantity(argument, value, names, diagnostics)
     if quantity is None:
         return None
+    if quantity.unit == "%" and argument.may_be_share and not quantity.is_negative:
+        return format_exact(quantity.value)
     if not quantity.is_length:
         diagnostics.report(
             rules.length_without_unit.not_a_length(

@@ -17,7 +17,7 @@ from dsd_lang.base.units import exact, format_exact, format_short
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.compilation import Compilation
 from dsd_lang.passes.draft import Draft
-from dsd_lang.passes.quantities import Bound, Names, Quantity, evaluate, is_too_long, power
+from dsd_lang.passes.quantities import Bound, Names, Quantity, evaluate, is_too_long, length_data, power
 from dsd_lang.passes.read_settings import Settings
 from dsd_lang.passes.values import FAILED, WrittenRate, is_decay, is_length, is_source
 from dsd_lang.plan.rates import final_exponent
@@ -64,6 +64,15 @@ def final_rate(draft: Draft, decay: DecayData, *, is_own_clock: bool) -> Quantit
     return symbolic if is_too_long(value) else Quantity(value)
 
 
+def _share(draft: Draft, share: str) -> LengthData | None:
+    """A share of the phase as a length, or of the `within` whose rates begin with the phase."""
+    whole = draft.length if draft.block is None else draft.block.whole
+    if whole is None:
+        return None
+    value = whole.value * exact(share)
+    return length_data(Quantity(value if whole.unit == "ep" else Fraction(round(value)), whole.unit))
+
+
 def _may_stop_early(draft: Draft) -> bool:
     return isinstance(draft.given.until, dict) or bool(draft.cycles)
 
@@ -89,7 +98,7 @@ class _Rates:
         self.settings = settings
         self.diagnostics = diagnostics
         self._words: dict[int, frozenset[str]] = {}
-        self._shapes: dict[tuple[int, int], tuple[DecayData, LengthData | None]] = {}
+        self._shapes: dict[tuple[int, int], tuple[DecayData, LengthData | str | None]] = {}
 
     def start(self, draft: Draft) -> Quantity | None:
         """The exact start of a phase's learning rate, with the reason when it was not given."""
@@ -268,6 +277,8 @@ class _Rates:
         """The field `lr` as plan data."""
         rate = draft.lr
         decay, warmup = self.shape(draft)
+        if isinstance(warmup, str):
+            warmup = _share(draft, warmup)
         data: RateData = {"decay": decay}
         if rate is not None and not rate.unit:
             data["start"] = format_exact(rate.value)
@@ -281,10 +292,11 @@ class _Rates:
             data["warmup"] = warmup
         return data
 
-    def shape(self, draft: Draft) -> tuple[DecayData, LengthData | None]:
-        """The decay and the warm-up; computed once for each written phase, and for each `within` around it."""
+    def shape(self, draft: Draft) -> tuple[DecayData, LengthData | str | None]:
+        """The decay and the warm-up, a length or share; once for each written phase and each `within` around it."""
         key = (id(draft.given), id(draft.block.head) if draft.block is not None else 0)
         if key not in self._shapes:
-            warmup = self.value(draft, "warmup")
-            self._shapes[key] = self.decay(draft), warmup if is_length(warmup) else None
+            is_led = draft.block is not None and draft.block.head is not draft
+            warmup = draft.given.said("warmup") if is_led else self.value(draft, "warmup")
+            self._shapes[key] = self.decay(draft), warmup if is_length(warmup) or isinstance(warmup, str) else None
         return self._shapes[key]

@@ -54,7 +54,7 @@ def negative(span: Span) -> Diagnostic:
 
 
 def not_a_length(name: str, value: nodes.Value, found: str, number: str | None) -> Diagnostic:
-    """`warmup=5`, `warmup=50%`; ``number`` is set if only the unit is missing."""
+    """`warmup=5`, `every=50%`; ``number`` is set if only the unit is missing."""
     bare = value.text if isinstance(value, nodes.Number) and not value.percent else None
     return Diagnostic(
         CODE,

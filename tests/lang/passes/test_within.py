@@ -47,6 +47,30 @@ def test_the_same_rates_as_one_phase_with_a_mask_in_the_middle() -> None:
         assert phase.clock.length.value == "9"
 
 
+@pytest.mark.parametrize(
+    ("text", "warmups"),
+    [
+        ("dense 100ep lr=0.1 warmup=3%", ["3ep"]),
+        ("dense 50it lr=0.1 warmup=5%; dense 70it warmup=5%", ["2it", "4it"]),
+        ("set warmup=10%\ndense 20ep lr=0.1; sparse 50% 5ep; dense", ["2ep", "0.5ep", "0.5ep"]),
+        ("set warmup=10%\ndense 20ep lr=0.1 warmup=none", [None]),
+        ("set warmup=2%\nwithin 100ep { dense 10% lr=0.1; sparse 50% 50%; dense lr=0.01 }", ["2ep", None, "0.8ep"]),
+        ("for w in 1%, 2% { dense 100ep lr=0.1 warmup=w }", ["1ep", "2ep"]),
+    ],
+)
+def test_a_warm_up_is_a_share_of_what_its_rate_runs_over(text: str, warmups: list[str | None]) -> None:
+    phases = dsd_lang.compile(text).phases
+    assert [phase.lr.warmup and str(phase.lr.warmup.length) for phase in phases] == warmups
+
+
+def test_a_share_and_the_length_that_it_means_are_one_schedule() -> None:
+    assert dsd_lang.compile("dense 40ep lr=1 warmup=5%").hash == dsd_lang.compile("dense 40ep lr=1 warmup=2ep").hash
+    codes = [found.code for found in analyse("dense 40ep lr=1 warmup=101%").diagnostics]
+    assert codes == ["DSD410"]
+    assert [found.code for found in analyse("dense 40ep lr=1 warmup=-1%").diagnostics] == ["DSD402"]
+    assert [found.code for found in analyse("dense 40ep lr=1 calibrate=3%").diagnostics] == ["DSD402"]
+
+
 def test_what_follows_a_block_does_not_inherit_its_lengths() -> None:
     assert lengths("dense 7ep lr=0.1\nwithin 10ep { sparse 50% 50%; dense }\ndense") == ["7ep", "5ep", "5ep", "7ep"]
 
