@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import docs_commands
+import docs_methods
 import docs_reports
 import docs_rules
 from docs_api import api_page
@@ -29,9 +30,10 @@ def result_pages() -> dict[str, str]:
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Adds rules and commands to the navigation, below the entries that name their index pages."""
+    """Adds rules, commands and methods to the navigation, below the entries that name their index pages."""
     _extend(config.nav or [], "rules/index.md", docs_rules.navigation())
     _extend(config.nav or [], "commands/index.md", docs_commands.navigation())
+    _extend(config.nav or [], docs_methods.INDEX, docs_methods.navigation())
     _extend(config.nav or [], "benchmarks/index.md", [{name.partition("/")[2][:-3]: name} for name in result_pages()])
     return config
 

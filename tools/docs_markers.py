@@ -1,9 +1,9 @@
 """Replaces the marked parts of a page by newly generated ones.
 
-`<!-- table: NAME -->` is a table of the code (docs_tables), `<!-- file: PATH -->` a fence with a file below docs/,
-`<!-- notebook: PATH -->` the text and code of a notebook there; `<!-- end -->` ends each. What stands between is
-committed, so that a page reads anywhere; it is made again at every build of the site, and a test says when the two
-differ.
+`<!-- table: NAME -->` is a table of the code (docs_tables), `<!-- method: by=snip -->` what the registry knows of a
+method, `<!-- file: PATH -->` a fence with a file below docs/, `<!-- notebook: PATH -->` the text and code of a notebook
+there; `<!-- end -->` ends each. What stands between is committed, so that a page reads anywhere; it is made again at
+every build of the site, and a test says when the two differ.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ import re
 from pathlib import Path
 
 from docs_catalogue import CATALOGUE_TABLES
+from docs_methods import METHOD_TABLES, facts
 from docs_notebook import as_markdown
 from docs_peers import PEER_TABLES
 from docs_tables import TABLES
 
-ALL_TABLES = {**TABLES, **CATALOGUE_TABLES, **PEER_TABLES}
+ALL_TABLES = {**TABLES, **CATALOGUE_TABLES, **METHOD_TABLES, **PEER_TABLES}
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-_MARKED = re.compile(r"<!-- (?P<kind>table|file|notebook): (?P<name>\S+) -->\n.*?<!-- end -->", re.DOTALL)
+_MARKED = re.compile(r"<!-- (?P<kind>table|file|notebook|method): (?P<name>\S+) -->\n.*?<!-- end -->", re.DOTALL)
 _LANGUAGES = {".yml": "yaml", ".json": "json"}
 
 
@@ -30,7 +31,7 @@ def with_marked_parts(markdown: str) -> str:
 
 def _made(match: re.Match[str]) -> str:
     kind, name = match["kind"], match["name"]
-    content = {"table": _table, "file": _fence, "notebook": _notebook}[kind](name)
+    content = {"table": _table, "file": _fence, "notebook": _notebook, "method": facts}[kind](name)
     return f"<!-- {kind}: {name} -->\n{content}<!-- end -->"
 
 

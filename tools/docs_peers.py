@@ -11,6 +11,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from docs_methods import page_of
 from docs_tables import table
 
 from dsd_lang.base.arguments import BY_NAME
@@ -61,7 +62,8 @@ def _method(row: dict[str, str]) -> str:
     option = option_of(row)
     if option is None:
         return row["name"]
-    return f"`{row['option']}`" + (f", {option.source}" if option.source else "")
+    argument = row["option"].partition("=")[0]
+    return f"[`{row['option']}`](../{page_of(argument, option.name)})" + (f", {option.source}" if option.source else "")
 
 
 def _own(row: dict[str, str]) -> str:

@@ -47,24 +47,6 @@ def arguments_table(group: ReferenceTable) -> str:
     )
 
 
-def methods_table() -> str:
-    """Every value that is a published method, with its parameters, their defaults and the publication."""
-    rows = [(row, option) for row in ARGUMENTS for option in row.options if option.source]
-    return table(
-        ("method", "source", "executed"),
-        ((f"`{row.name}={_with_defaults(item)}`", item.source, _executed(item)) for row, item in rows),
-    )
-
-
-def _with_defaults(option: Option) -> str:
-    given = [f"{one.name}={one.default or one.example}" if one.is_named else one.example for one in option.parameters]
-    return f"{option.name}({', '.join(given)})" if given else option.name
-
-
-def _executed(option: Option) -> str:
-    return "yes" if option.is_supported else "*refused*"
-
-
 def metrics_table() -> str:
     """Every built-in metric with its unit and direction."""
     return table(
@@ -133,7 +115,6 @@ def _option(option: Option) -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     **{f"arguments-{group}": partial(arguments_table, group) for group in get_args(ReferenceTable)},
-    "methods": methods_table,
     "metrics": metrics_table,
     "codes": codes_table,
     "settings-of-phases": settings_of_phases,

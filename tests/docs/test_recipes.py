@@ -175,9 +175,9 @@ assert lint_text(text) == 0 and plan_text(text) == 0
 assert lint_text(text.replace("tallest", "talest")) == 1
 print(hover("sparse 50% 1it by=tal|lest lr=0.1"))
 assert "tallest" in completion("sparse 50% 1it by=|")
-import docs_tables
+import docs_methods, docs_tables
 assert "`tallest`" in docs_tables.arguments_table("pruning")
-assert "| `by=tallest` | this test | yes |" in docs_tables.methods_table()
+assert "| `by=tallest` | this test | yes |" in docs_methods.methods_table()
 model = torch.nn.Linear(4, 1)
 with torch.no_grad():
     model.weight.copy_(torch.tensor([[1.0, -2.0, 3.0, -4.0]]))
