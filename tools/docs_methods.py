@@ -19,8 +19,8 @@ ARGUMENTS = {
     "scope": "Scopes",
     "unit": "Units",
     "alloc": "Allocations",
-    "update": "Masks that move",
-    "enforce": "How a mask acts",
+    "update": "Mask updates",
+    "enforce": "Enforcement",
 }
 INDEX = "methods/index.md"
 PATTERNS = "methods/target/n-of-m.md"

@@ -15,6 +15,7 @@ from dsd_lang.plan import Plan
 from dsd_lang.plan.enforcing import Enforcing
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+FIGURE = re.compile(r"(?<![\d-])\d+\.\d+")
 HEADINGS = ["What it computes", "When to use it", "What it costs", "A schedule"]
 METHODS = docs_methods.methods()
 WRITTEN = [f"{argument}={option.name}" for argument, option in METHODS]
@@ -101,6 +102,22 @@ def test_a_mask_update_takes_the_place_of_a_step_where_its_page_says_so(name: st
     moving = pytest.importorskip("dsd_runtime.masks.moving")
     costs = section(docs_methods.page_of("update", name), "What it costs")
     assert ("takes the place of a step" in costs) == moving.MOVES[name].replaces_step
+
+
+def figures_found() -> set[str]:
+    """Those of the schedules' claims, of the family pages and of a benchmark: as they are, and rounded as pages do."""
+    folders = ((DOCS.parent / "schedules", "*.dsd"), (DOCS / "methods", "*.md"))
+    sources = [path for folder, pattern in folders for path in folder.glob(pattern)]
+    sources.append(DOCS.parent / "benchmarks" / "results" / "2026-11-22-enforce.md")
+    found = {figure for path in sources for figure in FIGURE.findall(path.read_text(encoding="utf-8"))}
+    return found | {f"{float(figure):.{places}f}" for figure in found for places in (1, 2)}
+
+
+def test_figures_of_pages_stand_where_they_were_measured_or_published() -> None:
+    cited = {page: FIGURE.findall(section(page, "When to use it") + section(page, "What it costs")) for page in PAGES}
+    assert sum(map(len, cited.values())) > 40
+    known = figures_found()
+    assert {page: set(figures) - known for page, figures in cited.items() if set(figures) - known} == {}
 
 
 @pytest.mark.slow
