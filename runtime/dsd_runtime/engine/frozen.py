@@ -9,8 +9,7 @@ A batch norm that is frozen runs as in evaluation, whatever mode the loop sets: 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,17 +112,6 @@ class Frozen:
             fill_missing_state(self._optimizer, self._frozen)
             self._forget_directions()
         self._switched, self._hooks, self._frozen, self._optimizer = [], [], (), None
-
-    @contextmanager
-    def with_derivatives(self) -> Iterator[None]:
-        """Within the block frozen weights have derivatives, for scores that are measured on the model."""
-        for parameter in self._switched:
-            parameter.requires_grad_(True)
-        try:
-            yield
-        finally:
-            for parameter in self._switched:
-                parameter.requires_grad_(False)
 
     def drop_gradients(self) -> None:
         """Before an update: frozen weights have no gradient."""

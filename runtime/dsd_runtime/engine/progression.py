@@ -231,8 +231,7 @@ class Progression:
     def select_again(self) -> None:
         """Selects the weights for the ramp's next sparsity."""
         self._reshard()
-        with self.frozen.with_derivatives():
-            details = self.boundary.select_again(self.position.step, self.position.total, self.optimizer)
+        details = self.boundary.select_again(self.position.step, self.position.total, self.optimizer)
         self._agree_on_masks()
         self.record("select", details)
 

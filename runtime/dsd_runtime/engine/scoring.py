@@ -136,8 +136,21 @@ class Scoring:
             axes,
             processes,
         )
-        with undisturbed(self._model, key):
+        with undisturbed(self._model, key), differentiable(part for parts in weights.values() for part in parts):
             return method.measure(measuring)
+
+
+@contextmanager
+def differentiable(weights: Iterable[Tensor]) -> Iterator[None]:
+    """Within the block weights have derivatives, also frozen ones."""
+    frozen = [weight for weight in weights if not weight.requires_grad]
+    for weight in frozen:
+        weight.requires_grad_(True)
+    try:
+        yield
+    finally:
+        for weight in frozen:
+            weight.requires_grad_(False)
 
 
 @contextmanager

@@ -113,6 +113,20 @@ def test_a_loader_with_a_generator_of_its_own_goes_on_where_it_was() -> None:
     assert torch.equal(own.get_state(), before)
 
 
+@pytest.mark.parametrize("by", ["snip", "grasp", "synflow(rounds=4)"])
+def test_a_weight_that_its_user_has_frozen_is_scored_and_stays_frozen(by: str) -> None:
+    model, twin = network(), network()
+    model[0].weight.requires_grad_(False)
+    masks = []
+    for one in (model, twin):
+        trained = [parameter for parameter in one.parameters() if parameter.requires_grad]
+        session = begin(f'sparse 50% 3it lr=0.1 by={by} layers="0","5"', one, optim.SGD(trained, lr=0.1))
+        session.score(loss_of, batches())
+        masks.append(session.masks)
+    assert all(torch.equal(masks[0][name], masks[1][name]) for name in masks[1])
+    assert not model[0].weight.requires_grad
+
+
 def test_snip_is_the_competition_of_its_scores() -> None:
     """By hand: one competition over all layers."""
     model, batch = network(), batches()[0]
