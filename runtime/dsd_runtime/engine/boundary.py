@@ -20,19 +20,17 @@ from dsd_lang.base.errors import DsdError
 from dsd_lang.base.layers import LayerInfo, select
 from dsd_lang.plan import Phase, Plan
 from dsd_lang.plan.enforcing import Enforcing
-from dsd_lang.plan.fitting import require_fit
 from dsd_runtime.engine.acting_masks import ActingMasks
 from dsd_runtime.engine.choosing import Occasion, adapt, choose_for
 from dsd_runtime.engine.optimizer_state import forget_all_state, forget_state, largest_update_ratio, zero_state
 from dsd_runtime.engine.origins import Origins, Weights, copy_into
 from dsd_runtime.engine.references import ClockReading
 from dsd_runtime.engine.scoring import Scoring
-from dsd_runtime.engine.selection_plan import Selection, runtime_target, select_weights, target_of
+from dsd_runtime.engine.selection_plan import Selection, runtime_target, target_of
+from dsd_runtime.engine.selections import selections_of
 from dsd_runtime.engine.stages import Stage
-from dsd_runtime.engine.suitability import require_maskable
 from dsd_runtime.engine.wrappers import named_alike
 from dsd_runtime.masks import Chosen, Held, MaskStore, Ramp, Target, input_axes, preserves_zero, resolve_ramps
-from dsd_runtime.masks.input_axes import COLUMNS
 from dsd_runtime.masks.shards import local_of, own_rows, processes_of, sharded_as
 from dsd_runtime.masks.targets import Current, least_pruned
 
@@ -81,29 +79,13 @@ class Boundary:
         self._origins = origins
         self.keeps_saved = keeps_saved or any(phase.restore.kind == "saved" for phase in plan.phases)
         self._saved: dict[str, Tensor] = {}
-        self._selections = self._resolve_all(plan)
+        self._selections = selections_of(plan, self.layers, self._parameters, scoring)
         self._target: Target | None = None
         self._ramps: tuple[Ramp, ...] = ()
         self._stage: Stage | None = None
         self._selected_at = -1
         self._masks_everything = False
         self._revived: tuple[str, ...] = ()
-
-    def _resolve_all(self, plan: Plan) -> dict[str, Selection]:
-        """Resolves the selections of all sparse phases at once, so that errors are found before the first update."""
-        found: dict[str, Selection] = {}
-        known: dict[tuple[object, ...], Selection] = {}
-        for phase in plan.phases:
-            if phase.mode == "dense" or phase.target is None or phase.target.kind == "held":
-                continue
-            items = tuple(item.selector for item in phase.target.items)
-            scored = (phase.by.name, phase.from_.kind, phase.enforce.name)
-            key = (phase.layers, phase.except_, items, phase.scope == "group", scored)
-            if key not in known:
-                known[key] = self._resolve(phase)
-            found[phase.id] = known[key]
-        require_fit(plan, self.layers)
-        return found
 
     def follow_model(self) -> None:
         """Looks at the model again, whose weights may have been frozen, unfrozen, added or replaced since.
@@ -120,14 +102,7 @@ class Boundary:
         self.acting.rebind(parameters.items())
         self.layers, self._parameters = layers, parameters
         self._views = _views_by_owner(parameters, self.store)
-        self._selections = self._resolve_all(self.plan)
-
-    def _resolve(self, phase: Phase) -> Selection:
-        chosen = select_weights(phase, self.layers)
-        require_maskable({name: self._parameters[name] for name in chosen.names})
-        axes = input_axes(self.layers)
-        self.scoring.require_possible(phase, {name: axes.get(name, COLUMNS) for name in chosen.names})
-        return chosen
+        self._selections = selections_of(self.plan, layers, parameters, self.scoring)
 
     def selection_of(self, phase: Phase) -> Selection | None:
         """The weights that a phase prunes; None if it holds the masks that are there, or is dense."""
