@@ -160,12 +160,14 @@ def _sweep(choices: Choices) -> list[str]:
     _, sparse, last, *_ = run.phases
     rate = _lr_of(sparse.lr)
     slower = _lr_of(last.lr or "prev/10")
-    targets = "25%, 50%, 75%" if choices.pruned is None else ", ".join(_around(choices.pruned))
+    shares = ["25%", "50%", "75%"] if choices.pruned is None else list(_around(choices.pruned))
+    targets, first, last_arm = ", ".join(shares), f"grid[{shares[0]}]", f"grid[{shares[-1]}]"
     return [
         *choices.settings(run.settings),
         f"base: {choices.first()}",
-        "# one branch for each value of `s`, and beside it as many epochs without a mask",
-        f"sweep s in {targets} {{",
+        "# one branch for each value of `s`, and beside it as many epochs without a mask; their names are those of the",
+        f"# values: `compare {first}.dsd vs {last_arm}.dsd on={choices.metric}`",
+        f"grid: sweep s in {targets} {{",
         "  fork seeds=3 {",
         "    dsd: {",
         f"      {choices.sparse(sparse, target='s')}",
