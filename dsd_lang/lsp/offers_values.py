@@ -12,7 +12,7 @@ from dsd_lang.lsp.definitions import KINDS_IN_WORDS, Definition
 from dsd_lang.lsp.documents import Document
 from dsd_lang.lsp.let_values import value_of
 from dsd_lang.lsp.offers import Offer
-from dsd_lang.lsp.phase_parts import has_target, positional
+from dsd_lang.lsp.phase_parts import has_plain_target, has_target, positional
 from dsd_lang.lsp.word import Word
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.walk import below
@@ -102,8 +102,9 @@ def _fits(cursor: Cursor, kinds: frozenset[str]) -> bool:
         is_target = cursor.statement == "SPARSE" and kinds <= _TARGETS and not has_target(cursor)
         written = positional(cursor)
         names = [part for part in written if isinstance(part, nodes.Name)]
+        may_be_target = cursor.statement == "SPARSE" and not has_plain_target(cursor)
         has_length = any(isinstance(part, nodes.LengthLiteral) for part in written)
-        has_length = has_length or len(names) > (0 if cursor.statement == "DENSE" else 1)
+        has_length = has_length or len(names) > (1 if may_be_target else 0)
         return is_target or (kinds <= {"length", "any"} and not has_length)
     row = BY_NAME.get(cursor.argument or "") if cursor.call is None else None
     if row is None:

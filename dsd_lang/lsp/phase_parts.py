@@ -41,6 +41,12 @@ def has_target(cursor: Cursor) -> bool:
     return target(cursor) is not None
 
 
+def has_plain_target(cursor: Cursor) -> bool:
+    """Whether the phase has a target that is not the name of a value, which could be its length."""
+    found = (part for part in positional(cursor) if not isinstance(part, nodes.Name))
+    return any(isinstance(part, _TARGETS) or _kind(part) in ("HELD", "LSQB") for part in found)
+
+
 def is_held(cursor: Cursor) -> bool:
     """Whether the phase's target is `held`."""
     found = target(cursor)
