@@ -128,6 +128,7 @@ CATALOGUE: dict[str, Code] = {
         Code("DSD209", "wrong-value", "error"),
         Code("DSD210", "no-effect", "warning"),
         Code("DSD211", "unusable-file", "error"),
+        Code("DSD212", "clashing-arguments", "error"),
         Code("DSD301", "missing-first-length", "error"),
         Code("DSD302", "repeat-without-pair", "error"),
         Code("DSD303", "ends-sparse", "warning"),

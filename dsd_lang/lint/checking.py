@@ -36,9 +36,9 @@ def check_analysis(text: str, analysis: Analysis, *, selected: frozenset[str]) -
     """The same for a text that has already been analysed."""
     kept = [item for item in analysis.diagnostics if item.code in selected or item.code in ERRORS]
     if analysis.resolved is not None:
-        from dsd_lang.rules import undefined_unit, unsupported_yet
+        from dsd_lang.rules import clashing_arguments, undefined_unit, unsupported_yet
 
-        rules = [rule for rule in (unsupported_yet, undefined_unit) if rule.CODE in selected]
+        rules = [rule for rule in (unsupported_yet, clashing_arguments, undefined_unit) if rule.CODE in selected]
         found = [diagnostic for rule in rules for diagnostic in rule.find(analysis.resolved)]
         kept = sorted([*kept, *found], key=lambda diagnostic: diagnostic.span.start)
     if "DSD902" in selected:

@@ -2,9 +2,9 @@
 
 What it does
 ------------
-Reports arguments, values and metrics that `dsd-run` does not execute in this version, and an `enforce=`, `by=movement`
-or `update=` that cannot be followed with the other arguments of its phase. The schedule still compiles: `dsd-plan`
-shows it, and `dsd-run` refuses it before anything is trained.
+Reports arguments, values and metrics that the language has and `dsd-run` does not execute in this version. In this
+version it executes all of them. The schedule still compiles: `dsd-plan` shows it, and `dsd-run` refuses it before
+anything is trained.
 
 Why is this bad
 ---------------
@@ -14,13 +14,13 @@ Example
 -------
 ::
 
-    sparse 50% by=movement 50ep   # nothing selects again, so the scores of movement are never used
+    sparse 50% by=NAME 50ep   # a score of a later version
 
 Use instead
 -----------
 ::
 
-    sparse 0->50% by=movement 50ep
+    sparse 50% by=magnitude 50ep
 
 Fix safety
 ----------
@@ -33,7 +33,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import Diagnostic, Span
-from dsd_lang.plan.enforcing import Conflict, conflicts
 from dsd_lang.plan.supported import unsupported_arguments, unsupported_in_phase
 from dsd_lang.syntax import nodes
 
@@ -49,12 +48,6 @@ def find(resolved: ResolvedProgram) -> tuple[Diagnostic, ...]:
     found: dict[tuple[str, Span], Diagnostic] = {}
     for written, span in _unsupported(resolved):
         found.setdefault((written, span), _diagnostic(written, span))
-    for conflict, span in _conflicts(resolved):
-        refused = Diagnostic(CODE, conflict.message, span, label="`dsd-run` refuses this", help=conflict.help)
-        found.setdefault((conflict.message, span), refused)
-    for (message, help), span in _fixed_masks(resolved):
-        refused = Diagnostic(CODE, message, span, label="`dsd-run` refuses this", help=help)
-        found.setdefault((message, span), refused)
     return tuple(found.values())
 
 
@@ -72,36 +65,10 @@ def _unsupported(resolved: ResolvedProgram) -> Iterator[tuple[str, Span]]:
                 yield written, span or draft.node.mode_span
 
 
-def _conflicts(resolved: ResolvedProgram) -> Iterator[tuple[Conflict, Span]]:
-    for draft in resolved.book.phases:
-        for conflict in conflicts(_asked_for(draft)):
-            yield conflict, _span_of(draft, conflict.argument) or draft.node.mode_span
-
-
-def _fixed_masks(resolved: ResolvedProgram) -> Iterator[tuple[tuple[str, str], Span]]:
-    moving = [draft for draft in resolved.book.phases if "update" in draft.attributes]
-    if not moving:
-        return
-    from dsd_lang.plan.moving import why_fixed  # few schedules need it
-
-    for draft in moving:
-        if (reason := why_fixed(_line_of(draft))) is not None:
-            yield reason, _span_of(draft, "update") or draft.node.mode_span
-
-
-def _line_of(draft: Draft) -> Iterator[dict[str, object]]:
-    """The phase and those before it, the nearest first."""
-    now: Draft | None = draft
-    while now is not None:
-        yield {**now.attributes, "target": now.target}
-        now = now.parent
-
-
 def _asked_for(draft: Draft) -> dict[str, object]:
     """The parts of a phase that may be unsupported, in plan form."""
     return {
         **draft.attributes,
-        "target": draft.target,
         "until": draft.until,
         "cycles": draft.rounds,
         "lr": draft.rate,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from dsd_lang.base.arguments import ARGUMENTS
 from dsd_lang.base.diagnostics import CATALOGUE
 from dsd_lang.cli.lint import main
 
@@ -72,11 +73,17 @@ def test_there_are_cases() -> None:
     assert len(sections()) > 80
 
 
+def is_something_refused() -> bool:
+    """Whether the language has an argument that `dsd-run` does not execute."""
+    return not all(row.is_supported and all(option.is_supported for option in row.options) for row in ARGUMENTS)
+
+
 def test_every_rule_has_its_cases() -> None:
     """A file for each rule, with a text that it reports and one that it leaves alone."""
     for entry in CATALOGUE.values():
         path = FOLDER / "rules" / f"{entry.code}-{entry.name}.md"
         found = list(SECTION.finditer(path.read_text("utf-8")))
         outputs = [console["output"] for section in found for console in CONSOLE.finditer(section["consoles"])]
-        assert any(entry.code in output for output in outputs), entry.code
+        if entry.code != "DSD207" or is_something_refused():  # tests/docs/test_recipes.py has a new argument refused
+            assert any(entry.code in output for output in outputs), entry.code
         assert any(entry.code not in output and "diff" not in output for output in outputs), entry.code

@@ -45,7 +45,7 @@ def require_supported(plan: Plan) -> None:
         raise DsdError(message, help="remove it from the schedule, or use a later version")
     for phase in plan.phases:
         for conflict in conflicts(phase.model_dump()):
-            raise DsdError(f"DSD207: phase `{phase.label or phase.id}`: {conflict.message}", help=conflict.help)
+            raise DsdError(f"DSD212: phase `{phase.label or phase.id}`: {conflict.message}", help=conflict.help)
     _require_movable(plan)
 
 
@@ -55,7 +55,7 @@ def _require_movable(plan: Plan) -> None:
     for phase in plan.phases:
         if phase.update is not None and (reason := why_fixed(_line_of(phase, phases))) is not None:
             message, advice = reason
-            raise DsdError(f"DSD207: phase `{phase.label or phase.id}`: {message}", help=advice)
+            raise DsdError(f"DSD212: phase `{phase.label or phase.id}`: {message}", help=advice)
 
 
 def _line_of(phase: Phase, phases: Mapping[str, Phase]) -> Iterator[dict[str, Any]]:

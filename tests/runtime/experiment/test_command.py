@@ -55,10 +55,10 @@ def test_wrong_usage_ends_with_2_and_one_sentence(dsd_run: Run, flags: tuple[str
         ("dense 5ep sparse 0.5", "DSD102"),
         ("dense 50", "DSD402"),
         ("dense 1ep\nsparse 0.5 layers=conv", "this model has: fc (3)"),
-        ("dense 1ep\nsparse 2:4 update=rigl(every=5it) 1ep", "DSD207"),
+        ("dense 1ep\nsparse 2:4 update=rigl(every=5it) 1ep", "DSD212"),
         (
             "dense 1ep\ndense 1ep distill=@init(alpha=0.5)\nsparse 50% enforce=ste update=set(drop=30%, every=5it) 1ep",
-            "DSD207",
+            "DSD212",
         ),
         ("dense 1ep lr=1e30", "the loss is"),
         ("dense 1ep dropout=0.5", "no dropout layer"),

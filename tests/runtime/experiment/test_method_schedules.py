@@ -23,10 +23,9 @@ FOUND: dict[str, tuple[dict[str, Any], list[tuple[str, float]]]] = {
 }
 
 
-def trained(name: str, out: Path, settings: dict[str, Any]) -> Results:
-    return run(
-        FOLDER / f"{name}.dsd", model="lenet_300_100", data="digits", out=str(out), set=settings, progress="none"
-    )
+def trained(name: str, out: Path, settings: dict[str, Any], **how: Any) -> Results:
+    schedule = FOLDER / f"{name}.dsd"
+    return run(schedule, model="lenet_300_100", data="digits", out=str(out), set=settings, progress="none", **how)
 
 
 @pytest.mark.parametrize("name", FOUND)
@@ -35,6 +34,12 @@ def test_a_method_trains(name: str, tmp_path: Path) -> None:
     phases = trained(name, tmp_path, settings).phases
     assert [phase.mode for phase in phases] == [mode for mode, _ in expected]
     assert [phase.sparsity for phase in phases] == pytest.approx([share for _, share in expected], abs=1e-3)
+
+
+def test_acdc_trains(tmp_path: Path) -> None:
+    phases = trained("acdc", tmp_path, {"batch": 60, "lr": 0.05}, scale="0.02").phases
+    assert [phase.mode for phase in phases] == ["dense", *["sparse", "dense"] * 7, "sparse"]
+    assert {phase.sparsity for phase in phases if phase.mode == "sparse"} == {0.9}
 
 
 def test_a_sparse_network_is_fine_tuned_dense_and_sparse(tmp_path: Path) -> None:
