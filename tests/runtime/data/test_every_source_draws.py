@@ -9,6 +9,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -201,7 +202,7 @@ OF_PARTS: dict[str, Open] = {
 @pytest.fixture
 def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """The threads that stand for processes share the global generator, which some samples are drawn from."""
-    lock = threading.Lock()
+    lock = threading.RLock()
 
     def locked(act: Callable[..., Any]) -> Callable[..., Any]:
         def acted(*arguments: Any, **named: Any) -> Any:
@@ -211,6 +212,14 @@ def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
         return acted
 
     monkeypatch.setattr(SpecAugment, "apply", locked(SpecAugment.apply))
+    untouched = datasets.untouched_generators
+
+    @contextmanager
+    def locked_and_untouched() -> Iterator[None]:
+        with lock, untouched():  # what it restores must not come between the seed of a sample and its draws
+            yield
+
+    monkeypatch.setattr(datasets, "untouched_generators", locked_and_untouched)
     monkeypatch.setattr(datasets, "read_sample", locked(datasets.read_sample))
 
 
