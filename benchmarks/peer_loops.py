@@ -8,7 +8,7 @@ import tempfile
 from typing import Any
 
 import torch
-from peer_probes import SHARE, UPDATES, LoopTool, Plain, Run, Tied, example, sgd, train
+from peer_probes import SHARE, UPDATES, LoopTool, Plain, Run, Tied, TrainedThenPruned, example, sgd, train
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
@@ -45,7 +45,7 @@ class Dsd(LoopTool):
         return sum(mask.numel() for mask in run.tool.masks.values())
 
 
-class TorchPrune(LoopTool):
+class TorchPrune(TrainedThenPruned):
     """`torch.nn.utils.prune`: a hook for each tensor that is named."""
 
     def prune(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Run:
@@ -68,7 +68,7 @@ class TorchPrune(LoopTool):
         return sum(mask.numel() for name, mask in run.model.named_buffers() if name.endswith("_mask"))
 
 
-class TorchAo(LoopTool):
+class TorchAo(TrainedThenPruned):
     """`WeightNormSparsifier` of `torch.ao.pruning`: a parametrization."""
 
     config: list[dict[str, str]] | None = None
@@ -138,7 +138,7 @@ class TorchaoPat(LoopTool):
         return sum(one.numel() for group in run.optimizer.regularized_param_groups() for one in group["params"])
 
 
-class Nncf(LoopTool):
+class Nncf(TrainedThenPruned):
     """`nncf.prune`: a hook on the parameter in the traced graph."""
 
     def prune(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Run:
@@ -167,7 +167,7 @@ class Nncf(LoopTool):
         return sum(hook.binary_mask.numel() for hook in get_pruned_modules(run.model).values())
 
 
-class CoreAi(LoopTool):
+class CoreAi(TrainedThenPruned):
     """`MagnitudePruner` of coreai-opt: a parametrization, found by tracing the forward pass."""
 
     def prune(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Run:
@@ -192,7 +192,7 @@ class CoreAi(LoopTool):
         return sum(mask.numel() for name, mask in run.model.named_buffers() if name.endswith(".mask"))
 
 
-class SparseMl(LoopTool):
+class SparseMl(TrainedThenPruned):
     """A recipe of SparseML with `MagnitudePruningModifier`, which prunes at the first step."""
 
     recipe = """

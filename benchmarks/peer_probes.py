@@ -140,16 +140,9 @@ class Probes(ABC):
 class LoopTool(Probes):
     """A tool for the user's own loop: how it starts, and what it saves."""
 
+    @abstractmethod
     def start(self, model: nn.Module) -> Run:
         """After a dense training of 10 updates half of the weights are pruned."""
-        optimizer = sgd(model)
-        if isinstance(model, Plain):
-            train(Run(model, optimizer), 0)
-        return self.prune(model, optimizer)
-
-    def prune(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Run:
-        """Half of the weights of a trained network."""
-        raise NotImplementedError
 
     def save(self, run: Run) -> Any:
         """All that the tool offers to save."""
@@ -165,13 +158,13 @@ class LoopTool(Probes):
         module, _, attribute = name.rpartition(".")
         return getattr(model.get_submodule(module), attribute)
 
+    @abstractmethod
     def lifted(self, run: Run) -> Tensor | None:
         """Back to dense; the parameter of the first matrix, or None if the tool has no way back."""
-        raise NotImplementedError
 
+    @abstractmethod
     def count(self, run: Run) -> int:
         """How many weights the tool counts."""
-        raise NotImplementedError
 
     def plain(self) -> str:
         run = self.start(Plain())
@@ -231,6 +224,20 @@ class LoopTool(Probes):
         run.model(WORDS)
         weights = {short: self.weight(run.model, f"{short}.weight") for short in ("embed", "out")}
         return f"{shares(weights)}; counts {self.count(run)}"
+
+
+class TrainedThenPruned(LoopTool):
+    """A tool that prunes a network which was trained without it."""
+
+    def start(self, model: nn.Module) -> Run:
+        optimizer = sgd(model)
+        if isinstance(model, Plain):
+            train(Run(model, optimizer), 0)
+        return self.prune(model, optimizer)
+
+    @abstractmethod
+    def prune(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Run:
+        """Half of the weights of a trained network."""
 
 
 def kept(weight: Tensor, pruned: Tensor) -> str:

@@ -31,7 +31,7 @@ class Lightning(Probes):
         with tempfile.TemporaryDirectory() as folder:
             saved = Path(folder) / "cut.ckpt"
             self.fit(module, 2, is_permanent=is_permanent, save=saved)
-            state = torch.load(saved, weights_only=False)["state_dict"]
+            state = torch.load(saved, weights_only=True)["state_dict"]
             pruned = zeros(state["inner.first.weight"] if is_permanent else state["inner.first.weight_mask"])
             again = self.module(Plain())
             try:
@@ -59,7 +59,7 @@ class Lightning(Probes):
         trainer = lightning.Trainer(
             max_epochs=epochs, accelerator="cpu", enable_checkpointing=False, callbacks=callbacks, **quiet
         )
-        trainer.fit(module, loader(), ckpt_path=resume, weights_only=False)
+        trainer.fit(module, loader(), ckpt_path=resume, weights_only=True)
 
     def callback(self, is_permanent: bool) -> Any:
         from lightning.pytorch.callbacks import ModelPruning
