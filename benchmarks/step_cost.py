@@ -8,6 +8,7 @@ is the median over the rounds of (way's step / dense step of the same round). Ro
 
 * `session`: `dsd_runtime.attach` and `session.step()`, everything a user's loop pays;
 * `session, quick_step`: the same with `attach(..., quick_step=True)`, as in `dsd-run`;
+* `session, fused`: `session` with the user's optimizer made by `fused=True`, whose bits are not the default's;
 * `masks`: gradients cleared at every update, which with SGD or Adam keeps weights and state at zero;
 * `session, one loop`, `session, quick_step, one loop`, `masks, one loop`: the same in one loop that masks at every
   other step, so that both kinds of step use the same memory (copies of a model differ by a few per cent in how their
@@ -96,11 +97,11 @@ def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: parameter for name, parameter in model.named_parameters() if parameter.dim() > 1}
 
 
-def make_optimizer(name: OptimizerName, model: nn.Module) -> torch.optim.Optimizer:
-    """The optimizer of every method: torch's own, default implementation."""
+def make_optimizer(name: OptimizerName, model: nn.Module, *, fused: bool | None = None) -> torch.optim.Optimizer:
+    """The optimizer of every method: torch's own, default implementation unless ``fused``."""
     if name == "sgd":
-        return torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4)
-    return torch.optim.AdamW(model.parameters(), lr=1e-4)
+        return torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4, fused=fused)
+    return torch.optim.AdamW(model.parameters(), lr=1e-4, fused=fused)
 
 
 def backward(model: nn.Module, optimizer: torch.optim.Optimizer, case: Case) -> None:
@@ -148,10 +149,17 @@ def _masked_step(
     return step
 
 
-def session_step(case: Case, name: OptimizerName, masks: Mapping[str, Tensor], *, quick_step: bool = False) -> Step:
+def session_step(
+    case: Case,
+    name: OptimizerName,
+    masks: Mapping[str, Tensor],
+    *,
+    quick_step: bool = False,
+    fused: bool | None = None,
+) -> Step:
     """A user's loop with a session, in a sparse phase that outlasts the benchmark."""
     model = copy.deepcopy(case.model)
-    return _session_step(model, make_optimizer(name, model), case, masks, quick_step=quick_step)
+    return _session_step(model, make_optimizer(name, model, fused=fused), case, masks, quick_step=quick_step)
 
 
 def _session_step(
@@ -276,6 +284,7 @@ WAYS: Mapping[str, Callable[[Case, OptimizerName, Mapping[str, Tensor]], Step]] 
     "dense": dense_step,
     "session": session_step,
     "session, quick_step": partial(session_step, quick_step=True),
+    "session, fused": partial(session_step, fused=True),
     "masks": lambda *arguments: masked_step(*arguments, in_full=False),
     "masks, in full": lambda *arguments: masked_step(*arguments, in_full=True),
     "foreach multiply": lambda *arguments: multiply_step(*arguments, foreach=True),

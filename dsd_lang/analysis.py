@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from dsd_lang import rules
 from dsd_lang.base.diagnostics import CATALOGUE, Diagnostic, Span
 from dsd_lang.base.files import read_schedule
 from dsd_lang.base.layers import LayerInfo, with_inferred_roles
@@ -122,9 +123,9 @@ def analyse(
             resolved, subject = _resolved(compilation), _with_phases(subject, compilation)
             for check in ORDER_RULES:
                 check(subject)
-            for code, check in QUIET_RULES.items():
+            for code, rule in QUIET_RULES.items():
                 if selected is None or code in selected:
-                    check(subject)
+                    getattr(rules, rule).check(subject)
         for check in MODEL_RULES:
             check(subject)
     found = tuple(told_here(item) for item in collected)

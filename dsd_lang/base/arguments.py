@@ -6,6 +6,7 @@ language reference. An argument exists if it has a row here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from dsd_lang.base.named_tuples import NamedTuple
@@ -81,6 +82,10 @@ class Argument(NamedTuple):
     def option(self, name: str) -> Option | None:
         """The option of that name."""
         return next((option for option in self.options if option.name == name), None)
+
+    def selects_nothing(self, selectors: Sequence[str]) -> bool:
+        """Whether selectors are the word `none`, alone, of an argument that selects no layer by default."""
+        return self.kind == "selectors" and (self.default,) == tuple(selectors) == ("none",)
 
     @property
     def attribute(self) -> str:

@@ -24,7 +24,7 @@ def expected(argument: Argument) -> str:
         "ratio": "a share from 0 to below 1 such as `30%`",
         "whole": f"a whole number of at least {argument.least}",
         "length": "a length such as `5ep` or `100it`",
-        "selectors": "layers such as `fc,birnn`",
+        "selectors": "layers such as `fc,birnn`" + (", or `none`" if argument.default == "none" else ""),
         "text": 'a name in quotes such as `"ds2"`',
         "metric": "a metric such as `test.err`",
         "scale": "a number above 0",

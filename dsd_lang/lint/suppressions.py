@@ -13,7 +13,7 @@ from dsd_lang.base.diagnostics import CATALOGUE, ERRORS, Diagnostic, Edit, Fix, 
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.source import SourceText
-from dsd_lang.syntax.directives import DIRECTIVE, StatementRange, covered_line
+from dsd_lang.syntax.directives import StatementRange, covered_line, directive_in
 from dsd_lang.syntax.nodes import Comment
 
 _NEXT_COMMENT = r"\s*(#.*)"
@@ -46,7 +46,7 @@ def apply_suppressions(
     ``around`` finds the statements with a part on a line. A comment about a code that was not ``looked_for`` is not
     reported as unused. ``reports`` is False if DSD903 is not selected.
     """
-    directives = [(comment, found) for comment in comments if (found := DIRECTIVE.match(comment.text)) is not None]
+    directives = [(comment, found) for comment in comments if (found := directive_in(comment.text)) is not None]
     if not directives:
         return tuple(diagnostics)
     kept = list(diagnostics)

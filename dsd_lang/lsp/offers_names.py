@@ -29,6 +29,9 @@ def selector_offers(document: Document, cursor: Cursor) -> Iterator[Offer]:
     ending = ": ${1:50%}" if cursor.words[-1:] == ("LSQB",) or _is_in_list(cursor) else ""
     parts = tuple(f"{kind}.{part}" for kind in (*RECURRENT_KINDS, "birnn") for part in PARTS)
     taken = _listed(cursor) if ending else ()
+    row = BY_NAME.get(cursor.argument or "")
+    if row is not None and row.selects_nothing(["none"]) and cursor.words[-1:] != ("COMMA",):
+        yield Offer("none", detail="no layer", kind=types.CompletionItemKind.EnumMember)
     for word in (*KINDS, *ROLES, *parts):
         if any(covers(selector, Selector("word", word)) for selector in taken):
             continue  # an earlier item of the list has all its weights

@@ -135,7 +135,7 @@ def _shown(row: Argument, data: Value) -> Any:
     if is_source(data):
         return data["kind"]
     if row.kind == "selectors" and isinstance(data, tuple):
-        return list(data)
+        return list(data) or "none"
     return str(data)
 
 

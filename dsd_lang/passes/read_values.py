@@ -46,7 +46,8 @@ def read_value(
     """The plan data of `argument=value`, or None after reporting what was expected."""
     if isinstance(value, tuple):
         if argument.kind == "selectors":
-            return read_selectors(value, names, diagnostics)
+            selectors = read_selectors(value, names, diagnostics)
+            return () if selectors is not None and argument.selects_nothing(selectors) else selectors
         first = value[0]
         diagnostics.report(rules.wrong_value.takes_no_selectors(argument, first.span))
         return None

@@ -27,7 +27,7 @@ from dsd_lang.syntax import nodes
 if TYPE_CHECKING:
     from dsd_lang.plan.shapes import ComparisonData, ExpectationData, SpanData
 
-_ARM = re.compile(r"\w+\[[^\[\]]*\]")
+_ARM = r"\w+\[[^\[\]]*\]"
 
 
 def resolve_claims(compilation: Compilation) -> None:
@@ -158,7 +158,7 @@ class _Claims:
             return None
         written = node.condition.span
         said = " ".join(text[written.start : written.end].split())
-        said = _ARM.sub(lambda arm: named_arm("".join(arm[0].split()), self.claim.names), said)
+        said = re.sub(_ARM, lambda arm: named_arm("".join(arm[0].split()), self.claim.names), said)
         return {
             "condition": condition,
             "text": f"{self.claim.arm}: {said}" if self.claim.arm else said,

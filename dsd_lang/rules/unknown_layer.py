@@ -35,6 +35,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.base.computed_weights import refusal
 from dsd_lang.base.diagnostics import replacement
 from dsd_lang.base.errors import nearest
@@ -153,7 +154,8 @@ def _selectors(subject: Subject) -> Iterator[tuple[nodes.SelectorNode, Use]]:
     for statement in subject.statements:
         for root in values_of(statement):
             if isinstance(root, nodes.Argument) and root.name in SELECTING_WORDS and isinstance(root.value, tuple):
-                yield from ((selector, _USES[root.name]) for selector in root.value)
+                if not _is_nothing(root.name, root.value):
+                    yield from ((selector, _USES[root.name]) for selector in root.value)
             elif isinstance(root, nodes.ListTarget):
                 yield from ((item.selector, "pruned") for item in root.items)
             elif isinstance(root, nodes.Argument) and isinstance(root.value, nodes.ListTarget):
@@ -176,7 +178,13 @@ def _named(subject: Subject) -> Iterator[tuple[nodes.SelectorNode, Use]]:
                 continue
             for selector in written:
                 if is_name(selector, subject):
-                    yield from ((one, use) for one in selectors_of(selector, draft.item.names) or ())
+                    meant = selectors_of(selector, draft.item.names) or ()
+                    if len(written) > 1 or not _is_nothing(item.name, meant):
+                        yield from ((one, use) for one in meant)
+
+
+def _is_nothing(argument: str, written: Sequence[nodes.SelectorNode]) -> bool:
+    return BY_NAME[argument].selects_nothing([str(one.selector) for one in written])
 
 
 def _is_known(word: str) -> bool:
@@ -195,6 +203,10 @@ def _names(layers: Sequence[LayerInfo]) -> tuple[str, ...]:
 
 def _report(subject: Subject, node: nodes.SelectorNode, present: tuple[str, ...], help: str) -> None:
     text = node.selector.text
+    if str(node.selector) == "none":
+        message, advice = "`none` selects no layer", "only `except=` and `freeze=` take `none`, alone"
+        subject.diagnostics.add(CODE, message, node.span, label="not here", help=advice)
+        return
     parts = tuple(f"{kind}.{part}" for kind in (*RECURRENT_KINDS, "birnn") for part in PARTS) if "." in text else ()
     # a kind that the model lacks cannot be meant: near names come from the model if it is known
     guess = _foreign(text, present) or nearest(text, present or (*KINDS, *ROLES, *parts))

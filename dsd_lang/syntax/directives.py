@@ -17,7 +17,12 @@ from dsd_lang.base.source import SourceText
 from dsd_lang.syntax.nodes import Comment, Statement
 from dsd_lang.syntax.terminals import Token
 
-DIRECTIVE = re.compile(r"#\s*dsd:\s*ignore\b(?:\[([^\]]*)\])?")
+_DIRECTIVE = r"#\s*dsd:\s*ignore\b(?:\[([^\]]*)\])?"
+
+
+def directive_in(comment: str) -> re.Match[str] | None:
+    """`# dsd: ignore` at the start of a comment; the first group has its codes, None for all."""
+    return re.match(_DIRECTIVE, comment)
 
 
 _BOUNDS = frozenset({"_SEPARATOR", "LABEL", "LBRACE", "RBRACE", "$END"})

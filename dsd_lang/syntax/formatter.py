@@ -17,7 +17,7 @@ from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.source import SourceText
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.canonical_order import percentages, pieces_of
-from dsd_lang.syntax.directives import DIRECTIVE, StatementRange, covered, covered_line, stretches
+from dsd_lang.syntax.directives import StatementRange, covered, covered_line, directive_in, stretches
 from dsd_lang.syntax.format_directives import FormatDirective, format_directives
 from dsd_lang.syntax.parser import ParseResult, parse
 from dsd_lang.syntax.spacing import TokenLine, comment_text, lines_of, respaced_arm
@@ -272,7 +272,7 @@ def _kept_together(
     source: SourceText, comments: Sequence[nodes.Comment], found: Sequence[StatementRange]
 ) -> list[tuple[int, int]]:
     """Ranges of statements that share a line that a `# dsd: ignore` applies to."""
-    directives = [comment for comment in comments if DIRECTIVE.match(comment.text)] if found else []
+    directives = [comment for comment in comments if directive_in(comment.text)] if found else []
     covers = (covered(covered_line(source, comment), found) for comment in directives)
     return [(around[0].start, around[-1].end) for around in covers if len(around) > 1]
 

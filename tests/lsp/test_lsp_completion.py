@@ -96,6 +96,9 @@ def test_selectors(editor: Editor) -> None:
     offered = labels_at(editor, "sparse 50% layers=fc,|")
     assert set(offered) >= {*KINDS, *ROLES, "birnn.hh", "lstm.ih"}
     assert set(labels_at(editor, "sparse [|")) == set(offered)
+    for argument in ("sparse 50% except", "dense freeze"):
+        assert set(labels_at(editor, f"{argument}=|")) == {"none", *offered}
+        assert set(labels_at(editor, f"{argument}=fc,|")) == set(offered)
 
 
 def test_names_in_references(editor: Editor) -> None:

@@ -11,8 +11,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 
@@ -25,13 +23,13 @@ from dsd_runtime.engine.choosing import Occasion, adapt, choose_for
 from dsd_runtime.engine.optimizer_state import forget_all_state, forget_state, largest_update_ratio, zero_state
 from dsd_runtime.engine.origins import Origins, Weights, copy_into
 from dsd_runtime.engine.references import ClockReading
+from dsd_runtime.engine.revival import PrunedValues, restore, revived_by
 from dsd_runtime.engine.scoring import Scoring
 from dsd_runtime.engine.selection_plan import Selection, runtime_target, target_of
 from dsd_runtime.engine.selections import selections_of
 from dsd_runtime.engine.stages import Stage
 from dsd_runtime.engine.wrappers import named_alike
 from dsd_runtime.masks import Chosen, Held, MaskStore, Ramp, Target, input_axes, preserves_zero, resolve_ramps
-from dsd_runtime.masks.shards import local_of, own_rows, processes_of, sharded_as
 from dsd_runtime.masks.targets import Current, least_pruned
 
 _LARGE_FIRST_UPDATE = 1.5
@@ -77,8 +75,8 @@ class Boundary:
         self._views = _views_by_owner(self._parameters, self.store)
         self._seed = seed
         self._origins = origins
-        self.keeps_saved = keeps_saved or any(phase.restore.kind == "saved" for phase in plan.phases)
-        self._saved: dict[str, Tensor] = {}
+        is_wanted = any(phase.restore.kind == "saved" for phase in plan.phases)
+        self.pruned_values = PrunedValues(is_kept=keeps_saved or is_wanted)
         self._selections = selections_of(plan, self.layers, self._parameters, scoring)
         self._target: Target | None = None
         self._ramps: tuple[Ramp, ...] = ()
@@ -153,20 +151,20 @@ class Boundary:
         self._target, self._ramps = target_of(stage)
         chosen = entry.chosen
         if chosen is not None:
-            self._keep_saved({} if lives_on else before, chosen.masks)
+            self.pruned_values.keep({} if lives_on else before, chosen.masks, self._parameters)
             self._install(chosen.masks, others_hold=phase.others == "hold")
         elif phase.mode == "dense":
             self.store.clear()
-        revived, num_revived = self._revived_by(before)
+        revived, num_revived = revived_by(before, self.store.masks, self._parameters)
         takes_values = lives_on and _keeps_values(phase)
         if takes_values:
             revived = {}
         if entry.weights is not None:
             copy_into(self.model, entry.weights)
         if entry.weights is None or entry.restored is not None:
-            self._restore(revived, entry.restored)
+            restore(revived, entry.restored, self._parameters)
         if phase.mode == "dense":
-            self._saved = {}
+            self.pruned_values.forget()
         details = adapt(chosen, self._parameters, self.store)
         self.acting.enter(self._enforcing(stage), self._acting_names(phase), entry.backward)
         self._follow_state(phase, before, optimizer, is_pruned_zero=not takes_values)
@@ -210,15 +208,6 @@ class Boundary:
         for name, mask in masks.items():
             self.store.set(name, mask)
 
-    def _revived_by(self, before: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], int]:
-        """The positions of weights that are no longer masked, by parameter, for those with some; their number."""
-        now = self.store.masks
-        revived = {name: ~mask & now[name] if name in now else ~mask for name, mask in before.items()}
-        own = np.array([int(torch.count_nonzero(where)) for where in revived.values()], np.int64)
-        counts = processes_of(self._parameters.values()).sum(own)
-        found = {name: where for (name, where), count in zip(revived.items(), counts, strict=True) if count}
-        return found, int(counts.sum())
-
     def _restored(self, stage: Stage) -> Mapping[str, Tensor] | None:
         """The values that `restore=` gives revived weights; None for zero."""
         if stage.phase.mode == "sparse" or not len(self.store):
@@ -227,32 +216,7 @@ class Boundary:
             return None
         if stage.phase.restore.kind != "saved":
             return self._origins.restoring(stage)
-        if any(name not in self._saved for name in self.store.masks):
-            help_line = "`restore=saved` must be set up before the weights are pruned"
-            raise DsdError("the pruned values were not kept", help=help_line)
-        return self._saved
-
-    def _restore(self, revived: Mapping[str, Tensor], values: Mapping[str, Tensor] | None) -> None:
-        with torch.no_grad():
-            for name, where in revived.items():
-                parameter = local_of(self._parameters[name])
-                if values is None:
-                    parameter.masked_fill_(where, 0)
-                else:
-                    source = own_rows(values[name], self._parameters[name]).to(parameter.device, parameter.dtype)
-                    parameter.copy_(torch.where(where, source, parameter))
-
-    def _keep_saved(self, before: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
-        """Saves the values that are about to be pruned; weights pruned before keep the value saved then."""
-        if not self.keeps_saved:
-            return
-        for name in masks:
-            weights = self._parameters[name].detach()
-            if name in self._saved and name in before:
-                saved = local_of(self._saved[name])
-                saved.copy_(torch.where(before[name].cpu(), local_of(weights).cpu(), saved))
-            else:
-                self._saved[name] = weights.to("cpu", copy=True)
+        return self.pruned_values.of(self.store.masks)
 
     def _follow_state(
         self, phase: Phase, before: Mapping[str, Tensor], optimizer: Optimizer, *, is_pruned_zero: bool
@@ -299,7 +263,7 @@ class Boundary:
 
     def change_masks(self, masks: Mapping[str, Tensor], optimizer: Optimizer) -> None:
         """Replaces some masks within a phase; weights and optimizer state outside of them become 0."""
-        self._keep_saved(self.store.masks, masks)
+        self.pruned_values.keep(self.store.masks, masks, self._parameters)
         self._install(masks, others_hold=True)
         self.store.apply_to_weights()
         self.store.apply_to_optimizer_state(optimizer)
@@ -313,7 +277,7 @@ class Boundary:
             chosen = self._choose(self._stage, self._target, step, update)
             backward = self._choose_backward(self._stage, self._target, step, update)
             if not self.acting.rule.is_soft:
-                self._keep_saved(before, chosen.masks)
+                self.pruned_values.keep(before, chosen.masks, self._parameters)
             self._install(chosen.masks, others_hold=True)
             details = adapt(chosen, self._parameters, self.store)
             self.acting.set_trained(backward)
@@ -399,7 +363,7 @@ class Boundary:
         return {
             "masks": self.store.pack(is_sharded=is_sharded),
             "hash": self.store.hash(),
-            "saved": dict(self._saved),
+            "saved": self.pruned_values.state_dict(),
             "selected_at": self._selected_at,
             **({"acting": kept} if kept else {}),
         }
@@ -409,7 +373,7 @@ class Boundary:
         self.store.unpack(state["masks"])
         if self.store.hash() != state["hash"]:
             raise DsdError("the stored masks do not match their hash", help="the checkpoint is damaged: start again")
-        self._saved = {name: sharded_as(self._parameters[name], value).cpu() for name, value in state["saved"].items()}
+        self.pruned_values.load_state_dict(state["saved"], self._parameters)
         self._selected_at = int(state["selected_at"])
         self._stage, self._revived = stage, ()
         self.acting.load_state_dict(state.get("acting", {}), self._enforcing(stage), self._acting_names(stage.phase))

@@ -125,7 +125,7 @@ class TrainedLine:
                 "phase": self.session.stage.phase.id,
                 "metrics": dict(metrics),
                 "open": open_key,
-                "keeps_saved": self.session.boundary.keeps_saved,
+                "keeps_saved": self.session.boundary.pruned_values.is_kept,
             },
         }
         run.sharing.saved(lambda: save_checkpoint(checkpoint, parts, is_flushed=is_flushed))
