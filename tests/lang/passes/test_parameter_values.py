@@ -5,6 +5,18 @@ from __future__ import annotations
 import pytest
 
 from dsd_lang.analysis import analyse
+from dsd_lang.base.arguments import ARGUMENTS, Argument
+
+_NOT_WRITTEN = ("inherited", "the model's", "required", "--model", "--data")
+_PLACES = {
+    "dense": "sparse 50% 2ep; dense {}",
+    "sparse": "sparse 50% 2ep {}; dense",
+    "set": "set {}; sparse 50% 2ep; dense",
+    "repeat": "sparse 50% 2ep; dense; repeat 2 {}",
+    "fork": "fork {} { a: dense 2ep; b: sparse 50% 2ep; }",
+    "compare": "fork { a: dense 2ep; b: sparse 50% 2ep; }; compare a vs b on=test.err {}",
+}
+_NEEDED = {"ramp": "0->90%", "every": "0->90%", "masks": "held"}
 
 
 def _codes(text: str) -> list[str]:
@@ -36,3 +48,16 @@ def test_good_and_bad_values(parameter: str, good: list[str], bad: list[str]) ->
 def test_rounds_are_whole_and_at_least_one(rounds: str, is_good: bool) -> None:
     text = f"repeat 3 until falling(val.acc, rounds={rounds}) {{ dense 1ep lr=0.1 }}"
     assert (_codes(text) == []) == is_good
+
+
+@pytest.mark.parametrize(
+    "argument", [row for row in ARGUMENTS if row.default not in _NOT_WRITTEN], ids=lambda row: row.name
+)
+def test_a_default_may_be_written(argument: Argument) -> None:
+    head = "set lr=0.1 decay=cosine" if argument.name == "floor" else "set lr=0.1"
+    for place in argument.places:
+        text = _PLACES[place].replace("{}", f"{argument.name}={argument.default}")
+        if argument.name in _NEEDED:
+            text = text.replace("50%", _NEEDED[argument.name])
+            text = f"sparse 50% 1ep; {text}" if argument.name == "masks" else text
+        assert _codes(f"{head}\n{text}") == [], text
