@@ -209,6 +209,8 @@ def _read_distill(argument: Argument, value: nodes.Value, names: Names, diagnost
 def _read_clip(argument: Argument, value: nodes.Value, names: Names, diagnostics: Diagnostics) -> Value | None:
     if isinstance(value, nodes.Name) and value.text == "none":
         return NONE
+    if isinstance(value, nodes.Name) and argument.option(value.text) is not None:
+        return function_data(argument, value, names, diagnostics)  # `norm` without its bound
     if isinstance(value, nodes.Call):
         function = function_data(argument, value, names, diagnostics)
         if function is not None and len(value.arguments) != 1:

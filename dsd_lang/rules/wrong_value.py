@@ -81,8 +81,9 @@ def _meant_value(argument: Argument, value: nodes.Value) -> str | None:
     if isinstance(value, nodes.Number) and not value.percent:
         return value_meant(argument.name, value.text, words)
     if isinstance(value, nodes.Number):  # `noise=30%`
-        shares = [option for option in argument.options if option.parameters and option.parameters[0].kind == "share"]
-        return f"{shares[0].name}({value.text})" if shares else None
+        first = ((option.name, one) for option in argument.options for one in option.parameters[:1])
+        shares = [name for name, one in first if one.kind == "share" and not one.is_named]
+        return f"{shares[0]}({value.text})" if shares else None
     if isinstance(value, nodes.Text):
         return value_meant(argument.name, value.value, words) or _unquoted(argument, value.value)
     return None
@@ -133,13 +134,15 @@ def parameter_not_taken(option: Option, parameter: Parameter, data: str | bool, 
 
 
 def parameter_absent(option: Option, parameter: Parameter, span: Span) -> Diagnostic:
-    """`symmetric` without its share."""
-    example = parameter.example if not parameter.is_named else f"{parameter.name}={parameter.example}"
+    """`symmetric` without its share; the example has all that is needed."""
+    named = f"`{parameter.name}=`, " if parameter.is_named else ""
+    required = [one for one in option.parameters if one.is_required]
+    examples = ", ".join(f"{one.name}={one.example}" if one.is_named else one.example for one in required)
     return Diagnostic(
         CODE,
-        f"`{option.name}` needs {expected_by(parameter)}",
+        f"`{option.name}` needs {named}{expected_by(parameter)}",
         span,
-        label=f"expected `{option.name}({example})`",
+        label=f"expected `{option.name}({examples})`",
     )
 
 

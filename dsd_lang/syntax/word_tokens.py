@@ -187,9 +187,16 @@ class WordTokens:
         meant = FOREIGN_ARGUMENTS.get(name.lower())  # reported as an unknown argument later
         return meant.word in SELECTING_WORDS if meant is not None else nearest(name, SELECTING_WORDS) is not None
 
+    def _is_method(self, text: str) -> bool:
+        """Whether the word is a value of the argument before it: `update=set`, whose parameters are missing."""
+        if self.output.previous != "EQUAL" or len(self.output.tokens) < 2:
+            return False
+        row = BY_NAME.get(self.output.tokens[-2].text)
+        return row is not None and row.option(text) is not None
+
     def _keyword(self, kind: str, text: str, span: Span) -> int:
         after = self._after(span.end)
-        if text == "set" and after == "(":  # `update=set(drop=30%)`: the one reserved word that is also a method
+        if text == "set" and (after == "(" or self._is_method(text)):  # the one reserved word that is also a method
             return self.output.add("NAME", text, span)
         if text == "until" and after == "=" and self.brackets.in_parentheses:  # `rigl(until=75%)`, a parameter
             return self.output.add("NAME", text, span)

@@ -61,3 +61,31 @@ def test_a_default_may_be_written(argument: Argument) -> None:
             text = text.replace("50%", _NEEDED[argument.name])
             text = f"sparse 50% 1ep; {text}" if argument.name == "masks" else text
         assert _codes(f"{head}\n{text}") == [], text
+
+
+@pytest.mark.parametrize(
+    ("argument", "message", "label"),
+    [
+        ("update=set", "`set` needs `drop=`, a share", "expected `set(drop=30%, every=100it)`"),
+        ("update=set(drop=20%)", "`set` needs `every=`, a length", "expected `set(drop=30%, every=100it)`"),
+        ("clip=norm", "`norm` needs a number above 0", "expected `norm(5)`"),
+        ("unit=block(2)", "`block` needs a whole number", "expected `block(4, 1)`"),
+        ("update=50%", "`update=` does not take `50%`", "not a value it takes"),
+    ],
+)
+def test_what_a_method_lacks_is_told_in_the_way_it_is_written(argument: str, message: str, label: str) -> None:
+    [error] = analyse(f"sparse 50% 2ep lr=0.1 {argument}; dense").errors
+    assert (error.code, error.label) == ("DSD209", label)
+    assert error.message.startswith(message)
+
+
+def test_no_guess_is_what_is_written() -> None:
+    """For every option of every argument, with and without parentheses."""
+    for argument in ARGUMENTS:
+        for option in argument.options:
+            for value in (option.name, f"{option.name}()", f"{option.name}(3)"):
+                for place in argument.places:
+                    text = "set lr=0.1\n" + _PLACES[place].replace("{}", f"{argument.name}={value}")
+                    for found in analyse(text).errors:
+                        written = text[found.span.start : found.span.end]
+                        assert found.label != f"did you mean `{written}`?", text
