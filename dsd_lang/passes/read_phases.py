@@ -141,6 +141,8 @@ class _PhaseReader:
                     self.share(node, item, quantity, whole, given)
                 elif quantity is not None:
                     target = self.one_target(node, item, quantity, target)
+                    if node.mode == "dense":
+                        self.fail(given, "length")
         if node.mode == "sparse":
             self.target(node, target, names, given, is_override)
         return given

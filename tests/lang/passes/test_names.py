@@ -239,3 +239,8 @@ def test_a_mistake_that_only_a_call_makes_is_told_at_the_call() -> None:
     assert error.message == "in `pair` of `common`, line 4: a target of 150% leaves nothing to train"
     assert [(other.file, other.span.line) for other in error.related] == [("common", 4)]
     assert error.fix is None
+
+
+def test_a_length_that_is_no_length_is_told_once() -> None:
+    assert [item.code for item in analyse("let n = 3\ndense n lr=0.1").errors] == ["DSD402"]
+    assert [item.code for item in analyse("let n = -1\ndense n lr=0.1").errors] == ["DSD202"]
