@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 from dsd_lang.base.arguments import BY_NAME, allowed_at
 from dsd_lang.syntax.habits import Habit
-from dsd_lang.syntax.terminals import STATEMENT_WORDS
+from dsd_lang.syntax.terminals import SOFT_WORDS, STATEMENT_WORDS
 
 _B = r"[ \t]*"
 _NUM = r"(?:\d[\d_]*(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?%?"
 _ARGUMENT = "(?<![\\w.])(" + "|".join(sorted(BY_NAME)) + ")"
 _WORDS = "|".join(sorted(word.lower() for word in STATEMENT_WORDS))
-_LABEL = rf"^{_B}((?!(?:{_WORDS})\b)[A-Za-z]\w*)"
+_LABEL = rf"^{_B}((?!(?:{_WORDS}|{'|'.join(SOFT_WORDS)})\b)[A-Za-z]\w*)"
 _SELECTING = rf"(?<![\w.])(?P<name>layers|except){_B}={_B}"
 _PHASE_HELP = "write a phase on a line: `dense 50ep lr=0.1`"
 _ITEM = rf"[A-Za-z*\"'/][\w.*\"'/]*{_B}[:=]?{_B}{_NUM}"
@@ -90,7 +90,7 @@ _OTHER_LANGUAGES = (
         rf"\$?\{{+{_B}(\w+){_B}\}}+",
         "a variable is written by its name alone",
         fix="{0}",
-        help="a loop binds it: `for s in 25%, 50% {{ sparse s; dense }}`",
+        help="a `let` or a loop binds it: `let s = 50%`, `for s in 25%, 50% {{ sparse s; dense }}`",
     ),
 )
 _ARGUMENTS = (
@@ -248,6 +248,20 @@ _EXPERIMENTS = (
         fix="compare {0} vs {1} on={2}",
     ),
 )
+_NAMED_VALUES = (
+    _form(
+        rf"\blet[ \t]+(\w+)(?:{_B}(?::=?|->|<-|\bbe\b|\bto\b){_B}|[ \t]+)(?=[\w@\"\[.])",
+        "the value of a `let` follows a `=`",
+        fix="let {0} = ",
+    ),
+    _form(rf"\bdef[ \t]+(\w+){_B}(?=\{{)", "a `def` has parentheses for its parameters", fix="def {0}() "),
+    _form(r"\buse[ \t]+([\w./-]+\.dsd)\b", "the name of a file is written in quotes", fix='use "{0}"'),
+    _form(
+        rf"\b(for|sweep)[ \t]+(\w+(?:{_B},{_B}\w+)+)[ \t]+in\b",
+        "several names of a loop are written in parentheses",
+        fix="{0} ({1}) in",
+    ),
+)
 _TARGETS = (
     _form(
         rf"{_SELECTING}[\[({{]{_B}(?P<inner>[^\[\](){{}}\r\n]*?){_B},?{_B}[\])}}]",
@@ -324,4 +338,13 @@ _NAMES = (
     ),
     _form(rf"(?<=[A-Za-z%)\]]){_B}:{_B}(?=\Z|[\r\n;])", "no `:` ends a statement", label="leave it out", fix=""),
 )
-HABITS = (*_OTHER_LANGUAGES, *_ARGUMENTS, *_TARGETS, *_EXPRESSIONS, *_LOOPS, *_EXPERIMENTS, *_NAMES)
+HABITS = (
+    *_OTHER_LANGUAGES,
+    *_ARGUMENTS,
+    *_NAMED_VALUES,
+    *_TARGETS,
+    *_EXPRESSIONS,
+    *_LOOPS,
+    *_EXPERIMENTS,
+    *_NAMES,
+)

@@ -205,9 +205,10 @@ class WordTokens:
                 "until": "a condition has no `=`: write `until val.err < 10%`",
                 "set": "settings are written `set lr=1e-3`",
             }
+            role = "a name" if self.output.previous == "LET" else "the name of an argument"
             self.output.report(
                 "DSD103",
-                f"the reserved word `{text}` cannot be the name of an argument",
+                f"the reserved word `{text}` cannot be {role}",
                 span,
                 label="leave the `=` out" if text == "until" else "",
                 help=advice.get(text, ""),

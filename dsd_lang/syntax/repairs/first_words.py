@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from dsd_lang.syntax.recovery import Recovery
 
 _GLUED = re.compile(r"(dense|sparse)(\d+(?:\.\d+)?(?:%|ep|it))(?![\w.%])")
-_WORDS_FOR_NAMES = ("dense", "sparse", "set", "repeat", "for", "sweep", "fork", "compare", "expect")
+_WORDS_FOR_NAMES = (
+    "dense", "sparse", "set", "repeat", "for", "sweep", "fork", "compare", "expect", "let", "def", "use"
+)  # fmt: skip
+_FOLLOWED_BY = {"let": ("NAME", "EQUAL"), "def": ("NAME", "LPAR"), "use": ("STRING",)}
+"""Words that stand for others only before what follows those."""
 
 
 def first_word(recovery: Recovery, index: int, token: Token, accepted: set[str]) -> int | None:
@@ -43,12 +47,20 @@ def first_word(recovery: Recovery, index: int, token: Token, accepted: set[str])
     if glued is not None:
         return glued
     word, help = _statement_meant(token.text, words)
+    expected = _FOLLOWED_BY.get(word or "", ())
+    if any(recovery.kind(index + ahead) != kind for ahead, kind in enumerate(expected, start=1)):
+        word = None
     if help and word is None and not is_branch:
         recovery.report("DSD101", f"`{token.text}` is not a statement", token.span, label="unknown here", help=help)
         return recovery.skip(index)
     follows = recovery.kind(index + 1)
     if word is None and follows == "LPAR":
         help = "a name is called below its `def`, or below the `use` of the file that has it"
+        recovery.report("DSD101", f"`{token.text}` is not a statement", token.span, label="unknown here", help=help)
+        return recovery.skip(index)
+    is_alone = follows in ("_SEPARATOR", "RBRACE", "$END")
+    if word is None and is_alone and not is_branch and not any(one.startswith(token.text) for one in words):
+        help = f"a `def` is called with parentheses: `{token.text}()`"
         recovery.report("DSD101", f"`{token.text}` is not a statement", token.span, label="unknown here", help=help)
         return recovery.skip(index)
     if word is None or follows == "EQUAL" or (follows == "LBRACE" and is_branch):
@@ -73,12 +85,23 @@ def _assignment(recovery: Recovery, index: int, token: Token) -> int:
     meant, known = FOREIGN_ARGUMENTS.get(token.text.lower()), allowed_at("set")
     guess = meant.word if meant is not None and meant.word in known else None
     guess = guess or (None if meant is not None else nearest(token.text, known))
+    if guess is None and meant is None:
+        point = before(token.span)
+        recovery.report(
+            "DSD101",
+            f"`{clipped(token.text)}` is not a setting: a value is named by `let`",
+            token.span,
+            label=f"write `let {clipped(token.text)} = ...`",
+            fix=Fix("put in `let `", (Edit(point, "let "),)),
+        )
+        recovery.driver.tokens.insert(index, Token("LET", "", point))
+        return index
     recovery.report(
         "DSD101",
-        f"`{clipped(token.text)}` is not a setting, and a schedule has no assignments",
+        f"`{clipped(token.text)}` is not a setting",
         token.span,
         label=f"did you mean `set {guess}=`?" if guess else "unknown here",
-        help=meant.help if meant is not None else "a value is named by a loop: `for s in 50% { sparse s; dense }`",
+        help=meant.help if meant is not None else "",
         fix=replacement(token.span, f"set {guess}") if guess else None,
     )
     return recovery.skip(index)
