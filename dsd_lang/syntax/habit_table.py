@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from fractions import Fraction
 
 from dsd_lang.base.arguments import BY_NAME, allowed_at
+from dsd_lang.base.units import format_exact
 from dsd_lang.syntax.habits import Habit
 from dsd_lang.syntax.terminals import SOFT_WORDS, STATEMENT_WORDS
 
@@ -25,12 +27,25 @@ def _as_phase(match: re.Match[str]) -> str:
     return f"{match['word']} {items}"
 
 
-def _as_list(match: re.Match[str]) -> str | None:
-    """`for i = 1 to 3` as `for i in 1, 2, 3`."""
-    first, last = int(match["first"]), int(match["last"]) - (match["open"] is not None)
-    if not 0 <= last - first <= 20:
+def _as_range(match: re.Match[str]) -> str | None:
+    """`for i = 1 to 3` as `for i in 1..3`; None if a step is needed and not there, or nothing is in it."""
+    given = match.groupdict()
+    last, step = match["last"], given.get("step")
+    if given.get("open") is not None:
+        last = str(int(last) - 1) if last.isdigit() else last
+    if given.get("second") is not None:
+        sign = "%" if last.endswith("%") else ""
+        step = format_exact(_exact(given["second"]) - _exact(match["first"])) + sign
+    elif step is None and not (match["first"].isdigit() and last.isdigit()):
         return None
-    return f"for {match['name']} in {', '.join(map(str, range(first, last + 1)))}"
+    if _exact(match["first"]) > _exact(last) or (step and _exact(step) <= 0):
+        return None
+    return f"{given.get('word') or 'for'} {match['name']} in {match['first']}..{last}" + (f" by {step}" if step else "")
+
+
+def _exact(number: str) -> Fraction:
+    """A number as it is written, without its percent sign."""
+    return Fraction(number.rstrip("%").replace("_", ""))
 
 
 def _as_list_target(match: re.Match[str]) -> str:
@@ -150,21 +165,29 @@ _EXPRESSIONS = (
         fix="{0} {1} {2} and {2} {3} {4}",
     ),
 )
+_RANGE = "a range is written `1..9`, or with its step `10%..90% by 10%`"
 _ROUNDS = "N rounds are `repeat N {{ ... }}`"
 _LOOPS = (
     _form(
         rf"\bfor{_B}\({_B}(?:\w+[ \t]+)?(?P<name>\w+){_B}={_B}(?P<first>\d+){_B};"
         rf"[^;{{}}\r\n<]*(?P<open><(?!=))?<?=?{_B}(?P<last>\d+){_B};[^{{}}\r\n]*\)",
         "a loop over values is `for x in 1, 2 {{ ... }}`",
-        fix=_as_list,
+        fix=_as_range,
         help=_ROUNDS,
     ),
     _form(
-        rf"\bfor[ \t]+(?P<name>\w+){_B}(?:=|in|from){_B}(?P<first>\d+){_B}(?:to|until|-|:|\.\.+){_B}(?P<open><)?"
-        r"(?P<last>\d+)",
-        "a loop lists its values, separated by `,`",
-        fix=_as_list,
+        rf"\b(?P<word>for|sweep)[ \t]+(?P<name>\w+){_B}(?:=|in\b|from\b){_B}\(?{_B}(?P<first>{_NUM}){_B}"
+        rf"(?:(?:to|until|through)\b|-|\.\.+|:(?=[^,{{}}\r\n]*:)){_B}(?P<open><)?=?{_B}(?P<last>{_NUM})"
+        rf"(?:{_B},?{_B}(?:(?:by|step|every)\b|:){_B}(?P<step>{_NUM}))?(?:{_B}\))?",
+        _RANGE,
+        fix=_as_range,
         help=_ROUNDS,
+    ),
+    _form(
+        rf"\b(?P<word>for|sweep)[ \t]+(?P<name>\w+)[ \t]+in[ \t]+(?P<first>{_NUM}){_B},{_B}(?P<second>{_NUM}){_B},"
+        rf"(?:{_B}{_NUM}{_B},)*{_B}\.\.+{_B},?{_B}(?P<last>{_NUM})",
+        _RANGE,
+        fix=_as_range,
     ),
     _form(
         rf"\bfor{_B}\({_B}(\w+)[ \t]+in[ \t]+([^(){{}}\r\n]+)\)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dsd_lang.base.diagnostics import Span, replacement
@@ -77,11 +78,8 @@ class TreeBuilder(ValueBuilder):
         return nodes.RepeatTail(count, sparse, dense, tuple(arguments), untils[0] if untils else None, first.to(last))
 
     def build_for(self, children: Children, first: Span, last: Span) -> Any:
-        variables, *values, body = children
-        for value in values:
-            if isinstance(value, nodes.Call):
-                self.no_call(value)
-        kept = tuple(value for value in map(self.value, values) if value is not None)
+        variables, *written, body = children
+        kept = self.loop_values(written)
         return nodes.ForBlock(variables, kept, body, first.to(last))
 
     def build_variables(self, children: Children, first: Span, last: Span) -> Any:
@@ -136,22 +134,34 @@ class TreeBuilder(ValueBuilder):
             if item.span.start not in inside or self.shares.get(item.span.start) is not item
         ]
 
-    def no_call(self, value: nodes.Call) -> None:
-        """`for i in range(3)`: a loop needs a list of values."""
-        numbers = [item.value for item in value.arguments if isinstance(item.value, nodes.Number)]
-        bounds = [int(number.value) for number in numbers if number.value.denominator == 1 and number.value <= 1000]
-        is_range = isinstance(value.callee, nodes.Name) and value.callee.text == "range"
-        if not is_range or value.span.start in self.told_ranges:
+    def loop_values(self, written: Sequence[Any]) -> tuple[Any, ...]:
+        """The values of a loop but for Python's ranges, which are reported: `for i in range(3)`."""
+        found: list[Any] = []
+        for value in written:
+            called = value.callee if isinstance(value, nodes.Call) else None
+            if isinstance(called, nodes.Name) and called.text in _RANGE_FUNCTIONS:
+                self.no_range_function(called.text, value)
+            elif (read := self.value(value)) is not None:
+                found.append(read)
+        return tuple(found)
+
+    def no_range_function(self, name: str, value: nodes.Call) -> None:
+        """`range(3)` where a loop lists its values."""
+        if value.span.start in self.told_ranges:
             return
-        listed = ", ".join(map(str, range(*bounds))) if 0 < len(bounds) == len(value.arguments) < 3 else ""
-        is_short = 0 < len(listed) <= 60
+        numbers = [item.value for item in value.arguments if isinstance(item.value, nodes.Number)]
+        bounds = [int(number.value) for number in numbers if number.value.denominator == 1 and number.value <= 10**6]
+        is_known = name == "range" and 0 < len(bounds) == len(value.arguments) <= 3 and bounds[2:] != [0]
+        numbered = range(*bounds) if is_known else range(0)
+        step = f" by {numbered.step}" if numbered.step != 1 else ""
+        meant = f"{numbered[0]}..{numbered[-1]}{step}" if numbered else ""
         self.report(
             "DSD101",
-            "a loop lists its values: there is no `range`",
+            f"a loop has no `{name}(...)`: a range is written `0..9`, or with its step `10%..90% by 10%`",
             value.span,
-            label=f"write `{listed}`" if is_short else "",
+            label=f"write `{meant}`" if meant else "",
             help="N rounds, numbered from 0, are `repeat N as i { ... }`",
-            fix=replacement(value.span, listed) if is_short else None,
+            fix=replacement(value.span, meant) if meant else None,
         )
 
     def build_block_branch(self, children: Children, first: Span, last: Span) -> Any:
@@ -174,9 +184,7 @@ class TreeBuilder(ValueBuilder):
         return nodes.Fork(arguments, branches, first.to(last))
 
     def build_sweep_binding(self, children: Children, first: Span, last: Span) -> Any:
-        value = self.value(children[1])
-        values = () if value is None else (value,)
-        return nodes.SweepBinding(children[0], values, first.to(last))
+        return nodes.SweepBinding(children[0], self.loop_values(children[1:]), first.to(last))
 
     def build_sweep(self, children: Children, first: Span, last: Span) -> Any:
         label = children.pop(0) if isinstance(children[0], nodes.Label) else None
@@ -185,8 +193,8 @@ class TreeBuilder(ValueBuilder):
         for child in written:
             if isinstance(child, nodes.SweepBinding):
                 groups.append((child, list(child.values)))
-            elif (value := self.value(child)) is not None:
-                groups[-1][1].append(value)
+            else:
+                groups[-1][1].extend(self.loop_values([child]))
         bindings = tuple(
             nodes.SweepBinding(head.variables, tuple(values), head.span.to(values[-1].span) if values else head.span)
             for head, values in groups
@@ -212,6 +220,7 @@ class TreeBuilder(ValueBuilder):
         return nodes.SetStatement(tuple(children), first.to(last))
 
 
+_RANGE_FUNCTIONS = ("range", "xrange", "arange", "linspace", "logspace", "geomspace")
 _TAIL_PARTS = (nodes.Argument, nodes.Phase, nodes.Until)
 
 
