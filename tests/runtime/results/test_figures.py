@@ -129,6 +129,15 @@ def test_many_arms_are_rows_of_cells_and_not_lines(tmp_path: Path, count: int, m
     assert len(drawn(figure)) == 2 * count
 
 
+def test_arms_that_are_not_drawn_take_no_points_from_those_that_are(tmp_path: Path) -> None:
+    shares = ", ".join(f"{number / 100}" for number in range(60))
+    results = run_of(tmp_path, f"sweep s in {shares} {{ sparse s 30ep lr=0.1 }}")
+    figure = next(figure for figure in curves([("run", results)]) if figure.title == "val.err")
+    arms = [row["arm"] for row in drawn(figure)]
+    assert len(set(arms)) == 10
+    assert {arms.count(arm) for arm in set(arms)} == {30}
+
+
 def test_a_heat_map_has_a_cell_for_each_pair(tmp_path: Path) -> None:
     cells = drawn(figure_of(run_of(tmp_path, GRID), "heat map"))
     assert [(cell["x"], cell["y"]) for cell in cells] == [

@@ -14,7 +14,7 @@ from dsd_runtime.results.tables import NamedResults, main_metric, spread
 MOST_ARMS, MOST_POINTS = 10, 40
 _MEANINGS = {MOVED: "weights that a mask update has dropped, and as many that it has grown"}
 MOST_ROWS = 400
-"""Rows of a figure: a run of hundreds of phases has fewer points in each, so that its report stays small."""
+"""Rows of a figure: arms of many phases have fewer points in each, so that the report stays small."""
 
 
 def curves(runs: NamedResults) -> Iterator[Figure]:
@@ -34,13 +34,15 @@ def _metrics(runs: Sequence[Results]) -> list[str]:
 
 
 def _curve(runs: NamedResults, metric: str) -> Figure | None:
-    rows: list[Row] = []
+    parts: list[list[Row]] = []
     for name, results in runs:
-        rows += _rows(results, metric, f"{name}: " if len(runs) > 1 else "", MOST_ROWS // len(runs))
-    names = list(dict.fromkeys(row["arm"] for row in rows))
-    if len({row["epoch"] for row in rows}) < 2:
+        parts += _parts(results, metric, f"{name}: " if len(runs) > 1 else "")
+    names = list(dict.fromkeys(rows[0]["arm"] for rows in parts))
+    if len({row["epoch"] for rows in parts for row in rows}) < 2:
         return None
-    shown = [row for row in rows if row["arm"] in names[:MOST_ARMS]]
+    drawn = [rows for rows in parts if rows[0]["arm"] in names[:MOST_ARMS]]
+    most = min(MOST_POINTS, MOST_ROWS // len(drawn))
+    shown = [row for rows in drawn for row in _thinned(rows, most)]
     more = f" The first {MOST_ARMS} of {len(names)} arms are drawn." if len(names) > MOST_ARMS else ""
     meaning = _MEANINGS.get(metric) or metric_meaning(metric) or "a metric of the user's own"
     x = {"field": "epoch", "type": "quantitative", "title": "epochs",
@@ -64,26 +66,34 @@ def _curve(runs: NamedResults, metric: str) -> Figure | None:
     )
 
 
-def _rows(results: Results, metric: str, prefix: str, most: int) -> list[Row]:
-    """The rows of one run, about ``most`` of them; what branches share is drawn once, in the first."""
+def _parts(results: Results, metric: str, prefix: str) -> list[list[Row]]:
+    """The rows of one run, for each phase with its seeds; what branches share is drawn once, in the first."""
     starts, series = starting_epochs(results), _series(results, metric)
     nodes = {phase.id: phase.node or phase.id for phase in results.phases}
     trunk = _trunk(results)
     phases = [phase for phase in results.phases if phase.state != "skipped"]
     groups = _distinct(grouped_by_seed(phases, lambda phase: phase.path))
     lasts: dict[str, Row] = {}
-    found: list[Row] = []
+    found: list[list[Row]] = []
     for group in groups:
         head, path = group[0], arm_of(group[0].path)
         named = {"arm": prefix + (without_rounds(path) or trunk), "line": prefix + path}
-        rows = _averaged(group, series, starts[head.id], max(2, min(MOST_POINTS, most // len(groups))))
+        rows = _averaged(group, series, starts[head.id])
+        if not rows:
+            continue
         before = lasts.get(nodes.get(head.parent or "", ""))
-        if rows and before is not None and before["line"] != named["line"]:
+        if before is not None and before["line"] != named["line"]:
             rows.insert(0, before)
-        found += ({**row, **named} for row in rows)
-        if rows:
-            lasts.update({nodes[phase.id]: {**rows[-1], **named} for phase in group})
+        found.append([{**row, **named} for row in rows])
+        lasts.update({nodes[phase.id]: found[-1][-1] for phase in group})
     return found
+
+
+def _thinned(rows: list[Row], most: int) -> list[Row]:
+    """About ``most`` of the rows, evenly; the first and the last stay."""
+    every = -(-len(rows) // max(1, most))
+    kept = rows[::-1][::every][::-1]
+    return kept if kept[0] is rows[0] else [rows[0], *kept]
 
 
 def _series(results: Results, metric: str) -> dict[str, list[MetricRow]]:
@@ -114,8 +124,8 @@ def _trunk(results: Results) -> str:
     return label if label is not None and any(phase.path for phase in results.phases) else MAIN_LINE
 
 
-def _averaged(group: Sequence[PhaseResult], series: dict[str, list[MetricRow]], start: float, most: int) -> list[Row]:
-    """The mean over the seeds at each epoch, thinned to ``most``; the last one stays."""
+def _averaged(group: Sequence[PhaseResult], series: dict[str, list[MetricRow]], start: float) -> list[Row]:
+    """The mean over the seeds at each epoch."""
     by_epoch: dict[float, dict[str, float | None]] = {}
     for phase in group:
         for row in series.get(phase.node or "", ()):
@@ -131,8 +141,7 @@ def _averaged(group: Sequence[PhaseResult], series: dict[str, list[MetricRow]], 
             "low": None if sd is None else _four(spreading.mean - sd),
             "high": None if sd is None else _four(spreading.mean + sd),
         })  # fmt: skip
-    every = -(-len(found) // most) or 1
-    return found[::-1][::every][::-1]
+    return found
 
 
 def starting_epochs(results: Results) -> dict[str, float]:
