@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from dsd_lang import rules
 from dsd_lang.base.diagnostics import CATALOGUE, Diagnostic, Span
@@ -28,6 +27,7 @@ from dsd_lang.syntax import nodes
 from dsd_lang.syntax.parser import ParseResult, parse
 from dsd_lang.syntax.walk import names_bound_by, statements
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.plan.shapes import CheckpointData, ComparisonData, ExpectationData
     from dsd_lang.syntax.notes import Notes

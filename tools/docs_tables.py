@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import get_args
 
-from dsd_lang.base.arguments import ARGUMENTS, Argument, ReferenceTable
+from dsd_lang.base.arguments import ARGUMENTS, Argument
 from dsd_lang.base.diagnostics import CATALOGUE
 from dsd_lang.base.layers import KINDS, PARTS, ROLES
 from dsd_lang.base.metrics import METRICS, Metric
@@ -39,7 +38,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join([lines[0], "|---" * len(headers) + "|\n", *lines[1:]])
 
 
-def arguments_table(group: ReferenceTable) -> str:
+def arguments_table(group: str) -> str:
     """Name, default, values, meaning and statements of the arguments of a group, from the registry."""
     return table(
         ("argument", "default", "values", "meaning", "allowed on"),
@@ -113,8 +112,9 @@ def _option(option: Option) -> str:
     return f"`{option.name}({given})`"
 
 
+GROUPS = tuple(dict.fromkeys(row.group for row in ARGUMENTS))
 TABLES: dict[str, Callable[[], str]] = {
-    **{f"arguments-{group}": partial(arguments_table, group) for group in get_args(ReferenceTable)},
+    **{f"arguments-{group}": partial(arguments_table, group) for group in GROUPS},
     "metrics": metrics_table,
     "codes": codes_table,
     "settings-of-phases": settings_of_phases,

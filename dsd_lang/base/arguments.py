@@ -7,7 +7,6 @@ language reference. An argument exists if it has a row here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.options import (
@@ -25,27 +24,35 @@ from dsd_lang.base.options import (
     words,
 )
 
-StatementKind = Literal["dense", "sparse", "set", "repeat", "fork", "compare"]
-Kind = Literal[
-    "lr",
-    "number",
-    "positive",
-    "ratio",
-    "whole",
-    "length",
-    "selectors",
-    "choice",
-    "function",
-    "decay",
-    "source",
-    "distill",
-    "clip",
-    "text",
-    "metric",
-    "scale",
-]
-ReferenceTable = Literal["rate", "pruning", "weights", "overrides", "settings", "blocks"]
-Home = Literal["phase", "target", "selection", "lr", "elsewhere"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    StatementKind = Literal["dense", "sparse", "set", "repeat", "fork", "compare"]
+
+    Kind = Literal[
+        "lr",
+        "number",
+        "positive",
+        "ratio",
+        "whole",
+        "length",
+        "selectors",
+        "choice",
+        "function",
+        "decay",
+        "source",
+        "distill",
+        "clip",
+        "text",
+        "metric",
+        "scale",
+    ]
+
+    ReferenceTable = Literal["rate", "pruning", "weights", "overrides", "settings", "blocks"]
+
+    Home = Literal["phase", "target", "selection", "lr", "elsewhere"]
+
 
 RATE_WORDS = ("prev", "last", "base")  # the names in the arithmetic of `lr=`
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.options import Parameter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
 
 
 class ConditionFunction(NamedTuple):

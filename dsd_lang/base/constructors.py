@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from types import CodeType, FunctionType
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 Template = Callable[[tuple[str, ...]], str]
 

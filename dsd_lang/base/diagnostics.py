@@ -5,13 +5,18 @@ Codes never change their meaning. The catalogue below is their only list; rules 
 
 from __future__ import annotations
 
-from typing import Literal
-
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.records import record
 
-Severity = Literal["error", "warning", "advice"]
-Applicability = Literal["safe", "unsafe", "display"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    Severity = Literal["error", "warning", "advice"]
+
+    Applicability = Literal["safe", "unsafe", "display"]
+
+
 DOCS_URL = "https://dsd-lang.readthedocs.io/en/stable/"
 
 

@@ -7,9 +7,12 @@ and the caller reports those that matched nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal
 
 from dsd_lang.base.records import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
 
 RECURRENT_KINDS = ("rnn", "lstm", "gru")
 PRUNABLE_KINDS = ("conv", "fc", *RECURRENT_KINDS)

@@ -6,13 +6,15 @@ given when it is reported, and never guessed from its name.
 
 from __future__ import annotations
 
-from typing import Literal
-
 from dsd_lang.base.arms import split_path
 from dsd_lang.base.named_tuples import NamedTuple
 
-MetricUnit = Literal["points", "ratio", "bits", ""]
-"""``points`` run from 0 to 100 (so that `10%` in a condition means 10), a ``ratio`` from 0 to 1; ``""`` has no unit."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    MetricUnit = Literal["points", "ratio", "bits", ""]
+    """``points`` run from 0 to 100 (so `10%` in a condition means 10), a ``ratio`` from 0 to 1; ``""`` has no unit."""
 
 
 class Metric(NamedTuple):

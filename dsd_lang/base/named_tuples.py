@@ -13,11 +13,12 @@ of fields share the code of their constructor.
 from __future__ import annotations
 
 from collections import namedtuple
-from typing import TYPE_CHECKING, Any
 
 from dsd_lang.base.constructors import constructor
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
     from typing import NamedTuple as NamedTuple
 else:
     _WIDEST = namedtuple("_WIDEST", [f"item{index}" for index in range(32)])

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 from dsd_lang.base.named_tuples import NamedTuple
 
-ParameterKind = Literal[
-    "number", "positive", "ratio", "share", "whole", "length", "choice", "switch", "file", "text", "any"
-]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    ParameterKind = Literal[
+        "number", "positive", "ratio", "share", "whole", "length", "choice", "switch", "file", "text", "any"
+    ]
 
 
 class Parameter(NamedTuple):

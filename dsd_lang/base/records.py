@@ -13,11 +13,17 @@ keyword, equality, hash, repr and `__match_args__`. `dataclasses.asdict`, `field
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, dataclass_transform
-
 from dsd_lang.base.constructors import constructor
 
-Class = TypeVar("Class")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar, dataclass_transform
+
+    Class = TypeVar("Class")
+else:
+
+    def dataclass_transform(**_: object) -> object:
+        return lambda decorator: decorator
 
 
 @dataclass_transform(frozen_default=True)

@@ -11,9 +11,12 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from typing import TextIO
 
 from dsd_lang.base.errors import DsdError, internal_error_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
 
 _OUTPUT_IS_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF, errno.EFBIG)
 

@@ -10,12 +10,17 @@ import re
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import lru_cache
-from typing import Literal
 
 from dsd_lang.base.named_tuples import NamedTuple
 
-Unit = Literal["ep", "it"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
 
+    Unit = Literal["ep", "it"]
+
+
+UNITS: tuple[Unit, ...] = ("ep", "it")
 MAX_DIGITS = 400
 MAX_BITS = 1329  # those of 10^400
 MAX_EXPONENT = 300  # so that no number overflows in pictures or training

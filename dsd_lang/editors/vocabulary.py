@@ -6,7 +6,6 @@ Terminals of the grammar are grouped by name. Everything else is read from the t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import get_args
 
 from dsd_lang.base.arguments import ARGUMENTS, RATE_WORDS
 from dsd_lang.base.conditions import CONDITION_FUNCTIONS
@@ -15,7 +14,7 @@ from dsd_lang.base.layers import KINDS, PARTS, ROLES
 from dsd_lang.base.metrics import MEASURES, SPLITS, WITHOUT_SPLIT
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.options import DISTILL_PARAMETERS, Option
-from dsd_lang.base.units import Unit
+from dsd_lang.base.units import UNITS
 from dsd_lang.passes.read_functions import SWITCHES
 from dsd_lang.passes.resolve_references import MOMENTS
 from dsd_lang.syntax.table import load_table
@@ -96,7 +95,7 @@ def vocabulary() -> Vocabulary:
         metrics=tuple(MEASURES),
         metrics_without_split=tuple(WITHOUT_SPLIT),
         moments=MOMENTS,
-        units=get_args(Unit),
+        units=UNITS,
         rules=tuple(CATALOGUE),
     )
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import ERRORS, Diagnostic
 from dsd_lang.base.layers import LayerInfo
 from dsd_lang.base.source import SourceText
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.analysis import Analysis
     from dsd_lang.syntax.parser import ParseResult

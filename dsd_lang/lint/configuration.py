@@ -9,17 +9,22 @@ from __future__ import annotations
 import os
 import re
 from functools import cache
-from typing import Any, Literal
 
 from dsd_lang.base.errors import DsdError, nearest
 from dsd_lang.base.files import read_if_file, unreadable
 from dsd_lang.base.records import record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal
+
+    _Kind = Literal["text", "texts", "table of texts"]
+
+
 FILE = "pyproject.toml"
 _MAY_SAY = (  # `[tool.dsd`, `tool.dsd.model =`, `[tool]`, `tool = {`, with blanks and quotes as in TOML
     rb"""tool["']?[ \t]*\.[ \t]*["']?dsd|^[ \t]*\[[ \t]*["']?tool["']?[ \t]*\]|^[ \t]*tool[ \t]*="""
 )
-_Kind = Literal["text", "texts", "table of texts"]
 _KEYS: dict[str, dict[str, _Kind]] = {
     "tool.dsd": {
         "exclude": "texts",

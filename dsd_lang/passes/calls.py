@@ -5,8 +5,6 @@ The statements of a body are copied for every call, so that a diagnostic about o
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from dsd_lang import rules
 from dsd_lang.base.diagnostics import CalledSpan, Span
 from dsd_lang.passes.bindings import bind
@@ -16,7 +14,11 @@ from dsd_lang.passes.scopes import Definition, Scope
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.node_copies import NodeCopies
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 
 def find_definition(

@@ -7,10 +7,10 @@ docstring names. Reading a result that no pass has filled in yet raises ``Attrib
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from dsd_lang.base.files import read_schedule
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.passes.collected_diagnostics import Diagnostics
     from dsd_lang.passes.draft import Draftbook

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from dsd_lang.base.arguments import BY_NAME, Argument, kept_in
 from dsd_lang.passes.collected_diagnostics import Diagnostics
@@ -15,6 +14,7 @@ from dsd_lang.passes.read_conditions import read_condition
 from dsd_lang.passes.read_settings import Settings
 from dsd_lang.passes.values import is_function, is_length, is_source
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.passes.values import Value
     from dsd_lang.plan.shapes import AttributeData, ClockData, ConditionData, CycleData, FunctionData

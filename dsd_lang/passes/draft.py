@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import Span
 from dsd_lang.base.named_tuples import NamedTuple
@@ -18,6 +17,7 @@ from dsd_lang.passes.quantities import Names, Quantity
 from dsd_lang.passes.values import GivenArguments, is_function, is_source
 from dsd_lang.syntax import nodes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.plan.shapes import (
         AttributeData,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal, TypeGuard
 
 from dsd_lang import rules
 from dsd_lang.base.arguments import RATE_WORDS
@@ -19,7 +18,10 @@ from dsd_lang.base.units import MAX_BITS, MAX_DIGITS, exact, format_exact, forma
 from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.syntax import nodes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Literal, TypeGuard
+
     from dsd_lang.plan.shapes import LengthData
 
 _UNIT_WORDS = {

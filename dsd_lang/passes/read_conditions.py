@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from dsd_lang import rules
 from dsd_lang.base.conditions import CONDITION_FUNCTIONS
@@ -15,6 +14,7 @@ from dsd_lang.passes.read_functions import fits
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.walk import below
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.plan.shapes import ConditionData
 

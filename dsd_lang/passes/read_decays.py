@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from dsd_lang import rules
 from dsd_lang.base.arguments import Argument
@@ -14,6 +13,7 @@ from dsd_lang.passes.read_functions import is_parameter
 from dsd_lang.plan.setting_text import milestone_text
 from dsd_lang.syntax import nodes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.plan.shapes import DecayData, MilestoneData
 

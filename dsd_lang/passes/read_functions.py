@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 from dsd_lang import rules
 from dsd_lang.base.arguments import Argument
@@ -13,6 +12,7 @@ from dsd_lang.passes.collected_diagnostics import Diagnostics
 from dsd_lang.passes.quantities import NO_NAMES, Names, Quantity, evaluate, written
 from dsd_lang.syntax import nodes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.plan.shapes import FunctionData
 

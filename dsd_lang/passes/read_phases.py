@@ -6,8 +6,6 @@ original, replaced by those of the override.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dsd_lang import rules
 from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.base.diagnostics import CalledSpan
@@ -24,6 +22,7 @@ from dsd_lang.passes.values import FAILED, GivenArguments, is_length
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.walk import words_in
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.plan.shapes import TargetData
     from dsd_lang.syntax.notes import Notes

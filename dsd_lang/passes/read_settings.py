@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
 
 from dsd_lang import rules
 from dsd_lang.base.arguments import BY_NAME, Argument, allowed_at
@@ -21,10 +20,13 @@ from dsd_lang.passes.scopes import NO_SCOPE, Scope
 from dsd_lang.passes.values import NONE, is_decay, is_function, is_length, is_source
 from dsd_lang.syntax import nodes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Literal
+
     from dsd_lang.passes.values import Value
 
-Origin = Literal["set", "flag", "preset"]
+    Origin = Literal["set", "flag", "preset"]
 
 
 class Setting(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, TypeVar
 
 from dsd_lang import rules
 from dsd_lang.base.units import format_exact
@@ -13,11 +12,16 @@ from dsd_lang.passes.values import GivenArguments, is_length
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.named_selectors import selectors_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from dsd_lang.plan.shapes import ItemData, LengthData, PatternData, RampData, TargetData
 
+    Item = TypeVar("Item")
+
+
 TargetNode = nodes.Value | nodes.NofMTarget | nodes.RampTarget | nodes.HeldTarget | nodes.ListTarget
-Item = TypeVar("Item")
 _EVERY: LengthData = {"unit": "it", "value": "100"}
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from dsd_lang import rules
 from dsd_lang.base.arguments import Argument
@@ -28,6 +27,7 @@ from dsd_lang.passes.values import NONE, WrittenRate, WrittenTeacher
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.named_selectors import selectors_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.passes.values import Value
 

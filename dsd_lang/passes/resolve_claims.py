@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
 
 from dsd_lang import rules
 from dsd_lang.base.arguments import BY_NAME
@@ -24,7 +23,10 @@ from dsd_lang.passes.read_values import read_value
 from dsd_lang.passes.resolve_references import entries_of, find
 from dsd_lang.syntax import nodes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from dsd_lang.plan.shapes import ComparisonData, ExpectationData, SpanData
 
 _ARM = r"\w+\[[^\[\]]*\]"
@@ -145,7 +147,9 @@ class _Claims:
         if left is None or right is None:
             return None
         data.setdefault("test", "welch" if self.draws_apart(left, right) else "paired")
-        return cast("ComparisonData", {**data, "span": span_data(node)})  # further arguments of the registry
+        made: Any = {**data, "span": span_data(node)}  # further arguments of the registry
+        claim: ComparisonData = made
+        return claim
 
     def draws_apart(self, *arms: str) -> bool:
         """Whether the seeds of an arm have random numbers of their own, so that they cannot be paired."""

@@ -8,7 +8,6 @@ otherwise it stays "the final rate of that phase" with a factor.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from dsd_lang import rules
 from dsd_lang.base.arguments import RATE_WORDS
@@ -25,6 +24,7 @@ from dsd_lang.syntax import nodes
 from dsd_lang.syntax.named_selectors import selectors_of
 from dsd_lang.syntax.walk import below
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.passes.values import Value
     from dsd_lang.plan.shapes import DecayData, LengthData, RateData

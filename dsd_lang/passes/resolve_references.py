@@ -8,7 +8,6 @@ name a phase inside a branch: `@dsd.S1.end`, `@dsd.seed3.end`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from dsd_lang import rules
 from dsd_lang.base.arguments import ARGUMENTS
@@ -22,6 +21,7 @@ from dsd_lang.passes.quantities import Quantity, length_data
 from dsd_lang.passes.values import WrittenTeacher
 from dsd_lang.syntax import nodes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.passes.values import Value
     from dsd_lang.plan.shapes import CheckpointData, ReferenceData, TeacherData

@@ -7,13 +7,15 @@ until the passes that resolve them.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeGuard
 
 from dsd_lang.base.records import record
 from dsd_lang.passes.quantities import Quantity
 from dsd_lang.syntax import nodes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final, TypeAlias, TypeGuard
+
     from dsd_lang.passes.quantities import Names
     from dsd_lang.plan.shapes import (
         ConditionData,

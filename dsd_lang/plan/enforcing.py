@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
 
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.options import ENFORCEMENTS, SCORES
 from dsd_lang.base.units import exact, format_percent, parse_length
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from dsd_lang.plan.parts import Phase
 
 _ENFORCEMENTS = {option.name: option for option in ENFORCEMENTS}

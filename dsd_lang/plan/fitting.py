@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from math import gcd
-from typing import TYPE_CHECKING
 
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.layers import LayerInfo, Selector, WeightInfo, are_disjoint, covers, match, parse_selector
@@ -16,6 +15,7 @@ from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.plan.division import divide
 from dsd_lang.plan.weight_units import Unit, undefined_unit
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.plan.model import Plan
     from dsd_lang.plan.parts import Phase, Target

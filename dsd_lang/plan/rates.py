@@ -10,10 +10,10 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from dsd_lang.base.units import Length, exact
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.plan.parts import Decay, Milestone
     from dsd_lang.plan.shapes import DecayData

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from dsd_lang.base.units import exact, format_percent, parse_length
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from dsd_lang.plan.shapes import MilestoneData
 
 

@@ -6,10 +6,13 @@ The functions take the plan's plain data (its JSON form), which the linter has b
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from dsd_lang.base.arguments import ARGUMENTS, Argument
 from dsd_lang.base.metrics import find_metric
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _MAY_BE_UNSUPPORTED = tuple(
     (row, row.attribute)

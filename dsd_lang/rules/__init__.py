@@ -8,10 +8,9 @@ A pass writes `rules.wrong_value.outside(...)`: the messages of a rule are loade
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dsd_lang.base.diagnostics import CATALOGUE
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.rules import bad_ramp as bad_ramp
     from dsd_lang.rules import duplicate_argument as duplicate_argument

@@ -29,13 +29,13 @@ There is no automatic fix. For a falling ramp, the reversed one is shown but not
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import Diagnostic, Fix, replacement
 from dsd_lang.base.units import exact, format_percent
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draft
     from dsd_lang.plan.shapes import LengthData

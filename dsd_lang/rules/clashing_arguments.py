@@ -34,11 +34,11 @@ There is no automatic fix. Either of the two may be what was meant.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import Diagnostic, Span
 from dsd_lang.plan.enforcing import conflicts
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.analysis import ResolvedProgram
     from dsd_lang.passes.draft import Draft

@@ -28,12 +28,14 @@ There is no automatic fix.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal
 
 from dsd_lang.base.units import exact, format_percent
 from dsd_lang.rules.subject import Subject
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Literal
+
     from dsd_lang.plan.shapes import TargetData
 
 CODE = "DSD306"

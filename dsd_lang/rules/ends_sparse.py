@@ -29,13 +29,13 @@ Unsafe: a `dense` phase is added, which makes training longer. If you want a spa
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import Edit, Fix
 from dsd_lang.base.source import position_span
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draft
 

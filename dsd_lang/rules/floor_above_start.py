@@ -31,13 +31,13 @@ There is no automatic fix.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import Span
 from dsd_lang.base.units import exact, format_short
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draft
 

@@ -27,11 +27,10 @@ There is no automatic fix.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dsd_lang.base.units import exact, format_percent
 from dsd_lang.rules.subject import Subject
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.passes.quantities import Quantity
     from dsd_lang.plan.shapes import MilestoneData

@@ -32,7 +32,6 @@ Unsafe: the argument is removed, but something else may have been meant.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import Fix, Span
 from dsd_lang.base.units import exact
@@ -43,6 +42,7 @@ from dsd_lang.syntax import nodes
 from dsd_lang.syntax.removal import without_argument
 from dsd_lang.syntax.walk import statements, values_of, words_in
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draft, Draftbook
     from dsd_lang.plan.shapes import ConditionData

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING
 
 from dsd_lang.base.conditions import CONDITION_FUNCTIONS
 from dsd_lang.base.diagnostics import Span
@@ -11,6 +10,7 @@ from dsd_lang.base.metrics import split_metric
 from dsd_lang.rules.no_effect_reasons import Reason, parts_of_condition
 from dsd_lang.rules.subject import Subject
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.plan.shapes import ExpectationData
 

@@ -6,13 +6,13 @@ Only arguments of the phase itself are checked; values inherited from `set` need
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from dsd_lang.base.conditions import CONDITION_FUNCTIONS
 from dsd_lang.base.layers import LayerInfo, Selector, are_disjoint, match, parse_selector
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.base.units import Length, exact
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draft
     from dsd_lang.plan.shapes import ConditionData

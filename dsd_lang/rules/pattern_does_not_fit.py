@@ -35,7 +35,6 @@ Unsafe: the layers that do not fit are excluded with `except=`, and stay dense.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import Edit, Fix, Span
 from dsd_lang.base.layers import LayerInfo
@@ -44,6 +43,7 @@ from dsd_lang.plan.fitting import Misfit, misfitting, owner_of, pattern_misfit
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draft
 

@@ -29,11 +29,11 @@ Unsafe: without `lr=` the phase starts at a tenth of its sparse phase's rate.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax.removal import without_argument
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draft
 

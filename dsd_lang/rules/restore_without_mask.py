@@ -30,11 +30,11 @@ Unsafe: `restore=` is removed, which changes the plan's hash. There is no fix fo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax.removal import without_argument
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draft
 

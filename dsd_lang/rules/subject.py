@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from dsd_lang.base.layers import LayerInfo
 from dsd_lang.base.named_tuples import NamedTuple
 from dsd_lang.syntax import nodes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.passes.collected_diagnostics import Diagnostics
     from dsd_lang.passes.draft import Draftbook

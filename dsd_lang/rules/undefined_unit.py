@@ -34,12 +34,11 @@ There is no automatic fix. Either of the two may be what was meant.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dsd_lang.base.diagnostics import Diagnostic, Span
 from dsd_lang.plan.fitting import unit_misfit
 from dsd_lang.plan.weight_units import Unit
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.analysis import ResolvedProgram
     from dsd_lang.passes.draft import Draft

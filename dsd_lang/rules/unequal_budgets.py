@@ -30,11 +30,11 @@ There is no automatic fix.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from dsd_lang.base.units import format_short
 from dsd_lang.rules.subject import Subject
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draftbook
 

@@ -29,9 +29,8 @@ Unsafe: the nearest name is a guess. An argument without effect is removed.
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING
 
-from dsd_lang.base.arguments import BY_NAME, StatementKind, allowed_at
+from dsd_lang.base.arguments import BY_NAME, allowed_at
 from dsd_lang.base.diagnostics import Diagnostic, Span, replacement
 from dsd_lang.base.errors import nearest
 from dsd_lang.base.options import Option
@@ -41,7 +40,9 @@ from dsd_lang.syntax.removal import without_argument
 from dsd_lang.syntax.terminals import widened
 from dsd_lang.syntax.walk import arguments_of, compares_in, phases_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from dsd_lang.base.arguments import StatementKind
     from dsd_lang.base.foreign_words import Meant
 
 CODE = "DSD202"

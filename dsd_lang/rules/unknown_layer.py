@@ -33,7 +33,6 @@ Unsafe: the nearest name is a guess.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
 
 from dsd_lang.base.arguments import BY_NAME
 from dsd_lang.base.computed_weights import refusal
@@ -59,13 +58,18 @@ from dsd_lang.syntax.named_selectors import selectors_of
 from dsd_lang.syntax.terminals import SELECTING_WORDS
 from dsd_lang.syntax.walk import values_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Literal
+
     from dsd_lang.passes.draft import Draftbook
+
+    Use = Literal["pruned", "excluded", "trained"]
+    """What a selector is for: `layers=`, a list target; `except=`; `freeze=` or `lr=[...]`, which take whole layers."""
+
 
 CODE = "DSD201"
 
-Use = Literal["pruned", "excluded", "trained"]
-"""What a selector is for: `layers=` or a list target; `except=`; `freeze=` or `lr=[...]`, which take whole layers."""
 
 _USES: dict[str, Use] = {"layers": "pruned", "except": "excluded", "freeze": "trained"}
 

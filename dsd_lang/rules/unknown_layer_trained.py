@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from dsd_lang.plan.groups import always_unreached, group_weights, why_nothing_is_trained, why_unreached
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.named_selectors import selectors_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draft
 

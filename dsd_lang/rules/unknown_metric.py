@@ -29,13 +29,16 @@ Unsafe: the nearest name is a guess.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeGuard
 
 from dsd_lang.base.diagnostics import Diagnostic, replacement
 from dsd_lang.base.metrics import MEASURES, SPLITS, problem_of_metric, split_metric
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.walk import below, compares_in, untils_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeGuard
 
 CODE = "DSD205"
 

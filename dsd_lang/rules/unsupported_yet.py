@@ -30,12 +30,12 @@ There is no automatic fix.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import Diagnostic, Span
 from dsd_lang.plan.supported import unsupported_arguments, unsupported_in_phase
 from dsd_lang.syntax import nodes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.analysis import ResolvedProgram
     from dsd_lang.passes.draft import Draft

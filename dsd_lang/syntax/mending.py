@@ -5,12 +5,11 @@ A repair changes tokens and returns where to continue. If too much was parsed al
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dsd_lang.base.diagnostics import Diagnostic, Fix, Span
 from dsd_lang.syntax.stacks import Stacks
 from dsd_lang.syntax.terminals import Tokens
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.syntax.parser import Driver
 

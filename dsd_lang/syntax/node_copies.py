@@ -7,10 +7,13 @@ what may hold nodes is searched, and plain data is shared.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from dsd_lang.base.diagnostics import Span
 from dsd_lang.syntax import nodes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _PLAIN = ("str", "bool", "Fraction", "Unit", "Selector", "str | None", "tuple[str, ...]")
 

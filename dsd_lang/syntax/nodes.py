@@ -6,12 +6,16 @@ There is one class for each statement of the language; read it together with the
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Literal
 
 from dsd_lang.base.diagnostics import Span
 from dsd_lang.base.layers import Selector
 from dsd_lang.base.records import record
-from dsd_lang.base.units import Unit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from dsd_lang.base.units import Unit
 
 # --- values -----------------------------------------------------------------------------------------------------------
 

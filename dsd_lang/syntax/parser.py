@@ -10,7 +10,6 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from itertools import islice
-from typing import Any
 
 from dsd_lang.base.diagnostics import Diagnostic, Edit, Fix, Span
 from dsd_lang.base.named_tuples import NamedTuple
@@ -22,6 +21,10 @@ from dsd_lang.syntax.recovery import Recovery
 from dsd_lang.syntax.table import Table, load_table
 from dsd_lang.syntax.terminals import MAX_ERRORS, Token, Tokens, master_pattern
 from dsd_lang.syntax.tree import TreeBuilder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MAX_REPORTED = 50
 MAX_STACK = 1500

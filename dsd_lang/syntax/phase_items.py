@@ -8,14 +8,18 @@ around it makes right: there it is a length.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from dsd_lang.base.arguments import ARGUMENTS
 from dsd_lang.base.diagnostics import Edit, Fix, Span
 from dsd_lang.base.layers import KINDS, ROLES, Selector
-from dsd_lang.base.units import Unit
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import EPOCH_WORDS, SELECTING_WORDS, UPDATE_WORDS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from dsd_lang.base.units import Unit
 
 ARGUMENT_NAMES = frozenset(
     row.name for row in ARGUMENTS if {"dense", "sparse", "repeat"}.intersection(row.places)

@@ -7,11 +7,10 @@ of it is kept.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dsd_lang.syntax.mending import STOPS, Mending
 from dsd_lang.syntax.terminals import MAX_ERRORS, Token, before
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.syntax.parser import Driver
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dsd_lang.base.diagnostics import Applicability, Edit, Fix, Span
+from dsd_lang.base.diagnostics import Edit, Fix, Span
 from dsd_lang.syntax import nodes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dsd_lang.base.diagnostics import Applicability
 
 
 def removal(span: Span, others: Iterable[Span], name: str, applicability: Applicability = "unsafe") -> Fix:

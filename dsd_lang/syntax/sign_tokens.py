@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from dsd_lang.base.diagnostics import Diagnostic, Fix, Span
 from dsd_lang.syntax.brackets import Output
 from dsd_lang.syntax.table import Table
 from dsd_lang.syntax.terminals import Token
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.syntax.lookalikes import Sign
 

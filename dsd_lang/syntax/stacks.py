@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dsd_lang.syntax.terminals import Token
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.syntax.parser import Driver
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from dsd_lang.base.diagnostics import Span, replacement
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.phase_items import checked_items
-from dsd_lang.syntax.value_builder import Children, ValueBuilder
+from dsd_lang.syntax.value_builder import ValueBuilder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from dsd_lang.syntax.value_builder import Children
 
 
 class TreeBuilder(ValueBuilder):

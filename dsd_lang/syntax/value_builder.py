@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
 
 from dsd_lang.base.arms import split_path
 from dsd_lang.base.diagnostics import Diagnostic, Fix, Span, replacement
@@ -17,10 +16,17 @@ from dsd_lang.base.units import exact
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.terminals import Token
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Children = list[Any]
+
+    Builder = Callable[[Children, Span, Span], Any]
+
+
 MAX_DEPTH = 100
 CONDITIONS = (nodes.Comparison, nodes.Logical, nodes.Negation)
-Children = list[Any]
-Builder = Callable[[Children, Span, Span], Any]
 
 
 class ValueBuilder:

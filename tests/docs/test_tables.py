@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
 
 import docs_tables
 import pytest
 from docs_markers import ALL_TABLES, with_marked_parts
 
-from dsd_lang.base.arguments import ARGUMENTS, BY_NAME, Kind, ReferenceTable
+from dsd_lang.base.arguments import ARGUMENTS, BY_NAME
 from dsd_lang.base.diagnostics import CATALOGUE
 from dsd_lang.base.layers import KINDS, PARTS, ROLES
 
@@ -30,8 +29,8 @@ def test_the_reference_shows_every_table() -> None:
     assert [name for name in ALL_TABLES if f"<!-- table: {name} -->" not in pages] == []
 
 
-@pytest.mark.parametrize("group", get_args(ReferenceTable))
-def test_a_row_says_all_that_the_code_knows_of_an_argument(group: ReferenceTable) -> None:
+@pytest.mark.parametrize("group", docs_tables.GROUPS)
+def test_a_row_says_all_that_the_code_knows_of_an_argument(group: str) -> None:
     rows = {line.split("`")[1].rstrip("="): line for line in docs_tables.arguments_table(group).splitlines()[2:]}
     assert list(rows) == [argument.name for argument in ARGUMENTS if argument.group == group]
     for name, row in rows.items():
@@ -56,7 +55,7 @@ def test_refused_values_are_marked() -> None:
 
 
 def test_every_kind_of_value_has_words() -> None:
-    assert set(docs_tables.VALUES) == set(get_args(Kind))
+    assert {row.kind for row in ARGUMENTS} <= set(docs_tables.VALUES)
 
 
 def test_every_selector_and_code_has_a_row() -> None:

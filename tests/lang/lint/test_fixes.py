@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from dsd_lang.analysis import analyse
-from dsd_lang.base.diagnostics import CATALOGUE, Applicability, Diagnostic, Edit, Fix
+from dsd_lang.base.diagnostics import CATALOGUE, Diagnostic, Edit, Fix
 from dsd_lang.base.errors import DsdError
 from dsd_lang.base.source import position_span
 from dsd_lang.compiler import compile
@@ -21,7 +22,9 @@ from dsd_lang.syntax.parser import parse
 ALL = frozenset(CATALOGUE)
 
 
-def found(text: str, *edits: tuple[int, int, str], kind: Applicability = "safe", code: str = "DSD903") -> Diagnostic:
+def found(
+    text: str, *edits: tuple[int, int, str], kind: Literal["safe", "unsafe", "display"] = "safe", code: str = "DSD903"
+) -> Diagnostic:
     made = tuple(Edit(position_span(text, start, end), content) for start, end, content in edits)
     return Diagnostic(code, "x", made[0].span, fix=Fix("mend", made, kind))
 

@@ -10,7 +10,7 @@ from dsd_lang.syntax.build_table import GRAMMAR, TABLE, build, table_text
 
 HEAVY = (
     "lark", "pydantic", "networkx", "torch", "numpy", "rich", "typer", "click", "pygls", "dataclasses", "argparse",
-    "inspect", "pathlib", "importlib.metadata", "dsd_runtime",
+    "inspect", "pathlib", "importlib.metadata", "dsd_runtime", "typing",
 )  # fmt: skip
 
 
