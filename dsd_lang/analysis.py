@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-from dsd_lang import rules
 from dsd_lang.base.diagnostics import CATALOGUE, Diagnostic, Span
 from dsd_lang.base.files import read_schedule
 from dsd_lang.base.layers import LayerInfo, with_inferred_roles
@@ -123,9 +122,9 @@ def analyse(
             resolved, subject = _resolved(compilation), _with_phases(subject, compilation)
             for check in ORDER_RULES:
                 check(subject)
-            for code, rule in QUIET_RULES.items():
+            for code, check in QUIET_RULES.items():
                 if selected is None or code in selected:
-                    getattr(rules, rule).check(subject)
+                    check(subject)
         for check in MODEL_RULES:
             check(subject)
     found = tuple(told_here(item) for item in collected)

@@ -15,7 +15,6 @@ from dsd_lang.base.options import Option
 VALUES: dict[str, str] = {
     "lr": "a number above 0, or arithmetic on `prev`, `last`, `base`",
     "number": "a number",
-    "positive": "a number above 0",
     "ratio": "a share",
     "whole": "a whole number",
     "length": "a length",

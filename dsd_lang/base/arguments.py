@@ -29,30 +29,12 @@ if TYPE_CHECKING:
     from typing import Literal
 
     StatementKind = Literal["dense", "sparse", "set", "repeat", "fork", "compare"]
-
     Kind = Literal[
-        "lr",
-        "number",
-        "positive",
-        "ratio",
-        "whole",
-        "length",
-        "selectors",
-        "choice",
-        "function",
-        "decay",
-        "source",
-        "distill",
-        "clip",
-        "text",
-        "metric",
-        "scale",
-    ]
-
+        "lr", "number", "ratio", "whole", "length", "selectors", "choice", "function",
+        "decay", "source", "distill", "clip", "text", "metric", "scale",
+    ]  # fmt: skip
     ReferenceTable = Literal["rate", "pruning", "weights", "overrides", "settings", "blocks"]
-
     Home = Literal["phase", "target", "selection", "lr", "elsewhere"]
-
 
 RATE_WORDS = ("prev", "last", "base")  # the names in the arithmetic of `lr=`
 

@@ -20,7 +20,6 @@ def expected(argument: Argument) -> str:
     return {
         "lr": "a number such as `8e-4`, or `prev/10`",
         "number": "a number of 0 or more",
-        "positive": "a number above 0",
         "ratio": "a share from 0 to below 1 such as `30%`",
         "whole": f"a whole number of at least {argument.least}",
         "length": "a length such as `5ep` or `100it`",

@@ -17,7 +17,7 @@ from dsd_lang.lsp.word import Word
 from dsd_lang.syntax import nodes
 from dsd_lang.syntax.walk import below
 
-_NUMBERS = ("lr", "number", "positive", "ratio", "whole", "scale", "clip")
+_NUMBERS = ("lr", "number", "ratio", "whole", "scale", "clip")
 _DOMAINS = ("LET", "DEF", "CALLED", "FOR", "SWEEP")
 _TARGETS = frozenset({"number", "target", "any"})
 _ANY = frozenset({"any"})

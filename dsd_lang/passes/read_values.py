@@ -238,7 +238,6 @@ def _read_text(argument: Argument, value: nodes.Value, names: Names, diagnostics
 _READERS: dict[str, ValueReader] = {
     "lr": _read_lr,
     "number": _read_number,
-    "positive": _read_positive,
     "ratio": _read_ratio,
     "whole": _read_whole,
     "length": _read_length,

@@ -4,8 +4,8 @@ What one of the first reports about a statement follows from the text of that st
 model's layers: an editor's statement that did not change and had no mistake is not checked again. :data:`ORDER_RULES`
 look at the resolved phases.
 
-:data:`QUIET_RULES` look at the phases too. They are off by default; these are their modules, loaded where they are on.
-:data:`MODEL_RULES` look at the selectors, and at the model's layers if they are known.
+:data:`QUIET_RULES` look at the phases too, and are off by default. :data:`MODEL_RULES` look at the selectors, and at
+the model's layers if they are known.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from dsd_lang.rules import (
     bad_ramp,
     densify_by_target,
+    derived_value,
     duplicate_argument,
     duplicate_label,
     ends_sparse,
@@ -21,6 +22,7 @@ from dsd_lang.rules import (
     milestone_past_end,
     no_effect,
     one_seed_compare,
+    paper_range,
     pattern_does_not_fit,
     redense_lr_not_lower,
     restore_without_mask,
@@ -60,4 +62,7 @@ ORDER_RULES = (
     unequal_budgets.check,
     one_seed_compare.check,
 )
-QUIET_RULES = {"DSD901": "derived_value", "DSD407": "paper_range"}
+QUIET_RULES = {
+    derived_value.CODE: derived_value.check,
+    paper_range.CODE: paper_range.check,
+}

@@ -28,12 +28,11 @@ rounds of a loop, or is known only at run time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dsd_lang.base.diagnostics import Edit, Fix, Span
 from dsd_lang.rules.subject import Subject
 from dsd_lang.syntax import nodes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dsd_lang.passes.draft import Draft
     from dsd_lang.passes.quantities import Quantity

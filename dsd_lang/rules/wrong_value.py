@@ -91,7 +91,7 @@ def _meant_value(argument: Argument, value: nodes.Value) -> str | None:
 
 def _unquoted(argument: Argument, text: str) -> str | None:
     """The contents of a string, if the argument accepts them without quotes."""
-    if argument.kind not in ("lr", "number", "positive", "ratio", "whole", "length", "scale", "metric", "clip"):
+    if argument.kind not in ("lr", "number", "ratio", "whole", "length", "scale", "metric", "clip"):
         return None
     plain = re.fullmatch(_PLAIN_NUMBER, text)
     is_length = argument.kind == "length"

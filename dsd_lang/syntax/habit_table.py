@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from fractions import Fraction
 
 from dsd_lang.base.arguments import BY_NAME, allowed_at
-from dsd_lang.base.units import format_exact
+from dsd_lang.base.units import exact, format_exact, format_percent
 from dsd_lang.syntax.habits import Habit
 from dsd_lang.syntax.terminals import SOFT_WORDS, STATEMENT_WORDS
 
@@ -33,19 +32,17 @@ def _as_range(match: re.Match[str]) -> str | None:
     last, step = match["last"], given.get("step")
     if given.get("open") is not None:
         last = str(int(last) - 1) if last.isdigit() else last
-    if given.get("second") is not None:
-        sign = "%" if last.endswith("%") else ""
-        step = format_exact(_exact(given["second"]) - _exact(match["first"])) + sign
-    elif step is None and not (match["first"].isdigit() and last.isdigit()):
-        return None
-    if _exact(match["first"]) > _exact(last) or (step and _exact(step) <= 0):
+    try:
+        if given.get("second") is not None:
+            apart = exact(given["second"]) - exact(match["first"])
+            step = format_percent(apart) if last.endswith("%") else format_exact(apart)
+        elif step is None and not (match["first"].isdigit() and last.isdigit()):
+            return None
+        if exact(match["first"]) > exact(last) or (step and exact(step) <= 0):
+            return None
+    except ValueError:  # a number out of range
         return None
     return f"{given.get('word') or 'for'} {match['name']} in {match['first']}..{last}" + (f" by {step}" if step else "")
-
-
-def _exact(number: str) -> Fraction:
-    """A number as it is written, without its percent sign."""
-    return Fraction(number.rstrip("%").replace("_", ""))
 
 
 def _as_list_target(match: re.Match[str]) -> str:

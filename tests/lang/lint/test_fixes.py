@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,12 +19,13 @@ from dsd_lang.lint.codes import DEFAULT_CODES
 from dsd_lang.lint.fixes import apply_fixes, keeps_meaning, mend
 from dsd_lang.syntax.parser import parse
 
+if TYPE_CHECKING:
+    from dsd_lang.base.diagnostics import Applicability
+
 ALL = frozenset(CATALOGUE)
 
 
-def found(
-    text: str, *edits: tuple[int, int, str], kind: Literal["safe", "unsafe", "display"] = "safe", code: str = "DSD903"
-) -> Diagnostic:
+def found(text: str, *edits: tuple[int, int, str], kind: Applicability = "safe", code: str = "DSD903") -> Diagnostic:
     made = tuple(Edit(position_span(text, start, end), content) for start, end, content in edits)
     return Diagnostic(code, "x", made[0].span, fix=Fix("mend", made, kind))
 
